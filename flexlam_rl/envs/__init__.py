@@ -1,0 +1,1 @@
+"""Gymnasium environments over litelab (embedded) and the real DeepMind Lab."""

@@ -1,0 +1,136 @@
+"""One episode of one world: start, frames, map restarts and the end. Everything here is compiled."""
+
+import numpy as np
+
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.clock import frame_ms
+from flexlam_rl.envs.litelab.items import respawn_items, touched_item
+from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
+from flexlam_rl.envs.litelab.physics import move, place
+from flexlam_rl.envs.litelab.rng import mix
+
+
+@kernel
+def start(w, seed):
+    """Begin an episode: the rules draw the map, then the first (re)start places items and player."""
+    w.seed = np.uint64(seed)
+    w.rng = mix(np.uint64(seed) + np.uint64(0x632BE59BD9B4E019))
+    w.frame = 0
+    w.total = 0.0
+    w.reward = 0.0
+    w.restarts = 0
+    w.episode_over = 0
+    w.item_count = 0
+    w.player_count = 1
+    w.running = 1
+    for m in range(s.MAX_MISSILES):
+        w.missiles[m].active = 0
+    if w.family == s.EXPLORE:
+        explore.begin(w)
+    elif w.family == s.LANGUAGE:
+        language.begin(w)
+    elif w.family == s.LASERTAG:
+        lasertag.begin(w)
+    elif w.family == s.NATLAB:
+        natlab.begin(w)
+    elif w.family == s.PSYCHLAB:
+        psychlab.begin(w)
+    elif w.family == s.DEFERRED:
+        deferred.begin(w)
+    else:
+        watermaze.begin(w)
+    _restart(w)
+
+
+@kernel
+def _restart(w):
+    """Load the map (again): items, doors, spawn. Costs no frame (reference A3); the clock of the episode goes on."""
+    w.map_frame = 0
+    w.map_ms = 0
+    w.map_over = 0
+    if w.family == s.EXPLORE:
+        explore.restart(w)
+    elif w.family == s.LANGUAGE:
+        language.restart(w)
+    elif w.family == s.LASERTAG:
+        lasertag.restart(w)
+    elif w.family == s.NATLAB:
+        natlab.restart(w)
+    elif w.family == s.PSYCHLAB:
+        psychlab.restart(w)
+    elif w.family == s.DEFERRED:
+        deferred.restart(w)
+    else:
+        watermaze.restart(w)
+    if w.given_start == 1:
+        # the user's pose is at rest, without the moments after a spawn
+        p = w.players[0]
+        place(w, p, w.start_pos[0], w.start_pos[1], w.start_pos[2], p.yaw)
+        p.knockback_ms = 0
+    if w.given_angles == 1:
+        w.players[0].pitch = int(np.round(w.start_angles[0] * (65536.0 / 360.0)))
+        w.players[0].yaw = int(np.round(w.start_angles[1] * (65536.0 / 360.0)))
+
+
+@kernel
+def _frame(w, action):
+    if w.map_over == 1:
+        w.restarts += 1
+        _restart(w)
+    w.dt_ms = frame_ms(w)
+    if w.family == s.PSYCHLAB:
+        move(w, w.players[0], action[0], action[1], 0, 0, action[5], action[6])
+    else:
+        if w.players[0].alive == 1:
+            move(w, w.players[0], action[0], action[1], action[2], action[3], action[5], action[6])
+    w.frame += 1
+    w.map_frame += 1
+    w.map_ms += w.dt_ms
+    respawn_items(w)
+    item = touched_item(w, w.players[0])
+    if w.family == s.EXPLORE:
+        if item >= 0:
+            explore.touch(w, item)
+    elif w.family == s.LANGUAGE:
+        if item >= 0:
+            language.touch(w, item)
+    elif w.family == s.LASERTAG:
+        lasertag.tick(w, item, action[4])
+    elif w.family == s.NATLAB:
+        if item >= 0:
+            natlab.touch(w, item)
+    elif w.family == s.PSYCHLAB:
+        psychlab.tick(w)
+    elif w.family == s.DEFERRED:
+        deferred.tick(w, item)
+    else:
+        watermaze.tick(w)
+    if w.family != s.LASERTAG:
+        lasertag.fire_only(w, action[4])
+
+
+@kernel
+def advance(worlds, i, action, frames):
+    """Play up to `frames` frames of world `i` with one native action (7 ints); returns the reward they brought.
+
+    Stops early at the end of the episode, after which `running` is 0.
+    """
+    w = worlds[i]
+    total = 0.0
+    for _ in range(frames):
+        if w.running == 0:
+            break
+        w.reward = 0.0
+        _frame(w, action)
+        total += w.reward
+        if w.episode_over == 1 or w.frame >= w.episode_frames:
+            w.running = 0
+    w.total += total
+    return total
+
+
+@kernel
+def begin(worlds, i, seed):
+    """Begin an episode in world `i` with a uint64 seed."""
+    start(worlds[i], seed)
