@@ -1,1 +1,6 @@
 """Gymnasium environments over litelab (embedded) and the real DeepMind Lab."""
+
+if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
+    from flexlam_rl.checkout import leave_root
+
+    leave_root()

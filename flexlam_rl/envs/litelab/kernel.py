@@ -41,8 +41,7 @@ def _cache_folder() -> Path | None:
     if _writable(folder):
         return folder
     warnings.warn(
-        f"The cache folder {str(folder)!r} is not writable, so litelab compiles anew in every process; "
-        "set FLEXLAM_CACHE_DIR to a writable folder.",
+        f"The cache folder {str(folder)!r} is not writable, so litelab compiles anew in every process; set FLEXLAM_CACHE_DIR to a writable folder.",
         stacklevel=2,
     )
     return None

@@ -1,5 +1,6 @@
 """The levels of litelab and the parameters of their rules (DMLab's level scripts, in the reference tables A4 to A6)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flexlam_rl.envs.litelab import state as s
@@ -14,7 +15,7 @@ class LevelSpec:
     family: int
     geometry: int
     seconds: int
-    params: dict[str, float] = field(default_factory=dict)
+    params: Mapping[str, float] = field(default_factory=dict)
 
 
 _SMALL = dict(maze_width=11, maze_height=11, room_count=4, room_min=3, room_max=5, spawns_per_room=5, objects_per_room=4, max_variations=1)
@@ -25,7 +26,7 @@ _TAG_SMALL = dict(maze_width=11, maze_height=11, room_count=3, room_min=3, room_
 _TAG_LARGE = dict(maze_width=21, maze_height=21, room_count=4, room_min=5, room_max=7, spawns_per_room=3, extra_connections=0.05,
                   max_variations=26, weapon_count=2, pickup_count=4)  # fmt: skip
 
-_ROWS: tuple[tuple[str, int, int, int, dict[str, float]], ...] = (
+_ROWS: tuple[tuple[str, int, int, int, Mapping[str, float]], ...] = (
     ("explore_goal_locations_large", s.EXPLORE, s.GRID, 120, _LARGE),
     ("explore_goal_locations_small", s.EXPLORE, s.GRID, 90, _SMALL),
     ("explore_object_locations_large", s.EXPLORE, s.GRID, 120, _LARGE),

@@ -1,0 +1,59 @@
+# `make suite` and `make test` work on a fresh machine: each first creates .venv and installs into it, once.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PROJECT := setup.cfg pyproject.toml constraints.txt
+# one test process a core: the compiled kernels are cached on disk and shared
+WORKERS ?= auto
+
+.PHONY: help install suite test lint format bench clean
+
+help:
+	@echo "make install   create $(VENV) and install flexlam_rl into it"
+	@echo "make suite     install, then play the evaluation suite and print its table"
+	@echo "make test      install what the tests need, then run them"
+	@echo "make lint      ruff (check and format) and mypy"
+	@echo "make format    let ruff rewrite the sources"
+	@echo "make bench     install what the benchmarks compare with, then measure the environments"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "flexlam_rl needs Python 3.11 or newer, and none was found; name one with: make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# editable, so that the checkout is what runs
+$(VENV)/.installed: $(PROJECT) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable "."
+	@touch $@
+
+$(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[test,dev]"
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[bench]"
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+
+suite: $(VENV)/.installed
+	$(BIN)/python -m eval.suite
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/env_throughput.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,6 @@
+"""Evaluation: the suite, matched budgets, latency, health report and plots."""
+
+if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
+    from flexlam_rl.checkout import leave_root
+
+    leave_root()
