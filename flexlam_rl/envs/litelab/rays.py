@@ -1,0 +1,261 @@
+"""Horizontal rays from the camera to the first wall: the part of rendering that depends on the map.
+
+Walls are vertical, so the wall that a pixel shows depends on its ray's azimuth alone. A table over azimuth holds, for each
+sampled ray, the plane of the wall it meets; `render.py` then intersects every pixel with that plane exactly.
+"""
+
+import numpy as np
+
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab.kernel import kernel
+
+# Columns of a hit, float32. With d the ray's horizontal part (length 1 along the view axis' horizontal direction):
+# depth along the ray = 1 / (d.x * QX + d.y * QY), wall coordinate = T0 + depth * (d.x * TX + d.y * TY).
+QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(13)
+HIT = 13
+
+_STRIDE = 4  # rays of the table that are cast first; those between two that meet the same wall need no cast
+LIP = 8.0  # what an open door leaves visible of its leaf
+_LEAF = 1.0  # half the thickness of a door leaf
+
+# Walls that face east or west, north or south differ a little in their baked light.
+LIGHT_X = 256.0  # of 256
+LIGHT_Y = 240.0
+
+
+@kernel
+def _plane_x(hit, ex, ey, plane, light):
+    """Fill `hit` with the wall x = plane."""
+    hit[QX] = 1.0 / (plane - ex)
+    hit[QY] = 0.0
+    hit[TX] = 0.0
+    hit[TY] = 1.0
+    hit[T0] = ey
+    hit[LIGHT] = light
+    hit[NEAR] = abs(plane - ex)
+
+
+@kernel
+def _plane_y(hit, ex, ey, plane, light):
+    hit[QX] = 0.0
+    hit[QY] = 1.0 / (plane - ey)
+    hit[TX] = 1.0
+    hit[TY] = 0.0
+    hit[T0] = ex
+    hit[LIGHT] = light
+    hit[NEAR] = abs(plane - ey)
+
+
+@kernel
+def _door(w, row, col, ex, ey, dx, dy, hit):
+    """Test the door leaf in a cell; returns 0 or a number that tells its visible sides apart."""
+    kind = w.cell[row, col]
+    cx = col * s.CELL + 0.5 * s.CELL
+    cy = (w.rows - 1 - row) * s.CELL + 0.5 * s.CELL
+    shift = s.CELL - 2.0 - LIP if w.door_open[row, col] == 1 else 0.0
+    low = -0.5 * s.CELL + 1.0 + shift
+    # the leaf's own axes: along it, and across it
+    if kind == s.DOOR_H:
+        px, py, vx, vy = ex - cx, ey - cy, dx, dy
+    else:
+        px, py, vx, vy = ey - cy, ex - cx, dy, dx
+    side = 0
+    if vy != 0.0:
+        face = -_LEAF if vy > 0.0 else _LEAF
+        t = (face - py) / vy
+        along = px + t * vx
+        if t > 0.0 and low <= along <= 0.5 * s.CELL:
+            side = 1 if vy > 0.0 else 2
+            if kind == s.DOOR_H:
+                _plane_y(hit, ex, ey, cy + face, LIGHT_Y)
+            else:
+                _plane_x(hit, ex, ey, cx + face, LIGHT_X)
+    if side == 0 and vx > 0.0 and shift > 0.0:
+        t = (low - px) / vx
+        across = py + t * vy
+        if t > 0.0 and -_LEAF <= across <= _LEAF:
+            side = 3
+            if kind == s.DOOR_H:
+                _plane_x(hit, ex, ey, cx + low, LIGHT_X)
+            else:
+                _plane_y(hit, ex, ey, cy + low, LIGHT_Y)
+    if side > 0:
+        hit[TOP] = s.WALL_HEIGHT + 1.0
+        hit[TEXTURE] = tx.DOOR
+        hit[PICTURE] = 0.0
+        # the leaf carries its texture along when it slides
+        hit[T0] -= shift
+    return side
+
+
+@kernel
+def cast_grid(w, ex, ey, dx, dy, hit):
+    """Walk a ray through the text maze to the first wall or door leaf; returns a number of that face."""
+    rows = w.rows
+    cols = w.cols
+    col = min(max(int(np.floor(ex / s.CELL)), 0), cols - 1)
+    up = min(max(int(np.floor(ey / s.CELL)), 0), rows - 1)
+    step_x = 1 if dx > 0.0 else -1
+    step_y = 1 if dy > 0.0 else -1
+    inv_x = 1.0 / dx if dx != 0.0 else 1e30
+    inv_y = 1.0 / dy if dy != 0.0 else 1e30
+    delta_x = abs(s.CELL * inv_x)
+    delta_y = abs(s.CELL * inv_y)
+    next_x = abs(((col + (1 if step_x > 0 else 0)) * s.CELL - ex) * inv_x)
+    next_y = abs(((up + (1 if step_y > 0 else 0)) * s.CELL - ey) * inv_y)
+    while True:
+        row = rows - 1 - up
+        if w.cell[row, col] >= s.DOOR_H:
+            side = _door(w, row, col, ex, ey, dx, dy, hit)
+            if side > 0:
+                return (row * s.MAX_CELLS + col) * 8 + 4 + side
+        if next_x < next_y:
+            ahead = col + step_x
+            if ahead < 0 or ahead >= cols or w.cell[row, ahead] == s.WALL:
+                # wall brushes stand one unit into the open cell
+                _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if step_x > 0 else col * s.CELL + 1.0, LIGHT_X)
+                side = s.EAST if step_x > 0 else s.WEST
+                hit[CENTRE] = (up + 0.5) * s.CELL
+                hit[RIGHT] = -step_x
+                break
+            col = ahead
+            next_x += delta_x
+        else:
+            ahead = up + step_y
+            if ahead < 0 or ahead >= rows or w.cell[rows - 1 - ahead, col] == s.WALL:
+                _plane_y(hit, ex, ey, (up + 1) * s.CELL - 1.0 if step_y > 0 else up * s.CELL + 1.0, LIGHT_Y)
+                side = s.NORTH if step_y > 0 else s.SOUTH
+                hit[CENTRE] = (col + 0.5) * s.CELL
+                hit[RIGHT] = step_y
+                break
+            up = ahead
+            next_y += delta_y
+    hit[TOP] = s.WALL_HEIGHT + 1.0
+    hit[TEXTURE] = w.wall_texture[w.variation[row, col]]
+    hit[PICTURE] = w.decal[row, col, side]
+    hit[PICTURE_Z] = tx.PICTURE_HEIGHT
+    return (row * s.MAX_CELLS + col) * 8 + side
+
+
+@kernel
+def cast_segments(w, ex, ey, dx, dy, hit):
+    """Find the nearest wall piece that a ray meets from its front; returns its number (MAX_SEGMENTS if there is none)."""
+    best = 0.0
+    found = s.MAX_SEGMENTS
+    for k in range(w.segment_count):
+        g = w.segments[k]
+        if g.active == 0:
+            continue
+        wx = g.x1 - g.x0
+        wy = g.y1 - g.y0
+        # outward distance of the eye on the left side, and speed towards the piece
+        ox = g.x0 - ex
+        oy = g.y0 - ey
+        gap = wy * ox - wx * oy
+        speed = wy * dx - wx * dy
+        if gap <= 0.0 or speed <= 0.0:
+            continue
+        q = speed / gap  # inverse distance
+        if q <= best:
+            continue
+        t = 1.0 / q
+        part = ((t * dx - ox) * wx + (t * dy - oy) * wy) / (wx * wx + wy * wy)
+        if -1e-6 <= part <= 1.0 + 1e-6:
+            best = q
+            found = k
+    if found == s.MAX_SEGMENTS:
+        hit[QX] = dx * 1e-4
+        hit[QY] = dy * 1e-4
+        hit[TX] = 0.0
+        hit[TY] = 0.0
+        hit[T0] = 0.0
+        hit[TOP] = -1e9
+        hit[TEXTURE] = 0
+        hit[PICTURE] = 0
+        hit[LIGHT] = 256.0
+        hit[NEAR] = 1e4
+        return found
+    g = w.segments[found]
+    wx = g.x1 - g.x0
+    wy = g.y1 - g.y0
+    length = np.sqrt(wx * wx + wy * wy)
+    ox = g.x0 - ex
+    oy = g.y0 - ey
+    gap = wy * ox - wx * oy
+    hit[QX] = wy / gap
+    hit[QY] = -wx / gap
+    # point 0 is on the viewer's right
+    hit[TX] = wx / length
+    hit[TY] = wy / length
+    hit[T0] = -(ox * wx + oy * wy) / length
+    hit[RIGHT] = -1.0
+    hit[TOP] = g.z1
+    hit[TEXTURE] = g.texture
+    hit[PICTURE] = g.picture
+    hit[CENTRE] = 0.5 * length
+    hit[PICTURE_Z] = 0.5 * g.z1
+    hit[LIGHT] = 256.0
+    hit[NEAR] = gap / length
+    return found
+
+
+@kernel
+def _direction(a, diamond, cos_yaw, sin_yaw):
+    """Horizontal ray of table coordinate `a`: a tangent right of the view axis, or a diamond angle in -2..2 (a full turn)."""
+    f = 1.0
+    r = a
+    if diamond:
+        if a > 1.0:
+            f = 1.0 - a
+            r = 2.0 - a
+        elif a < -1.0:
+            f = 1.0 + a
+            r = -2.0 - a
+        else:
+            f = 1.0 - abs(a)
+    return f * cos_yaw + r * sin_yaw, f * sin_yaw - r * cos_yaw
+
+
+@kernel
+def _cast(w, ex, ey, dx, dy, hit):
+    if w.geometry == s.GRID:
+        return cast_grid(w, ex, ey, dx, dy, hit)
+    return cast_segments(w, ex, ey, dx, dy, hit)
+
+
+@kernel
+def table(w, ex, ey, cos_yaw, sin_yaw, low, step, diamond, n, index, hits):
+    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets."""
+    used = 1
+    dx, dy = _direction(low, diamond, cos_yaw, sin_yaw)
+    last = _cast(w, ex, ey, dx, dy, hits[0])
+    index[0] = 0
+    done = 0
+    while done < n - 1:
+        k = min(done + _STRIDE, n - 1)
+        dx, dy = _direction(low + step * k, diamond, cos_yaw, sin_yaw)
+        ahead = used
+        face = _cast(w, ex, ey, dx, dy, hits[ahead])
+        row = index[done]
+        if face == last:
+            ahead = row
+            for j in range(done + 1, k):
+                index[j] = row
+        else:
+            used += 1
+            for j in range(done + 1, k):
+                dx, dy = _direction(low + step * j, diamond, cos_yaw, sin_yaw)
+                between = _cast(w, ex, ey, dx, dy, hits[used])
+                if between == last:
+                    index[j] = row
+                elif between == face:
+                    index[j] = ahead
+                else:
+                    index[j] = used
+                    last = between
+                    row = used
+                    used += 1
+            last = face
+        index[k] = ahead
+        done = k
