@@ -3,7 +3,7 @@
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.clock import frame_ms
+from flexlam_rl.envs.litelab.clock import frame_ms, start_clock
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
@@ -24,6 +24,7 @@ def start(w, seed):
     w.item_count = 0
     w.player_count = 1
     w.running = 1
+    start_clock(w)
     for m in range(s.MAX_MISSILES):
         w.missiles[m].active = 0
     if w.family == s.EXPLORE:

@@ -1,7 +1,35 @@
-"""Movement of a player for one frame."""
+"""Movement of a player for one frame: Quake 3's player movement, from its documented behaviour and the recorded traces (reference A0).
+
+Velocities are units per engine second and whole numbers after every frame, as the original keeps them.
+"""
+
+import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, HALF, trace
 from flexlam_rl.envs.litelab.kernel import kernel
+
+SPEED = 320.0
+GRAVITY = 800.0
+JUMP_SPEED = 270.0
+FRICTION = 6.0
+STOP_SPEED = 100.0  # friction does not fade below this speed
+GROUND_ACCELERATION = 10.0
+AIR_ACCELERATION = 1.0
+STEP = 18.0
+OVERCLIP = 1.001  # sliding leaves a plane by a thousandth
+WALKABLE = 0.7  # least z of the normal of ground one can stand on
+GROUND_REACH = 0.25
+LANDING_MS = 250  # after a fall faster than LANDING_SPEED, walls do not slow the player for so long
+LANDING_SPEED = 200.0
+HULL_TOP = 32.0
+DUCK_TOP = 16.0
+EYE = 26.0
+DUCK_EYE = 12.0
+DUCK_SCALE = 0.25
+TURN = 0.1056 * 65536.0 / 360.0  # 65536ths of a turn per look unit
+PITCH_LIMIT = 16000
+SPIN_PER_UNIT = 360.0 / 65536.0 / 0.016  # degrees per second of a turn by one 65536th in a frame
 
 
 @kernel
@@ -13,16 +41,321 @@ def place(w, p, x, y, z, yaw):
     p.vel[:] = 0.0
     p.spin[:] = 0.0
     p.pitch = 0
-    p.yaw = yaw
-    p.view_height = 26.0
+    p.yaw = (yaw + 32768) % 65536 - 32768
+    p.view_height = EYE
     p.on_ground = 1
     p.crouched = 0
     p.jump_held = 0
     p.alive = 1
-    p.knockback_ms = 100
+    p.knockback_ms = 0
+    p.landing_ms = 0
+
+
+@kernel
+def turn(p, look_right, look_down):
+    """Turn by one frame of mouse movement. The input adds up without loss; the angle itself is a whole number of 65536ths."""
+    yaw = p.look_rest[1] - look_right * TURN
+    pitch = p.look_rest[0] + look_down * TURN
+    whole_yaw = int(np.floor(yaw + 0.5))
+    whole_pitch = int(np.floor(pitch + 0.5))
+    p.look_rest[1] = yaw - whole_yaw
+    p.look_rest[0] = pitch - whole_pitch
+    before = p.pitch
+    p.pitch = min(max(before + whole_pitch, -PITCH_LIMIT), PITCH_LIMIT)
+    p.yaw = (p.yaw + whole_yaw + 32768) % 65536 - 32768
+    p.spin[0] = (p.pitch - before) * SPIN_PER_UNIT
+    p.spin[1] = ((whole_yaw + 32768) % 65536 - 32768) * SPIN_PER_UNIT
+    p.spin[2] = 0.0
+
+
+@kernel
+def _clip(vx, vy, vz, nx, ny, nz):
+    """Velocity along a plane: the part into it is taken away, and a thousandth more."""
+    into = vx * nx + vy * ny + vz * nz
+    into = into * OVERCLIP if into < 0.0 else into / OVERCLIP
+    return vx - nx * into, vy - ny * into, vz - nz * into
+
+
+@kernel
+def _slide(w, p, dt, top, gravity, ground):
+    """Move for `dt` seconds along whatever is in the way, up to four contacts; True if anything was.
+
+    `ground` is the normal of the plane stood on, all 0 in the air.
+    """
+    keep_x, keep_y, keep_z = p.vel[0], p.vel[1], p.vel[2]
+    vx, vy, vz = keep_x, keep_y, keep_z
+    gx, gy, gz = vx, vy, vz
+    planes = np.empty((6, 3))
+    count = 0
+    grounded = ground[2] != 0.0
+    if gravity:
+        gz = vz - GRAVITY * dt
+        vz = 0.5 * (vz + gz)
+        keep_z = gz
+        if grounded:
+            vx, vy, vz = _clip(vx, vy, vz, ground[0], ground[1], ground[2])
+    if grounded:
+        planes[0] = ground
+        count = 1
+    speed = np.sqrt(vx * vx + vy * vy + vz * vz)
+    scale = 1.0 / speed if speed > 0.0 else 0.0
+    planes[count, 0] = vx * scale
+    planes[count, 1] = vy * scale
+    planes[count, 2] = vz * scale
+    count += 1
+    left = dt
+    bumps = 0
+    stuck = False
+    while bumps < 4:
+        dx, dy, dz = vx * left, vy * left, vz * left
+        f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0] + dx, p.pos[1] + dy, p.pos[2] + dz, HALF, BOTTOM, top)
+        if solid == ALL_SOLID:
+            p.vel[2] = 0.0
+            return True
+        if f > 0.0:
+            p.pos[0] += f * dx
+            p.pos[1] += f * dy
+            p.pos[2] += f * dz
+        if f == 1.0:
+            break
+        left -= left * f
+        bumps += 1
+        if count >= 5:
+            stuck = True
+            break
+        # The same plane again: rounding kept the move inside it, so push off by one unit per second.
+        again = False
+        for k in range(count):
+            if nx * planes[k, 0] + ny * planes[k, 1] + nz * planes[k, 2] > 0.99:
+                vx += nx
+                vy += ny
+                vz += nz
+                again = True
+                break
+        if again:
+            continue
+        planes[count, 0] = nx
+        planes[count, 1] = ny
+        planes[count, 2] = nz
+        count += 1
+        for i in range(count):
+            if vx * planes[i, 0] + vy * planes[i, 1] + vz * planes[i, 2] >= 0.1:
+                continue
+            cx, cy, cz = _clip(vx, vy, vz, planes[i, 0], planes[i, 1], planes[i, 2])
+            hx, hy, hz = _clip(gx, gy, gz, planes[i, 0], planes[i, 1], planes[i, 2])
+            for j in range(count):
+                if j == i or cx * planes[j, 0] + cy * planes[j, 1] + cz * planes[j, 2] >= 0.1:
+                    continue
+                cx, cy, cz = _clip(cx, cy, cz, planes[j, 0], planes[j, 1], planes[j, 2])
+                hx, hy, hz = _clip(hx, hy, hz, planes[j, 0], planes[j, 1], planes[j, 2])
+                if cx * planes[i, 0] + cy * planes[i, 1] + cz * planes[i, 2] >= 0.0:
+                    continue
+                # Two planes hold the move: only the way along their crease is left.
+                ux = planes[i, 1] * planes[j, 2] - planes[i, 2] * planes[j, 1]
+                uy = planes[i, 2] * planes[j, 0] - planes[i, 0] * planes[j, 2]
+                uz = planes[i, 0] * planes[j, 1] - planes[i, 1] * planes[j, 0]
+                norm = np.sqrt(ux * ux + uy * uy + uz * uz)
+                if norm > 0.0:
+                    ux /= norm
+                    uy /= norm
+                    uz /= norm
+                along = ux * vx + uy * vy + uz * vz
+                cx, cy, cz = ux * along, uy * along, uz * along
+                along = ux * gx + uy * gy + uz * gz
+                hx, hy, hz = ux * along, uy * along, uz * along
+                for k in range(count):
+                    if k != i and k != j and cx * planes[k, 0] + cy * planes[k, 1] + cz * planes[k, 2] < 0.1:
+                        stuck = True
+                        break
+                if stuck:
+                    break
+            vx, vy, vz = cx, cy, cz
+            gx, gy, gz = hx, hy, hz
+            break
+        if stuck:
+            break
+    if stuck:
+        p.vel[:] = 0.0
+        return True
+    if gravity:
+        vx, vy, vz = gx, gy, gz
+    if p.knockback_ms > 0 or p.landing_ms > 0:
+        vx, vy, vz = keep_x, keep_y, keep_z
+    p.vel[0] = vx
+    p.vel[1] = vy
+    p.vel[2] = vz
+    return bumps != 0
+
+
+@kernel
+def _step_slide(w, p, dt, top, gravity, ground):
+    """Slide, and if something is in the way try again from a step higher."""
+    x, y, z = p.pos[0], p.pos[1], p.pos[2]
+    vx, vy, vz = p.vel[0], p.vel[1], p.vel[2]
+    if not _slide(w, p, dt, top, gravity, ground):
+        return
+    if p.vel[2] > 0.0:
+        f, _, _, nz, _ = trace(w, x, y, z, x, y, z - STEP, HALF, BOTTOM, top)
+        if f == 1.0 or nz < WALKABLE:
+            return
+    f, _, _, _, solid = trace(w, x, y, z, x, y, z + STEP, HALF, BOTTOM, top)
+    if solid == ALL_SOLID:
+        return
+    rise = f * STEP
+    p.pos[0] = x
+    p.pos[1] = y
+    p.pos[2] = z + rise
+    p.vel[0] = vx
+    p.vel[1] = vy
+    p.vel[2] = vz
+    _slide(w, p, dt, top, gravity, ground)
+    f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - rise, HALF, BOTTOM, top)
+    if solid != ALL_SOLID:
+        p.pos[2] -= f * rise
+    if f < 1.0:
+        p.vel[0], p.vel[1], p.vel[2] = _clip(p.vel[0], p.vel[1], p.vel[2], nx, ny, nz)
+
+
+@kernel
+def _find_ground(w, p, top, ground, falling):
+    """Write the normal of the plane below into `ground` (0 if none), set on_ground; `falling` is the fall speed before the frame."""
+    ground[0] = 0.0
+    ground[1] = 0.0
+    ground[2] = 0.0
+    f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - GROUND_REACH, HALF, BOTTOM, top)
+    if solid == ALL_SOLID or f == 1.0:
+        p.on_ground = 0
+        return
+    if p.vel[2] > 0.0 and p.vel[0] * nx + p.vel[1] * ny + p.vel[2] * nz > 10.0:
+        p.on_ground = 0
+        return
+    ground[0] = nx
+    ground[1] = ny
+    ground[2] = nz
+    if nz < WALKABLE:
+        p.on_ground = 0
+        return
+    if p.on_ground == 0 and falling > LANDING_SPEED:
+        p.landing_ms = LANDING_MS
+    p.on_ground = 1
+
+
+@kernel
+def _brake(p, dt):
+    """Friction. In the air only what is left of a standstill."""
+    speed = np.sqrt(p.vel[0] * p.vel[0] + p.vel[1] * p.vel[1] + (0.0 if p.on_ground == 1 else p.vel[2] * p.vel[2]))
+    if speed < 1.0:
+        p.vel[0] = 0.0
+        p.vel[1] = 0.0
+        return
+    if p.on_ground == 1 and p.knockback_ms == 0:
+        scale = max(0.0, speed - max(speed, STOP_SPEED) * FRICTION * dt) / speed
+        p.vel[0] *= scale
+        p.vel[1] *= scale
+        p.vel[2] *= scale
+
+
+@kernel
+def _accelerate(p, dt, dx, dy, dz, wish, rate):
+    """Add speed along the unit vector (dx, dy, dz), up to `wish` in that direction."""
+    missing = wish - (p.vel[0] * dx + p.vel[1] * dy + p.vel[2] * dz)
+    if missing > 0.0:
+        gain = min(rate * dt * wish, missing)
+        p.vel[0] += gain * dx
+        p.vel[1] += gain * dy
+        p.vel[2] += gain * dz
+
+
+@kernel
+def _level(x, y, z, ground):
+    """A horizontal direction laid onto the ground plane, as a unit vector."""
+    if ground[2] != 0.0:
+        x, y, z = _clip(x, y, z, ground[0], ground[1], ground[2])
+    norm = np.sqrt(x * x + y * y + z * z)
+    if norm > 0.0:
+        return x / norm, y / norm, z / norm
+    return x, y, z
 
 
 @kernel
 def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
-    """One frame of player `p`: turn, then move (reference A0), lasting w.dt_ms."""
-    p.yaw -= int(look_right * 19)
+    """One frame of player `p`: turn, then move (reference A0), lasting w.dt_ms.
+
+    `look_*` are in look units (-512..512), `strafe` and `forward` -1, 0 or 1, `jump` and `crouch` 0 or 1.
+    """
+    turn(p, look_right, look_down)
+    dt = 0.001 * w.dt_ms
+    rise = jump - crouch
+    if rise <= 0:
+        p.jump_held = 0
+    # Crouching lowers the head; standing up again needs room for it.
+    if rise < 0:
+        p.crouched = 1
+    elif p.crouched == 1:
+        _, _, _, _, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2], HALF, BOTTOM, HULL_TOP)
+        if solid != ALL_SOLID:
+            p.crouched = 0
+    top = DUCK_TOP if p.crouched == 1 else HULL_TOP
+    p.view_height = DUCK_EYE if p.crouched == 1 else EYE
+    falling = -p.vel[2]
+    ground = np.empty(3)
+    _find_ground(w, p, top, ground, falling)
+    p.knockback_ms = max(0, p.knockback_ms - w.dt_ms)
+    p.landing_ms = max(0, p.landing_ms - w.dt_ms)
+
+    jumps = False
+    if p.on_ground == 1 and rise > 0:
+        if p.jump_held == 1:
+            rise = 0  # a held button does not jump again, nor does it slow the walk
+        else:
+            jumps = True
+            p.jump_held = 1
+            p.on_ground = 0
+            p.vel[2] = JUMP_SPEED
+            ground[:] = 0.0
+    _brake(p, dt)
+    angle = p.yaw * (2.0 * np.pi / 65536.0)
+    fx, fy, fz = np.cos(angle), np.sin(angle), 0.0
+    rx, ry, rz = fy, -fx, 0.0
+    walking = p.on_ground == 1
+    if walking:
+        fx, fy, fz = _level(fx, fy, fz, ground)
+        rx, ry, rz = _level(rx, ry, rz, ground)
+    wx = fx * forward + rx * strafe
+    wy = fy * forward + ry * strafe
+    wz = fz * forward + rz * strafe
+    length = np.sqrt(wx * wx + wy * wy + wz * wz)
+    wish = 0.0
+    if length > 0.0:
+        # The buttons share one budget, jump and crouch included.
+        wish = length * SPEED / np.sqrt(forward * forward + strafe * strafe + rise * rise)
+        wx /= length
+        wy /= length
+        wz /= length
+    if walking:
+        if p.crouched == 1:
+            wish = min(wish, SPEED * DUCK_SCALE)
+        loose = p.knockback_ms > 0
+        _accelerate(p, dt, wx, wy, wz, wish, AIR_ACCELERATION if loose else GROUND_ACCELERATION)
+        if loose:
+            p.vel[2] -= GRAVITY * dt
+        # Going up or down a slope keeps the speed.
+        before = np.sqrt(p.vel[0] ** 2 + p.vel[1] ** 2 + p.vel[2] ** 2)
+        vx, vy, vz = _clip(p.vel[0], p.vel[1], p.vel[2], ground[0], ground[1], ground[2])
+        after = np.sqrt(vx * vx + vy * vy + vz * vz)
+        if after > 0.0:
+            p.vel[0] = vx * before / after
+            p.vel[1] = vy * before / after
+            p.vel[2] = vz * before / after
+        if p.vel[0] != 0.0 or p.vel[1] != 0.0:
+            _step_slide(w, p, dt, top, False, ground)
+    else:
+        _accelerate(p, dt, wx, wy, wz, wish, AIR_ACCELERATION)
+        if ground[2] != 0.0:
+            p.vel[0], p.vel[1], p.vel[2] = _clip(p.vel[0], p.vel[1], p.vel[2], ground[0], ground[1], ground[2])
+        _step_slide(w, p, dt, top, True, ground)
+    _find_ground(w, p, top, ground, falling)
+    for k in range(3):
+        p.vel[k] = np.rint(p.vel[k])
+    if jumps:
+        p.on_ground = 0

@@ -73,7 +73,9 @@ PLAYER = np.dtype(
         ("fire_held", "u1"),
         ("alive", "u1"),
         ("weapon", "u1"),
-        ("knockback_ms", "i4"),  # no friction, air acceleration while above 0
+        ("look_rest", "f8", 2),  # pitch, yaw: looking not yet turned into a whole 65536th
+        ("knockback_ms", "i4"),  # no friction, air acceleration, and walls do not slow while above 0
+        ("landing_ms", "i4"),  # after a fast fall: walls do not slow while above 0
         ("health", "i4"),
         ("armor", "i4"),
         ("ammo", "i4", 5),  # -1 infinite
@@ -149,6 +151,8 @@ WORLD = np.dtype(
         ("map_frame", "i4"),  # frames since the last map (re)start
         ("map_ms", "i8"),  # engine ms since the last map (re)start
         ("dt_ms", "i4"),  # engine ms of the current frame
+        ("clock_residue", "i4"),  # see clock.py
+        ("clock_lead", "i4"),
         ("map_over", "u1"),  # the next frame begins with a restart
         ("episode_over", "u1"),  # ended by the rules, not by time
         ("restarts", "i4"),  # map restarts in this episode
