@@ -1,0 +1,138 @@
+"""Named action sets over DMLab's seven native actions, each with a stable hash.
+
+The native actions, in order (reference A2): look right and look down in pixels a frame (-512..512), strafe right and move forward
+(-1..1), fire, jump and crouch (0..1). `dreamer15` is the set of DreamerV3, PopArt and R2D2, and of the recorded rollouts; `impala9`
+that of IMPALA; `native7` the seven actions themselves.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from gymnasium import spaces
+
+NATIVE_NAMES = (
+    "LOOK_LEFT_RIGHT_PIXELS_PER_FRAME",
+    "LOOK_DOWN_UP_PIXELS_PER_FRAME",
+    "STRAFE_LEFT_RIGHT",
+    "MOVE_BACK_FORWARD",
+    "FIRE",
+    "JUMP",
+    "CROUCH",
+)
+NATIVE_LOW = (-512, -512, -1, -1, 0, 0, 0)
+NATIVE_HIGH = (512, 512, 1, 1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class ActionSet:
+    """An action set: rows of native actions, or (no rows) the native actions themselves.
+
+    Attributes:
+        name: The name that `action_set=` takes.
+        labels: One word or two an action, for people.
+        rows: `(n, 7)` native actions, empty for `native7`.
+    """
+
+    name: str
+    labels: tuple[str, ...] = field(compare=False)
+    rows: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether actions are numbers of rows (else they are native actions)."""
+        return bool(self.rows)
+
+    def __len__(self) -> int:
+        """Number of discrete actions (0 for a native set)."""
+        return len(self.rows)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (64 hex digits) of the canonical JSON of what the actions do; names and labels have no part in it."""
+        content = {"native": NATIVE_NAMES, "low": NATIVE_LOW, "high": NATIVE_HIGH, "rows": self.rows}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Native actions of the discrete ones, `(n, 7)` intc, read-only."""
+        table = np.array(self.rows, dtype=np.intc).reshape(-1, 7)
+        table.flags.writeable = False
+        return table
+
+    def space(self) -> spaces.Space:
+        """A fresh Gymnasium space: `Discrete(n)`, or an int32 `Box` of shape (7,)."""
+        if self.rows:
+            return spaces.Discrete(len(self.rows))
+        return spaces.Box(np.array(NATIVE_LOW, np.int32), np.array(NATIVE_HIGH, np.int32), dtype=np.int32)
+
+
+_MOVES: dict[str, tuple[int, ...]] = {
+    "forward": (0, 0, 0, 1, 0, 0, 0),
+    "backward": (0, 0, 0, -1, 0, 0, 0),
+    "strafe left": (0, 0, -1, 0, 0, 0, 0),
+    "strafe right": (0, 0, 1, 0, 0, 0, 0),
+    "fire": (0, 0, 0, 0, 1, 0, 0),
+}
+
+
+def _look(right: int = 0, down: int = 0, forward: int = 0) -> tuple[int, ...]:
+    return (right, down, 0, forward, 0, 0, 0)
+
+
+def _named(name: str, **rows: tuple[int, ...]) -> ActionSet:
+    return ActionSet(name, tuple(label.replace("_", " ") for label in rows), tuple(rows.values()))
+
+
+ACTION_SETS: dict[str, ActionSet] = {
+    s.name: s
+    for s in (
+        _named(
+            "dreamer15",
+            forward=_MOVES["forward"],
+            backward=_MOVES["backward"],
+            strafe_left=_MOVES["strafe left"],
+            strafe_right=_MOVES["strafe right"],
+            look_left=_look(-10),
+            look_right=_look(10),
+            turn_left=_look(-60),
+            turn_right=_look(60),
+            look_down=_look(down=10),
+            look_up=_look(down=-10),
+            forward_look_left=_look(-10, forward=1),
+            forward_look_right=_look(10, forward=1),
+            forward_turn_left=_look(-60, forward=1),
+            forward_turn_right=_look(60, forward=1),
+            fire=_MOVES["fire"],
+        ),
+        _named(
+            "impala9",
+            forward=_MOVES["forward"],
+            backward=_MOVES["backward"],
+            strafe_left=_MOVES["strafe left"],
+            strafe_right=_MOVES["strafe right"],
+            look_left=_look(-20),
+            look_right=_look(20),
+            forward_look_left=_look(-20, forward=1),
+            forward_look_right=_look(20, forward=1),
+            fire=_MOVES["fire"],
+        ),
+        ActionSet("native7", NATIVE_NAMES, ()),
+    )
+}
+
+
+def action_set(name: str | ActionSet) -> ActionSet:
+    """The action set of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if isinstance(name, ActionSet):
+        return name
+    try:
+        return ACTION_SETS[name]
+    except (KeyError, TypeError):
+        raise ValueError(f"Unknown action set {name!r}: expected one of {', '.join(ACTION_SETS)}.") from None

@@ -1,0 +1,216 @@
+"""`DMLabEnv`: DeepMind Lab's levels as a Gymnasium environment, on litelab or on the real engine."""
+
+from collections.abc import Mapping, Sequence
+from operator import index
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
+from flexlam_rl.envs.actions import action_set as find_action_set
+from flexlam_rl.envs.engines import check_options, make_engine
+from flexlam_rl.envs.levels import DEFAULT_LEVEL
+from flexlam_rl.envs.spaces import observation_space
+from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
+
+EVALUATION_STREAM = 0x600D5EED  # the mixer seed of held-out evaluation, by convention of DMLab's users (reference A3)
+SEED_LIMIT = 2**31  # episode seeds are drawn from [0, 2**31): what a real engine takes
+
+
+def episode_stream(seed: int, evaluation: bool) -> np.random.Generator:
+    """The generator that episode seeds are drawn from; training and evaluation have separate branches of one seed."""
+    key = (EVALUATION_STREAM,) if evaluation else ()
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+class DMLabEnv(gym.Env[Any, Any]):
+    """One DeepMind Lab level.
+
+    Args:
+        level: One of `flexlam_rl.envs.levels.LEVELS`, with or without `contributed/dmlab30/`; the real engine also takes any
+            other path that contains a slash.
+        engine: "litelab", "deepmind_lab", or "auto": the real one where it can be imported, else litelab.
+        action_set: "dreamer15", "impala9" (`Discrete`) or "native7" (int32 `Box` of shape (7,)).
+        frame_skip: 60 Hz frames that one step plays, all with the same action.
+        width, height: Size of image observations in pixels, multiples of 4.
+        observations: Names of DeepMind Lab's observations. One gives a bare observation, several a `Dict`.
+        hud: "full", "reduced" (head icon and crosshair) or "none".
+        textures: litelab's look, "procedural" or "labmaze" (the original wall, floor and sky textures, from that package).
+        render_mode: None, "rgb_array" or "human".
+        render_size: Width and height of rendered pictures.
+        evaluation: Play the held-out stream of seeds, which training never shares.
+        config: Further strings for DeepMind Lab's config.
+        level_cache: Folder of the real engine's map cache, shared by any number of processes; None for its default.
+
+    Observations are fresh arrays. A time-out is `truncated`; `terminated` means the level's own rules ended the episode.
+    `info` holds `engine`, `level`, `episode_seed`, `map_reset` (the map restarted within this step: the two frames around it are no
+    transition), `frames` (60 Hz frames that this step played) and `events`.
+
+    litelab shows the true last frame after the end of an episode; the real engine has none and repeats the one before.
+
+    Raises:
+        ValueError: An option is not allowed; the sentence names it and what is.
+        EngineMissing: `engine="deepmind_lab"` without that module.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 15}  # noqa: RUF012
+
+    def __init__(
+        self,
+        level: str = DEFAULT_LEVEL,
+        engine: str = "auto",
+        action_set: str = "dreamer15",
+        frame_skip: int = 4,
+        width: int = 64,
+        height: int = 64,
+        observations: Sequence[str] = ("RGB_INTERLEAVED",),
+        hud: str = "full",
+        textures: str = "procedural",
+        render_mode: str | None = None,
+        render_size: Sequence[int] = (320, 240),
+        evaluation: bool = False,
+        config: Mapping[str, str] | None = None,
+        level_cache: str | None = None,
+    ) -> None:
+        options = check_options(
+            level, engine, frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config, level_cache
+        )
+        self.action_set = find_action_set(action_set)
+        self.level = options.level
+        self.engine = options.engine
+        self.frame_skip = options.frame_skip
+        self.evaluation = options.evaluation
+        self.render_mode = render_mode
+        self.metadata = {**self.metadata, "render_fps": max(1, round(60 / options.frame_skip))}
+        self._options = options
+        self._engine = make_engine(options)
+        self.observation_space = observation_space(options.observations, options.width, options.height, self._engine.players)
+        self.action_space = self.action_set.space()
+        self._rows = list(self.action_set.table)
+        self._running = False
+        self._closed = False
+        self._seed = -1
+        self._window: Any = None
+        self._events: Any = self._engine.events if self._engine.has_events else None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode. Without `seed` it is the next of this environment's stream; `options` has no keys.
+
+        Returns:
+            The first observation and `info`.
+        """
+        if self._closed:
+            raise ClosedError("reset was called on a closed DMLabEnv: make a new one.")
+        if seed is not None or self._np_random is None:
+            super().reset(seed=seed)
+            if self._np_random is None:
+                self.np_random  # noqa: B018  draws a seed from the operating system
+            if self.evaluation:
+                self._np_random = episode_stream(int(self._np_random_seed or 0), True)
+        generator = self._np_random
+        assert generator is not None
+        self._seed = int(generator.integers(SEED_LIMIT))
+        observation = self._engine.reset(self._seed)
+        self._running = True
+        if self.render_mode == "human":
+            self.render()
+        return observation, self._info(0, 0)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Play `frame_skip` frames of an action.
+
+        Returns:
+            Observation, reward, terminated, truncated, info.
+
+        Raises:
+            InvalidAction: The action is outside the space.
+            ResetNeeded: Before the first reset, or after the end of an episode.
+        """
+        if not self._running:
+            raise self._not_running()
+        if self._rows:
+            try:
+                number = index(action)
+            except TypeError:
+                number = -1
+            if not 0 <= number < len(self._rows):
+                raise InvalidAction(f"Action {action!r} is outside the action space: {self.action_set.name} has actions 0 to {len(self._rows) - 1}.")
+            native = self._rows[number]
+        else:
+            native = native_action(action)
+        observation, reward, end, restarts, played = self._engine.step(native, self.frame_skip)
+        info = {
+            "engine": self.engine,
+            "level": self.level,
+            "episode_seed": self._seed,
+            "map_reset": restarts > 0,
+            "frames": played,
+            "events": () if self._events is None else tuple(self._events()),
+        }
+        if end:
+            self._running = False
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, end == 1, end == 2, info
+
+    def render(self) -> Any:
+        """The player's view: (height, width, 3) uint8 of `render_size` for "rgb_array", a window for "human"."""
+        if self.render_mode is None:
+            gym.logger.warn("render was called without a render mode: pass render_mode='rgb_array' or 'human' to gym.make.")
+            return None
+        if self._seed < 0:
+            raise ResetNeeded("render was called before the first reset.")
+        picture = self._engine.picture(*self._options.render_size)
+        if self.render_mode == "rgb_array":
+            return picture
+        if self._window is None:
+            from flexlam_rl.envs.window import Window
+
+            self._window = Window(f"{self.level} ({self.engine})", self.metadata["render_fps"])
+        self._window.show(picture)
+        return None
+
+    def close(self) -> None:
+        """Release engine and window; may be called again."""
+        if not self._closed:
+            self._engine.close()
+            if self._window is not None:
+                self._window.close()
+        self._closed = True
+        self._running = False
+
+    def _info(self, restarts: int, played: int) -> dict[str, Any]:
+        return {
+            "engine": self.engine,
+            "level": self.level,
+            "episode_seed": self._seed,
+            "map_reset": restarts > 0,
+            "frames": played,
+            "events": (),
+        }
+
+    def _not_running(self) -> Exception:
+        if self._closed:
+            return ClosedError("step was called on a closed DMLabEnv: make a new one.")
+        if self._seed < 0:
+            return ResetNeeded("step was called before the first reset: call reset first.")
+        return ResetNeeded("step was called after the end of the episode: call reset first.")
+
+
+def native_action(action: Any) -> np.ndarray:
+    """A `native7` action as a (7,) intc array.
+
+    Raises:
+        InvalidAction: It has another shape, is not whole numbers, or is out of range.
+    """
+    values = np.asarray(action)
+    if (
+        values.shape != (7,)
+        or values.dtype.kind not in "iu"
+        or not all(low <= value <= high for value, low, high in zip(values.tolist(), NATIVE_LOW, NATIVE_HIGH, strict=True))
+    ):
+        raise InvalidAction(
+            f"Action {action!r} is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}."
+        )
+    return np.ascontiguousarray(values, dtype=np.intc)
