@@ -1,0 +1,134 @@
+"""Models on disk: config.json and model.safetensors in one folder or hub repository; strict, atomic, never pickle."""
+
+import dataclasses
+import json
+import os
+import tempfile
+import types
+import typing
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+
+import torch
+from huggingface_hub import ModelHubMixin, hf_hub_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names it and what is wrong."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that at any moment either the old file or the whole new one is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def from_json(kind: Any, value: Any, where: str) -> Any:
+    """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{where} is {value!r}; expected an object with the fields of {kind.__name__}.")  # type: ignore[union-attr]
+        hints = typing.get_type_hints(kind)
+        names = {f.name for f in dataclasses.fields(kind)}
+        if set(value) != names:
+            odd, missing = sorted(set(value) - names), sorted(names - set(value))
+            raise CheckpointError(f"{where} has unknown fields {odd} and lacks {missing}.")
+        return kind(**{name: from_json(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        return tuple(from_json(args[0], v, where) for v in value)
+    if origin is Literal:
+        if value not in args:
+            raise CheckpointError(f"{where} is {value!r}; expected one of {list(args)}.")
+        return value
+    if origin in (Union, types.UnionType):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise CheckpointError(f"{where} is {value!r}; expected {getattr(kind, '__name__', kind)}.")
+    return value
+
+
+class PretrainedModel(nn.Module, ModelHubMixin):
+    """A model that is saved, loaded and pushed to a hub as a configuration and safetensors."""
+
+    config_class: ClassVar[type]
+    config: Any
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        record = {"format": FORMAT, "class": type(self).__name__, "config": dataclasses.asdict(self.config)}
+        write_atomically(Path(save_directory) / WEIGHTS, save(state, metadata={"class": type(self).__name__}))
+        write_atomically(Path(save_directory) / CONFIG, (json.dumps(record, indent=2) + "\n").encode())
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Self:  # type: ignore[override]
+        """Load a model from a folder or a hub repository.
+
+        Args:
+            pretrained_model_name_or_path: A folder with config.json and model.safetensors, or a hub id "owner/name".
+            device: Where the weights go.
+            revision: Hub revision.
+
+        Raises:
+            CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the configuration.
+        """
+        name = str(pretrained_model_name_or_path)
+        config_path, weights_path = _locate(name, revision)
+        try:
+            record = json.loads(config_path.read_text())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{config_path} is no readable JSON: {error}.") from None
+        if not isinstance(record, dict) or "format" not in record:
+            raise CheckpointError(f"{config_path} is no flexlam_rl configuration: it has no field 'format'.")
+        if not isinstance(record["format"], int) or record["format"] > FORMAT:
+            raise CheckpointError(f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl.")
+        if record.get("class") != cls.__name__:
+            raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
+        model = cls(from_json(cls.config_class, record.get("config"), f"{config_path}: config"))
+        try:
+            state = load_file(weights_path, device="cpu")
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
+        _fill(model, state, weights_path)
+        return model.to(device)
+
+
+def _locate(name: str, revision: str | None) -> tuple[Path, Path]:
+    folder = Path(name)
+    if folder.is_dir():
+        for file in (CONFIG, WEIGHTS):
+            if not (folder / file).is_file():
+                raise CheckpointError(f"{folder} holds no {file}; a checkpoint has {CONFIG} and {WEIGHTS}.")
+        return folder / CONFIG, folder / WEIGHTS
+    try:
+        return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(hf_hub_download(name, WEIGHTS, revision=revision))
+    except Exception as error:  # whatever the hub client raises (network, missing repository, malformed name) ends here
+        raise CheckpointError(f"{name!r} is neither a folder nor a hub repository that can be had: {str(error).splitlines()[0]}") from None
+
+
+def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    own = model.state_dict()
+    odd, missing = sorted(set(state) - set(own)), sorted(set(own) - set(state))
+    if odd or missing:
+        raise CheckpointError(f"{path} has unknown tensors {odd[:3]} and lacks {missing[:3]}.")
+    for key, tensor in own.items():
+        if state[key].shape != tensor.shape:
+            raise CheckpointError(f"{path}: tensor {key!r} has shape {tuple(state[key].shape)}; expected {tuple(tensor.shape)}.")
+    model.load_state_dict(state)

@@ -1,0 +1,207 @@
+"""Cached decoding: one decision step for many environments at once (paper, appendix B.5 and B.6).
+
+Keys and values of the past are kept in rings, one entry a frame and row, and never moved: rotary positions make a cached key valid for
+as long as it lies in the window. Every row (environment) has its own clock; clearing a row marks its entries as empty and touches no
+other row. The rings, in the order in which they lie in memory:
+
+    codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated so far
+
+Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D width, V codes, C H W frame.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.models.layout import block_start
+from flexlam_rl.models.sequence import SequenceModel, rotary
+
+_EMPTY = -(10**9)
+
+
+class DecodeState(NamedTuple):
+    """History of B rows. All tensors have the rows first, except keys and values: (layers, B, heads, S, head_dim)."""
+
+    keys: Tensor
+    values: Tensor
+    step: Tensor
+    """int64 (B,): frames seen since the row was cleared."""
+    block_frame: Tensor
+    """int64 (B, 34): which block each ring entry holds."""
+    stride_frame: Tensor
+    """int64 (B, R): which stride frame each ring entry holds."""
+
+
+class Decoded(NamedTuple):
+    """Result of a decision: codes int64 (B, K) and their log-probabilities (B, K)."""
+
+    codes: Tensor
+    log_probs: Tensor
+
+
+def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0) -> Tensor:
+    """Codes (B,) from logits (B, V): the likeliest, or drawn where a generator is given."""
+    if generator is None:
+        return logits.argmax(-1)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+
+
+class Decoder:
+    """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        self.model = model
+        config = model.config
+        self.config = config
+        self.head_dim = config.width // config.heads
+        self.ring = -(-config.frames // config.stride)
+        self.code_end = config.frames * config.slots
+        self.stride_end = self.code_end + self.ring * config.patches
+        self.frame_end = self.stride_end + config.patches
+        self.size = self.frame_end + config.slots
+
+    def initial_state(self, rows: int) -> DecodeState:
+        """Empty history of `rows` rows on the model's device."""
+        config, weight = self.config, self.model.head.weight
+        shape = (config.depth, rows, config.heads, self.size, self.head_dim)
+        whole = {"device": weight.device, "dtype": torch.long}
+        return DecodeState(
+            torch.zeros(shape, device=weight.device, dtype=weight.dtype),
+            torch.zeros(shape, device=weight.device, dtype=weight.dtype),
+            torch.zeros(rows, **whole),  # type: ignore[call-overload]
+            torch.full((rows, config.frames), _EMPTY, **whole),  # type: ignore[call-overload]
+            torch.full((rows, self.ring), _EMPTY, **whole),  # type: ignore[call-overload]
+        )
+
+    def clear(self, state: DecodeState, rows: Tensor) -> None:
+        """Begin anew in the rows where bool `rows` (B,) is true; other rows are not touched."""
+        state.step[rows] = 0
+        state.block_frame[rows] = _EMPTY
+        state.stride_frame[rows] = _EMPTY
+
+    @torch.no_grad()
+    def observe(self, state: DecodeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
+        """Take in the newest frame and the codes of the transition that led to it.
+
+        Args:
+            state: History; advanced in place.
+            frames: The newest frames (B, C, H, W).
+            last_codes: int64 (B, M), the realised transition's whole block; ignored in rows at their first frame, and may be None
+                when all rows are.
+
+        Returns:
+            Hidden states (B, D) from which the first code is predicted.
+        """
+        config, model = self.config, self.model
+        m, n, step = config.slots, config.patches, state.step
+        rows = torch.arange(len(step), device=step.device)
+        first = step == 0
+        patches = model.embed_frames(frames)
+        t = block_start(step, m, n, config.stride)
+        assert isinstance(t, Tensor)
+        patch_position = t[:, None] + torch.arange(n, device=t.device)
+        if last_codes is None:
+            if not bool(first.all()):
+                raise ValueError("last_codes is None, but some rows have a past; their last transition's codes are needed.")
+            x, position, query_frame, m = patches, patch_position, step[:, None].expand(-1, n), 0
+        else:
+            previous = (step - 1).clamp_min(0)
+            shift = torch.where(previous % config.stride == 0, n, 0)
+            start = block_start(previous, m, n, config.stride) + shift
+            x = torch.cat([model.embed_codes(last_codes), patches], dim=1)
+            position = torch.cat([start[:, None] + torch.arange(m, device=t.device), patch_position], dim=1)
+            query_frame = torch.cat([previous[:, None].expand(-1, m), step[:, None].expand(-1, n)], dim=1)
+        # a query sees the ring entries of blocks and stride frames before its own frame; a block on the stride also sees its own patches
+        is_code = torch.arange(x.shape[1], device=t.device) < m
+        blocks = state.block_frame[:, None, :]
+        strides = state.stride_frame[:, None, :]
+        q = query_frame[:, :, None]
+        see_blocks = (blocks < q) & (blocks > q - config.frames)
+        see_strides = ((strides < q) | ((strides == q) & is_code[None, :, None])) & (strides > q - config.frames)
+        past = torch.cat([see_blocks.repeat_interleave(config.slots, -1), see_strides.repeat_interleave(n, -1)], dim=-1)
+        causal = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=t.device).tril()
+        now = causal.expand(len(step), -1, -1)
+        if m:
+            now = now & ~(first[:, None, None] & is_code)  # a row's first frame has no transition before it
+            now = now | torch.eye(x.shape[1], dtype=torch.bool, device=t.device)  # (its unused rows must still see something)
+        mask = torch.cat([past, now], dim=-1)[:, None]
+        cos, sin = (a[:, None] for a in rotary(position, self.head_dim, config.rope_theta))
+        code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
+        on_stride = step % config.stride == 0
+        stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
+        keep_code, keep_stride = rows[~first], rows[on_stride]
+        for i, layer in enumerate(model.transformer.stack()):
+            keys, values = state.keys[i], state.values[i]
+            query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+            all_keys = torch.cat([keys[:, :, : self.stride_end], key], dim=2)
+            all_values = torch.cat([values[:, :, : self.stride_end], value], dim=2)
+            out = F.scaled_dot_product_attention(query, all_keys, all_values, attn_mask=mask)
+            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            for store, fresh in ((keys, key), (values, value)):
+                store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
+                if m and len(keep_code):
+                    store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2)
+                if len(keep_stride):
+                    store[keep_stride[:, None], :, stride_at[keep_stride]] = fresh[keep_stride, :, m:].transpose(1, 2)
+        if m:
+            state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
+        state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
+        state.step.add_(1)
+        return model.transformer.norm(x[:, -1])
+
+    @torch.no_grad()
+    def generate(
+        self, state: DecodeState, hidden: Tensor, budget: int, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Decoded:
+        """Generate the first `budget` codes of the current block.
+
+        Args:
+            state: History after `observe`; its rings of the past are not changed.
+            hidden: What `observe` returned.
+            budget: K in 1..M.
+            generator: Random stream for sampling; None takes the likeliest code (greedy).
+            temperature: Divides the logits when sampling.
+
+        Returns:
+            Codes and their log-probabilities under the model, (B, K). Greedy codes of a smaller budget are a prefix of a larger one's.
+        """
+        config, model = self.config, self.model
+        if not 1 <= budget <= config.slots:
+            raise ValueError(f"budget is {budget}; expected 1..{config.slots}.")
+        frame = state.step - 1
+        start = block_start(frame, config.slots, config.patches, config.stride)
+        assert isinstance(start, Tensor)
+        positions = start[:, None] + config.patches + torch.arange(config.slots, device=start.device)
+        cos, sin = (a[:, None] for a in rotary(positions, self.head_dim, config.rope_theta))
+        now = frame[:, None]
+        see_blocks = (state.block_frame < now) & (state.block_frame > now - config.frames)
+        # the newest frame's patches stand behind the rings, also when it is on the stride
+        see_strides = (state.stride_frame < now) & (state.stride_frame > now - config.frames)
+        mask = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
+        mask[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
+        mask[:, 0, 0, self.code_end : self.stride_end] = see_strides.repeat_interleave(config.patches, -1)
+        codes, log_probs = [], []
+        for i in range(budget):
+            logits = model.head(hidden).float()
+            log_p = logits.log_softmax(-1)
+            code = choose_codes(logits, generator, temperature)
+            codes.append(code)
+            log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
+            if i + 1 < budget:
+                hidden = self._step(state, model.embed_codes(code[:, None], i), cos[:, :, i : i + 1], sin[:, :, i : i + 1], mask, i)
+        return Decoded(torch.stack(codes, 1), torch.stack(log_probs, 1))
+
+    def _step(self, state: DecodeState, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, i: int) -> Tensor:
+        """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D)."""
+        at, end = self.frame_end + i, self.frame_end + i + 1
+        visible = mask[..., :end]
+        for keys, values, layer in zip(state.keys, state.values, self.model.transformer.stack(), strict=True):
+            query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+            keys[:, :, at : at + 1], values[:, :, at : at + 1] = key, value
+            out = F.scaled_dot_product_attention(query, keys[:, :, :end], values[:, :, :end], attn_mask=visible)
+            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return self.model.transformer.norm(x[:, 0])

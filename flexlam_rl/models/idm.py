@@ -1,0 +1,30 @@
+"""Inverse dynamics model: the baseline without a bottleneck (paper, section 6.3).
+
+Shapes: B batch, C H W frame.
+"""
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.checkpoint import PretrainedModel
+from flexlam_rl.models.config import IDMConfig
+from flexlam_rl.models.encoder import TransitionEncoder
+from flexlam_rl.models.translator import Hourglass, action_inputs, action_outputs, embed_actions
+
+
+class IDM(PretrainedModel):
+    """Actions from (o_t, o_t+1, a_t-1): the LAM's encoder with one read-out token, and the translator's MLP."""
+
+    config_class = IDMConfig
+
+    def __init__(self, config: IDMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = TransitionEncoder(config.encoder, config.image_size, config.channels, 1, config.encoder.width)
+        inputs = config.encoder.width + action_inputs(config.actions)
+        self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
+
+    def forward(self, current: Tensor, following: Tensor, previous: Tensor) -> Tensor:
+        """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) twice and previous actions (B, dims)."""
+        features = self.encoder(current, following)[:, 0]
+        return self.mlp(torch.cat([features, embed_actions(previous, self.config.actions)], dim=-1))

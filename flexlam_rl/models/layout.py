@@ -1,0 +1,74 @@
+"""Where every token of a window stands: the interleaving of frame patches and code blocks (paper, appendix B.1).
+
+To predict block t the model sees: the frames on the stride and all code blocks before t, then the newest frame o_t, then the codes of
+block t so far. Off the stride, o_t leaves the context again once block t is part of the history. Training must show the model exactly
+that for every t at once, so a window holds two kinds of tokens: the *history* (stride frames and code blocks in time order) and, for
+every t, a *branch* (the patches of o_t and a copy of its codes) that sees the history before t and itself. Branches are what the loss
+is taken on and what decoding runs; they are seen by nothing else.
+
+Shapes: T frames of a window, M codes a block, N patches a frame, L tokens.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PATCH, CODE = 0, 1
+
+
+class Layout(NamedTuple):
+    """One entry a token (L,), plus the attention mask."""
+
+    kind: Tensor
+    """PATCH or CODE."""
+    frame: Tensor
+    """Which frame or block of the window, 0..T-1."""
+    place: Tensor
+    """Which patch (0..N-1) or code (0..M-1)."""
+    branch: Tensor
+    """bool: belongs to a branch."""
+    position: Tensor
+    """Rotary position: the token's index in the context that the decision at its frame sees."""
+    mask: Tensor
+    """bool (L, L): row attends to column."""
+    predicts: Tensor
+    """int (T, M): the token whose output predicts code m of block t."""
+
+
+def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phase: int = 0) -> Tensor | int:
+    """Rotary position at which frame t begins: all blocks before it and all stride frames before it stand in front.
+
+    Frames whose index plus `phase` is a multiple of `stride` are on the stride.
+    """
+    on_stride_before = (frame + phase + stride - 1) // stride - (phase + stride - 1) // stride
+    return frame * slots + on_stride_before * patches
+
+
+@lru_cache(maxsize=64)
+def layout(frames: int, slots: int, patches: int, stride: int, window: int, phase: int = 0, device: str = "cpu") -> Layout:
+    """The layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame."""
+    rows: list[tuple[int, int, int, bool, int]] = []
+    for t in range(frames):
+        start = int(block_start(t, slots, patches, stride, phase))
+        shift = 0
+        if (t + phase) % stride == 0:
+            rows += [(PATCH, t, n, False, start + n) for n in range(patches)]
+            shift = patches
+        rows += [(CODE, t, m, False, start + shift + m) for m in range(slots)]
+    history = len(rows)
+    for t in range(frames):
+        start = int(block_start(t, slots, patches, stride, phase))
+        rows += [(PATCH, t, n, True, start + n) for n in range(patches)]
+        # the last code of a block predicts nothing, so a branch needs no token for it
+        rows += [(CODE, t, m, True, start + patches + m) for m in range(slots - 1)]
+    table = torch.tensor(rows, dtype=torch.long)
+    kind, frame, place, branch, position = table[:, 0], table[:, 1], table[:, 2], table[:, 3].bool(), table[:, 4]
+    order = torch.arange(len(rows))
+    near = (frame[:, None] - frame[None, :]) < window
+    past = ~branch[None, :] & (frame[None, :] < frame[:, None]) & near
+    same = (frame[:, None] == frame[None, :]) & (branch[:, None] == branch[None, :]) & (order[None, :] <= order[:, None])
+    per_branch = patches + slots - 1
+    predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(slots)[None, :]
+    return Layout(*(x.to(device) for x in (kind, frame, place, branch, position, past | same, predicts)))

@@ -1,0 +1,187 @@
+"""The latent-token sequence model: a Qwen3-style decoder over frame patches and code blocks (paper, section 4.3 and appendix B).
+
+The transformer's weights carry the names of `transformers`' Qwen3Model, so either can load the other's.
+Shapes: B batch, T frames, M codes a block, N patches a frame, L tokens, D width, V codes, C H W frame.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.models.blocks import patchify, to_unit
+from flexlam_rl.models.checkpoint import PretrainedModel
+from flexlam_rl.models.config import SequenceConfig
+from flexlam_rl.models.layout import CODE, layout
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, computed in float32 as Qwen3 does."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.weight.shape, None, self.eps).to(x.dtype) * self.weight
+
+
+def rotary(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (..., L, head_dim) at integer `positions` (..., L).
+
+    Angles are formed in float64: positions grow with an episode, and rounding would make far episodes differ from near ones.
+    """
+    inverse = theta ** (-torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float64) / head_dim)
+    angles = positions.double()[..., None] * inverse
+    angles = torch.cat([angles, angles], dim=-1)
+    return angles.cos().float(), angles.sin().float()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply rotary positions to (..., L, head_dim)."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)
+
+
+class SelfAttention(nn.Module):
+    """Attention with normed queries and keys and rotary positions (Qwen3)."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        if config.width % config.heads:
+            raise ValueError(f"width {config.width} is not a multiple of heads {config.heads}.")
+        self.heads, self.head_dim = config.heads, config.width // config.heads
+        self.q_proj, self.k_proj = nn.Linear(config.width, config.width, bias=False), nn.Linear(config.width, config.width, bias=False)
+        self.v_proj, self.o_proj = nn.Linear(config.width, config.width, bias=False), nn.Linear(config.width, config.width, bias=False)
+        self.q_norm, self.k_norm = RMSNorm(self.head_dim, config.norm_eps), RMSNorm(self.head_dim, config.norm_eps)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values (B, heads, L, head_dim) of x (B, L, D), rotated."""
+        b, n, _ = x.shape
+        q = self.q_norm(self.q_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)
+        k = self.k_norm(self.k_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)
+        v = self.v_proj(x).view(b, n, self.heads, self.head_dim).transpose(1, 2)
+        return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = self.project(x, cos, sin)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.o_proj(out.transpose(1, 2).flatten(2))
+
+
+class GatedMLP(nn.Module):
+    """SwiGLU feed-forward."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(width, hidden, bias=False), nn.Linear(width, hidden, bias=False)
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class DecoderLayer(nn.Module):
+    """Attention and feed-forward, each after a norm and with a residual."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.width, config.norm_eps)
+        self.self_attn = SelfAttention(config)
+        self.post_attention_layernorm = RMSNorm(config.width, config.norm_eps)
+        self.mlp = GatedMLP(config.width, config.ffn)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Transformer(nn.Module):
+    """The stack of layers and the last norm, over embeddings."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.depth))
+        self.norm = RMSNorm(config.width, config.norm_eps)
+
+    def stack(self) -> Iterator[DecoderLayer]:
+        """The layers, in order."""
+        return cast(Iterator[DecoderLayer], iter(self.layers))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, cos, sin, mask)
+        return self.norm(x)
+
+
+class SequenceModel(PretrainedModel):
+    """Predicts code blocks from sparse frames and past blocks; frames are inputs, never targets."""
+
+    config_class = SequenceConfig
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        if config.image_size % config.patch:
+            raise ValueError(f"image size {config.image_size} is not a multiple of the sequence model's patch {config.patch}.")
+        self.config = config
+        width = config.width
+        self.patch_embed = nn.Linear(config.channels * config.patch**2, width)
+        self.patch_position = nn.Parameter(torch.randn(config.patches, width) * 0.02)
+        self.code_embed = nn.Embedding(config.codes, width)
+        # rotary positions tell order and distance; which slot a code fills is told here
+        self.slot_position = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.transformer = Transformer(config)
+        self.head = nn.Linear(width, config.codes, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+                if isinstance(module, nn.Linear) and module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def embed_frames(self, frames: Tensor) -> Tensor:
+        """Frames (..., C, H, W) to patch embeddings (..., N, D)."""
+        lead = frames.shape[:-3]
+        tokens = self.patch_embed(patchify(to_unit(frames.flatten(0, -4)), self.config.patch)) + self.patch_position
+        return tokens.view(*lead, *tokens.shape[1:])
+
+    def embed_codes(self, codes: Tensor, first: int = 0) -> Tensor:
+        """Codes (..., m) that fill the slots from `first` on, to embeddings (..., m, D)."""
+        return self.code_embed(codes) + self.slot_position[first : first + codes.shape[-1]]
+
+    def tokens(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The window as the transformer takes it.
+
+        Args:
+            frames: (B, T, C, H, W).
+            codes: int64 (B, T, M).
+            phase: Steps from the last stride frame to the window's first frame.
+
+        Returns:
+            Embeddings (B, L, D), cosines and sines (L, head_dim), mask bool (L, L), and which token predicts which code, (T, M).
+        """
+        config = self.config
+        lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase % config.stride, str(frames.device))
+        patches, blocks = self.embed_frames(frames), self.embed_codes(codes)
+        is_code = lay.kind == CODE
+        x = patches.new_empty(len(frames), len(lay.kind), config.width)
+        x[:, ~is_code] = patches[:, lay.frame[~is_code], lay.place[~is_code]]
+        x[:, is_code] = blocks[:, lay.frame[is_code], lay.place[is_code]]
+        cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
+        return x, cos, sin, lay.mask, lay.predicts
+
+    def forward(self, frames: Tensor, codes: Tensor, phase: int = 0) -> Tensor:
+        """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have."""
+        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase)
+        x = self.transformer(x, cos, sin, mask)
+        return self.head(x[:, predicts])
+
+    def loss(self, frames: Tensor, codes: Tensor, phase: int = 0) -> Tensor:
+        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2).
+
+        `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
+        """
+        logits = self(frames[:, : codes.shape[1]], codes, phase)
+        return F.cross_entropy(logits.float().flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)

@@ -1,0 +1,130 @@
+"""The latent action model: gradient, FSQ, prefixes, decoding."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from flexlam_rl.models.config import PRESETS, LAMConfig, fixed
+from flexlam_rl.models.decoder import sample_tau
+from flexlam_rl.models.lam import LAM
+
+DEBUG = PRESETS["debug"].lam
+
+
+def frames(batch: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, batch, 3, 64, 64)
+    a, b = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    return a, b
+
+
+def awake(model: nn.Module, seed: int = 0) -> None:
+    """Move every zero-initialised parameter off zero, as a few steps of training do."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        if not parameter.any():
+            parameter.data.normal_(0, 0.05, generator=generator)
+
+
+@pytest.mark.parametrize("config", [DEBUG, fixed(DEBUG, 4), fixed(DEBUG, 2, (5,))], ids=["flexlam", "fixed4", "fixed2"])
+@pytest.mark.parametrize("predict", ["velocity", "frame"])
+def test_gradient_reaches_every_parameter(config: LAMConfig, predict):
+    torch.manual_seed(0)
+    lam = LAM(replace(config, decoder=replace(config.decoder, predict=predict)))
+    awake(lam)
+    lam(*frames(16), torch.Generator().manual_seed(0)).loss.backward()
+    dead = [name for name, p in lam.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert dead == []
+    assert lam.null.requires_grad == config.prefix
+
+
+def test_a_few_steps_reach_the_encoder_from_the_real_initialisation():
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    before = {name: p.detach().clone() for name, p in lam.named_parameters()}
+    optimiser = torch.optim.AdamW(lam.parameters(), lr=1e-3, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        optimiser.zero_grad()
+        lam(*frames(8), generator).loss.backward()
+        optimiser.step()
+    still = [name for name, p in lam.named_parameters() if torch.equal(p, before[name])]
+    assert still == []
+
+
+@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (5,), (7, 5, 5, 5, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_code_survives_the_round_trip(levels, dtype):
+    lam = LAM(replace(DEBUG, levels=levels))
+    codes = torch.arange(lam.code_count)[:, None]
+    vectors = lam.embed(codes)
+    assert len(torch.unique(vectors.reshape(len(codes), -1), dim=0)) == lam.code_count
+    back = lam.fsq.codes_to_indices(vectors.to(dtype).float() if dtype == torch.bfloat16 else vectors)
+    assert torch.equal(back.long().reshape(-1), codes[:, 0])
+
+
+def test_codes_are_the_same_under_autocast_of_the_bottleneck():
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    z = torch.randn(4, 4, 4)
+    plain = lam.fsq(z)[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(lam.fsq(z)[1], plain)
+
+
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_codes_after_k_change_nothing_bit_for_bit(k):
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    awake(lam)
+    current, _ = frames(3)
+    codes = torch.randint(0, lam.code_count, (3, 4))
+    other = codes.clone()
+    other[:, k:] = torch.randint(0, lam.code_count, (3, 4 - k))
+
+    def seed() -> torch.Generator:
+        return torch.Generator().manual_seed(5)
+
+    assert torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
+    assert torch.equal(lam.prefix_slots(codes, k), lam.prefix_slots(other[:, :k], k) if k else lam.prefix_slots(other, 0))
+    if k:
+        other[:, 0] = (codes[:, 0] + 1) % lam.code_count
+        assert not torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
+
+
+def test_training_and_inference_give_the_decoder_the_same_slots():
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    current, following = frames(4)
+    vectors, codes = lam.quantise(current, following)
+    from flexlam_rl.models.prefix import null_fill
+
+    lengths = torch.tensor([0, 1, 2, 4])
+    assert torch.allclose(null_fill(vectors, lengths, lam.null), lam.prefix_slots(codes, lengths), atol=1e-6)
+
+
+def test_times_are_a_share_of_pure_noise_and_the_rest_inside():
+    tau = sample_tau(20_000, DEBUG.decoder, torch.Generator().manual_seed(0))
+    share = (tau == 0).float().mean()
+    assert abs(share - DEBUG.decoder.noise_share) < 0.02
+    assert tau.min() >= 0 and tau.max() < 1
+
+
+def test_the_sampler_integrates_a_known_flow(monkeypatch):
+    lam = LAM(DEBUG)
+    current, target = frames(2)
+    goal = target.float() / 127.5 - 1
+    monkeypatch.setattr(lam.decoder, "forward", lambda noisy, tau, current, slots: (goal - noisy) / (1 - tau[:, None, None, None]))
+    for steps in (1, 4, 9):
+        out = lam.decode(current, torch.zeros(2, 4, dtype=torch.long), 4, steps, torch.Generator().manual_seed(0))
+        assert torch.equal(out, target)
+
+
+def test_bad_codes_and_lengths_are_named():
+    lam = LAM(DEBUG)
+    with pytest.raises(ValueError, match=r"codes lie in 0\.\.1000; expected 0\.\.999"):
+        lam.embed(torch.tensor([[0, 1000]]))
+    with pytest.raises(ValueError, match="prefix length 5 lies outside"):
+        lam.prefix_slots(torch.zeros(1, 4, dtype=torch.long), 5)

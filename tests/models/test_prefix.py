@@ -1,0 +1,44 @@
+"""The retained prefix: one rule, uniform lengths, and nothing of a dropped slot survives."""
+
+import pytest
+import torch
+
+from flexlam_rl.models.prefix import null_fill, retained, sample_prefix_lengths
+
+
+def test_lengths_cover_zero_to_m_uniformly():
+    generator = torch.Generator().manual_seed(0)
+    lengths = sample_prefix_lengths(90_000, 8, generator)
+    counts = torch.bincount(lengths, minlength=9)
+    assert len(counts) == 9
+    # 10,000 expected in each bin; five standard deviations
+    assert (counts - 10_000).abs().max() < 5 * (90_000 * (1 / 9) * (8 / 9)) ** 0.5
+
+
+def test_lengths_follow_the_generator_alone():
+    a = sample_prefix_lengths(50, 64, torch.Generator().manual_seed(3))
+    torch.manual_seed(99)
+    b = sample_prefix_lengths(50, 64, torch.Generator().manual_seed(3))
+    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("k", [0, 1, 5, 8])
+def test_slots_after_k_cannot_change_the_result(k):
+    generator = torch.Generator().manual_seed(1)
+    slots = torch.randn(3, 8, 4, generator=generator)
+    null = torch.randn(4, generator=generator)
+    other = slots.clone()
+    other[:, k:] = float("nan")
+    lengths = torch.full((3,), k)
+    assert torch.equal(null_fill(slots, lengths, null), null_fill(other, lengths, null))
+    assert torch.equal(null_fill(slots, lengths, null)[:, :k], slots[:, :k])
+    assert (null_fill(slots, lengths, null)[:, k:] == null).all()
+
+
+def test_gradient_reaches_kept_slots_and_the_null_only():
+    slots = torch.randn(2, 4, 3, requires_grad=True)
+    null = torch.randn(3, requires_grad=True)
+    lengths = torch.tensor([1, 4])
+    null_fill(slots, lengths, null).sum().backward()
+    assert torch.equal(slots.grad[..., 0].bool(), retained(lengths, 4))
+    assert torch.equal(null.grad, torch.full((3,), 3.0))

@@ -1,0 +1,114 @@
+"""The sequence model: equal to Qwen3, causal in every kind of position, trained in the contexts that decoding meets."""
+
+import pytest
+import torch
+
+from flexlam_rl.models.config import PRESETS
+from flexlam_rl.models.layout import layout
+from flexlam_rl.models.sequence import rotary
+
+CONFIG = PRESETS["debug"].sequence
+
+
+def test_transformer_equals_qwen3_with_the_same_weights(model):
+    transformers = pytest.importorskip("transformers")
+    ours = model(depth=3)
+    config = transformers.Qwen3Config(
+        vocab_size=8, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=2, head_dim=16,
+        rms_norm_eps=CONFIG.norm_eps, rope_theta=CONFIG.rope_theta, rope_parameters={"rope_type": "default", "rope_theta": CONFIG.rope_theta},
+        attention_bias=False, tie_word_embeddings=False, max_position_embeddings=4096, use_cache=False, attn_implementation="eager",
+    )  # fmt: skip
+    theirs = transformers.Qwen3Model(config).double().eval()
+    missing, unexpected = theirs.load_state_dict(ours.transformer.state_dict(), strict=False)
+    assert missing == ["embed_tokens.weight"] and unexpected == []
+    x = torch.randn(2, 40, 32, dtype=torch.float64)
+    positions = torch.arange(40)
+    cos, sin = rotary(positions, 16, CONFIG.rope_theta)
+    mask = torch.ones(40, 40, dtype=torch.bool).tril()
+    with torch.no_grad():
+        expected = theirs(inputs_embeds=x, position_ids=positions[None].expand(2, -1)).last_hidden_state
+        got = ours.transformer(x, cos, sin, mask)
+    # Qwen3 forms its norms and angles in float32
+    assert torch.allclose(got, expected, atol=1e-4), (got - expected).abs().max()
+
+
+def uncached_context(frames: int, t: int):
+    """The tokens that the paper's construction (appendix B.1) puts before block t: (kind, frame, place) in order."""
+    tokens = []
+    for f in range(t):
+        if f % CONFIG.stride == 0:
+            tokens += [("patch", f, n) for n in range(CONFIG.patches)]
+        tokens += [("code", f, m) for m in range(CONFIG.slots)]
+    return tokens + [("patch", t, n) for n in range(CONFIG.patches)]
+
+
+@pytest.mark.parametrize("t", [0, 1, 2, 3, 5])
+def test_each_block_is_predicted_from_exactly_the_papers_sequence(model, window, t):
+    """The one-pass training equals a plain causal model on the sequence written out token by token."""
+    net = model()
+    images, codes = window(6)
+    context = uncached_context(6, t) + [("code", t, m) for m in range(CONFIG.slots - 1)]
+    patches, blocks = net.embed_frames(images), net.embed_codes(codes)
+    x = torch.stack([patches[:, f, i] if kind == "patch" else blocks[:, f, i] for kind, f, i in context], dim=1)
+    cos, sin = rotary(torch.arange(len(context)), 16, CONFIG.rope_theta)
+    hidden = net.transformer(x, cos, sin, torch.ones(len(context), len(context), dtype=torch.bool).tril())
+    expected = net.head(hidden[:, -CONFIG.slots :])
+    assert torch.allclose(net(images, codes)[:, t], expected, atol=1e-9)
+
+
+def test_nothing_later_changes_a_prediction(model, window):
+    net = model()
+    images, codes = window(6)
+    base = net(images, codes)
+    for t in range(6):
+        later = images.clone()
+        later[:, t + 1 :] = 0
+        changed = codes.clone()
+        changed[:, t:] = 0
+        assert torch.equal(net(later, changed)[:, t, 0], base[:, t, 0])
+        for m in range(1, CONFIG.slots):
+            changed = codes.clone()
+            changed[:, t, m:] = 0
+            changed[:, t + 1 :] = 0
+            assert torch.allclose(net(later, changed)[:, t, m], base[:, t, m], atol=1e-12)
+            changed[:, t, m - 1] = (codes[:, t, m - 1] + 1) % CONFIG.codes
+            assert not torch.allclose(net(later, changed)[:, t, m], base[:, t, m], atol=1e-6)
+
+
+def test_frames_off_the_stride_leave_the_context_and_those_on_it_stay(model, window):
+    net = model()
+    images, codes = window(6)
+    base = net(images, codes)
+    for f in range(5):
+        changed = images.clone()
+        changed[:, f] = 0.5
+        out = net(changed, codes)
+        stays = f % CONFIG.stride == 0
+        for t in range(f + 1, 6):
+            assert torch.allclose(out[:, t], base[:, t], atol=1e-12) != stays
+
+
+def test_what_lies_before_the_window_of_frames_is_not_attended():
+    frames = 5
+    lay = layout(9, CONFIG.slots, CONFIG.patches, CONFIG.stride, frames)
+    reach = lay.frame[:, None] - lay.frame[None, :]
+    assert not (lay.mask & (reach >= frames)).any()
+    assert (lay.mask & (reach == frames - 1)).any()
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_positions_are_consecutive_in_every_decisions_context(phase):
+    lay = layout(7, CONFIG.slots, CONFIG.patches, CONFIG.stride, 99, phase)
+    for t in range(7):
+        for m in range(CONFIG.slots):
+            row = lay.predicts[t, m]
+            seen = lay.position[lay.mask[row]].sort().values
+            assert torch.equal(seen, torch.arange(len(seen)))
+
+
+def test_gradient_reaches_every_parameter_and_frames_are_no_targets(model, window):
+    net = model().float()
+    images, codes = window(6)
+    net.loss(images.float(), codes).mean().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+    assert net.loss(images.float(), codes).shape == codes.shape
