@@ -81,18 +81,28 @@ PLAYER = np.dtype(
         ("ammo", "i4", 5),  # -1 infinite
         ("owned", "u1", 5),
         ("reload_ms", "i4"),
-        ("dead_ms", "i4"),
+        ("decay_ms", "i4"),  # since health above 100 last fell by one
+        ("dead_ms", "i4"),  # since death
+        ("spawn_yaw", "i4"),  # yaw of the last spawn, which DMLab reports as the yaw of a dead player
+        ("dead_yaw", "i4"),  # where a dead player looks (towards who tagged it); drawn instead of yaw while alive is 0
         ("score", "i4"),
         ("flash_ms", "i4"),  # muzzle flash and tracer still drawn
         ("shot_end", "f8", 3),  # where the last hitscan shot ended
         # bots
         ("skill", "u1"),  # 0 Cygni, 1 Leonis, 2 Epsilon
-        ("enemy", "i1"),
-        ("sees_ms", "i4"),
+        ("enemy", "i1"),  # player number, -1 none
+        ("sees_ms", "i4"),  # how long the enemy has been in sight without a break
+        ("lost_ms", "i4"),  # how long it has been out of sight
+        ("hurt_by", "i1"),  # who shot last, -1 none
+        ("think_ms", "i4"),  # until the next decision
+        ("goal_ms", "i4"),  # until the next choice of a target
+        ("goal_item", "i1"),  # item walked to, -1 none
         ("target", "i2", 2),
         ("strafe", "i1"),
         ("strafe_ms", "i4"),
-        ("aim", "f8", 2),
+        ("hop", "u1"),  # wants to jump in this frame
+        ("shoot", "u1"),  # wants to fire
+        ("aim", "f8", 2),  # error of the aim in radians: yaw, pitch
         ("dist", "u2", (MAX_CELLS, MAX_CELLS)),  # steps to target, 65535 unreachable
     ],
     align=True,
