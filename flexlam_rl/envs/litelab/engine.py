@@ -9,6 +9,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
 from flexlam_rl.envs.litelab.physics import move, place
 from flexlam_rl.envs.litelab.rng import mix
+from flexlam_rl.envs.litelab.weapons import equip, fire_only
 
 
 @kernel
@@ -72,6 +73,9 @@ def _restart(w):
     if w.given_angles == 1:
         w.players[0].pitch = int(np.round(w.start_angles[0] * (65536.0 / 360.0)))
         w.players[0].yaw = int(np.round(w.start_angles[1] * (65536.0 / 360.0)))
+    w.players[0].spawn_yaw = w.players[0].yaw
+    if w.family != s.LASERTAG:
+        equip(w.players[0])
 
 
 @kernel
@@ -108,7 +112,7 @@ def _frame(w, action):
     else:
         watermaze.tick(w)
     if w.family != s.LASERTAG:
-        lasertag.fire_only(w, action[4])
+        fire_only(w, 0 if w.family == s.PSYCHLAB else action[4])
 
 
 @kernel

@@ -38,7 +38,7 @@ def _grid_distance(w, ox, oy, dx, dy, limit):
 
 
 @kernel
-def wall_distance(w, ox, oy, oz, dx, dy, dz, limit):
+def ray_hit(w, ox, oy, oz, dx, dy, dz, limit):
     """Distance from a point along a unit vector to floor, wall or closed door, at most `limit`."""
     if dz < 0.0:
         limit = min(limit, max((FLOOR - oz) / dz, 0.0))
@@ -51,10 +51,10 @@ def wall_distance(w, ox, oy, oz, dx, dy, dz, limit):
 
 
 @kernel
-def in_sight(w, ax, ay, az, bx, by, bz):
+def line_of_sight(w, ax, ay, az, bx, by, bz):
     """Whether nothing solid stands between two points."""
     dx, dy, dz = bx - ax, by - ay, bz - az
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     if length < 1e-6:
         return True
-    return wall_distance(w, ax, ay, az, dx / length, dy / length, dz / length, length) >= length
+    return ray_hit(w, ax, ay, az, dx / length, dy / length, dz / length, length) >= length

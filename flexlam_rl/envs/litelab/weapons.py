@@ -8,7 +8,7 @@ import numpy as np
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import uniform
-from flexlam_rl.envs.litelab.sight import wall_distance
+from flexlam_rl.envs.litelab.sight import ray_hit
 
 # By weapon: gauntlet, machinegun, rocket launcher, lightning, railgun.
 DAMAGE = (50, 7, 100, 8, 100)
@@ -190,7 +190,7 @@ def _splash(w, x, y, z, owner, direct):
             continue
         dx, dy, dz = p.pos[0] - x, p.pos[1] - y, p.pos[2] - z
         length = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-6)
-        if wall_distance(w, x, y, z, dx / length, dy / length, dz / length, length) < length:
+        if ray_hit(w, x, y, z, dx / length, dy / length, dz / length, length) < length:
             continue
         # pushed from a point below the centre, so that players are lifted
         dz += 24.0
@@ -228,14 +228,16 @@ def move_missiles(w):
         m.age_ms += w.dt_ms
         step = ROCKET_SPEED * w.dt_ms * 0.001
         dx, dy, dz = m.vel[0] / ROCKET_SPEED, m.vel[1] / ROCKET_SPEED, m.vel[2] / ROCKET_SPEED
-        free = wall_distance(w, m.pos[0], m.pos[1], m.pos[2], dx, dy, dz, step)
+        free = ray_hit(w, m.pos[0], m.pos[1], m.pos[2], dx, dy, dz, step)
         hit, free = nearest_player(w, m.owner, 0, m.pos[0], m.pos[1], m.pos[2], dx, dy, dz, free)
         m.pos[0] += dx * free
         m.pos[1] += dy * free
         m.pos[2] += dz * free
         if hit >= 0:
             damage(w, hit, m.owner, DAMAGE[s.ROCKET], dx, dy, dz)
-        if hit >= 0 or free < step:
+        if hit < 0 and m.pos[2] >= s.WALL_HEIGHT and w.geometry == s.GRID:
+            m.active = 0  # gone into the sky
+        elif hit >= 0 or free < step:
             m.active = 0
             _splash(w, m.pos[0] - dx, m.pos[1] - dy, m.pos[2] - dz, m.owner, hit)
         elif m.age_ms >= ROCKET_LIFE_MS:
@@ -262,7 +264,7 @@ def _shoot(w, k, weapon):
         dx, dy, dz = dx + rx * right + ux * up, dy + ry * right + uy * up, dz + uz * up
         length = np.sqrt(dx * dx + dy * dy + dz * dz)
         dx, dy, dz = dx / length, dy / length, dz / length
-    free = wall_distance(w, ox, oy, oz, dx, dy, dz, RANGE[weapon])
+    free = ray_hit(w, ox, oy, oz, dx, dy, dz, RANGE[weapon])
     hit, end = nearest_player(w, k, 0, ox, oy, oz, dx, dy, dz, free)
     if weapon == s.GAUNTLET and hit < 0:
         return False
