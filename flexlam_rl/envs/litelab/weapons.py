@@ -6,9 +6,9 @@ In levels without opponents `fire_only` plays the same shots, which bring no rew
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.collide import ray_hit
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import uniform
-from flexlam_rl.envs.litelab.sight import ray_hit
 
 # By weapon: gauntlet, machinegun, rocket launcher, lightning, railgun.
 DAMAGE = (50, 7, 100, 8, 100)

@@ -6,7 +6,6 @@ map starts again from another place, with the same platform for the whole episod
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, uniform
