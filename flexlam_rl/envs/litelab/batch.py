@@ -7,7 +7,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab.engine import advance, begin
 from flexlam_rl.envs.litelab.kernel import kernel
-from flexlam_rl.envs.litelab.screen import draw
+from flexlam_rl.envs.litelab.render import draw
 
 RUNNING, TERMINATED, TRUNCATED = range(3)
 

@@ -9,7 +9,8 @@ from flexlam_rl.envs.litelab import batch, settings
 from flexlam_rl.envs.litelab import observations as ob
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.events import trial_events
-from flexlam_rl.envs.litelab.screen import draw, load_look
+from flexlam_rl.envs.litelab.look import load_look
+from flexlam_rl.envs.litelab.render import draw
 
 HOLD_OUT_BIT = 1 << 31  # episode seeds have 31 bits, so this bit separates the held-out stream
 
