@@ -1,0 +1,49 @@
+"""The command `flexlam`: the first argument names what to do, and only that module is loaded."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from flexlam_rl.command_line import run, wrong_use
+
+# name -> (module with `Options` and `run`, what it does)
+COMMANDS = {
+    "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
+    "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
+    "levels": ("flexlam_rl.commands.levels", "list the levels"),
+    "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
+}
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items())
+    return f"usage: flexlam COMMAND [OPTIONS]\n\ncommands:\n{rows}\n\n`flexlam COMMAND --help` lists the options of a command."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line `arguments` (default: the process's own); returns the exit code: 0 done, 2 wrong use, 130 Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if arguments[0] == "--version":
+        from flexlam_rl import __version__
+
+        print(f"flexlam_rl {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]!r}" if close else f"there are {', '.join(COMMANDS)}"
+        return wrong_use("flexlam", f"No command {name!r}; {hint}.")
+    try:
+        module = import_module(COMMANDS[name][0])
+    except KeyboardInterrupt:
+        return 130
+    return run(module.Options, module.run, rest, f"flexlam {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

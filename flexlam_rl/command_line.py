@@ -1,0 +1,75 @@
+"""What every command of flexlam_rl shares: options from a dataclass, errors in one sentence, a clean Ctrl-C.
+
+A command is a module with a dataclass `Options`, whose fields are its options, and a function `run(options)`.
+"""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+WRONG_USE = 2  # exit code of every error that a user can mend
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+
+
+def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
+    """An instance of the dataclass `options` from the command line.
+
+    Raises:
+        ValueError: arguments that do not fit, with one sentence that names them.
+        SystemExit: code 0, after `--help` was printed.
+    """
+    import tyro
+
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(options, args=arguments, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ValueError(_sentence(complaint.getvalue(), prog)) from None
+
+
+def _sentence(box: str, prog: str) -> str:
+    """The first paragraph of tyro's framed message as one line."""
+    lines = []
+    for line in box.splitlines():
+        if not line.startswith("│"):
+            continue
+        text = line.strip("│ ")
+        if text and not text.strip("─"):
+            break
+        lines.append(text)
+    sentence = re.sub(r"\s+", " ", " ".join(lines)).strip().rstrip(".")
+    return f"{sentence or 'The arguments do not fit'}; see {prog} --help."
+
+
+def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
+    """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
+    try:
+        return function(parse(options, arguments, prog)) or 0
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `flexlam ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
+        if os.environ.get("FLEXLAM_TRACEBACK"):
+            raise
+        return wrong_use(prog, error.args[0] if isinstance(error, KeyError) and error.args else error)
+    except Exception as error:
+        # gymnasium's own errors (unknown id, unmet dependency) share no built-in class
+        if os.environ.get("FLEXLAM_TRACEBACK") or not type(error).__module__.startswith("gymnasium."):
+            raise
+        return wrong_use(prog, error)
+
+
+def wrong_use(prog: str, message: object) -> int:
+    """Print one line on stderr; returns the exit code of a wrong use."""
+    print(f"{prog}: {' '.join(str(message).split())}", file=sys.stderr)
+    return WRONG_USE

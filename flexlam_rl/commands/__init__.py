@@ -1,0 +1,1 @@
+"""The commands of `flexlam`, one module each with `Options` and `run(options)`."""

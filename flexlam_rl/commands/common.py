@@ -1,0 +1,47 @@
+"""What the commands that open one level share: their options and the environment these describe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium as gym
+import tyro
+
+# names of DeepMind Lab's observations
+VIEW, MAP, WORDS = "RGB_INTERLEAVED", "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "INSTR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelOptions:
+    """Which level, and how it looks."""
+
+    level: tyro.conf.Positional[str]
+    """Name of the level, as `flexlam levels` lists it."""
+    seed: int = 0
+    """Seed of the episode."""
+    hud: Literal["full", "reduced", "none"] = "full"
+    """How much of the 2-D overlay is drawn."""
+    textures: Literal["procedural", "labmaze"] = "procedural"
+    """Look of litelab; labmaze takes DMLab's own textures from that package."""
+    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
+    """Engine that runs the level."""
+
+
+def make_level(options: LevelOptions, *, frame_skip: int, size: int, observations: Sequence[str]) -> gym.Env[Any, Any]:
+    """The level with native actions, a square view of `size` pixels, and a `Dict` of `observations`."""
+    import flexlam_rl  # noqa: F401 - registers the environments
+
+    # the real engine has one look, and says so when asked for another
+    look: dict[str, Any] = {"textures": options.textures} if options.textures != "procedural" else {}
+    return gym.make(
+        "FlexLAM-DMLab-v0",
+        level=options.level,
+        engine=options.engine,
+        action_set="native7",
+        frame_skip=frame_skip,
+        width=size,
+        height=size,
+        observations=tuple(observations),
+        hud=options.hud,
+        **look,
+    )

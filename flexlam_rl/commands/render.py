@@ -1,0 +1,103 @@
+"""`flexlam render LEVEL -o out.png|out.mp4`: look at a level without a window."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from flexlam_rl.commands.common import MAP, VIEW, WORDS, LevelOptions, make_level
+from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.viewing import Picture, beside, caption, contact_sheet, evenly, write_png, write_video
+
+FRAME_SKIP = 4
+SHEET_PICTURES = 16
+# native actions: look right, look down (pixels a frame), strafe right, move forward, fire, jump, crouch
+STILL, FORWARD, SPIN = (0, 0, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0, 0), (20, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(LevelOptions):
+    """Draw a level: a contact sheet (.png) of frames spread over an episode, or a video of it (.mp4)."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """File to write; its ending, .png or .mp4, says what."""
+    steps: int = 450
+    """Agent steps of four frames each (15 a second)."""
+    policy: Literal["random", "wander", "forward", "spin", "still"] = "wander"
+    """What plays: a random action a step, a walk with slow random turns, one action held, or nothing."""
+    size: int = 192
+    """Width and height of the view in pixels, a multiple of 4."""
+    top_down: bool = False
+    """Put a map beside each view."""
+
+
+def native_policy(name: str, seed: int) -> Callable[[], np.ndarray]:
+    """A source of native actions, `(7,)` intc, that looks at nothing."""
+    rng = np.random.default_rng(seed)
+    if name == "random":
+        table = ACTION_SETS["dreamer15"].table
+        return lambda: table[rng.integers(len(table))]
+    if name == "wander":
+        turn = 0.0
+
+        def wander() -> np.ndarray:
+            nonlocal turn
+            turn = 0.9 * turn + rng.normal(0.0, 6.0)
+            return np.array((round(turn), 0, 0, 1, 0, 0, 0), np.intc)
+
+        return wander
+    held = np.array({"forward": FORWARD, "spin": SPIN, "still": STILL}[name], np.intc)
+    return lambda: held
+
+
+def play(options: Options) -> Iterator[tuple[Picture, str]]:
+    """Play one episode; yields a picture and its caption a step, the first before any action."""
+    names = (VIEW, MAP, WORDS) if options.top_down else (VIEW, WORDS)
+    env = make_level(options, frame_skip=FRAME_SKIP, size=options.size, observations=names)
+    act = native_policy(options.policy, options.seed)
+    try:
+        observation, _ = env.reset(seed=options.seed)
+        total = 0.0
+        for step in range(options.steps + 1):
+            view = observation[VIEW]
+            picture = beside([view, observation[MAP]]) if options.top_down else view
+            yield picture, f"step {step}  return {total:g}\n{observation[WORDS]}"
+            if step == options.steps:
+                return
+            observation, reward, terminated, truncated, _ = env.step(act())
+            total += float(reward)
+            if terminated or truncated:
+                return
+    finally:
+        env.close()
+
+
+def run(options: Options) -> int:
+    """Write the picture or the video.
+
+    Raises:
+        ValueError: an ending other than .png and .mp4, or steps below 1.
+    """
+    ending = options.out.suffix.lower()
+    if ending not in (".png", ".mp4"):
+        raise ValueError(f"Cannot tell what to write from {str(options.out)!r}: the file's name must end in .png or .mp4.")
+    if options.steps < 1:
+        raise ValueError(f"steps is {options.steps}; at least 1 is needed.")
+    if ending == ".mp4":
+        count = write_video(options.out, (captioned(picture, text) for picture, text in play(options)), fps=60 / FRAME_SKIP)
+        print(f"{options.out}: {count} frames of {options.level}")
+        return 0
+    # which frames the sheet shows is known only when the episode has ended; all are kept, a few MB at sheet size
+    frames = list(play(options))
+    chosen = [captioned(*frames[i]) for i in evenly(SHEET_PICTURES, len(frames))]
+    write_png(options.out, contact_sheet(chosen))
+    print(f"{options.out}: {len(chosen)} of {len(frames)} frames of {options.level}")
+    return 0
+
+
+def captioned(picture: Picture, text: str) -> Picture:
+    """The caption below, with a second line where there is an instruction."""
+    return caption(picture, text, lines=2 if text.partition("\n")[2] else 1)

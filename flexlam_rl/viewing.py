@@ -1,0 +1,128 @@
+"""Pictures and videos of episodes: contact sheets, captions, PNG and mp4 files."""
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+# a picture is an array (height, width, 3) uint8
+Picture = NDArray[np.uint8]
+
+GAP = 4  # pixels between the pictures of a sheet
+CAPTION = 14  # height of a line of text in pixels
+PAPER, INK = 24, (225, 225, 225)
+
+
+def caption(picture: Picture, text: str, lines: int = 1) -> Picture:
+    """`picture` with room for `lines` lines of small text below it; what does not fit in the width is cut off."""
+    height, width = picture.shape[:2]
+    canvas = Image.new("RGB", (width, height + lines * CAPTION), (PAPER,) * 3)
+    canvas.paste(Image.fromarray(picture), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=CAPTION - 3)
+    for number, line in enumerate(text.split("\n")[:lines]):
+        while line and draw.textlength(line, font=font) > width - 2:
+            line = line[:-1]
+        draw.text((2, height + number * CAPTION), line, fill=INK, font=font)
+    return np.asarray(canvas)
+
+
+def beside(pictures: Sequence[Picture]) -> Picture:
+    """Pictures in a row, aligned at the top; lower ones are filled up with the colour of the paper."""
+    height = max(p.shape[0] for p in pictures)
+    padded = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=PAPER) for p in pictures]
+    gap = np.full((height, GAP, 3), PAPER, np.uint8)
+    row = [part for p in padded for part in (gap, p)][1:]
+    return np.concatenate(row, axis=1)
+
+
+def above(pictures: Sequence[Picture]) -> Picture:
+    """Pictures in a column, aligned at the left."""
+    return np.ascontiguousarray(beside([p.swapaxes(0, 1) for p in pictures]).swapaxes(0, 1))
+
+
+def contact_sheet(pictures: Sequence[Picture], columns: int | None = None) -> Picture:
+    """Pictures of one size in rows, read like text; as near to a square as the count allows unless `columns` is given.
+
+    Raises:
+        ValueError: no pictures, or fewer than one column.
+    """
+    if not pictures:
+        raise ValueError("A contact sheet needs at least one picture, got none.")
+    columns = math.ceil(math.sqrt(len(pictures))) if columns is None else columns
+    if columns < 1:
+        raise ValueError(f"columns is {columns}; a contact sheet needs at least 1.")
+    rows = [beside(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
+    return above(rows)
+
+
+def evenly(count: int, total: int) -> list[int]:
+    """At most `count` indices spread over `range(total)`, the first and the last included."""
+    return sorted({round(i) for i in np.linspace(0, total - 1, min(count, total))})
+
+
+def enlarged(picture: Picture, factor: int) -> Picture:
+    """Each pixel as a square of `factor` by `factor`."""
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"Cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    try:
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
+    except OSError as error:
+        raise OSError(f"Cannot write {str(path)!r}: {error.strerror}.") from None
+    os.close(handle)
+    try:
+        write(Path(name))
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_png(path: Path | str, picture: Picture) -> None:
+    """Write one picture, compressed as far as PNG goes.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written.
+    """
+    _atomically(Path(path), lambda temporary: Image.fromarray(picture).save(temporary, format="PNG", optimize=True))
+
+
+def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0) -> int:
+    """Write pictures of one size as an H.264 mp4, one at a time as they come; returns how many.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written.
+    """
+    import imageio.v2 as imageio
+
+    count = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal count
+        # macro_block_size 1: keep the size; yuv420p, which every player shows, needs it to be even
+        video = imageio.get_writer(temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error")  # type: ignore[arg-type]
+        try:
+            for picture in pictures:
+                height, width = picture.shape[:2]
+                video.append_data(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
+                count += 1
+        except BaseException:
+            # wait for ffmpeg, which would otherwise finish its file after we removed it; Ctrl-C may have ended it already
+            with contextlib.suppress(Exception):
+                video.close()
+            raise
+        video.close()
+
+    _atomically(Path(path), write)
+    return count

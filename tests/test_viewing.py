@@ -1,0 +1,86 @@
+"""Contact sheets, captions and files."""
+
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+from PIL import Image
+
+from flexlam_rl.viewing import GAP, above, beside, caption, contact_sheet, evenly, write_png, write_video
+
+
+def _flat(value: int, height: int = 8, width: int = 12) -> np.ndarray:
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_sheet_reads_like_text() -> None:
+    sheet = contact_sheet([_flat(v) for v in (10, 20, 30, 40, 50)], columns=3)
+    assert sheet.shape == (2 * 8 + GAP, 3 * 12 + 2 * GAP, 3)
+    assert [int(sheet[0, x, 0]) for x in (0, 12 + GAP, 2 * (12 + GAP))] == [10, 20, 30]
+    assert [int(sheet[8 + GAP, x, 0]) for x in (0, 12 + GAP)] == [40, 50]
+
+
+def test_sheet_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one picture"):
+        contact_sheet([])
+    with pytest.raises(ValueError, match="columns is 0"):
+        contact_sheet([_flat(1)], columns=0)
+
+
+def test_rows_and_columns_keep_their_parts() -> None:
+    row = beside([_flat(1, height=4), _flat(2, height=8)])
+    assert row.shape == (8, 24 + GAP, 3)
+    assert (row[:4, :12] == 1).all()
+    assert (row[:, 12 + GAP :] == 2).all()
+    column = above([_flat(1, width=4), _flat(2, width=8)])
+    assert column.shape == (16 + GAP, 8, 3)
+    assert (column[:8, :4] == 1).all()
+
+
+def test_caption_leaves_the_picture_alone() -> None:
+    picture = _flat(77, height=40, width=80)
+    with_text = caption(picture, "return 10")
+    assert (with_text[:40] == picture).all()
+    assert with_text[40:].max() > 150
+    assert caption(picture, "a text that is far too long for so small a picture").shape == with_text.shape
+
+
+@pytest.mark.parametrize(("count", "total"), [(16, 1351), (16, 16), (16, 5), (1, 9)])
+def test_evenly_spread(count: int, total: int) -> None:
+    chosen = evenly(count, total)
+    assert len(chosen) == min(count, total)
+    assert chosen == sorted(set(chosen))
+    assert chosen[0] == 0
+    assert count == 1 or chosen[-1] == total - 1
+
+
+def test_png_round_trip(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    write_png(tmp_path / "a.png", picture)
+    assert (np.asarray(Image.open(tmp_path / "a.png")) == picture).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_video_of_odd_size(tmp_path: Path) -> None:
+    """H.264 wants even sizes: an odd picture gets one more row and column, and its colours survive."""
+    count = write_video(tmp_path / "a.mp4", (_flat(v, height=33, width=41) for v in (0, 128, 255)), fps=5)
+    frames = imageio.mimread(tmp_path / "a.mp4")
+    assert count == len(frames) == 3
+    assert frames[0].shape == (34, 42, 3)
+    assert [abs(int(f.mean()) - v) <= 4 for f, v in zip(frames, (0, 128, 255), strict=True)] == [True] * 3
+
+
+def test_failing_writer_leaves_nothing_behind(tmp_path: Path) -> None:
+    def pictures():
+        yield _flat(1, height=32, width=32)
+        raise RuntimeError("the environment broke")
+
+    with pytest.raises(RuntimeError, match="broke"):
+        write_video(tmp_path / "a.mp4", pictures())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        write_png(tmp_path / "nowhere" / "a.png", _flat(1))
