@@ -111,7 +111,7 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
     def write(temporary: Path) -> None:
         nonlocal count
         # macro_block_size 1: keep the size; yuv420p, which every player shows, needs it to be even
-        video = imageio.get_writer(temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error")  # type: ignore[arg-type]
+        video = imageio.get_writer(temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error")
         try:
             for picture in pictures:
                 height, width = picture.shape[:2]
