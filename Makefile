@@ -40,7 +40,11 @@ install: $(VENV)/.installed
 suite: $(VENV)/.installed
 	$(BIN)/python -m eval.suite
 
+# compiled once here, and not by each test process at the same time
+COMPILE := $(BIN)/python -c "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); e.reset(seed=0); e.step(0)"
+
 test: $(VENV)/.installed-test
+	@$(COMPILE)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed-test

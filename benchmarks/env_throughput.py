@@ -34,9 +34,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from flexlam_rl.envs.levels import LEVELS
 
 import flexlam_rl  # noqa: F401 - registers the environments
+from flexlam_rl.envs.levels import LEVELS
 
 ENV_ID, FRAME_SKIP, NUM_ENVS, RESETS = "FlexLAM-DMLab-v0", 4, 64, 41
 DEFAULT = "explore_goal_locations_small"
@@ -108,7 +108,7 @@ def vizdoom(resolution: str) -> Stepper:
     import vizdoom.gymnasium_wrapper
 
     screen = getattr(vizdoom.ScreenResolution, f"RES_{resolution.upper()}")
-    env = gym.make("VizdoomMyWayHome-v1", frame_skip=FRAME_SKIP, screen_resolution=screen)
+    env: Any = gym.make("VizdoomMyWayHome-v1", frame_skip=FRAME_SKIP, screen_resolution=screen)
     return Stepper(env, np.random.default_rng(0).integers(env.action_space.n, size=4096).tolist())
 
 
@@ -223,9 +223,8 @@ def print_report(result: dict[str, Any]) -> None:
     """Markdown, ready for docs/benchmarks.md."""
     facts = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    print(
-        f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, load {facts['load_before']:.1f} before, Python {facts['python']}, {versions}\n"
-    )
+    print(f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, load {facts['load_before']:.1f} before the run,")
+    print(f"Python {facts['python']}, {versions}\n")
     print("| level | single, steps/s | batch of 64, steps/s a core | reset, ms (median) |\n|---|--:|--:|--:|")
     for name, row in result["levels"].items():
         cells = [

@@ -12,11 +12,11 @@ from pathlib import Path
 import imageio.v2 as imageio
 import numpy as np
 import pytest
-from flexlam_rl.envs.levels import LEVELS, SUITE
 from PIL import Image
 
 from flexlam_rl.cli import COMMANDS, main
 from flexlam_rl.command_line import INTERRUPTED, WRONG_USE
+from flexlam_rl.envs.levels import LEVELS, SUITE
 
 LEVEL = "explore_goal_locations_small"
 
@@ -177,9 +177,8 @@ def test_play_shows_a_few_frames_without_a_display() -> None:
 
 def test_keys_become_native_actions() -> None:
     pygame = pytest.importorskip("pygame")
-    from flexlam_rl.envs.actions import ACTION_SETS
-
     from flexlam_rl.commands.play import LOOK, native_action
+    from flexlam_rl.envs.actions import ACTION_SETS
 
     def held(*names: int) -> np.ndarray:
         return native_action({key: key in names for key in _keys(pygame)}, pygame)

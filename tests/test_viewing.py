@@ -1,5 +1,6 @@
 """Contact sheets, captions and files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -72,7 +73,7 @@ def test_video_of_odd_size(tmp_path: Path) -> None:
 
 
 def test_failing_writer_leaves_nothing_behind(tmp_path: Path) -> None:
-    def pictures():
+    def pictures() -> Iterator[np.ndarray]:
         yield _flat(1, height=32, width=32)
         raise RuntimeError("the environment broke")
 
