@@ -86,14 +86,13 @@ def _frame(w, action):
     w.dt_ms = frame_ms(w)
     if w.family == s.PSYCHLAB:
         move(w, w.players[0], action[0], action[1], 0, 0, action[5], action[6])
-    else:
-        if w.players[0].alive == 1:
-            move(w, w.players[0], action[0], action[1], action[2], action[3], action[5], action[6])
+    elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way
+        move(w, w.players[0], action[0], action[1], action[2], action[3], action[5], action[6])
     w.frame += 1
     w.map_frame += 1
     w.map_ms += w.dt_ms
     respawn_items(w)
-    item = touched_item(w, w.players[0])
+    item = touched_item(w, w.players[0]) if w.family != s.LASERTAG else -1
     if w.family == s.EXPLORE:
         if item >= 0:
             explore.touch(w, item)
@@ -101,7 +100,7 @@ def _frame(w, action):
         if item >= 0:
             language.touch(w, item)
     elif w.family == s.LASERTAG:
-        lasertag.tick(w, item, action[4])
+        lasertag.tick(w, action)
     elif w.family == s.NATLAB:
         if item >= 0:
             natlab.touch(w, item)

@@ -95,6 +95,8 @@ PLAYER = np.dtype(
         ("lost_ms", "i4"),  # how long it has been out of sight
         ("hurt_by", "i1"),  # who shot last, -1 none
         ("think_ms", "i4"),  # until the next decision
+        ("rest_ms", "i4"),  # stands still for so long
+        ("aim_ms", "i4"),  # until the aim error changes
         ("goal_ms", "i4"),  # until the next choice of a target
         ("goal_item", "i1"),  # item walked to, -1 none
         ("target", "i2", 2),

@@ -30,6 +30,7 @@ KNOCKBACK_SPEED = 5.0  # units per second for a point of damage
 KNOCKBACK_MAX = 200  # points of damage that count
 DECAY_MS = 1000
 FLASH_MS = 50
+RESPAWNED = 2  # fire_held after a respawn: the press that brought the player back shoots only once it has been let go
 DEAD_VIEW_HEIGHT = -16.0
 HULL = 15.0
 
@@ -295,9 +296,9 @@ def trigger(w, k, fire):
         p.reload_ms = max(p.reload_ms, 0)
         p.fire_held = 0
         return
-    p.fire_held = 1
-    if p.reload_ms > 0:
+    if p.fire_held == RESPAWNED or p.reload_ms > 0:
         return
+    p.fire_held = 1
     weapon = p.weapon
     if p.ammo[weapon] == 0:
         p.reload_ms += EMPTY_MS
