@@ -10,6 +10,7 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.collide import BOTTOM, CLEAR, HALF, trace
 from flexlam_rl.envs.litelab.items import add_item, take, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels.theme import draw_theme
 from flexlam_rl.envs.litelab.physics import HULL_TOP, move, place
 from flexlam_rl.envs.litelab.rng import below
 from flexlam_rl.envs.litelab.weapons import RESPAWNED, decay, equip, move_missiles, take_armor, take_health, take_weapon, trigger
@@ -20,7 +21,7 @@ HEALTH_WAIT_MS = 35000
 ARMOR_WAIT_MS = 25000
 HEALTH_POINTS = 50
 ARMOR_POINTS = 50
-ITEM_Z = 25.0
+ITEM_Z = 16.125  # as in the explore levels
 START_Z = 25.125
 RESPAWN_Z = START_Z + 9.0  # a respawn drops the player from there
 RESPAWN_MS = 1700  # from when on the trigger brings a tagged player back
@@ -37,6 +38,7 @@ def begin(w):
         maze.scatter(w, PICKUP_LETTER, w.pickup_count)
     else:
         maze.set_cells(w)
+    draw_theme(w)
     w.bot_hue = below(w, 360)
     w.player_count = 1 + w.bot_count
     for k in range(w.player_count):

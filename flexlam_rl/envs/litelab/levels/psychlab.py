@@ -3,8 +3,6 @@
 The player stands on a pillar and acts only by looking. The gaze is the centre ray of the view on the screen.
 """
 
-from typing import Any
-
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
@@ -25,7 +23,6 @@ BLANK, FIXATION, SEARCH = range(3)
 NOWHERE, ON_ABSENT, ON_PRESENT = range(3)
 # What tells the target from the distractors (w.psy_mode).
 SHAPE, COLOR, CONJUNCTION = range(3)
-MODE_NAMES = ("shape", "color", "conjunction")
 
 # Screen coordinates run from 0 to 1, y down: (left, right, top, bottom).
 FIXATION_BOX = (0.475, 0.525, 0.475, 0.525)
@@ -185,24 +182,3 @@ def tick(w):
         _answer(w, 1 if w.psy_hover == ON_PRESENT else 0)
     else:
         w.psy_hover = hover
-
-
-def psychlab_events(w: Any, since: int = 0) -> list[tuple[str, list[str]]]:
-    """The trials finished so far, as DMLab's events publish them: one `xdata:psychlab` with one text a trial.
-
-    Args:
-        w: one world record (`state.WORLD`) of a psychlab level.
-        since: how many trials the caller has already seen.
-
-    Returns:
-        `(name, [text])` for every later trial. Reaction times are in seconds of episode time (frames / 60).
-    """
-    events = []
-    for number in range(since, int(w["psy_trials"])):
-        response, correct, frames, size, mode, present = (int(v) for v in w["psy_log"][number])
-        text = (
-            f"trialId={number + 1},response={'present' if response else 'absent'},correct={correct},reactionTime={frames / 60.0:.3f},"
-            f"setSize={size},mode={MODE_NAMES[mode]},targetPresent={present}"
-        )
-        events.append(("xdata:psychlab", [text]))
-    return events
