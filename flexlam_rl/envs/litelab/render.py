@@ -12,19 +12,10 @@ from flexlam_rl.envs.litelab import hud as overlay
 from flexlam_rl.envs.litelab import rays, render_natlab, render_psychlab, sprites
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab.camera import camera
 from flexlam_rl.envs.litelab.kernel import kernel
 
-TURN = 2.0 * np.pi / 65536.0
 FAR = 65536.0  # depth of the sky
-
-
-@kernel
-def camera(w):
-    """Eye position and the cosines and sines of yaw and pitch: (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch)."""
-    p = w.players[0]
-    yaw = p.yaw * TURN
-    pitch = p.pitch * TURN
-    return p.pos[0], p.pos[1], p.pos[2] + p.view_height, np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
 
 
 @kernel

@@ -110,7 +110,8 @@ PLAYER = np.dtype(
     align=True,
 )
 
-MISSILE = np.dtype([("pos", "f8", 3), ("vel", "f8", 3), ("owner", "i1"), ("active", "u1"), ("age_ms", "i4")], align=True)
+# `burst_ms`: how much longer the burst of a rocket that hit is seen, at pos
+MISSILE = np.dtype([("pos", "f8", 3), ("vel", "f8", 3), ("owner", "i1"), ("active", "u1"), ("age_ms", "i4"), ("burst_ms", "i4")], align=True)
 
 SEGMENT = np.dtype(
     [

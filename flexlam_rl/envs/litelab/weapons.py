@@ -21,6 +21,7 @@ ROCKET_SPEED = 900.0
 SPLASH_DAMAGE = 100.0
 SPLASH_RADIUS = 120.0
 ROCKET_LIFE_MS = 15000
+BURST_MS = 300  # how long a rocket's burst is seen
 
 START_HEALTH = 125
 MAX_HEALTH = 100
@@ -217,6 +218,7 @@ def _launch(w, k, ox, oy, oz, dx, dy, dz):
     m.owner = k
     m.active = 1
     m.age_ms = 0
+    m.burst_ms = 0
 
 
 @kernel
@@ -225,6 +227,7 @@ def move_missiles(w):
     for i in range(s.MAX_MISSILES):
         m = w.missiles[i]
         if m.active == 0:
+            m.burst_ms = max(m.burst_ms - w.dt_ms, 0)
             continue
         m.age_ms += w.dt_ms
         step = ROCKET_SPEED * w.dt_ms * 0.001
@@ -240,6 +243,7 @@ def move_missiles(w):
             m.active = 0  # gone into the sky
         elif hit >= 0 or free < step:
             m.active = 0
+            m.burst_ms = BURST_MS
             _splash(w, m.pos[0] - dx, m.pos[1] - dy, m.pos[2] - dz, m.owner, hit)
         elif m.age_ms >= ROCKET_LIFE_MS:
             m.active = 0
