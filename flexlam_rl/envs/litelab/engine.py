@@ -28,6 +28,7 @@ def start(w, seed):
     start_clock(w)
     for m in range(s.MAX_MISSILES):
         w.missiles[m].active = 0
+        w.missiles[m].burst_ms = 0
     if w.family == s.EXPLORE:
         explore.begin(w)
     elif w.family == s.LANGUAGE:

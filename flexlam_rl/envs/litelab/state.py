@@ -81,6 +81,7 @@ PLAYER = np.dtype(
         ("ammo", "i4", 5),  # -1 infinite
         ("owned", "u1", 5),
         ("reload_ms", "i4"),
+        ("life_ms", "i4"),  # since the last spawn
         ("decay_ms", "i4"),  # since health above 100 last fell by one
         ("dead_ms", "i4"),  # since death
         ("spawn_yaw", "i4"),  # yaw of the last spawn, which DMLab reports as the yaw of a dead player

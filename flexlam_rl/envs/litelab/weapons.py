@@ -42,6 +42,7 @@ def equip(p):
     p.alive = 1
     p.health = START_HEALTH
     p.armor = 0
+    p.life_ms = 0
     p.decay_ms = 0
     p.dead_ms = 0
     p.weapon = s.MACHINEGUN
@@ -294,6 +295,7 @@ def trigger(w, k, fire):
     """One frame of player `k`'s weapon: reload, then shoot if the trigger is held."""
     p = w.players[k]
     p.flash_ms = max(p.flash_ms - w.dt_ms, 0)
+    p.life_ms += w.dt_ms
     # what is left of the reload carries over while the trigger is held, so that the rate of fire does not depend on the frame
     p.reload_ms -= w.dt_ms
     if fire == 0 or p.alive == 0:
@@ -348,4 +350,4 @@ def take_armor(p, points):
 def fire_only(w, fire):
     """Shooting and health in levels without opponents."""
     decay(w, w.players[0])
-    trigger(w, 0, fire)
+    trigger(w, 0, fire)  # only a machinegun is there, so nothing flies
