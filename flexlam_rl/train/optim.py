@@ -1,0 +1,69 @@
+"""Optimiser and learning-rate schedule of all stages."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def learning_rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the peak rate at `step` (from 0): linear warm-up, then cosine to a tenth at `steps`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return 0.1 + 0.45 * (1.0 + math.cos(math.pi * progress))
+
+
+def build(
+    modules: Iterable[nn.Module], name: str, lr: float, matrix_lr: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.95)
+) -> list[torch.optim.Optimizer]:
+    """Optimisers over every parameter that asks for gradient.
+
+    Args:
+        modules: What trains.
+        name: "adamw", or "muon": Muon for the hidden matrices, AdamW for embeddings, positions, norms, biases and heads.
+        lr: Peak rate of AdamW.
+        matrix_lr: Peak rate of Muon.
+        weight_decay: Of both, on matrices only.
+        betas: Of AdamW.
+
+    Raises:
+        ValueError: If `name` is unknown, or Muon is asked for and torch is older than 2.9.
+    """
+    matrices: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    seen: set[int] = set()
+    for module in modules:
+        for path, parameter in module.named_parameters():
+            if not parameter.requires_grad or id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
+            if parameter.ndim < 2 or "position" in path or "token" in path:
+                plain.append(parameter)
+            elif ".layers." in f".{path}" or ".blocks." in f".{path}":
+                matrices.append(parameter)
+            else:
+                decayed.append(parameter)
+    if name == "adamw":
+        decayed, matrices = decayed + matrices, []
+    elif name != "muon":
+        raise ValueError(f"optimiser is {name!r}; expected 'adamw' or 'muon'.")
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas)]
+    if matrices:
+        if not hasattr(torch.optim, "Muon"):
+            raise ValueError(f"optimiser 'muon' needs torch 2.9 or newer; this is {torch.__version__}. Use --optimiser adamw.")
+        optimisers.append(torch.optim.Muon(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="original"))
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["peak"] = group["lr"]
+    return optimisers
+
+
+def set_rate(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Set every group's rate to `share` of its peak."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * share

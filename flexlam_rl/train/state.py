@@ -1,0 +1,99 @@
+"""The state of a training run in one safetensors file: weights, optimisers, generators, data cursor, best loss.
+
+One file, written atomically, so that a run killed at any moment finds either the old state or the new one, whole.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from flexlam_rl.models.checkpoint import CheckpointError, write_atomically
+
+FORMAT = 1
+
+
+def _flatten_optimiser(optimiser: torch.optim.Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    state = optimiser.state_dict()
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            key = f"{prefix}.{index}.{name}"
+            if isinstance(value, Tensor):
+                tensors[key] = value.detach().cpu().contiguous()
+            else:
+                numbers[key] = value
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in state["param_groups"]]
+    return tensors, {"numbers": numbers, "groups": groups}
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    state = optimiser.state_dict()
+    entries: dict[int, dict[str, Any]] = {}
+    for key, value in [*tensors.items(), *record["numbers"].items()]:
+        if key.startswith(prefix + "."):
+            index, name = key[len(prefix) + 1 :].split(".", 1)
+            entries.setdefault(int(index), {})[name] = value
+    for group, saved in zip(state["param_groups"], record["groups"], strict=True):
+        group.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
+    optimiser.load_state_dict({"state": entries, "param_groups": state["param_groups"]})
+
+
+def save_state(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimisers: list[torch.optim.Optimizer],
+    generators: list[Tensor],
+    extra: dict[str, Any],
+) -> None:
+    """Write a run's whole state to `path`.
+
+    Args:
+        path: The file.
+        modules: What trains, by name.
+        optimisers: In a fixed order.
+        generators: State of every rank's generator (uint8 tensors).
+        extra: Everything else, as JSON.
+    """
+    tensors = {f"model.{name}.{key}": t.detach().cpu().contiguous() for name, m in modules.items() for key, t in m.state_dict().items()}
+    records = []
+    for i, optimiser in enumerate(optimisers):
+        flat, record = _flatten_optimiser(optimiser, f"optimiser.{i}")
+        tensors.update(flat)
+        records.append(record)
+    for rank, state in enumerate(generators):
+        tensors[f"generator.{rank}"] = state
+    header = {"format": str(FORMAT), "optimisers": json.dumps(records), "extra": json.dumps(extra)}
+    write_atomically(path, save(tensors, metadata=header))
+
+
+def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch.optim.Optimizer]) -> tuple[list[Tensor], dict[str, Any]]:
+    """Restore what `save_state` wrote; returns the generators' states and the extra record.
+
+    Raises:
+        CheckpointError: If the file is damaged, of a newer format, or of another model.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
+    if header.get("format") != str(FORMAT):
+        raise CheckpointError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT}.")
+    for name, module in modules.items():
+        prefix = f"model.{name}."
+        own = {key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} does not fit the model {name!r}: {str(error).splitlines()[-1].strip()}") from None
+    for i, (optimiser, record) in enumerate(zip(optimisers, json.loads(header["optimisers"]), strict=True)):
+        _restore_optimiser(optimiser, f"optimiser.{i}", tensors, record)
+    generators = [tensors[f"generator.{rank}"] for rank in range(sum(key.startswith("generator.") for key in tensors))]
+    return generators, json.loads(header["extra"])

@@ -1,0 +1,124 @@
+"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and the IDM (paper, sections 4.2 and 6.3)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flexlam_rl.models.checkpoint import PretrainedModel
+from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.prefix import null_fill
+from flexlam_rl.models.translator import Translator, action_losses, choose_actions
+from flexlam_rl.train.lam import budgets
+from flexlam_rl.train.source import ArraySource, to_device
+
+Labels = dict[str, np.ndarray[Any, Any]]
+"""Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an episode's start."""
+
+
+class _LabelStage:
+    """What the stages on labels share: batches from memory and a cursor."""
+
+    def __init__(self, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+        self.source = ArraySource(labels, batch, seed)
+        self.held_out = held_out
+
+    def next_batch(self, device: str) -> dict[str, Tensor]:
+        return to_device(self.source.next(), device)
+
+    def sheet(self, path: Path) -> None:
+        """Nothing to show."""
+
+    def cursor(self) -> dict[str, Any]:
+        return self.source.state_dict()
+
+    def seek(self, cursor: dict[str, Any]) -> None:
+        self.source.load_state_dict(cursor)
+
+
+class TranslatorStage(_LabelStage):
+    """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
+
+    def __init__(self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False) -> None:
+        super().__init__(labels, held_out, batch, seed)
+        if (model.config.slots, model.config.prefix) != (lam.config.slots, lam.config.prefix):
+            raise ValueError(
+                f"the translator is for {model.config.slots} slots (prefix {model.config.prefix}), "
+                f"the LAM has {lam.config.slots} (prefix {lam.config.prefix})."
+            )
+        self.model, self.lam, self.joint = model, lam, joint
+        self.name = "joint" if joint else "translator"
+        lam.requires_grad_(False)
+        if joint:
+            lam.encoder.requires_grad_(True)
+            lam.null.requires_grad_(lam.config.prefix)
+
+    def saved(self) -> dict[str, PretrainedModel]:
+        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
+
+    def trained(self) -> dict[str, nn.Module]:
+        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
+
+    def slots(self, batch: dict[str, Tensor], lengths: Tensor) -> Tensor:
+        """Null-filled slots (B, M, d) of the batch's transitions."""
+        with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
+            vectors, _ = self.lam.quantise(batch["current"], batch["following"])
+            return null_fill(vectors, lengths, self.lam.null)
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        self.lam.to(batch["current"].device)
+        lengths = self.lam.lengths(len(batch["action"]), generator)
+        outputs = self.model(self.slots(batch, lengths), batch["previous"], batch["current"])
+        return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        """Translator loss and accuracy as a function of K; "loss" is the mean over the reported K >= 1."""
+        self.lam.to(device)
+        batch = to_device(self.held_out, device)
+        figures: dict[str, float] = {}
+        values = []
+        for k in budgets(self.lam.config.slots)[1:] if self.lam.config.prefix else [self.lam.config.slots]:
+            outputs = self.model(self.slots(batch, torch.full((len(batch["action"]),), k, device=device)), batch["previous"], batch["current"])
+            figures |= {f"{name}_k{k}": value for name, value in _scores(outputs, batch["action"], self.model.config.actions).items()}
+            values.append(figures[f"loss_k{k}"])
+        figures["loss"] = sum(values) / len(values)
+        return figures
+
+
+class IDMStage(_LabelStage):
+    """Inverse dynamics on the labels alone."""
+
+    name = "idm"
+
+    def __init__(self, model: IDM, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+        super().__init__(labels, held_out, batch, seed)
+        self.model = model
+
+    def saved(self) -> dict[str, PretrainedModel]:
+        return {"idm": self.model}
+
+    def trained(self) -> dict[str, nn.Module]:
+        return {"idm": self.model}
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        outputs = self.model(batch["current"], batch["following"], batch["previous"])
+        return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        batch = to_device(self.held_out, device)
+        return _scores(self.model(batch["current"], batch["following"], batch["previous"]), batch["action"], self.model.config.actions)
+
+
+def _scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
+    """Mean loss, and the share of examples whose discrete dimensions are all right."""
+    discrete = len(spec.discrete)
+    scores = {"loss": float(action_losses(outputs, actions, spec).mean())}
+    if discrete:
+        chosen = choose_actions(outputs, spec)[:, :discrete].long()
+        scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
+    return scores
