@@ -1,0 +1,90 @@
+"""Strips of recorded DeepMind Lab frames above litelab's, one picture a level, for the README.
+
+    FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness_pictures.py [--out docs/likeness]
+
+Where the recording tells the maze, litelab draws from the recorded pose in the same maze; where there is none, from the recorded pose.
+What either engine draws by chance (textures of a maze, colours and places of objects, bots) differs. Psychlab's screen depends on what
+was looked at before, so there litelab plays the recorded actions from the recorded first pose.
+"""
+
+import argparse
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+import flexlam_rl  # noqa: F401 - registers the environments
+from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.viewing import above, beside, enlarged, evenly, write_png
+
+COLUMNS, ENLARGED, SEED = 6, 2, 101
+REPLAYED = ("psychlab_visual_search",)
+
+
+def recording(folder: Path, level: str) -> tuple[list[dict[str, Any]], str]:
+    """Rows and maze text of one recorded rollout."""
+    table = pq.read_table(folder / "rollouts" / f"{level}-{SEED}.parquet")
+    return table.to_pylist(), json.loads(table.schema.metadata[b"dmlab"])["maze"]
+
+
+def pose(row: dict[str, Any]) -> dict[str, str]:
+    """litelab's config keys for the pose of a recorded row."""
+    pitch, yaw, _ = row["rotation"]
+    return {"startPosition": " ".join(map(str, row["position"])), "startAngles": f"{pitch} {yaw}"}
+
+
+def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int]) -> Iterator[np.ndarray]:
+    """litelab's first frame from each chosen pose; one seed, so that the maze keeps its look."""
+    for i in chosen:
+        config = pose(rows[i]) | ({"overrideEntityLayer": maze} if maze else {})
+        env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", config=config)
+        yield env.reset(seed=SEED)[0]
+        env.close()
+
+
+def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Iterator[np.ndarray]:
+    """litelab's frames while it plays the recorded actions from the recorded first pose."""
+    env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="dreamer15", config=pose(rows[0]))
+    frame, _ = env.reset(seed=SEED)
+    for i in range(chosen[-1] + 1):
+        if i in chosen:
+            yield frame
+        frame, *_ = env.step(rows[i]["action"])
+    env.close()
+
+
+def strips(folder: Path, level: str) -> np.ndarray:
+    """The recorded frames in a row, litelab's below."""
+    rows, maze = recording(folder, level)
+    # the first quarter second after a spawn shows a fall that a pose alone does not tell
+    chosen = [4 + i for i in evenly(COLUMNS, len(rows) - 4)]
+    real = [np.asarray(Image.open(io.BytesIO(rows[i]["observation"]["bytes"])).convert("RGB")) for i in chosen]
+    ours = replayed(level, rows, chosen) if level in REPLAYED else at_poses(level, rows, maze, chosen)
+    return above([beside([enlarged(frame, ENLARGED) for frame in frames]) for frames in (real, list(ours))])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/")
+    parser.add_argument("--out", type=Path, default=Path("docs/likeness"))
+    parser.add_argument("--levels", nargs="+", choices=list(LEVELS), metavar="LEVEL")
+    options = parser.parse_args()
+    if options.recordings is None or not (options.recordings / "rollouts").is_dir():
+        parser.error(f"no recordings at {str(options.recordings)!r}: name a folder with rollouts/ by --recordings or FLEXLAM_DMLAB_RECORDINGS")
+    recorded = sorted({path.stem.rpartition("-")[0] for path in (options.recordings / "rollouts").glob("*.parquet")})
+    options.out.mkdir(parents=True, exist_ok=True)
+    for level in options.levels or recorded:
+        path = options.out / f"{level}.png"
+        write_png(path, strips(options.recordings, level))
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
