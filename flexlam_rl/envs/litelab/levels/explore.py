@@ -3,18 +3,16 @@
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.items import add_item, take
+from flexlam_rl.envs.litelab.items import take
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.doors import draw_doors
+from flexlam_rl.envs.litelab.levels.grid import add_item_in_cell, find_letters, reachable_from, spawn_in_cell, spawns_in
 from flexlam_rl.envs.litelab.levels.names import SHAPE_NAMES
 from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJECTS_SMALL
 from flexlam_rl.envs.litelab.levels.theme import draw_theme
 from flexlam_rl.envs.litelab.maze import APPLE, GOAL, SPAWN, generate, set_cells
-from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, shuffle
 
-ITEM_Z = 16.125  # an item's origin: dropped to the floor (top at 1) with a radius of 15
-PLAYER_Z = 25.125
 GOAL_REWARD = 10
 GOOD_REWARD = 2
 BAD_REWARD = -1
@@ -30,82 +28,6 @@ PALETTE = np.array(
 )  # fmt: skip
 
 _SHAPES = len(SHAPE_NAMES)
-_STEP_ROW = np.array([0, -1, 0, 1])
-_STEP_COL = np.array([1, 0, -1, 0])
-
-
-@kernel
-def find_letters(w, letter):
-    """Cells that hold `letter`, in reading order, as row * cols + col."""
-    found = np.empty(w.rows * w.cols, np.int32)
-    n = 0
-    for r in range(w.rows):
-        for c in range(w.cols):
-            if w.letter[r, c] == letter:
-                found[n] = r * w.cols + c
-                n += 1
-    return found[:n]
-
-
-@kernel
-def reachable_from(w, row, col):
-    """Cells that can be walked to from a cell if all doors were open: a (rows, cols) mask."""
-    mask = np.zeros((w.rows, w.cols), np.uint8)
-    stack = np.empty((w.rows * w.cols, 2), np.int32)
-    mask[row, col] = 1
-    stack[0, 0] = row
-    stack[0, 1] = col
-    n = 1
-    while n > 0:
-        n -= 1
-        r, c = stack[n]
-        for side in range(4):
-            rr, cc = r + _STEP_ROW[side], c + _STEP_COL[side]
-            if 0 <= rr < w.rows and 0 <= cc < w.cols and mask[rr, cc] == 0 and w.cell[rr, cc] != s.WALL:
-                mask[rr, cc] = 1
-                stack[n, 0] = rr
-                stack[n, 1] = cc
-                n += 1
-    return mask
-
-
-@kernel
-def cell_x(w, cell):
-    """East coordinate of the middle of a cell given as row * cols + col."""
-    return s.CELL * (cell % w.cols) + 0.5 * s.CELL
-
-
-@kernel
-def cell_y(w, cell):
-    """North coordinate of the middle of a cell given as row * cols + col."""
-    return s.CELL * (w.rows - 1 - cell // w.cols) + 0.5 * s.CELL
-
-
-@kernel
-def add_item_in_cell(w, kind, look, cell, reward):
-    """Add an item in the middle of a cell given as row * cols + col; returns its index."""
-    k = add_item(w, kind, look, cell_x(w, cell), cell_y(w, cell), ITEM_Z, reward)
-    w.items[k].cell[0] = cell // w.cols
-    w.items[k].cell[1] = cell % w.cols
-    return k
-
-
-@kernel
-def spawn_in_cell(w, cell):
-    """Place the player in the middle of a cell, looking anywhere."""
-    place(w, w.players[0], cell_x(w, cell), cell_y(w, cell), PLAYER_Z, below(w, 65536))
-
-
-@kernel
-def _spawns(w, mask):
-    """The spawn cells inside a mask."""
-    spawns = find_letters(w, SPAWN)
-    n = 0
-    for i in range(len(spawns)):
-        if mask[spawns[i] // w.cols, spawns[i] % w.cols] == 1:
-            spawns[n] = spawns[i]
-            n += 1
-    return spawns[:n]
 
 
 @kernel
@@ -142,7 +64,7 @@ def restart(w):
         _place_categories(w, spawn)
     else:
         w.items[0].active = 1
-        spawns = _spawns(w, reachable_from(w, w.goal_row, w.goal_col))
+        spawns = spawns_in(w, reachable_from(w, w.goal_row, w.goal_col))
         spawn = spawns[below(w, len(spawns))]
         spawn_in_cell(w, spawn)
         if w.has_doors == 1:
@@ -170,7 +92,7 @@ def _choose_goal(w):
     shuffle(w, goals, len(goals))
     goal = goals[0]
     for i in range(len(goals)):
-        if len(_spawns(w, reachable_from(w, goals[i] // w.cols, goals[i] % w.cols))) > 0:
+        if len(spawns_in(w, reachable_from(w, goals[i] // w.cols, goals[i] % w.cols))) > 0:
             goal = goals[i]
             break
     w.goal_row = goal // w.cols
