@@ -213,67 +213,105 @@ def _corridor(letter, region, rooms, r, c):
 
 
 @kernel
-def _bend_length(letter, region, rooms, r, c, dr, dc, ur, uc):
-    """Length of the U-turn whose one corner is (r, c), whose base runs along (dr, dc) and whose legs go along (ur, uc); 0 if none."""
-    length = 0
-    while True:
-        if letter[r + dr, c + dc] == STAR or not _corridor(letter, region, rooms, r + dr, c + dc):
-            return 0
-        r += 2 * dr
-        c += 2 * dc
-        length += 2
-        if not _corridor(letter, region, rooms, r, c) or _openings(letter, r, c) != 2:
-            return 0
-        if letter[r + ur, c + uc] != STAR:
-            return length
-        if letter[r + dr, c + dc] == STAR:
-            return 0
+def _bend_length(letter, region, rooms, r, c, side, turn):
+    """Base length of the U-turn of corridor with a corner at (r, c); 0 if there is none that a straight way could replace.
 
-
-@kernel
-def _cut_bend(w, region, rooms, r, c, side, turn):
-    """Replace one U-turn of a corridor by the straight way between its legs; returns whether there was one."""
-    letter = w.letter
+    The base runs from the corner towards `side` (east or south), the legs to the right (`turn` 1) or left (-1) of it.
+    """
     dr, dc = _STEP_ROW[side], _STEP_COL[side]
     ur, uc = turn * dc, turn * dr
     if letter[r + ur, c + uc] == STAR:
-        return False
-    length = _bend_length(letter, region, rooms, r, c, dr, dc, ur, uc)
-    if length == 0:
-        return False
+        return 0
+    length = 0
+    rr, cc = r, c
+    while True:
+        if not _corridor(letter, region, rooms, rr + dr, cc + dc):
+            return 0
+        rr += 2 * dr
+        cc += 2 * dc
+        length += 2
+        if not _corridor(letter, region, rooms, rr, cc) or _openings(letter, rr, cc) != 2:
+            return 0
+        if letter[rr + ur, cc + uc] != STAR:
+            break
+        if letter[rr + dr, cc + dc] == STAR:
+            return 0
     for leg in range(1, 3):
-        if not _corridor(letter, region, rooms, r + leg * ur, c + leg * uc):
-            return False
-        if not _corridor(letter, region, rooms, r + leg * ur + length * dr, c + leg * uc + length * dc):
-            return False
+        if not _corridor(letter, region, rooms, r + leg * ur, c + leg * uc) or not _corridor(letter, region, rooms, rr + leg * ur, cc + leg * uc):
+            return 0
     for k in range(1, length):
         if letter[r + 2 * ur + k * dr, c + 2 * uc + k * dc] != STAR:
-            return False
+            return 0
+    return length
+
+
+@kernel
+def _touches(mark, r, c, side, turn, length):
+    """Whether a U-turn goes through a marked cell."""
+    dr, dc = _STEP_ROW[side], _STEP_COL[side]
+    ur, uc = turn * dc, turn * dr
+    for k in range(length + 1):
+        if mark[r + k * dr, c + k * dc] != 0:
+            return True
+    for leg in range(1, 3):
+        if mark[r + leg * ur, c + leg * uc] != 0 or mark[r + leg * ur + length * dr, c + leg * uc + length * dc] != 0:
+            return True
+    return False
+
+
+@kernel
+def _find_bend(w, region, rooms, low, high, mark):
+    """First U-turn in reading order with a base of `low` to `high` cells (through a mark, if there are marks): row, col, side, turn, length."""
+    letter = w.letter
+    for r in range(1, w.rows, 2):
+        for c in range(1, w.cols, 2):
+            if not _corridor(letter, region, rooms, r, c) or _openings(letter, r, c) != 2:
+                continue
+            for side in range(0, 4, 3):  # bases to the east and to the south
+                for turn in range(1, -2, -2):
+                    length = _bend_length(letter, region, rooms, r, c, side, turn)
+                    if low <= length <= high and (len(mark) == 0 or _touches(mark, r, c, side, turn, length)):
+                        return r, c, side, turn, length
+    return 0, 0, 0, 0, 0
+
+
+@kernel
+def _cut_bend(w, region, mark, r, c, side, turn, length):
+    """Replace a U-turn by the straight way between its legs, and mark that way."""
+    letter = w.letter
+    dr, dc = _STEP_ROW[side], _STEP_COL[side]
+    ur, uc = turn * dc, turn * dr
     for k in range(length + 1):
         letter[r + k * dr, c + k * dc] = STAR
     letter[r + ur, c + uc] = STAR
     letter[r + ur + length * dr, c + uc + length * dc] = STAR
-    for k in range(1, length):
+    mark[:] = 0
+    for k in range(length + 1):
         rr, cc = r + 2 * ur + k * dr, c + 2 * uc + k * dc
-        letter[rr, cc] = SPACE
-        region[rr, cc] = 0
-    return True
+        mark[rr, cc] = 1
+        if letter[rr, cc] == STAR:
+            letter[rr, cc] = SPACE
+            region[rr, cc] = 0
 
 
 @kernel
 def _straighten(w, region, rooms):
-    """Cut the U-turns of corridors until none is left."""
-    rows, cols = region.shape
-    again = True
-    while again:
-        again = False
-        for r in range(1, rows, 2):
-            for c in range(1, cols, 2):
-                if _corridor(w.letter, region, rooms, r, c) and _openings(w.letter, r, c) == 2:
-                    for side in range(0, 4, 3):  # bases to the east and to the south
-                        for turn in range(-1, 2, 2):
-                            if _cut_bend(w, region, rooms, r, c, side, turn):
-                                again = True
+    """Cut U-turns of corridors in rounds: a narrow one, then a wide one, each with those that this makes; on while there are wide ones.
+
+    So some narrow turns stay, as they do in labmaze's mazes.
+    """
+    nowhere = np.empty((0, 0), np.uint8)
+    mark = np.zeros((w.rows, w.cols), np.uint8)
+    widest = w.rows + w.cols
+    wide = True
+    while wide:
+        wide = False
+        for low, high in ((2, 2), (4, widest)):
+            r, c, side, turn, length = _find_bend(w, region, rooms, low, high, nowhere)
+            wide = wide or length > 2
+            while length > 0:
+                _cut_bend(w, region, mark, r, c, side, turn, length)
+                r, c, side, turn, length = _find_bend(w, region, rooms, 2, widest, mark)
 
 
 @kernel

@@ -87,7 +87,7 @@ def restart(w):
     elif kind == PICK_BOTH:
         shuffle(w, slots, len(slots))
         _pick_both(w, slots, objects)
-    elif kind == ALL_SHAPE or kind == ALL_COLOR:
+    elif kind in (ALL_SHAPE, ALL_COLOR):
         shuffle(w, slots, len(slots))
         _every(w, slots, objects, kind)
     else:
@@ -215,10 +215,7 @@ def _near(w, kind):
     colors = kind == COLOR_NEAR_COLOR
     near_color = kind != SHAPE_NEAR_SHAPE
     target = below(w, _COLORS if colors else _SHAPES)
-    if near_color:
-        anchor = _other(w, _COLORS, target if colors else -1, -1)
-    else:
-        anchor = _other(w, _SHAPES, target, -1)
+    anchor = _other(w, _COLORS, target if colors else -1, -1) if near_color else _other(w, _SHAPES, target, -1)
     w.words[_COLOR if colors else _SHAPE] = target
     w.words[_NEAR_COLOR if near_color else _NEAR_SHAPE] = anchor
     common = below(w, _SHAPES)  # colours only: one shape for all

@@ -1,4 +1,4 @@
-"""Maze text in and out: the config keys overrideEntityLayer and overrideVariationsLayer, DEBUG.MAZE.LAYOUT and DEBUG.MAZE.VARIATION.
+"""Mazes from text: the config keys overrideEntityLayer and overrideVariationsLayer.
 
 Entity layer: one character a cell; `*` is wall, everything else is floor; `P` spawn point, `A` apple or object, `G` goal, `O` place of
 a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon, `u` pickup; other printable characters mean
@@ -14,19 +14,7 @@ from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJEC
 _WALL = "*"
 
 
-def layout_text(w: np.void) -> str:
-    """The entity layer of a world as text: a line a row, each ended by a newline; empty without a maze."""
-    return "".join(bytes(w["letter"][r, : w["cols"]]).decode() + "\n" for r in range(int(w["rows"])))
-
-
-def variation_text(w: np.void) -> str:
-    """The variations layer of a world as text, in the shape of `layout_text`."""
-    codes = w["variation"][: w["rows"], : w["cols"]].astype(np.int64)
-    codes = np.where(codes == 0, ord("."), codes + ord("A") - 1).astype(np.uint8)
-    return "".join(bytes(row).decode() + "\n" for row in codes)
-
-
-def give_maze(w: np.void, entities: str = "", variations: str = "") -> None:
+def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None:
     """Fix the maze of a world from text, for all episodes from the next one on; an empty text leaves that layer to the level.
 
     Args:
