@@ -253,7 +253,7 @@ def _touches(mark, r, c, side, turn, length):
     for k in range(length + 1):
         if mark[r + k * dr, c + k * dc] != 0:
             return True
-    for leg in range(1, 3):
+    for leg in range(1, 3):  # noqa: SIM110 - no generators in kernels
         if mark[r + leg * ur, c + leg * uc] != 0 or mark[r + leg * ur + length * dr, c + leg * uc + length * dc] != 0:
             return True
     return False
