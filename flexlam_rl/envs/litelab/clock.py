@@ -9,26 +9,64 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 FRAME_MS = 16
 SERVER_MS = 50
-# Where the clocks stand at the start of an episode: (ms since the server's last step, ms by which the client is ahead of it).
-START_RESIDUE = 46
-START_LEAD = -14
+CLOSE = 5  # ms behind the server's last step at which the client drops back
+FAR = 100  # ms of difference from which on the client goes half the way at once
+LOST = 500  # ms of difference from which on it goes all the way
+# Where the clocks stand at the start of an episode, as (ms since the server's last step, ms by which the client is ahead of CLOSE):
+# a map with many entities takes one frame more to arrive.
+START = (46, -14)
+START_LARGE = (12, -17)
+LARGE = 16  # entities; recorded up to 12 for the first kind, from 18 on for the second
+# A restart plays six frames of the clocks, the last of them for the player, and before the third the server leaps ahead.
+RESTART_FRAMES = 5
+RESTART_LEAP_AT = 2
+RESTART_LEAP_MS = 400
+AFTER_LOAD = (46, 0)  # after the first frame of another map loaded within an episode
 
 
 @kernel
-def start_clock(w):
-    """Set the clocks to where they stand at the start of an episode."""
-    w.clock_residue = START_RESIDUE
-    w.clock_lead = START_LEAD
+def start_clock(w, entities):
+    """Set the clocks to where they stand at the start of an episode whose map holds so many items and doors."""
+    if entities > LARGE:
+        w.clock_residue = START_LARGE[0]
+        w.clock_lead = START_LARGE[1]
+    else:
+        w.clock_residue = START[0]
+        w.clock_lead = START[1]
 
 
 @kernel
 def frame_ms(w):
     """Engine ms of the frame about to be played (14 or 17, 16 on average); moves the clocks on."""
     w.clock_lead += FRAME_MS
-    drift = -2 if w.clock_lead >= 0 else 1
+    gap = w.clock_lead - CLOSE
+    if abs(gap) > LOST:
+        drift = -gap
+    elif abs(gap) > FAR:
+        drift = (gap >> 1) - gap
+    elif gap >= -CLOSE:
+        drift = -2
+    else:
+        drift = 1
     w.clock_lead += drift
     w.clock_residue += FRAME_MS
     if w.clock_residue >= SERVER_MS:
         w.clock_residue -= SERVER_MS
         w.clock_lead -= SERVER_MS
-    return FRAME_MS + drift
+    return min(max(FRAME_MS + drift, 1), 66)
+
+
+@kernel
+def restart_clock(w):
+    """What a restart of the map does to the clocks; the next `frame_ms` is that of the restart's own frame."""
+    for k in range(RESTART_FRAMES):
+        if k == RESTART_LEAP_AT:
+            w.clock_lead -= RESTART_LEAP_MS
+        frame_ms(w)
+
+
+@kernel
+def load_clock(w):
+    """What loading another map within an episode does to the clocks, its first frame included."""
+    w.clock_residue = AFTER_LOAD[0]
+    w.clock_lead = AFTER_LOAD[1]

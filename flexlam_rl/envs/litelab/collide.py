@@ -8,6 +8,7 @@ Distances are world units.
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab import terrain
 from flexlam_rl.envs.litelab.kernel import kernel
 
 EPSILON = 0.125  # every move stops this far before a plane
@@ -160,13 +161,124 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
 
 
 @kernel
+def _sweep_brush(b, sx, sy, sz, ex, ey, ez, half, bottom, top):
+    """A box going from s to e against a convex solid: (fraction, nx, ny, nz, solid), fraction 2 without a hit."""
+    enter = -1.0
+    leave = 1.0
+    nx = 0.0
+    ny = 0.0
+    nz = 0.0
+    starts_out = False
+    gets_out = False
+    for side in range(6 + b.sides):
+        px = 0.0
+        py = 0.0
+        pz = 0.0
+        if side < 6:
+            # its bounds are the first six planes
+            axis = side // 2
+            up = side % 2 == 0
+            n = 1.0 if up else -1.0
+            d = b.hi[axis] if up else -b.lo[axis]
+            if axis == 0:
+                px = n
+            elif axis == 1:
+                py = n
+            else:
+                pz = n
+        else:
+            px = b.normal[side - 6, 0]
+            py = b.normal[side - 6, 1]
+            pz = b.normal[side - 6, 2]
+            d = b.dist[side - 6]
+        d += half * (abs(px) + abs(py)) - (bottom if pz > 0.0 else top) * pz
+        a = px * sx + py * sy + pz * sz - d
+        c = px * ex + py * ey + pz * ez - d
+        if c > 0.0:
+            gets_out = True
+        if a > 0.0:
+            starts_out = True
+            if c >= EPSILON or c >= a:
+                return 2.0, 0.0, 0.0, 0.0, CLEAR
+        elif c <= 0.0:
+            continue
+        if a > c:
+            f = max(0.0, (a - EPSILON) / (a - c))
+            if f > enter:
+                enter = f
+                nx = px
+                ny = py
+                nz = pz
+        else:
+            leave = min(leave, (a + EPSILON) / (a - c))
+    if not starts_out:
+        return (2.0, 0.0, 0.0, 0.0, START_SOLID) if gets_out else (0.0, 0.0, 0.0, 0.0, ALL_SOLID)
+    if enter > -1.0 and enter < leave:
+        return enter, nx, ny, nz, CLEAR
+    return 2.0, 0.0, 0.0, 0.0, CLEAR
+
+
+@kernel
+def _trace_brushes(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
+    best = 1.0
+    nx = 0.0
+    ny = 0.0
+    nz = 0.0
+    solid = CLEAR
+    for k in range(w.brush_count):
+        b = w.brushes[k]
+        if b.active == 0:
+            continue
+        if max(sx, ex) + half + EPSILON < b.lo[0] or min(sx, ex) - half - EPSILON > b.hi[0]:
+            continue
+        if max(sy, ey) + half + EPSILON < b.lo[1] or min(sy, ey) - half - EPSILON > b.hi[1]:
+            continue
+        if max(sz, ez) + top + EPSILON < b.lo[2] or min(sz, ez) + bottom - EPSILON > b.hi[2]:
+            continue
+        f, fx, fy, fz, inside = _sweep_brush(b, sx, sy, sz, ex, ey, ez, half, bottom, top)
+        if inside == ALL_SOLID:
+            return 0.0, 0.0, 0.0, 0.0, ALL_SOLID
+        if inside == START_SOLID:
+            solid = START_SOLID
+        if f < best:
+            best = f
+            nx = fx
+            ny = fy
+            nz = fz
+    return best, nx, ny, nz, solid
+
+
+@kernel
+def _trace_terrain(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
+    """Against the ground, which carries the middle of the hull's bottom, and the world's brushes (its border)."""
+    best, nx, ny, nz, solid = _trace_brushes(w, sx, sy, sz, ex, ey, ez, half, bottom, top)
+    if solid == ALL_SOLID:
+        return best, nx, ny, nz, solid
+    gx, gy, gz = terrain.normal(w, ex, ey)
+    c = (ez + bottom - terrain.height(w, ex, ey)) * gz
+    # distance of the start to the plane under the end
+    a = c + (sx - ex) * gx + (sy - ey) * gy + (sz - ez) * gz
+    if c < EPSILON and c < a:
+        f = max(0.0, (a - EPSILON) / (a - c))
+        if f < best:
+            return f, gx, gy, gz, solid
+    elif c < 0.0 and a <= 0.0:
+        return 0.0, gx, gy, gz, solid
+    return best, nx, ny, nz, solid
+
+
+@kernel
 def trace(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
     """Sweep a box from s to e.
 
     `half` is its half width, `bottom` and `top` its lower and upper end from the origin. Returns (fraction, nx, ny, nz, solid):
     how far it gets (1 all the way), the normal of what stops it, and CLEAR, START_SOLID or ALL_SOLID.
     """
-    return _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom)
+    if w.geometry == s.GRID:
+        return _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom)
+    if w.geometry == s.POLYGONS:
+        return _trace_brushes(w, sx, sy, sz, ex, ey, ez, half, bottom, top)
+    return _trace_terrain(w, sx, sy, sz, ex, ey, ez, half, bottom, top)
 
 
 @kernel
@@ -216,9 +328,34 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
 
 
 @kernel
+def _ray_terrain(w, x, y, z, dx, dy, dz, max_dist):
+    """March in steps of a quarter cell of the height table, then halve the step that went under."""
+    step = 0.25 * terrain.SPACING
+    t = 0.0
+    while t < max_dist:
+        far = min(t + step, max_dist)
+        if z + dz * far < terrain.height(w, x + dx * far, y + dy * far):
+            near = t
+            for _ in range(8):
+                mid = 0.5 * (near + far)
+                if z + dz * mid < terrain.height(w, x + dx * mid, y + dy * mid):
+                    far = mid
+                else:
+                    near = mid
+            return near
+        t = far
+    return max_dist
+
+
+@kernel
 def ray_hit(w, x, y, z, dx, dy, dz, max_dist):
     """Distance from (x, y, z) along the unit vector (dx, dy, dz) to the first solid, at most `max_dist`."""
-    return _ray_grid(w, x, y, z, dx, dy, dz, max_dist)
+    if w.geometry == s.GRID:
+        return _ray_grid(w, x, y, z, dx, dy, dz, max_dist)
+    if w.geometry == s.TERRAIN:
+        max_dist = _ray_terrain(w, x, y, z, dx, dy, dz, max_dist)
+    f, _, _, _, _ = _trace_brushes(w, x, y, z, x + dx * max_dist, y + dy * max_dist, z + dz * max_dist, 0.0, 0.0, 0.0)
+    return f * max_dist
 
 
 @kernel

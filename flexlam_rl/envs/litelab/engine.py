@@ -3,11 +3,11 @@
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.clock import frame_ms, start_clock
+from flexlam_rl.envs.litelab.clock import FRAME_MS, frame_ms, load_clock, restart_clock, start_clock
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
-from flexlam_rl.envs.litelab.physics import move, place
+from flexlam_rl.envs.litelab.physics import SPIN_PER_UNIT, land, lift, move, place, wrap
 from flexlam_rl.envs.litelab.rng import mix
 from flexlam_rl.envs.litelab.weapons import equip, fire_only
 
@@ -25,7 +25,6 @@ def start(w, seed):
     w.item_count = 0
     w.player_count = 1
     w.running = 1
-    start_clock(w)
     for m in range(s.MAX_MISSILES):
         w.missiles[m].active = 0
         w.missiles[m].burst_ms = 0
@@ -44,6 +43,43 @@ def start(w, seed):
     else:
         watermaze.begin(w)
     _restart(w)
+    start_clock(w, _entities(w))
+
+
+@kernel
+def _entities(w):
+    """Number of items and doors of the map."""
+    count = w.item_count
+    if w.geometry == s.GRID:
+        for row in range(w.rows):
+            for col in range(w.cols):
+                if w.cell[row, col] == s.DOOR_H or w.cell[row, col] == s.DOOR_I:
+                    count += 1
+    return count
+
+
+@kernel
+def _restart_frame(w):
+    """The frame with which a restart begins: the new pose is seen, nothing moves.
+
+    The player arrives above the floor and stands on it a frame later; not so on another map, nor at a pose given by the user.
+    """
+    p = w.players[0]
+    pitch = p.pitch
+    yaw = p.yaw
+    w.restarts += 1
+    _restart(w)
+    if w.family == s.LANGUAGE:
+        load_clock(w)
+        w.dt_ms = FRAME_MS
+    else:
+        restart_clock(w)
+        w.dt_ms = frame_ms(w)
+        if w.given_start == 0:
+            lift(p)
+    p.spin[0] = (p.pitch - pitch) * SPIN_PER_UNIT
+    p.spin[1] = wrap(p.yaw - yaw) * SPIN_PER_UNIT
+    p.spin[2] = 0.0
 
 
 @kernel
@@ -68,9 +104,7 @@ def _restart(w):
         watermaze.restart(w)
     if w.given_start == 1:
         # the user's pose is at rest, without the moments after a spawn
-        p = w.players[0]
-        place(w, p, w.start_pos[0], w.start_pos[1], w.start_pos[2], p.yaw)
-        p.knockback_ms = 0
+        place(w, w.players[0], w.start_pos[0], w.start_pos[1], w.start_pos[2], w.players[0].yaw)
     if w.given_angles == 1:
         w.players[0].pitch = int(np.round(w.start_angles[0] * (65536.0 / 360.0)))
         w.players[0].yaw = int(np.round(w.start_angles[1] * (65536.0 / 360.0)))
@@ -81,14 +115,16 @@ def _restart(w):
 
 @kernel
 def _frame(w, action):
+    p = w.players[0]
     if w.map_over == 1:
-        w.restarts += 1
-        _restart(w)
-    w.dt_ms = frame_ms(w)
-    if w.family == s.PSYCHLAB:
-        move(w, w.players[0], action[0], action[1], 0, 0, action[5], action[6])
-    elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way
-        move(w, w.players[0], action[0], action[1], action[2], action[3], action[5], action[6])
+        _restart_frame(w)
+    else:
+        w.dt_ms = frame_ms(w)
+        land(p)
+        if w.family == s.PSYCHLAB:
+            move(w, p, action[0], action[1], 0, 0, action[5], action[6])
+        elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way
+            move(w, p, action[0], action[1], action[2], action[3], action[5], action[6])
     w.frame += 1
     w.map_frame += 1
     w.map_ms += w.dt_ms
@@ -113,6 +149,8 @@ def _frame(w, action):
         watermaze.tick(w)
     if w.family != s.LASERTAG:
         fire_only(w, 0 if w.family == s.PSYCHLAB else action[4])
+    if w.frame == 1:
+        p.spin[:] = 0.0  # the original has no earlier angle to compare with
 
 
 @kernel

@@ -5,7 +5,6 @@ Velocities are units per engine second and whole numbers after every frame, as t
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, HALF, trace
 from flexlam_rl.envs.litelab.kernel import kernel
 
@@ -22,6 +21,7 @@ WALKABLE = 0.7  # least z of the normal of ground one can stand on
 GROUND_REACH = 0.25
 LANDING_MS = 250  # after a fall faster than LANDING_SPEED, walls do not slow the player for so long
 LANDING_SPEED = 200.0
+ARRIVAL = 13.875  # of a spawn point above where one stands
 HULL_TOP = 32.0
 DUCK_TOP = 16.0
 EYE = 26.0
@@ -33,6 +33,12 @@ SPIN_PER_UNIT = 360.0 / 65536.0 / 0.016  # degrees per second of a turn by one 6
 
 
 @kernel
+def wrap(angle):
+    """An angle in 65536ths of a turn, as -32768..32767."""
+    return (angle + 32768) % 65536 - 32768
+
+
+@kernel
 def place(w, p, x, y, z, yaw):
     """Put player `p` at rest at a pose; `yaw` in 65536ths of a turn."""
     p.pos[0] = x
@@ -41,7 +47,9 @@ def place(w, p, x, y, z, yaw):
     p.vel[:] = 0.0
     p.spin[:] = 0.0
     p.pitch = 0
-    p.yaw = (yaw + 32768) % 65536 - 32768
+    p.yaw = wrap(yaw)
+    p.look_rest[:] = 0.0
+    p.arriving = 0
     p.view_height = EYE
     p.on_ground = 1
     p.crouched = 0
@@ -49,6 +57,21 @@ def place(w, p, x, y, z, yaw):
     p.alive = 1
     p.knockback_ms = 0
     p.landing_ms = 0
+
+
+@kernel
+def lift(p):
+    """Let a player that stands appear as much above the floor as spawn points are, until `land`."""
+    p.pos[2] += ARRIVAL
+    p.arriving = 1
+
+
+@kernel
+def land(p):
+    """Put an arriving player onto the floor."""
+    if p.arriving == 1:
+        p.pos[2] -= ARRIVAL
+        p.arriving = 0
 
 
 @kernel
@@ -62,9 +85,9 @@ def turn(p, look_right, look_down):
     p.look_rest[0] = pitch - whole_pitch
     before = p.pitch
     p.pitch = min(max(before + whole_pitch, -PITCH_LIMIT), PITCH_LIMIT)
-    p.yaw = (p.yaw + whole_yaw + 32768) % 65536 - 32768
+    p.yaw = wrap(p.yaw + whole_yaw)
     p.spin[0] = (p.pitch - before) * SPIN_PER_UNIT
-    p.spin[1] = ((whole_yaw + 32768) % 65536 - 32768) * SPIN_PER_UNIT
+    p.spin[1] = wrap(whole_yaw) * SPIN_PER_UNIT
     p.spin[2] = 0.0
 
 

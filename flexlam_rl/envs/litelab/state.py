@@ -15,6 +15,7 @@ MAX_MISSILES = 16
 MAX_SEGMENTS = 64  # vertical wall pieces of a world without a maze
 MAX_BRUSHES = 96  # convex solids of a world without a maze
 MAX_TRIALS = 80
+TERRAIN_POINTS = 65  # points a side of a terrain's height table
 
 CELL = 100.0  # world units a maze cell
 WALL_HEIGHT = 100.0
@@ -70,6 +71,7 @@ PLAYER = np.dtype(
         ("on_ground", "u1"),
         ("crouched", "u1"),
         ("jump_held", "u1"),
+        ("arriving", "u1"),  # hangs above its spawn point for the frame of a restart
         ("fire_held", "u1"),
         ("alive", "u1"),
         ("weapon", "u1"),
@@ -188,6 +190,7 @@ WORLD = np.dtype(
         ("brushes", BRUSH, MAX_BRUSHES),
         ("brush_count", "i4"),
         ("terrain_seed", "u8"),
+        ("terrain_height", "f4", (TERRAIN_POINTS, TERRAIN_POINTS)),  # [y, x], filled from the seed by terrain.build
         ("sky", "u1"),
         ("bright", "f8"),  # light of the deferred-effects rooms, 0..1
         # things

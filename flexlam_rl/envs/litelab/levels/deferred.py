@@ -9,6 +9,7 @@ import numpy as np
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.items import add_item, take
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels.rooms_geometry import deferred_rooms
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, shuffle
 
@@ -35,6 +36,7 @@ def begin(w):
     w.picked = 0
     w.end_ms = -1
     w.bright = 1.0 if w.variant == DOOR_OPEN else 0.0
+    deferred_rooms(w, w.variant != ONE_ROOM, w.variant == DOOR_OPEN)
 
 
 @kernel

@@ -7,8 +7,10 @@ points and sky, so that it is the same in every episode that draws it.
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab import terrain
 from flexlam_rl.envs.litelab.items import add_item
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels.rooms_geometry import natlab_border
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, between, mix, normal, uniform
 
@@ -26,12 +28,6 @@ START_ABOVE = 24.125 + 8.0
 # Of 19 maps, 9 are at night, 6 by day and 4 at dawn.
 NIGHT, DAY, DAWN = range(3)
 SKIES = (9, 6, 4)
-
-
-@kernel
-def ground(w, x, y):
-    """Height of the terrain."""
-    return 0.0
 
 
 @kernel
@@ -61,7 +57,7 @@ def _place_mushroom(w):
             y = uniform(w) * SIZE
             least = APART
         if MARGIN <= x <= SIZE - MARGIN and MARGIN <= y <= SIZE - MARGIN and _nearest(w, x, y) >= least:
-            k = add_item(w, s.REWARD, s.LOOK_MUSHROOM, x, y, ground(w, x, y) + MUSHROOM_ABOVE, 1)
+            k = add_item(w, s.REWARD, s.LOOK_MUSHROOM, x, y, terrain.height(w, x, y) + MUSHROOM_ABOVE, 1)
             w.items[k].bob = 0
             w.items[k].wait_ms = between(w, WAIT_MIN_MS, WAIT_MAX_MS)
             return
@@ -72,6 +68,8 @@ def draw_map(w, number):
     """Lay out map `number` of 0..99; leaves the world's random stream as it was."""
     stream = w.rng
     w.terrain_seed = mix(np.uint64(number) + np.uint64(0x6E61746C6162))
+    terrain.build(w)
+    natlab_border(w)
     w.rng = w.terrain_seed
     k = below(w, SKIES[0] + SKIES[1] + SKIES[2])
     w.sky = NIGHT if k < SKIES[0] else (DAY if k < SKIES[0] + SKIES[1] else DAWN)
@@ -110,7 +108,7 @@ def restart(w):
     """Put the player at a random spawn point."""
     w.map_over = 0
     x, y = spawn_point(w, below(w, spawn_points(w)))
-    place(w, w.players[0], x, y, ground(w, x, y) + START_ABOVE, below(w, 65536))
+    place(w, w.players[0], x, y, terrain.height(w, x, y) + START_ABOVE, below(w, 65536))
 
 
 @kernel

@@ -7,6 +7,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels.rooms_geometry import psychlab_pillar
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, shuffle, uniform
 
@@ -63,6 +64,7 @@ def _inside(x, y, box):
 @kernel
 def begin(w):
     """Start of an episode: the first trial of the easiest block."""
+    psychlab_pillar(w)
     w.psy_phase = BLANK
     w.psy_wait = 1
     w.psy_hover = NOWHERE

@@ -7,12 +7,11 @@ map starts again from another place, with the same platform for the whole episod
 import numpy as np
 
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels.rooms_geometry import PLATFORM_APOTHEM, POOL_FLOOR, raise_platform, water_maze
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, uniform
 
-APOTHEM = 64.0  # of the octagonal platform
 PLACEMENT_RADIUS = 580.0
-WATER_Z = 16.0
 START_Z = 40.125
 HULL = 15.0
 # Four of the eight spawn points occur in the recordings; the others mirror them.
@@ -44,6 +43,7 @@ def begin(w):
 @kernel
 def restart(w):
     """Sink the platform and put the player at a random point of the rim."""
+    water_maze(w)
     w.map_over = 0
     w.platform_up = 0
     w.platform_ms = 0
@@ -57,7 +57,7 @@ def on_platform(w, p):
     """Whether a player's hull overlaps the octagon."""
     dx = max(abs(p.pos[0] - w.platform[0]) - HULL, 0.0)
     dy = max(abs(p.pos[1] - w.platform[1]) - HULL, 0.0)
-    return dx <= APOTHEM and dy <= APOTHEM and dx + dy <= APOTHEM * np.sqrt(2.0) and p.pos[2] <= START_Z + 16.0
+    return dx <= PLATFORM_APOTHEM and dy <= PLATFORM_APOTHEM and dx + dy <= PLATFORM_APOTHEM * np.sqrt(2.0) and p.pos[2] <= START_Z + 16.0
 
 
 @kernel
@@ -82,6 +82,7 @@ def _hold(w, p, before):
         p.pos[0] = w.platform[0]
         p.pos[1] = w.platform[1]
         p.vel[:] = 0.0
+    raise_platform(w, POOL_FLOOR + lift(w.platform_ms))
     height = START_Z + lift(w.platform_ms)
     if p.pos[2] < height:
         p.pos[2] = height
