@@ -9,6 +9,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
 from flexlam_rl.envs.litelab.physics import SPIN_PER_UNIT, land, lift, move, place, wrap
 from flexlam_rl.envs.litelab.rng import mix
+from flexlam_rl.envs.litelab.shade import prepare
 from flexlam_rl.envs.litelab.weapons import equip, fire_only
 
 
@@ -102,6 +103,8 @@ def _restart(w):
         deferred.restart(w)
     else:
         watermaze.restart(w)
+    if w.geometry == s.GRID:
+        prepare(w)
     if w.given_start == 1:
         # the user's pose is at rest, without the moments after a spawn
         place(w, w.players[0], w.start_pos[0], w.start_pos[1], w.start_pos[2], w.players[0].yaw)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import patterns, shapes
+from flexlam_rl.envs.litelab import patterns, shade, shapes
 from flexlam_rl.envs.litelab import textures as tx
 
 
@@ -16,6 +16,8 @@ class Look(NamedTuple):
     repeat: np.ndarray  # (TEXTURES,) float32: how often a texture repeats in a world unit
     pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS) packed with alpha
     sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE) packed: east, north, west, south, up
+    floor_light: np.ndarray  # (256, STEPS, STEPS) uint8, see shade.py
+    wall_light: np.ndarray  # (WALL_LIGHTS + 1, STEPS, STEPS) uint8
     sprites: shapes.Atlas  # items and opponents from all sides
     patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
 
@@ -28,4 +30,18 @@ def load_look(textures: str = "procedural") -> Look:
     pictures = np.stack([tx.mips(rng.integers(60, 200, (tx.PICTURE_SIZE, tx.PICTURE_SIZE, 3)), tx.PICTURE_LEVELS) for _ in range(tx.PICTURES)])
     sky = np.empty((tx.SKIES, 5, tx.SKY_SIZE, tx.SKY_SIZE), np.uint32)
     sky[:] = tx.pack(np.array([120, 200, 255], np.uint8))
-    return Look(atlas, np.full(tx.TEXTURES, 0.01, np.float32), pictures, sky, shapes.build_atlas(), patterns.build_patterns())
+    if textures == "labmaze":
+        from flexlam_rl.envs.litelab import labmaze_textures
+
+        atlas[:40] = np.stack([tx.mips(x, tx.LEVELS) for x in labmaze_textures.walls_and_floors()])
+        sky[0] = tx.pack(labmaze_textures.sky().astype(np.uint8))
+    return Look(
+        atlas,
+        np.full(tx.TEXTURES, 0.01, np.float32),
+        pictures,
+        sky,
+        shade.floor_light(),
+        shade.wall_light(),
+        shapes.build_atlas(),
+        patterns.build_patterns(),
+    )

@@ -6,87 +6,93 @@ sampled ray, the plane of the wall it meets; `render.py` then intersects every p
 
 import numpy as np
 
+from flexlam_rl.envs.litelab import shade
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.kernel import kernel
 
-# Columns of a hit, float32. With d the ray's horizontal part (length 1 along the view axis' horizontal direction):
+# Columns of a hit, float64. With d the ray's horizontal part (length 1 along the view axis' horizontal direction):
 # depth along the ray = 1 / (d.x * QX + d.y * QY), wall coordinate = T0 + depth * (d.x * TX + d.y * TY).
-QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(13)
-HIT = 13
+# START is the wall coordinate at which the face's light table begins, LIGHT the number of that table; a picture hangs around
+# (CENTRE, PICTURE_Z), and RIGHT is 1 where the wall coordinate grows to the viewer's right, else -1. NEAR: distance to the plane.
+QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, START, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(14)
+HIT = 14
 
 _STRIDE = 4  # rays of the table that are cast first; those between two that meet the same wall need no cast
 LIP = 8.0  # what an open door leaves visible of its leaf
 _LEAF = 1.0  # half the thickness of a door leaf
 
-# Walls that face east or west, north or south differ a little in their baked light.
-LIGHT_X = 256.0  # of 256
-LIGHT_Y = 240.0
-
 
 @kernel
-def _plane_x(hit, ex, ey, plane, light):
+def _plane_x(hit, ex, ey, plane):
     """Fill `hit` with the wall x = plane."""
     hit[QX] = 1.0 / (plane - ex)
     hit[QY] = 0.0
     hit[TX] = 0.0
     hit[TY] = 1.0
     hit[T0] = ey
-    hit[LIGHT] = light
     hit[NEAR] = abs(plane - ex)
 
 
 @kernel
-def _plane_y(hit, ex, ey, plane, light):
+def _plane_y(hit, ex, ey, plane):
+    """Fill `hit` with the wall y = plane."""
     hit[QX] = 0.0
     hit[QY] = 1.0 / (plane - ey)
     hit[TX] = 1.0
     hit[TY] = 0.0
     hit[T0] = ex
-    hit[LIGHT] = light
     hit[NEAR] = abs(plane - ey)
 
 
 @kernel
 def _door(w, row, col, ex, ey, dx, dy, hit):
-    """Test the door leaf in a cell; returns 0 or a number that tells its visible sides apart."""
+    """Test the door leaf in a cell; returns 0, or 1 to 3 for the side of the leaf that the ray meets."""
     kind = w.cell[row, col]
-    cx = col * s.CELL + 0.5 * s.CELL
-    cy = (w.rows - 1 - row) * s.CELL + 0.5 * s.CELL
+    cx = (col + 0.5) * s.CELL
+    cy = (w.rows - row - 0.5) * s.CELL
     shift = s.CELL - 2.0 - LIP if w.door_open[row, col] == 1 else 0.0
-    low = -0.5 * s.CELL + 1.0 + shift
-    # the leaf's own axes: along it, and across it
+    low = 1.0 - 0.5 * s.CELL + shift
+    high = 0.5 * s.CELL
+    # in the leaf's own axes: p along it, v across it
     if kind == s.DOOR_H:
-        px, py, vx, vy = ex - cx, ey - cy, dx, dy
+        pa, pc, da, dc = ex - cx, ey - cy, dx, dy
     else:
-        px, py, vx, vy = ey - cy, ex - cx, dy, dx
+        pa, pc, da, dc = ey - cy, ex - cx, dy, dx
     side = 0
-    if vy != 0.0:
-        face = -_LEAF if vy > 0.0 else _LEAF
-        t = (face - py) / vy
-        along = px + t * vx
-        if t > 0.0 and low <= along <= 0.5 * s.CELL:
-            side = 1 if vy > 0.0 else 2
+    if dc != 0.0:
+        face = -_LEAF if dc > 0.0 else _LEAF
+        t = (face - pc) / dc
+        along = pa + t * da
+        if t > 0.0 and low <= along <= high:
+            side = 1 if dc > 0.0 else 2
             if kind == s.DOOR_H:
-                _plane_y(hit, ex, ey, cy + face, LIGHT_Y)
+                _plane_y(hit, ex, ey, cy + face)
             else:
-                _plane_x(hit, ex, ey, cx + face, LIGHT_X)
-    if side == 0 and vx > 0.0 and shift > 0.0:
-        t = (low - px) / vx
-        across = py + t * vy
+                _plane_x(hit, ex, ey, cx + face)
+            # the leaf carries its texture along when it slides
+            hit[T0] -= shift
+    if side == 0 and da > 0.0 and shift > 0.0:
+        t = (low - pa) / da
+        across = pc + t * dc
         if t > 0.0 and -_LEAF <= across <= _LEAF:
             side = 3
             if kind == s.DOOR_H:
-                _plane_x(hit, ex, ey, cx + low, LIGHT_X)
+                _plane_x(hit, ex, ey, cx + low)
             else:
-                _plane_y(hit, ex, ey, cy + low, LIGHT_Y)
+                _plane_y(hit, ex, ey, cy + low)
     if side > 0:
-        hit[TOP] = s.WALL_HEIGHT + 1.0
+        hit[TOP] = s.WALL_HEIGHT
         hit[TEXTURE] = tx.DOOR
-        hit[PICTURE] = 0.0
-        # the leaf carries its texture along when it slides
-        hit[T0] -= shift
+        hit[LIGHT] = shade.UNLIT
+        hit[START] = -1e6
+        hit[PICTURE] = 0
     return side
+
+
+@kernel
+def _opaque(w, row, col):
+    return row < 0 or row >= w.rows or col < 0 or col >= w.cols or w.cell[row, col] == s.WALL
 
 
 @kernel
@@ -94,46 +100,50 @@ def cast_grid(w, ex, ey, dx, dy, hit):
     """Walk a ray through the text maze to the first wall or door leaf; returns a number of that face."""
     rows = w.rows
     cols = w.cols
-    col = min(max(int(np.floor(ex / s.CELL)), 0), cols - 1)
-    up = min(max(int(np.floor(ey / s.CELL)), 0), rows - 1)
-    step_x = 1 if dx > 0.0 else -1
-    step_y = 1 if dy > 0.0 else -1
+    col = min(max(int(np.floor(ex * (1.0 / s.CELL))), 0), cols - 1)
+    row = rows - 1 - min(max(int(np.floor(ey * (1.0 / s.CELL))), 0), rows - 1)
+    east = 1 if dx > 0.0 else 0
+    north = 1 if dy > 0.0 else 0
     inv_x = 1.0 / dx if dx != 0.0 else 1e30
     inv_y = 1.0 / dy if dy != 0.0 else 1e30
     delta_x = abs(s.CELL * inv_x)
     delta_y = abs(s.CELL * inv_y)
-    next_x = abs(((col + (1 if step_x > 0 else 0)) * s.CELL - ex) * inv_x)
-    next_y = abs(((up + (1 if step_y > 0 else 0)) * s.CELL - ey) * inv_y)
+    next_x = abs(((col + east) * s.CELL - ex) * inv_x)
+    next_y = abs(((rows - 1 - row + north) * s.CELL - ey) * inv_y)
     while True:
-        row = rows - 1 - up
         if w.cell[row, col] >= s.DOOR_H:
-            side = _door(w, row, col, ex, ey, dx, dy, hit)
-            if side > 0:
-                return (row * s.MAX_CELLS + col) * 8 + 4 + side
+            leaf = _door(w, row, col, ex, ey, dx, dy, hit)
+            if leaf > 0:
+                return (row * s.MAX_CELLS + col) * 8 + 4 + leaf
         if next_x < next_y:
-            ahead = col + step_x
+            ahead = col + 2 * east - 1
             if ahead < 0 or ahead >= cols or w.cell[row, ahead] == s.WALL:
                 # wall brushes stand one unit into the open cell
-                _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if step_x > 0 else col * s.CELL + 1.0, LIGHT_X)
-                side = s.EAST if step_x > 0 else s.WEST
-                hit[CENTRE] = (up + 0.5) * s.CELL
-                hit[RIGHT] = -step_x
+                _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if east else col * s.CELL + 1.0)
+                side = s.EAST if east else s.WEST
+                lights = _opaque(w, row + 1, col) + 2 * _opaque(w, row - 1, col) + 4 * _opaque(w, row, col - 2 * east + 1)
+                hit[START] = (rows - 1 - row) * s.CELL
+                hit[RIGHT] = 1.0 - 2.0 * east
                 break
             col = ahead
             next_x += delta_x
         else:
-            ahead = up + step_y
-            if ahead < 0 or ahead >= rows or w.cell[rows - 1 - ahead, col] == s.WALL:
-                _plane_y(hit, ex, ey, (up + 1) * s.CELL - 1.0 if step_y > 0 else up * s.CELL + 1.0, LIGHT_Y)
-                side = s.NORTH if step_y > 0 else s.SOUTH
-                hit[CENTRE] = (col + 0.5) * s.CELL
-                hit[RIGHT] = step_y
+            ahead = row - 2 * north + 1
+            if ahead < 0 or ahead >= rows or w.cell[ahead, col] == s.WALL:
+                up = rows - 1 - row
+                _plane_y(hit, ex, ey, (up + 1) * s.CELL - 1.0 if north else up * s.CELL + 1.0)
+                side = s.NORTH if north else s.SOUTH
+                lights = _opaque(w, row, col - 1) + 2 * _opaque(w, row, col + 1) + 4 * _opaque(w, row + 2 * north - 1, col)
+                hit[START] = col * s.CELL
+                hit[RIGHT] = 2.0 * north - 1.0
                 break
-            up = ahead
+            row = ahead
             next_y += delta_y
-    hit[TOP] = s.WALL_HEIGHT + 1.0
+    hit[TOP] = s.WALL_HEIGHT
     hit[TEXTURE] = w.wall_texture[w.variation[row, col]]
+    hit[LIGHT] = lights
     hit[PICTURE] = w.decal[row, col, side]
+    hit[CENTRE] = hit[START] + 0.5 * s.CELL
     hit[PICTURE_Z] = tx.PICTURE_HEIGHT
     return (row * s.MAX_CELLS + col) * 8 + side
 
@@ -173,7 +183,8 @@ def cast_segments(w, ex, ey, dx, dy, hit):
         hit[TOP] = -1e9
         hit[TEXTURE] = 0
         hit[PICTURE] = 0
-        hit[LIGHT] = 256.0
+        hit[LIGHT] = shade.UNLIT
+        hit[START] = -1e6
         hit[NEAR] = 1e4
         return found
     g = w.segments[found]
@@ -195,7 +206,8 @@ def cast_segments(w, ex, ey, dx, dy, hit):
     hit[PICTURE] = g.picture
     hit[CENTRE] = 0.5 * length
     hit[PICTURE_Z] = 0.5 * g.z1
-    hit[LIGHT] = 256.0
+    hit[LIGHT] = shade.UNLIT
+    hit[START] = -1e6
     hit[NEAR] = gap / length
     return found
 

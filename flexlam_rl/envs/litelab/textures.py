@@ -41,8 +41,11 @@ PICTURE_TEXELS = sum((PICTURE_SIZE >> k) ** 2 for k in range(PICTURE_LEVELS))
 PICTURE_WIDTH = 32.0  # world units
 PICTURE_HEIGHT = 51.0  # of its middle
 
-SKIES = 3
+SKY_CITY, SKY_POOL = range(2)  # w.sky
+SKIES = 2
 SKY_SIZE = 256
+SKY_HALF = 13000.0  # half the side of the sky's cube in world units, fitted to recorded frames
+SKY_DEPTH = 65536.0
 
 
 @kernel

@@ -1,0 +1,81 @@
+"""Light on floors and walls of a text maze.
+
+DMLab's maps carry baked light: floors darken towards walls, walls towards the floor and inner corners, and corridors are dimmer than
+rooms. The tables here follow the ratio of recorded frames to unlit textures, which these exponentials fit within 0.03.
+"""
+
+import numpy as np
+
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab.kernel import kernel
+
+STEPS = 16  # samples of light along a cell's side
+# Configurations of a wall face: bit 0 an inner corner at its low end (west or south), bit 1 at its high end, bit 2 a wall opposite.
+WALL_LIGHTS = 8
+UNLIT = 8  # full light everywhere: walls whose textures carry their own
+
+FLOOR_BASE = 0.955
+ROOM_WALL = 0.945
+CORRIDOR_WALL = 0.83
+
+
+def floor_light() -> np.ndarray:
+    """(256, STEPS, STEPS) uint8: light by the mask of blocked neighbours (bit 0 east, then counter-clockwise), y and x in the cell."""
+    at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
+    x, y = np.meshgrid(at, at)
+    sides = (100.0 - x, 100.0 - y, x, y)
+    table = np.empty((256, STEPS, STEPS))
+    for mask in range(256):
+        light = np.full((STEPS, STEPS), FLOOR_BASE)
+        for k in range(4):
+            if mask >> (2 * k) & 1:
+                light *= 1.0 - 0.26 * np.exp(-sides[k] / 9.0)
+        for k in range(4):
+            a, b = sides[k], sides[(k + 1) % 4]
+            if mask >> (2 * k + 1) & 1 and not mask >> (2 * k) & 1 and not mask >> (2 * k + 2) % 8 & 1:
+                light *= 1.0 - 0.18 * np.exp(-np.hypot(a, b) / 9.0)
+        for k in range(2):
+            if mask >> (2 * k) & 1 and mask >> (2 * k + 4) & 1:
+                light *= 0.965
+        table[mask] = light
+    return np.floor(table * 255.0 + 0.5).astype(np.uint8)
+
+
+def wall_light() -> np.ndarray:
+    """(WALL_LIGHTS + 1, STEPS, STEPS) uint8: light by configuration, height above the floor and place along the wall."""
+    at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
+    along, z = np.meshgrid(at, at)
+    table = np.ones((WALL_LIGHTS + 1, STEPS, STEPS))
+    for config in range(WALL_LIGHTS):
+        light = np.full((STEPS, STEPS), CORRIDOR_WALL if config & 4 else ROOM_WALL)
+        light *= 1.0 - 0.29 * np.exp(-z / 22.0)
+        if config & 1:
+            light *= 1.0 - 0.33 * np.exp(-along / 17.0)
+        if config & 2:
+            light *= 1.0 - 0.33 * np.exp(-(100.0 - along) / 17.0)
+        table[config] = light
+    return np.floor(table * 255.0 + 0.5).astype(np.uint8)
+
+
+@kernel
+def _blocked(w, row, col):
+    return row < 0 or row >= w.rows or col < 0 or col >= w.cols or w.cell[row, col] == s.WALL
+
+
+@kernel
+def prepare(w):
+    """Fill `w.ground` (blocked neighbours in the high byte, floor texture in the low one) after the maze was made or changed."""
+    for row in range(w.rows):
+        for col in range(w.cols):
+            mask = 0
+            if not _blocked(w, row, col):
+                mask += 1 * _blocked(w, row, col + 1)
+                mask += 2 * _blocked(w, row - 1, col + 1)
+                mask += 4 * _blocked(w, row - 1, col)
+                mask += 8 * _blocked(w, row - 1, col - 1)
+                mask += 16 * _blocked(w, row, col - 1)
+                mask += 32 * _blocked(w, row + 1, col - 1)
+                mask += 64 * _blocked(w, row + 1, col)
+                mask += 128 * _blocked(w, row + 1, col + 1)
+            w.ground[row, col] = mask * 256 + tx.FLOORS + w.floor_texture[w.variation[row, col]]
