@@ -1,0 +1,124 @@
+"""The raw local cache: the frames of a store as one memory-mapped file, built once and shared by all processes of a machine.
+
+It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead of a decompression. A file is named by the
+hash of the store's content, so a store that grew gets a new one; nothing is ever read from a file of another content.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from flexlam_rl.datasets.errors import DamagedData
+from flexlam_rl.datasets.files import FolderLock, atomic_file, disk_errors, read_json, write_json
+from flexlam_rl.datasets.store import RolloutStore
+
+BLOCK = 1024  # frames that share a checksum
+
+
+def cache_folder() -> Path:
+    """Where raw caches live: `FLEXLAM_CACHE`, else `~/.cache/flexlam_rl`."""
+    return Path(os.environ.get("FLEXLAM_CACHE") or Path.home() / ".cache" / "flexlam_rl") / "raw"
+
+
+class RawFrames:
+    """Frames of a store from its raw cache, which is built first where it is missing; reads like `FrameReader`.
+
+    Args:
+        store: Whose frames.
+        folder: Of the caches, None for `cache_folder()`.
+
+    Raises:
+        DiskFull: There is no room for the cache.
+        DamagedData: The cache does not fit its own record; delete the file named.
+
+    Safe with several processes: one builds, the others wait. Opening checks the size and the first and last block; `verify` checks everything.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, store: RolloutStore, folder: str | Path | None = None) -> None:
+        folder = cache_folder() if folder is None else Path(folder)
+        self.path = folder / f"{store.level}-{store.split}-{store.digest[:32]}"
+        self.row = store.frames.row
+        self._length = store.rows
+        record = self.path / "record.json"
+        if not record.exists():
+            with disk_errors(folder):
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = FolderLock(self.path, wait=True)
+                try:
+                    if not record.exists():
+                        self._build(store, record)
+                finally:
+                    lock.release()
+        self._record: dict[str, Any] = read_json(record)
+        expected = {"digest": store.digest, "rows": store.rows, "row": list(self.row)}
+        found = {name: self._record.get(name) for name in expected}
+        size = (self.path / "frames.raw").stat().st_size
+        if found != expected or size != store.rows * int(np.prod(self.row)):
+            raise DamagedData(f"The raw cache {self.path} is damaged: it has {found} and {size} bytes, expected {expected}. Delete it.")
+        self._map()
+        if store.rows:
+            self.verify([0, (store.rows - 1) // BLOCK])
+
+    def _build(self, store: RolloutStore, record: Path) -> None:
+        sums = []
+        with atomic_file(self.path / "frames.raw") as file:
+            for low in range(0, store.rows, BLOCK):
+                data = store.frames.read(low, low + BLOCK).tobytes()
+                sums.append(google_crc32c.value(data))
+                file.write(data)
+        write_json(record, {"digest": store.digest, "rows": store.rows, "row": list(self.row), "block": BLOCK, "crc32c": sums})
+
+    def _map(self) -> None:
+        shape = (self._length, *self.row)
+        self.array = np.memmap(self.path / "frames.raw", np.uint8, "r", shape=shape) if self._length else np.empty(shape, np.uint8)
+        self._flat = np.asarray(self.array)  # a plain view: indexing a memmap object costs more
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+        return (self._length, *self.row)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.array(self._flat[key])
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Frames start..stop, a fresh array."""
+        return np.array(self._flat[start:stop])
+
+    def read_spans(self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None) -> np.ndarray:
+        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given."""
+        starts = np.asarray(starts, np.int64)
+        if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
+            raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
+        if out is None:
+            out = np.empty((len(starts), span, *self.row), np.uint8)
+        flat, targets = self._flat, range(len(starts)) if where is None else np.asarray(where).tolist()
+        for to, start in zip(targets, starts.tolist(), strict=True):
+            out[to] = flat[start : start + span]
+        return out
+
+    def verify(self, blocks: list[int] | None = None) -> None:
+        """Compare blocks of frames (None: all) with their recorded checksums.
+
+        Raises:
+            DamagedData: A block differs; the message names file and rows.
+        """
+        for block in range(len(self._record["crc32c"])) if blocks is None else blocks:
+            low, high = block * BLOCK, min((block + 1) * BLOCK, self._length)
+            if google_crc32c.value(self._flat[low:high].tobytes()) != self._record["crc32c"][block]:
+                raise DamagedData(f"The raw cache {self.path / 'frames.raw'} is damaged in rows {low} to {high - 1}: delete {self.path}.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("array", "_flat")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._map()

@@ -1,0 +1,46 @@
+"""Decoding of one stored chunk: checksum, then decompression into the caller's memory.
+
+Both compressors release the interpreter's lock while they work, so threads decode in parallel.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc, zstd
+
+from flexlam_rl.datasets.errors import DamagedData, StoreError
+
+Decoder = Callable[[bytes, np.ndarray], None]
+
+
+def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
+    """A function that decodes one chunk of bytes into a C-contiguous array of its exact size.
+
+    Raises:
+        StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
+    """
+    names = [codec["name"] for codec in codecs]
+    checked = names[-1:] == ["crc32c"]
+    if checked:
+        names.pop()
+    if names[:1] != ["bytes"] or len(names) > 2 or (len(names) == 2 and names[1] not in ("zstd", "blosc")):
+        raise StoreError(f"{where} was written with the codecs {', '.join(names)}: expected bytes, then zstd, blosc or nothing, then crc32c.")
+    unpack = {"zstd": zstd.decompress, "blosc": blosc.decompress}[names[1]] if len(names) == 2 else None
+
+    def decode(data: bytes, out: np.ndarray) -> None:
+        if checked:
+            body = data[:-4]
+            if len(data) < 4 or google_crc32c.value(body) != int.from_bytes(data[-4:], "little"):
+                raise DamagedData("its checksum does not fit its bytes")
+            data = body
+        try:
+            if unpack is not None:
+                unpack(data, out)
+                return
+            out.reshape(-1).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+        except (RuntimeError, ValueError) as error:
+            raise DamagedData(f"it cannot be decompressed ({error})") from None
+
+    return decode

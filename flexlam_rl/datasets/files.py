@@ -1,0 +1,122 @@
+"""Files written so that a kill at any moment leaves the old or the new one, and one writer a folder."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from flexlam_rl.datasets.errors import DiskFull, StoreError, StoreLocked
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk (from Python or TensorStore) into one sentence; what was committed before is untouched.
+
+    Raises:
+        DiskFull: No space, or a quota, on the disk of `path`.
+        StoreError: Another failure of the storage, in its own words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(path) from error
+        raise
+    except ValueError as error:  # TensorStore reports failures of the file system as ValueError
+        text = str(error)
+        if "No space left" in text or "Disk quota exceeded" in text or "RESOURCE_EXHAUSTED" in text:
+            raise _full(path) from error
+        raise StoreError(f"Storage under {path} failed: {text.splitlines()[0] if text else error!r}.") from error
+
+
+def _full(path: Path) -> DiskFull:
+    return DiskFull(f"The disk of {path} is full: free some space and run the same command again, every finished episode before this one is stored.")
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under its name only when it is complete and on the disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically."""
+    data = json.dumps(content, indent=1).encode()
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: it is no JSON ({error}).") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_held: set[tuple[int, int]] = set()
+_guard = threading.Lock()
+
+
+class FolderLock:
+    """The right to write one folder: a POSIX lock on a file in it, which the kernel drops when its process dies.
+
+    Raises:
+        StoreLocked: Another live writer holds it.
+    """
+
+    def __init__(self, folder: Path, wait: bool = False) -> None:
+        self._path = folder / ".writer.lock"
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        stat = os.fstat(self._descriptor)
+        self._key = (stat.st_dev, stat.st_ino)
+        with _guard:
+            # POSIX locks belong to the process, so a second writer of the same process is caught here
+            if self._key in _held:
+                # left open: closing any descriptor of the file would drop this process's lock
+                raise StoreLocked(f"{folder} already has a writer in this process: close it first, a store has one writer at a time.")
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                owner = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                os.close(self._descriptor)
+                raise StoreLocked(f"{folder} is being written by {owner}: a store has one writer at a time.") from None
+            _held.add(self._key)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the right back; may be called again."""
+        with _guard:
+            if self._key in _held:
+                _held.discard(self._key)
+                os.close(self._descriptor)

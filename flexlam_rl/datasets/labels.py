@@ -1,0 +1,187 @@
+"""Few labelled transitions, as sorted row numbers beside the data: no frame is copied.
+
+A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed shuffle of a level's transitions,
+training labels from its front and validation labels from its back: with the same seed a larger budget contains the smaller one, and validation stays the same.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.columns import Column
+from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.files import disk_errors, read_json, sync_folder, write_json
+from flexlam_rl.datasets.permutation import Permutation
+from flexlam_rl.datasets.schema import column_metadata
+from flexlam_rl.datasets.segments import Items
+from flexlam_rl.datasets.store import Rollouts
+
+PARTS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Rows whose transitions have a known action.
+
+    Attributes:
+        name, part: Which label set, "train" or "validation".
+        rows: Sorted int64 rows, one array a store.
+        attributes: How they were drawn.
+    """
+
+    name: str
+    part: str
+    rows: tuple[np.ndarray, ...]
+    attributes: dict[str, Any]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows))
+
+    @property
+    def digest(self) -> str:
+        """Hash of the rows."""
+        hasher = hashlib.sha256()
+        for rows in self.rows:
+            hasher.update(np.ascontiguousarray(rows, "<i8").tobytes() + b"|")
+        return hasher.hexdigest()
+
+    def check(self, rollouts: Rollouts, span: int) -> None:
+        """Check that the rows begin items of `rollouts`.
+
+        Raises:
+            ValueError: Another number of stores, or a row that begins none.
+        """
+        if len(self.rows) != len(rollouts):
+            raise ValueError(f"Label set {self.name!r} covers {len(self.rows)} stores, the rollouts have {len(rollouts)}.")
+        for store, rows in zip(rollouts.stores, self.rows, strict=True):
+            good = store.segments.contains(rows, span)
+            if not good.all():
+                raise ValueError(f"Row {rows[~good][0]} of label set {self.name!r} begins no item of {span} rows in {store.path}.")
+
+
+def make_labels(
+    rollouts: Rollouts,
+    name: str,
+    *,
+    fraction: float | None = None,
+    count: int | None = None,
+    levels: Sequence[str] | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> tuple[LabelSet, LabelSet]:
+    """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of each store.
+
+    Args:
+        rollouts: The data.
+        name: Of the label set: letters, digits, "-", "_", ".".
+        fraction: Labels as a fraction of the steps of *all* rollouts (the paper: 0.00025 over all levels, or 0.0004 from one).
+        count: Labels as a number instead; give one of the two.
+        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`); None for all.
+        validation: Part of the labels that becomes the part "validation".
+        seed: Of the draw.
+        overwrite: Replace a label set of that name.
+
+    Returns:
+        The parts "train" and "validation".
+
+    Raises:
+        ValueError: The budget is impossible; the sentence gives the numbers.
+        StoreError: There is a label set of that name, or the rollouts have no actions.
+    """
+    if (fraction is None) == (count is None):
+        raise ValueError(f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of the two.")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation is {validation}: expected a part of the labels, 0 to below 1.")
+    missing = set(levels or ()) - set(rollouts.levels)
+    if missing:
+        raise ValueError(f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}.")
+    chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
+    total = round(fraction * rollouts.steps) if fraction is not None else int(count or 0)
+    held_out = round(validation * total)
+    if total < len(chosen):
+        raise ValueError(f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one a level.")
+    attributes = {"name": name, "fraction": fraction, "count": count, "labels": total, "levels": list(levels or rollouts.levels)}
+    attributes |= {"validation": validation, "seed": seed, "rule": "uniform over levels, without replacement"}
+    drawn: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
+    for store in rollouts.stores:
+        if not store.with_actions:
+            raise StoreError(f"{store.path} has no actions: labels need rollouts written with them.")
+        number = chosen.index(store) if store in chosen else -1
+        train, kept = (_share(total - held_out, len(chosen), number), _share(held_out, len(chosen), number)) if number >= 0 else (0, 0)
+        items = Items(store.segments, 2)
+        if train + kept > len(items):
+            raise ValueError(f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions.")
+        shuffle = Permutation(max(len(items), 1), seed, *store.level.encode())
+        drawn["train"].append(np.sort(items.rows(shuffle(np.arange(train)))))
+        drawn["validation"].append(np.sort(items.rows(shuffle(np.arange(len(items) - kept, len(items))))))
+    for i, store in enumerate(rollouts.stores):
+        rows = {part: drawn[part][i] for part in PARTS}
+        _save(store.path / "labels" / name, rows, {**attributes, "data": store.digest, "rows": store.rows}, overwrite)
+    first, second = (LabelSet(name, part, tuple(drawn[part]), attributes) for part in PARTS)
+    return first, second
+
+
+def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
+    """Read a label set.
+
+    Raises:
+        StoreError: A store has none of that name; the message lists those it has.
+        ValueError: Another part than "train" or "validation".
+    """
+    if part not in PARTS:
+        raise ValueError(f"Part {part!r} of a label set: expected 'train' or 'validation'.")
+    rows, attributes = [], {}
+    for store in rollouts.stores:
+        folder = store.path / "labels" / name
+        if not (folder / "zarr.json").exists():
+            raise StoreError(f"{store.path} has no label set {name!r}: it has {', '.join(label_names(store.path)) or 'none'}.")
+        attributes = read_json(folder / "zarr.json")["attributes"]
+        length = int(read_json(folder / part / "zarr.json")["shape"][0])
+        rows.append(Column(folder / part, length).read())
+    return LabelSet(name, part, tuple(rows), attributes)
+
+
+def label_names(path: Path) -> list[str]:
+    """Names of the label sets of one store."""
+    return sorted(file.parent.name for file in (path / "labels").glob("*/zarr.json") if not file.parent.name.startswith("."))
+
+
+def _share(total: int, parts: int, number: int) -> int:
+    """Part `number` of `total`, divided as evenly as it goes."""
+    return total * (number + 1) // parts - total * number // parts
+
+
+def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any], overwrite: bool) -> None:
+    import tensorstore as ts
+
+    if folder.exists() and not overwrite:
+        raise StoreError(f"{folder} exists: choose another name, or overwrite it.")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with disk_errors(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for part, values in rows.items():
+            metadata = column_metadata("int64", (), max(1, len(values)))
+            metadata["shape"] = [len(values)]
+            spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{temporary / part}/"}, "metadata": metadata}
+            array = ts.open({**spec, "store_data_equal_to_fill_value": True}, create=True).result()
+            if len(values):
+                array.write(values).result()
+        write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+        group = folder.parent / "zarr.json"
+        if not group.exists():
+            write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+        sync_folder(folder.parent)

@@ -1,0 +1,204 @@
+"""Batches in an exactly resumable, rank-sharded order, read ahead by threads."""
+
+import copy
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+
+from flexlam_rl.datasets.permutation import Permutation
+
+
+class Source(Protocol):
+    """What batches are read from (`Spans`)."""
+
+    span: int
+    frame_shape: tuple[int, ...]
+
+    @property
+    def digest(self) -> str: ...
+    def __len__(self) -> int: ...
+    def read(self, items: np.ndarray, out: np.ndarray | None = None) -> dict[str, np.ndarray]: ...
+
+
+class Batches(Iterator[dict[str, Any]]):
+    """A stream of batches over all items of a source, shuffled anew every epoch.
+
+    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p mod n)`. A step of all ranks takes the next
+    `batch_size * world_size` positions, rank `r` the `r`-th part of them: ranks are disjoint, together they miss nothing, and the cursor of all of them is
+    one number. Batches run across the end of an epoch, so none is short, unless `epochs` is given: then the last one is split over the ranks as evenly as
+    it goes (it may be empty), or left out with `drop_last`.
+
+    Args:
+        source: `TransitionPairs`, `Windows`, ...
+        batch_size: Items a batch and rank.
+        seed: Of the shuffle.
+        rank, world_size: This process among those that train together.
+        shuffle: False goes through the items in order.
+        epochs: Passes over the data; None never ends.
+        drop_last: Leave out an incomplete last batch.
+        workers: Threads that read; 0 reads when asked.
+        prefetch: Batches read ahead.
+        as_torch: Give torch tensors instead of NumPy arrays.
+        pin_memory: Read into pinned memory, ready for `tensor.to(device, non_blocking=True)`; torch tensors follow. Without CUDA it has no effect.
+
+    `state_dict` belongs to the batches handed out, not to those read ahead.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+        epochs: int | None = None,
+        drop_last: bool = False,
+        workers: int = 2,
+        prefetch: int = 4,
+        as_torch: bool = False,
+        pin_memory: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}: expected at least 1.")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank is {rank}: expected 0 to {world_size - 1}, since world_size is {world_size}.")
+        self.source = source
+        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
+        self.seed, self.shuffle, self.epochs, self.drop_last = seed, shuffle, epochs, drop_last
+        self._position = 0
+        self._ahead = 0  # position up to which reading was begun
+        self._queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
+        self._prefetch = max(prefetch, 1) if workers else 0
+        self._pool = ThreadPoolExecutor(workers, "flexlam-read") if workers else None
+        self._permutations: dict[int, Permutation] = {}
+        self._allocate, self._finish = _torch_output(pin_memory) if as_torch or pin_memory else (None, None)
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the next item."""
+        return self._position // len(self.source)
+
+    def items(self, position: int) -> np.ndarray:
+        """Items of this rank's batch in the step of all ranks that begins at a position."""
+        begin, end = position, position + self.batch_size * self.world_size
+        if self.epochs is not None:
+            end = min(end, self.epochs * len(self.source))
+        cuts = begin + (end - begin) * np.arange(self.world_size + 1) // self.world_size
+        positions = np.arange(cuts[self.rank], cuts[self.rank + 1])
+        if not self.shuffle:
+            return positions % len(self.source)
+        epochs = positions // len(self.source)
+        out = np.empty(len(positions), np.int64)
+        for epoch in np.unique(epochs).tolist():
+            chosen = epochs == epoch
+            out[chosen] = self._permutation(epoch)(positions[chosen] % len(self.source))
+        return out
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        step = self.batch_size * self.world_size
+        if self._pool is None:
+            if not self._exists(self._position):
+                raise StopIteration
+            batch = self._read(self._position)
+        else:
+            while len(self._queue) < self._prefetch and self._exists(self._ahead):
+                self._queue.append((self._ahead, self._pool.submit(self._read, self._ahead)))
+                self._ahead += step
+            if not self._queue:
+                raise StopIteration
+            try:
+                batch = self._queue.popleft()[1].result()
+            except BaseException:
+                self._drop_queue()
+                self._ahead = self._position  # the next call tries this batch again: none is skipped
+                raise
+        self._position += step
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The cursor, JSON values. Ranks share it: any rank's, saved after the same number of batches, is everyone's."""
+        return {
+            "position": self._position,
+            "seed": self.seed,
+            "shuffle": self.shuffle,
+            "items": len(self.source),
+            "digest": self.source.digest,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where a saved cursor stood; batch size and number of ranks may differ.
+
+        Raises:
+            ValueError: The cursor belongs to other data or another shuffle.
+        """
+        mine = self.state_dict()
+        for name in ("items", "digest", "seed", "shuffle"):
+            if state.get(name) != mine[name]:
+                raise ValueError(f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be continued on other data.")
+        self._drop_queue()
+        self._position = self._ahead = int(state["position"])
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._drop_queue()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> "Batches":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _exists(self, position: int) -> bool:
+        if self.epochs is None:
+            return True
+        left = self.epochs * len(self.source) - position
+        return left >= self.batch_size * self.world_size if self.drop_last else left > 0
+
+    def _read(self, position: int) -> dict[str, Any]:
+        items = self.items(position)
+        if self._allocate is None:
+            return self.source.read(items)
+        holder, memory = self._allocate((len(items), self.source.span, *self.source.frame_shape))
+        return self._finish(holder, self.source.read(items, memory))
+
+    def _permutation(self, epoch: int) -> Permutation:
+        permutation = self._permutations.get(epoch)
+        if permutation is None:
+            permutation = Permutation(len(self.source), self.seed, epoch)
+            self._permutations = {**{k: v for k, v in copy.copy(self._permutations).items() if k >= epoch - 1}, epoch: permutation}
+        return permutation
+
+    def _drop_queue(self) -> None:
+        for _, future in self._queue:
+            future.cancel()
+        self._queue.clear()
+
+
+def _torch_output(pin: bool) -> tuple[Any, Any]:
+    """Functions that give memory for frames, and turn a batch into tensors that hold that memory."""
+    import torch
+
+    pin = pin and torch.cuda.is_available()
+
+    def allocate(shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
+        # torch's allocator hands pinned memory out again only when the copies from it are done
+        tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=pin)
+        return tensor, tensor.numpy()
+
+    def finish(frames: Any, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+        tensors = {name: torch.from_numpy(values) for name, values in batch.items() if name != "frames"}
+        if pin:
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return {"frames": frames, **tensors}
+
+    return allocate, finish

@@ -1,0 +1,58 @@
+"""A shuffle that is a function: item numbers permuted by a key, with nothing stored.
+
+A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle walking). It is a bijection for any
+number of items and any key, needs no memory, and any position can be asked for first: 160 million items cost nothing, a cursor is one number.
+"""
+
+import numpy as np
+
+ROUNDS = 6
+_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
+_MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: every bit of the result depends on every bit of `x`."""
+    x = (x ^ (x >> np.uint64(30))) * _MULTIPLIER
+    x = (x ^ (x >> np.uint64(27))) * _MULTIPLIER_2
+    return x ^ (x >> np.uint64(31))
+
+
+class Permutation:
+    """A keyed bijection of 0..n-1.
+
+    Args:
+        n: Number of items.
+        key: Whole numbers, such as (seed, epoch); another key is another shuffle.
+    """
+
+    def __init__(self, n: int, *key: int) -> None:
+        self.n = n
+        bits = max(2, (n - 1).bit_length())
+        self._low_bits = np.uint64(bits // 2)
+        self._low_mask = np.uint64((1 << (bits // 2)) - 1)
+        self._high_mask = np.uint64((1 << (bits - bits // 2)) - 1)
+        # SeedSequence spreads any key over all bits, the same on every platform
+        self._keys = np.random.SeedSequence([k & (2**64 - 1) for k in key]).generate_state(ROUNDS, np.uint64)
+
+    def __call__(self, position: np.ndarray) -> np.ndarray:
+        """Items at positions (int64, all within 0..n-1)."""
+        position = np.asarray(position)
+        if position.size and (position.min() < 0 or position.max() >= self.n):
+            raise IndexError(f"Position {position.max()} of a permutation of {self.n} items.")
+        item = self._network(position.astype(np.uint64).reshape(-1))
+        outside = np.flatnonzero(item >= self.n)
+        while outside.size:
+            item[outside] = self._network(item[outside])
+            outside = outside[item[outside] >= self.n]
+        return item.astype(np.int64).reshape(position.shape)
+
+    def _network(self, x: np.ndarray) -> np.ndarray:
+        low, high = x & self._low_mask, x >> self._low_bits
+        with np.errstate(over="ignore"):
+            for number, key in enumerate(self._keys):
+                if number % 2:
+                    low = low ^ (_mix(high + key) & self._low_mask)
+                else:
+                    high = high ^ (_mix(low + key) & self._high_mask)
+        return (high << self._low_bits) | low

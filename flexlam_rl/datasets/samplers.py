@@ -1,0 +1,160 @@
+"""What training reads: transitions and windows, uniform over all valid ones.
+
+Legend: `B` items, `L` rows an item, `H W C` a frame. No item ever spans the end of an episode or a map restart: items are counted inside `Segments`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.cache import RawFrames
+from flexlam_rl.datasets.labels import LabelSet
+from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.schema import STEP_COLUMNS
+from flexlam_rl.datasets.segments import Items
+from flexlam_rl.datasets.store import Rollouts, RolloutStore
+
+Data = RolloutStore | Rollouts | Sequence[RolloutStore]
+FIELDS = (*STEP_COLUMNS, "previous_action")
+
+
+class Spans:
+    """All spans of `L` consecutive rows of one or more stores, numbered 0..n-1.
+
+    Args:
+        data: A store, several, or what `open_rollouts` gives.
+        span: Rows an item, `L`.
+        fields: Further columns of a batch: names of step columns, and "previous_action" (-1 before an episode's first action).
+        labels: Only the transitions of this label set, which is sorted like `data`.
+        cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is missing.
+
+    `len()`, `[number]` and `__getitems__` make it a map-style dataset for `torch.utils.data.DataLoader`; `batches` is the faster way.
+    """
+
+    def __init__(
+        self, data: Data, span: int, fields: Sequence[str] = (), labels: LabelSet | None = None, cache: bool | str | Path | None = None
+    ) -> None:
+        self.rollouts = data if isinstance(data, Rollouts) else Rollouts([data] if isinstance(data, RolloutStore) else data)
+        self.span = span
+        self.fields = tuple(fields)
+        self.labels = labels
+        unknown = [name for name in self.fields if name not in FIELDS]
+        if unknown:
+            raise ValueError(f"Unknown field {unknown[0]!r}: expected some of {', '.join(FIELDS)}.")
+        stores = self.rollouts.stores
+        self._frames = [RawFrames(store, None if cache is True else cache) if cache else store.frames for store in stores]
+        self._items: list[Any] = [Items(store.segments, span) for store in stores]
+        if labels is not None:
+            labels.check(self.rollouts, span)
+            self._items = [_Listed(rows) for rows in labels.rows]
+        self._offset = np.cumsum([0, *map(len, self._items)])
+        self.frame_shape = stores[0].frames.row
+        if not len(self):
+            raise ValueError(f"No items of {span} rows in {', '.join(str(store.path) for store in stores)}: every run of frames is shorter.")
+
+    def __len__(self) -> int:
+        return int(self._offset[-1])
+
+    @property
+    def digest(self) -> str:
+        """Hash of what the items are: contents of the stores, span and labels."""
+        parts = [*self.rollouts.digests, str(self.span), "" if self.labels is None else self.labels.digest]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    def locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the store, and first row there, of each item; both (B,) int64.
+
+        Raises:
+            IndexError: An item outside 0..n-1.
+        """
+        items = np.asarray(items, np.int64)
+        if items.size and (items.min() < 0 or items.max() >= len(self)):
+            raise IndexError(f"Item {items.max() if items.max() >= len(self) else items.min()} of {len(self)} items.")
+        number = np.searchsorted(self._offset, items, side="right") - 1
+        rows = np.empty_like(items)
+        for i in np.unique(number).tolist():
+            chosen = number == i
+            rows[chosen] = self._items[i].rows(items[chosen] - self._offset[i])
+        return number, rows
+
+    def read(self, items: np.ndarray, out: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """A batch.
+
+        Args:
+            items: (B,) numbers of items.
+            out: Memory for the frames, (B, L, H, W, C) uint8.
+
+        Returns:
+            "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the fields: (B,) for transitions (those of the
+            first row, so "action" leads from frame 0 to frame 1), (B, L, ...) for windows; "previous_action" is always (B,).
+        """
+        number, rows = self.locate(items)
+        frames = np.empty((len(rows), self.span, *self.frame_shape), np.uint8) if out is None else out
+        batch: dict[str, np.ndarray] = {"frames": frames, "level": number, "row": rows}
+        for i in np.unique(number).tolist():
+            chosen = np.flatnonzero(number == i)
+            self._frames[i].read_spans(rows[chosen], self.span, frames, chosen)
+            for name in self.fields:
+                values = self._field(i, name, rows[chosen])
+                if name not in batch:
+                    batch[name] = np.empty((len(rows), *values.shape[1:]), values.dtype)
+                batch[name][chosen] = values
+        return batch
+
+    def _field(self, number: int, name: str, rows: np.ndarray) -> np.ndarray:
+        store = self.rollouts.stores[number]
+        if name == "previous_action":
+            starts = store.episode_table["start"]
+            first = np.isin(rows, starts, assume_unique=False)
+            return np.where(first, np.int16(-1), store.action.whole()[np.maximum(rows - 1, 0)])
+        column = store.column(name).whole()
+        return column[rows[:, None] + np.arange(self.span)] if self._windowed else column[rows]
+
+    _windowed = True
+
+    def __getitem__(self, item: int) -> dict[str, np.ndarray]:
+        """One item, without the leading `B`."""
+        item = int(item)
+        batch = self.read(np.array([item + len(self) if item < 0 else item]))
+        return {name: values[0] for name, values in batch.items()}
+
+    def __getitems__(self, items: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """Several items at once: torch's DataLoader asks for a batch this way, and chunks are then decoded once a batch."""
+        batch = self.read(np.asarray(items))
+        return [{name: values[i] for name, values in batch.items()} for i in range(len(items))]
+
+    def batches(self, batch_size: int, **options: Any) -> Batches:
+        """An endless (or finite) shuffled stream of batches: see `Batches` for the options."""
+        return Batches(self, batch_size, **options)
+
+
+class TransitionPairs(Spans):
+    """Pairs of consecutive frames (o_t, o_{t+1}): `Spans` of two rows. "frames" is (B, 2, H, W, C)."""
+
+    _windowed = False
+
+    def __init__(self, data: Data, fields: Sequence[str] = (), labels: LabelSet | None = None, cache: bool | str | Path | None = None) -> None:
+        super().__init__(data, 2, fields, labels, cache)
+
+
+class Windows(Spans):
+    """Windows of `length` consecutive frames: "frames" is (B, length, H, W, C)."""
+
+    def __init__(self, data: Data, length: int = 34, fields: Sequence[str] = (), cache: bool | str | Path | None = None) -> None:
+        super().__init__(data, length, fields, None, cache)
+
+
+class _Listed:
+    """Items that are listed rows."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self, item: np.ndarray) -> np.ndarray:
+        return self._rows[item]

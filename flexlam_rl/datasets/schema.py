@@ -1,0 +1,188 @@
+"""What a rollout store holds, as Zarr v3 metadata.
+
+Legend: `N` rows, `H W C` a frame, `E` episodes.
+
+A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of play; the rows of one
+episode are contiguous. Row `t` holds the observation *before* action `t` and the reward that action `t` brought. An episode of `T` actions has `T + 1`
+rows where its last observation exists (litelab; the last row then holds action -1, reward 0) and `T` where it does not.
+
+```
+frames           u8   (N, H, W, C)   sharded, zstd, crc32c
+action           i16  (N,)           row of the action table; -1 where no action follows
+action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros where no action follows
+reward           f32  (N,)           brought by action t
+terminated       bool (N,)           action t ended the episode by the level's rules
+truncated        bool (N,)           action t ended the episode by time, or the recording was cut there
+restart          bool (N,)           the map restarted before this frame: it does not continue the row before
+instruction      i32  (N,)           number in the attribute `instructions`
+episode          i32  (N,)           number of the episode
+extra/<name>                         further columns of imported data
+episodes/        start i64, rows i32, length i32 (actions), return f64, seed i64, key i64, crc u32; all (E,)
+labels/<name>/<part>  i64            sorted rows with a known action (see labels.py)
+```
+The group's attributes say where the data comes from (`Origin`) and hold the commit record: `commit = {rows, episodes, steps, digest}`. Whatever
+lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
+"""
+
+import functools
+import subprocess
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.errors import StoreError
+
+SCHEMA = "flexlam_rl.rollouts"
+VERSION = 1
+COLUMN_CHUNK = 65_536
+EPISODE_CHUNK = 16_384
+
+# per-step columns beside the frames: dtype, shape of a row
+STEP_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "action": ("int16", ()),
+    "action_native": ("int16", (7,)),
+    "reward": ("float32", ()),
+    "terminated": ("bool", ()),
+    "truncated": ("bool", ()),
+    "restart": ("bool", ()),
+    "instruction": ("int32", ()),
+    "episode": ("int32", ()),
+}
+ACTION_COLUMNS = ("action", "action_native", "reward")
+EPISODE_COLUMNS: dict[str, str] = {
+    "start": "int64",
+    "rows": "int32",
+    "length": "int32",
+    "return": "float64",
+    "seed": "int64",
+    "key": "int64",
+    "crc": "uint32",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the frames of a store come from. Every writer that appends to the store must have the same.
+
+    Attributes:
+        env_id: Gymnasium id, or "" for imported data.
+        engine, engine_version: "litelab" or "deepmind_lab" and its version.
+        textures: Look of the engine ("procedural", "labmaze", or "original").
+        action_set: Name of the action set ("dreamer15").
+        action_table: Native actions of the discrete ones, (n, 7) as nested tuples; empty for native actions.
+        action_hash: Hash of that table (`flexlam_rl.envs.actions.ActionSet.hash`).
+        frame_skip: 60 Hz frames a step.
+        hud: "full", "reduced" or "none".
+        policy: Who played, by name.
+        policy_params: How (temperature, checkpoint, ...), JSON values.
+        seed: Root seed of the collection, -1 when unknown.
+        references: Reference returns where known, {"random": x, "expert": y, ...}.
+        source: What imported data was, JSON values.
+    """
+
+    env_id: str = ""
+    engine: str = "unknown"
+    engine_version: str = ""
+    textures: str = ""
+    action_set: str = ""
+    action_table: tuple[tuple[int, ...], ...] = ()
+    action_hash: str = ""
+    frame_skip: int = 4
+    hud: str = "full"
+    policy: str = "unknown"
+    policy_params: dict[str, Any] = field(default_factory=dict)
+    seed: int = -1
+    references: dict[str, float] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def attributes(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "action_table": [list(map(int, row)) for row in self.action_table]}
+
+    @classmethod
+    def from_attributes(cls, attributes: dict[str, Any]) -> "Origin":
+        """The origin that a store's attributes describe; unknown keys are left aside."""
+        known = {f.name: attributes[f.name] for f in fields(cls) if f.name in attributes}
+        known["action_table"] = tuple(tuple(row) for row in known.get("action_table", ()))
+        return cls(**known)
+
+    def check_same(self, other: "Origin", where: str) -> None:
+        """Refuse to mix data of two origins.
+
+        Raises:
+            StoreError: The first field that differs, with both values.
+        """
+        mine, theirs = self.attributes(), other.attributes()
+        for name in mine:
+            if name not in ("references", "source") and mine[name] != theirs[name]:
+                raise StoreError(f"{where} holds data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another folder.")
+
+
+def frames_metadata(shape: tuple[int, ...], chunk: int, shard: int, codec: str, level: int) -> dict[str, Any]:
+    """Zarr v3 metadata of the frames: shards of independently compressed and checksummed inner chunks."""
+    inner = [{"name": "bytes"}, *compressor(codec, level, chunk * int(np.prod(shape))), {"name": "crc32c"}]
+    sharding = {
+        "chunk_shape": [chunk, *shape],
+        "codecs": inner,
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+    }
+    return {
+        "shape": [0, *shape],
+        "data_type": "uint8",
+        "dimension_names": ["row", "y", "x", "channel"],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [shard, *shape]}},
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+    }
+
+
+def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
+    """The compressor of the frames.
+
+    Args:
+        codec: "zstd" (smallest), "lz4hc" (decodes two to three times as fast, costs two to four times as much to write) or "none".
+        level: Of that codec.
+        nbytes: Size of an inner chunk; lz4hc takes it as one block.
+    """
+    if codec == "zstd":
+        return [{"name": "zstd", "configuration": {"level": level, "checksum": False}}]
+    if codec == "lz4hc":
+        return [
+            {
+                "name": "blosc",
+                "configuration": {"cname": "lz4hc", "clevel": min(level, 9), "shuffle": "noshuffle", "typesize": 1, "blocksize": nbytes},
+            }
+        ]
+    if codec == "none":
+        return []
+    raise ValueError(f"Unknown codec {codec!r}: expected 'zstd', 'lz4hc' or 'none'.")
+
+
+def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, Any]:
+    """Zarr v3 metadata of a small array."""
+    return {
+        "shape": [0, *row],
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [chunk, *row]}},
+        "codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "zstd", "configuration": {"level": 1, "checksum": False}},
+            {"name": "crc32c"},
+        ],
+    }
+
+
+@functools.cache
+def revision() -> str:
+    """Git revision of the code, with "+changes" where files differ from it, or "" outside a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # another project's checkout may lie around an installed package
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""

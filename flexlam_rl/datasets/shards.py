@@ -1,0 +1,192 @@
+"""Random access to the frames of a store: sharded chunks read by position and decoded straight into a batch.
+
+TensorStore and zarr read the same files; this reader spends about half their processor time on random pairs, since it reads every shard's index
+once, opens few files, decodes a chunk once for all items of a batch that lie in it, and decodes whole chunks in place.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from flexlam_rl.datasets.codecs import decoder
+from flexlam_rl.datasets.errors import DamagedData, StoreError
+from flexlam_rl.datasets.files import read_json
+
+OPEN_SHARDS = 256  # files kept open; the usual limit of a process is 1,024
+MISSING = 2**64 - 1
+
+
+class FrameReader:
+    """The frames of one store, (N, H, W, C) uint8. Safe for threads and, since it reads by position, after a fork.
+
+    Args:
+        path: Folder of the Zarr array.
+        length: Committed rows.
+    """
+
+    def __init__(self, path: Path, length: int) -> None:
+        metadata = read_json(path / "zarr.json")
+        sharding = metadata["codecs"][0]
+        if sharding["name"] != "sharding_indexed":
+            raise StoreError(f"{path} has the codec {sharding['name']}: expected sharding_indexed.")
+        configuration = sharding["configuration"]
+        self.path = path
+        self.row: tuple[int, ...] = tuple(metadata["shape"][1:])
+        self.shard = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
+        self.chunk = int(configuration["chunk_shape"][0])
+        self.codecs: list[dict[str, Any]] = configuration["codecs"]
+        self._length = length
+        self._decode = decoder(self.codecs, str(path))
+        self._indices: dict[int, tuple[Any, np.ndarray]] = {}
+        self._files: OrderedDict[int, _ShardFile] = OrderedDict()
+        self._guard = threading.Lock()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+        return (self._length, *self.row)
+
+    dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read_spans(self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None) -> np.ndarray:
+        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given (`out` C-contiguous).
+
+        Raises:
+            IndexError: A frame lies outside the store.
+            DamagedData: A chunk does not fit its checksum; the message names shard and chunk.
+        """
+        starts = np.asarray(starts, np.int64)
+        if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
+            raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
+        if out is None:
+            out = np.empty((len(starts), span, *self.row), np.uint8)
+        chunk = self.chunk
+        # pieces: the part of one item that lies in one chunk
+        first = starts // chunk
+        count = (starts + span - 1) // chunk - first + 1
+        item = np.repeat(np.arange(len(starts)), count)
+        target = item if where is None else np.asarray(where)[item]
+        number = first[item] + np.arange(len(item)) - np.repeat(np.cumsum(count) - count, count)
+        low = np.maximum(starts[item], number * chunk)
+        high = np.minimum(starts[item] + span, (number + 1) * chunk)
+        order = np.argsort(number, kind="stable")
+        buffer = np.empty((chunk, *self.row), np.uint8)
+        held = -1
+        columns = (target, number, low - number * chunk, low - starts[item], high - low)
+        for i, n, inside, to, take in zip(*(column[order].tolist() for column in columns), strict=True):
+            if take == chunk and n != held:
+                self._load(n, out[i, to : to + chunk])
+                continue
+            if n != held:
+                self._load(n, buffer)
+                held = n
+            out[i, to : to + take] = buffer[inside : inside + take]
+        return out
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Frames start..stop, (stop - start, H, W, C)."""
+        stop = self._length if stop is None else min(stop, self._length)
+        start = min(start, stop)
+        return self.read_spans(np.array([start]), stop - start)[0] if stop > start else np.empty((0, *self.row), np.uint8)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """NumPy indexing along the first axis: a number, a slice, or an array of row numbers or of booleans."""
+        if isinstance(key, slice):
+            start, stop, step = key.indices(self._length)
+            if step == 1:
+                return self.read(start, stop)
+            key = np.arange(start, stop, step)
+        rows = np.asarray(key)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        if not np.issubdtype(rows.dtype, np.integer):
+            raise IndexError(f"Frames are indexed by row numbers, slices or arrays of them, not by {key!r}.")
+        rows = np.where(rows < 0, rows + self._length, rows)
+        return self.read_spans(rows.reshape(-1), 1).reshape(*rows.shape, *self.row)
+
+    def _load(self, number: int, out: np.ndarray) -> None:
+        shard, inner = divmod(number, self.shard // self.chunk)
+        file = self._file(shard)
+        offset, nbytes = self._index(shard, file)[inner].tolist()
+        try:
+            if offset == MISSING:
+                raise DamagedData("it was never written")
+            self._decode(file.read(offset, nbytes), out)
+        except DamagedData as error:
+            raise DamagedData(self.describe(number, str(error))) from None
+
+    def describe(self, number: int, what: str) -> str:
+        """The sentence about a damaged chunk."""
+        shard, inner = divmod(number, self.shard // self.chunk)
+        rows = f"{number * self.chunk} to {min((number + 1) * self.chunk, self._length) - 1}"
+        return f"Chunk {inner} of shard {shard} of {self.path} (rows {rows}) is damaged: {what} ({self.shard_path(shard)})."
+
+    def shard_path(self, shard: int) -> Path:
+        """File of one shard."""
+        return self.path.joinpath("c", str(shard), *("0" for _ in self.row))
+
+    def index(self, shard: int) -> np.ndarray:
+        """Offset and size of the chunks of one shard, (chunks, 2) uint64, read once.
+
+        Raises:
+            DamagedData: The shard is missing, or its index does not fit its checksum.
+        """
+        return self._index(shard, self._file(shard))
+
+    def _index(self, shard: int, file: "_ShardFile") -> np.ndarray:
+        # a writer replaces the file of the last shard when it appends: an index belongs to one file, not to a name
+        version, index = self._indices.get(shard, (None, None))
+        if index is None or version != file.version:
+            entries = self.shard // self.chunk
+            data = file.read(max(0, file.size - 16 * entries - 4), 16 * entries + 4)
+            if len(data) != 16 * entries + 4 or google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+                raise DamagedData(f"The index of shard {shard} of {self.path} is damaged: its checksum does not fit ({self.shard_path(shard)}).")
+            index = np.frombuffer(data[:-4], "<u8").reshape(entries, 2)
+            self._indices[shard] = (file.version, index)
+        return index
+
+    def _file(self, shard: int) -> "_ShardFile":
+        with self._guard:
+            file = self._files.get(shard)
+            if file is None:
+                file = _ShardFile(self.shard_path(shard))
+                self._files[shard] = file
+                if len(self._files) > OPEN_SHARDS:
+                    self._files.popitem(last=False)
+            else:
+                self._files.move_to_end(shard)
+            return file
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "length": self._length}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"], state["length"])  # type: ignore[misc]
+
+
+class _ShardFile:
+    """An open shard, closed when its last user lets go of it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise DamagedData(f"A shard is missing: {path} does not exist.") from None
+        stat = os.fstat(self._descriptor)
+        self.size = stat.st_size
+        self.version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        return os.pread(self._descriptor, nbytes, offset)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)

@@ -1,0 +1,241 @@
+"""Reading rollouts: one store, or many levels as one."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.columns import Column
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.files import read_json
+from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
+from flexlam_rl.datasets.segments import Segments
+from flexlam_rl.datasets.shards import FrameReader
+
+
+class RolloutStore:
+    """The store of one level and split, as it was committed when it was opened.
+
+    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns mean. The columns are attributes:
+    `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`, `instruction`, `episode`.
+
+    Attributes:
+        path: Its folder.
+        attributes: Everything the group's attributes say.
+        level, split, origin: Which rollouts, and whose.
+        frames: (N, H, W, C) uint8, read on demand.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        file = self.path / "zarr.json"
+        if not file.exists():
+            raise StoreError(f"{self.path} is no rollout store: it has no zarr.json (nothing was committed there).")
+        self.attributes: dict[str, Any] = read_json(file).get("attributes", {})
+        if self.attributes.get("schema") != SCHEMA or self.attributes.get("version") != VERSION:
+            found = f"{self.attributes.get('schema')!r} version {self.attributes.get('version')!r}"
+            raise StoreError(f"{self.path} has the schema {found}: expected {SCHEMA!r} version {VERSION}.")
+        self.level: str = self.attributes["level"]
+        self.split: str = self.attributes["split"]
+        self.origin = Origin.from_attributes(self.attributes["origin"])
+        self.frames = FrameReader(self.path / "frames", self.rows)
+        self._columns: dict[str, Column] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RolloutStore":
+        """Open a store.
+
+        Raises:
+            StoreError: There is none, or of another schema version.
+        """
+        return cls(path)
+
+    @property
+    def rows(self) -> int:
+        """Committed rows (frames)."""
+        return int(self.attributes["commit"]["rows"])
+
+    @property
+    def episodes(self) -> int:
+        """Committed episodes."""
+        return int(self.attributes["commit"]["episodes"])
+
+    @property
+    def steps(self) -> int:
+        """Committed actions."""
+        return int(self.attributes["commit"]["steps"])
+
+    @property
+    def digest(self) -> str:
+        """Hash chained over all episodes and their contents: equal for equal data."""
+        return str(self.attributes["commit"]["digest"])
+
+    @property
+    def with_actions(self) -> bool:
+        """False for action-free video."""
+        return bool(self.attributes["with_actions"])
+
+    @property
+    def instructions(self) -> list[str]:
+        """Texts that the column `instruction` numbers."""
+        return list(self.attributes["instructions"])
+
+    def column(self, name: str) -> Column:
+        """A column by name, "extra/position" and "episodes/start" among them.
+
+        Raises:
+            StoreError: The store has none of that name.
+        """
+        if name not in self._columns:
+            if name not in self.column_names:
+                raise StoreError(f"{self.path} has no column {name!r}: it has {', '.join(self.column_names)}.")
+            self._columns[name] = Column(self.path / name, self.episodes if name.startswith("episodes/") else self.rows)
+        return self._columns[name]
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """All columns beside the frames."""
+        steps = [name for name in STEP_COLUMNS if self.with_actions or name not in ("action", "action_native", "reward")]
+        return (*steps, *(f"extra/{name}" for name in self.attributes["extra"]), *(f"episodes/{name}" for name in EPISODE_COLUMNS))
+
+    def __getattr__(self, name: str) -> Column:
+        if name in STEP_COLUMNS:
+            try:
+                return self.column(name)
+            except StoreError as error:
+                raise AttributeError(str(error)) from None
+        raise AttributeError(f"RolloutStore has no attribute {name!r}.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __repr__(self) -> str:
+        return f"RolloutStore({str(self.path)!r}: {self.rows:,} rows, {self.steps:,} steps, {self.episodes:,} episodes, {self.origin.engine})"
+
+    @cached_property
+    def episode_table(self) -> dict[str, np.ndarray]:
+        """Columns of the table of episodes: start, rows, length, return, seed, key, crc, (E,) each."""
+        return {name: self.column(f"episodes/{name}").read() for name in EPISODE_COLUMNS}
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Runs of rows without an episode end or a map restart in them."""
+        column = self.column("restart")
+        found = [np.flatnonzero(column.read(low, low + column.chunk)) + low for low in range(0, self.rows, column.chunk)]
+        restarts = np.concatenate(found) if found else np.empty(0, np.int64)
+        return Segments.find(self.episode_table["start"], self.episode_table["rows"], restarts)
+
+    def episode_at(self, number: int) -> Episode:
+        """One episode with everything the store knows of it; negative numbers count from the end.
+
+        Raises:
+            IndexError: There is no such episode.
+        """
+        if not -self.episodes <= number < self.episodes:
+            raise IndexError(f"Episode {number} of {self.path}: it has {self.episodes} episodes.")
+        table = {name: column[number].item() for name, column in self.episode_table.items()}
+        low, high, end = table["start"], table["start"] + table["rows"], table["start"] + table["length"]
+        texts = self.instructions
+        said = [texts[i] for i in self.instruction.read(low, high)]
+        columns: dict[str, Any] = {}
+        if self.with_actions:
+            columns = {name: self.column(name).read(low, end) for name in ("action", "action_native", "reward")}
+            if (columns["action"] < 0).all():
+                columns["action"] = None
+        return Episode(
+            frames=self.frames.read(low, high),
+            restart=self.restart.read(low, high),
+            terminated=bool(self.terminated.read(end - 1, end)[0]),
+            truncated=bool(self.truncated.read(end - 1, end)[0]),
+            instruction=said[0] if len(set(said)) == 1 else said,
+            seed=table["seed"],
+            key=table["key"],
+            extra={name: self.column(f"extra/{name}").read(low, high) for name in self.attributes["extra"]},
+            **columns,
+        )
+
+    def iter_episodes(self) -> Iterator[Episode]:
+        """All episodes in order."""
+        return (self.episode_at(number) for number in range(self.episodes))
+
+
+class Rollouts(Sequence[RolloutStore]):
+    """Several stores read as one; rows of store `i` are addressed as (i, row).
+
+    Raises:
+        StoreError: They do not go together: other frame shapes, engines or action sets.
+    """
+
+    def __init__(self, stores: Sequence[RolloutStore]) -> None:
+        if not stores:
+            raise StoreError("No rollouts: expected at least one store.")
+        self.stores = list(stores)
+        first = self.stores[0]
+        for store in self.stores[1:]:
+            for what, mine, theirs in (
+                ("frames of shape", first.frames.row, store.frames.row),
+                ("the engine", first.origin.engine, store.origin.engine),
+                ("the action set hash", first.origin.action_hash, store.origin.action_hash),
+                ("a frame skip of", first.origin.frame_skip, store.origin.frame_skip),
+            ):
+                if mine != theirs:
+                    raise StoreError(f"{first.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read together.")
+
+    def __len__(self) -> int:
+        return len(self.stores)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.stores[number]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels in the order of the stores."""
+        return tuple(store.level for store in self.stores)
+
+    @property
+    def steps(self) -> int:
+        """Actions in all stores."""
+        return sum(store.steps for store in self.stores)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Content hash of each store."""
+        return tuple(store.digest for store in self.stores)
+
+
+def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: str | None = None) -> list[Path]:
+    """Folders of the stores under a root (or the store that `root` itself is), sorted by level.
+
+    Raises:
+        StoreError: There are none, or a level asked for is missing.
+    """
+    root = Path(root)
+    if (root / "zarr.json").exists() and root.suffix == ".zarr":
+        return [root]
+    found = sorted(path.parent for path in root.glob("*/*.zarr/zarr.json") if split is None or path.parent.stem == split)
+    if levels is not None:
+        missing = set(levels) - {path.parent.name for path in found}
+        if missing:
+            raise StoreError(f"{root} holds no rollouts of {', '.join(sorted(missing))} (split {split}): it has {sorted({p.parent.name for p in found})}.")
+        found = [path for path in found if path.parent.name in levels]
+    if not found:
+        raise StoreError(f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it.")
+    return found
+
+
+def open_rollouts(root: str | Path, levels: Sequence[str] | None = None, split: str = "train") -> Rollouts:
+    """Open one split of all levels, or of some, under the folder of a collection.
+
+    Raises:
+        StoreError: A level is missing, or stores do not go together.
+    """
+    return Rollouts([RolloutStore(path) for path in find_stores(root, levels, split)])
