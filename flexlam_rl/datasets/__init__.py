@@ -1,4 +1,7 @@
-"""Rollouts on disk: writer, reader, samplers, label subsets, importers and exporters. Arrays are NumPy's; torch is loaded only where it is asked for."""
+"""Rollouts on disk: writer, reader, samplers, label subsets, importers and exporters.
+
+Arrays are NumPy's; torch is loaded only where it is asked for.
+"""
 
 import importlib
 from typing import Any

@@ -1,7 +1,7 @@
 """The raw local cache: the frames of a store as one memory-mapped file, built once and shared by all processes of a machine.
 
-It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead of a decompression. A file is named by the
-hash of the store's content, so a store that grew gets a new one; nothing is ever read from a file of another content.
+It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead of a decompression. A file is
+named by the hash of the store's content, so a store that grew gets a new one; nothing is ever read from a file of another content.
 """
 
 import os

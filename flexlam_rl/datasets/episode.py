@@ -61,7 +61,9 @@ class Episode:
             ValueError: What does not fit, with its value.
         """
         if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or not len(self.frames):
-            raise ValueError(f"Frames of an episode are {self.frames.dtype} {self.frames.shape}: expected uint8 (rows, height, width, channels), at least one row.")
+            raise ValueError(
+                f"Frames of an episode are {self.frames.dtype} {self.frames.shape}: expected uint8 (rows, height, width, channels), at least one row."
+            )
         length = self.length
         if self.rows not in (length, length + 1) or length < 1:
             raise ValueError(f"An episode of {length} actions has {self.rows} frames: expected at least one action, and as many frames or one more.")
@@ -83,7 +85,7 @@ def native_actions(action: np.ndarray, table: Sequence[Sequence[int]], name: str
         ValueError: An action that the table has no row for.
     """
     rows = np.asarray(table, np.int16).reshape(-1, 7)
-    if action.size and not (0 <= action.min() and action.max() < len(rows)):
+    if action.size and not (action.min() >= 0 and action.max() < len(rows)):
         bad = action[(action < 0) | (action >= len(rows))][0]
         raise ValueError(f"Action {bad} is not in the action set {name!r}: it has actions 0 to {len(rows) - 1}.")
     return rows[action]

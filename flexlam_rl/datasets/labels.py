@@ -1,7 +1,8 @@
 """Few labelled transitions, as sorted row numbers beside the data: no frame is copied.
 
-A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed shuffle of a level's transitions,
-training labels from its front and validation labels from its back: with the same seed a larger budget contains the smaller one, and validation stays the same.
+A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed shuffle of a level's
+transitions, training labels from its front and validation labels from its back: with the same seed a larger budget contains the smaller one, and
+validation stays the same.
 """
 
 import hashlib

@@ -26,10 +26,10 @@ class Source(Protocol):
 class Batches(Iterator[dict[str, Any]]):
     """A stream of batches over all items of a source, shuffled anew every epoch.
 
-    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p mod n)`. A step of all ranks takes the next
-    `batch_size * world_size` positions, rank `r` the `r`-th part of them: ranks are disjoint, together they miss nothing, and the cursor of all of them is
-    one number. Batches run across the end of an epoch, so none is short, unless `epochs` is given: then the last one is split over the ranks as evenly as
-    it goes (it may be empty), or left out with `drop_last`.
+    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p mod n)`. A step of all ranks
+    takes the next `batch_size * world_size` positions, rank `r` the `r`-th part of them: ranks are disjoint, together they miss nothing, and the
+    cursor of all of them is one number. Batches run across the end of an epoch, so none is short, unless `epochs` is given: then the last one is
+    split over the ranks as evenly as it goes (it may be empty), or left out with `drop_last`.
 
     Args:
         source: `TransitionPairs`, `Windows`, ...
@@ -76,7 +76,8 @@ class Batches(Iterator[dict[str, Any]]):
         self._prefetch = max(prefetch, 1) if workers else 0
         self._pool = ThreadPoolExecutor(workers, "flexlam-read") if workers else None
         self._permutations: dict[int, Permutation] = {}
-        self._allocate, self._finish = _torch_output(pin_memory) if as_torch or pin_memory else (None, None)
+        output: tuple[Any, Any] = _torch_output(pin_memory) if as_torch or pin_memory else (None, None)
+        self._allocate, self._finish = output
 
     @property
     def epoch(self) -> int:
@@ -142,7 +143,9 @@ class Batches(Iterator[dict[str, Any]]):
         mine = self.state_dict()
         for name in ("items", "digest", "seed", "shuffle"):
             if state.get(name) != mine[name]:
-                raise ValueError(f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be continued on other data.")
+                raise ValueError(
+                    f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be continued on other data."
+                )
         self._drop_queue()
         self._position = self._ahead = int(state["position"])
 

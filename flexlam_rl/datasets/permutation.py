@@ -1,6 +1,7 @@
 """A shuffle that is a function: item numbers permuted by a key, with nothing stored.
 
-A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle walking). It is a bijection for any
+A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle walking). It is a bijection for
+any
 number of items and any key, needs no memory, and any position can be asked for first: 160 million items cost nothing, a cursor is one number.
 """
 

@@ -88,8 +88,9 @@ class Spans:
             out: Memory for the frames, (B, L, H, W, C) uint8.
 
         Returns:
-            "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the fields: (B,) for transitions (those of the
-            first row, so "action" leads from frame 0 to frame 1), (B, L, ...) for windows; "previous_action" is always (B,).
+            "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the fields: (B,) for
+            transitions (those of the first row, so "action" leads from frame 0 to frame 1), (B, L, ...) for windows;
+            "previous_action" is always (B,).
         """
         number, rows = self.locate(items)
         frames = np.empty((len(rows), self.span, *self.frame_shape), np.uint8) if out is None else out

@@ -2,9 +2,9 @@
 
 Legend: `N` rows, `H W C` a frame, `E` episodes.
 
-A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of play; the rows of one
-episode are contiguous. Row `t` holds the observation *before* action `t` and the reward that action `t` brought. An episode of `T` actions has `T + 1`
-rows where its last observation exists (litelab; the last row then holds action -1, reward 0) and `T` where it does not.
+A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of play; the rows of one episode
+are contiguous. Row `t` holds the observation *before* action `t` and the reward that action `t` brought. An episode of `T` actions has `T + 1` rows
+where its last observation exists (litelab; the last row then holds action -1, reward 0) and `T` where it does not.
 
 ```
 frames           u8   (N, H, W, C)   sharded, zstd, crc32c

@@ -19,8 +19,8 @@ from flexlam_rl.datasets.shards import FrameReader
 class RolloutStore:
     """The store of one level and split, as it was committed when it was opened.
 
-    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns mean. The columns are attributes:
-    `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`, `instruction`, `episode`.
+    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns mean. The columns are
+    attributes: `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`, `instruction`, `episode`.
 
     Attributes:
         path: Its folder.
@@ -154,8 +154,8 @@ class RolloutStore:
         return Episode(
             frames=self.frames.read(low, high),
             restart=self.restart.read(low, high),
-            terminated=bool(self.terminated.read(end - 1, end)[0]),
-            truncated=bool(self.truncated.read(end - 1, end)[0]),
+            terminated=bool(self.terminated.read(low, high).any()),
+            truncated=bool(self.truncated.read(low, high).any()),
             instruction=said[0] if len(set(said)) == 1 else said,
             seed=table["seed"],
             key=table["key"],
@@ -225,7 +225,9 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
     if levels is not None:
         missing = set(levels) - {path.parent.name for path in found}
         if missing:
-            raise StoreError(f"{root} holds no rollouts of {', '.join(sorted(missing))} (split {split}): it has {sorted({p.parent.name for p in found})}.")
+            raise StoreError(
+                f"{root} holds no rollouts of {', '.join(sorted(missing))} (split {split}): it has {sorted({p.parent.name for p in found})}."
+            )
         found = [path for path in found if path.parent.name in levels]
     if not found:
         raise StoreError(f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it.")

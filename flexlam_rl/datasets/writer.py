@@ -157,7 +157,9 @@ class RolloutWriter:
             raise StoreError(f"{where} has the schema {found}: this writer continues {SCHEMA!r} version {VERSION}.")
         Origin.from_attributes(attributes["origin"]).check_same(self.origin, where)
         if attributes["with_actions"] != self.with_actions:
-            raise StoreError(f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: use another folder.")
+            raise StoreError(
+                f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: use another folder."
+            )
         stored = {name: (dtype, tuple(shape)) for name, (dtype, shape) in attributes["extra"].items()}
         if stored != self._extra:
             raise StoreError(f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same.")
@@ -229,7 +231,7 @@ class RolloutWriter:
         if set(episode.extra) != set(self._extra):
             raise ValueError(f"An episode has the extra columns {sorted(episode.extra)}: {self.path} has {sorted(self._extra)}.")
         if not self.with_actions:
-            episode = replace(episode, action=None, action_native=None, reward=None, frames=episode.frames)
+            episode = replace(episode, action=None, action_native=None, reward=None)
         rows, length = episode.rows, episode.length
         columns = {name: np.zeros((rows, *STEP_COLUMNS[name][1]), STEP_COLUMNS[name][0]) for name in self._step_columns()}
         if self.with_actions:
@@ -248,8 +250,9 @@ class RolloutWriter:
                 columns["action_native"][:length] = native
         if episode.restart is not None:
             columns["restart"][:] = episode.restart
-        columns["terminated"][length - 1] = episode.terminated
-        columns["truncated"][length - 1] = episode.truncated
+        last = max(length - 1, 0)  # video of a single frame has no step at all
+        columns["terminated"][last] = episode.terminated
+        columns["truncated"][last] = episode.truncated
         for name, (dtype, row) in self._extra.items():
             column = np.asarray(episode.extra[name])
             if column.shape != (rows, *row):

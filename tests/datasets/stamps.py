@@ -1,5 +1,7 @@
 """Synthetic rollouts in which every frame carries its own address, so that a wrong neighbour cannot hide."""
 
+import math
+
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
@@ -20,7 +22,7 @@ def stamp(level: int, episode: int, segment: int, rows: np.ndarray) -> np.ndarra
 
 def read_stamps(frames: np.ndarray) -> np.ndarray:
     """(..., 4) level, episode, segment, row of frames (..., H, W, C)."""
-    flat = np.ascontiguousarray(frames.reshape(*frames.shape[:-3], -1)[..., :16])
+    flat = np.ascontiguousarray(frames.reshape(*frames.shape[:-3], math.prod(frames.shape[-3:]))[..., :16])
     return flat.view("<u4")
 
 

@@ -129,15 +129,19 @@ def test_a_cursor_continues_on_another_number_of_ranks(rollouts: Made) -> None:
     assert set(seen) == everything(made, 2)
 
 
-def test_a_cursor_of_other_data_is_refused(rollouts: Made, make_store: Make) -> None:
+def test_a_cursor_of_other_data_is_refused(rollouts: Made, make_store: Make, tmp_path: Path) -> None:
     data, _ = rollouts
     pairs = TransitionPairs(data)
     state = pairs.batches(4, seed=1).state_dict()
-    for other, name in ((pairs.batches(4, seed=2), "seed"), (Windows(data, 3).batches(4, seed=1), "items"), (pairs.batches(4, seed=1, shuffle=False), "shuffle")):
+    for other, name in (
+        (pairs.batches(4, seed=2), "seed"),
+        (Windows(data, 3).batches(4, seed=1), "items"),
+        (pairs.batches(4, seed=1, shuffle=False), "shuffle"),
+    ):
         with other, pytest.raises(ValueError, match=f"A saved data cursor has {name}"):
             other.load_state_dict(state)
-    one, _ = make_store(0, [episode(0, 0, 20)], root=data[0].path.parents[2] / "x")
-    two, _ = make_store(0, [episode(0, 1, 20)], root=data[0].path.parents[2] / "y")
+    one, _ = make_store(0, [episode(0, 0, 20)], root=tmp_path / "x")
+    two, _ = make_store(0, [episode(0, 1, 20)], root=tmp_path / "y")
     with pytest.raises(ValueError, match="digest"):
         TransitionPairs(two).batches(4).load_state_dict(TransitionPairs(one).batches(4).state_dict())
 
@@ -286,6 +290,9 @@ def test_a_permutation_of_160_million_items_needs_no_table() -> None:
 
 
 def test_no_torch_is_loaded() -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import flexlam_rl.datasets as d; [getattr(d, n) for n in d.__all__]; print('torch' in sys.modules)"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import flexlam_rl.datasets as d; [getattr(d, n) for n in d.__all__]; print('torch' in sys.modules)"
+    )
     ran = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
