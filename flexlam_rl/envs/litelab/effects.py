@@ -16,7 +16,8 @@ RINGS = (
     (-0.25, 0.015, 170, 250, 0),
 )  # fmt: skip
 
-SHADOW_RADIUS = 24.0
+SHADOW_RADIUS = 15.0
+SHADOW_EDGE = 9.0  # over which it fades
 SHADOW_REACH = 128.0  # a shadow fades with the height above the floor
 GUN = (14.0, 8.0, -9.0)  # where one's own shots seem to leave, from the eye: forward, right, up
 
@@ -120,22 +121,24 @@ def _spawn_rings(w, eye, rgb):
 
 
 @kernel
-def _shadow(w, p, eye, rgb, depth):
-    """A round shadow on the floor under an opponent."""
+def _shadow(p, floor, eye, rgb, depth):
+    """A round shadow under a player, on the floor at height `floor`."""
     height, width = depth.shape
-    floor = 1.0
     above = p.pos[2] - 24.0 - floor
     if above > SHADOW_REACH:
         return
-    cx, cy, far = _screen(eye, height, width, p.pos[0], p.pos[1], floor)
-    if far < 1.0:
-        return
-    size = SHADOW_RADIUS * 0.5 * width / far
-    near = max(far - SHADOW_RADIUS, 4.0)
-    x0, x1 = max(0, int(cx - 1.5 * size)), min(width, int(cx + 1.5 * size) + 1)
-    # rows between the far and the near edge of the shadow, when the view is about level
-    tall = size * min(4.0, far / near) * (abs(eye[2] - floor) / far + abs(eye[6]) + 0.1) + 1.0
-    y0, y1 = max(0, int(cy - tall)), min(height, int(cy + 2.0 * tall) + 1)
+    x0, x1, y0, y1 = 0, width, 0, height
+    if eye[6] < 0.4:
+        # about level: the shadow is small and near the row of its centre
+        cx, cy, far = _screen(eye, height, width, p.pos[0], p.pos[1], floor)
+        if far < 1.0:
+            return
+        near = max(far - SHADOW_RADIUS, 4.0)
+        size = SHADOW_RADIUS * 0.5 * width / near
+        tall = size * (abs(eye[2] - floor) / near + abs(eye[6]) + 0.1) + 1.0
+        x0, x1 = max(0, int(cx - size)), min(width, int(cx + size) + 1)
+        y0, y1 = max(0, int(cy - tall)), min(height, int(cy + tall) + 1)
+    strength = 0.85 * (1.0 - above / SHADOW_REACH)
     for py in range(y0, y1):
         v = (height - 1 - 2 * py) / width
         dz = v * eye[5] - eye[6]
@@ -144,14 +147,12 @@ def _shadow(w, p, eye, rgb, depth):
         t = (floor - eye[2]) / dz
         flat = eye[5] + v * eye[6]
         for px in range(x0, x1):
-            if abs(t - depth[py, px]) > 0.01 * t:
-                continue
             u = (2 * px + 1 - width) / width
             ox = eye[0] + t * (flat * eye[3] + u * eye[4]) - p.pos[0]
             oy = eye[1] + t * (flat * eye[4] - u * eye[3]) - p.pos[1]
-            r = (ox * ox + oy * oy) / (SHADOW_RADIUS * SHADOW_RADIUS)
-            if r < 1.0:
-                keep = 1.0 - min(1.0, 1.6 * (1.0 - r)) * 0.85 * (1.0 - above / SHADOW_REACH)
+            r = ox * ox + oy * oy
+            if r < SHADOW_RADIUS * SHADOW_RADIUS and abs(t - depth[py, px]) < 0.01 * t:
+                keep = 1.0 - strength * min(1.0, (SHADOW_RADIUS - np.sqrt(r)) / SHADOW_EDGE)
                 for c in range(3):
                     rgb[py, px, c] = int(rgb[py, px, c] * keep)
 
@@ -202,9 +203,15 @@ def _rocket(m, eye, rgb, depth):
 @kernel
 def draw_effects(w, eye, rgb, depth):
     """Draw all lights over rgb (H, W, 3); `eye` as in sprites.py."""
-    for k in range(1, w.player_count):
-        if w.players[k].alive == 1 and w.geometry == s.GRID:
-            _shadow(w, w.players[k], eye, rgb, depth)
+    floor = 1.0
+    if w.family == s.PSYCHLAB:
+        floor = 72.0
+    elif w.family == s.DEFERRED:
+        floor = 0.0
+    for k in range(w.player_count):
+        # one's own shadow lies between the feet
+        if w.players[k].alive == 1 and (k > 0 or eye[6] >= 0.4) and w.geometry != s.TERRAIN and w.family != s.WATERMAZE:
+            _shadow(w.players[k], floor, eye, rgb, depth)
     for k in range(w.player_count):
         if w.players[k].flash_ms > 0 and w.players[k].alive == 1:
             _shot(w, k, eye, rgb, depth)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import patterns, shade, shapes
+from flexlam_rl.envs.litelab import dome, patterns, shade, shapes
 from flexlam_rl.envs.litelab import textures as tx
 
 
@@ -20,6 +20,7 @@ class Look(NamedTuple):
     wall_light: np.ndarray  # (WALL_LIGHTS + 1, STEPS, STEPS) uint8
     sprites: shapes.Atlas  # items and opponents from all sides
     patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
+    psychlab: dome.Dome
 
 
 @lru_cache(maxsize=2)
@@ -44,4 +45,5 @@ def load_look(textures: str = "procedural") -> Look:
         shade.wall_light(),
         shapes.build_atlas(),
         patterns.build_patterns(),
+        dome.build_dome(),
     )
