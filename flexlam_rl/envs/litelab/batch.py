@@ -3,6 +3,10 @@
 Each works on a range of worlds without the interpreter lock, so that a pool of threads can share a batch out.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import numba
 import numpy as np
 
 from flexlam_rl.envs.litelab.engine import advance, begin
@@ -47,7 +51,8 @@ def begin_and_draw(worlds, i, seed, look, rgb, depth, hud):
 def play_range(worlds, low, high, actions, frames, skip, rewards, ends, resets, played, drawing, look, rgb, depth, hud):
     """`play` worlds low..high-1 with `actions[i]`, and draw them into `rgb[i]` if `drawing`.
 
-    Worlds with skip[i] != 0 are left alone: no reward, no frames, nothing drawn (they are about to begin an episode).
+    Worlds with skip[i] != 0 are left alone: no reward, no frames, nothing drawn (they are about to begin an episode). `depth` holds
+    one image a world, or a single one as scratch.
     """
     for i in range(low, high):
         if skip[i]:
@@ -62,7 +67,7 @@ def play_range(worlds, low, high, actions, frames, skip, rewards, ends, resets, 
         resets[i] = restarts > 0
         played[i] = frames_played
         if drawing:
-            draw(worlds, i, look, rgb[i], depth, hud)
+            draw(worlds, i, look, rgb[i], depth[i % depth.shape[0]], hud)
 
 
 @kernel
@@ -72,11 +77,14 @@ def begin_list(worlds, which, seeds, low, high, drawing, look, rgb, depth, hud):
         i = which[k]
         begin(worlds, i, np.uint64(seeds[k]))
         if drawing:
-            draw(worlds, i, look, rgb[i], depth, hud)
+            draw(worlds, i, look, rgb[i], depth[i % depth.shape[0]], hud)
 
 
-@kernel
-def draw_range(worlds, low, high, look, rgb, depth, hud):
-    """Draw worlds low..high-1 into `rgb[i]`."""
-    for i in range(low, high):
-        draw(worlds, i, look, rgb[i], depth, hud)
+def direct(function: Any, *args: Any) -> Callable[..., Any]:
+    """The compiled entry point of a kernel for arguments of exactly these types.
+
+    It skips numba's look at every argument's type, which costs more than 3 microseconds a call for a look; callers must keep to
+    the types of `args`.
+    """
+    entry: Callable[..., Any] = function.compile(tuple(numba.typeof(arg) for arg in args))
+    return entry

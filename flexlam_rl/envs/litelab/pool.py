@@ -1,0 +1,81 @@
+"""A persistent pool of threads for compiled calls that release the interpreter lock."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _work(tasks: "SimpleQueue[Any]", done: "SimpleQueue[Any]") -> None:
+    while True:
+        task = tasks.get()
+        if task is None:
+            return
+        try:
+            task()
+            done.put(None)
+        except BaseException as error:  # handed to the caller of run
+            done.put(error)
+        del task
+
+
+class Pool:
+    """Runs lists of calls on `threads` threads, the calling one among them.
+
+    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pid = -1
+        self._tasks: SimpleQueue[Any] = SimpleQueue()
+        self._done: SimpleQueue[Any] = SimpleQueue()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._tasks, self._done = SimpleQueue(), SimpleQueue()
+        for _ in range(self.threads - 1):
+            threading.Thread(target=_work, args=(self._tasks, self._done), name="litelab", daemon=True).start()
+
+    def run(self, calls: Sequence[Callable[[], Any]]) -> None:
+        """Run all calls and return when the last has ended; an exception of any of them is raised here."""
+        if self.threads == 1 or len(calls) == 1:
+            for call in calls:
+                call()
+            return
+        if self._pid != os.getpid():
+            self._start()
+        tasks, done = self._tasks, self._done
+        for call in calls[1:]:
+            tasks.put(call)
+        failure: BaseException | None = None
+        own: Any = calls[0]
+        waiting = len(calls) - 1
+        while own is not None:
+            try:
+                own()
+            except BaseException as error:
+                failure = error
+            # take over what no thread has begun yet
+            try:
+                own = tasks.get_nowait()
+                waiting -= 1
+            except Exception:
+                own = None
+        for _ in range(waiting):
+            failure = done.get() or failure
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pid == os.getpid():
+            for _ in range(self.threads - 1):
+                self._tasks.put(None)
+        self._pid = -1
