@@ -87,7 +87,7 @@ class DMLabEnv(gym.Env[Any, Any]):
         self._engine = make_engine(options)
         self.observation_space = observation_space(options.observations, options.width, options.height, self._engine.players)
         self.action_space = self.action_set.space()
-        self._rows = list(self.action_set.table)
+        self._rows = [self._engine.prepare(row) for row in self.action_set.rows]
         self._running = False
         self._closed = False
         self._seed = -1
@@ -138,7 +138,7 @@ class DMLabEnv(gym.Env[Any, Any]):
                 raise InvalidAction(f"Action {action!r} is outside the action space: {self.action_set.name} has actions 0 to {len(self._rows) - 1}.")
             native = self._rows[number]
         else:
-            native = native_action(action)
+            native = self._engine.prepare(native_action(action))
         observation, reward, end, restarts, played = self._engine.step(native, self.frame_skip)
         info = {
             "engine": self.engine,
@@ -198,8 +198,8 @@ class DMLabEnv(gym.Env[Any, Any]):
         return ResetNeeded("step was called after the end of the episode: call reset first.")
 
 
-def native_action(action: Any) -> np.ndarray:
-    """A `native7` action as a (7,) intc array.
+def native_action(action: Any) -> Sequence[int]:
+    """A `native7` action as 7 numbers.
 
     Raises:
         InvalidAction: It has another shape, is not whole numbers, or is out of range.
@@ -213,4 +213,4 @@ def native_action(action: Any) -> np.ndarray:
         raise InvalidAction(
             f"Action {action!r} is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}."
         )
-    return np.ascontiguousarray(values, dtype=np.intc)
+    return [int(value) for value in values]

@@ -26,8 +26,11 @@ class Engine(Protocol):
     def reset(self, seed: int) -> Any:
         """Begin the episode of a seed in [0, 2**31) and return its first observation."""
 
+    def prepare(self, action: Sequence[int]) -> np.ndarray:
+        """Seven native actions in the form that `step` takes."""
+
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
-        """Play frames of a (7,) intc action.
+        """Play frames of a prepared action.
 
         Returns (observation, reward, end, map restarts, frames played); `end` is 0 running, 1 terminated, 2 truncated.
         """

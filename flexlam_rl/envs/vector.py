@@ -170,7 +170,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
     def _seed(self, i: int, seed: int | None) -> None:
         if seed is not None or self._generators[i] is None:
-            generator, entropy = gym.utils.seeding.np_random(seed)
+            generator, entropy = gym.utils.seeding.np_random(None if seed is None else int(seed))
             self._entropies[i] = int(entropy)
             self._generators[i] = episode_stream(int(entropy), True) if self.evaluation else generator
 
@@ -183,9 +183,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self._seeds = seeds
         self._worlds.begin(which, seeds[which].tolist(), rgb)
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode everywhere.
 
         Args:
@@ -211,7 +209,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
                 raise ResetNeeded("the first reset must be of all environments.")
             which = np.flatnonzero(mask)
         for i in which.tolist():
-            self._seed(i, None if seeds[i] is None else int(seeds[i]))
+            self._seed(i, seeds[i])
         rgb = self._target(keep=mask is not None)
         self._begin(which, rgb)
         self._done[which] = False
@@ -239,30 +237,33 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             ResetNeeded: Before the first reset, or (DISABLED) after the end of an episode.
         """
         if not self._started or self.closed:
-            raise ClosedError("step was called on a closed DMLabVectorEnv.") if self.closed else ResetNeeded("step was called before the first reset: call reset first.")
+            raise (
+                ClosedError("step was called on a closed DMLabVectorEnv.")
+                if self.closed
+                else ResetNeeded("step was called before the first reset: call reset first.")
+            )
         worlds = self._worlds
         native = self._native(actions)
         rgb = self._target(keep=False)
         over = self._done
         mode = self.autoreset_mode
-        beginning: np.ndarray | None = None
+        skip: np.ndarray | None = None
         if mode is not AutoresetMode.SAME_STEP and over.any():
             if mode is AutoresetMode.DISABLED:
                 raise ResetNeeded(f"step was called after the end of an episode: reset environments {np.flatnonzero(over).tolist()} first.")
-            beginning = np.flatnonzero(over)
-            worlds.skip[:] = over
-        worlds.play(native, self.frame_skip, rgb)
-        if beginning is not None:
-            worlds.skip[:] = 0
+            skip = over
+        worlds.play(native, skip, self.frame_skip, rgb)
+        results = worlds.results
+        rewards, ends, frames = results["reward"].copy(), results["end"].copy(), results["frames"].copy()
+        resets = results["restarts"] > 0
         events = dict(worlds.events()) if worlds.has_events else {}
-        if beginning is not None:
-            self._begin(beginning, rgb)
-        ends, rewards = worlds.ends, worlds.rewards
+        if skip is not None:
+            ends[skip] = RUNNING
+            self._begin(np.flatnonzero(skip), rgb)
         terminations, truncations = ends == TERMINATED, ends == TRUNCATED
         done = ends != RUNNING
         infos: dict[str, Any] = {}
         self._done = done
-        resets, frames = worlds.map_resets, worlds.frames
         if mode is AutoresetMode.SAME_STEP and done.any():
             which = np.flatnonzero(done)
             infos = self._final(which, rgb, resets, frames, events)

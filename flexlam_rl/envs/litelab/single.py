@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import batch
+from flexlam_rl.envs.litelab.batch import DRAW, JOB, PLAY
 from flexlam_rl.envs.litelab.worlds import Worlds
 
 _FIRST = np.zeros(1, np.int64)
@@ -26,16 +26,19 @@ class LitelabEngine:
     def __init__(self, level: str, names: Sequence[str], config: Mapping[str, str], textures: str = "procedural") -> None:
         self.batch = Worlds([level], names, config, textures, threads=1)
         self.settings = self.batch.settings[0]
-        self.worlds = self.batch.worlds
         self.players = int(self.batch.players[0])
         self.has_events = self.batch.has_events
         self._single = len(self.batch.names) == 1
         self._only_rgb = self.batch.names in (("RGB_INTERLEAVED",), ("RGB_INTERLACED",))
-        self._shape = (self.settings.height, self.settings.width, 3)
-        # the path that every training step takes skips numba's look at argument types
-        self._tail = (self.batch.look, np.empty(self._shape, np.uint8), np.empty(self._shape[:2], np.float32), self.batch.hud)
-        self._look, _, self._depth, self._hud = self._tail
-        self._play = batch.direct(batch.play_and_draw, self.worlds, 0, np.zeros(7, np.intc), 1, *self._tail)
+        self._shape = (1, self.settings.height, self.settings.width, 3)
+        self._what = DRAW if self.batch.needs_rgb else 0
+
+    def prepare(self, action: Sequence[int]) -> np.ndarray:
+        """A native action in the form that `step` takes."""
+        job = np.zeros(1, JOB)
+        job["what"] = PLAY | self._what
+        job["action"] = action
+        return job
 
     def reset(self, seed: int) -> Any:
         """Begin the episode of a seed in [0, 2**31); returns the first observation (the bare one if there is one name)."""
@@ -44,15 +47,18 @@ class LitelabEngine:
         return self._unwrap(rgb)
 
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
-        """Play `frames` frames of a native action: (observation, reward, end, map restarts, frames played); see `batch.play`."""
+        """Play `frames` frames of a prepared action.
+
+        Returns (observation, reward, end, map restarts, frames played); `end` is 0 running, 1 terminated, 2 truncated.
+        """
+        played = self.batch
         if self._only_rgb:
             rgb = np.empty(self._shape, np.uint8)
-            return rgb, *self._play(self.worlds, 0, action, frames, self._look, rgb, self._depth, self._hud)
-        played = self.batch
+            played.call(played.worlds, action, played.results, 0, 1, frames, played.look, rgb, played.depth, played.hud)
+            return rgb[0], *played.results.item()
         pictures = played.new_picture() if played.needs_rgb else None
-        played.play(action[None], frames, pictures)
-        result = (float(played.rewards[0]), int(played.ends[0]), int(played.map_resets[0]), int(played.frames[0]))
-        return self._unwrap(pictures), *result
+        played.do(action, frames, pictures)
+        return self._unwrap(pictures), *played.results.item()
 
     def _unwrap(self, rgb: np.ndarray | None) -> Any:
         seen = self.batch.observe(rgb)
@@ -76,3 +82,5 @@ class LitelabEngine:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
