@@ -1,27 +1,51 @@
 """The decorator of every compiled function of litelab, and where its machine code is cached.
 
 Numba notices a change of the file a function stands in, but not of the functions it calls in other files. litelab's kernels
-call across files all the time, so their cache folder carries a hash of all of litelab's sources: any edit compiles afresh.
+call across files all the time, so the cache folder of a file's kernels carries a hash of that file and of all litelab files that it
+imports, directly or not: an edit compiles afresh what may depend on it, and nothing else.
 """
 
 import hashlib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
 _HERE = Path(__file__).resolve().parent
+_IMPORT = re.compile(r"^\s*from flexlam_rl\.envs\.litelab([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 
 
-def _sources_hash() -> str:
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """litelab files that a file imports directly (litelab imports by full name, with `from`)."""
+    found = set()
+    for package, several, one in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        folder = _HERE.joinpath(*package.split(".")[1:])
+        found.add(folder.with_suffix(".py"))
+        found.update(folder / f"{name.split()[0]}.py" for name in (several or one).replace("#", ",").split(",") if name.split())
+    return frozenset(p for p in found if p.is_file())
+
+
+@cache
+def _sources_hash(path: Path) -> str:
+    """Hash of a file and of all litelab files that it depends on."""
+    seen: set[Path] = set()
+    todo = [path, Path(__file__).resolve()]
+    while todo:
+        source = todo.pop()
+        if source not in seen:
+            seen.add(source)
+            todo.extend(_imports(source))
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(_HERE.rglob("*.py")):
-        digest.update(path.relative_to(_HERE).as_posix().encode())
-        digest.update(path.read_bytes())
+    for source in sorted(seen):
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -37,7 +61,7 @@ def _writable(folder: Path) -> bool:
 def _cache_folder() -> Path | None:
     root = os.environ.get("FLEXLAM_CACHE_DIR")
     base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flexlam_rl"
-    folder = base / "kernels" / _sources_hash()
+    folder = base / "kernels"
     if _writable(folder):
         return folder
     warnings.warn(
@@ -55,7 +79,8 @@ CACHE_FOLDER = _cache_folder()
 def kernel(function: F) -> F:
     """Compile `function` without the interpreter lock, cached on disk."""
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE_FOLDER or "")
+    if CACHE_FOLDER is not None:
+        numba.config.CACHE_DIR = str(CACHE_FOLDER / _sources_hash(Path(function.__code__.co_filename).resolve()))
     try:
         return numba.njit(nogil=True, cache=CACHE_FOLDER is not None, error_model="numpy")(function)
     finally:

@@ -157,7 +157,7 @@ def instruction(world: Any) -> str:
         return ""
     from flexlam_rl.envs.litelab.levels import language
 
-    return language.instruction(world)  # type: ignore[attr-defined]
+    return language.instruction(world)
 
 
 def text(name: str, world: Any, player_name: str) -> str:

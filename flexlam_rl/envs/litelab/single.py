@@ -82,5 +82,3 @@ class LitelabEngine:
 
     def close(self) -> None:
         """Nothing to release."""
-
-

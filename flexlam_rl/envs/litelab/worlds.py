@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import settings
 from flexlam_rl.envs.litelab import observations as ob
+from flexlam_rl.envs.litelab import settings
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.batch import BEGIN, DRAW, JOB, PLAY, RESULT, direct_serve
 from flexlam_rl.envs.litelab.cameras import camera_view
@@ -45,9 +45,7 @@ class Worlds:
         results: What the last `do` brought, (N,) records of `batch.RESULT`.
     """
 
-    def __init__(
-        self, levels: Sequence[str], names: Sequence[str], config: Mapping[str, str], textures: str, threads: int | None = None
-    ) -> None:
+    def __init__(self, levels: Sequence[str], names: Sequence[str], config: Mapping[str, str], textures: str, threads: int | None = None) -> None:
         n = len(levels)
         self.names = tuple(names)
         self.settings = [settings.parse(level, config, runfiles="litelab") for level in levels]
@@ -86,9 +84,7 @@ class Worlds:
         calls = []
         for c, (low, high) in enumerate(self._chunks):
             scratch = self.depth if self._keeps_depth else self.depth[c : c + 1]
-            calls.append(
-                partial(self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud)
-            )
+            calls.append(partial(self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud))
         self.pool.run(calls)
         if self._texts:
             self._read_texts(np.flatnonzero(((jobs["what"] & BEGIN) != 0) | (self.results["restarts"] > 0)))
