@@ -35,17 +35,15 @@ def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
 
 
 def _sentence(box: str, prog: str) -> str:
-    """The first paragraph of tyro's framed message as one line."""
-    lines = []
-    for line in box.splitlines():
-        if not line.startswith("│"):
-            continue
-        text = line.strip("│ ")
-        if text and not text.strip("─"):
+    """tyro's framed message as one line: the text between its title and the next rule, whichever characters draw the frame."""
+    texts = [line.replace("─", "-").strip("│╭╮╰╯|+ ") for line in box.splitlines()]
+    lines: list[str] = []
+    for text in [text for text in texts if text][1:]:  # the first is the title
+        if text.strip("-"):
+            lines.append(text)
+        elif lines:
             break
-        lines.append(text)
-    sentence = re.sub(r"\s+", " ", " ".join(lines)).strip().rstrip(".")
-    return f"{sentence or 'The arguments do not fit'}; see {prog} --help."
+    return f"{' '.join(lines).rstrip('.') or 'The arguments do not fit'}; see {prog} --help."
 
 
 def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
