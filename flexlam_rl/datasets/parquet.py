@@ -255,11 +255,11 @@ def export_parquet(
         plan = [(described["name"], described["metadata"], parts) for described, parts in zip(source["files"], groups, strict=True)]
     else:
         count = -(-store.episodes // episodes_per_file)
-        metadata = {"huggingface": json.dumps({"info": {"features": _features(store, names)}})}
-        metadata["flexlam_rl"] = json.dumps({"level": store.level, "split": store.split, **store.origin.attributes()})
+        about = {"huggingface": json.dumps({"info": {"features": _features(store, names)}})}
+        about["flexlam_rl"] = json.dumps({"level": store.level, "split": store.split, **store.origin.attributes()})
         for i in range(count):
             parts: list[tuple[int, int, int | None]] = [(number, 0, None) for number in numbers[i * episodes_per_file : (i + 1) * episodes_per_file]]
-            plan.append((f"{store.split}-{i:05d}-of-{count:05d}.parquet", metadata, parts))
+            plan.append((f"{store.split}-{i:05d}-of-{count:05d}.parquet", about, parts))
     written = []
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

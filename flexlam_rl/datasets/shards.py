@@ -83,10 +83,10 @@ class FrameReader:
         columns = (target, number, low - number * chunk, low - starts[item], high - low)
         for i, n, inside, to, take in zip(*(column[order].tolist() for column in columns), strict=True):
             if take == chunk and n != held:
-                self._load(n, out[i, to : to + chunk])
+                self.read_chunk(n, out[i, to : to + chunk])
                 continue
             if n != held:
-                self._load(n, buffer)
+                self.read_chunk(n, buffer)
                 held = n
             out[i, to : to + take] = buffer[inside : inside + take]
         return out
@@ -112,7 +112,12 @@ class FrameReader:
         rows = np.where(rows < 0, rows + self._length, rows)
         return self.read_spans(rows.reshape(-1), 1).reshape(*rows.shape, *self.row)
 
-    def _load(self, number: int, out: np.ndarray) -> None:
+    def read_chunk(self, number: int, out: np.ndarray) -> None:
+        """Decode one chunk into (chunk, H, W, C).
+
+        Raises:
+            DamagedData: It does not fit its checksum.
+        """
         shard, inner = divmod(number, self.shard // self.chunk)
         file = self._file(shard)
         offset, nbytes = self._index(shard, file)[inner].tolist()
