@@ -6,7 +6,6 @@ A command is a module with a dataclass `Options`, whose fields are its options, 
 import contextlib
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
