@@ -119,11 +119,14 @@ def _restart(w):
 @kernel
 def _frame(w, action):
     p = w.players[0]
+    item = -1
     if w.map_over == 1:
         _restart_frame(w)
     else:
         w.dt_ms = frame_ms(w)
         land(p)
+        if w.family != s.LASERTAG:
+            item = touched_item(w, p)  # before the move: recorded rewards come one frame after the step into an item's box
         if w.family == s.PSYCHLAB:
             move(w, p, action[0], action[1], 0, 0, action[5], action[6])
         elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way
@@ -132,7 +135,6 @@ def _frame(w, action):
     w.map_frame += 1
     w.map_ms += w.dt_ms
     respawn_items(w)
-    item = touched_item(w, w.players[0]) if w.family != s.LASERTAG else -1
     if w.family == s.EXPLORE:
         if item >= 0:
             explore.touch(w, item)

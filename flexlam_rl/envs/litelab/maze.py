@@ -90,6 +90,8 @@ def _place_rooms(w, region, corner):
             tall = uniform(w) < 0.5
             height = _room_side(w, tall)
             width = _room_side(w, not tall)
+            if rooms == 0 and _try == PLACING_TRIES - 1:
+                height, width = int(w.room_min), int(w.room_min)  # there is always one room
             if height > rows - 2 or width > cols - 2:
                 continue
             top = 1 + 2 * below(w, (rows - 2 - height) // 2 + 1)

@@ -1,4 +1,4 @@
-"""Mazes from text: the config keys overrideEntityLayer and overrideVariationsLayer.
+"""What users may ask of a maze: its parameters, or its text (config keys overrideEntityLayer and overrideVariationsLayer).
 
 Entity layer: one character a cell; `*` is wall, everything else is floor; `P` spawn point, `A` apple or object, `G` goal, `O` place of
 a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon, `u` pickup; other printable characters mean
@@ -47,6 +47,32 @@ def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None
         w["variation"][:] = 0
         w["variation"][: shape[0], : shape[1]] = np.where(named, looks.astype(np.int64) - ord("A") + 1, 0)
         w["given_variations"] = 1
+
+
+def check_parameters(w: np.void) -> None:
+    """Check the parameters of a generated maze.
+
+    Raises:
+        ValueError: no playable maze has such parameters; the sentence names one.
+    """
+    if w["geometry"] != s.GRID or w["family"] == s.LANGUAGE or w["given_maze"] == 1:
+        return
+    width, height, low, high = (int(w[name]) for name in ("maze_width", "maze_height", "room_min", "room_max"))
+    for key, value in (("mazeWidth", width), ("mazeHeight", height), ("roomMinSize", low), ("roomMaxSize", high)):
+        if value % 2 == 0:
+            raise ValueError(f"{key} is {value}, but mazes and rooms have odd sizes.")
+    if not low <= min(high, width - 2, height - 2):
+        raise ValueError(f"roomMinSize is {low}, but must not exceed roomMaxSize {high} and the inside of a {width} by {height} maze.")
+    spawns, objects, rooms = (int(w[name]) for name in ("spawns_per_room", "objects_per_room", "room_count"))
+    if w["family"] == s.EXPLORE:
+        rewards = w["level"] in (FEW, MANY)
+        fewest = int(w["categories"]) if rewards else 1 if w["level"] not in (OBJECTS_LARGE, OBJECTS_SMALL) else 2
+        if min(objects, low * low - spawns) < fewest:
+            raise ValueError(
+                f"spawnCount {spawns} and objectCount {objects} leave fewer than the {fewest} object cells that a {low} by {low} room needs here."
+            )
+        if not rewards and rooms * objects > 2 * s.MAX_ITEMS:
+            raise ValueError(f"roomCount {rooms} times objectCount {objects} is more than the {2 * s.MAX_ITEMS} object cells that a world holds.")
 
 
 def _grid(name: str, text: str) -> np.ndarray:

@@ -282,7 +282,8 @@ def fill_world(w: Any, settings: Settings) -> None:
         w["start_angles"] = _numbers("startAngles", params["startAngles"], 2, "pitch yaw")
         w["given_angles"] = 1
     w["given_maze"] = w["given_variations"] = 0
-    if params.get("overrideEntityLayer") or params.get("overrideVariationsLayer"):
-        from flexlam_rl.envs.litelab.mazetext import load_maze_text
+    if spec.geometry == s.GRID:
+        from flexlam_rl.envs.litelab.mazetext import check_parameters, load_maze_text
 
         load_maze_text(w, params["overrideEntityLayer"], params["overrideVariationsLayer"])
+        check_parameters(w)

@@ -62,7 +62,7 @@ def rollout(level: str, seed: int) -> dict[str, Any]:
     folder = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
     if not folder:
         pytest.skip("FLEXLAM_DMLAB_RECORDINGS names no folder with recordings of the real DMLab")
-    names = ["action", "reward", "position", "rotation", "map_frame_number", "frames_remaining"]
+    names = ["action", "reward", "position", "rotation", "map_frame_number", "frames_remaining", "instruction"]
     table = parquet.read_table(Path(folder) / "rollouts" / f"{level}-{seed}.parquet", columns=names)
     columns = {name: np.array(table[name].to_pylist()) for name in names}
     columns["meta"] = json.loads(table.schema.metadata[b"dmlab"])
