@@ -262,8 +262,8 @@ def _walk(p, dx, dy, command):
 def _follow(w, p, command):
     """Walk one cell down the distance field; returns the direction, (0, 0) when there."""
     row, col = cell_of(w, p)
-    if row < 0 or col < 0 or row >= w.rows or col >= w.cols:
-        return 0.0, 0.0
+    if p.target[0] < 0 or row < 0 or col < 0 or row >= w.rows or col >= w.cols:
+        return 0.0, 0.0  # no target: the distances are those of an earlier life or episode
     best = p.dist[row, col]
     if best == UNREACHED or best == 0:
         return 0.0, 0.0

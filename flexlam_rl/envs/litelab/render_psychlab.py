@@ -4,7 +4,6 @@ What the screen shows follows from the trial (reference A6.8) and is worked out 
 screen, so a picture and the rules' gaze agree exactly.
 """
 
-
 from flexlam_rl.envs.litelab import dome
 from flexlam_rl.envs.litelab.camera import camera
 from flexlam_rl.envs.litelab.kernel import kernel
