@@ -18,7 +18,7 @@ HALF = 15.0  # half width of a player's hull
 BOTTOM = -24.0  # feet, from a player's origin
 DOOR_HALF_LENGTH = 49.0
 DOOR_HALF_THICKNESS = 1.0
-DOOR_TRAVEL = 90.0  # 98 long, an 8 unit lip stays
+DOOR_TRAVEL = 92.0  # recorded: 100 (its length and a unit at either end) less a lip of 8
 
 # How much of a trace was inside a solid.
 CLEAR, START_SOLID, ALL_SOLID = range(3)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.clock import FRAME_MS, frame_ms, load_clock, restart_clock, start_clock
+from flexlam_rl.envs.litelab.clock import FRAME_MS, frame_ms, load_clock, restart_clock, start_clock, start_clock_anywhere
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
@@ -44,7 +44,11 @@ def start(w, seed):
     else:
         watermaze.begin(w)
     _restart(w)
-    start_clock(w, _entities(w))
+    # spawn points stand on whole numbers, so another pose is one from the middle of an episode
+    if w.given_start == 1 and (w.start_pos[0] != np.rint(w.start_pos[0]) or w.start_pos[1] != np.rint(w.start_pos[1])):
+        start_clock_anywhere(w)
+    else:
+        start_clock(w, _entities(w))
 
 
 @kernel

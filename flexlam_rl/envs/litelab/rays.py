@@ -19,7 +19,7 @@ QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, START, PICTURE, CENTRE, PICTURE_Z, RIGH
 HIT = 14
 
 _STRIDE = 4  # rays of the table that are cast first; those between two that meet the same wall need no cast
-LIP = 8.0  # what an open door leaves visible of its leaf
+LIP = 6.0  # what an open door leaves visible of its leaf: it travels 92 of its 98 units (recorded)
 _LEAF = 1.0  # half the thickness of a door leaf
 
 
