@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from flexlam_rl.envs.levels import LEVELS, level_named
+from flexlam_rl.envs.litelab.settings import TEXTURES
 from flexlam_rl.envs.spaces import check_names
 
 ENGINES = ("auto", "litelab", "deepmind_lab")
 HUDS = ("full", "reduced", "none")
-TEXTURES = ("procedural", "labmaze")
 EVALUATION_CONFIG = {"mixerSeed": str(0x600D5EED), "allowHoldOutLevels": "true"}
 
 
@@ -56,7 +56,6 @@ class Options:
     width: int
     height: int
     observations: tuple[str, ...]
-    textures: str
     render_mode: str | None
     render_size: tuple[int, int]
     evaluation: bool
@@ -126,18 +125,18 @@ def check_options(
     for key, text in strings.items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise ValueError(f"config must map strings to strings, got {key!r}: {text!r}.")
-        if key in ("width", "height", "levelName", "fps"):
+        if key in ("width", "height", "levelName", "fps", "textures"):
             raise ValueError(f"config must not hold {key!r}: it is an option of the environment, or fixed.")
     if hud != "full":
         strings["minimalUI" if hud == "none" else "reducedUI"] = "true"
     if evaluation:
         strings |= EVALUATION_CONFIG
     strings |= {"width": str(width), "height": str(height)}
+    if chosen == "litelab":
+        strings["textures"] = textures
     names = check_names(observations)
     shape = (int(size[0]), int(size[1]))
-    return Options(
-        name, path, chosen, int(frame_skip), int(width), int(height), names, textures, render_mode, shape, bool(evaluation), strings, level_cache
-    )
+    return Options(name, path, chosen, int(frame_skip), int(width), int(height), names, render_mode, shape, bool(evaluation), strings, level_cache)
 
 
 def make_engine(options: Options) -> Engine:
@@ -145,7 +144,7 @@ def make_engine(options: Options) -> Engine:
     if options.engine == "litelab":
         from flexlam_rl.envs.litelab.single import LitelabEngine
 
-        return LitelabEngine(options.path, options.observations, options.config, options.textures)
+        return LitelabEngine(options.path, options.observations, options.config)
     from flexlam_rl.envs.real_engine import RealEngine
 
     return RealEngine(options)

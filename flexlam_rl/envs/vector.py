@@ -14,7 +14,8 @@ from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.dmlab import SEED_LIMIT, DMLabEnv, episode_stream
 from flexlam_rl.envs.engines import check_options, choose_engine
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
-from flexlam_rl.envs.litelab.batch import RUNNING, TERMINATED, TRUNCATED
+from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
+from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
@@ -129,7 +130,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.levels = [o.level for o in checked]
         self.engine = "litelab"
         self._options = options
-        self._worlds = Worlds([o.path for o in checked], options.observations, options.config, options.textures, threads)
+        self._worlds = Worlds([parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads)
         players = self._worlds.players
         if any(name.startswith("DEBUG.PLAYERS.") for name in options.observations) and len(set(players.tolist())) > 1:
             raise ValueError("observations of DEBUG.PLAYERS need levels with the same number of players.")
@@ -346,6 +347,34 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     @staticmethod
     def _own(value: Any) -> Any:
         return value.copy() if isinstance(value, np.ndarray) else value
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute that the environments have as single ones.
+
+        Raises:
+            AttributeError: They have none of that name.
+        """
+        if name in ("observation_space", "action_space"):
+            return (getattr(self, f"single_{name}"),) * self.num_envs
+        if name == "level":
+            return tuple(self.levels)
+        if name == "np_random":
+            return tuple(self._generators)
+        if name == "np_random_seed":
+            return self.np_random_seed
+        if name in ("engine", "action_set", "frame_skip", "evaluation", "render_mode", "metadata", "spec"):
+            return (getattr(self, name),) * self.num_envs
+        raise AttributeError(f"The environments of a DMLabVectorEnv have no attribute {name!r}.")
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """`render` of every environment, or an attribute.
+
+        Raises:
+            AttributeError: There is none of that name that works for one environment of a batch.
+        """
+        if name == "render":
+            return self.render() or (None,) * self.num_envs
+        return self.get_attr(name)
 
     def render(self) -> tuple[Any, ...] | None:
         """Every environment's view, (height, width, 3) uint8 of `render_size`."""

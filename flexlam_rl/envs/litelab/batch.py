@@ -9,14 +9,13 @@ from typing import Any
 import numba
 import numpy as np
 
+from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 from flexlam_rl.envs.litelab.engine import advance, begin
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.render import draw
 
 # bits of a job
 BEGIN, PLAY, DRAW = 1, 2, 4
-# how an episode stands after a job
-RUNNING, TERMINATED, TRUNCATED = range(3)
 
 JOB = np.dtype([("what", "i4"), ("action", "i4", 7), ("seed", "u8")], align=True)
 RESULT = np.dtype([("reward", "f8"), ("end", "i8"), ("restarts", "i8"), ("frames", "i8")], align=True)

@@ -12,6 +12,7 @@ import numpy as np
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.levels.table import LEVELS, LevelSpec
 
+TEXTURES = ("procedural", "labmaze")
 LEVEL_FOLDER = "contributed/dmlab30/"
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 320, 240
 
@@ -96,6 +97,7 @@ class Settings:
         hold_out: Whether seeds belong to the held-out stream.
         random_seed: Seed of the stream that unseeded resets continue, None for a fresh one.
         player_name: Name of the agent.
+        textures: litelab's look, "procedural" or "labmaze".
         params: Level parameters as text, by name (properties `params.*`).
     """
 
@@ -109,6 +111,7 @@ class Settings:
     hold_out: bool = False
     random_seed: int | None = None
     player_name: str = "DMLabPlayer"
+    textures: str = "procedural"
     params: dict[str, str] = field(default_factory=dict)
 
 
@@ -188,6 +191,9 @@ def parse(level: str, config: Mapping[Any, Any], runfiles: str) -> Settings:
     settings.alt_height = max(settings.height, int(engine.get("maxAltCameraHeight", "0"), 0))
     settings.mixer_seed = int(engine.get("mixerSeed", "0"), 0) & 0xFFFFFFFF
     settings.player_name = engine.get("playerName", settings.player_name)
+    settings.textures = engine.get("textures", settings.textures)
+    if settings.textures not in TEXTURES:
+        raise RuntimeError(f"Failed to apply setting 'textures = {settings.textures}' - \"'textures' must be one of {', '.join(TEXTURES)}.\"")
     if _truth(engine.get("minimalUI", "")):
         settings.hud = "none"
     elif _truth(engine.get("reducedUI", "")):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.envs.litelab.batch import DRAW, JOB, PLAY
+from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
 
 _FIRST = np.zeros(1, np.int64)
@@ -17,14 +18,13 @@ class LitelabEngine:
     Args:
         level: Path of the level, `contributed/dmlab30/<level>`.
         names: Observations that `reset` and `step` return.
-        config: DeepMind Lab's config strings.
-        textures: "procedural" or "labmaze".
+        config: DeepMind Lab's config strings, and litelab's own.
     """
 
     name = "litelab"
 
-    def __init__(self, level: str, names: Sequence[str], config: Mapping[str, str], textures: str = "procedural") -> None:
-        self.batch = Worlds([level], names, config, textures, threads=1)
+    def __init__(self, level: str, names: Sequence[str], config: Mapping[str, str]) -> None:
+        self.batch = Worlds([parse(level, config, runfiles="litelab")], names, threads=1)
         self.settings = self.batch.settings[0]
         self.players = int(self.batch.players[0])
         self.has_events = self.batch.has_events

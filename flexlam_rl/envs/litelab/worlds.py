@@ -3,7 +3,7 @@
 Legend: `N` worlds, `H W` image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.envs.litelab import observations as ob
-from flexlam_rl.envs.litelab import settings
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.batch import BEGIN, DRAW, JOB, PLAY, RESULT, direct_serve
 from flexlam_rl.envs.litelab.cameras import camera_view
 from flexlam_rl.envs.litelab.events import trial_events
 from flexlam_rl.envs.litelab.look import load_look
 from flexlam_rl.envs.litelab.pool import Pool, core_count
+from flexlam_rl.envs.litelab.settings import Settings, fill_world
 
 _CHUNKS_A_THREAD = 2  # so that a thread with quick worlds can take over work
 _HOLD_OUT_BIT = 1 << 31  # episode seeds have 31 bits, so this bit separates the held-out stream
@@ -32,10 +32,8 @@ class Worlds:
     """`N` worlds with the same observations and look.
 
     Args:
-        levels: Path of every world's level.
+        given: Every world's settings; sizes, overlay, seeds' stream and look are those of the first.
         names: Observations.
-        config: DeepMind Lab's config strings, for all worlds.
-        textures: "procedural" or "labmaze".
         threads: Threads to use, None for one a core.
 
     Attributes:
@@ -45,19 +43,19 @@ class Worlds:
         results: What the last `do` brought, (N,) records of `batch.RESULT`.
     """
 
-    def __init__(self, levels: Sequence[str], names: Sequence[str], config: Mapping[str, str], textures: str, threads: int | None = None) -> None:
-        n = len(levels)
+    def __init__(self, given: Sequence[Settings], names: Sequence[str], threads: int | None = None) -> None:
+        n = len(given)
         self.names = tuple(names)
-        self.settings = [settings.parse(level, config, runfiles="litelab") for level in levels]
+        self.settings = list(given)
         self.worlds = np.zeros(n, s.WORLD)
-        for world, given in zip(self.worlds, self.settings, strict=True):
-            settings.fill_world(world, given)
+        for world, one in zip(self.worlds, self.settings, strict=True):
+            fill_world(world, one)
         first = self.settings[0]
         self.players = self.worlds["bot_count"].astype(int) + 1
         self.hud = ob.HUD_LEVELS[first.hud]
         self.threads = max(1, min(threads or core_count(), n))
         self.pool = Pool(self.threads)
-        self.look = load_look(textures)
+        self.look = load_look(first.textures)
         self._size = (first.height, first.width)
         self.needs_rgb, self._keeps_depth = ob.needs(names)
         count = 1 if self.threads == 1 else min(n, self.threads * _CHUNKS_A_THREAD)
@@ -79,7 +77,7 @@ class Worlds:
         return np.empty((len(self.worlds), *self._size, 3), np.uint8)
 
     def do(self, jobs: np.ndarray, frames: int, rgb: np.ndarray | None) -> None:
-        """Do every world's job, drawing into `rgb` (N, H, W, 3); see `batch.serve`."""
+        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then. See `batch.serve`."""
         picture = self._unseen if rgb is None else rgb
         calls = []
         for c, (low, high) in enumerate(self._chunks):
@@ -87,27 +85,35 @@ class Worlds:
             calls.append(partial(self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud))
         self.pool.run(calls)
         if self._texts:
-            self._read_texts(np.flatnonzero(((jobs["what"] & BEGIN) != 0) | (self.results["restarts"] > 0)))
+            changed = ((jobs["what"] & BEGIN) != 0) | (self.results["restarts"] > 0)
+            self._read_texts(np.flatnonzero(changed))
 
     def play(self, actions: np.ndarray, skip: np.ndarray | None, frames: int, rgb: np.ndarray | None) -> None:
-        """Play `actions` (N, 7) in every world that the bool array `skip` does not name, and draw into `rgb`."""
+        """Play `actions` (N, 7) in every world that the bool array `skip` does not name, and draw into `rgb` if given."""
         jobs = self._jobs
-        jobs["what"] = PLAY | DRAW if self.needs_rgb else PLAY
+        jobs["what"] = PLAY if rgb is None else PLAY | DRAW
         if skip is not None:
             jobs["what"][skip] = 0
         jobs["action"] = actions
         self.do(jobs, frames, rgb)
 
     def begin(self, which: np.ndarray, episode_seeds: Sequence[int], rgb: np.ndarray | None) -> None:
-        """Begin episodes in worlds `which` with seeds in [0, 2**31), and draw them into `rgb`."""
+        """Begin episodes in worlds `which` with seeds in [0, 2**31), and draw them into `rgb` if given."""
         given = self.settings[0]
         jobs = self._jobs
         jobs["what"] = 0
-        jobs["what"][which] = BEGIN | DRAW if self.needs_rgb else BEGIN
+        jobs["what"][which] = BEGIN if rgb is None else BEGIN | DRAW
         jobs["seed"][which] = [world_seed(seed, given.mixer_seed, given.hold_out) for seed in episode_seeds]
         for i in which.tolist():
             self._trials[i] = 0
         self.do(jobs, 0, rgb)
+
+    def begin_raw(self, seed: int) -> None:
+        """Begin an episode in world 0 with a 64-bit world seed; draws nothing."""
+        self._jobs["what"] = 0
+        self._jobs["what"][0] = BEGIN
+        self._jobs["seed"][0] = seed
+        self.do(self._jobs, 0, None)
 
     def draw(self, rgb: np.ndarray) -> None:
         """Draw all worlds into `rgb` (N, H, W, 3)."""
@@ -124,6 +130,14 @@ class Worlds:
         if len(self.names) == 1:
             return self._one(self.names[0], rgb)
         return {name: self._one(name, rgb) for name in self.names}
+
+    def observe_one(self) -> dict[str, Any]:
+        """The observations of world 0, by name, drawn anew if they need a picture."""
+        rgb = None
+        if self.needs_rgb:
+            rgb = self.new_picture()
+            self.draw(rgb)
+        return {name: self._one(name, rgb)[0] for name in self.names}
 
     def _one(self, name: str, rgb: np.ndarray | None) -> Any:
         if name in ob.IMAGES:
