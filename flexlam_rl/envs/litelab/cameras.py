@@ -4,12 +4,23 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.envs.litelab.top_down import default_camera, top_down
+
 _RETICLE = 3  # pixels
 _RETICLE_SHADE = 200
 
 
-def camera_view(batch: Any, i: int, view: str, width: int, height: int) -> np.ndarray:
-    """TOP_DOWN, PLAYER_VIEW (with a grey 3x3 reticle) or PLAYER_VIEW_NO_RETICLE of world `i` of a `Worlds`: (height, width, 3) uint8."""
+def camera_view(batch: Any, i: int, view: str) -> np.ndarray:
+    """TOP_DOWN, PLAYER_VIEW (with a grey 3x3 reticle) or PLAYER_VIEW_NO_RETICLE of world `i` of a `Worlds`.
+
+    Returns:
+        (alt height, alt width, 3) uint8.
+    """
+    given = batch.settings[i]
+    width, height = given.alt_width, given.alt_height
+    if view == "TOP_DOWN":
+        camera = given.camera or default_camera(batch.worlds[i], width, height)
+        return top_down(batch.worlds, i, batch.look.atlas, width, height, camera, given.camera_yaw)
     rgb: np.ndarray = batch.picture(i, width, height, 0)
     if view == "PLAYER_VIEW":
         top, left = height // 2 - _RETICLE // 2, width // 2 - _RETICLE // 2

@@ -114,6 +114,17 @@ class Settings:
     textures: str = "procedural"
     params: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def camera(self) -> tuple[float, float, float] | None:
+        """Position of the TOP_DOWN camera, None for the level's own."""
+        values = [self.params[f"camera.{k}"] for k in (1, 2, 3)]
+        return None if "" in values else (float(values[0]), float(values[1]), float(values[2]))
+
+    @property
+    def camera_yaw(self) -> float:
+        """Degrees of the direction that is up in the TOP_DOWN picture."""
+        return float(self.params["cameraLook.2"])
+
 
 def number_text(value: float) -> str:
     """A number as Lua prints it: whole numbers without a point."""
@@ -147,6 +158,8 @@ def default_params(spec: LevelSpec) -> dict[str, str]:
     """The level's parameters and their values as text, before a config changes them."""
     params = {"episodeLengthSeconds": str(spec.seconds), "randomSeed": "false", "datasetPath": ""}
     params |= {"startPosition": "", "startAngles": ""}
+    params |= {f"camera.{k}": "" for k in (1, 2, 3)}
+    params |= {f"cameraLook.{k}": value for k, value in enumerate(("90", "90", "0"), 1)}
     if spec.geometry == s.GRID:
         params |= {"overrideEntityLayer": "", "overrideVariationsLayer": ""}
     blank = np.zeros((), s.WORLD)
@@ -287,6 +300,12 @@ def fill_world(w: Any, settings: Settings) -> None:
     if params["startAngles"]:
         w["start_angles"] = _numbers("startAngles", params["startAngles"], 2, "pitch yaw")
         w["given_angles"] = 1
+    cameras = [key for key in params if key.startswith("camera")]
+    for key in cameras:
+        if params[key]:
+            _numbers(key, params[key], 1, "a number")
+    if (params["cameraLook.1"], params["cameraLook.3"]) != ("90", "0"):
+        raise SettingError('Failed to init environment - "Invalid setting: "cameraLook", expected "90", any yaw, "0": it looks straight down"')
     w["given_maze"] = w["given_variations"] = 0
     if spec.geometry == s.GRID:
         from flexlam_rl.envs.litelab.mazetext import check_parameters, load_maze_text

@@ -158,8 +158,7 @@ class Worlds:
 
     def camera(self, i: int, view: str) -> np.ndarray:
         """A DEBUG.CAMERA view of world `i`, (alt height, alt width, 3) uint8."""
-        given = self.settings[i]
-        return camera_view(self, i, view, given.alt_width, given.alt_height)
+        return camera_view(self, i, view)
 
     def events(self) -> list[tuple[int, tuple[Any, ...]]]:
         """Events since the last call, of the worlds that have any: (world, events)."""
