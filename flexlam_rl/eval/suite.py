@@ -74,7 +74,9 @@ def _side_by_side(level: str, episodes: list[tuple[int, int]], options: Options,
     count, longest = len(seeds), -(-level_named(level).frames // FRAME_SKIP)
     choices = len(ACTION_SETS[ACTION_SET])
     actions = np.stack([np.random.default_rng(seed).integers(choices, size=longest) for seed in seeds])
-    env = gym.make_vec("FlexLAM-DMLab-v0", num_envs=count, level=level, engine=options.engine, action_set=ACTION_SET, frame_skip=FRAME_SKIP)
+    env = gym.make_vec(
+        "FlexLAM-DMLab-v0", num_envs=count, level=level, engine=options.engine, action_set=ACTION_SET, frame_skip=FRAME_SKIP, evaluation=True
+    )
     try:
         _, infos = env.reset(seed=seeds)  # type: ignore[arg-type]  # one seed an environment, which gymnasium leaves undeclared
         engines.update(str(name) for name in np.atleast_1d(infos["engine"]))
