@@ -31,11 +31,27 @@ def _image(path: Path, size: int) -> np.ndarray:
     return pixels.reshape(size, block, size, block, 3).mean((1, 3))
 
 
+# Lit parts that DMLab's shaders add to a style: kind and style, file, colour of its light (fitted to recorded frames).
+_LIGHTS = {
+    ("wall", "style_01"): ("wall_light_m", (0.0, 135.0, 250.0)),
+    ("floor", "style_01"): ("floor_light_m", (0.0, 135.0, 250.0)),
+    ("wall", "style_03"): ("wall_light_m", (255.0, 190.0, 150.0)),
+}
+
+
 def walls_and_floors() -> np.ndarray:
     """The first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
     folder = _folder()
-    names = [("wall", n) for n in tx.WALL_STYLES] + [("floor", n) for n in tx.FLOOR_STYLES]
-    return np.stack([_image(folder / n[:8] / f"{kind}_{n[9:]}_d.png", tx.SIZE) for kind, n in names])
+    images = []
+    for kind, names in (("wall", tx.WALL_STYLES), ("floor", tx.FLOOR_STYLES)):
+        for name in names:
+            style, color = name[:8], name[9:]
+            image = _image(folder / style / f"{kind}_{color}_d.png", tx.SIZE)
+            if (kind, style) in _LIGHTS:
+                file, light = _LIGHTS[kind, style]
+                image = np.minimum(image + _image(folder / style / f"{file}.png", tx.SIZE) * (np.array(light) / 255.0), 255.0)
+            images.append(image)
+    return np.stack(images)
 
 
 def sky() -> np.ndarray:
