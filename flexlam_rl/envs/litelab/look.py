@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import dome, patterns, shade, shapes
+from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, shade, shapes, skies, surfaces
 from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab.pictures import pictures as pictures_of_walls
 
 
 class Look(NamedTuple):
@@ -23,22 +24,38 @@ class Look(NamedTuple):
     psychlab: dome.Dome
 
 
-@lru_cache(maxsize=2)
-def load_look(textures: str = "procedural") -> Look:
-    """Build (once a process) the look named `textures`: "procedural" or "labmaze"."""
-    rng = np.random.default_rng(0)
-    atlas = np.stack([tx.mips(rng.integers(60, 200, 3) + rng.integers(-20, 20, (tx.SIZE, tx.SIZE, 1)), tx.LEVELS) for _ in range(tx.TEXTURES)])
-    pictures = np.stack([tx.mips(rng.integers(60, 200, (tx.PICTURE_SIZE, tx.PICTURE_SIZE, 3)), tx.PICTURE_LEVELS) for _ in range(tx.PICTURES)])
-    sky = np.empty((tx.SKIES, 5, tx.SKY_SIZE, tx.SKY_SIZE), np.uint32)
-    sky[:] = tx.pack(np.array([120, 200, 255], np.uint8))
-    if textures == "labmaze":
-        from flexlam_rl.envs.litelab import labmaze_textures
+TEXTURE_SETS = ("procedural", "labmaze")
 
-        atlas[:40] = np.stack([tx.mips(x, tx.LEVELS) for x in labmaze_textures.walls_and_floors()])
-        sky[0] = tx.pack(labmaze_textures.sky().astype(np.uint8))
+
+def _images(textures: str) -> tuple[np.ndarray, np.ndarray]:
+    """Walls and floors (40, SIZE, SIZE, 3) and the city's sky (5, SKY_SIZE, SKY_SIZE, 3) of a set."""
+    if textures == "procedural":
+        return surfaces.walls_and_floors(), skies.city()
+    if textures == "labmaze":
+        return labmaze_textures.walls_and_floors(), labmaze_textures.sky()
+    raise ValueError(f"Unknown textures {textures!r}; expected one of {', '.join(TEXTURE_SETS)}.")
+
+
+@lru_cache(maxsize=len(TEXTURE_SETS))
+def load_look(textures: str = "procedural") -> Look:
+    """Build (once a process) a look.
+
+    Args:
+        textures: "procedural" (drawn by code, the same on every platform) or "labmaze" (DMLab's walls, floors and sky from that package).
+
+    Raises:
+        ValueError: for another name.
+        ImportError: for "labmaze" where that package is not installed.
+    """
+    walls_and_floors, city = _images(textures)
+    images = np.concatenate([walls_and_floors, surfaces.special()])
+    atlas = np.stack([tx.mips(image, tx.LEVELS) for image in images])
+    repeat = np.full(tx.TEXTURES, 1.0 / 100.0, np.float32)
+    pictures = np.stack([tx.mips(picture, tx.PICTURE_LEVELS) for picture in pictures_of_walls()])
+    sky = tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5))
     return Look(
         atlas,
-        np.full(tx.TEXTURES, 0.01, np.float32),
+        repeat,
         pictures,
         sky,
         shade.floor_light(),

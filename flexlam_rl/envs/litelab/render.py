@@ -47,4 +47,4 @@ def draw(worlds, i, look, rgb, depth, hud):
     else:
         draw_pitched(w, camera(w), look.atlas, look.repeat, look.pictures, look.sky, look.floor_light, look.wall_light, surface(w), rgb, depth)
     draw_sprites(w, look, rgb, depth)
-    draw_hud(w, look, rgb, hud)
+    draw_hud(w, rgb, hud)

@@ -253,3 +253,22 @@ def walls_and_floors() -> np.ndarray:
             # DMLab's bright variants have less contrast
             images.append(_paint(drawn[k // 4], color, accent, 0.75 if k % 2 else 1.0))
     return np.stack(images)
+
+
+def door() -> Pattern:
+    """A nearly black leaf with faint panels."""
+    light = 1.0 + 0.5 * _lines(((0.0, 0.06, 1.0, 0.06), (0.0, 0.94, 1.0, 0.94), (0.5, 0.0, 0.5, 1.0)), 0.012)
+    light *= 1.0 + 0.35 * _inside(0.12, 0.2, 0.42, 0.8) + 0.35 * _inside(0.58, 0.2, 0.88, 0.8)
+    return light, np.zeros_like(_X)
+
+
+def special() -> np.ndarray:
+    """The textures from textures.DOOR on, (TEXTURES - DOOR, SIZE, SIZE, 3)."""
+    plain = {
+        tx.WATER: (96, 140, 190), tx.POOL_WALL: (45, 125, 185), tx.DEFERRED_WALL: (215, 160, 20), tx.DEFERRED_FLOOR: (110, 110, 110),
+        tx.DEFERRED_CEILING: (200, 196, 186), tx.DEFERRED_DOOR: (90, 90, 95), tx.TERRAIN: (110, 130, 70),
+    }  # fmt: skip
+    images = [_paint(door(), (24, 25, 28), np.array((0.0, 0.0, 0.0)), 1.0)]
+    for number in range(tx.DOOR + 1, tx.TEXTURES):
+        images.append(np.broadcast_to(np.array(plain[number], np.float64), (tx.SIZE, tx.SIZE, 3)))
+    return np.stack(images)

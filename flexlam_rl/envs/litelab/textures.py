@@ -39,7 +39,7 @@ PICTURE_SIZE = 32
 PICTURE_LEVELS = 3
 PICTURE_TEXELS = sum((PICTURE_SIZE >> k) ** 2 for k in range(PICTURE_LEVELS))
 PICTURE_WIDTH = 32.0  # world units
-PICTURE_HEIGHT = 51.0  # of its middle
+PICTURE_HEIGHT = 50.0  # of its middle
 
 SKY_CITY, SKY_POOL = range(2)  # w.sky
 SKIES = 2
