@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, shade, shapes, skies, surfaces
+from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, shade, shapes, skies, surfaces, textures_rooms
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.pictures import pictures as pictures_of_walls
 
@@ -51,6 +51,8 @@ def load_look(textures: str = "procedural") -> Look:
     images = np.concatenate([walls_and_floors, surfaces.special()])
     atlas = np.stack([tx.mips(image, tx.LEVELS) for image in images])
     repeat = np.full(tx.TEXTURES, 1.0 / 100.0, np.float32)
+    for number, size in textures_rooms.SIZES.items():
+        repeat[number] = 1.0 / size
     pictures = np.stack([tx.mips(picture, tx.PICTURE_LEVELS) for picture in pictures_of_walls()])
     sky = tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5))
     return Look(

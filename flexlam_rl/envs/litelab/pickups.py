@@ -1,7 +1,7 @@
 """The models with their own colours: apple, goal, cake, box, mushroom, lasertag's pickups, and the opponents.
 
-Apple and goal follow the recordings: a dark red ball 26 units wide with a stem, and a stack of three drops, red below and brass
-above, 40 units high. The others follow their descriptions in the reference (A6.6, A6.7, A6.9).
+Apple, goal and cake follow the recordings: a dark red ball 26 units wide with a stem; a stack of three drops, red below and brass
+above, 40 units high; a white cake 58 units wide with a red top. The others follow their descriptions in the reference (A6.6, A6.7, A6.9).
 """
 
 import math
@@ -33,8 +33,8 @@ def _goal() -> Model:
 
 
 def _cake() -> Model:
-    rim = [ball(17 * math.cos(t), 17 * math.sin(t), 18, 4, part=2) for t in np.arange(8) * math.pi / 4]
-    return [upright(0, 17, 20, part=1), upright(6, 10, 20.4, part=3), *rim, ball(0, 0, 21, 5, part=3)]
+    rim = [ball(27 * math.cos(t), 27 * math.sin(t), 34, 4, part=1) for t in np.arange(10) * math.pi / 5]
+    return [upright(0, 32, 29, part=1), upright(31, 35, 30, part=2), *rim, ball(0, 0, 36, 6, part=2)]
 
 
 def _box() -> Model:
@@ -61,7 +61,7 @@ def _gun(barrel: list[Primitive]) -> Model:
 _SPECIALS: tuple[tuple[int, Model, Colors], ...] = (
     (s.LOOK_APPLE, _apple(), [(0, 0, 0), (170, 24, 26), (110, 14, 18), (140, 20, 22)]),
     (s.LOOK_GOAL, _goal(), [(0, 0, 0), (225, 52, 22), (235, 150, 10), (230, 175, 30)]),
-    (s.LOOK_CAKE, _cake(), [(0, 0, 0), (240, 232, 225), (255, 250, 245), (225, 205, 190)]),
+    (s.LOOK_CAKE, _cake(), [(0, 0, 0), (245, 240, 232), (215, 12, 14)]),
     (s.LOOK_BOX, _box(), [(0, 0, 0), (190, 190, 195), (120, 120, 130)]),
     (s.LOOK_MUSHROOM, _mushroom(), [(0, 0, 0), (235, 225, 200), (200, 45, 30), (250, 240, 230)]),
     (s.LOOK_HEALTH, _health(), [(0, 0, 0), (235, 215, 60), (250, 250, 250)]),

@@ -7,7 +7,7 @@ Items bob by 8 units in about 1.2 s and turn once in 1.024 s of engine time, as 
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import effects, patterns, shapes
+from flexlam_rl.envs.litelab import effects, patterns, platform, shapes
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.camera import TURN, camera
 from flexlam_rl.envs.litelab.kernel import kernel
@@ -176,4 +176,6 @@ def draw_sprites(w, look, rgb, depth):
     _draw_items(w, look, eye, colors, rgb, depth)
     if w.player_count > 1:
         _draw_bots(w, look, eye, colors, rgb, depth)
+    if w.family == s.WATERMAZE and w.platform_up == 1:
+        platform.draw_platform(w, eye, rgb, depth)
     effects.draw_effects(w, eye, rgb, depth)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab import textures_rooms
 
 _FINE = 2 * tx.SIZE
 _Y, _X = np.meshgrid((np.arange(_FINE) + 0.5) / _FINE, (np.arange(_FINE) + 0.5) / _FINE, indexing="ij")
@@ -264,11 +265,7 @@ def door() -> Pattern:
 
 def special() -> np.ndarray:
     """The textures from textures.DOOR on, (TEXTURES - DOOR, SIZE, SIZE, 3)."""
-    plain = {
-        tx.WATER: (96, 140, 190), tx.POOL_WALL: (45, 125, 185), tx.DEFERRED_WALL: (215, 160, 20), tx.DEFERRED_FLOOR: (110, 110, 110),
-        tx.DEFERRED_CEILING: (200, 196, 186), tx.DEFERRED_DOOR: (90, 90, 95), tx.TERRAIN: (110, 130, 70),
-    }  # fmt: skip
+    rooms = textures_rooms.textures()
     images = [_paint(door(), (24, 25, 28), np.array((0.0, 0.0, 0.0)), 1.0)]
-    for number in range(tx.DOOR + 1, tx.TEXTURES):
-        images.append(np.broadcast_to(np.array(plain[number], np.float64), (tx.SIZE, tx.SIZE, 3)))
+    images += [rooms[number] for number in range(tx.DOOR + 1, tx.TEXTURES)]
     return np.stack(images)

@@ -11,7 +11,8 @@ from flexlam_rl.envs.litelab.kernel import kernel
 WALLS = 0
 FLOORS = 20
 DOOR, WATER, POOL_WALL, DEFERRED_WALL, DEFERRED_FLOOR, DEFERRED_CEILING, DEFERRED_DOOR, TERRAIN = range(40, 48)
-TEXTURES = 48
+POOL_PICTURES = 48  # the eight walls of the water maze that carry a picture
+TEXTURES = 56
 
 WALL_STYLES = (
     "style_01_green", "style_01_green_bright", "style_01_red", "style_01_red_bright",

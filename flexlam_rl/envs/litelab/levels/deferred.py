@@ -25,7 +25,7 @@ GRID = 5  # places a side
 SPACING = 120.0
 ROOM_1 = (-208.0, -240.0)
 ROOM_2 = (520.0, -240.0)
-ITEM_Z = 24.0
+ITEM_Z = 15.125  # placed at 24 and dropped to the floor at 0, with a radius of 15
 START_Z = 24.125
 
 

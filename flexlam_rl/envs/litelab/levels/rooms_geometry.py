@@ -6,7 +6,7 @@ Measured on the recordings (positions of contact with walls, floors and ceilings
 import numpy as np
 
 from flexlam_rl.envs.litelab.kernel import kernel
-from flexlam_rl.envs.litelab.textures import DEFERRED_DOOR, DEFERRED_WALL, POOL_WALL
+from flexlam_rl.envs.litelab.textures import DEFERRED_DOOR, DEFERRED_WALL, POOL_PICTURES, POOL_WALL
 
 THICK = 64.0  # of walls and floors, outwards
 
@@ -168,9 +168,16 @@ def water_maze(w):
         if k % 4 != 0:
             _plane(w, solid, -nx, -ny, -d)
             _plane(w, solid, nx, ny, d + THICK)
-        _wall(w, x1, y1, x0, y0, POOL_HEIGHT, POOL_WALL)
-        if k % 2 == 0:
-            w.segments[k].picture = 1 + k // 2
+        if k % 2 == 1:
+            _wall(w, x0, y0, x1, y1, POOL_HEIGHT, POOL_WALL)
+            continue
+        # every second wall carries a picture as wide as it is high
+        half = 0.5 * POOL_HEIGHT / np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
+        ax, ay = (0.5 + half) * x0 + (0.5 - half) * x1, (0.5 + half) * y0 + (0.5 - half) * y1
+        bx, by = (0.5 - half) * x0 + (0.5 + half) * x1, (0.5 - half) * y0 + (0.5 + half) * y1
+        _wall(w, x0, y0, ax, ay, POOL_HEIGHT, POOL_WALL)
+        _wall(w, ax, ay, bx, by, POOL_HEIGHT, POOL_PICTURES + k // 2)
+        _wall(w, bx, by, x1, y1, POOL_HEIGHT, POOL_WALL)
     _platform(w)
 
 
