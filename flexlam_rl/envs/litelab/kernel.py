@@ -1,7 +1,7 @@
-"""The decorator of every compiled function of litelab, and where its machine code is cached.
+"""The decorator of every compiled function, and where its machine code is cached.
 
 Numba notices a change of the file a function stands in, but not of the functions it calls in other files. litelab's kernels
-call across files all the time, so the cache folder of a file's kernels carries a hash of that file and of all litelab files that it
+call across files all the time, so the cache folder of a file's kernels carries a hash of that file and of all files of this project that it
 imports, directly or not: an edit compiles afresh what may depend on it, and nothing else.
 """
 
@@ -17,16 +17,16 @@ from typing import Any, TypeVar
 
 import numba
 
-_HERE = Path(__file__).resolve().parent
-_IMPORT = re.compile(r"^\s*from flexlam_rl\.envs\.litelab([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
+_PACKAGE = Path(__file__).resolve().parents[2]
+_IMPORT = re.compile(r"^\s*from flexlam_rl([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    """litelab files that a file imports directly (litelab imports by full name, with `from`)."""
+    """Files of this project that a file imports directly (it imports by full name, with `from`)."""
     found = set()
     for package, several, one in _IMPORT.findall(path.read_text(encoding="utf-8")):
-        folder = _HERE.joinpath(*package.split(".")[1:])
+        folder = _PACKAGE.joinpath(*package.split(".")[1:])
         found.add(folder.with_suffix(".py"))
         found.update(folder / f"{name.split()[0]}.py" for name in (several or one).replace("#", ",").split(",") if name.split())
     return frozenset(p for p in found if p.is_file())
@@ -34,7 +34,7 @@ def _imports(path: Path) -> frozenset[Path]:
 
 @cache
 def _sources_hash(path: Path) -> str:
-    """Hash of a file and of all litelab files that it depends on."""
+    """Hash of a file and of all files of this project that it depends on."""
     seen: set[Path] = set()
     todo = [path, Path(__file__).resolve()]
     while todo:

@@ -1,0 +1,96 @@
+"""The scripted experts as one object with Stable-Baselines3's `predict`."""
+
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.agents.scripted import gaze, mazes, rooms
+from flexlam_rl.agents.scripted import memory as mem
+from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.actions import find_action_set
+from flexlam_rl.envs.litelab import state as s
+
+
+@kernel
+def decide_range(worlds, memories, low, high, salt, actions):
+    """Decide for worlds low..high-1 into actions[low..high-1] (numbers of dreamer15)."""
+    for i in range(low, high):
+        w, m = worlds[i], memories[i]
+        if w.seed != m.seed or w.frame < m.frame or w.frame == 0:
+            mem.begin(w, m, salt)
+        if w.restarts != m.restarts:
+            mem.restarted(w, m)
+        m.frame = w.frame
+        if w.running == 0:
+            actions[i] = mem.FORWARD
+        elif w.family == s.PSYCHLAB:
+            actions[i] = gaze.decide(w, m)
+        elif w.family == s.DEFERRED:
+            actions[i] = rooms.deferred(w, m)
+        elif w.family == s.NATLAB:
+            actions[i] = rooms.natlab(w, m)
+        elif w.family == s.WATERMAZE:
+            actions[i] = rooms.watermaze(w, m)
+        else:
+            actions[i] = mazes.decide(w, m)
+
+
+class ScriptedExpert:
+    """Plays every level of litelab from what it has seen in the episode.
+
+    Args:
+        env: A litelab environment: single, wrapped, or a vector environment of any kind of this project. Its action set must be
+            dreamer15 or native7.
+        temperature: 0 plays without slips; 1 adds noise to aims and now and then another action, as a person would.
+        seed: Of that noise; with the environment's seeds it determines every action.
+
+    Raises:
+        ValueError: If the environment is not litelab's, or its action set cannot express the expert's actions.
+    """
+
+    def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
+        self.worlds = worlds_of(env)
+        action_set = getattr(env, "action_set", None) or getattr(env.unwrapped, "action_set", None)
+        name = getattr(action_set, "name", action_set)
+        if name not in ("dreamer15", "native7"):
+            raise ValueError(f"the scripted expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}.")
+        self.table = find_action_set("dreamer15").table if name == "native7" else None
+        if temperature < 0:
+            raise ValueError(f"temperature is {temperature}; expected 0 or more.")
+        self.salt = seed
+        self.memories = np.zeros(len(self.worlds), mem.MEMORY)
+        self.memories["temperature"] = temperature
+        self.memories["frame"] = 1 << 30
+        self.chosen = np.zeros(len(self.worlds), np.int64)
+
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """Actions for the environment's present state; `observation` is not looked at, and a new episode is noticed by itself.
+
+        Returns:
+            int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment. And `state`, unchanged.
+        """
+        decide_range(self.worlds, self.memories, 0, len(self.worlds), self.salt, self.chosen)
+        actions = self.chosen.copy() if self.table is None else self.table[self.chosen].astype(np.int32)
+        single = len(self.worlds) == 1 and np.ndim(observation) in (0, 3) and not isinstance(observation, dict)
+        return (actions[0] if single else actions), state
+
+    def reset(self) -> None:
+        """Forget all episodes."""
+        self.memories["frame"] = 1 << 30
+
+    def __call__(self, observation: Any) -> Any:
+        """One action for a plain Gymnasium loop."""
+        return self.predict(observation)[0]
+
+
+def worlds_of(env: Any) -> np.ndarray:
+    """The world records behind an environment.
+
+    Raises:
+        ValueError: If there are none: it is not litelab's.
+    """
+    base = getattr(env, "unwrapped", env)
+    worlds = getattr(base, "worlds", None)
+    if worlds is None:
+        raise ValueError(f"the scripted expert reads litelab's worlds, which {type(base).__name__} does not have; use engine='litelab'.")
+    return worlds

@@ -1,0 +1,104 @@
+"""What an expert remembers of an episode, as one numpy record beside the world's."""
+
+import numpy as np
+
+from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.rng import mix
+
+UNKNOWN, FREE, BLOCKED = range(3)
+COVER = 24  # the water maze is searched on a grid of so many points a side
+
+# Actions of dreamer15.
+FORWARD, BACKWARD, STRAFE_LEFT, STRAFE_RIGHT, LEFT, RIGHT, LEFT_FAST, RIGHT_FAST, DOWN, UP = range(10)
+FORWARD_LEFT, FORWARD_RIGHT, FORWARD_LEFT_FAST, FORWARD_RIGHT_FAST, FIRE = range(10, 15)
+
+MEMORY = np.dtype(
+    [
+        ("seed", "u8"),
+        ("frame", "i4"),
+        ("restarts", "i4"),
+        ("total", "f8"),
+        ("rng", "u8"),
+        ("temperature", "f8"),
+        # text mazes
+        ("seen", "u1", (s.MAX_CELLS, s.MAX_CELLS)),
+        ("visited", "i4", (s.MAX_CELLS, s.MAX_CELLS)),  # frame of the last visit
+        ("goal_known", "u1"),
+        # items
+        ("known", "u1", s.MAX_ITEMS),  # seen in this episode (or since the last restart, where they change)
+        ("there", "u1", s.MAX_ITEMS),  # believed to be there now
+        ("taken_at", "i4", s.MAX_ITEMS),
+        ("value", "i1", 16),  # of a category: 0 not felt yet, 1 good, -1 bad
+        # getting unstuck
+        ("last_x", "f8"),
+        ("last_y", "f8"),
+        ("still", "i4"),
+        ("escape", "i4"),
+        ("escape_action", "u1"),
+        ("look_around", "i4"),
+        # opponents
+        ("enemy_x", "f8"),
+        ("enemy_y", "f8"),
+        ("enemy_frame", "i4"),
+        # open ground
+        ("heading", "f8"),
+        ("covered", "u1", (COVER, COVER)),
+        ("platform_known", "u1"),
+        ("platform", "f8", 2),
+        ("answered", "i4"),
+    ],
+    align=True,
+)
+
+
+@kernel
+def begin(w, m, salt):
+    """Forget everything: a new episode."""
+    temperature = m.temperature
+    m.seed = w.seed
+    m.frame = -1
+    m.restarts = 0
+    m.total = 0.0
+    m.rng = mix(np.uint64(w.seed) + np.uint64(salt))
+    m.temperature = temperature
+    m.seen[:] = UNKNOWN
+    m.visited[:] = -1
+    m.goal_known = 0
+    m.known[:] = 0
+    m.there[:] = 0
+    m.taken_at[:] = -1
+    m.value[:] = 0
+    m.still = 0
+    m.escape = 0
+    m.look_around = 0
+    m.enemy_frame = -100000
+    m.heading = 0.0
+    m.covered[:] = 0
+    m.platform_known = 0
+    m.answered = 0
+
+
+@kernel
+def restarted(w, m):
+    """The map began again: what changes at a restart is forgotten, what stays is kept."""
+    m.restarts = w.restarts
+    m.still = 0
+    m.escape = 0
+    m.look_around = 0
+    if w.family == s.LANGUAGE:
+        m.seen[:] = UNKNOWN
+        m.visited[:] = -1
+        m.known[:] = 0
+        m.there[:] = 0
+    elif w.family == s.EXPLORE:
+        if w.categories > 0:
+            m.known[:] = 0
+            m.there[:] = 0
+        else:
+            for k in range(w.item_count):
+                m.there[k] = m.known[k]
+        for r in range(w.rows):
+            for c in range(w.cols):
+                if w.cell[r, c] >= s.DOOR_H:
+                    m.seen[r, c] = UNKNOWN
