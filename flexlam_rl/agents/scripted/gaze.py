@@ -3,9 +3,9 @@
 import numpy as np
 
 from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.agents.scripted.sight import TURN
 from flexlam_rl.agents.scripted.walk import SMALL, turn, wrap
+from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import psychlab
 from flexlam_rl.envs.litelab.rng import uniform
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.agents.scripted.sight import FAR, TURN, col_of, in_view, row_of, see_cells, see_items
 from flexlam_rl.agents.scripted.walk import UNREACHED, bearing, flood, jitter, level_view, noisy, steer, turn, way_to, wrap
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import language
 from flexlam_rl.envs.litelab.rng import below
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import mix
 
 UNKNOWN, FREE, BLOCKED = range(3)

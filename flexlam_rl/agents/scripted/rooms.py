@@ -3,10 +3,10 @@
 import numpy as np
 
 from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.agents.scripted.sight import see_items
 from flexlam_rl.agents.scripted.walk import bearing, jitter, level_view, noisy, steer, wrap
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, uniform
 
 # The doorway between the deferred-effects rooms (reference A6.9).

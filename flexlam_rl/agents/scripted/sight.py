@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.agents.scripted.memory import BLOCKED, FREE
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.collide import line_of_sight
+from flexlam_rl.envs.litelab.kernel import kernel
 
 RAYS = 41
 HALF_VIEW = np.pi / 4.0  # 90 degrees of view

@@ -3,9 +3,9 @@
 import numpy as np
 
 from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.agents.scripted.sight import TURN, col_of, row_of
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, normal, uniform
 
 SMALL = 4.224  # degrees of a small look, and of a fast one
@@ -68,7 +68,7 @@ def noisy(w, m, action):
     moved = abs(p.pos[0] - m.last_x) + abs(p.pos[1] - m.last_y)
     m.last_x = p.pos[0]
     m.last_y = p.pos[1]
-    walks = action == mem.FORWARD or action >= mem.FORWARD_LEFT and action <= mem.FORWARD_RIGHT_FAST
+    walks = action == mem.FORWARD or (action >= mem.FORWARD_LEFT and action <= mem.FORWARD_RIGHT_FAST)
     m.still = m.still + 1 if walks and moved < 2.0 else 0
     if m.escape > 0:
         m.escape -= 1
