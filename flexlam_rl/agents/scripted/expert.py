@@ -6,9 +6,9 @@ import numpy as np
 
 from flexlam_rl.agents.scripted import gaze, mazes, rooms
 from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
 
 
 @kernel
