@@ -176,15 +176,12 @@ def decide(w, m):
                 row = -1
         if row < 0:
             row, col = _frontier(w, m, dist)
-        if row < 0 or (dist[row, col] == 0 and m.look_around == 0):
-            # a frontier under the player's feet, or none at all: look around first
-            m.look_around = 14
-        if m.look_around > 0:
-            m.look_around -= 1
-            if row < 0 and m.look_around == 0:
-                row, col = _stalest(w, m, dist)
-            else:
-                return noisy(w, m, mem.LEFT_FAST)
+        if row >= 0 and dist[row, col] == 0:
+            # what is unseen lies beside the player: look around
+            return noisy(w, m, mem.LEFT_FAST)
+        if row < 0:
+            # every cell has been seen, but something was overlooked: patrol, near and long unvisited places first
+            row, col = _stalest(w, m, dist)
         if row < 0:
             return noisy(w, m, below(m, 14))
         x, y = (col + 0.5) * s.CELL, (w.rows - row - 0.5) * s.CELL
