@@ -94,6 +94,11 @@ class DMLabEnv(gym.Env[Any, Any]):
         self._window: Any = None
         self._events: Any = self._engine.events if self._engine.has_events else None
 
+    @property
+    def worlds(self) -> np.ndarray | None:
+        """litelab's world record, `(1,)`, that scripted experts and debugging tools read; None on the real engine."""
+        return getattr(self._engine, "worlds", None)
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode. Without `seed` it is the next of this environment's stream; `options` has no keys.
 

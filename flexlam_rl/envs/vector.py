@@ -165,6 +165,11 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return array
 
     @property
+    def worlds(self) -> np.ndarray:
+        """litelab's world records, `(num_envs,)`: what scripted experts and debugging tools read."""
+        return self._worlds.worlds
+
+    @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seed that every environment's generator was made from."""
         return tuple(self._entropies)

@@ -33,6 +33,11 @@ class LitelabEngine:
         self._shape = (1, self.settings.height, self.settings.width, 3)
         self._what = DRAW if self.batch.needs_rgb else 0
 
+    @property
+    def worlds(self) -> np.ndarray:
+        """The world's record, (1,)."""
+        return self.batch.worlds
+
     def prepare(self, action: Sequence[int]) -> np.ndarray:
         """A native action in the form that `step` takes."""
         job = np.zeros(1, JOB)
