@@ -6,6 +6,7 @@ from worlds import DREAMER15, IDLE, episode_trace, make_world, native, play, ran
 
 from flexlam_rl.envs.litelab import engine
 from flexlam_rl.envs.litelab.levels import watermaze
+from flexlam_rl.envs.litelab.levels.rooms_geometry import PLATFORM_APOTHEM
 
 LEVEL = "rooms_watermaze"
 
@@ -70,7 +71,7 @@ def test_the_finder_is_held_at_the_centre_and_lifted():
 def test_next_to_the_platform_nothing_happens():
     worlds = begin(3)
     p = worlds[0]["players"][0]
-    p["pos"][:2] = worlds[0]["platform"] + (watermaze.APOTHEM + watermaze.HULL + 1.0, 0.0)
+    p["pos"][:2] = worlds[0]["platform"] + (PLATFORM_APOTHEM + watermaze.HULL + 1.0, 0.0)
     assert play(worlds, IDLE, 400) == 0 and worlds[0]["platform_up"] == 0
 
 

@@ -67,3 +67,35 @@ def rollout(level: str, seed: int) -> dict[str, Any]:
     columns = {name: np.array(table[name].to_pylist()) for name in names}
     columns["meta"] = json.loads(table.schema.metadata[b"dmlab"])
     return columns
+
+
+def arena(text: str, level: str = "lasertag_one_opponent_small", **params: str) -> np.ndarray:
+    """A lasertag world whose maze is `text` (rows of letters); begun, and its bots stand still."""
+    worlds = make_world(level, **params)
+    w = worlds[0]
+    rows = text.strip("\n").split("\n")
+    w["rows"], w["cols"] = len(rows), len(rows[0])
+    for r, row in enumerate(rows):
+        w["letter"][r, : len(row)] = [ord(x) for x in row]
+    w["given_maze"] = w["given_variations"] = 1
+    engine.begin(worlds, 0, 1)
+    still(worlds)
+    return worlds
+
+
+def still(worlds: np.ndarray) -> None:
+    """Keep the bots from thinking."""
+    for bot in worlds[0]["players"][1:]:
+        bot["think_ms"] = 1_000_000_000
+        bot["enemy"] = -1
+        bot["rest_ms"] = 0
+        bot["target"] = -1
+        bot["dist"] = 65535
+
+
+def put(player: Any, x: float, y: float, yaw: float = 0.0, z: float = 25.125) -> None:
+    """Stand a player somewhere; yaw in degrees."""
+    player["pos"] = (x, y, z)
+    player["vel"] = 0.0
+    player["yaw"] = round(yaw * 65536 / 360)
+    player["pitch"] = 0
