@@ -15,6 +15,7 @@ MAX_MISSILES = 16
 MAX_SEGMENTS = 64  # vertical wall pieces of a world without a maze
 MAX_BRUSHES = 96  # convex solids of a world without a maze
 MAX_TRIALS = 80
+MAX_PLANTS = 64  # rocks, bushes and cacti of a terrain
 TERRAIN_POINTS = 65  # points a side of a terrain's height table
 
 CELL = 100.0  # world units a maze cell
@@ -127,6 +128,10 @@ SEGMENT = np.dtype(
     align=True,
 )  # fmt: skip
 
+# What stands on a terrain; rocks and cacti are solid (a brush each), bushes are not.
+ROCK, BUSH, CACTUS = range(3)
+PLANT = np.dtype([("pos", "f8", 3), ("kind", "u1"), ("radius", "f4"), ("height", "f4"), ("turn", "f4")], align=True)  # pos on the ground
+
 # A convex solid: the half-spaces n.x <= d, of which `sides` are used; the bounds speed up tests.
 BRUSH = np.dtype([("sides", "u1"), ("active", "u1"), ("normal", "f8", (8, 3)), ("dist", "f8", 8), ("lo", "f8", 3), ("hi", "f8", 3)], align=True)
 
@@ -192,6 +197,8 @@ WORLD = np.dtype(
         ("brush_count", "i4"),
         ("terrain_seed", "u8"),
         ("terrain_height", "f4", (TERRAIN_POINTS, TERRAIN_POINTS)),  # [y, x], filled from the seed by terrain.build
+        ("plants", PLANT, MAX_PLANTS),
+        ("plant_count", "i4"),
         ("sky", "u1"),
         ("bright", "f8"),  # light of the deferred-effects rooms, 0..1
         # things

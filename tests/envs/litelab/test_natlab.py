@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from worlds import IDLE, episode_trace, make_world, play, random_return, rollout
+from worlds import IDLE, episode_trace, make_world, native, play, random_return, rollout
 
 from flexlam_rl.envs.litelab import engine, terrain
 from flexlam_rl.envs.litelab import state as s
@@ -52,6 +52,31 @@ def test_mushrooms_stand_on_the_ground_and_wait_about_a_minute(maps):
     waits = np.concatenate([items["wait_ms"] for items, _ in maps])
     assert waits.min() >= 48000 and waits.max() <= 72000 and waits.mean() == pytest.approx(60000, abs=1000)
     assert all((items["reward"] == 1).all() and (items["look"] == s.LOOK_MUSHROOM).all() for items, _ in maps)
+
+
+def test_plants_stand_apart_from_mushrooms_and_spawns_and_are_solid():
+    world = make_world(LEVEL)
+    w = world[0]
+    for seed in range(20):
+        engine.begin(world, 0, seed)
+        plants = w["plants"][: w["plant_count"]]
+        assert len(plants) >= 45 and set(plants["kind"]) == {s.ROCK, s.BUSH, s.CACTUS}
+        points = [it["pos"][:2] for it in w["items"][: w["item_count"]]]
+        points += [natlab.spawn_point(w, k) for k in range(natlab.spawn_points(w))]
+        for plant in plants:
+            away = np.hypot(*(np.array(points) - plant["pos"][:2]).T).min()
+            assert away >= natlab.PLANT_APART + plant["radius"] - 1e-3
+        trunk = plants[plants["kind"] == s.CACTUS][0]
+        x, y, z = trunk["pos"]
+        p = w["players"][0]
+        p["pos"] = (x - 100, y, max(z, terrain.height(w, x - 100, y)) + 26)
+        p["yaw"] = p["pitch"] = 0
+        p["vel"] = 0
+        away = []
+        for _ in range(60):
+            play(world, native(forward=1))
+            away.append(np.abs(p["pos"][:2] - (x, y)).max())
+        assert min(away) >= 15 + 0.9 * trunk["radius"]
 
 
 def test_skies(maps):

@@ -10,7 +10,7 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import terrain
 from flexlam_rl.envs.litelab.items import add_item
 from flexlam_rl.envs.litelab.kernel import kernel
-from flexlam_rl.envs.litelab.levels.rooms_geometry import natlab_border
+from flexlam_rl.envs.litelab.levels.rooms_geometry import natlab_border, solid_post
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, between, mix, normal, uniform
 
@@ -24,6 +24,12 @@ NEAR_MIN, NEAR_MAX = 32.0, 220.0
 APART = 180.0  # between clusters, at least
 WAIT_MIN_MS, WAIT_MAX_MS = 48000, 72000
 MUSHROOM_ABOVE = 12.0  # origin of a mushroom above the ground
+# Rocks, bushes and cacti: how many, radius and height from and to. They keep away from mushrooms and spawn points.
+PLANTS = ((14, 16.0, 40.0, 16.0, 44.0), (14, 30.0, 56.0, 50.0, 110.0), (26, 10.0, 16.0, 70.0, 190.0))
+PLANT_APART = 70.0
+GROVE = 0.5  # share that stands near another plant
+GROVE_NEAR, GROVE_FAR = 70.0, 260.0
+SINK = 8.0  # solids reach this far below the ground at their middle
 START_ABOVE = 24.125 + 8.0
 # Of 19 maps, 9 are at night, 6 by day and 4 at dawn.
 NIGHT, DAY, DAWN = range(3)
@@ -64,6 +70,55 @@ def _place_mushroom(w):
 
 
 @kernel
+def _plant_fits(w, x, y, apart):
+    """Whether a plant leaves room for the border, the mushrooms, the spawn points and the other plants."""
+    if x < MARGIN or x > SIZE - MARGIN or y < MARGIN or y > SIZE - MARGIN or _nearest(w, x, y) < apart:
+        return False
+    for k in range(spawn_points(w)):
+        sx, sy = spawn_point(w, k)
+        if (sx - x) ** 2 + (sy - y) ** 2 < apart * apart:
+            return False
+    for k in range(w.plant_count):
+        q = w.plants[k]
+        if (q.pos[0] - x) ** 2 + (q.pos[1] - y) ** 2 < (0.7 * apart) ** 2:
+            return False
+    return True
+
+
+@kernel
+def _grow_plants(w):
+    """Draw rocks, bushes and cacti, many of them in groves."""
+    w.plant_count = 0
+    for kind in range(len(PLANTS)):
+        count, radius_from, radius_to, height_from, height_to = PLANTS[kind]
+        for _ in range(count):
+            size = uniform(w)
+            radius = radius_from + size * (radius_to - radius_from)
+            for _try in range(50):
+                if w.plant_count > 0 and uniform(w) < GROVE:
+                    other = w.plants[below(w, w.plant_count)]
+                    angle = uniform(w) * 2.0 * np.pi
+                    r = GROVE_NEAR + uniform(w) * (GROVE_FAR - GROVE_NEAR)
+                    x, y = other.pos[0] + r * np.cos(angle), other.pos[1] + r * np.sin(angle)
+                else:
+                    x, y = uniform(w) * SIZE, uniform(w) * SIZE
+                if not _plant_fits(w, x, y, PLANT_APART + radius):
+                    continue
+                p = w.plants[w.plant_count]
+                w.plant_count += 1
+                p.pos[0] = x
+                p.pos[1] = y
+                p.pos[2] = terrain.height(w, x, y)
+                p.kind = kind
+                p.radius = radius
+                p.height = height_from + size * (height_to - height_from)
+                p.turn = uniform(w) * 2.0 * np.pi
+                if kind != s.BUSH:
+                    solid_post(w, x, y, radius, p.pos[2] - SINK, p.pos[2] + p.height)
+                break
+
+
+@kernel
 def draw_map(w, number):
     """Lay out map `number` of 0..99; leaves the world's random stream as it was."""
     stream = w.rng
@@ -77,6 +132,7 @@ def draw_map(w, number):
     count = int(np.round(MUSHROOMS_MEAN + MUSHROOMS_SD * normal(w)))
     for _ in range(min(max(count, MUSHROOMS_MIN), MUSHROOMS_MAX)):
         _place_mushroom(w)
+    _grow_plants(w)
     w.rng = stream
 
 

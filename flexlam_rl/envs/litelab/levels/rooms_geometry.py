@@ -220,3 +220,14 @@ def natlab_border(w):
     _box(w, FIELD, -THICK, low, FIELD + THICK, FIELD + THICK, high)
     _box(w, -THICK, -THICK, low, FIELD + THICK, 0.0, high)
     _box(w, -THICK, FIELD, low, FIELD + THICK, FIELD + THICK, high)
+
+
+@kernel
+def solid_post(w, x, y, radius, z0, z1):
+    """An eight-sided post around (x, y): a rock or the trunk of a cactus."""
+    k = _box(w, x - radius, y - radius, z0, x + radius, y + radius, z1)
+    c = np.sqrt(0.5)
+    for i in range(4):
+        nx = c if i % 2 == 0 else -c
+        ny = c if i < 2 else -c
+        _plane(w, k, nx, ny, nx * x + ny * y + radius)
