@@ -310,7 +310,8 @@ def _fight(w, k, command):
     command[3] = 1 if far > KEEP_FAR or p.weapon == s.GAUNTLET else (-1 if far < KEEP_NEAR else 0)
     command[5] = p.hop
     off = abs(_wrap(yaw - p.yaw * (2.0 * np.pi / 65536.0)))
-    if p.sees_ms >= REACTION_MS[p.skill] and off < FIRE_CONE + 15.0 / far:
+    # the first sight already counted as one decision's time
+    if p.sees_ms - THINK_MS >= REACTION_MS[p.skill] and off < FIRE_CONE + 15.0 / far:
         command[4] = p.shoot
 
 

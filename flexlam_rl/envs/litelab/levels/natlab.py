@@ -30,7 +30,7 @@ PLANT_APART = 70.0
 GROVE = 0.5  # share that stands near another plant
 GROVE_NEAR, GROVE_FAR = 70.0, 260.0
 SINK = 8.0  # solids reach this far below the ground at their middle
-START_ABOVE = 24.125 + 8.0
+START_ABOVE = 24.25  # feet on the ground, however it slopes
 # Of 19 maps, 9 are at night, 6 by day and 4 at dawn.
 NIGHT, DAY, DAWN = range(3)
 SKIES = (9, 6, 4)
