@@ -1,5 +1,7 @@
 """rooms_exploit_deferred_effects_train: configurations, rewards, light, end."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from worlds import IDLE, episode_trace, make_world, play, random_return, rollout
@@ -122,3 +124,35 @@ def test_recorded_pickups_lie_on_our_grids(seed):
         grid = [(corner[0] + 120 * i, corner[1] + 120 * j) for i in range(5) for j in range(5)]
         near = [(gx, gy) for gx, gy in grid for px, py, _ in real["position"][t - 1 : t + 2] if -50 <= px - gx <= 44 and -36 <= py - gy <= 36]
         assert near, f"the reward of step {t} was taken away from every place"
+
+
+# Pickups of the committed traces: frame of the reward, and the place of the item, which its pickup box and our grids leave no choice in.
+TRACED = {
+    201: (deferred.ONE_ROOM, {64: (-208, -240, 1), 683: (-88, -120, -3), 742: (32, -120, 1), 785: (152, 0, 1), 1061: (152, 120, 1)}),
+    202: (
+        deferred.DOOR_OPEN,
+        {42: (-88, 120, 1), 80: (-88, 0, 1), 94: (-88, -120, 1), 210: (272, -120, 1), 247: (272, 0, 1), 697: (640, -120, 10), 1016: (640, 0, 10)},
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", TRACED)
+def test_traced_rewards_come_in_the_recorded_frames(seed):
+    trace = np.load(Path(__file__).parents[2] / "parity" / f"{LEVEL}-{seed}.npz")
+    variant, pickups = TRACED[seed]
+    x, y, z = trace["debug_pos_trans"][0]
+    pitch, yaw, _ = trace["debug_pos_rot"][0]
+    worlds = make_world(LEVEL, startPosition=f"{x} {y} {z}", startAngles=f"{pitch} {yaw}")
+    for episode in range(100):
+        engine.begin(worlds, 0, episode)
+        if worlds[0]["variant"] == variant:
+            break
+    w = worlds[0]
+    w["item_count"] = len(pickups)
+    for it, (px, py, reward) in zip(w["items"], pickups.values(), strict=False):
+        it["pos"], it["reward"], it["active"] = (px, py, deferred.ITEM_Z), reward, 1
+        it["kind"] = s.BOX if reward < 0 else s.REWARD
+    rewards = [play(worlds, action.astype(np.intc)) for action in trace["action"]]
+    assert np.flatnonzero(trace["reward"]).tolist() == list(pickups)
+    assert np.array(rewards)[list(pickups)] == pytest.approx(trace["reward"][list(pickups)])
+    assert np.flatnonzero(rewards).tolist() == list(pickups)

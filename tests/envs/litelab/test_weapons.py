@@ -67,6 +67,7 @@ def test_machinegun_spreads():
     worlds, me, _ = duel(100)
     put(worlds[0]["players"][1], 1250, Y)
     worlds[0]["players"][1]["alive"] = 0
+    worlds[0]["players"][1]["dead_ms"] = -1_000_000  # and does not come back
     ends = []
     for _ in range(400):
         play(worlds, FIRE)
