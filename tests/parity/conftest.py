@@ -147,7 +147,6 @@ def _set_clock(worlds, frames, entities, restarted):
         frame_ms(w)
     if restarted:
         restart_clock(w)
-        frame_ms(w)
 
 
 @kernel

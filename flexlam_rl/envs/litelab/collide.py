@@ -316,14 +316,23 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
         at = max(at, min(tx, ty))
         if at >= t:
             return t
+        # On into the next cell, unless its own walls stand out into the way.
         if tx < ty:
             if east == s.WALL:
                 return at
             col += step_x
+            part = y + dy * at - up * s.CELL
+            row = w.rows - 1 - up
+            if (part < PROTRUSION and cell_at(w, row + 1, col) == s.WALL) or (part > s.CELL - PROTRUSION and cell_at(w, row - 1, col) == s.WALL):
+                return at
         else:
             if north == s.WALL:
                 return at
             up += step_y
+            part = x + dx * at - col * s.CELL
+            row = w.rows - 1 - up
+            if (part < PROTRUSION and cell_at(w, row, col - 1) == s.WALL) or (part > s.CELL - PROTRUSION and cell_at(w, row, col + 1) == s.WALL):
+                return at
     return t
 
 

@@ -74,12 +74,11 @@ def _restart_frame(w):
     yaw = p.yaw
     w.restarts += 1
     _restart(w)
+    w.dt_ms = FRAME_MS
     if w.family == s.LANGUAGE:
         load_clock(w)
-        w.dt_ms = FRAME_MS
     else:
         restart_clock(w)
-        w.dt_ms = frame_ms(w)
         if w.given_start == 0:
             lift(p)
     p.spin[0] = (p.pitch - pitch) * SPIN_PER_UNIT
