@@ -12,6 +12,7 @@ COMMANDS = {
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
+    "data": ("flexlam_rl.commands.data", "look at rollouts on disk: inspect, validate, sheet, video"),
     "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
 }
 

@@ -1,0 +1,211 @@
+"""`flexlam data inspect|validate|sheet|video DIR`: look at rollouts on disk."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Where:
+    folder: tyro.conf.Positional[Path]
+    """Folder of a collection, or of one store in it (`.../<level>/<split>.zarr`)."""
+    level: tuple[str, ...] = ()
+    """Only these levels."""
+    split: str | None = None
+    """Only this split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(_Where):
+    """Counts, returns, actions, sizes and reading speed."""
+
+    json: bool = False
+    """Print JSON instead of tables."""
+    speed: bool = True
+    """Measure random pairs and windows a second (a second each a store)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validate(_Where):
+    """Read everything, compare it with its checksums, and name what is damaged; exit code 1 if anything is."""
+
+    threads: int = 2
+    """Threads that decode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet(_Where):
+    """A contact sheet (PNG) a store: frames spread over it."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """File to write, ending in .png; with several stores a folder."""
+    count: int = 16
+    """Frames on a sheet."""
+    episode: int | None = None
+    """Spread them over this episode instead of all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video(_Where):
+    """One episode as mp4, with actions and rewards drawn in."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """File to write, ending in .mp4; with several stores a folder."""
+    episode: int = 0
+    """Number of the episode; negative counts from the end."""
+    plain: bool = False
+    """Draw nothing in and keep the size of the frames."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Look at rollouts on disk."""
+
+    do: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[Inspect, tyro.conf.subcommand("inspect")]
+        | Annotated[Validate, tyro.conf.subcommand("validate")]
+        | Annotated[Sheet, tyro.conf.subcommand("sheet")]
+        | Annotated[Video, tyro.conf.subcommand("video")]
+    ]
+
+
+def run(options: Options) -> int:
+    """Run the subcommand."""
+    try:
+        from flexlam_rl.datasets.store import RolloutStore, find_stores
+    except ImportError as error:
+        raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
+    what = options.do
+    if not what.folder.is_dir():
+        raise ValueError(f"{what.folder} is no folder: expected a collection of rollouts.")
+    paths = find_stores(what.folder, what.level or None, what.split)
+    if isinstance(what, Validate):
+        return _validate(paths, what.threads)
+    stores = [RolloutStore(path) for path in paths]
+    if isinstance(what, Inspect):
+        return _inspect(stores, what)
+    if isinstance(what, Sheet):
+        return _sheets(stores, what)
+    return _videos(stores, what)
+
+
+def _validate(paths: list[Path], threads: int) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from flexlam_rl.datasets.validate import validate
+
+    reports = []
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for path in paths:
+            task = progress.add_task(f"{path.parent.name}/{path.stem}", total=None)
+
+            def report(done: int, total: int, task: Any = task) -> None:
+                progress.update(task, completed=done, total=total)
+
+            reports.append(validate(path, report, threads))
+            progress.remove_task(task)
+    for found in reports:
+        state = "good" if found.good else f"{len(found.problems)} problems"
+        print(f"{found.path}: {found.rows} rows, {found.episodes} episodes, {found.nbytes} bytes: {state}")
+        for problem in found.problems:
+            print(f"  {problem}")
+    return int(not all(found.good for found in reports))
+
+
+def _inspect(stores: list[Any], options: Inspect) -> int:
+    from flexlam_rl.datasets.look import summary, throughput
+    from flexlam_rl.envs.levels import LEVELS
+
+    found = []
+    for store in stores:
+        entry = summary(store) | (throughput(store) if options.speed else {})
+        level = LEVELS.get(store.level)
+        if store.origin.engine == "deepmind_lab" and level is not None:
+            # published returns belong to the real engine only
+            known = {"random": level.random, "human": level.human, "paper expert": level.expert}
+            entry["references"] = {k: v for k, v in known.items() if v is not None} | entry["references"]
+        found.append(entry)
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    _print_tables(stores, found)
+    return 0
+
+
+def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from flexlam_rl.datasets.look import action_names
+
+    columns: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "level/split": lambda e: f"{e['level']}/{e['split']}",
+        "engine": lambda e: e["engine"],
+        "policy": lambda e: e["policy"],
+        "episodes": lambda e: f"{e['episodes']:,}" + (f" ({e['cut_episodes']} cut)" if e["cut_episodes"] else ""),
+        "steps": lambda e: f"{e['steps']:,}",
+        "restarts": lambda e: f"{e['restarts']:,}",
+        "return": lambda e: _return(e.get("return")),
+        "references": lambda e: ", ".join(f"{name} {value:g}" for name, value in e["references"].items()),
+        "B/frame": lambda e: f"{e['bytes_per_frame']:,.0f} ({e['raw_fraction']:.0%})",
+        "pairs/s": lambda e: f"{e['pairs_per_s']:,.0f}" if "pairs_per_s" in e else "",
+        "windows/s": lambda e: f"{e['windows_per_s']:,.0f}" if "windows_per_s" in e else "",
+    }
+    console = Console()
+    table = Table(*columns, box=None, header_style="bold")
+    for entry in found:
+        table.add_row(*(str(value(entry)) for value in columns.values()))
+    console.print(table)
+    for store, entry in zip(stores, found, strict=True):
+        if not entry.get("actions"):
+            continue
+        names, total = action_names(store), max(1, sum(entry["actions"]))
+        histogram = Table("action", "steps", "", box=None, header_style="bold", title=f"{entry['level']}/{entry['split']}", title_justify="left")
+        for i, count in enumerate(entry["actions"]):
+            histogram.add_row(f"{i} {names[i] if i < len(names) else ''}", f"{count:,}", "#" * round(60 * count / total))
+        console.print(histogram)
+
+
+def _return(found: dict[str, Any] | None) -> str:
+    if found is None or found["mean"] is None:
+        return ""
+    error = found["standard_error"]
+    return f"{found['mean']:.2f}" + (f" ± {error:.2f}" if error is not None else "")
+
+
+def _targets(stores: list[Any], out: Path, ending: str) -> list[Path]:
+    if len(stores) == 1 and out.suffix:
+        if out.suffix != ending:
+            raise ValueError(f"Cannot write {out}: expected a file that ends in {ending}.")
+        return [out]
+    if out.suffix == ending:
+        raise ValueError(f"{out} is one file, but there are {len(stores)} stores: give a folder, or choose with --level and --split.")
+    out.mkdir(parents=True, exist_ok=True)
+    return [out / f"{store.level}-{store.split}{ending}" for store in stores]
+
+
+def _sheets(stores: list[Any], options: Sheet) -> int:
+    from flexlam_rl.datasets.look import sheet_pictures
+    from flexlam_rl.viewing import contact_sheet, write_png
+
+    for store, path in zip(stores, _targets(stores, options.out, ".png"), strict=True):
+        write_png(path, contact_sheet(sheet_pictures(store, options.count, options.episode)))
+        print(path)
+    return 0
+
+
+def _videos(stores: list[Any], options: Video) -> int:
+    from flexlam_rl.datasets.look import episode_pictures
+    from flexlam_rl.viewing import write_video
+
+    for store, path in zip(stores, _targets(stores, options.out, ".mp4"), strict=True):
+        pictures = iter(store.episode_at(options.episode).frames) if options.plain else episode_pictures(store, options.episode)
+        write_video(path, pictures, fps=60 / store.origin.frame_skip)
+        print(path)
+    return 0

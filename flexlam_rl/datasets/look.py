@@ -1,0 +1,112 @@
+"""Numbers and pictures of a store, for people."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.samplers import TransitionPairs, Windows
+from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.viewing import Picture, caption, enlarged, evenly
+
+
+def summary(store: RolloutStore) -> dict[str, Any]:
+    """Counts, returns, actions and sizes of a store, JSON values."""
+    table = store.episode_table
+    raw = store.rows * int(np.prod(store.frames.row))
+    stored = sum(file.stat().st_size for file in (store.path / "frames").rglob("*") if file.is_file())
+    whole = store.terminated[:].any() or store.truncated[:].any()
+    ended = (store.terminated.whole() | store.truncated.whole())[table["start"] + np.maximum(table["length"] - 1, 0)]
+    returns = table["return"][ended] if whole else table["return"]
+    found: dict[str, Any] = {
+        "level": store.level,
+        "split": store.split,
+        "engine": f"{store.origin.engine} {store.origin.engine_version}".strip(),
+        "textures": store.origin.textures,
+        "policy": store.origin.policy,
+        "frame_shape": list(store.frames.row),
+        "rows": store.rows,
+        "steps": store.steps,
+        "episodes": store.episodes,
+        "cut_episodes": int(store.episodes - ended.sum()),
+        "restarts": int(np.count_nonzero(store.restart[:])),
+        "pairs": store.segments.count(2),
+        "windows_34": store.segments.count(34),
+        "instructions": len(store.instructions),
+        "bytes_per_frame": round(stored / max(store.rows, 1), 1),
+        "raw_fraction": round(stored / max(raw, 1), 4),
+        "references": store.origin.references,
+    }
+    if store.with_actions and store.episodes:
+        error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else None
+        found["return"] = {"mean": float(returns.mean()) if len(returns) else None, "standard_error": error, "episodes": len(returns)}
+        action = store.action[:]
+        found["actions"] = np.bincount(action[action >= 0], minlength=len(store.origin.action_table)).tolist()
+        found["rewarded_steps"] = int(np.count_nonzero(store.reward[:]))
+    return found
+
+
+def throughput(store: RolloutStore, seconds: float = 1.0) -> dict[str, float]:
+    """Random pairs and 34-frame windows a second, read by two threads."""
+    found = {}
+    for name, make, size in (("pairs_per_s", TransitionPairs, 256), ("windows_per_s", Windows, 32)):
+        try:
+            source = make(store)
+        except ValueError:
+            continue
+        with source.batches(size, workers=2) as stream:
+            next(stream)
+            count, start = 0, time.perf_counter()
+            while time.perf_counter() - start < seconds:
+                count += len(next(stream)["frames"])
+            found[name] = round(count / (time.perf_counter() - start), 1)
+    return found
+
+
+def action_names(store: RolloutStore) -> list[str]:
+    """A short name for each action of the store, from what it does."""
+
+    def describe(row: tuple[int, ...]) -> str:
+        right, down, strafe, forward, fire, jump, crouch = row
+        words = [{1: "forward", -1: "back"}.get(forward, ""), {1: "right", -1: "left"}.get(strafe, "")]
+        words += [f"turn{right:+d}" if right else "", f"look{-down:+d}" if down else ""]
+        words += [word for word, on in (("fire", fire), ("jump", jump), ("crouch", crouch)) if on]
+        return " ".join(word for word in words if word) or "still"
+
+    return [describe(row) for row in store.origin.action_table]
+
+
+def sheet_pictures(store: RolloutStore, count: int = 16, episode: int | None = None, factor: int = 2) -> list[Picture]:
+    """Pictures spread evenly over all rows, or over one episode, each with episode, step and reward so far below it."""
+    table = store.episode_table
+    low, high = (0, store.rows) if episode is None else (int(table["start"][episode]), int(table["start"][episode] + table["rows"][episode]))
+    rows = [low + i for i in evenly(count, high - low)]
+    frames, number = store.frames[np.array(rows)], store.episode[:][rows]
+    gained = np.cumsum(store.reward[:], dtype=np.float64) if store.with_actions else np.zeros(store.rows)
+    pictures = []
+    for frame, row, i in zip(frames, rows, number.tolist(), strict=True):
+        start = int(table["start"][i])
+        so_far = gained[row] - (gained[start - 1] if start else 0.0)
+        text = f"ep {i}, step {row - start}" + (f"\nreturn {so_far:g}" if store.with_actions else "")
+        pictures.append(caption(enlarged(frame, factor), text, lines=2 if store.with_actions else 1))
+    return pictures
+
+
+def episode_pictures(store: RolloutStore, number: int, factor: int = 4) -> Iterator[Picture]:
+    """The pictures of one episode, with its action, reward and return drawn below them."""
+    episode, names = store.episode_at(number), action_names(store)
+    restart = np.zeros(episode.rows, bool) if episode.restart is None else episode.restart
+    total = 0.0
+    for t, frame in enumerate(episode.frames):
+        said = episode.instruction if isinstance(episode.instruction, str) else episode.instruction[t]
+        lines = [f"step {t}" + ("  map restart" if restart[t] else ""), "", said]
+        if t < episode.length and episode.reward is not None:
+            total += float(episode.reward[t])
+            what = "native" if episode.action is None else names[episode.action[t]] if names else str(episode.action[t])
+            if episode.action is None and episode.action_native is not None:
+                what = " ".join(map(str, episode.action_native[t].tolist()))
+            lines[1] = f"{what}   reward {episode.reward[t]:g}   return {total:g}"
+        elif episode.reward is not None:
+            lines[1] = f"end   return {total:g}"
+        yield caption(enlarged(frame, factor), "\n".join(lines), lines=3)
