@@ -146,8 +146,6 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
 
     columns: dict[str, Callable[[dict[str, Any]], Any]] = {
         "level/split": lambda e: f"{e['level']}/{e['split']}",
-        "engine": lambda e: e["engine"],
-        "policy": lambda e: e["policy"],
         "episodes": lambda e: f"{e['episodes']:,}" + (f" ({e['cut_episodes']} cut)" if e["cut_episodes"] else ""),
         "steps": lambda e: f"{e['steps']:,}",
         "restarts": lambda e: f"{e['restarts']:,}",
@@ -158,6 +156,10 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
         "windows/s": lambda e: f"{e['windows_per_s']:,.0f}" if "windows_per_s" in e else "",
     }
     console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    for what in sorted({f"{e['engine']}, textures {e['textures'] or 'unknown'}, played by {e['policy']}" for e in found}):
+        console.print(what)
     table = Table(*columns, box=None, header_style="bold")
     for entry in found:
         table.add_row(*(str(value(entry)) for value in columns.values()))

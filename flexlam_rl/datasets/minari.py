@@ -1,0 +1,169 @@
+"""Export to and import from Minari, Farama's exchange format; lossless, there and back.
+
+Minari stores image observations as JPEG unless it is told not to. Its episodes have one observation more than actions: where a store has no last
+observation, the one before stands in for it, marked, and is left out again on the way back.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.datasets.writer import RolloutWriter
+
+OURS = "flexlam_rl"  # key of a dataset's metadata that holds a store's attributes
+KEEP_SEED = "flexlam_seed"  # Minari's own seeds cannot be negative
+SINGLE = ("restart", "instruction", "has_last", "key", KEEP_SEED)
+
+
+def _minari() -> Any:
+    try:
+        import minari
+        from minari.data_collector.episode_buffer import EpisodeBuffer
+        from minari.dataset.minari_storage import MinariStorage
+    except ImportError as error:
+        raise ImportError(f"Minari import and export need the extra `minari`: pip install 'flexlam_rl[minari]' ({error}).") from error
+    return minari, MinariStorage, EpisodeBuffer
+
+
+def export_minari(store: RolloutStore, folder: str | Path, dataset_id: str | None = None, *, jpeg: bool = False, data_format: str = "hdf5") -> Any:
+    """Write a store as a Minari dataset.
+
+    Args:
+        store: A store with actions.
+        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not hold one.
+        dataset_id: Name and version, by default "dmlab/<level>/<split>-v0".
+        jpeg: Store JPEG pictures, as Minari does by itself; smaller and not the same pictures.
+        data_format: Minari's "hdf5" or "arrow".
+
+    Returns:
+        The `minari.MinariDataset`.
+    """
+    minari, storage, buffer = _minari()
+    if not store.with_actions:
+        raise StoreError(f"{store.path} holds video without actions: Minari needs them.")
+    height, width, channels = store.frames.row
+    space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
+    native = bool((store.action[:] < 0).all())
+    count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
+    actions = gym.spaces.Box(-512, 512, (7,), np.int16) if native else gym.spaces.Discrete(count)
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = storage.new(folder, space, actions, data_format=data_format, jpeg_encoding=jpeg)
+    about = {name: store.attributes[name] for name in ("level", "split", "origin", "extra", "instructions")}
+    written.update_metadata(
+        {
+            "dataset_id": dataset_id or f"dmlab/{store.level}/{store.split}-v0",
+            "minari_version": minari.__version__,
+            "algorithm_name": store.origin.policy,
+            OURS: json.dumps(about),
+        }
+    )
+    written.update_episodes(_buffers(store, buffer, native))
+    return minari.MinariDataset(folder)
+
+
+def _buffers(store: RolloutStore, buffer: Any, native: bool) -> Iterator[Any]:
+    texts = {text: number for number, text in enumerate(store.instructions)}
+    for number in range(store.episodes):
+        one = store.episode_at(number)
+        length, pad = one.length, int(not one.has_last)
+        said = [one.instruction] * one.rows if isinstance(one.instruction, str) else list(one.instruction)
+        restart = np.zeros(one.rows, bool) if one.restart is None else one.restart
+        # one info an observation, none of them a bare number: Minari's arrow format cannot read those back
+        infos: dict[str, Any] = {
+            "restart": restart,
+            "instruction": np.array([texts[text] for text in said], np.int32),
+            "action_native": one.action_native,
+            **{f"extra_{name}": values for name, values in one.extra.items()},
+        }
+        infos = {name: np.concatenate([values, np.repeat(values[-1:], length + 1 - len(values), 0)]) for name, values in infos.items()}
+        infos |= {name: np.full(length + 1, value) for name, value in (("has_last", one.has_last), ("key", one.key), (KEEP_SEED, one.seed))}
+        infos = {name: values.reshape(length + 1, -1) for name, values in infos.items()}
+        ends = np.zeros((2, length), bool)
+        ends[:, -1] = one.terminated, one.truncated
+        yield buffer(
+            id=number,
+            seed=one.seed if one.seed >= 0 else None,
+            observations=np.concatenate([one.frames, one.frames[-1:]]) if pad else one.frames,
+            actions=one.action_native if native else one.action,
+            rewards=one.reward,
+            terminations=ends[0],
+            truncations=ends[1],
+            infos=infos,
+        )
+
+
+def import_minari(
+    dataset: Any, root: str | Path, level: str | None = None, split: str | None = None, origin: Origin | None = None, **layout: Any
+) -> RolloutStore:
+    """Import a Minari dataset with image observations.
+
+    Args:
+        dataset: A `minari.MinariDataset`, or the folder of its data.
+        root: Folder of the collection.
+        level, split, origin: By default those of the store it was exported from; other datasets need a level.
+        **layout: chunk, shard, codec, compression of a new store.
+
+    Raises:
+        StoreError: The observations are no images, or level and split are unknown.
+    """
+    minari, _, _ = _minari()
+    if isinstance(dataset, str | Path):
+        dataset = minari.MinariDataset(dataset)
+    metadata = dataset.storage.metadata
+    about = json.loads(metadata.get(OURS, "{}"))
+    level, split = level or about.get("level"), split or about.get("split", "train")
+    if level is None:
+        raise StoreError(f"The Minari dataset {dataset.id!r} names no level: pass level=.")
+    space = dataset.observation_space
+    if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+        raise StoreError(f"The Minari dataset {dataset.id!r} has the observations {space}: expected one image, uint8 (height, width, channels).")
+    if origin is None:
+        origin = Origin.from_attributes(about["origin"]) if about else Origin(source={"format": "minari", "id": dataset.id})
+    if metadata.get("jpeg_encoding", True):
+        origin = replace(origin, source={**origin.source, "lossy": "JPEG (Minari)"})
+    extra = {name: (dtype, tuple(shape)) for name, (dtype, shape) in about.get("extra", {}).items()}
+    native = not isinstance(dataset.action_space, gym.spaces.Discrete)
+    texts = about.get("instructions", [""])
+    with RolloutWriter(root, level, split, origin, extra=extra, **layout) as writer:
+        for number, one in enumerate(dataset.iterate_episodes()):
+            episode = _episode(one, number, native, texts, extra)
+            if episode.key not in writer.keys:
+                writer.append_episode(episode)
+    return RolloutStore(writer.path)
+
+
+def _episode(one: Any, number: int, native: bool, texts: list[str], extra: dict[str, Any]) -> Episode:
+    infos = {name: values[:, 0] if name in SINGLE else values for name, values in (one.infos or {}).items() if isinstance(values, np.ndarray)}
+    rows = len(one.rewards) + int(infos.get("has_last", [True])[0])
+    actions = np.asarray(one.actions, np.int16)
+    infos = {name: values[:rows] for name, values in infos.items()}
+    restart = infos.get("restart")
+    said = [texts[i] for i in infos["instruction"]] if "instruction" in infos else ""
+    seed = infos[KEEP_SEED][0] if KEEP_SEED in infos else -1
+    return Episode(
+        frames=np.ascontiguousarray(one.observations[:rows]),
+        action=None if native else actions,
+        action_native=actions if native else _first(infos.get("action_native"), len(actions)),
+        reward=np.asarray(one.rewards, np.float32),
+        terminated=bool(np.asarray(one.terminations)[-1]),
+        truncated=bool(np.asarray(one.truncations)[-1]),
+        restart=None if restart is None else np.asarray(restart, bool),
+        instruction=said,
+        seed=int(seed),
+        key=int(infos["key"][0]) if "key" in infos else number,
+        extra={name: infos[f"extra_{name}"].reshape(rows, *shape) for name, (_, shape) in extra.items()},
+    )
+
+
+def _first(values: np.ndarray | None, count: int) -> np.ndarray | None:
+    return None if values is None else values[:count]

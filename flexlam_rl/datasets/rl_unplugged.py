@@ -1,0 +1,84 @@
+"""Import of RL Unplugged's DeepMind Lab records: R2D2 agents in five levels, 72x96 pictures, 15 actions. TensorFlow is not needed.
+
+A record is one episode, a `tf.train.Example` with `observations_pixels` (PNG), `actions`, `rewards`, `discounts`, and what the agent saw of the step
+before: `observations_action` (one-hot) and `observations_reward`. The last two tell how the columns are aligned, so that is checked, not assumed.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.errors import Misaligned
+from flexlam_rl.datasets.pictures import decode_all
+from flexlam_rl.datasets.restarts import infer_restarts
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.datasets.tfrecord import parse_example, read_records
+from flexlam_rl.datasets.writer import RolloutWriter
+
+NEEDED = ("observations_pixels", "observations_action", "observations_reward", "actions", "rewards", "discounts")
+
+
+def import_rl_unplugged(
+    files: str | Path | Sequence[str | Path],
+    root: str | Path,
+    level: str,
+    split: str = "train",
+    origin: Origin | None = None,
+    limit: int | None = None,
+) -> RolloutStore:
+    """Import TFRecord files into the store of a level and split. Run again, it continues.
+
+    Args:
+        files: A file, a folder of `tfrecord-*`, or a list.
+        root, level, split: The store.
+        origin: Where the data comes from; RL Unplugged does not give the action table, so by default the store has none.
+        limit: Import no more episodes than this.
+
+    Raises:
+        ValueError: A record lacks a column.
+        Misaligned: The actions and rewards of a record do not follow its observations.
+        DamagedData: A record does not fit its checksum.
+    """
+    if isinstance(files, str | Path):
+        files = sorted(Path(files).glob("*tfrecord*")) if Path(files).is_dir() else [files]
+    if not files:
+        raise ValueError("No record files: expected a file, a folder that holds tfrecord-*, or a list.")
+    origin = origin or Origin(engine="deepmind_lab", action_set="rl_unplugged15", policy="R2D2 in training (RL Unplugged)")
+    source = {"format": "rl_unplugged", "files": [Path(file).name for file in files], "restarts": "inferred from rewards"}
+    key = 0
+    with RolloutWriter(root, level, split, replace(origin, source=source)) as writer, ThreadPoolExecutor() as pool:
+        for file in files:
+            for record in read_records(file):
+                if limit is not None and key >= limit:
+                    break
+                if key not in writer.keys:
+                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool))
+                key += 1
+    return RolloutStore(writer.path)
+
+
+def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor) -> Episode:
+    for name in NEEDED:
+        if name not in columns:
+            raise ValueError(f"{what} has no column {name!r}: it has {', '.join(sorted(columns))}.")
+    actions, rewards = columns["actions"], columns["rewards"]
+    seen = columns["observations_action"].reshape(len(actions), -1).argmax(1)
+    moved = len(actions) > 1 and not (
+        np.array_equal(seen[1:], actions[:-1]) and np.allclose(columns["observations_reward"][1:], rewards[:-1], atol=1e-4)
+    )
+    if moved:
+        raise Misaligned(f"{what} is shifted: the action and reward that an observation shows are not those of the row before.")
+    return Episode(
+        frames=decode_all(columns["observations_pixels"], pool),
+        action=actions.astype(np.int16),
+        reward=rewards.astype(np.float32),
+        terminated=bool(columns["discounts"][-1] == 0),
+        restart=infer_restarts(level, rewards, len(actions)),
+        key=key,
+    )
