@@ -1,8 +1,9 @@
-"""The decorator of every compiled function, and where its machine code is cached.
+"""The decorator of every compiled function of litelab, and where its machine code is cached.
 
-Numba notices a change of the file a function stands in, but not of the functions it calls in other files. litelab's kernels
-call across files all the time, so the cache folder of a file's kernels carries a hash of that file and of all files of this project that it
-imports, directly or not: an edit compiles afresh what may depend on it, and nothing else.
+Numba's own cache notices a change of the file a function stands in, but not of the functions it calls in other files, which
+litelab's kernels do all the time; and it files machine code under the path of the source, so that each checkout compiles for itself.
+Here the folder of a file's kernels is named by a hash of that file and of all litelab files that it imports, directly or not: an
+edit compiles afresh what may depend on it and nothing else, and every copy of the same sources shares the same machine code.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _IMPORT = re.compile(r"^\s*from flexlam_rl([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
@@ -76,12 +78,38 @@ F = TypeVar("F", bound=Callable[..., Any])
 CACHE_FOLDER = _cache_folder()
 
 
+class _Locator(_CacheLocator):
+    """Tells numba the folder of one function's machine code: the hash of its sources, not their path."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._hash = _sources_hash(Path(function.__code__.co_filename).resolve())
+        self._line = str(function.__code__.co_firstlineno)
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_Locator":
+        return cls(py_func)
+
+    def get_cache_path(self) -> str:
+        return str((CACHE_FOLDER or Path()) / self._hash)
+
+    def get_source_stamp(self) -> str:
+        return self._hash
+
+    def get_disambiguator(self) -> str:
+        return self._line
+
+
+class _Store(CompileResultCacheImpl):
+    _locator_classes = (_Locator,)
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Store
+
+
 def kernel(function: F) -> F:
     """Compile `function` without the interpreter lock, cached on disk."""
-    before = numba.config.CACHE_DIR
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
     if CACHE_FOLDER is not None:
-        numba.config.CACHE_DIR = str(CACHE_FOLDER / _sources_hash(Path(function.__code__.co_filename).resolve()))
-    try:
-        return numba.njit(nogil=True, cache=CACHE_FOLDER is not None, error_model="numpy")(function)
-    finally:
-        numba.config.CACHE_DIR = before
+        compiled._cache = _Cache(function)
+    return compiled
