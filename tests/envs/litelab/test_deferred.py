@@ -49,7 +49,7 @@ def test_configurations(variant, apples, boxes, cakes, bright):
     first = [tuple(it["pos"]) for it in items(w, s.LOOK_APPLE) + items(w, s.LOOK_BOX)]
     second = [tuple(it["pos"]) for it in items(w, s.LOOK_CAKE)]
     start = tuple(w["players"][0]["pos"])
-    assert all(on_grid(x, y, deferred.ROOM_1) and z == 24 for x, y, z in first)
+    assert all(on_grid(x, y, deferred.ROOM_1) and z == deferred.ITEM_Z for x, y, z in first)
     assert all(on_grid(x, y, deferred.ROOM_2) for x, y, _ in second)
     assert on_grid(start[0], start[1], deferred.ROOM_1) and start[:2] not in [p[:2] for p in first]
     assert len(set(first + second)) == apples + boxes + cakes
