@@ -125,10 +125,15 @@ def run(options: Options) -> int:
     from rich.progress import Progress
 
     import flexlam_rl  # noqa: F401 - registers the environments
+    from flexlam_rl.envs.engines import choose_engine
+    from flexlam_rl.envs.litelab.batch import serve
+    from flexlam_rl.envs.litelab.kernel import is_compiled
 
     _checked(options)
     console = Console()
     console.print("No trained policy is bundled yet: this is the uniformly random policy.")
+    if choose_engine(options.engine) == "litelab" and not is_compiled(serve):
+        console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.")
     engines: set[str] = set()
     results: dict[str, list[Episode]] = {}
     began = time.perf_counter()

@@ -113,3 +113,9 @@ def kernel(function: F) -> F:
     if CACHE_FOLDER is not None:
         compiled._cache = _Cache(function)
     return compiled
+
+
+def is_compiled(function: Callable[..., Any]) -> bool:
+    """Whether machine code of a kernel lies on disk, so that its first call need not compile for minutes."""
+    store = getattr(function, "_cache", None)
+    return isinstance(store, _Cache) and any(Path(store.cache_path).glob(f"*{function.__name__}-*.nbc"))

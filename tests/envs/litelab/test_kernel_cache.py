@@ -12,7 +12,12 @@ PACKAGE = Path(__file__).resolve().parents[3] / "flexlam_rl"
 CODE = """
 import numpy as np
 from flexlam_rl.envs.litelab import rng
-print(int(rng.mix(np.uint64(3))), sum(rng.mix.stats.cache_hits.values()), rng.__file__)
+from flexlam_rl.envs.litelab.kernel import is_compiled
+before = is_compiled(rng.mix)
+value = int(rng.mix(np.uint64(3)))
+hits = sum(rng.mix.stats.cache_hits.values())
+assert before == bool(hits)
+print(value, hits, rng.__file__)
 """
 
 
