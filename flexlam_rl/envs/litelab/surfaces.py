@@ -5,6 +5,7 @@ mean of each texture equals that of DMLab's. Only integer hashes and elementary 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +30,9 @@ FLOOR_COLORS = (
 GLOW = (0.0, 135.0, 250.0)  # light of the lines that shine in the first style
 
 
-def scatter(*numbers: np.ndarray | int) -> np.ndarray:
-    """A number in [0, 1) for each tuple of integers, the same on every platform."""
-    h = np.uint64(0x9E3779B9)
+def scatter(*numbers: Any) -> Any:
+    """A number in [0, 1) for each tuple of integers (numbers or arrays, which broadcast), the same on every platform."""
+    h: Any = np.uint64(0x9E3779B9)
     with np.errstate(over="ignore"):
         for n in numbers:
             h = (np.asarray(n).astype(np.int64).astype(np.uint64) ^ h) * np.uint64(0xBF58476D1CE4E5B9)
