@@ -13,6 +13,7 @@ COMMANDS = {
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "look at rollouts on disk: inspect, validate, sheet, video"),
+    "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),
     "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
 }
 

@@ -98,3 +98,9 @@ class LAMStage:
 
     def seek(self, cursor: dict[str, Any]) -> None:
         self.source.load_state_dict(cursor)
+
+
+if __name__ == "__main__":
+    from flexlam_rl.train.pipeline import main
+
+    main("lam")

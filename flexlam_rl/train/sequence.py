@@ -83,3 +83,9 @@ def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
     b, t = frames.shape[0], frames.shape[1] - 1
     codes = lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
     return codes.view(b, t, -1)
+
+
+if __name__ == "__main__":
+    from flexlam_rl.train.pipeline import main
+
+    main("sequence")

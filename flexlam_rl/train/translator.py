@@ -122,3 +122,9 @@ def _scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
         chosen = choose_actions(outputs, spec)[:, :discrete].long()
         scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
     return scores
+
+
+if __name__ == "__main__":
+    from flexlam_rl.train.pipeline import main
+
+    main("translator")

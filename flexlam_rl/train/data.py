@@ -1,0 +1,101 @@
+"""Batches of the stages from rollouts on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows, open_rollouts
+from flexlam_rl.datasets.labels import LabelSet
+from flexlam_rl.models.config import ActionSpec
+from flexlam_rl.train.source import to_device
+from flexlam_rl.train.translator import Labels
+
+
+class PairSource:
+    """Transitions as "current" and "following"."""
+
+    def __init__(self, rollouts: Rollouts, batch: int, seed: int, rank: int = 0, ranks: int = 1, cache: str | Path | None = None) -> None:
+        self.batches = TransitionPairs(rollouts, cache=cache).batches(batch, seed=seed, rank=rank, world_size=ranks)
+
+    def next(self) -> dict[str, np.ndarray[Any, Any]]:
+        frames = next(self.batches)["frames"]
+        return {"current": frames[:, 0], "following": frames[:, 1]}
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.batches.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.batches.load_state_dict(state)
+
+
+class CurriculumSource:
+    """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8)."""
+
+    def __init__(self, rollouts: Rollouts, batch: int, short: int, long: int, short_steps: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+        self.short_steps, self.step = short_steps, 0
+        self.parts = [
+            Windows(rollouts, length).batches(size, seed=seed + i, rank=rank, world_size=ranks)
+            for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2))))
+        ]
+
+    def next(self) -> dict[str, np.ndarray[Any, Any]]:
+        part = self.parts[self.step >= self.short_steps]
+        self.step += 1
+        return {"frames": next(part)["frames"]}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = int(state["step"])
+        for part, saved in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
+
+
+def held_out_pairs(rollouts: Rollouts, count: int, seed: int = 0) -> dict[str, Tensor]:
+    """`count` transitions, uniform over the rollouts, as uint8 tensors (B, C, H, W)."""
+    frames = next(TransitionPairs(rollouts).batches(count, seed=seed, workers=0))["frames"]
+    return to_device({"current": frames[:, 0], "following": frames[:, 1]}, "cpu")
+
+
+def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0) -> Tensor:
+    """`count` windows of `length` frames as a uint8 tensor (B, T, C, H, W)."""
+    frames = next(Windows(rollouts, length).batches(count, seed=seed, workers=0))["frames"]
+    return torch.from_numpy(frames).movedim(-1, -3).contiguous()
+
+
+def labelled(rollouts: Rollouts, labels: LabelSet) -> Labels:
+    """All tuples of a label set, in memory (it is small)."""
+    pairs = TransitionPairs(rollouts, ("action", "previous_action"), labels)
+    batch = pairs.read(np.arange(len(pairs)))
+    return {
+        "current": batch["frames"][:, 0],
+        "following": batch["frames"][:, 1],
+        "action": batch["action"].astype(np.int64)[:, None],
+        "previous": batch["previous_action"].astype(np.int64)[:, None],
+    }
+
+
+def action_spec(rollouts: Rollouts) -> ActionSpec:
+    """The discrete action set that the rollouts were recorded with.
+
+    Raises:
+        ValueError: If there is none, or stores differ.
+    """
+    from flexlam_rl.envs.actions import action_set
+
+    names = {store.origin.action_set for store in rollouts.stores}
+    if len(names) != 1 or None in names:
+        raise ValueError(f"the rollouts have the action sets {sorted(map(str, names))}; expected one, and a discrete one.")
+    actions = action_set(names.pop())
+    if not actions.is_discrete:
+        raise ValueError(f"the rollouts have the action set {actions.name!r}; training needs a discrete one.")
+    return ActionSpec((len(actions),), 0, actions.name, actions.hash)
+
+
+def open_both(root: Path) -> tuple[Rollouts, Rollouts]:
+    """The training and test splits under a folder."""
+    return open_rollouts(root, split="train"), open_rollouts(root, split="test")

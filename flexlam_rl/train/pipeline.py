@@ -1,0 +1,174 @@
+"""Stages on rollouts: one command a stage, and all in a row. A stopped command continues when it is given again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from flexlam_rl.datasets import Rollouts, load_labels, make_labels
+from flexlam_rl.datasets.labels import label_names
+from flexlam_rl.models.config import EncoderConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.translator import Translator
+from flexlam_rl.train import data, distributed
+from flexlam_rl.train.lam import LAMStage
+from flexlam_rl.train.loop import LoopConfig, TrainingError, check_folder, run
+from flexlam_rl.train.recipes import RECIPES, Recipe, lam_config
+from flexlam_rl.train.sequence import SequenceStage
+from flexlam_rl.train.translator import IDMStage, TranslatorStage
+
+STAGES = ("lam", "sequence", "translator", "joint", "idm")
+
+
+@dataclass(frozen=True)
+class TrainArgs:
+    """Train on rollouts."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the run; the same command continues a stopped run in it."""
+    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    fixed: int | None = None
+    """Train a Fixed-K model with so many slots instead of FlexLAM."""
+    levels: tuple[int, ...] | None = None
+    """FSQ levels; None for the paper's 8 5 5 5."""
+    labels: str = "standard"
+    """Name of the label set; it is drawn if the rollouts have none of that name."""
+    label_fraction: float | None = 0.00025
+    """Labels as a share of all steps (paper: 0.00025)."""
+    label_count: int | None = None
+    """Labels as a number instead."""
+    label_level: str | None = None
+    """Take all labels from this level (paper's narrow source: lasertag_one_opponent_large)."""
+    cache: Path | None = None
+    """Folder for a raw copy of the frames, which reads faster."""
+    seed: int = 0
+    device: str = "cpu"
+    steps: int | None = None
+    """Steps of every stage asked for, instead of the preset's."""
+
+
+def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
+    config = replace(config, seed=args.seed, device=args.device)
+    if args.device == "cpu":
+        config = replace(config, compile=False, precision="fp32")
+    return config if args.steps is None else replace(config, steps=args.steps, warmup=min(config.warmup, args.steps // 10))
+
+
+@dataclass(frozen=True)
+class _RunConfig:
+    """What config.json of a stage's folder holds, and a resumed run must share."""
+
+    stage: str
+    model: object
+    loop: LoopConfig
+    data: tuple[str, ...]
+    labels: str
+
+
+def _start(args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "") -> Path:
+    out = args.out / stage
+    out.mkdir(parents=True, exist_ok=True)
+    if distributed.start(args.device)[0] == 0:
+        check_folder(out, _RunConfig(stage, model, loop, tuple(train.digests), labels))
+    return out
+
+
+def _trained_lam(args: TrainArgs) -> LAM:
+    folder = args.out / "lam" / "best" / "lam"
+    if not folder.is_dir():
+        raise TrainingError(f"{folder} is missing: train the LAM first (--out {args.out}).")
+    return LAM.from_pretrained(folder)
+
+
+def _labels(args: TrainArgs, train: Rollouts) -> str:
+    if args.labels not in label_names(train.stores[0].path):
+        levels = [args.label_level] if args.label_level else None
+        fraction = None if args.label_count is not None else args.label_fraction
+        make_labels(train, args.labels, fraction=fraction, count=args.label_count, levels=levels, seed=args.seed)
+    return args.labels
+
+
+def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:
+    """Run one stage to its end; returns the best evaluation's figures.
+
+    Raises:
+        TrainingError: An earlier stage is missing, or the folder holds another run.
+    """
+    recipe = RECIPES[args.preset]
+    train, test = data.open_both(args.data)
+    torch.manual_seed(args.seed)
+    if stage == "lam":
+        return _lam(args, recipe, train, test)
+    if stage == "sequence":
+        return _sequence(args, recipe, train, test)
+    if stage in ("translator", "joint", "idm"):
+        return _labelled(args, recipe, train, stage)
+    raise TrainingError(f"stage is {stage!r}; expected one of {', '.join(STAGES)}.")
+
+
+def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
+    config = lam_config(recipe, args.fixed, args.levels)
+    loop = _loop(args, recipe.lam)
+    out = _start(args, "lam", config, loop, train)
+    rank, ranks = distributed.start(args.device)
+    source = data.PairSource(train, loop.batch, args.seed, rank, ranks, args.cache)
+    return run(LAMStage(LAM(config), source, data.held_out_pairs(test, recipe.held_out)), loop, out)
+
+
+def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
+    lam = _trained_lam(args)
+    config = replace(recipe.sizes.sequence, slots=lam.config.slots, codes=lam.code_count)
+    loop = _loop(args, recipe.sequence)
+    out = _start(args, "sequence", config, loop, train)
+    rank, ranks = distributed.start(args.device)
+    short_steps = int(loop.steps * (1 - recipe.long_share))
+    source = data.CurriculumSource(train, loop.batch, recipe.short_frames, config.frames, short_steps, args.seed, rank, ranks)
+    windows = data.held_out_windows(test, max(4, recipe.held_out // 32), config.frames)
+    return run(SequenceStage(SequenceModel(config), lam, source, windows), loop, out)
+
+
+def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> dict[str, float]:
+    actions = data.action_spec(train)
+    name = _labels(args, train)
+    few, held_out = (data.labelled(train, load_labels(train, name, part)) for part in ("train", "validation"))
+    loop = _loop(args, {"translator": recipe.translator, "joint": recipe.joint, "idm": recipe.idm}[stage])
+    size = recipe.sizes.lam
+    if stage == "idm":
+        encoder: EncoderConfig = size.encoder
+        config = IDMConfig(size.image_size, size.channels, actions, encoder, **recipe.translator_slots)
+        return run(IDMStage(IDM(config), few, held_out, loop.batch, args.seed), loop, _start(args, stage, config, loop, train, name))
+    lam = _trained_lam(args)
+    translator = TranslatorConfig(
+        slots=lam.config.slots, code_dim=len(lam.config.levels), prefix=lam.config.prefix, actions=actions,
+        image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
+    )  # fmt: skip
+    out = _start(args, stage, translator, loop, train, name)
+    return run(TranslatorStage(Translator(translator), lam, few, held_out, loop.batch, args.seed, stage == "joint"), loop, out)
+
+
+def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
+    """LAM, sequence model and translator in a row; finished stages are not run again."""
+    return {stage: train_stage(stage, args) for stage in ("lam", "sequence", "translator")}
+
+
+def main(stage: str) -> None:
+    """Command line of one stage: `python -m train.lam --data DIR --out RUN ...`."""
+    import sys
+
+    import tyro
+
+    from flexlam_rl.models.checkpoint import CheckpointError
+
+    args = tyro.cli(TrainArgs, prog=f"train.{stage}", description=f"Stage {stage}: see docs.")
+    try:
+        figures = train_stage(stage, args)
+    except (TrainingError, CheckpointError, ValueError, OSError) as error:
+        sys.exit(f"train.{stage}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))

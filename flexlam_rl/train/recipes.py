@@ -1,0 +1,72 @@
+"""Whole training configurations, one a preset: sizes, lengths, rates of all stages."""
+
+from dataclasses import dataclass, field, replace
+
+from flexlam_rl.models.config import PRESETS, LAMConfig, Preset, fixed
+from flexlam_rl.train.loop import LoopConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How all stages of one model are trained."""
+
+    sizes: Preset
+    lam: LoopConfig
+    sequence: LoopConfig
+    translator: LoopConfig
+    joint: LoopConfig
+    idm: LoopConfig
+    short_frames: int = 10
+    """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
+    long_share: float = 1 / 6
+    """Share of its steps that sees whole contexts, with half the batch."""
+    held_out: int = 512
+    """Held-out transitions of an evaluation."""
+    translator_slots: dict[str, int] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
+
+
+def _labelled(steps: int, every: int, lr: float = 1e-3) -> LoopConfig:
+    return LoopConfig(steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=every, save_every=every, log_every=every)
+
+
+def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled_steps: int, **changes: int) -> Recipe:
+    few = _labelled(labelled_steps, max(1, labelled_steps // 20))
+    return Recipe(PRESETS[name], lam, sequence, few, replace(few, lr=3e-4), few, **changes)  # type: ignore[arg-type]
+
+
+RECIPES: dict[str, Recipe] = {
+    # table 8 for the sequence model; the paper gives the LAM's cost (24 h of one H100) but not its steps
+    "paper": _recipe(
+        "paper",
+        LoopConfig(steps=400_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
+        LoopConfig(steps=300_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
+        20_000,
+        held_out=2048,
+    ),
+    "small": _recipe(
+        "small",
+        LoopConfig(steps=60_000, batch=256, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
+        LoopConfig(steps=40_000, batch=128, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
+        10_000,
+        held_out=1024,
+    ),
+    "tiny": _recipe(
+        "tiny",
+        LoopConfig(steps=8000, batch=64, lr=1e-3, warmup=200, eval_every=500, save_every=250, log_every=50),
+        LoopConfig(steps=3000, batch=16, lr=1e-3, warmup=100, eval_every=300, save_every=150, log_every=25),
+        2000,
+    ),
+    "debug": _recipe(
+        "debug",
+        LoopConfig(steps=20, batch=8, lr=1e-3, warmup=2, eval_every=10, save_every=5, log_every=5),
+        LoopConfig(steps=12, batch=4, lr=1e-3, warmup=2, eval_every=6, save_every=3, log_every=3),
+        20,
+        short_frames=3,
+        held_out=16,
+    ),
+}
+
+
+def lam_config(recipe: Recipe, fixed_slots: int | None = None, levels: tuple[int, ...] | None = None) -> LAMConfig:
+    """FlexLAM of a recipe, or the Fixed-K model with `fixed_slots` slots."""
+    return recipe.sizes.lam if fixed_slots is None else fixed(recipe.sizes.lam, fixed_slots, levels)

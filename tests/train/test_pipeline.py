@@ -1,0 +1,91 @@
+"""Stages on rollouts from disk, at debug size: they run in a row, continue, refuse what does not fit, and their models load."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flexlam_rl.datasets import RolloutWriter
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.actions import action_set
+from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.translator import Translator
+from flexlam_rl.train.loop import TrainingError
+from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
+
+
+def episode(seed: int, length: int = 40) -> Episode:
+    """A random texture that each action shifts by as many pixels as its number."""
+    rng = np.random.default_rng(seed)
+    action = rng.integers(0, 15, length).astype(np.int16)
+    texture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    shifts = np.concatenate([[0], np.cumsum(action)])
+    return Episode(np.stack([np.roll(texture, s, 1) for s in shifts]), action, np.zeros(length, np.float32), truncated=True, seed=seed, key=seed)
+
+
+@pytest.fixture(scope="module")
+def rollouts(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("rollouts")
+    actions = action_set("dreamer15")
+    origin = Origin(engine="synthetic", action_set=actions.name, action_table=actions.rows, action_hash=actions.hash)
+    for number, level in enumerate(("alpha", "beta")):
+        for split, count in (("train", 3), ("test", 2)):
+            with RolloutWriter(root, level, split, origin) as writer:
+                writer.append_episodes([episode(1000 * number + 100 * (split == "test") + i) for i in range(count)])
+    return root
+
+
+@pytest.fixture
+def args(rollouts, tmp_path) -> TrainArgs:
+    return TrainArgs(data=rollouts, out=tmp_path / "run", preset="debug", label_count=60)
+
+
+def test_all_stages_run_in_a_row_and_their_models_load(args):
+    figures = train_all(args)
+    assert list(figures) == ["lam", "sequence", "translator"]
+    train_stage("joint", args)
+    train_stage("idm", args)
+    actions = action_set("dreamer15")
+    lam = LAM.from_pretrained(args.out / "lam/best/lam")
+    assert SequenceModel.from_pretrained(args.out / "sequence/best/sequence").config.codes == lam.code_count
+    translator = Translator.from_pretrained(args.out / "translator/best/translator")
+    assert (translator.config.actions.name, translator.config.actions.hash) == (actions.name, actions.hash)
+    LAM.from_pretrained(args.out / "joint/best/lam")
+    IDM.from_pretrained(args.out / "idm/best/idm")
+    assert list((args.out / "lam/sheets").glob("*.png"))
+    again = train_all(args)
+    assert again["lam"]["loss"] == figures["lam"]["loss"]
+
+
+def test_fixed_k_differs_by_configuration_alone(args):
+    fixed = replace(args, fixed=2, levels=(5,))
+    train_stage("lam", fixed)
+    lam = LAM.from_pretrained(args.out / "lam/best/lam")
+    assert (lam.config.slots, lam.config.prefix, lam.code_count) == (2, False, 5)
+    train_stage("translator", fixed)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(args):
+    train_stage("lam", args)
+    with pytest.raises(TrainingError, match="another configuration"):
+        train_stage("lam", replace(args, seed=1))
+
+
+def test_later_stages_ask_for_the_lam(args):
+    with pytest.raises(TrainingError, match="train the LAM first"):
+        train_stage("sequence", args)
+
+
+def test_labels_are_drawn_once_and_of_the_level_asked_for(args):
+    narrow = replace(args, labels="narrow", label_count=20, label_level="beta")
+    train_stage("idm", narrow)
+    stored = json.loads((args.data / "alpha/train.zarr/labels/narrow/zarr.json").read_text())
+    assert stored["attributes"]["levels"] == ["beta"]
+    before = sorted((p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file())
+    train_stage("idm", narrow)
+    assert before == sorted((p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file())
