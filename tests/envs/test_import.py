@@ -1,0 +1,43 @@
+"""Importing the package registers the ids, quickly and without the heavy libraries."""
+
+import json
+import subprocess
+import sys
+
+import gymnasium as gym
+
+import flexlam_rl  # noqa: F401
+from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.registration import DEFAULT_ID, level_id
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_is_light() -> None:
+    out = run("import sys, flexlam_rl; print([m for m in ('torch', 'numba', 'pygame', 'zarr', 'stable_baselines3') if m in sys.modules])")
+    assert out.strip() == "[]"
+
+
+def test_import_takes_less_than_300_ms() -> None:
+    """Beside Gymnasium and numpy, in processor time, the best of five (the machine may be busy)."""
+    code = "import time; t = time.process_time(); import flexlam_rl; print(time.process_time() - t)"
+    assert min(float(run(code)) for _ in range(5)) < 0.3
+
+
+def test_ids() -> None:
+    ids = {name for name in gym.registry if name.startswith("FlexLAM-DMLab")}
+    assert ids == {DEFAULT_ID, *map(level_id, LEVELS)}
+    assert level_id("rooms_watermaze") == "FlexLAM-DMLab/rooms_watermaze-v0"
+    assert gym.spec(DEFAULT_ID).max_episode_steps is None
+
+
+def test_spec_survives_json() -> None:
+    env = gym.make(level_id("rooms_watermaze"), engine="litelab", observations=["RGB", "VEL.TRANS"], config={"mixerSeed": "3"}, width=32, height=32)
+    spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
+    assert json.loads(env.spec.to_json())["kwargs"]["level"] == "rooms_watermaze"
+    again = gym.make(spec)
+    assert again.unwrapped.level == "rooms_watermaze"
+    assert again.observation_space == env.observation_space
+    assert (again.reset(seed=1)[0]["RGB"] == env.reset(seed=1)[0]["RGB"]).all()
