@@ -250,7 +250,6 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             )
         worlds = self._worlds
         native = self._native(actions)
-        rgb = self._target(keep=False)
         over = self._done
         mode = self.autoreset_mode
         skip: np.ndarray | None = None
@@ -258,6 +257,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             if mode is AutoresetMode.DISABLED:
                 raise ResetNeeded(f"step was called after the end of an episode: reset environments {np.flatnonzero(over).tolist()} first.")
             skip = over
+        rgb = self._target(keep=False)
         worlds.play(native, skip, self.frame_skip, rgb)
         results = worlds.results
         rewards, ends, frames = results["reward"].copy(), results["end"].copy(), results["frames"].copy()

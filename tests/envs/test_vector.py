@@ -49,6 +49,10 @@ def same(a: Any, b: Any, where: str = "") -> None:
         assert a.shape == b.shape and b.dtype == object, where
         for k, (x, y) in enumerate(zip(a, b, strict=True)):
             same(x, y, f"{where}[{k}]")
+    elif isinstance(a, tuple | list):
+        assert type(a) is type(b) and len(a) == len(b), where
+        for k, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}[{k}]")
     else:
         assert type(a) is type(b) and a == b, (where, a, b)
 
