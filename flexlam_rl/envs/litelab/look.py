@@ -5,9 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, shade, shapes, skies, surfaces, textures_rooms
+from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, render_natlab, shade, shapes, skies, surfaces, textures_rooms
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.pictures import pictures as pictures_of_walls
+
+
+class Natlab(NamedTuple):
+    """Sky and soil of natlab."""
+
+    skies: np.ndarray  # (3, GRADIENT, 3) uint8: night, day, dawn, from straight down to straight up
+    patches: np.ndarray  # (TILE, TILE) uint8: brightness of the ground around 128
 
 
 class Look(NamedTuple):
@@ -22,6 +29,7 @@ class Look(NamedTuple):
     sprites: shapes.Atlas  # items and opponents from all sides
     patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
     psychlab: dome.Dome
+    natlab: Natlab
 
 
 TEXTURE_SETS = ("procedural", "labmaze")
@@ -65,4 +73,5 @@ def load_look(textures: str = "procedural") -> Look:
         shapes.build_atlas(),
         patterns.build_patterns(),
         dome.build_dome(),
+        Natlab(render_natlab.skies(), render_natlab.patches()),
     )

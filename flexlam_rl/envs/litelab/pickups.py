@@ -42,8 +42,8 @@ def _box() -> Model:
 
 
 def _mushroom() -> Model:
-    spots = [ball(11 * math.cos(t), 11 * math.sin(t), 26, 3.5, part=3) for t in np.arange(5) * 1.2566]
-    return [upright(0, 20, 5, 4, part=1), ball(0, 0, 19, 15, 15, 11, part=2), brick(0, 0, 11, 12, 12, 3, part=1), *spots]
+    spots = [ball(8 * math.cos(t), 8 * math.sin(t), 19, 2.6, part=3) for t in np.arange(5) * 1.2566]
+    return [upright(0, 15, 4, 3, part=1), ball(0, 0, 14, 11, 11, 8, part=2), upright(8, 11, 9, part=1), *spots]
 
 
 def _health() -> Model:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flexlam_rl.envs.litelab import models, pickups, solids
+from flexlam_rl.envs.litelab import foliage, models, pickups, solids
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.solids import meet
@@ -23,12 +23,14 @@ ELEVATION = math.radians(7.0)  # typical of a player looking at an object a few 
 
 # Numbers of models in the atlas: an item's look number is its model, the opponents' poses follow the 40 shapes.
 BOT_STAND, BOT_WALK_A, BOT_WALK_B, BOT_CROUCH = range(s.SHAPES + 40, s.SHAPES + 44)
-MODELS = s.SHAPES + 44
+PLANTS = s.SHAPES + 44
+MODELS = PLANTS + foliage.KINDS
 
 # Light falls on objects from below in most places of the recordings (the bright floor): undersides are bright, tops dark.
 AMBIENT = 0.5
 DIRECT = 0.55
 LIGHT = np.array([0.25, 0.4, -0.88])  # to the viewer's right, towards the viewer, up
+SUN = np.array([0.35, 0.35, 0.87])  # plants are lit from above
 
 # Size corrections of A6.3 (small, large); "medium" is 1 for all.
 SMALL, LARGE = 0.62, 1.62
@@ -122,7 +124,9 @@ def draw_views(prims, box, elevation, light, out):
 
 def _all_models() -> list[tuple[int, solids.Model, list[tuple[int, int, int]]]]:
     objects = [(look_of(name), models.object_model(name), []) for name in models.SHAPE_NAMES]
-    return [*pickups.specials(), *objects, *((BOT_STAND + k, pose, []) for k, pose in enumerate(pickups.bots()))]
+    poses = [(BOT_STAND + k, pose, []) for k, pose in enumerate(pickups.bots())]
+    plants = [(PLANTS + k, model, colors) for k, (model, colors) in enumerate(foliage.plants())]
+    return [*pickups.specials(), *objects, *poses, *plants]
 
 
 @lru_cache(maxsize=1)
@@ -135,7 +139,7 @@ def build_atlas() -> Atlas:
         radius, low, high = solids.extent(model)
         lift = radius * math.sin(ELEVATION)
         bounds = np.array([radius, low * math.cos(ELEVATION) - lift, high + lift])
-        draw_views(solids.pack(model), bounds, ELEVATION, LIGHT, texels[number])
+        draw_views(solids.pack(model), bounds, ELEVATION, SUN if number >= PLANTS else LIGHT, texels[number])
         box[number] = bounds
         for part, color in enumerate(colors):
             palette[number, part] = color

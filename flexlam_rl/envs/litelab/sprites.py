@@ -13,16 +13,17 @@ from flexlam_rl.envs.litelab.camera import TURN, camera
 from flexlam_rl.envs.litelab.kernel import kernel
 
 NEAR = 2.0
+ITEM_LIGHT = (150, 256, 210)  # of 256, under natlab's skies: night, day, dawn
 BASE = -4.125  # lowest point of a bobbing item below its origin, at the bottom of its way
 GROUND = -12.0  # the same for one that does not bob and stands on the ground
 
 
 @kernel
-def draw_one(look, model, view, pattern, colors, x, y, z, scale, eye, rgb, depth):
+def draw_one(look, model, view, pattern, colors, x, y, z, scale, light, eye, rgb, depth):
     """Draw view number `view` (of shapes.ANGLES) of a model that stands at (x, y, z).
 
     `eye` is (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch); `colors` (8, 3) uint8 holds the colour of each part, part 0 takes the
-    pattern's two colours from rows 0 and 1 instead.
+    pattern's two colours from rows 0 and 1 instead. `light` is of 256.
     """
     height, width = depth.shape
     half = look.sprites.box[model, 0] * scale
@@ -95,6 +96,7 @@ def draw_one(look, model, view, pattern, colors, x, y, z, scale, eye, rgb, depth
             shade = int(texel & np.uint32(255))
             if shade == 0:
                 continue
+            shade = (shade * light) >> 8
             depth[py, px] = t
             part = int((texel >> np.uint32(8)) & np.uint32(7))
             if part > 0:
@@ -128,6 +130,7 @@ def hue_color(hue, out):
 
 @kernel
 def _draw_items(w, look, eye, colors, rgb, depth):
+    light = ITEM_LIGHT[w.sky] if w.family == s.NATLAB else 256
     for k in range(w.item_count):
         it = w.items[k]
         if it.active == 0:
@@ -148,7 +151,7 @@ def _draw_items(w, look, eye, colors, rgb, depth):
         else:
             colors[0] = it.color[0]
             colors[1] = it.color[1]
-        draw_one(look, model, view_of(ox, oy, yaw), int(it.pattern), colors, it.pos[0], it.pos[1], z, it.scale, eye, rgb, depth)
+        draw_one(look, model, view_of(ox, oy, yaw), int(it.pattern), colors, it.pos[0], it.pos[1], z, it.scale, light, eye, rgb, depth)
 
 
 @kernel
@@ -165,7 +168,7 @@ def _draw_bots(w, look, eye, colors, rgb, depth):
         for part in range(3):
             hue_color(w.bot_hue + 120.0 * part, colors[1 + part])
         view = view_of(p.pos[0] - eye[0], p.pos[1] - eye[1], p.yaw * TURN)
-        draw_one(look, model, view, s.SOLID, colors, p.pos[0], p.pos[1], p.pos[2] - 24.0, 1.0, eye, rgb, depth)
+        draw_one(look, model, view, s.SOLID, colors, p.pos[0], p.pos[1], p.pos[2] - 24.0, 1.0, 256, eye, rgb, depth)
 
 
 @kernel
