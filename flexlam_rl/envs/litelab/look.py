@@ -23,7 +23,7 @@ class Look(NamedTuple):
     atlas: np.ndarray  # (TEXTURES, TEXELS) packed, mip levels behind each other
     repeat: np.ndarray  # (TEXTURES,) float32: how often a texture repeats in a world unit
     pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS) packed with alpha
-    sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE) packed: east, north, west, south, up
+    sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE) packed: faces east, north, west, south, up; column, row
     floor_light: np.ndarray  # (256, STEPS, STEPS) uint8, see shade.py
     wall_light: np.ndarray  # (WALL_LIGHTS + 1, STEPS, STEPS) uint8
     sprites: shapes.Atlas  # items and opponents from all sides
@@ -62,7 +62,8 @@ def load_look(textures: str = "procedural") -> Look:
     for number, size in textures_rooms.SIZES.items():
         repeat[number] = 1.0 / size
     pictures = np.stack([tx.mips(picture, tx.PICTURE_LEVELS) for picture in pictures_of_walls()])
-    sky = tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5))
+    # by column, as drawing at pitch 0 reads them
+    sky = np.ascontiguousarray(tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5)).swapaxes(2, 3))
     return Look(
         atlas,
         repeat,

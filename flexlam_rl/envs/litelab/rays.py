@@ -13,10 +13,10 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 # Columns of a hit, float64. With d the ray's horizontal part (length 1 along the view axis' horizontal direction):
 # depth along the ray = 1 / (d.x * QX + d.y * QY), wall coordinate = T0 + depth * (d.x * TX + d.y * TY).
-# START is the wall coordinate at which the face's light table begins, LIGHT the number of that table; a picture hangs around
-# (CENTRE, PICTURE_Z), and RIGHT is 1 where the wall coordinate grows to the viewer's right, else -1. NEAR: distance to the plane.
-QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, START, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(14)
-HIT = 14
+# LIGHT is the number of the face's light table. A picture hangs around (CENTRE, PICTURE_Z), and RIGHT is 1 where the wall coordinate
+# grows to the viewer's right, else -1. NEAR is the distance to the plane.
+QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(13)
+HIT = 13
 
 _STRIDE = 4  # rays of the table that are cast first; those between two that meet the same wall need no cast
 LIP = 6.0  # what an open door leaves visible of its leaf: it travels 92 of its 98 units (recorded)
@@ -85,7 +85,6 @@ def _door(w, row, col, ex, ey, dx, dy, hit):
         hit[TOP] = s.WALL_HEIGHT
         hit[TEXTURE] = tx.DOOR
         hit[LIGHT] = shade.UNLIT
-        hit[START] = -1e6
         hit[PICTURE] = 0
     return side
 
@@ -122,7 +121,7 @@ def cast_grid(w, ex, ey, dx, dy, hit):
                 _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if east else col * s.CELL + 1.0)
                 side = s.EAST if east else s.WEST
                 lights = _opaque(w, row + 1, col) + 2 * _opaque(w, row - 1, col) + 4 * _opaque(w, row, col - 2 * east + 1)
-                hit[START] = (rows - 1 - row) * s.CELL
+                hit[CENTRE] = (rows - row - 0.5) * s.CELL
                 hit[RIGHT] = 1.0 - 2.0 * east
                 break
             col = ahead
@@ -134,7 +133,7 @@ def cast_grid(w, ex, ey, dx, dy, hit):
                 _plane_y(hit, ex, ey, (up + 1) * s.CELL - 1.0 if north else up * s.CELL + 1.0)
                 side = s.NORTH if north else s.SOUTH
                 lights = _opaque(w, row, col - 1) + 2 * _opaque(w, row, col + 1) + 4 * _opaque(w, row + 2 * north - 1, col)
-                hit[START] = col * s.CELL
+                hit[CENTRE] = (col + 0.5) * s.CELL
                 hit[RIGHT] = 2.0 * north - 1.0
                 break
             row = ahead
@@ -143,7 +142,6 @@ def cast_grid(w, ex, ey, dx, dy, hit):
     hit[TEXTURE] = w.wall_texture[w.variation[row, col]]
     hit[LIGHT] = lights
     hit[PICTURE] = w.decal[row, col, side]
-    hit[CENTRE] = hit[START] + 0.5 * s.CELL
     hit[PICTURE_Z] = tx.PICTURE_HEIGHT
     return (row * s.MAX_CELLS + col) * 8 + side
 
@@ -184,7 +182,6 @@ def cast_segments(w, ex, ey, dx, dy, hit):
         hit[TEXTURE] = 0
         hit[PICTURE] = 0
         hit[LIGHT] = shade.UNLIT
-        hit[START] = -1e6
         hit[NEAR] = 1e4
         return found
     g = w.segments[found]
@@ -207,7 +204,6 @@ def cast_segments(w, ex, ey, dx, dy, hit):
     hit[CENTRE] = 0.5 * length
     hit[PICTURE_Z] = 0.5 * g.z1
     hit[LIGHT] = shade.UNLIT
-    hit[START] = -1e6
     hit[NEAR] = gap / length
     return found
 
@@ -234,6 +230,63 @@ def _cast(w, ex, ey, dx, dy, hit):
     if w.geometry == s.GRID:
         return cast_grid(w, ex, ey, dx, dy, hit)
     return cast_segments(w, ex, ey, dx, dy, hit)
+
+
+@kernel
+def _ahead(a, diamond):
+    """Sideways over forward of table coordinate `a` in the front half."""
+    if not diamond:
+        return a
+    return a / (1.0 - abs(a)) if abs(a) < 1.0 else (1e30 if a > 0.0 else -1e30)
+
+
+@kernel
+def _behind(a):
+    """Sideways over backward of the diamond angle `a` in the rear half, 1 < |a| <= 2."""
+    if abs(a) <= 1.0:
+        return 1e30 if a > 0.0 else -1e30
+    return (2.0 - a) / (a - 1.0) if a > 0.0 else (2.0 + a) / (1.0 + a)
+
+
+@kernel
+def runs(low, step, diamond, n, index, ends, met, rear_ends, rear_met):
+    """Runs of rays of a table that meet the same hit: up to the slope ends[r] (sideways over forward) rays meet hit met[r].
+
+    Returns their number, and that of the runs of the rear half (slopes over backward, from left to right as seen looking ahead).
+    """
+    front = 0
+    first = -1
+    for k in range(n):
+        if k < n - 1 and index[k + 1] == index[k]:
+            continue
+        at = low + step * (k + 0.5) if k < n - 1 else 2.0
+        if diamond and at <= -1.0:
+            continue
+        if first < 0:
+            first = k
+        ends[front] = _ahead(at, diamond) if k < n - 1 else 1e30
+        met[front] = index[k]
+        front += 1
+        if diamond and at >= 1.0:
+            break
+    rear = 0
+    if diamond:
+        # a falls from -1 to -2, then from 2 to 1, while one looks from left to right
+        for part in range(2):
+            k = first if part == 0 else n - 1
+            while k >= 0:
+                below = k
+                while below > 0 and index[below - 1] == index[k]:
+                    below -= 1
+                at = low + step * (below - 0.5)
+                rear_met[rear] = index[k]
+                rear_ends[rear] = 0.0 if below == 0 else _behind(at)
+                rear += 1
+                k = below - 1
+                if part == 1 and at <= 1.0:
+                    rear_ends[rear - 1] = 1e30
+                    break
+    return front, rear
 
 
 @kernel

@@ -10,7 +10,8 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.kernel import kernel
 
-STEPS = 16  # samples of light along a cell's side
+STEP_BITS = 4
+STEPS = 1 << STEP_BITS  # samples of light along a cell's side
 # Configurations of a wall face: bit 0 an inner corner at its low end (west or south), bit 1 at its high end, bit 2 a wall opposite.
 WALL_LIGHTS = 8
 UNLIT = 8  # full light everywhere: walls whose textures carry their own
@@ -21,9 +22,9 @@ CORRIDOR_WALL = 0.83
 
 
 def floor_light() -> np.ndarray:
-    """(256, STEPS, STEPS) uint8: light by the mask of blocked neighbours (bit 0 east, then counter-clockwise), y and x in the cell."""
+    """(256, STEPS, STEPS) uint8: light by the mask of blocked neighbours (bit 0 east, then counter-clockwise), rows from the north."""
     at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
-    x, y = np.meshgrid(at, at)
+    x, y = np.meshgrid(at, at[::-1])
     sides = (100.0 - x, 100.0 - y, x, y)
     table = np.empty((256, STEPS, STEPS))
     for mask in range(256):
@@ -43,9 +44,9 @@ def floor_light() -> np.ndarray:
 
 
 def wall_light() -> np.ndarray:
-    """(WALL_LIGHTS + 1, STEPS, STEPS) uint8: light by configuration, height above the floor and place along the wall."""
+    """(WALL_LIGHTS + 1, STEPS, STEPS) uint8: light by configuration, depth below the top and place along the wall (eastwards, northwards)."""
     at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
-    along, z = np.meshgrid(at, at)
+    along, z = np.meshgrid(at, at[::-1])
     table = np.ones((WALL_LIGHTS + 1, STEPS, STEPS))
     for config in range(WALL_LIGHTS):
         light = np.full((STEPS, STEPS), CORRIDOR_WALL if config & 4 else ROOM_WALL)

@@ -106,8 +106,8 @@ def herringbone() -> Pattern:
     across = np.where(level, fy, fx)
     edge = np.minimum(np.minimum(along, 2.0 - along), np.minimum(across, 1.0 - across))
     draw = scatter(bi, bj, 11)
-    light = 1.03 - 0.10 * (draw < 0.35) - 0.22 * (draw < 0.10) + 0.08 * (draw > 0.8)
-    light *= 1.0 - 0.16 * (edge < 0.10)
+    light = 1.03 - 0.12 * (draw < 0.35) - 0.26 * (draw < 0.10) + 0.10 * (draw > 0.8)
+    light *= 1.0 - 0.18 * (edge < 0.10)
     return light, np.zeros_like(_X)
 
 
@@ -147,7 +147,7 @@ def tiles() -> Pattern:
     draw = scatter(i, j, 2)
     light = 1.0 - 0.10 * (draw < 0.45) - 0.17 * (draw < 0.22)
     edge = np.minimum(np.minimum(_X * n - i, i + 1 - _X * n), np.minimum(_Y * n - j, j + 1 - _Y * n))
-    return light, (edge < 0.055).astype(np.float64)
+    return light, (edge < 0.06).astype(np.float64)
 
 
 def hexagons() -> Pattern:
@@ -217,9 +217,9 @@ def weave() -> Pattern:
     """Basket weave: squares of four strips, level and upright in turn."""
     n = 8
     i, j = np.floor(_X * n).astype(int), np.floor(_Y * n).astype(int)
-    across = np.where((i + j) % 2 == 0, _Y * n - j, _X * n - i) * 4.0
-    f = across % 1.0
-    return 1.14 - 0.55 * (np.abs(f - 0.5) > 0.36) - 0.18 * np.abs(f - 0.5), np.zeros_like(_X)
+    level = (i + j) % 2 == 0
+    f = np.where(level, _Y * n - j, _X * n - i) * 4.0 % 1.0
+    return np.where(level, 1.16, 1.0) - 0.50 * (np.abs(f - 0.5) > 0.36), np.zeros_like(_X)
 
 
 WALL_PATTERNS: tuple[Callable[[], Pattern], ...] = (circuit, herringbone, speakers, pipes, tiles)
@@ -250,10 +250,10 @@ def walls_and_floors() -> np.ndarray:
     for patterns, colors, lit in ((WALL_PATTERNS, WALL_COLORS, circuit), (FLOOR_PATTERNS, FLOOR_COLORS, hexagons)):
         drawn = [pattern() for pattern in patterns]
         for k, color in enumerate(colors):
-            pale = np.minimum(np.array(color, np.float64) * 0.5 + 125.0, 255.0)
+            pale = np.minimum(np.array(color, np.float64) * 0.65 + 95.0, 255.0)
             accent = None if patterns[k // 4] is lit else pale
             # DMLab's bright variants have less contrast
-            images.append(_paint(drawn[k // 4], color, accent, 0.75 if k % 2 else 1.0))
+            images.append(_paint(drawn[k // 4], color, accent, 0.9 if k % 2 else 1.0))
     return np.stack(images)
 
 

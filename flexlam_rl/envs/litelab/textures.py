@@ -6,8 +6,6 @@ style numbers 0 to 19 (a floor's atlas number is FLOORS + its style number); `se
 
 import numpy as np
 
-from flexlam_rl.envs.litelab.kernel import kernel
-
 WALLS = 0
 FLOORS = 20
 DOOR, WATER, POOL_WALL, DEFERRED_WALL, DEFERRED_FLOOR, DEFERRED_CEILING, DEFERRED_DOOR, TERRAIN = range(40, 48)
@@ -31,14 +29,17 @@ FLOOR_STYLES = (
 CORRIDOR_WALL = 0  # style_01_green
 CORRIDOR_FLOOR = 0  # style_01_orange
 
-SIZE = 128  # texels a side at level 0
+SIZE_BITS = 7
+SIZE = 1 << SIZE_BITS  # texels a side at level 0
 LEVELS = 6  # 128, 64, 32, 16, 8, 4
-TEXELS = sum((SIZE >> k) ** 2 for k in range(LEVELS))
+LEVEL_START = np.array([sum((SIZE >> k) ** 2 for k in range(level)) for level in range(LEVELS + 1)])  # first texel of each level
+TEXELS = int(LEVEL_START[LEVELS])
 
 PICTURES = 80
 PICTURE_SIZE = 32
 PICTURE_LEVELS = 3
-PICTURE_TEXELS = sum((PICTURE_SIZE >> k) ** 2 for k in range(PICTURE_LEVELS))
+PICTURE_LEVEL_START = np.array([sum((PICTURE_SIZE >> k) ** 2 for k in range(level)) for level in range(PICTURE_LEVELS + 1)])
+PICTURE_TEXELS = int(PICTURE_LEVEL_START[PICTURE_LEVELS])
 PICTURE_WIDTH = 32.0  # world units
 PICTURE_HEIGHT = 50.0  # of its middle
 
@@ -47,18 +48,6 @@ SKIES = 2
 SKY_SIZE = 256
 SKY_HALF = 13000.0  # half the side of the sky's cube in world units, fitted to recorded frames
 SKY_DEPTH = 65536.0
-
-
-@kernel
-def level_start(level):
-    """Index of the first texel of a mip level."""
-    return 4 * (SIZE * SIZE - (SIZE >> level) * (SIZE >> level)) // 3
-
-
-@kernel
-def picture_level_start(level):
-    """Index of the first texel of a picture's mip level."""
-    return 4 * (PICTURE_SIZE * PICTURE_SIZE - (PICTURE_SIZE >> level) * (PICTURE_SIZE >> level)) // 3
 
 
 def pack(image: np.ndarray) -> np.ndarray:

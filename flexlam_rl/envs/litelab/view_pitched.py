@@ -6,16 +6,29 @@ from flexlam_rl.envs.litelab import rays
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.kernel import kernel
-from flexlam_rl.envs.litelab.shade import STEPS
-from flexlam_rl.envs.litelab.texel import mip_level, picture_texel, put, sky_texel
+from flexlam_rl.envs.litelab.spans import cell_floor_span, plain_span, sky_span, wall_span
+from flexlam_rl.envs.litelab.texel import mip_level
+
+
+@kernel
+def _split(q, aq, bound, x0, x1):
+    """Columns (a, b) of x0 <= x < x1 where q + x * aq < bound: one run at either end."""
+    low = q + x0 * aq < bound
+    high = q + (x1 - 1) * aq < bound
+    if low and high:
+        return x0, x1
+    if not low and not high:
+        return x0, x0
+    middle = min(max(int(np.ceil((bound - q) / aq)), x0), x1)
+    return (x0, middle) if low else (middle, x1)
 
 
 @kernel
 def draw_pitched(w, eye, atlas, repeat, pictures, sky, floor_light, wall_light, surface, rgb, depth):
-    """Draw the view at any pitch; `eye` is `render.camera`'s tuple, `surface` is `render.surface`'s."""
+    """Draw the view at any pitch; `eye` is `camera.camera`'s tuple, `surface` is `render.surface`'s."""
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, cos_pitch, sin_pitch = eye
-    floor_texture, floor, ceiling_texture, ceiling, light_level = surface
+    floor_texture, floor, ceiling_texture, ceiling, light = surface
     step = 2.0 / width
     v_max = (height - 1) / width
     h_low = cos_pitch - v_max * abs(sin_pitch)
@@ -30,84 +43,81 @@ def draw_pitched(w, eye, atlas, repeat, pictures, sky, floor_light, wall_light, 
         low = -1.0 / h_low
         n = int(2.0 * width * h_high / h_low) + 2
         ray_step = 2.0 / h_low / (n - 1)
-    per_step = 1.0 / ray_step
     index = np.empty(n, np.int32)
     hits = np.empty((n + 1, rays.HIT))
     rays.table(w, ex, ey, cos_yaw, sin_yaw, low, ray_step, diamond, n, index, hits)
+    ends = np.empty(n)
+    met = np.empty(n, np.int32)
+    rear_ends = np.empty(n + 1)
+    rear_met = np.empty(n + 1, np.int32)
+    front, rear = rays.runs(low, ray_step, diamond, n, index, ends, met, rear_ends, rear_met)
+    flat_start = np.empty(width, np.int32)
+    flat_end = np.empty(width, np.int32)
     sky_number = w.sky
+    per_step = 1.0 / step
     ground = w.ground
-    last_col = w.cols - 1
-    last_row = w.rows - 1
+    ax = step * sin_yaw
+    ay = -step * cos_yaw
     for y in range(height):
         v = (height - 1 - 2 * y) / width
         h = cos_pitch + v * sin_pitch
         dz = v * cos_pitch - sin_pitch
-        # floor or ceiling lies at one depth in the whole row; where it is nearer than the wall, it is seen
+        dx = h * cos_yaw + (0.5 * step - 1.0) * sin_yaw
+        dy = h * sin_yaw - (0.5 * step - 1.0) * cos_yaw
+        # floor or ceiling lies at one depth in the whole row; it is seen where the wall's inverse depth is smaller
         flat = floor if dz < 0.0 else ceiling
-        q_flat = dz / (flat - ez)
-        t_flat = 1.0 / max(q_flat, 1e-9)
         texture = floor_texture if dz < 0.0 else ceiling_texture
-        lit = light_level if dz < 0.0 else 256
-        footprint = step * max(t_flat, t_flat * t_flat * cos_pitch / max(abs(ez - flat), 1.0))
-        flat_scale = 1.0 / s.CELL if texture < 0 else float(repeat[texture])
-        flat_level = mip_level(footprint * flat_scale * tx.SIZE)
-        flat_size = tx.SIZE >> flat_level
-        flat_mask = flat_size - 1
-        flat_start = tx.level_start(flat_level)
-        inv_h = 1.0 / h if not diamond else 0.0
-        for x in range(width):
-            u = 0.5 * step - 1.0 + step * x
-            if diamond:
-                a = u / (abs(h) + abs(u))
-                if h < 0.0:
-                    a = 2.0 - a if a >= 0.0 else -2.0 - a
+        q_flat = dz / (flat - ez)
+        t = 1.0 / max(q_flat, 1e-9)
+        footprint = step * max(t, t * t * cos_pitch / max(abs(ez - flat), 1.0))
+        scale = 1.0 / s.CELL if texture < 0 else float(repeat[texture])
+        level = mip_level(footprint * scale * tx.SIZE)
+        lit = light if dz < 0.0 else 256
+        x1 = 0
+        flats = 0
+        ahead = h >= 0.0
+        count = front if ahead else rear
+        for run in range(count):
+            x0 = x1
+            slope = ends[run] if ahead else rear_ends[run]
+            x1 = width if run == count - 1 else max(int(np.ceil(min((slope * abs(h) + 1.0) * per_step - 0.5, float(width)))), x0)
+            if x0 == x1:
+                continue
+            k = met[run] if ahead else rear_met[run]
+            q = dx * hits[k, rays.QX] + dy * hits[k, rays.QY]
+            aq = ax * hits[k, rays.QX] + ay * hits[k, rays.QY]
+            if dz < 0.0 or ceiling_texture >= 0:
+                bound = q_flat
             else:
-                a = u * inv_h
-            k = index[min(max(int((a - low) * per_step + 0.5), 0), n - 1)]
-            dx = h * cos_yaw + u * sin_yaw
-            dy = h * sin_yaw - u * cos_yaw
-            q = max(dx * hits[k, rays.QX] + dy * hits[k, rays.QY], 1e-9)
-            if q < q_flat:
-                px = (ex + t_flat * dx) * flat_scale
-                py = (ey + t_flat * dy) * flat_scale
-                light = lit
-                if texture < 0:
-                    col = min(max(int(px), 0), last_col)
-                    up = min(max(int(py), 0), last_row)
-                    px -= col
-                    py -= up
-                    cell = int(ground[last_row - up, col])
-                    j = (flat_size - 1 - int(py * flat_size)) & flat_mask
-                    i = int(px * flat_size) & flat_mask
-                    number = cell & 255
-                    light = int(floor_light[cell >> 8, int(py * STEPS) & (STEPS - 1), int(px * STEPS) & (STEPS - 1)]) + 1
+                # sky is seen where the wall's top lies below the row's ray
+                rise = hits[k, rays.TOP] - ez
+                bound = dz / rise if rise > 0.0 else 1e30
+            a, b = _split(q, aq, bound, x0, x1)
+            if a < b:
+                if flats > 0 and flat_end[flats - 1] == a:
+                    flat_end[flats - 1] = b
                 else:
-                    j = int((64.0 - py) * flat_size) & flat_mask
-                    i = int((px + 64.0) * flat_size) & flat_mask
-                    number = texture
-                put(rgb, y, x, atlas[number, flat_start + j * flat_size + i], light)
-                depth[y, x] = t_flat
-            elif dz > 0.0 and q * (hits[k, rays.TOP] - ez) < dz:
-                put(rgb, y, x, sky_texel(sky, sky_number, ex, ey, ez, dx, dy, dz), 256)
-                depth[y, x] = tx.SKY_DEPTH
+                    flat_start[flats] = a
+                    flat_end[flats] = b
+                    flats += 1
+            # the rest is wall
+            if a == x0:
+                a = b
+                b = x1
             else:
-                far = 1.0 / q
-                z = ez + far * dz
-                along = hits[k, rays.T0] + far * (dx * hits[k, rays.TX] + dy * hits[k, rays.TY])
-                reach = step * max(far, far * far * abs(h) / hits[k, rays.NEAR])
-                number = int(hits[k, rays.TEXTURE])
-                scale = float(repeat[number])
-                level = mip_level(reach * scale * tx.SIZE)
-                size = tx.SIZE >> level
-                i = int((along * scale + 64.0) * size) & (size - 1)
-                j = int(((hits[k, rays.TOP] - z) * scale + 64.0) * size) & (size - 1)
-                packed = int(atlas[number, tx.level_start(level) + j * size + i])
-                picture = int(hits[k, rays.PICTURE])
-                if picture > 0:
-                    over = picture_texel(pictures, hits[k, rays.CENTRE], hits[k, rays.PICTURE_Z], hits[k, rays.RIGHT], picture, along, z, reach)
-                    if over >> 24 != 0:
-                        packed = over
-                step_z = min(max(int((z - floor) * (STEPS / s.CELL)), 0), STEPS - 1)
-                step_a = int((along - hits[k, rays.START]) * (STEPS / s.CELL)) & (STEPS - 1)
-                put(rgb, y, x, packed, int(wall_light[int(hits[k, rays.LIGHT]), step_z, step_a]) + 1)
-                depth[y, x] = far
+                b = a
+                a = x0
+            if a < b:
+                along = dx * hits[k, rays.TX] + dy * hits[k, rays.TY]
+                a_along = ax * hits[k, rays.TX] + ay * hits[k, rays.TY]
+                reach = step * abs(h) / hits[k, rays.NEAR]
+                wall_span(hits, k, atlas, repeat, pictures, wall_light, ez, dz, q, aq, along, a_along, reach, y, a, b, rgb, depth)
+        px, py = ex + t * dx, ey + t * dy
+        for j in range(flats):
+            a, b = flat_start[j], flat_end[j]
+            if dz >= 0.0 and ceiling_texture < 0:
+                sky_span(sky, sky_number, ex, ey, ez, dx, dy, ax, ay, dz, y, a, b, rgb, depth)
+            elif texture < 0:
+                cell_floor_span(ground, w.rows, atlas, floor_light, level, px, py, t * ax, t * ay, t, y, a, b, rgb, depth)
+            else:
+                plain_span(atlas[texture], scale, lit, level, px, py, t * ax, t * ay, t, y, a, b, rgb, depth)
