@@ -1,0 +1,164 @@
+"""Milliseconds a decision step, beside the same weights in Hugging Face transformers, in one run.
+
+The paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, 100 timed ones, everything included: preprocessing,
+encoding the newest transition, context, generation, null filling, translation. transformers runs the same LAM, embeddings, head and
+translator around its Qwen3 with a dynamic cache. Its cache cannot drop the newest frame's patches from the middle of a context, so it
+crops back to the history after every decision. Both must choose the same codes while the contexts are equal.
+
+Usage: python benchmarks/decode_latency.py [--json FILE] [--preset paper] [--device cpu] [--steps 100]
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.config import PRESETS, TranslatorConfig
+from flexlam_rl.models.decode import Decoder
+from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.translator import Translator, choose_actions
+
+WARM_UP = 20
+
+
+class Policy:
+    """What both sides share: models, and one step around a function that generates the codes."""
+
+    def __init__(self, preset: str, device: str) -> None:
+        torch.manual_seed(0)
+        sizes = PRESETS[preset]
+        self.config = sizes.sequence
+        self.lam = LAM(sizes.lam).to(device).eval()
+        self.sequence = SequenceModel(sizes.sequence).to(device).eval()
+        self.translator = Translator(TranslatorConfig(slots=sizes.lam.slots, code_dim=len(sizes.lam.levels))).to(device).eval()
+        self.device = device
+
+    def frames(self, rows: int, count: int) -> list[Tensor]:
+        """Random frames as an environment gives them: uint8 (B, H, W, C) on the CPU."""
+        generator = torch.Generator().manual_seed(1)
+        size = self.config.image_size
+        return [torch.randint(0, 256, (rows, size, size, 3), dtype=torch.uint8, generator=generator) for _ in range(count)]
+
+    def decide(self, last: Tensor | None, frame: Tensor, generate: Callable[[Tensor, Tensor | None], Tensor], budget: int) -> Tensor:
+        """One decision: frame (B, H, W, C) in, actions (B, 1) out."""
+        now = frame.to(self.device).movedim(-1, -3)
+        codes = None if last is None else self.lam.encode(last.to(self.device).movedim(-1, -3), now)
+        slots = self.lam.prefix_slots(generate(now, codes), budget)
+        previous = torch.zeros(len(frame), 1, dtype=torch.long, device=self.device)
+        return choose_actions(self.translator(slots, previous), self.translator.config.actions).cpu()
+
+
+def ours(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Generation with this project's decoder."""
+    decoder = Decoder(policy.sequence)
+    state = decoder.initial_state(rows)
+
+    def generate(now: Tensor, codes: Tensor | None) -> Tensor:
+        return decoder.generate(state, decoder.observe(state, now, codes), budget).codes
+
+    return generate
+
+
+def theirs(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Generation with transformers' Qwen3 and its cache (`StaticCache` is slower here: it attends over its whole length)."""
+    from transformers import DynamicCache, Qwen3Config, Qwen3Model
+
+    c = policy.config
+    config = Qwen3Config(
+        vocab_size=8, hidden_size=c.width, intermediate_size=c.ffn, num_hidden_layers=c.depth, num_attention_heads=c.heads,
+        num_key_value_heads=c.heads, head_dim=c.width // c.heads, rms_norm_eps=c.norm_eps, rope_theta=c.rope_theta,
+        rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta}, attention_bias=False, max_position_embeddings=1 << 20,
+        attn_implementation="sdpa",
+    )  # fmt: skip
+    model = Qwen3Model(config).to(policy.device).eval()
+    model.load_state_dict(policy.sequence.transformer.state_dict(), strict=False)
+    sequence = policy.sequence
+    cache = DynamicCache(config=config)
+    step = 0
+
+    def forward(x: Tensor) -> Tensor:
+        return model(inputs_embeds=x, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+
+    def generate(now: Tensor, codes: Tensor | None) -> Tensor:
+        nonlocal step
+        x = sequence.embed_frames(now)
+        if codes is not None:
+            x = torch.cat([sequence.embed_codes(codes), x], dim=1)
+        on_stride = step % c.stride == 0
+        # past the 34th frame it goes back to where it was: as if it could slide its window, and at no cost
+        before = cache.get_seq_length()
+        history = before + x.shape[1] - (0 if on_stride else c.patches) if step < c.frames else before
+        hidden = forward(x)
+        out = [sequence.head(hidden).argmax(-1)]
+        for i in range(budget - 1):
+            hidden = forward(sequence.embed_codes(out[-1][:, None], i))
+            out.append(sequence.head(hidden).argmax(-1))
+        cache.crop(history - cache.get_seq_length())
+        step += 1
+        return torch.stack(out, 1)
+
+    return generate
+
+
+@torch.inference_mode()
+def measure(
+    policy: Policy, make: Callable[..., Callable[[Tensor, Tensor | None], Tensor]], rows: int, budget: int, steps: int
+) -> tuple[float, Tensor]:
+    """Mean milliseconds a decision with a full context, and the codes of the first 34 decisions."""
+    total = policy.config.frames + WARM_UP + steps
+    frames = policy.frames(rows, total)
+    generate = make(policy, rows, budget)
+    recorded: list[Tensor] = []
+
+    def keep(now: Tensor, codes: Tensor | None) -> Tensor:
+        out = generate(now, codes)
+        if len(recorded) < policy.config.frames:
+            recorded.append(out)
+        return out
+
+    times = []
+    for t, frame in enumerate(frames):
+        start = time.perf_counter()
+        policy.decide(frames[t - 1] if t else None, frame, keep, budget)
+        if policy.device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return 1000 * mean(times[-steps:]), torch.stack(recorded)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--preset", default="paper", choices=list(PRESETS))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--batch", type=int, default=64)
+    args = parser.parse_args()
+    policy = Policy(args.preset, args.device)
+    m = policy.config.slots
+    budgets = sorted({min(k, m) for k in (4, 16, 64)})
+    result: dict[str, object] = {"ours_ms": {}, "transformers_ms": {}, "decisions_per_s": {}, "device": platform.processor() or args.device}
+    print(f"preset {args.preset}, {args.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, batch 1")
+    print(f"{'K':>4} {'ours ms':>9} {'transformers ms':>16} {'ratio':>6} {'same codes':>11} {'decisions/s at batch ' + str(args.batch):>26}")
+    for k in budgets:
+        mine, codes = measure(policy, ours, 1, k, args.steps)
+        other, expected = measure(policy, theirs, 1, k, args.steps)
+        # in the first 34 decisions both see the same context
+        same = float((codes == expected).float().mean())
+        batch_ms, _ = measure(policy, ours, args.batch, k, max(3, args.steps // 20))
+        result["ours_ms"][k], result["transformers_ms"][k] = mine, other  # type: ignore[index]
+        result["decisions_per_s"][k] = 1000 * args.batch / batch_ms  # type: ignore[index]
+        print(f"{k:>4} {mine:>9.1f} {other:>16.1f} {other / mine:>6.2f} {same:>11.3f} {1000 * args.batch / batch_ms:>26.1f}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
