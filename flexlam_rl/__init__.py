@@ -1,10 +1,39 @@
 """FlexLAM: variable-length latent actions for DeepMind Lab, from environments to evaluation.
 
-Importing this package registers the Gymnasium environments `FlexLAM-DMLab-v0` and `FlexLAM-DMLab/<level>-v0`.
+Importing this package registers the Gymnasium environments `FlexLAM-DMLab-v0` and `FlexLAM-DMLab/<level>-v0`; it loads neither torch
+nor the compiled engine. The names below are loaded when they are first used.
 """
+
+import importlib
+from typing import Any
 
 from flexlam_rl.registration import register_all
 
 __version__ = "0.1.0"
+
+_WHERE = {
+    "ACTION_SETS": "envs.actions",
+    "DMLabEnv": "envs.dmlab",
+    "DMLabVectorEnv": "envs.vector",
+    "InstructionTokens": "envs.wrappers",
+    "LEVELS": "envs.levels",
+    "SUITE": "envs.levels",
+    "VectorInstructionTokens": "envs.wrappers",
+    "action_set": "envs.actions",
+    "dm_env_view": "envs.dm_view",
+    "make_sb3": "envs.sb3",
+}
+__all__ = [*_WHERE, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"flexlam_rl.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})
+
 
 register_all()

@@ -37,7 +37,7 @@ def test_module_face() -> None:
 
 
 def check_view(env: gym.Env, steps: int) -> None:
-    from flexlam_rl.envs.dm_env_view import dm_env_view
+    from flexlam_rl.envs.dm_view import dm_env_view
 
     view = dm_env_view(env, seed=3)
     spec = view.observation_spec()
@@ -68,7 +68,7 @@ def test_view_of_the_real_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_specs_of_spaces() -> None:
-    from flexlam_rl.envs.dm_env_view import spec_of
+    from flexlam_rl.envs.dm_view import spec_of
 
     assert spec_of(gym.spaces.Discrete(3), "a") == specs.DiscreteArray(3, name="a")
     bounded = spec_of(gym.spaces.Box(0, 1, (2,), np.float32), "b")

@@ -6,7 +6,7 @@ import sys
 
 import gymnasium as gym
 
-import flexlam_rl  # noqa: F401
+import flexlam_rl
 from flexlam_rl.envs.levels import LEVELS
 from flexlam_rl.registration import DEFAULT_ID, level_id
 
@@ -41,3 +41,12 @@ def test_spec_survives_json() -> None:
     assert again.unwrapped.level == "rooms_watermaze"
     assert again.observation_space == env.observation_space
     assert (again.reset(seed=1)[0]["RGB"] == env.reset(seed=1)[0]["RGB"]).all()
+
+
+def test_public_names_load() -> None:
+    from flexlam_rl import envs
+
+    for module in (flexlam_rl, envs):
+        for name in module._WHERE:
+            assert getattr(module, name) is not None and name in dir(module)
+    assert callable(envs.dm_env_view) and callable(flexlam_rl.dm_env_view)
