@@ -1,6 +1,7 @@
 """Whole training configurations, one a preset: sizes, lengths, rates of all stages."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flexlam_rl.models.config import PRESETS, LAMConfig, Preset, fixed
 from flexlam_rl.train.loop import LoopConfig
@@ -22,7 +23,7 @@ class Recipe:
     """Share of its steps that sees whole contexts, with half the batch."""
     held_out: int = 512
     """Held-out transitions of an evaluation."""
-    translator_slots: dict[str, int] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
+    translator_slots: dict[str, Any] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
 
 
 def _labelled(steps: int, every: int, lr: float = 1e-3) -> LoopConfig:
