@@ -246,7 +246,7 @@ def export_parquet(
     """
     folder = Path(folder)
     source = store.origin.source
-    came = source.get("format") == "parquet" and not source.get("shift")
+    came = source.get("format") == "parquet" and sum(described["rows"] for described in source["files"]) == store.rows
     plan: list[tuple[str, Mapping[str, str], list[tuple[int, int, int | None]]]] = []
     names = tuple(source["columns"]) if came else (*REQUIRED, "instruction", *store.attributes["extra"])
     numbers = range(store.episodes)

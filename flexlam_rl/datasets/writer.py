@@ -163,6 +163,9 @@ class RolloutWriter:
         stored = {name: (dtype, tuple(shape)) for name, (dtype, shape) in attributes["extra"].items()}
         if stored != self._extra:
             raise StoreError(f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same.")
+        for name in ("source", "references"):  # what may grow with the store
+            if getattr(self.origin, name):
+                attributes["origin"][name] = getattr(self.origin, name)
         attributes["writers"].append({**self._started, "first_episode": attributes["commit"]["episodes"]})
         if attributes["frame_shape"]:
             self._open_arrays(attributes, create=False)

@@ -147,6 +147,17 @@ def test_last_frames_are_kept_when_asked(make_store: Make, tmp_path: Path) -> No
         np.testing.assert_array_equal(two.reward, one.reward)
 
 
+@needs_recordings
+def test_an_import_that_grew_gives_all_its_files_back(tmp_path: Path) -> None:
+    level = FILES[0].stem.rsplit("-", 1)[0]
+    import_parquet(FILES[:1], tmp_path / "store", level, "train", REAL, alignment="trust")
+    store = import_parquet(FILES[:2], tmp_path / "store", level, "train", REAL, alignment="trust")
+    assert store.episodes == 2
+    for one, other in zip(FILES[:2], export_parquet(store, tmp_path / "out"), strict=True):
+        assert one.name == other.name
+        same_tables(pq.read_table(one), pq.read_table(other))
+
+
 def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"action": [1]}), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match="no column 'observation'"):
