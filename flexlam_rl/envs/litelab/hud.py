@@ -150,7 +150,7 @@ def _weapon_bar(p, rgb):
 
 
 @kernel
-def _status_bar(w, p, rgb):
+def _status_bar(p, rgb):
     ammo = p.ammo[p.weapon]
     if ammo >= 0:
         _number(rgb, ammo, 96.0, 432.0, 32.0, 48.0, AMBER if ammo > 0 else LOW, 0.8)
@@ -161,7 +161,11 @@ def _status_bar(w, p, rgb):
     if p.armor > 0:
         _number(rgb, p.armor, 466.0, 432.0, 32.0, 48.0, AMBER, 0.8)
         _ellipse(rgb, 490.0, 456.0, 18.0, 20.0, AMBER, 0.7)
-    # the score in a blue box at least two characters wide
+
+
+@kernel
+def _score_and_clock(w, rgb):
+    """The score in a blue box at least two characters wide, and the time that is left."""
     score = int(np.floor(w.total))
     digits = 1 + (score < 0)
     rest = abs(score) // 10
@@ -178,9 +182,16 @@ def _status_bar(w, p, rgb):
 
 @kernel
 def draw_hud(w, rgb, hud):
-    """Draw the overlay onto `rgb` (H, W, 3); `hud` is 0 for the crosshair only, 1 with the head icon, 2 for all."""
+    """Draw the overlay onto `rgb` (H, W, 3); `hud` is 0 for the crosshair only, 1 with the head icon, 2 for all.
+
+    A tagged player who waits to come back sees score and clock alone, as in the recordings.
+    """
     width = rgb.shape[1]
     p = w.players[0]
+    if hud >= 2:
+        _score_and_clock(w, rgb)
+    if p.alive == 0:
+        return
     if width >= CROSSHAIR_WIDTH:
         _rect(rgb, 319.0, 228.0, 321.0, 252.0, WHITE, 0.45)
         _rect(rgb, 308.0, 239.0, 332.0, 241.0, WHITE, 0.45)
@@ -188,4 +199,4 @@ def draw_hud(w, rgb, hud):
         _ellipse(rgb, 309.5, 449.0, 19.0, 24.0, WHITE, 1.0)
     if hud >= 2:
         _weapon_bar(p, rgb)
-        _status_bar(w, p, rgb)
+        _status_bar(p, rgb)

@@ -22,6 +22,7 @@ MUSHROOMS_MEAN, MUSHROOMS_SD = 17.7, 4.5
 CLUSTERED = 0.15  # share that grows beside another one
 NEAR_MIN, NEAR_MAX = 32.0, 220.0
 APART = 180.0  # between clusters, at least
+SPAWN_APART = 150.0  # between mushrooms and spawn points, at least
 WAIT_MIN_MS, WAIT_MAX_MS = 48000, 72000
 MUSHROOM_ABOVE = 12.0  # origin of a mushroom above the ground
 # Rocks, bushes and cacti: how many, radius and height from and to. They keep away from mushrooms and spawn points.
@@ -48,6 +49,16 @@ def _nearest(w, x, y):
 
 
 @kernel
+def _nearest_spawn(w, x, y):
+    """Distance to the nearest spawn point."""
+    best = 1e9
+    for k in range(spawn_points(w)):
+        sx, sy = spawn_point(w, k)
+        best = min(best, np.sqrt((sx - x) ** 2 + (sy - y) ** 2))
+    return best
+
+
+@kernel
 def _place_mushroom(w):
     """Draw a place: beside another mushroom, or away from all."""
     for _ in range(200):
@@ -62,7 +73,7 @@ def _place_mushroom(w):
             x = uniform(w) * SIZE
             y = uniform(w) * SIZE
             least = APART
-        if MARGIN <= x <= SIZE - MARGIN and MARGIN <= y <= SIZE - MARGIN and _nearest(w, x, y) >= least:
+        if MARGIN <= x <= SIZE - MARGIN and MARGIN <= y <= SIZE - MARGIN and _nearest(w, x, y) >= least and _nearest_spawn(w, x, y) >= SPAWN_APART:
             k = add_item(w, s.REWARD, s.LOOK_MUSHROOM, x, y, terrain.height(w, x, y) + MUSHROOM_ABOVE, 1)
             w.items[k].bob = 0
             w.items[k].wait_ms = between(w, WAIT_MIN_MS, WAIT_MAX_MS)
@@ -74,10 +85,8 @@ def _plant_fits(w, x, y, apart):
     """Whether a plant leaves room for the border, the mushrooms, the spawn points and the other plants."""
     if x < MARGIN or x > SIZE - MARGIN or y < MARGIN or y > SIZE - MARGIN or _nearest(w, x, y) < apart:
         return False
-    for k in range(spawn_points(w)):
-        sx, sy = spawn_point(w, k)
-        if (sx - x) ** 2 + (sy - y) ** 2 < apart * apart:
-            return False
+    if _nearest_spawn(w, x, y) < apart:
+        return False
     for k in range(w.plant_count):
         q = w.plants[k]
         if (q.pos[0] - x) ** 2 + (q.pos[1] - y) ** 2 < (0.7 * apart) ** 2:
