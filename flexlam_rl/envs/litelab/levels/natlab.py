@@ -22,7 +22,7 @@ MUSHROOMS_MEAN, MUSHROOMS_SD = 17.7, 4.5
 CLUSTERED = 0.15  # share that grows beside another one
 NEAR_MIN, NEAR_MAX = 32.0, 220.0
 APART = 180.0  # between clusters, at least
-SPAWN_APART = 150.0  # between mushrooms and spawn points, at least
+SPAWN_APART = 220.0  # between mushrooms and spawn points, at least
 WAIT_MIN_MS, WAIT_MAX_MS = 48000, 72000
 MUSHROOM_ABOVE = 12.0  # origin of a mushroom above the ground
 # Rocks, bushes and cacti: how many, radius and height from and to. They keep away from mushrooms and spawn points.
