@@ -7,6 +7,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, HALF, trace
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.state import GRID
 
 SPEED = 320.0
 GRAVITY = 800.0
@@ -19,6 +20,7 @@ STEP = 18.0
 OVERCLIP = 1.001  # sliding leaves a plane by a thousandth
 WALKABLE = 0.7  # least z of the normal of ground one can stand on
 GROUND_REACH = 0.25
+THROWN = 10.0  # speed off the ground above which it no longer holds
 LANDING_MS = 250  # after a fall faster than LANDING_SPEED, walls do not slow the player for so long
 LANDING_SPEED = 200.0
 ARRIVAL = 13.875  # of a spawn point above where one stands
@@ -100,25 +102,39 @@ def _clip(vx, vy, vz, nx, ny, nz):
 
 
 @kernel
-def _slide(w, p, dt, top, gravity, ground):
+def _slide(w, p, dt, top, gravity, nx, ny, nz):
     """Move for `dt` seconds along whatever is in the way, up to four contacts; True if anything was.
 
-    `ground` is the normal of the plane stood on, all 0 in the air.
+    (nx, ny, nz) is the normal of the plane stood on, all 0 in the air.
     """
     keep_x, keep_y, keep_z = p.vel[0], p.vel[1], p.vel[2]
     vx, vy, vz = keep_x, keep_y, keep_z
     gx, gy, gz = vx, vy, vz
-    planes = np.empty((6, 3))
-    count = 0
-    grounded = ground[2] != 0.0
+    grounded = nz != 0.0
     if gravity:
         gz = vz - GRAVITY * dt
         vz = 0.5 * (vz + gz)
         keep_z = gz
         if grounded:
-            vx, vy, vz = _clip(vx, vy, vz, ground[0], ground[1], ground[2])
+            vx, vy, vz = _clip(vx, vy, vz, nx, ny, nz)
+    x, y, z = p.pos[0], p.pos[1], p.pos[2]
+    f, hx, hy, hz, solid = trace(w, x, y, z, x + vx * dt, y + vy * dt, z + vz * dt, HALF, BOTTOM, top)
+    if f == 1.0 and solid != ALL_SOLID:
+        # nothing in the way, as in most frames
+        p.pos[0] = x + vx * dt
+        p.pos[1] = y + vy * dt
+        p.pos[2] = z + vz * dt
+        if gravity:
+            p.vel[0] = gx
+            p.vel[1] = gy
+            p.vel[2] = gz
+        return False
+    planes = np.empty((6, 3))
+    count = 0
     if grounded:
-        planes[0] = ground
+        planes[0, 0] = nx
+        planes[0, 1] = ny
+        planes[0, 2] = nz
         count = 1
     speed = np.sqrt(vx * vx + vy * vy + vz * vz)
     scale = 1.0 / speed if speed > 0.0 else 0.0
@@ -211,15 +227,17 @@ def _slide(w, p, dt, top, gravity, ground):
 
 
 @kernel
-def _step_slide(w, p, dt, top, gravity, ground):
+def _step_slide(w, p, dt, top, gravity, nx, ny, nz):
     """Slide, and if something is in the way try again from a step higher."""
     x, y, z = p.pos[0], p.pos[1], p.pos[2]
     vx, vy, vz = p.vel[0], p.vel[1], p.vel[2]
-    if not _slide(w, p, dt, top, gravity, ground):
+    if not _slide(w, p, dt, top, gravity, nx, ny, nz):
         return
+    if not gravity and w.geometry == GRID:
+        return  # a maze has no steps
     if p.vel[2] > 0.0:
-        f, _, _, nz, _ = trace(w, x, y, z, x, y, z - STEP, HALF, BOTTOM, top)
-        if f == 1.0 or nz < WALKABLE:
+        f, _, _, up, _ = trace(w, x, y, z, x, y, z - STEP, HALF, BOTTOM, top)
+        if f == 1.0 or up < WALKABLE:
             return
     f, _, _, _, solid = trace(w, x, y, z, x, y, z + STEP, HALF, BOTTOM, top)
     if solid == ALL_SOLID:
@@ -231,7 +249,7 @@ def _step_slide(w, p, dt, top, gravity, ground):
     p.vel[0] = vx
     p.vel[1] = vy
     p.vel[2] = vz
-    _slide(w, p, dt, top, gravity, ground)
+    _slide(w, p, dt, top, gravity, nx, ny, nz)
     f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - rise, HALF, BOTTOM, top)
     if solid != ALL_SOLID:
         p.pos[2] -= f * rise
@@ -240,27 +258,19 @@ def _step_slide(w, p, dt, top, gravity, ground):
 
 
 @kernel
-def _find_ground(w, p, top, ground, falling):
-    """Write the normal of the plane below into `ground` (0 if none), set on_ground; `falling` is the fall speed before the frame."""
-    ground[0] = 0.0
-    ground[1] = 0.0
-    ground[2] = 0.0
+def _find_ground(w, p, top, falling):
+    """The normal of the plane below (0 if none); sets on_ground. `falling` is the fall speed before the frame."""
     f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - GROUND_REACH, HALF, BOTTOM, top)
-    if solid == ALL_SOLID or f == 1.0:
+    if solid == ALL_SOLID or f == 1.0 or (p.vel[2] > 0.0 and p.vel[0] * nx + p.vel[1] * ny + p.vel[2] * nz > THROWN):
         p.on_ground = 0
-        return
-    if p.vel[2] > 0.0 and p.vel[0] * nx + p.vel[1] * ny + p.vel[2] * nz > 10.0:
-        p.on_ground = 0
-        return
-    ground[0] = nx
-    ground[1] = ny
-    ground[2] = nz
+        return 0.0, 0.0, 0.0
     if nz < WALKABLE:
         p.on_ground = 0
-        return
+        return nx, ny, nz
     if p.on_ground == 0 and falling > LANDING_SPEED:
         p.landing_ms = LANDING_MS
     p.on_ground = 1
+    return nx, ny, nz
 
 
 @kernel
@@ -290,10 +300,9 @@ def _accelerate(p, dt, dx, dy, dz, wish, rate):
 
 
 @kernel
-def _level(x, y, z, ground):
-    """A horizontal direction laid onto the ground plane, as a unit vector."""
-    if ground[2] != 0.0:
-        x, y, z = _clip(x, y, z, ground[0], ground[1], ground[2])
+def _level(x, y, z, nx, ny, nz):
+    """A direction laid onto the ground plane, as a unit vector."""
+    x, y, z = _clip(x, y, z, nx, ny, nz)
     norm = np.sqrt(x * x + y * y + z * z)
     if norm > 0.0:
         return x / norm, y / norm, z / norm
@@ -321,29 +330,26 @@ def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
     top = DUCK_TOP if p.crouched == 1 else HULL_TOP
     p.view_height = DUCK_EYE if p.crouched == 1 else EYE
     falling = -p.vel[2]
-    ground = np.empty(3)
-    _find_ground(w, p, top, ground, falling)
+    nx, ny, nz = _find_ground(w, p, top, falling)
     p.knockback_ms = max(0, p.knockback_ms - w.dt_ms)
     p.landing_ms = max(0, p.landing_ms - w.dt_ms)
 
-    jumps = False
     if p.on_ground == 1 and rise > 0:
         if p.jump_held == 1:
             rise = 0  # a held button does not jump again, nor does it slow the walk
         else:
-            jumps = True
             p.jump_held = 1
             p.on_ground = 0
             p.vel[2] = JUMP_SPEED
-            ground[:] = 0.0
+            nx, ny, nz = 0.0, 0.0, 0.0
     _brake(p, dt)
     angle = p.yaw * (2.0 * np.pi / 65536.0)
     fx, fy, fz = np.cos(angle), np.sin(angle), 0.0
     rx, ry, rz = fy, -fx, 0.0
     walking = p.on_ground == 1
-    if walking:
-        fx, fy, fz = _level(fx, fy, fz, ground)
-        rx, ry, rz = _level(rx, ry, rz, ground)
+    if walking and nz != 1.0:
+        fx, fy, fz = _level(fx, fy, fz, nx, ny, nz)
+        rx, ry, rz = _level(rx, ry, rz, nx, ny, nz)
     wx = fx * forward + rx * strafe
     wy = fy * forward + ry * strafe
     wz = fz * forward + rz * strafe
@@ -364,21 +370,19 @@ def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
             p.vel[2] -= GRAVITY * dt
         # Going up or down a slope keeps the speed.
         before = np.sqrt(p.vel[0] ** 2 + p.vel[1] ** 2 + p.vel[2] ** 2)
-        vx, vy, vz = _clip(p.vel[0], p.vel[1], p.vel[2], ground[0], ground[1], ground[2])
+        vx, vy, vz = _clip(p.vel[0], p.vel[1], p.vel[2], nx, ny, nz)
         after = np.sqrt(vx * vx + vy * vy + vz * vz)
         if after > 0.0:
             p.vel[0] = vx * before / after
             p.vel[1] = vy * before / after
             p.vel[2] = vz * before / after
         if p.vel[0] != 0.0 or p.vel[1] != 0.0:
-            _step_slide(w, p, dt, top, False, ground)
+            _step_slide(w, p, dt, top, False, nx, ny, nz)
     else:
         _accelerate(p, dt, wx, wy, wz, wish, AIR_ACCELERATION)
-        if ground[2] != 0.0:
-            p.vel[0], p.vel[1], p.vel[2] = _clip(p.vel[0], p.vel[1], p.vel[2], ground[0], ground[1], ground[2])
-        _step_slide(w, p, dt, top, True, ground)
-    _find_ground(w, p, top, ground, falling)
+        if nz != 0.0:
+            p.vel[0], p.vel[1], p.vel[2] = _clip(p.vel[0], p.vel[1], p.vel[2], nx, ny, nz)
+        _step_slide(w, p, dt, top, True, nx, ny, nz)
+    _find_ground(w, p, top, falling)
     for k in range(3):
         p.vel[k] = np.rint(p.vel[k])
-    if jumps:
-        p.on_ground = 0
