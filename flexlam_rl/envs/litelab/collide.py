@@ -111,7 +111,7 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
     elif b < EPSILON and b < a:
         best = max(0.0, (a - EPSILON) / (a - b))
         nz = 1.0
-    if sx == ex and sy == ey and half > 0.0:
+    if sx == ex and sy == ey and sz != ez:
         return best, nx, ny, nz, solid  # upwards or downwards along endless walls
     reach = half + PROTRUSION + EPSILON
     col0 = int(np.floor((min(sx, ex) - reach) / s.CELL))

@@ -7,7 +7,7 @@ from flexlam_rl.envs.litelab.clock import FRAME_MS, frame_ms, load_clock, restar
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
-from flexlam_rl.envs.litelab.physics import SPIN_PER_UNIT, land, lift, move, place, wrap
+from flexlam_rl.envs.litelab.physics import SPIN_PER_UNIT, land, lift, move, place, stand, wrap
 from flexlam_rl.envs.litelab.rng import mix
 from flexlam_rl.envs.litelab.shade import prepare
 from flexlam_rl.envs.litelab.weapons import equip, fire_only
@@ -108,9 +108,11 @@ def _restart(w):
         watermaze.restart(w)
     if w.geometry == s.GRID:
         prepare(w)
+    w.start_blocked = 0
     if w.given_start == 1:
         # the user's pose is at rest, without the moments after a spawn
         place(w, w.players[0], w.start_pos[0], w.start_pos[1], w.start_pos[2], w.players[0].yaw)
+        w.start_blocked = 0 if stand(w, w.players[0]) else 1
     if w.given_angles == 1:
         w.players[0].pitch = int(np.round(w.start_angles[0] * (65536.0 / 360.0)))
         w.players[0].yaw = int(np.round(w.start_angles[1] * (65536.0 / 360.0)))

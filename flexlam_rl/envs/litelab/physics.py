@@ -5,7 +5,7 @@ Velocities are units per engine second and whole numbers after every frame, as t
 
 import numpy as np
 
-from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, HALF, trace
+from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, CLEAR, HALF, trace
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.state import GRID
 
@@ -74,6 +74,21 @@ def land(p):
     if p.arriving == 1:
         p.pos[2] -= ARRIVAL
         p.arriving = 0
+
+
+@kernel
+def stand(w, p):
+    """Raise a player whose feet are in the ground by up to a step; False if it is in something solid even so."""
+    x, y, z = p.pos[0], p.pos[1], p.pos[2]
+    _, _, _, _, solid = trace(w, x, y, z, x, y, z, HALF, BOTTOM, DUCK_TOP)
+    if solid == CLEAR:
+        return True
+    _, _, _, _, solid = trace(w, x, y, z + STEP, x, y, z + STEP, HALF, BOTTOM, DUCK_TOP)
+    if solid != CLEAR:
+        return False
+    f, _, _, _, _ = trace(w, x, y, z + STEP, x, y, z, HALF, BOTTOM, DUCK_TOP)
+    p.pos[2] = z + STEP * (1.0 - f)
+    return True
 
 
 @kernel

@@ -163,6 +163,7 @@ WORLD = np.dtype(
         ("given_start", "u1"),
         ("given_angles", "u1"),
         ("start_pos", "f8", 3),
+        ("start_blocked", "u1"),  # the given start is in a wall of the current map
         ("start_angles", "f8", 2),  # pitch, yaw in degrees
         # clock
         ("rng", "u8"),

@@ -107,6 +107,11 @@ class Worlds:
         for i in which.tolist():
             self._trials[i] = 0
         self.do(jobs, 0, rgb)
+        if self.worlds["start_blocked"].any():
+            i = int(np.argmax(self.worlds["start_blocked"]))
+            x, y, z = (float(v) for v in self.worlds[i]["start_pos"])
+            self.worlds["running"][i] = 0
+            raise ValueError(f"startPosition is {x:g} {y:g} {z:g}, which is inside a wall of this map; give a place that is free.")
 
     def begin_raw(self, seed: int) -> None:
         """Begin an episode in world 0 with a 64-bit world seed; draws nothing."""

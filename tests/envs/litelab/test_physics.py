@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from flexlam_rl.envs import litelab
 from flexlam_rl.envs.litelab import clock, collide, engine, physics, settings, terrain
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
@@ -257,6 +258,26 @@ def test_restart_shows_the_new_place_before_anything_moves():
     assert (p["pos"][:2] % 100 == 50).all() and p["pos"][2] == 39 and not p["vel"].any()
     engine.advance(worlds, 0, forward, 1)
     assert p["pos"][2] == 25.125 and np.hypot(*p["vel"][:2]) == pytest.approx(54, abs=1)
+
+
+def begin_at(position):
+    worlds = np.zeros(1, s.WORLD)
+    given_start = {"startPosition": position, "overrideEntityLayer": "*****\n*P G*\n*****"}
+    settings.fill_world(worlds[0], settings.parse("contributed/dmlab30/explore_goal_locations_small", given_start, "litelab"))
+    engine.begin(worlds, 0, np.uint64(0))
+    return worlds[0]
+
+
+def test_given_start():
+    w = begin_at("120.5 150 25.125")
+    assert w["start_blocked"] == 0
+    np.testing.assert_array_equal(w["players"][0]["pos"], [120.5, 150, 25.125])
+    # feet a little too low come to stand, walls are refused
+    assert begin_at("150 150 25")["players"][0]["pos"][2] == 25.125
+    assert begin_at("110 150 25.125")["start_blocked"] == 1
+    lab = litelab.Lab("contributed/dmlab30/explore_goal_locations_small", [], config={"startPosition": "-5 3 25.125"})
+    with pytest.raises(ValueError, match=r"startPosition is -5 3 25\.125, which is inside a wall"):
+        lab.reset(seed=1)
 
 
 def test_terrain_carries():
