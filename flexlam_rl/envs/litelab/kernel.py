@@ -8,6 +8,7 @@ edit compiles afresh what may depend on it and nothing else, and every copy of t
 
 import hashlib
 import os
+import pickle
 import re
 import tempfile
 import warnings
@@ -104,7 +105,28 @@ class _Store(CompileResultCacheImpl):
 
 
 class _Cache(FunctionCache):
+    """Numba's cache, except that what cannot be read is compiled anew.
+
+    An entry may be damaged, name classes that this version of the package no longer has, or have been overwritten by another process
+    that compiled the same function for other types at the same moment.
+    """
+
     _impl_class = _Store
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            loaded = super()._load_overload(sig, target_context)
+        except Exception:
+            self.flush()
+            return None
+        return loaded if loaded is None or tuple(loaded.signature.args) == tuple(sig) else None
+
+    def _save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super()._save_overload(sig, data)
+        except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+            self.flush()
+            super()._save_overload(sig, data)
 
 
 def kernel(function: F) -> F:
