@@ -11,6 +11,8 @@ from flexlam_rl.command_line import run, wrong_use
 COMMANDS = {
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
+    "collect": ("flexlam_rl.commands.collect", "let an expert play and write rollouts"),
+    "expert": ("flexlam_rl.commands.expert", "measure experts, and train some"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "look at rollouts on disk: inspect, validate, sheet, video"),
     "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),

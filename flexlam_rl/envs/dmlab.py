@@ -24,6 +24,17 @@ def episode_stream(seed: int, evaluation: bool) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
+def episode_seed(given: Any) -> int:
+    """Check an episode seed that a caller names.
+
+    Raises:
+        ValueError: It is not an integer in [0, 2**31).
+    """
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= given < SEED_LIMIT:
+        raise ValueError(f"options['episode_seed'] must be an integer from 0 to {SEED_LIMIT - 1}, got {given!r}.")
+    return int(given)
+
+
 class DMLabEnv(gym.Env[Any, Any]):
     """One DeepMind Lab level.
 
@@ -100,7 +111,12 @@ class DMLabEnv(gym.Env[Any, Any]):
         return getattr(self._engine, "worlds", None)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. Without `seed` it is the next of this environment's stream; `options` has no keys.
+        """Begin an episode. Without `seed` it is the next of this environment's stream.
+
+        Args:
+            seed: Begins the stream anew.
+            options: `episode_seed`, an integer in [0, 2**31), plays the episode that had it as `info["episode_seed"]`; the stream
+                stays where it is.
 
         Returns:
             The first observation and `info`.
@@ -115,7 +131,8 @@ class DMLabEnv(gym.Env[Any, Any]):
                 self._np_random = episode_stream(int(self._np_random_seed or 0), True)
         generator = self._np_random
         assert generator is not None
-        self._seed = int(generator.integers(SEED_LIMIT))
+        given = None if options is None else options.get("episode_seed")
+        self._seed = int(generator.integers(SEED_LIMIT)) if given is None else episode_seed(given)
         observation = self._engine.reset(self._seed)
         self._running = True
         if self.render_mode == "human":

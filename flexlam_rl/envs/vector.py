@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
-from flexlam_rl.envs.dmlab import SEED_LIMIT, DMLabEnv, episode_stream
+from flexlam_rl.envs.dmlab import SEED_LIMIT, DMLabEnv, episode_seed, episode_stream
 from flexlam_rl.envs.engines import check_options, choose_engine
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
 from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
@@ -180,9 +180,12 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             self._entropies[i] = int(entropy)
             self._generators[i] = episode_stream(int(entropy), True) if self.evaluation else generator
 
-    def _begin(self, which: np.ndarray, rgb: np.ndarray | None) -> None:
+    def _begin(self, which: np.ndarray, rgb: np.ndarray | None, given: Sequence[int] | None = None) -> None:
         seeds = self._seeds.copy()  # arrays given out with earlier infos stay as they were
         for i in which.tolist():
+            if given is not None:
+                seeds[i] = episode_seed(given[i])
+                continue
             generator = self._generators[i]
             assert generator is not None
             seeds[i] = generator.integers(SEED_LIMIT)
@@ -194,7 +197,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
         Args:
             seed: None to continue every environment's stream, a number for seeds `seed + i`, or a list of one for each.
-            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true.
+            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seeds`, N integers in
+                [0, 2**31), plays the episodes that had them as `episode_seed` in their infos; the streams stay where they are.
 
         Returns:
             Batched observations and infos.
@@ -214,10 +218,13 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             if not self._started and not mask.all():
                 raise ResetNeeded("the first reset must be of all environments.")
             which = np.flatnonzero(mask)
+        given = None if options is None else options.get("episode_seeds")
+        if given is not None and len(given) != n:
+            raise ValueError(f"options['episode_seeds'] has {len(given)} entries for num_envs={n}: give one for each environment.")
         for i in which.tolist():
             self._seed(i, seeds[i])
         rgb = self._target(keep=mask is not None)
-        self._begin(which, rgb)
+        self._begin(which, rgb, given)
         self._done[which] = False
         self._started = True
         observation = self._worlds.observe(rgb)

@@ -69,6 +69,9 @@ def begin(w, m, salt):
     m.there[:] = 0
     m.taken_at[:] = -1
     m.value[:] = 0
+    # far from anywhere: an episode must not depend on where the one before ended
+    m.last_x = 1e9
+    m.last_y = 1e9
     m.still = 0
     m.escape = 0
     m.look_around = 0

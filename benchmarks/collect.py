@@ -1,0 +1,133 @@
+"""A full collection to disk: scripted expert, native batch, pictures, compression, commits.
+
+    python benchmarks/collect.py [--json FILE] [--steps N] [--rounds R] [--levels NAME ..] [--out DIR]
+
+Every round collects each level anew (16 episodes or more of 64x64 frames, frame skip 4) into a fresh folder; the best round counts, so
+that a busy machine wrongs nobody. The clock runs from opening the store to its last commit. Compiled code is loaded before.
+
+JSON keys:
+    agent_steps_per_s_per_core   median over the levels: steps / (seconds * cores)
+    agent_steps_per_cpu_s        median over the levels: steps a second of processor time, all threads; free of what else the machine does
+    expert_share, store_share    parts of that processor time: deciding; compressing and writing (measured by leaving each out)
+    bytes_per_frame              on disk
+    levels                       per level: both rates, bytes a frame
+    machine                      processor, cores, date, versions
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.agents.collect import Job, collect
+from flexlam_rl.agents.plan import Settings
+from flexlam_rl.agents.play import Tally, play_batch
+from flexlam_rl.agents.scripted.expert import ScriptedExpert
+from flexlam_rl.agents.work import play_here
+from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.envs.litelab.pool import core_count
+from flexlam_rl.envs.vector import DMLabVectorEnv
+
+EXPLORE = tuple(name for name in LEVELS if name.startswith("explore_"))
+
+
+class Still:
+    """Plays one action: what a collection costs without an expert."""
+
+    def __init__(self, env: Any) -> None:
+        self._actions = np.zeros(env.num_envs, np.int64)
+
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """Forward, always."""
+        return self._actions, state
+
+
+def once(level: str, steps: int, out: Path) -> dict[str, float]:
+    """One collection."""
+    folder = Path(tempfile.mkdtemp(dir=out))
+    wall, processor = time.perf_counter(), time.process_time()
+    (done,) = collect(Settings(), Job([level], "train", steps, folder))
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    size = sum(file.stat().st_size for file in (folder / level).rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    return {
+        "agent_steps_per_s_per_core": done.steps / wall / core_count(),
+        "agent_steps_per_cpu_s": done.steps / processor,
+        "bytes_per_frame": size / (done.steps + done.episodes),
+    }
+
+
+def shares(level: str, steps: int) -> tuple[float, float, float]:
+    """Processor seconds a step of: playing and drawing, the expert, and all of both with recording in memory."""
+    env = DMLabVectorEnv([level] * 32, autoreset_mode="Disabled", copy=False, **Settings().env_options(level))
+    length = Settings().full_length(level)
+
+    def seconds(policy: Any) -> float:
+        queue = iter([(i, i) for i in range(max(1, steps // length))])
+        begun = time.process_time()
+        played = sum(tally.steps for _, tally in play_batch(env, policy, lambda: next(queue, None), length, Tally))
+        return (time.process_time() - begun) / played
+
+    still, expert = seconds(Still(env)), seconds(ScriptedExpert(env))
+    env.close()
+    return still, expert - still, expert
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--steps", type=int, default=30_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--levels", nargs="+", default=list(EXPLORE))
+    parser.add_argument("--out", type=Path, help="folder for the collections (default: a temporary one)")
+    options = parser.parse_args()
+    out = options.out or Path(tempfile.mkdtemp())
+    out.mkdir(parents=True, exist_ok=True)
+    keys = iter([0])
+    for _ in play_here(Settings(), options.levels[0], "train", lambda: next(keys, None), 1):
+        pass  # loads the compiled code
+    levels: dict[str, dict[str, float]] = {}
+    for _ in range(options.rounds):
+        for level in options.levels:
+            result = once(level, options.steps, out)
+            best = levels.setdefault(level, result)
+            levels[level] = {name: (max if name != "bytes_per_frame" else min)(best[name], result[name]) for name in result}
+    if options.out is None:
+        shutil.rmtree(out)
+    middle = {name: statistics.median(row[name] for row in levels.values()) for name in next(iter(levels.values()))}
+    _, expert, all_played = shares(options.levels[0], options.steps)
+    whole = 1.0 / levels[options.levels[0]]["agent_steps_per_cpu_s"]
+    result = {
+        **middle,
+        "expert_share": expert / whole,
+        "store_share": 1.0 - all_played / whole,
+        "levels": levels,
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": core_count(),
+            "load": os.getloadavg()[0],
+            "date": datetime.date.today().isoformat(),
+            "versions": {name: metadata.version(name) for name in ("numpy", "numba", "tensorstore")},
+        },
+    }
+    print("| level | steps/s a core | steps a CPU second | bytes a frame |\n|---|---|---|---|")
+    for level, row in {**levels, "median": middle}.items():
+        print(f"| {level} | {row['agent_steps_per_s_per_core']:,.0f} | {row['agent_steps_per_cpu_s']:,.0f} | {row['bytes_per_frame']:,.0f} |")
+    print(f"\nOf the processor time the expert takes {result['expert_share']:.0%}, storing {result['store_share']:.0%}.")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

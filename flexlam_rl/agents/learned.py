@@ -1,0 +1,161 @@
+"""Learned experts: a recurrent policy of sb3-contrib, kept as config.json and policy.safetensors, with Stable-Baselines3's `predict`.
+
+Legend: `N` environments.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from safetensors.torch import load_file, save
+
+from flexlam_rl.agents.play import FRAME, WORDS
+from flexlam_rl.envs.actions import action_set
+from flexlam_rl.envs.wrappers import VOCABULARY, tokens
+from flexlam_rl.models.checkpoint import write_atomically
+
+KIND = "flexlam_rl.recurrent_ppo"
+TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a policy network is made for, and its sizes.
+
+    Attributes:
+        level: Trained on it.
+        action_set, action_hash, frame_skip, width, height, hud, textures, engine: Of the environment it was trained in.
+        words: Whether it sees the instruction.
+        lstm, features: Widths.
+    """
+
+    level: str
+    action_set: str = "dreamer15"
+    action_hash: str = action_set("dreamer15").hash
+    frame_skip: int = 4
+    width: int = 64
+    height: int = 64
+    hud: str = "full"
+    textures: str = "procedural"
+    engine: str = "litelab"
+    words: bool = False
+    lstm: int = 256
+    features: int = 256
+
+    def space(self) -> spaces.Space:
+        """Observations as the network takes them: pictures with channels first, instructions as numbers of words."""
+        image = spaces.Box(0, 255, (3, self.height, self.width), np.uint8)
+        if not self.words:
+            return image
+        return spaces.Dict({FRAME: image, WORDS: spaces.Box(0, len(VOCABULARY) - 1, (TOKENS,), np.int64)})
+
+    def policy_kwargs(self) -> dict[str, Any]:
+        """Arguments of sb3-contrib's policy."""
+        extractor = {"cnn_output_dim": self.features} if self.words else {"features_dim": self.features}
+        return {"lstm_hidden_size": self.lstm, "features_extractor_kwargs": extractor}
+
+    def build(self) -> Any:
+        """A fresh policy network."""
+        from sb3_contrib.ppo_recurrent import CnnLstmPolicy, MultiInputLstmPolicy
+
+        kind = MultiInputLstmPolicy if self.words else CnnLstmPolicy
+        return kind(self.space(), action_set(self.action_set).space(), lambda _: 0.0, **self.policy_kwargs())
+
+
+def save_policy(folder: Path, network: Network, weights: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+    """Write a policy; each file appears whole or not at all, the config last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "policy.safetensors", save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+    write_atomically(folder / "config.json", json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode())
+
+
+class LearnedExpert:
+    """Plays with a policy that `flexlam expert train` wrote.
+
+    Args:
+        path: Its folder.
+        env: What it will play; must fit what it was trained in.
+        temperature: Actions are drawn from the policy's distribution sharpened by it: 1 as trained, 0 the most likely one.
+        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
+
+    Raises:
+        ValueError: The folder holds no such policy, or the environment differs from the one it was trained in.
+    """
+
+    def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
+        folder = Path(path)
+        try:
+            config = json.loads((folder / "config.json").read_bytes())
+            weights = load_file(folder / "policy.safetensors")
+        except FileNotFoundError as error:
+            raise ValueError(f"{folder} holds no learned expert: {Path(error.filename).name} is missing.") from None
+        if config.get("kind") != KIND:
+            raise ValueError(f"{folder / 'config.json'} describes a {config.get('kind')!r}: expected {KIND!r}.")
+        self.network = Network(**config["network"])
+        self._check(env)
+        self.policy = self.network.build()
+        self.policy.load_state_dict(weights)
+        self.policy.set_training_mode(False)
+        self.temperature = temperature
+        self._seed = seed
+        self._n = int(getattr(env, "num_envs", 1))
+        self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._n)]
+
+    def _check(self, env: Any) -> None:
+        base = getattr(env, "unwrapped", env)
+        images = getattr(env, "single_observation_space", None) or env.observation_space
+        image = images[FRAME] if isinstance(images, spaces.Dict) else images
+        found = {"action set": base.action_set.name, "frame skip": base.frame_skip, "frame size": tuple(image.shape[:2])}
+        mine = {
+            "action set": self.network.action_set,
+            "frame skip": self.network.frame_skip,
+            "frame size": (self.network.height, self.network.width),
+        }
+        for name, value in mine.items():
+            if found[name] != value:
+                raise ValueError(f"This learned expert was trained with {name} {value!r}, the environment has {found[name]!r}.")
+        if base.action_set.hash != self.network.action_hash:
+            raise ValueError(f"Action set {self.network.action_set!r} has changed since this expert was trained (another hash).")
+        if self.network.words and not isinstance(images, spaces.Dict):
+            raise ValueError(f"This learned expert reads the instruction: the environment needs observations ({FRAME!r}, {WORDS!r}).")
+
+    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
+        """Environments `which` begin episodes of these seeds."""
+        for i, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+            self._generators[i] = np.random.default_rng([self._seed, 0, seed])
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Actions (N,) int64, a bare one for a single environment, and the LSTM's state: two arrays (layers, N, width)."""
+        frames = observation[FRAME] if isinstance(observation, dict) else observation
+        frames = np.asarray(frames)
+        single = frames.ndim == 3
+        frames = frames[None] if single else frames
+        n = len(frames)
+        if frames.shape[1] != 3:
+            frames = np.moveaxis(frames, -1, 1)
+        seen: Any = torch.as_tensor(np.ascontiguousarray(frames))
+        if self.network.words:
+            texts = observation[WORDS]
+            rows = [texts] if single else list(texts)
+            words = np.stack([tokens(row, TOKENS) if isinstance(row, str) else np.asarray(row) for row in rows])
+            seen = {FRAME: seen, WORDS: torch.as_tensor(words)}
+        lstm = self.policy.lstm_actor
+        if state is None:
+            state = (np.zeros((lstm.num_layers, n, lstm.hidden_size), np.float32),) * 2
+        starts = np.zeros(n, np.float32) if episode_start is None else np.asarray(episode_start, np.float32).reshape(n)
+        with torch.no_grad():
+            distribution, (hidden, cell) = self.policy.get_distribution(seen, tuple(torch.as_tensor(part) for part in state), torch.as_tensor(starts))
+            logits = distribution.distribution.logits.double().numpy()
+        if deterministic or self.temperature == 0.0:
+            actions = logits.argmax(1)
+        else:
+            # Gumbel's way of drawing from a softmax, one generator an environment
+            uniform = np.stack([generator.random(logits.shape[1]) for generator in self._generators[:n]])
+            actions = (logits / self.temperature - np.log(-np.log(uniform))).argmax(1)
+        return (actions[0] if single else actions), (hidden.numpy(), cell.numpy())

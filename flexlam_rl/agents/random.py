@@ -1,0 +1,49 @@
+"""The uniformly random policy."""
+
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
+
+_BLOCK = 1024  # actions drawn at once
+
+
+class RandomPolicy:
+    """Uniformly random actions.
+
+    Args:
+        env: A (wrapped) environment or batch; its single action space tells the actions.
+        seed: With the episode seeds given to `begin_episodes` it determines every action; without them, with the order of episodes.
+    """
+
+    def __init__(self, env: Any, seed: int = 0) -> None:
+        base = getattr(env, "unwrapped", env)
+        self._count = len(base.action_set)
+        self._seed = seed
+        self._single = not hasattr(env, "num_envs")
+        self._num_envs = int(getattr(env, "num_envs", 1))
+        self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
+        shape = (self._num_envs, _BLOCK) if self._count else (self._num_envs, _BLOCK, 7)
+        self._drawn = np.zeros(shape, np.int64 if self._count else np.int32)
+        self._at = np.full(self._num_envs, _BLOCK)
+
+    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
+        """Environments `which` begin episodes of these seeds."""
+        for i, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+            self._generators[i] = np.random.default_rng([self._seed, 0, seed])
+            self._at[i] = _BLOCK
+
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """Actions (N,), or (N, 7) native ones, without the leading dimension for a single environment; `state` is passed through."""
+        for i in np.flatnonzero(self._at == _BLOCK).tolist():
+            generator = self._generators[i]
+            if self._count:
+                self._drawn[i] = generator.integers(self._count, size=_BLOCK)
+            else:
+                self._drawn[i] = generator.integers(NATIVE_LOW, NATIVE_HIGH, size=(_BLOCK, 7), endpoint=True)
+            self._at[i] = 0
+        actions = self._drawn[np.arange(self._num_envs), self._at]
+        self._at += 1
+        images = observation.get("RGB_INTERLEAVED", None) if isinstance(observation, dict) else observation
+        return (actions[0] if self._single and np.ndim(images) != 4 else actions), state

@@ -1,0 +1,140 @@
+"""`flexlam collect`: rollouts of experts, written to a store."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+
+# the 16 levels of the paper's data: all but the one it does not use
+PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Let an expert play levels and write what it sees; the same command continues after an interruption."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """Folder of the collection: one store a level and split, <out>/<level>/<split>.zarr."""
+    steps: int
+    """Steps a level, rounded up to whole episodes."""
+    level: tuple[str, ...] = ("all",)
+    """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
+    expert: str = "scripted"
+    """scripted, random, learned:PATH (from `flexlam expert train`) or module:factory (factory(env) gives an object with predict)."""
+    split: Literal["train", "test"] = "train"
+    """Train and test never share an episode seed."""
+    seed: int = 0
+    """Root of all seeds."""
+    temperature: float = 1.0
+    """Noise of scripted and learned experts; 0 is none."""
+    no_actions: bool = False
+    """Write action-free video: no actions, no rewards."""
+    num_envs: int | None = None
+    """Environments that play at once; by default 16 a core."""
+    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
+    """Engine that runs the levels."""
+    executor: Literal["auto", "native", "processes", "ray"] = "auto"
+    """Where they run: litelab's batch in this process (native), processes, or a Ray cluster; auto takes native on litelab, else processes."""
+    workers: int | None = None
+    """Processes or Ray tasks at a time; by default one a core."""
+    ray_address: str | None = None
+    """Address of a Ray cluster; by default one is started on this machine."""
+    action_set: Literal["dreamer15", "impala9", "native7"] = "dreamer15"
+    """Action set."""
+    frame_skip: int = 4
+    """Frames (60 a second) a step."""
+    width: int = 64
+    """Width of the frames in pixels, a multiple of 4."""
+    height: int = 64
+    """Height of the frames in pixels, a multiple of 4."""
+    hud: Literal["full", "reduced", "none"] = "full"
+    """How much of the 2-D overlay is drawn."""
+    textures: Literal["procedural", "labmaze"] = "procedural"
+    """Look of litelab; labmaze takes DMLab's own textures from that package."""
+    codec: Literal["zstd", "lz4hc", "none"] = "zstd"
+    """Compression of the frames of new stores."""
+
+
+def levels_named(names: tuple[str, ...]) -> list[str]:
+    """Levels of `all`, `suite` or names, each once.
+
+    Raises:
+        ValueError: A name that no level has.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        group = {"all": PAPER, "suite": SUITE}.get(name)
+        for level in group or (level_named(name).name,):
+            found[level] = None
+    if not found:
+        raise ValueError("--level names no level: give all, suite, or names as `flexlam levels` lists them.")
+    return list(found)
+
+
+def run(options: Options) -> int:
+    """Collect, with a bar a run and a line a level."""
+    levels = levels_named(options.level)
+    try:
+        import tensorstore  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from flexlam_rl.agents.collect import Done, Job, collect
+    from flexlam_rl.agents.plan import Settings
+    from flexlam_rl.envs.engines import choose_engine
+
+    engine = choose_engine(options.engine)
+    settings = Settings(
+        options.expert,
+        options.temperature,
+        options.seed,
+        engine,
+        options.action_set,
+        options.frame_skip,
+        options.width,
+        options.height,
+        options.hud,
+        options.textures,
+    )
+    executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
+    job = Job(
+        levels,
+        options.split,
+        options.steps,
+        options.out,
+        not options.no_actions,
+        executor,
+        options.num_envs,
+        options.workers,
+        options.ray_address,
+        (("codec", options.codec),),
+    )
+    console = Console(stderr=True)
+    begun = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(levels[0], total=len(levels) * options.steps)
+
+        def on_level(done: Done) -> None:
+            speed = f", {done.new_steps / done.seconds:,.0f} steps/s" if done.new_steps else ""
+            progress.print(f"{done.level}: {done.episodes} episodes, {done.steps} steps ({done.new_steps} new{speed})")
+            progress.update(task, completed=(levels.index(done.level) + 1) * options.steps)
+
+        try:
+            results = collect(settings, job, lambda level, count: progress.update(task, advance=count, description=level), on_level)
+        except KeyboardInterrupt:
+            progress.stop()
+            print("Every episode that had ended is stored; the same command continues.", file=sys.stderr)
+            raise
+    new = sum(done.new_steps for done in results)
+    seconds = time.monotonic() - begun
+    total = sum(done.steps for done in results)
+    print(f"{options.out}: {len(levels)} levels, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} steps/s).")
+    return 0

@@ -1,0 +1,142 @@
+"""`flexlam expert score|train`: measure experts, and train some."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from flexlam_rl.envs.levels import LEVELS, level_named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Measure the random policy and an expert on levels, with fixed evaluation seeds; print the table, and write it with --out."""
+
+    levels: tuple[str, ...] = tuple(LEVELS)
+    """Names of levels, `all` (the paper's 16) or `suite`; by default all 17."""
+    episodes: int = 100
+    """Episodes a level and policy."""
+    expert: str = "scripted"
+    """scripted, random, learned:PATH or module:factory."""
+    temperature: float = 1.0
+    """Of the expert."""
+    seed: int = 0
+    """Of the policies' randomness; the episodes' seeds are fixed."""
+    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
+    """Engine that runs the levels."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """JSON file to write; levels that it holds of the same measurement and that are not measured now are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a recurrent PPO agent on a level (sb3-contrib); the same command resumes."""
+
+    level: tyro.conf.Positional[str]
+    """Name of the level."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """Folder for checkpoints, curves and the best policy (<out>/best)."""
+    steps: int = 10_000_000
+    """Agent steps in all."""
+    num_envs: int = 32
+    """Environments that play at once."""
+    rollout: int = 128
+    """Steps of each between two updates."""
+    evaluate_every: int = 500_000
+    """Agent steps between evaluations."""
+    evaluation_episodes: int = 10
+    """Episodes of an evaluation."""
+    learning_rate: float = 2.5e-4
+    """Of Adam."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    lstm: int = 256
+    """Width of the LSTM."""
+    features: int = 256
+    """Width of the picture's features."""
+    seed: int = 0
+    """Of weights, actions and episodes."""
+    device: str = "auto"
+    """torch device."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure experts, and train some."""
+
+    do: tyro.conf.OmitSubcommandPrefixes[Annotated[Score, tyro.conf.subcommand("score")] | Annotated[Train, tyro.conf.subcommand("train")]]
+
+
+def run(options: Options) -> int:
+    """Run the subcommand."""
+    return _score(options.do) if isinstance(options.do, Score) else _train(options.do)
+
+
+def _score(options: Score) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from flexlam_rl.agents.experts import score_table
+    from flexlam_rl.agents.plan import Settings
+    from flexlam_rl.commands.collect import levels_named
+    from flexlam_rl.datasets.files import write_json
+    from flexlam_rl.envs.engines import choose_engine
+
+    if options.episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {options.episodes}.")
+    levels = levels_named(options.levels)
+    engine = choose_engine(options.engine)
+    settings = Settings(expert=options.expert, temperature=options.temperature, seed=options.seed, engine=engine)
+    chosen = "" if options.levels == tuple(LEVELS) else f" --levels {' '.join(options.levels)}"
+    command = (
+        f"flexlam expert score --expert {options.expert} --episodes {options.episodes} --temperature {options.temperature:g} --seed {options.seed}"
+    )
+    console = Console(stderr=True)
+    table = score_table(
+        levels,
+        settings,
+        options.episodes,
+        f"{command} --engine {engine}{chosen}",
+        lambda score: console.print(f"{score.level} {score.expert}: {score.mean:.2f} ± {score.standard_error:.2f}", highlight=False),
+    )
+    if options.out is not None:
+        write_json(options.out, _merged(options.out, table))
+    shown = Table(
+        "level", "random", "expert", "± SE", *(("real: paper's expert", "real: human", "real: random") if engine == "litelab" else ()), box=None
+    )
+    for level, rows in table["levels"].items():
+        error = rows["expert"]["standard_error"]
+        cells = [f"{rows['random']['mean']:.2f}", f"{rows['expert']['mean']:.2f}", "-" if error is None else f"{error:.2f}"]
+        real = level_named(level)
+        if engine == "litelab":
+            cells += ["-" if real.expert is None else f"{real.expert:.2f}", f"{real.human:.2f}", f"{real.random:.2f}"]
+        shown.add_row(level, *cells)
+    Console(width=160).print(shown)
+    return 0
+
+
+def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """The new table, with the rows of an older file of the same kind that were not measured now."""
+    if not path.exists():
+        return table
+    old = json.loads(path.read_text(encoding="utf-8"))
+    same = ("schema", "version", "engine", "engine_version", "revision", "textures", "action_set", "frame_skip", "temperature", "seed")
+    if any(old.get(name) != table[name] for name in same):
+        return table
+    rows = {**old["levels"], **table["levels"]}
+    order = [name for name in LEVELS if name in rows]
+    return {**table, "levels": {name: rows[name] for name in order}}
+
+
+def _train(options: Train) -> int:
+    try:
+        from flexlam_rl.agents.training import Recipe, train
+    except ImportError as error:
+        raise ImportError(f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error}).") from error
+    level = level_named(options.level).name
+    values = {name: value for name, value in vars(options).items() if name not in ("out", "level")}
+    best = train(Recipe(level=level, **values), options.out, report=lambda text: print(text, flush=True))
+    print(f"Best policy: {best}; play it with --expert learned:{best}.")
+    return 0
