@@ -13,12 +13,14 @@ import torch
 from gymnasium import spaces
 from safetensors.torch import load_file, save
 
+from flexlam_rl.agents.base import base_env, batch_size
 from flexlam_rl.agents.play import FRAME, WORDS
-from flexlam_rl.envs.actions import action_set
+from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.wrappers import VOCABULARY, tokens
 from flexlam_rl.models.checkpoint import write_atomically
 
 KIND = "flexlam_rl.recurrent_ppo"
+CONFIG, WEIGHTS = "config.json", "policy.safetensors"
 TOKENS = 8
 
 
@@ -35,7 +37,7 @@ class Network:
 
     level: str
     action_set: str = "dreamer15"
-    action_hash: str = action_set("dreamer15").hash
+    action_hash: str = find_action_set("dreamer15").hash
     frame_skip: int = 4
     width: int = 64
     height: int = 64
@@ -63,14 +65,20 @@ class Network:
         from sb3_contrib.ppo_recurrent import CnnLstmPolicy, MultiInputLstmPolicy
 
         kind = MultiInputLstmPolicy if self.words else CnnLstmPolicy
-        return kind(self.space(), action_set(self.action_set).space(), lambda _: 0.0, **self.policy_kwargs())
+        return kind(self.space(), find_action_set(self.action_set).space(), lambda _: 0.0, **self.policy_kwargs())
 
 
-def save_policy(folder: Path, network: Network, weights: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+def parts(policy: Any) -> dict[str, torch.nn.Module]:
+    """The policy's modules, each once: Stable-Baselines3 gives its picture network three names, which safetensors refuses."""
+    return dict(policy.named_children())
+
+
+def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, Any]) -> None:
     """Write a policy; each file appears whole or not at all, the config last."""
+    weights = {f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "policy.safetensors", save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
-    write_atomically(folder / "config.json", json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode())
+    write_atomically(folder / WEIGHTS, save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+    write_atomically(folder / CONFIG, json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode())
 
 
 class LearnedExpert:
@@ -89,26 +97,27 @@ class LearnedExpert:
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
         folder = Path(path)
         try:
-            config = json.loads((folder / "config.json").read_bytes())
-            weights = load_file(folder / "policy.safetensors")
-        except FileNotFoundError as error:
-            raise ValueError(f"{folder} holds no learned expert: {Path(error.filename).name} is missing.") from None
+            config = json.loads((folder / CONFIG).read_bytes())
+            weights = load_file(folder / WEIGHTS)
+        except FileNotFoundError:
+            raise ValueError(f"{folder} holds no learned expert: {CONFIG} or {WEIGHTS} is missing.") from None
         if config.get("kind") != KIND:
             raise ValueError(f"{folder / 'config.json'} describes a {config.get('kind')!r}: expected {KIND!r}.")
         self.network = Network(**config["network"])
         self._check(env)
         self.policy = self.network.build()
-        self.policy.load_state_dict(weights)
+        for part, module in parts(self.policy).items():
+            module.load_state_dict({name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")})
         self.policy.set_training_mode(False)
         self.temperature = temperature
         self._seed = seed
-        self._n = int(getattr(env, "num_envs", 1))
+        self._n = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._n)]
 
     def _check(self, env: Any) -> None:
-        base = getattr(env, "unwrapped", env)
-        images = getattr(env, "single_observation_space", None) or env.observation_space
-        image = images[FRAME] if isinstance(images, spaces.Dict) else images
+        base = base_env(env)
+        images = getattr(base, "single_observation_space", None) or base.observation_space
+        image: Any = images[FRAME] if isinstance(images, spaces.Dict) else images
         found = {"action set": base.action_set.name, "frame skip": base.frame_skip, "frame size": tuple(image.shape[:2])}
         mine = {
             "action set": self.network.action_set,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.agents.base import base_env, batch_size
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 
 _BLOCK = 1024  # actions drawn at once
@@ -18,11 +19,11 @@ class RandomPolicy:
     """
 
     def __init__(self, env: Any, seed: int = 0) -> None:
-        base = getattr(env, "unwrapped", env)
+        base = base_env(env)
         self._count = len(base.action_set)
         self._seed = seed
-        self._single = not hasattr(env, "num_envs")
-        self._num_envs = int(getattr(env, "num_envs", 1))
+        self._single = not hasattr(base, "num_envs")
+        self._num_envs = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
         shape = (self._num_envs, _BLOCK) if self._count else (self._num_envs, _BLOCK, 7)
         self._drawn = np.zeros(shape, np.int64 if self._count else np.int32)
@@ -45,5 +46,6 @@ class RandomPolicy:
             self._at[i] = 0
         actions = self._drawn[np.arange(self._num_envs), self._at]
         self._at += 1
-        images = observation.get("RGB_INTERLEAVED", None) if isinstance(observation, dict) else observation
+        images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
+        # a single environment that Stable-Baselines3 has wrapped as a batch of one gets a batch of one
         return (actions[0] if self._single and np.ndim(images) != 4 else actions), state

@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecMonitor, VecTransposeImage
 
 from flexlam_rl.agents.experts import measure
-from flexlam_rl.agents.learned import Network, save_policy
+from flexlam_rl.agents.learned import Network, parts, save_policy
 from flexlam_rl.agents.plan import Settings
 from flexlam_rl.envs.sb3 import make_sb3
 from flexlam_rl.train.state import load_state, save_state
@@ -94,7 +94,7 @@ def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text
         )
         model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
         if resumes:
-            load_state(out / STATE, {"policy": model.policy}, [model.policy.optimizer])
+            load_state(out / STATE, parts(model.policy), [model.policy.optimizer])
             model.num_timesteps = state["steps"]
             report(f"Resumed at {state['steps']} steps.")
         while model.num_timesteps < recipe.steps:
@@ -109,8 +109,7 @@ def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text
 def _evaluate(model: Any, recipe: Recipe, network: Network, out: Path, state: dict[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
     """Evaluate, keep the best policy, and write a checkpoint."""
     steps = model.num_timesteps
-    weights = model.policy.state_dict()
-    save_policy(out / "last", network, weights, {"steps": steps, "recipe": asdict(recipe)})
+    save_policy(out / "last", network, model.policy, {"steps": steps, "recipe": asdict(recipe)})
     settings = Settings(expert=f"learned:{out / 'last'}", seed=recipe.seed)
     score = measure(recipe.level, settings, recipe.evaluation_episodes, recipe.num_envs, first=SELECTION)
     model.logger.record("eval/return", score.mean)
@@ -119,9 +118,9 @@ def _evaluate(model: Any, recipe: Recipe, network: Network, out: Path, state: di
     best = state["best"]
     if best is None or score.mean > best["return"]:
         best = {"steps": steps, "return": score.mean}
-        save_policy(out / "best", network, weights, {**best, "recipe": asdict(recipe)})
+        save_policy(out / "best", network, model.policy, {**best, "recipe": asdict(recipe)})
     with open(out / "curve.jsonl", "a", encoding="utf-8") as curve:
         curve.write(json.dumps({"steps": steps, "return": score.mean, "standard_error": score.standard_error, "returns": score.returns}) + "\n")
     state = {"recipe": recipe.same_run(), "steps": steps, "best": best}
-    save_state(out / STATE, {"policy": model.policy}, [model.policy.optimizer], [], state)
+    save_state(out / STATE, parts(model.policy), [model.policy.optimizer], [], state)
     return state

@@ -21,7 +21,7 @@ BIG_LOOKS = (mem.LEFT_FAST, mem.RIGHT_FAST, mem.FORWARD_LEFT_FAST, mem.FORWARD_R
 
 
 def batch(levels: list[str], **options: Any) -> DMLabVectorEnv:
-    return DMLabVectorEnv(levels, autoreset_mode="Disabled", observations=("DEBUG.POS.TRANS",), **options)
+    return DMLabVectorEnv(levels, observations=("DEBUG.POS.TRANS",), **options)
 
 
 def actions_of(env: DMLabVectorEnv, expert: ScriptedExpert, steps: int, seed: Any) -> np.ndarray:

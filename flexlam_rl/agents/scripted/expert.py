@@ -4,43 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.scripted import gaze, mazes, rooms
+from flexlam_rl.agents.base import base_env
 from flexlam_rl.agents.scripted import memory as mem
+from flexlam_rl.agents.scripted.decide import decide_range
 from flexlam_rl.envs.actions import action_set as find_action_set
-from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.kernel import kernel
-
-
-@kernel
-def decide_range(worlds, memories, low, high, salt, actions):
-    """Decide for worlds low..high-1 into actions[low..high-1] (numbers of dreamer15)."""
-    for i in range(low, high):
-        w, m = worlds[i], memories[i]
-        if w.seed != m.seed or w.frame < m.frame or w.frame == 0:
-            mem.begin(w, m, salt)
-        if w.restarts != m.restarts:
-            mem.restarted(w, m)
-        m.frame = w.frame
-        if w.running == 0:
-            actions[i] = mem.FORWARD
-        elif w.family == s.PSYCHLAB:
-            actions[i] = gaze.decide(w, m)
-        elif w.family == s.DEFERRED:
-            actions[i] = rooms.deferred(w, m)
-        elif w.family == s.NATLAB:
-            actions[i] = rooms.natlab(w, m)
-        elif w.family == s.WATERMAZE:
-            actions[i] = rooms.watermaze(w, m)
-        else:
-            actions[i] = mazes.decide(w, m)
 
 
 class ScriptedExpert:
     """Plays every level of litelab from what it has seen in the episode.
 
     Args:
-        env: A litelab environment: single, wrapped, or a vector environment of any kind of this project. Its action set must be
-            dreamer15 or native7.
+        env: A litelab environment: single, wrapped, the native batch, or Stable-Baselines3's view of one of these. Its action set must
+            be dreamer15 or native7.
         temperature: 0 plays without slips; 1 adds noise to aims and now and then another action, as a person would.
         seed: Of that noise; with the environment's seeds it determines every action.
 
@@ -49,9 +24,12 @@ class ScriptedExpert:
     """
 
     def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
-        self.worlds = worlds_of(env)
-        action_set = getattr(env, "action_set", None) or getattr(env.unwrapped, "action_set", None)
-        name = getattr(action_set, "name", action_set)
+        base = base_env(env)
+        worlds = getattr(base, "worlds", None)
+        if worlds is None:
+            raise ValueError(f"the scripted expert reads litelab's worlds, which {type(base).__name__} does not have; use engine='litelab'.")
+        self.worlds: np.ndarray = worlds
+        name = base.action_set.name
         if name not in ("dreamer15", "native7"):
             raise ValueError(f"the scripted expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}.")
         self.table = find_action_set("dreamer15").table if name == "native7" else None
@@ -81,16 +59,3 @@ class ScriptedExpert:
     def __call__(self, observation: Any) -> Any:
         """One action for a plain Gymnasium loop."""
         return self.predict(observation)[0]
-
-
-def worlds_of(env: Any) -> np.ndarray:
-    """The world records behind an environment.
-
-    Raises:
-        ValueError: If there are none: it is not litelab's.
-    """
-    base = getattr(env, "unwrapped", env)
-    worlds = getattr(base, "worlds", None)
-    if worlds is None:
-        raise ValueError(f"the scripted expert reads litelab's worlds, which {type(base).__name__} does not have; use engine='litelab'.")
-    return worlds

@@ -39,11 +39,14 @@ def turn(error):
 
 @kernel
 def steer(error):
-    """The action that walks towards `error` degrees to the left: turn on the spot if it lies behind, else while walking."""
+    """The action that walks towards `error` degrees to the left: turn on the spot if it lies behind, else while walking.
+
+    Below 30 degrees several small looks turn the view, as a person's would.
+    """
     a = abs(error)
     if a > 75.0:
         return mem.LEFT_FAST if error > 0.0 else mem.RIGHT_FAST
-    if a > 0.6 * FAST:
+    if a > 30.0:
         return mem.FORWARD_LEFT_FAST if error > 0.0 else mem.FORWARD_RIGHT_FAST
     if a > 0.6 * SMALL:
         return mem.FORWARD_LEFT if error > 0.0 else mem.FORWARD_RIGHT
