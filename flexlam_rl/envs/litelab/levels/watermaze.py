@@ -10,6 +10,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.rooms_geometry import PLATFORM_APOTHEM, POOL_FLOOR, raise_platform, water_maze
 from flexlam_rl.envs.litelab.physics import place
 from flexlam_rl.envs.litelab.rng import below, uniform
+from flexlam_rl.envs.litelab.textures import SKY_POOL
 
 PLACEMENT_RADIUS = 580.0
 START_Z = 40.125
@@ -43,6 +44,7 @@ def begin(w):
 @kernel
 def restart(w):
     """Sink the platform and put the player at a random point of the rim."""
+    w.sky = SKY_POOL
     water_maze(w)
     w.map_over = 0
     w.platform_up = 0
