@@ -30,8 +30,6 @@ def draw_platform(w, eye, rgb, depth):
         v = (height - 1 - 2 * py) / width
         flat = eye[5] + v * eye[6]
         dz = v * eye[5] - eye[6]
-        if dz >= 0.0:
-            continue
         for px in range(width):
             u = (2 * px + 1 - width) / width
             dx = flat * eye[3] + u * eye[4]
@@ -49,11 +47,15 @@ def draw_platform(w, eye, rgb, depth):
                     continue
                 a, b = (centre - PLATFORM_APOTHEM) / speed, (centre + PLATFORM_APOTHEM) / speed
                 enter, leave = max(enter, min(a, b)), min(leave, max(a, b))
-            t_top = (top - eye[2]) / dz
-            t = max(enter, t_top)
+            z = eye[2] + enter * dz
+            t, grey = enter, EDGE
+            if z > top:
+                if dz >= 0.0:
+                    continue
+                t = (top - eye[2]) / dz
+                grey = _grey(t * dx - ox, t * dy - oy)
             if t >= leave or t <= 0.0 or t >= depth[py, px] or eye[2] + t * dz < POOL_FLOOR:
                 continue
-            grey = _grey(t * dx - ox, t * dy - oy) if t_top >= enter else EDGE
             rgb[py, px, 0] = int(grey)
             rgb[py, px, 1] = int(grey * 0.96)
             rgb[py, px, 2] = int(grey * 0.9)

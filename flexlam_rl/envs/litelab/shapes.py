@@ -122,10 +122,14 @@ def draw_views(prims, box, elevation, light, out):
                 out[k, j, i] = np.uint32(shade) | np.uint32(part << 8) | _place_on(u) << np.uint32(12) | _place_on(v) << np.uint32(22)
 
 
-def _all_models() -> list[tuple[int, solids.Model, list[tuple[int, int, int]]]]:
-    objects = [(look_of(name), models.object_model(name), []) for name in models.SHAPE_NAMES]
-    poses = [(BOT_STAND + k, pose, []) for k, pose in enumerate(pickups.bots())]
-    plants = [(PLANTS + k, model, colors) for k, (model, colors) in enumerate(foliage.plants())]
+_Entry = tuple[int, solids.Model, list[tuple[int, int, int]]]
+
+
+def _all_models() -> list[_Entry]:
+    """(number in the atlas, model, colours of its parts) of everything."""
+    objects: list[_Entry] = [(look_of(name), models.object_model(name), []) for name in models.SHAPE_NAMES]
+    poses: list[_Entry] = [(BOT_STAND + k, pose, []) for k, pose in enumerate(pickups.bots())]
+    plants: list[_Entry] = [(PLANTS + k, model, colors) for k, (model, colors) in enumerate(foliage.plants())]
     return [*pickups.specials(), *objects, *poses, *plants]
 
 
