@@ -41,11 +41,11 @@ def pose(row: dict[str, Any]) -> dict[str, str]:
 
 
 def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int]) -> Iterator[np.ndarray]:
-    """litelab's first frame from each chosen pose; one seed, so that the maze keeps its look."""
+    """litelab's first frame from each chosen pose; one seed a level, so that the maze keeps its look."""
     for i in chosen:
         config = pose(rows[i]) | ({"overrideEntityLayer": maze} if maze else {})
         env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", config=config)
-        yield env.reset(seed=SEED)[0]
+        yield env.reset(seed=list(LEVELS).index(level))[0]
         env.close()
 
 

@@ -8,7 +8,7 @@ import gymnasium as gym
 import tyro
 
 # names of DeepMind Lab's observations
-VIEW, MAP, WORDS = "RGB_INTERLEAVED", "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "INSTR"
+VIEW, MAP, WORDS, SPEED = "RGB_INTERLEAVED", "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "INSTR", "VEL.TRANS"
 
 
 @dataclass(frozen=True, kw_only=True)

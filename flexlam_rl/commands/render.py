@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from flexlam_rl.commands.common import MAP, VIEW, WORDS, LevelOptions, make_level
+from flexlam_rl.commands.common import MAP, SPEED, VIEW, WORDS, LevelOptions, make_level
 from flexlam_rl.envs.actions import ACTION_SETS
 from flexlam_rl.viewing import Picture, beside, caption, contact_sheet, evenly, write_png, write_video
 
 FRAME_SKIP = 4
 SHEET_PICTURES = 16
+AGAINST_A_WALL, TURN_AWAY = 120.0, 45.0  # a walk has 320 units a second; pixels a frame
 # native actions: look right, look down (pixels a frame), strafe right, move forward, fire, jump, crouch
 STILL, FORWARD, SPIN = (0, 0, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0, 0), (20, 0, 0, 0, 0, 0, 0)
 
@@ -27,35 +28,38 @@ class Options(LevelOptions):
     steps: int = 450
     """Agent steps of four frames each (15 a second)."""
     policy: Literal["random", "wander", "forward", "spin", "still"] = "wander"
-    """What plays: a random action a step, a walk with slow random turns, one action held, or nothing."""
+    """What plays: a random action a step, a walk with random turns, one action held, or nothing."""
     size: int = 192
     """Width and height of the view in pixels, a multiple of 4."""
     top_down: bool = False
     """Put a map beside each view."""
 
 
-def native_policy(name: str, seed: int) -> Callable[[], np.ndarray]:
-    """A source of native actions, `(7,)` intc, that looks at nothing."""
+def native_policy(name: str, seed: int) -> Callable[[float], np.ndarray]:
+    """A source of native actions, `(7,)` intc, that feels nothing but its own speed (world units a second)."""
     rng = np.random.default_rng(seed)
     if name == "random":
         table = ACTION_SETS["dreamer15"].table
-        return lambda: table[rng.integers(len(table))]
+        return lambda speed: table[rng.integers(len(table))]
     if name == "wander":
         turn = 0.0
 
-        def wander() -> np.ndarray:
+        def wander(speed: float) -> np.ndarray:
             nonlocal turn
-            turn = 0.9 * turn + rng.normal(0.0, 6.0)
+            if speed < AGAINST_A_WALL:
+                turn = np.copysign(TURN_AWAY, turn)
+            else:
+                turn = 0.9 * turn + rng.normal(0.0, 5.0)
             return np.array((round(turn), 0, 0, 1, 0, 0, 0), np.intc)
 
         return wander
     held = np.array({"forward": FORWARD, "spin": SPIN, "still": STILL}[name], np.intc)
-    return lambda: held
+    return lambda speed: held
 
 
 def play(options: Options) -> Iterator[tuple[Picture, str]]:
     """Play one episode; yields a picture and its caption a step, the first before any action."""
-    names = (VIEW, MAP, WORDS) if options.top_down else (VIEW, WORDS)
+    names = (VIEW, WORDS, SPEED, MAP) if options.top_down else (VIEW, WORDS, SPEED)
     env = make_level(options, frame_skip=FRAME_SKIP, size=options.size, observations=names)
     act = native_policy(options.policy, options.seed)
     try:
@@ -67,7 +71,7 @@ def play(options: Options) -> Iterator[tuple[Picture, str]]:
             yield picture, f"step {step}  return {total:g}\n{observation[WORDS]}"
             if step == options.steps:
                 return
-            observation, reward, terminated, truncated, _ = env.step(act())
+            observation, reward, terminated, truncated, _ = env.step(act(float(np.hypot(*observation[SPEED][:2]))))
             total += float(reward)
             if terminated or truncated:
                 return
