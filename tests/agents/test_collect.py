@@ -12,6 +12,8 @@ import pytest
 
 from flexlam_rl.agents.collect import Job, collect
 from flexlam_rl.agents.plan import Settings, episode_seeds
+from flexlam_rl.agents.play import play_single
+from flexlam_rl.agents.registry import make_expert
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.store import RolloutStore
@@ -253,3 +255,47 @@ def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path) -> None:
     after = RolloutStore(store)
     assert after.episode_table["key"].tolist() == list(range(before + 3))
     assert np.array_equal(after.episode_table["seed"], episode_seeds(0, MAZE, "train", range(before + 3)))
+
+
+def test_one_environment_plays_what_the_batch_plays(whole: Path) -> None:
+    """`play_single`, which the real engine needs, against the native batch."""
+    store = RolloutStore(store_path(whole, WORDS, "train"))
+    env = DMLabEnv(WORDS, "litelab", **SETTINGS.env_options(WORDS))
+    policy = make_expert("scripted", env, 1.0, 0)
+    episodes = [(key, seed) for key, seed in enumerate(store.episode_table["seed"][:2].tolist())]
+    for key, episode in play_single(env, policy, episodes, SETTINGS.full_length(WORDS)):
+        stored = store.episode_at(key)
+        for name in ("frames", "action", "reward", "restart"):
+            assert np.array_equal(getattr(episode, name), getattr(stored, name)), name
+        assert list(episode.instruction) == list(stored.instruction)
+        assert (episode.terminated, episode.truncated) == (stored.terminated, stored.truncated)
+    env.close()
+
+
+def test_the_real_engine_plays_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a stand-in for `deepmind_lab`, which replays recordings of it."""
+    stand_in = ROOT / "tests" / "envs"
+    (tmp_path / "deepmind_lab.py").write_text(f"import sys\nsys.path.append({str(stand_in)!r})\nfrom stand_in import Lab\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    level = "explore_obstructed_goals_small"
+    out = tmp_path / "out"
+    command = ["collect", "--out", str(out), "--level", level, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps"]
+    try:
+        assert main([*command, "10"]) == 0
+        first = RolloutStore(store_path(out, level, "train"))
+        assert main([*command, str(first.steps + 1)]) == 0
+    finally:
+        sys.modules.pop("deepmind_lab", None)
+    store = RolloutStore(first.path)
+    assert validate(store.path).good
+    assert (first.episodes, store.episodes) == (1, 2)
+    assert store.origin.engine == "deepmind_lab"
+    assert store.episode_table["seed"].tolist() == episode_seeds(0, level, "train", range(2)).tolist()
+    # the real engine shows nothing after the end
+    assert (store.episode_table["rows"] == store.episode_table["length"]).all()
+
+
+def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run(tmp_path, "--executor", "ray") == 2
+    assert "pip install 'flexlam_rl[ray]'" in capsys.readouterr().err
