@@ -8,7 +8,7 @@ that a busy machine wrongs nobody. The clock runs from opening the store to its 
 JSON keys:
     agent_steps_per_s_per_core   median over the levels: steps / (seconds * cores)
     agent_steps_per_cpu_s        median over the levels: steps a second of processor time, all threads; free of what else the machine does
-    expert_share, store_share    parts of that processor time: deciding; compressing and writing (measured by leaving each out)
+    expert_share, store_share    parts of that processor time on the first level: deciding; copying, compressing and writing
     bytes_per_frame              on disk
     levels                       per level: both rates, bytes a frame
     machine                      processor, cores, date, versions
@@ -41,15 +41,19 @@ from flexlam_rl.envs.vector import DMLabVectorEnv
 EXPLORE = tuple(name for name in LEVELS if name.startswith("explore_"))
 
 
-class Still:
-    """Plays one action: what a collection costs without an expert."""
+class Timed:
+    """A policy, and the processor time that its decisions took."""
 
-    def __init__(self, env: Any) -> None:
-        self._actions = np.zeros(env.num_envs, np.int64)
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+        self.seconds = 0.0
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
-        """Forward, always."""
-        return self._actions, state
+    def predict(self, *arguments: Any) -> tuple[np.ndarray, Any]:
+        """As the policy's."""
+        begun = time.thread_time()
+        answer = self._policy.predict(*arguments)
+        self.seconds += time.thread_time() - begun
+        return answer  # type: ignore[no-any-return]
 
 
 def once(level: str, steps: int, out: Path) -> dict[str, float]:
@@ -67,20 +71,16 @@ def once(level: str, steps: int, out: Path) -> dict[str, float]:
     }
 
 
-def shares(level: str, steps: int) -> tuple[float, float, float]:
-    """Processor seconds a step of: playing and drawing, the expert, and all of both with recording in memory."""
-    env = DMLabVectorEnv([level] * 32, autoreset_mode="Disabled", copy=False, **Settings().env_options(level))
-    length = Settings().full_length(level)
-
-    def seconds(policy: Any) -> float:
-        queue = iter([(i, i) for i in range(max(1, steps // length))])
-        begun = time.process_time()
-        played = sum(tally.steps for _, tally in play_batch(env, policy, lambda: next(queue, None), length, Tally))
-        return (time.process_time() - begun) / played
-
-    still, expert = seconds(Still(env)), seconds(ScriptedExpert(env))
+def shares(level: str, episodes: int = 16) -> tuple[float, float]:
+    """Processor seconds a step of playing and drawing with the expert, and of the expert alone; nothing is recorded."""
+    env = DMLabVectorEnv([level] * episodes, autoreset_mode="Disabled", copy=False, **Settings().env_options(level))
+    expert = Timed(ScriptedExpert(env))
+    queue = iter([(i, i) for i in range(episodes)])
+    begun = time.process_time()
+    played = sum(tally.steps for _, tally in play_batch(env, expert, lambda: next(queue, None), Settings().full_length(level), Tally))
+    seconds = time.process_time() - begun
     env.close()
-    return still, expert - still, expert
+    return seconds / played, expert.seconds / played
 
 
 def main() -> None:
@@ -106,12 +106,12 @@ def main() -> None:
     if options.out is None:
         shutil.rmtree(out)
     middle = {name: statistics.median(row[name] for row in levels.values()) for name in next(iter(levels.values()))}
-    _, expert, all_played = shares(options.levels[0], options.steps)
+    played, expert = shares(options.levels[0])
     whole = 1.0 / levels[options.levels[0]]["agent_steps_per_cpu_s"]
     result = {
         **middle,
         "expert_share": expert / whole,
-        "store_share": 1.0 - all_played / whole,
+        "store_share": 1.0 - played / whole,
         "levels": levels,
         "machine": {
             "processor": platform.processor() or platform.machine(),

@@ -99,6 +99,7 @@ class Storing:
         over = False
         while not over:
             batch = [self._queue.get()]
+            time.sleep(0.02)  # episodes of one length end together
             # one commit for all that wait: a shard is then written once, not once an episode
             while len(batch) < 64 and batch[-1] is not None:
                 try:
