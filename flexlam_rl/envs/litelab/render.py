@@ -19,15 +19,15 @@ from flexlam_rl.envs.litelab.view_pitched import draw_pitched
 
 @kernel
 def surface(w):
-    """(floor texture, height of the floor, ceiling texture, height of the ceiling, light of the floor of 256).
+    """(floor texture, height of the floor, ceiling texture, height of the ceiling, light of the floor of 256, sky).
 
     A floor texture of -1 stands for each maze cell's own, a ceiling texture of -1 for the sky.
     """
     if w.family == s.WATERMAZE:
-        return tx.WATER, 16.0, -1, 1e9, 256
+        return tx.WATER, 16.0, -1, 1e9, 256, tx.SKY_POOL
     if w.family == s.DEFERRED:
-        return tx.DEFERRED_FLOOR, 0.0, tx.DEFERRED_CEILING, 80.0, int(64.0 + 192.0 * w.bright)
-    return -1, 1.0, -1, 1e9, 256
+        return tx.DEFERRED_FLOOR, 0.0, tx.DEFERRED_CEILING, 80.0, int(64.0 + 192.0 * w.bright), tx.SKY_CITY
+    return -1, 1.0, -1, 1e9, 256, tx.SKY_CITY
 
 
 @kernel

@@ -219,8 +219,16 @@ def weave() -> Pattern:
     i, j = np.floor(_X * n).astype(int), np.floor(_Y * n).astype(int)
     level = (i + j) % 2 == 0
     f = np.where(level, _Y * n - j, _X * n - i) * 4.0 % 1.0
-    return np.where(level, 1.16, 1.0) - 0.50 * (np.abs(f - 0.5) > 0.36), np.zeros_like(_X)
+    return 1.14 - 0.50 * (np.abs(f - 0.5) > 0.36), np.zeros_like(_X)
 
+
+# Contrast of each pattern in its four colours, so that walls and floors vary as much as the originals at a distance.
+WALL_CONTRAST = (
+    (0.62, 0.36, 0.75, 0.38), (0.84, 0.85, 0.63, 0.88), (0.95, 0.92, 0.97, 0.90), (1.12, 0.78, 1.13, 0.74), (0.88, 0.55, 0.68, 0.50),
+)  # fmt: skip
+FLOOR_CONTRAST = (
+    (0.78, 0.40, 0.90, 0.60), (0.82, 0.50, 0.83, 0.50), (1.10, 1.00, 1.05, 0.85), (1.28, 0.78, 1.75, 1.45), (1.30, 1.30, 0.55, 1.30),
+)  # fmt: skip
 
 WALL_PATTERNS: tuple[Callable[[], Pattern], ...] = (circuit, herringbone, speakers, pipes, tiles)
 FLOOR_PATTERNS: tuple[Callable[[], Pattern], ...] = (hexagons, slants, dots, bars, weave)
@@ -247,26 +255,25 @@ def _paint(pattern: Pattern, color: tuple[int, int, int], accent: np.ndarray | N
 def walls_and_floors() -> np.ndarray:
     """The first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
     images = []
-    for patterns, colors, lit in ((WALL_PATTERNS, WALL_COLORS, circuit), (FLOOR_PATTERNS, FLOOR_COLORS, hexagons)):
+    kinds = ((WALL_PATTERNS, WALL_COLORS, WALL_CONTRAST, circuit), (FLOOR_PATTERNS, FLOOR_COLORS, FLOOR_CONTRAST, hexagons))
+    for patterns, colors, contrast, lit in kinds:
         drawn = [pattern() for pattern in patterns]
         for k, color in enumerate(colors):
             pale = np.minimum(np.array(color, np.float64) * 0.65 + 95.0, 255.0)
             accent = None if patterns[k // 4] is lit else pale
-            # DMLab's bright variants have less contrast
-            images.append(_paint(drawn[k // 4], color, accent, 0.9 if k % 2 else 1.0))
+            images.append(_paint(drawn[k // 4], color, accent, contrast[k // 4][k % 4]))
     return np.stack(images)
 
 
 def door() -> Pattern:
-    """A nearly black leaf with faint panels."""
-    light = 1.0 + 0.5 * _lines(((0.0, 0.06, 1.0, 0.06), (0.0, 0.94, 1.0, 0.94), (0.5, 0.0, 0.5, 1.0)), 0.012)
-    light *= 1.0 + 0.35 * _inside(0.12, 0.2, 0.42, 0.8) + 0.35 * _inside(0.58, 0.2, 0.88, 0.8)
-    return light, np.zeros_like(_X)
+    """A nearly black pleated leaf."""
+    fold = (_X * 14.0) % 1.0
+    return 1.05 - 0.35 * (fold < 0.18) + 0.12 * (fold > 0.7), np.zeros_like(_X)
 
 
 def special() -> np.ndarray:
     """The textures from textures.DOOR on, (TEXTURES - DOOR, SIZE, SIZE, 3)."""
     rooms = textures_rooms.textures()
-    images = [_paint(door(), (24, 25, 28), np.array((0.0, 0.0, 0.0)), 1.0)]
+    images = [_paint(door(), (29, 36, 39), np.array((0.0, 0.0, 0.0)), 1.0)]
     images += [rooms[number] for number in range(tx.DOOR + 1, tx.TEXTURES)]
     return np.stack(images)

@@ -12,8 +12,8 @@ LIGHT_SHIFT = FRACTION - STEP_BITS  # from a texture coordinate to a place in a 
 
 @kernel
 def mip_level(footprint):
-    """Mip level whose texels are about as large as a pixel that covers `footprint` level-0 texels."""
-    return (footprint > 1.5) + (footprint > 3.0) + (footprint > 6.0) + (footprint > 12.0) + (footprint > 24.0)
+    """Mip level whose texels are no smaller than a pixel, which covers `footprint` level-0 texels; as smooth as the original."""
+    return (footprint > 1.0) + (footprint > 2.0) + (footprint > 4.0) + (footprint > 8.0) + (footprint > 16.0)
 
 
 @kernel

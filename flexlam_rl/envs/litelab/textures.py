@@ -43,7 +43,7 @@ PICTURE_TEXELS = int(PICTURE_LEVEL_START[PICTURE_LEVELS])
 PICTURE_WIDTH = 32.0  # world units
 PICTURE_HEIGHT = 50.0  # of its middle
 
-SKY_CITY, SKY_POOL = range(2)  # w.sky
+SKY_CITY, SKY_POOL = range(2)
 SKIES = 2
 SKY_SIZE = 256
 SKY_HALF = 13000.0  # half the side of the sky's cube in world units, fitted to recorded frames

@@ -16,14 +16,13 @@ def draw_level(w, eye, atlas, repeat, pictures, sky, floor_light, wall_light, su
     """Draw the view for pitch 0; `eye` is `camera.camera`'s tuple, `surface` is `render.surface`'s."""
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, _, _ = eye
-    floor_texture, floor, ceiling_texture, ceiling, light = surface
+    floor_texture, floor, ceiling_texture, ceiling, light, sky_number = surface
     step = 2.0 / width
     index = np.empty(width, np.int32)
     hits = np.empty((width + 1, rays.HIT))
     first = np.empty(width, np.int32)  # rows of the wall: first <= y < last
     last = np.empty(width, np.int32)
     rays.table(w, ex, ey, cos_yaw, sin_yaw, 0.5 * step - 1.0, step, False, width, index, hits)
-    sky_number = w.sky
     # the row y looks up by (height - 1 - 2 * y) / width
     for x in range(width):
         k = index[x]

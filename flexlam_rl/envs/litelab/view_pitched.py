@@ -28,7 +28,7 @@ def draw_pitched(w, eye, atlas, repeat, pictures, sky, floor_light, wall_light, 
     """Draw the view at any pitch; `eye` is `camera.camera`'s tuple, `surface` is `render.surface`'s."""
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, cos_pitch, sin_pitch = eye
-    floor_texture, floor, ceiling_texture, ceiling, light = surface
+    floor_texture, floor, ceiling_texture, ceiling, light, sky_number = surface
     step = 2.0 / width
     v_max = (height - 1) / width
     h_low = cos_pitch - v_max * abs(sin_pitch)
@@ -53,7 +53,6 @@ def draw_pitched(w, eye, atlas, repeat, pictures, sky, floor_light, wall_light, 
     front, rear = rays.runs(low, ray_step, diamond, n, index, ends, met, rear_ends, rear_met)
     flat_start = np.empty(width, np.int32)
     flat_end = np.empty(width, np.int32)
-    sky_number = w.sky
     per_step = 1.0 / step
     ground = w.ground
     ax = step * sin_yaw
