@@ -93,7 +93,7 @@ def _relief(k: int) -> np.ndarray:
     if kind == 0:
         lines = ((_X * (5 + k // 5)) % 1.0 < 0.25) | ((_Y * (5 + k // 5)) % 1.0 < 0.25)
     elif kind == 1:
-        lines = np.abs(np.abs(_X - 0.5) - np.abs(_Y - 0.5)) < 0.03 + 0.01 * (k // 5)
+        lines = np.abs(np.abs(_X - 0.5) - np.abs(_Y - 0.5)) < 0.02 + 0.03 * (k // 5)
     elif kind == 2:
         r2 = (_X - 0.5) ** 2 + (_Y - 0.5) ** 2
         lines = (r2 < (0.38 - 0.03 * (k // 5)) ** 2) & (r2 > 0.04)
