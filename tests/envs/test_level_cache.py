@@ -1,6 +1,5 @@
 """The level cache of the real engine: shared by processes, and never serving what is not whole."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -114,19 +113,27 @@ def test_kill_at_any_moment_leaves_whole_entries(tmp_path: Path) -> None:
     assert [path.suffix for path in cache.folder.iterdir()] == [".map"]
 
 
-def _hammer(folder: Path, number: int) -> bool:
-    cache = LevelCache(folder)
-    own = folder.parent / f"own-{number}"
-    own.mkdir()
-    for k in range(40):
-        put(cache, f"key-{k % 4}", bytes([number]) * (1000 + 500 * number), own)
-        seen = get(cache, f"key-{(k + 1) % 4}", own)
-        if seen is not None and (len(set(seen)) != 1 or len(seen) != 1000 + 500 * seen[0]):
-            return False
-    return True
+HAMMER = """
+import sys
+from pathlib import Path
+from flexlam_rl.envs.level_cache import LevelCache
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+cache = LevelCache(folder)
+own = folder.parent / f"own-{number}"
+own.mkdir()
+source, target = own / "source.pk3", own / "target.pk3"
+for k in range(40):
+    source.write_bytes(bytes([number]) * (1000 + 500 * number))
+    cache.write(f"key-{k % 4}", str(source))
+    target.unlink(missing_ok=True)
+    if cache.fetch(f"key-{(k + 1) % 4}", str(target)):
+        seen = target.read_bytes()
+        assert len(set(seen)) == 1 and len(seen) == 1000 + 500 * seen[0], "a torn entry"
+"""
 
 
 def test_many_processes_share_a_cache(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(4) as pool:
-        assert all(pool.starmap(_hammer, [(tmp_path / "cache", k) for k in range(4)]))
+    command = [sys.executable, "-c", HAMMER, str(tmp_path / "cache")]
+    processes = [subprocess.Popen([*command, str(k)]) for k in range(4)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
