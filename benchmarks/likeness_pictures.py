@@ -26,6 +26,8 @@ from flexlam_rl.viewing import above, beside, enlarged, evenly, write_png
 
 COLUMNS, ENLARGED, SEED = 6, 2, 101
 REPLAYED = ("psychlab_visual_search",)
+NEW_MAPS = ("language_execute_random_task",)  # the recording tells the first map only
+RINGS = 20  # 60 Hz frames until the rings of a spawn have faded
 
 
 def recording(folder: Path, level: str) -> tuple[list[dict[str, Any]], str]:
@@ -40,22 +42,41 @@ def pose(row: dict[str, Any]) -> dict[str, str]:
     return {"startPosition": " ".join(map(str, row["position"])), "startAngles": f"{pitch} {yaw}"}
 
 
-def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int]) -> Iterator[np.ndarray]:
-    """litelab's first frame from each chosen pose; one seed a level, so that the maze keeps its look."""
-    for i in chosen:
-        config = pose(rows[i]) | ({"overrideEntityLayer": maze} if maze else {})
-        env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", config=config)
-        yield env.reset(seed=list(LEVELS).index(level))[0]
+def still(level: str, config: dict[str, str]) -> np.ndarray | None:
+    """litelab's frame from a pose once the rings of a spawn have faded, one seed a level, so that the maze keeps its look.
+
+    None where the place is taken by one of the things drawn anew: a closed door, or a goal that ends the map.
+    """
+    env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="native7", frame_skip=RINGS, config=config)
+    try:
+        env.reset(seed=list(LEVELS).index(level))
+        frame, _, _, _, info = env.step(np.zeros(7, np.int32))
+        return None if info["map_reset"] else frame
+    except ValueError as refused:
+        if "startPosition" not in str(refused):
+            raise
+        return None
+    finally:
         env.close()
 
 
-def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Iterator[np.ndarray]:
-    """litelab's frames while it plays the recorded actions from the recorded first pose."""
+def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Row and litelab's frame at each chosen pose, or at the next one that is free."""
+    for i in chosen:
+        for row in range(i, len(rows)):
+            frame = still(level, pose(rows[row]) | ({"overrideEntityLayer": maze} if maze else {}))
+            if frame is not None:
+                yield row, frame
+                break
+
+
+def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows and litelab's frames while it plays the recorded actions from the recorded first pose."""
     env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="dreamer15", config=pose(rows[0]))
     frame, _ = env.reset(seed=SEED)
     for i in range(chosen[-1] + 1):
         if i in chosen:
-            yield frame
+            yield i, frame
         frame, *_ = env.step(rows[i]["action"])
     env.close()
 
@@ -63,11 +84,14 @@ def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Itera
 def strips(folder: Path, level: str) -> np.ndarray:
     """The recorded frames in a row, litelab's below."""
     rows, maze = recording(folder, level)
+    if level in NEW_MAPS:
+        ages = [row["map_frame_number"] for row in rows]
+        rows = rows[: next((i for i in range(1, len(rows)) if ages[i] < ages[i - 1]), len(rows))]
     # the first quarter second after a spawn shows a fall that a pose alone does not tell
     chosen = [4 + i for i in evenly(COLUMNS, len(rows) - 4)]
-    real = [np.asarray(Image.open(io.BytesIO(rows[i]["observation"]["bytes"])).convert("RGB")) for i in chosen]
-    ours = replayed(level, rows, chosen) if level in REPLAYED else at_poses(level, rows, maze, chosen)
-    return above([beside([enlarged(frame, ENLARGED) for frame in frames]) for frames in (real, list(ours))])
+    ours = dict(replayed(level, rows, chosen) if level in REPLAYED else at_poses(level, rows, maze, chosen))
+    real = [np.asarray(Image.open(io.BytesIO(rows[i]["observation"]["bytes"])).convert("RGB")) for i in ours]
+    return above([beside([enlarged(frame, ENLARGED) for frame in frames]) for frames in (real, list(ours.values()))])
 
 
 def main() -> None:
