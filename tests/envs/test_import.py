@@ -20,10 +20,11 @@ def test_import_is_light() -> None:
     assert out.strip() == "[]"
 
 
-def test_import_takes_less_than_300_ms() -> None:
-    """Beside Gymnasium and numpy, in processor time, the best of five (the machine may be busy)."""
-    code = "import time; t = time.process_time(); import flexlam_rl; print(time.process_time() - t)"
-    assert min(float(run(code)) for _ in range(5)) < 0.3
+def test_import_adds_little_to_gymnasiums() -> None:
+    """What the import loads beside Gymnasium and numpy is this project's own and the standard library's (seconds differ by machine)."""
+    code = "import sys, gymnasium, numpy; a = set(sys.modules); import flexlam_rl; print(sorted(m.split('.')[0] for m in set(sys.modules) - a))"
+    added = set(json.loads(run(code).replace("'", '"')))
+    assert added - sys.stdlib_module_names == {"flexlam_rl"}
 
 
 def test_ids() -> None:
