@@ -27,12 +27,6 @@ def gather(value: Any) -> list[Any]:
     return out
 
 
-def mean(value: float) -> float:
-    """Mean of a number over all ranks."""
-    values = gather(value)
-    return sum(values) / len(values)
-
-
 def average_gradients(parameters: list[torch.nn.Parameter]) -> None:
     """Replace every gradient by its mean over the ranks, in one flat message."""
     if not dist.is_initialized():
