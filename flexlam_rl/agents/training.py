@@ -7,7 +7,7 @@ begins new episodes (the environments' state is not kept).
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +19,12 @@ from stable_baselines3.common.vec_env import VecMonitor, VecTransposeImage
 from flexlam_rl.agents.experts import measure
 from flexlam_rl.agents.learned import Network, parts, save_policy
 from flexlam_rl.agents.plan import Settings
+from flexlam_rl.agents.recipe import Recipe
 from flexlam_rl.envs.sb3 import make_sb3
 from flexlam_rl.train.state import load_state, save_state
 
 STATE = "state.safetensors"  # weights, optimiser, step count and recipe in one file, replaced whole
 SELECTION = 1_000_000  # number of the first selection episode, far behind those that scores are measured on
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that determines a training run; see `flexlam expert train --help`."""
-
-    level: str
-    steps: int = 10_000_000
-    num_envs: int = 32
-    rollout: int = 128
-    evaluate_every: int = 500_000
-    evaluation_episodes: int = 10
-    learning_rate: float = 2.5e-4
-    entropy: float = 0.01
-    lstm: int = 256
-    features: int = 256
-    seed: int = 0
-    device: str = "auto"
-
-    def check(self) -> None:
-        """Raises ValueError for a number out of range."""
-        for name in ("steps", "num_envs", "rollout", "evaluate_every", "evaluation_episodes", "lstm", "features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.num_envs * self.rollout < 2:
-            raise ValueError("num_envs * rollout must be at least 2: one step is no batch.")
-
-    def same_run(self) -> dict[str, Any]:
-        """What may not change when a run is resumed."""
-        return {name: value for name, value in asdict(self).items() if name not in ("steps", "device", "evaluate_every", "evaluation_episodes")}
 
 
 def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text: None) -> Path:

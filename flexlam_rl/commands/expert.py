@@ -1,12 +1,13 @@
 """`flexlam expert score|train`: measure experts, and train some."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from flexlam_rl.agents.recipe import Recipe
 from flexlam_rl.envs.levels import LEVELS, level_named
 
 
@@ -31,35 +32,13 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class Train(Recipe):
     """Train a recurrent PPO agent on a level (sb3-contrib); the same command resumes."""
 
     level: tyro.conf.Positional[str]
     """Name of the level."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """Folder for checkpoints, curves and the best policy (<out>/best)."""
-    steps: int = 10_000_000
-    """Agent steps in all."""
-    num_envs: int = 32
-    """Environments that play at once."""
-    rollout: int = 128
-    """Steps of each between two updates."""
-    evaluate_every: int = 500_000
-    """Agent steps between evaluations."""
-    evaluation_episodes: int = 10
-    """Episodes of an evaluation."""
-    learning_rate: float = 2.5e-4
-    """Of Adam."""
-    entropy: float = 0.01
-    """Weight of the entropy bonus."""
-    lstm: int = 256
-    """Width of the LSTM."""
-    features: int = 256
-    """Width of the picture's features."""
-    seed: int = 0
-    """Of weights, actions and episodes."""
-    device: str = "auto"
-    """torch device."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +111,10 @@ def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
 
 def _train(options: Train) -> int:
     try:
-        from flexlam_rl.agents.training import Recipe, train
+        from flexlam_rl.agents.training import train
     except ImportError as error:
         raise ImportError(f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error}).") from error
-    level = level_named(options.level).name
-    values = {name: value for name, value in vars(options).items() if name not in ("out", "level")}
-    best = train(Recipe(level=level, **values), options.out, report=lambda text: print(text, flush=True))
+    values = {field.name: getattr(options, field.name) for field in fields(Recipe)} | {"level": level_named(options.level).name}
+    best = train(Recipe(**values), options.out, report=lambda text: print(text, flush=True))
     print(f"Best policy: {best}; play it with --expert learned:{best}.")
     return 0

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("sb3_contrib")
 
 from flexlam_rl.agents.learned import LearnedExpert
-from flexlam_rl.agents.training import Recipe, train
+from flexlam_rl.agents.recipe import Recipe
+from flexlam_rl.agents.training import train
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
@@ -24,9 +25,9 @@ TOY = {"num_envs": 2, "rollout": 16, "evaluate_every": 32, "evaluation_episodes"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    assert train(Recipe(LEVEL, steps=32, **TOY), out) == out / "best"
+    assert train(Recipe(level=LEVEL, steps=32, **TOY), out) == out / "best"
     said: list[str] = []
-    train(Recipe(LEVEL, steps=64, **TOY), out, said.append)
+    train(Recipe(level=LEVEL, steps=64, **TOY), out, said.append)
     assert said[0] == "Resumed at 32 steps."
     return out
 
@@ -44,9 +45,9 @@ def test_what_a_run_leaves(run: Path) -> None:
 def test_a_resumed_run_has_weights_and_optimiser_of_the_first(run: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    train(Recipe(LEVEL, steps=32, **TOY), tmp_path)
+    train(Recipe(level=LEVEL, steps=32, **TOY), tmp_path)
     before = load_file(tmp_path / "state.safetensors")
-    train(Recipe(LEVEL, steps=32, **TOY), tmp_path)  # nothing left to do
+    train(Recipe(level=LEVEL, steps=32, **TOY), tmp_path)  # nothing left to do
     assert all((value == load_file(tmp_path / "state.safetensors")[name]).all() for name, value in before.items())
     steps = [value for name, value in load_file(run / "state.safetensors").items() if name.endswith(".step")]
     first = [value for name, value in before.items() if name.endswith(".step")]
@@ -55,7 +56,7 @@ def test_a_resumed_run_has_weights_and_optimiser_of_the_first(run: Path, tmp_pat
 
 def test_another_recipe_is_refused(run: Path) -> None:
     with pytest.raises(ValueError, match="lstm 8, the command says 16"):
-        train(Recipe(LEVEL, steps=64, **{**TOY, "lstm": 16}), run)
+        train(Recipe(level=LEVEL, steps=64, **{**TOY, "lstm": 16}), run)
 
 
 def test_prediction_for_one_and_for_many(run: Path) -> None:

@@ -4,27 +4,18 @@ import numpy as np
 
 from flexlam_rl.agents.scripted import memory as mem
 from flexlam_rl.agents.scripted.sight import see_items
-from flexlam_rl.agents.scripted.walk import bearing, jitter, level_view, noisy, steer, wrap
+from flexlam_rl.agents.scripted.walk import bearing, jitter, level_view, noisy, steer, unwanted, wrap
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, uniform
 
 # The doorway between the deferred-effects rooms (reference A6.9).
-DOOR_X, DOOR_NEAR, DOOR_FAR = 340.0, 250.0, 470.0
+DOOR_NEAR, DOOR_FAR = 250.0, 470.0
 POOL = 600.0  # radius in which a platform may lie, and how near the walker's path must come to find it
 REACH = 70.0
+NEAR_X, NEAR_Y = 58.0, 46.0  # wider than on a planned way: these walk freely and look 20 units ahead at a time
 NATLAB_VIEW = 1000.0
 NATLAB_SIZE = 2048.0
-
-
-@kernel
-def _touches(w, m, x, y, avoid):
-    for k in range(w.item_count):
-        if avoid[k] == 1 and m.there[k] == 1:
-            it = w.items[k]
-            if abs(x - it.pos[0]) < 58.0 and abs(y - it.pos[1]) < 46.0:
-                return True
-    return False
 
 
 @kernel
@@ -33,14 +24,14 @@ def _around(w, m, x, y, avoid):
     p = w.players[0]
     ahead = np.arctan2(y - p.pos[1], x - p.pos[0])
     far = min(np.hypot(x - p.pos[0], y - p.pos[1]), 160.0)
-    inside = _touches(w, m, p.pos[0], p.pos[1], avoid)
+    inside = unwanted(w, m, p.pos[0], p.pos[1], avoid, NEAR_X, NEAR_Y)
     for i in range(9):
         for sign in range(2):
             a = ahead + np.radians(15.0 * i) * (1.0 if sign == 0 else -1.0)
             free = True
             d = 20.0
             while d <= far and free and not inside:
-                free = not _touches(w, m, p.pos[0] + d * np.cos(a), p.pos[1] + d * np.sin(a), avoid)
+                free = not unwanted(w, m, p.pos[0] + d * np.cos(a), p.pos[1] + d * np.sin(a), avoid, NEAR_X, NEAR_Y)
                 d += 20.0
             if free:
                 return bearing(w, p.pos[0] + 100.0 * np.cos(a), p.pos[1] + 100.0 * np.sin(a))

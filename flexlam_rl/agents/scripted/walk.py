@@ -12,6 +12,7 @@ SMALL = 4.224  # degrees of a small look, and of a fast one
 FAST = 25.344
 HULL = 17.0
 UNREACHED = 65535
+NEAR_X, NEAR_Y = 56.0, 44.0  # a planned way keeps this far from unwanted items, a little more than their boxes
 _DR = (0, -1, 0, 1)
 _DC = (1, 0, -1, 0)
 
@@ -93,12 +94,12 @@ def jitter(m):
 
 
 @kernel
-def unwanted(w, m, x, y, avoid):
-    """Whether standing at (x, y) would touch an item in `avoid` (a flag an item)."""
+def unwanted(w, m, x, y, avoid, near_x, near_y):
+    """Whether standing at (x, y) comes within (near_x, near_y) of an item in `avoid` (a flag an item)."""
     for k in range(w.item_count):
         if avoid[k] == 1 and m.there[k] == 1:
             it = w.items[k]
-            if abs(x - it.pos[0]) < 56.0 and abs(y - it.pos[1]) < 44.0:
+            if abs(x - it.pos[0]) < near_x and abs(y - it.pos[1]) < near_y:
                 return True
     return False
 
@@ -115,7 +116,7 @@ def straight(w, m, x0, y0, x1, y1, avoid):
             c = col_of(x + (HULL if corner & 2 else -HULL))
             if m.seen[r, c] != mem.FREE:
                 return False
-        if unwanted(w, m, x, y, avoid):
+        if unwanted(w, m, x, y, avoid, NEAR_X, NEAR_Y):
             return False
     return True
 
@@ -138,7 +139,7 @@ def flood(w, m, avoid, dist, back):
             rr, cc = r + _DR[side], c + _DC[side]
             if rr < 0 or cc < 0 or rr >= w.rows or cc >= w.cols or dist[rr, cc] != UNREACHED or m.seen[rr, cc] != mem.FREE:
                 continue
-            if unwanted(w, m, (cc + 0.5) * s.CELL, (w.rows - rr - 0.5) * s.CELL, avoid):
+            if unwanted(w, m, (cc + 0.5) * s.CELL, (w.rows - rr - 0.5) * s.CELL, avoid, NEAR_X, NEAR_Y):
                 continue
             dist[rr, cc] = dist[r, c] + 1
             back[rr, cc] = r * s.MAX_CELLS + c
