@@ -124,7 +124,7 @@ def run(options: Options) -> int:
 
         def on_level(done: Done) -> None:
             speed = f", {done.new_steps / done.seconds:,.0f} steps/s" if done.new_steps else ""
-            progress.print(f"{done.level}: {done.episodes} episodes, {done.steps} steps ({done.new_steps} new{speed})")
+            progress.print(f"{done.level}: {done.episodes} episodes, {done.steps} steps ({done.new_steps} new{speed})", soft_wrap=True)
             progress.update(task, completed=(levels.index(done.level) + 1) * options.steps)
 
         try:

@@ -11,6 +11,7 @@ from flexlam_rl.agents.plan import Settings
 from flexlam_rl.agents.random import RandomPolicy
 from flexlam_rl.cli import main
 from flexlam_rl.envs.dmlab import DMLabEnv
+from flexlam_rl.envs.returns import litelab_table
 from flexlam_rl.envs.vector import DMLabVectorEnv
 
 ROOM, PSYCHLAB = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
@@ -68,3 +69,10 @@ def test_the_random_policy_is_uniform_and_repeatable() -> None:
     rows = np.array([native.predict(np.zeros((8, 8, 3)))[0] for _ in range(300)])
     assert rows.shape == (300, 7)
     assert rows[:, 0].min() < -400 and rows[:, 0].max() > 400 and set(rows[:, 4]) == {0, 1}
+
+
+def test_the_documented_table_is_the_one_in_use() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "experts.md").read_text(encoding="utf-8")
+    for level, rows in litelab_table()["levels"].items():
+        cells = [f"{row['mean']:.2f} ± {row['standard_error']:.2f}" for row in (rows["random"], rows["expert"])]
+        assert f"| {level} | {cells[0]} | {cells[1]} |" in page
