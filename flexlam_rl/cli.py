@@ -14,7 +14,7 @@ COMMANDS = {
     "collect": ("flexlam_rl.commands.collect", "let an expert play and write rollouts"),
     "expert": ("flexlam_rl.commands.expert", "measure experts, and train some"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
-    "data": ("flexlam_rl.commands.data", "look at rollouts on disk: inspect, validate, sheet, video"),
+    "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),
     "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
 }

@@ -1,4 +1,4 @@
-"""`flexlam data inspect|validate|sheet|video DIR`: look at rollouts on disk."""
+"""`flexlam data`: look at rollouts on disk, draw labels from them, import and export."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+
+from flexlam_rl.commands import exchange, labels
+from flexlam_rl.commands.progress import bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +66,16 @@ class Video(_Where):
 
 @dataclass(frozen=True)
 class Options:
-    """Look at rollouts on disk."""
+    """Look at rollouts on disk, draw labels from them, import and export."""
 
     do: tyro.conf.OmitSubcommandPrefixes[
         Annotated[Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[Validate, tyro.conf.subcommand("validate")]
         | Annotated[Sheet, tyro.conf.subcommand("sheet")]
         | Annotated[Video, tyro.conf.subcommand("video")]
+        | Annotated[labels.Labels, tyro.conf.subcommand("labels")]
+        | Annotated[exchange.Import, tyro.conf.subcommand("import")]
+        | Annotated[exchange.Export, tyro.conf.subcommand("export")]
     ]
 
 
@@ -80,6 +86,12 @@ def run(options: Options) -> int:
     except ImportError as error:
         raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
     what = options.do
+    if isinstance(what, labels.Labels):
+        return labels.run(what)
+    if isinstance(what, exchange.Import):
+        return exchange.run_import(what)
+    if isinstance(what, exchange.Export):
+        return exchange.run_export(what)
     if not what.folder.is_dir():
         raise ValueError(f"{what.folder} is no folder: expected a collection of rollouts.")
     paths = find_stores(what.folder, what.level or None, what.split)
@@ -94,22 +106,12 @@ def run(options: Options) -> int:
 
 
 def _validate(paths: list[Path], threads: int) -> int:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from flexlam_rl.datasets.validate import validate
 
     reports = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        for path in paths:
-            task = progress.add_task(f"{path.parent.name}/{path.stem}", total=None)
-
-            def report(done: int, total: int, task: Any = task) -> None:
-                progress.update(task, completed=done, total=total)
-
-            reports.append(validate(path, report, threads))
-            progress.remove_task(task)
+    for path in paths:
+        with bar(f"{path.parent.name}/{path.stem}") as progress:
+            reports.append(validate(path, progress, threads))
     for found in reports:
         state = "good" if found.good else f"{len(found.problems)} problems"
         print(f"{found.path}: {found.rows} rows, {found.episodes} episodes, {found.nbytes} bytes: {state}")

@@ -7,11 +7,17 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from flexlam_rl.datasets.errors import DiskFull, StoreError, StoreLocked
+
+Progress = Callable[[int, int], None]  # told how much is done, and of how much
+
+
+def no_progress(done: int, total: int) -> None:
+    """A `Progress` that tells nobody."""
 
 
 @contextlib.contextmanager
@@ -72,6 +78,28 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except ValueError as error:
         raise StoreError(f"{path} is damaged: it is no JSON ({error}).") from error
+
+
+def begin_export(folder: Path, split: str, names: Sequence[str], about: dict[str, Any]) -> set[str]:
+    """Make the folder of an export; a record in it tells what its files hold.
+
+    Args:
+        folder: Made if it is not there.
+        split: Names the record: a folder may hold exports of several splits.
+        names: Files that the export will write, each atomically.
+        about: Content and options of the export, JSON values.
+
+    Returns:
+        Names that an earlier, interrupted export of the same has written already. Those of another export are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / f".{split}-export.json"
+    if record.exists() and read_json(record) == about:
+        return {name for name in names if (folder / name).exists()}
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    write_json(record, about)
+    return set()
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,8 @@ observation, the one before stands in for it, marked, and is left out again on t
 """
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.files import Progress, disk_errors, no_progress
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
@@ -34,18 +37,30 @@ def _minari() -> Any:
     return minari, MinariStorage, EpisodeBuffer
 
 
-def export_minari(store: RolloutStore, folder: str | Path, dataset_id: str | None = None, *, jpeg: bool = False, data_format: str = "hdf5") -> Any:
-    """Write a store as a Minari dataset.
+def export_minari(
+    store: RolloutStore,
+    folder: str | Path,
+    dataset_id: str | None = None,
+    *,
+    jpeg: bool = False,
+    data_format: str = "hdf5",
+    progress: Progress = no_progress,
+) -> Any:
+    """Write a store as a Minari dataset, which appears whole or not at all. One of the same content that is there already is kept.
 
     Args:
         store: A store with actions.
-        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not hold one.
+        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not hold another one.
         dataset_id: Name and version, by default "dmlab/<level>/<split>-v0".
         jpeg: Store JPEG pictures, as Minari does by itself; smaller and not the same pictures.
         data_format: Minari's "hdf5" or "arrow".
+        progress: Told the episodes written and their number.
 
     Returns:
         The `minari.MinariDataset`.
+
+    Raises:
+        StoreError: The store has no actions, or `folder` holds something else.
     """
     minari, storage, buffer = _minari()
     if not store.with_actions:
@@ -56,24 +71,42 @@ def export_minari(store: RolloutStore, folder: str | Path, dataset_id: str | Non
     count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
     actions = gym.spaces.Box(-512, 512, (7,), np.int16) if native else gym.spaces.Discrete(count)
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    written = storage.new(folder, space, actions, data_format=data_format, jpeg_encoding=jpeg)
     about = {name: store.attributes[name] for name in ("level", "split", "origin", "extra", "instructions")}
-    written.update_metadata(
-        {
-            "dataset_id": dataset_id or f"dmlab/{store.level}/{store.split}-v0",
-            "minari_version": minari.__version__,
-            "algorithm_name": store.origin.policy,
-            OURS: json.dumps(about),
-        }
-    )
-    written.update_episodes(_buffers(store, buffer, native))
+    about |= {"digest": store.digest, "jpeg": jpeg, "data_format": data_format}
+    if folder.exists():
+        found = _about(minari.MinariDataset(folder)) if (folder / "metadata.json").exists() else {}
+        if found != json.loads(json.dumps(about)):
+            raise StoreError(f"{folder} holds something else: delete it, or export to another folder.")
+        return minari.MinariDataset(folder)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)  # what an export left that was killed
+        written = storage.new(temporary, space, actions, data_format=data_format, jpeg_encoding=jpeg)
+        written.update_metadata(
+            {
+                "dataset_id": dataset_id or f"dmlab/{store.level}/{store.split}-v0",
+                "minari_version": minari.__version__,
+                "algorithm_name": store.origin.policy,
+                OURS: json.dumps(about),
+            }
+        )
+        written.update_episodes(_buffers(store, buffer, native, progress))
+        os.replace(temporary, folder)
+    progress(store.episodes, store.episodes)
     return minari.MinariDataset(folder)
 
 
-def _buffers(store: RolloutStore, buffer: Any, native: bool) -> Iterator[Any]:
+def _about(dataset: Any) -> dict[str, Any]:
+    """What `export_minari` wrote of the store; empty for other datasets."""
+    described: dict[str, Any] = json.loads(dataset.storage.metadata.get(OURS, "{}"))
+    return described
+
+
+def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress) -> Iterator[Any]:
     texts = {text: number for number, text in enumerate(store.instructions)}
     for number in range(store.episodes):
+        progress(number, store.episodes)
         one = store.episode_at(number)
         length, pad = one.length, int(not one.has_last)
         said = [one.instruction] * one.rows if isinstance(one.instruction, str) else list(one.instruction)
@@ -103,14 +136,22 @@ def _buffers(store: RolloutStore, buffer: Any, native: bool) -> Iterator[Any]:
 
 
 def import_minari(
-    dataset: Any, root: str | Path, level: str | None = None, split: str | None = None, origin: Origin | None = None, **layout: Any
+    dataset: Any,
+    root: str | Path,
+    level: str | None = None,
+    split: str | None = None,
+    origin: Origin | None = None,
+    *,
+    progress: Progress = no_progress,
+    **layout: Any,
 ) -> RolloutStore:
-    """Import a Minari dataset with image observations.
+    """Import a Minari dataset with image observations. Run again after an interruption, it continues.
 
     Args:
         dataset: A `minari.MinariDataset`, or the folder of its data.
         root: Folder of the collection.
         level, split, origin: By default those of the store it was exported from; other datasets need a level.
+        progress: Told the episodes read and their number.
         **layout: chunk, shard, codec, compression of a new store.
 
     Raises:
@@ -118,9 +159,11 @@ def import_minari(
     """
     minari, _, _ = _minari()
     if isinstance(dataset, str | Path):
+        if not (Path(dataset) / "metadata.json").exists():
+            raise StoreError(f"{dataset} holds no Minari dataset: expected its folder `data`, with metadata.json in it.")
         dataset = minari.MinariDataset(dataset)
     metadata = dataset.storage.metadata
-    about = json.loads(metadata.get(OURS, "{}"))
+    about = _about(dataset)
     level, split = level or about.get("level"), split or about.get("split", "train")
     if level is None:
         raise StoreError(f"The Minari dataset {dataset.id!r} names no level: pass level=.")
@@ -136,6 +179,7 @@ def import_minari(
     texts = about.get("instructions", [""])
     with RolloutWriter(root, level, split, origin, extra=extra, **layout) as writer:
         for number, one in enumerate(dataset.iterate_episodes()):
+            progress(number, dataset.total_episodes)
             episode = _episode(one, number, native, texts, extra)
             if episode.key not in writer.keys:
                 writer.append_episode(episode)

@@ -2,7 +2,8 @@
 
 Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32, `terminated`, `truncated` bool, one
 row an action; row t holds the observation before action t and the reward that it brought. Known further columns: `map_frame_number` (falls where the
-map restarted) and `instruction`. Every other column of numbers is kept as an extra column, so that nothing is lost on the way back.
+map restarted), `restart` (true where it did; in this project's own exports) and `instruction`. Every other column of numbers is kept as an extra
+column, so that nothing is lost on the way back.
 """
 
 import json
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.files import atomic_file, disk_errors
+from flexlam_rl.datasets.files import Progress, atomic_file, begin_export, disk_errors, no_progress
 from flexlam_rl.datasets.pictures import decode_all, encode_png
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.schema import Origin
@@ -28,6 +29,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
 
 REQUIRED = ("observation", "action", "reward", "terminated", "truncated")
+OURS = "flexlam_rl"  # key of a schema's metadata that holds where a store came from
 ROW_GROUP = 200
 ALIGNMENT_ROWS = 600  # of each file
 _PART = re.compile(r"-\d{5}-of-\d{5}\.parquet$")
@@ -53,6 +55,7 @@ def import_parquet(
     shift: int = 0,
     restarts: Literal["auto", "rules", "none"] = "auto",
     one_stream: bool | None = None,
+    progress: Progress = no_progress,
     **layout: Any,
 ) -> RolloutStore:
     """Import parquet files into the store of a level and split. Run again after an interruption, it continues.
@@ -63,23 +66,25 @@ def import_parquet(
         origin: Where the data comes from; its action table serves the alignment check.
         alignment: "check" recovers the alignment of actions from the frames of each file and refuses shifted data; "trust" does not.
         shift: Take the action of row t from row t + shift (for data that the check found shifted); the rows that lose theirs are dropped.
-        restarts: "auto" uses `map_frame_number` where it is there and else the rules of the level (`restarts`), "rules" always the rules, "none" no
-        restarts.
+        restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level (`restarts`), "rules" always the
+        rules, "none" no restarts.
         one_stream: Whether episodes run across files; None decides by the hub's names (`train-00000-of-00012.parquet`).
+        progress: Told the rows read and the rows of all files.
         **layout: chunk, shard, codec, compression of a new store.
 
     Raises:
         Misaligned: Actions do not lead from the frame of their row to the next.
         StoreError, ValueError: Files or columns that do not fit.
     """
-    paths = _files(files)
+    paths = parquet_files(files)
     columns = _layout(paths)
     if one_stream is None:
         one_stream = all(_PART.search(path.name) for path in paths)
     described = [{"name": path.name, "rows": pq.read_metadata(path).num_rows, "metadata": _metadata(path)} for path in paths]
     source = {"format": "parquet", "columns": list(columns.names), "files": described, "one_stream": one_stream, "shift": shift}
-    rules = restarts == "rules" or (restarts == "auto" and "map_frame_number" not in columns.names)
-    source["restarts"] = "none" if restarts == "none" else "inferred from rewards" if rules else "map_frame_number"
+    told_by = next((name for name in ("restart", "map_frame_number") if name in columns.names), None)
+    rules = restarts == "rules" or (restarts == "auto" and told_by is None)
+    source["restarts"] = "none" if restarts == "none" else "inferred from rewards" if rules else told_by
     threads = os.cpu_count() or 1
     with (
         RolloutWriter(root, level, split, replace(origin, source=source), extra=columns.extra, **layout) as writer,
@@ -88,7 +93,10 @@ def import_parquet(
         if alignment == "check":
             for path in paths:
                 _check(path, origin, shift, pool)
+        done, total = 0, sum(int(one["rows"]) for one in described)
         for key, piece in enumerate(_episodes(paths, one_stream)):
+            progress(done, total)
+            done += piece.num_rows
             if key in writer.keys:
                 continue
             episode = _episode(piece, columns, key, shift)
@@ -99,15 +107,34 @@ def import_parquet(
             elif restarts == "none":
                 episode.restart = None
             writer.append_episode(episode)
+        progress(done, total)
     return RolloutStore(writer.path)
 
 
-def _files(files: str | Path | Sequence[str | Path]) -> list[Path]:
+def exported_from(file: str | Path) -> dict[str, Any]:
+    """Level, split and attributes of the origin (`Origin.from_attributes`) that `export_parquet` left in a file; empty for other files."""
+    described: dict[str, Any] = json.loads(_metadata(Path(file)).get(OURS, "{}"))
+    return described
+
+
+def parquet_files(files: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files of a folder in the order of their names, or those named.
+
+    Raises:
+        ValueError: There are none, or one does not exist.
+    """
     if isinstance(files, str | Path):
         files = sorted(Path(files).glob("*.parquet")) if Path(files).is_dir() else [files]
     paths = [Path(file) for file in files]
     if not paths:
         raise ValueError("No parquet files: expected a file, a folder that holds some, or a list.")
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"{path} is no file: expected a parquet file.")
+        try:
+            pq.read_schema(path)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path} cannot be read as parquet ({error})") from None
     return paths
 
 
@@ -122,7 +149,7 @@ def _layout(paths: list[Path]) -> _Layout:
     first = next(pq.ParquetFile(paths[0]).iter_batches(1), None)
     extra: dict[str, tuple[str, tuple[int, ...]]] = {}
     for field in schema:
-        if field.name in (*REQUIRED, "instruction"):
+        if field.name in (*REQUIRED, "instruction", "restart"):
             continue
         listed = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
         inner = field.type.value_type if listed else field.type
@@ -141,7 +168,7 @@ def _check(path: Path, origin: Origin, shift: int, pool: ThreadPoolExecutor) -> 
     """Check the alignment in the middle of a file."""
     if not origin.action_table:
         raise ValueError(f"The alignment of {path} cannot be checked without an action table: give one in the origin, or alignment='trust'.")
-    table = pq.read_table(path, columns=[*REQUIRED, *({"map_frame_number"} & set(pq.read_schema(path).names))])
+    table = pq.read_table(path, columns=[*REQUIRED, *({"map_frame_number", "restart"} & set(pq.read_schema(path).names))])
     table = table.slice(max(0, table.num_rows - ALIGNMENT_ROWS) // 2, ALIGNMENT_ROWS)
     frames = decode_all(_pictures(table), pool)
     actions = table["action"].to_numpy()
@@ -149,6 +176,8 @@ def _check(path: Path, origin: Origin, shift: int, pool: ThreadPoolExecutor) -> 
     at = np.arange(len(actions)) + shift
     moved[(at >= 0) & (at < len(actions))] = actions[at[(at >= 0) & (at < len(actions))]]
     usable = ~(table["terminated"].to_numpy() | table["truncated"].to_numpy())
+    if "restart" in table.column_names:
+        usable[:-1] &= ~table["restart"].to_numpy()[1:]
     if "map_frame_number" in table.column_names:
         usable[:-1] &= np.diff(table["map_frame_number"].to_numpy()) >= 0
     check_alignment(frames, moved, origin.action_table, usable, str(path))
@@ -206,7 +235,9 @@ def _episode(table: pa.Table, columns: _Layout, key: int, shift: int) -> Episode
     rows = table.num_rows
     length = rows - int(action[-1] == -1)  # a row without an action is the last observation (see `export_parquet`)
     restart = None
-    if "map_frame_number" in values:
+    if "restart" in values:
+        restart = values["restart"]
+    elif "map_frame_number" in values:
         restart = np.append(False, np.diff(values["map_frame_number"].astype(np.int64)) < 0)
     texts = table["instruction"].to_pylist() if "instruction" in columns.names else ""
     return Episode(
@@ -230,9 +261,14 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def export_parquet(
-    store: RolloutStore, folder: str | Path, *, last_frames: Literal["drop", "row"] = "drop", episodes_per_file: int = 64
+    store: RolloutStore,
+    folder: str | Path,
+    *,
+    last_frames: Literal["drop", "row"] = "drop",
+    episodes_per_file: int = 64,
+    progress: Progress = no_progress,
 ) -> list[Path]:
-    """Write a store in the parquet layout.
+    """Write a store in the parquet layout. Run again after an interruption, it continues with the file that is missing.
 
     Args:
         store: Any store with actions. One that was imported from parquet gets its files back under their names, with their schema metadata.
@@ -240,6 +276,7 @@ def export_parquet(
         last_frames: The layout has one row an action, so it has no place for the observation after the last: "drop" leaves it out, "row" adds a
             row for it with action -1, which `import_parquet` understands.
         episodes_per_file: Of other stores, whose files are named as the hub names them.
+        progress: Told the files written and their number.
 
     Returns:
         The files.
@@ -248,7 +285,7 @@ def export_parquet(
     source = store.origin.source
     came = source.get("format") == "parquet" and sum(described["rows"] for described in source["files"]) == store.rows
     plan: list[tuple[str, Mapping[str, str], list[tuple[int, int, int | None]]]] = []
-    names = tuple(source["columns"]) if came else (*REQUIRED, "instruction", *store.attributes["extra"])
+    names = tuple(source["columns"]) if came else (*REQUIRED, "instruction", "restart", *store.attributes["extra"])
     numbers = range(store.episodes)
     if came:
         groups = _refill(store, [described["rows"] for described in source["files"]])
@@ -256,20 +293,25 @@ def export_parquet(
     else:
         count = -(-store.episodes // episodes_per_file)
         about = {"huggingface": json.dumps({"info": {"features": _features(store, names)}})}
-        about["flexlam_rl"] = json.dumps({"level": store.level, "split": store.split, **store.origin.attributes()})
+        about[OURS] = json.dumps({"level": store.level, "split": store.split, **store.origin.attributes()})
         for i in range(count):
             parts: list[tuple[int, int, int | None]] = [(number, 0, None) for number in numbers[i * episodes_per_file : (i + 1) * episodes_per_file]]
             plan.append((f"{store.split}-{i:05d}-of-{count:05d}.parquet", about, parts))
     written = []
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, metadata, parts in plan:
+        options = {"digest": store.digest, "last_frames": last_frames, "episodes_per_file": episodes_per_file}
+        there = begin_export(folder, store.split, [name for name, _, _ in plan], options)
+        for number_of_file, (name, metadata, parts) in enumerate(plan):
+            progress(number_of_file, len(plan))
+            written.append(folder / name)
+            if name in there:
+                continue
             schema = _schema(store, names).with_metadata(metadata)
             with atomic_file(folder / name) as file, pq.ParquetWriter(file, schema) as writer:
                 for number, start, stop in parts:
                     table = _table(store, number, names, schema, last_frames == "row")
                     writer.write_table(table.slice(start, None if stop is None else stop - start), row_group_size=ROW_GROUP)
-            written.append(folder / name)
+        progress(len(plan), len(plan))
     return written
 
 
@@ -298,6 +340,7 @@ def _schema(store: RolloutStore, names: Iterable[str]) -> pa.Schema:
         "terminated": pa.bool_(),
         "truncated": pa.bool_(),
         "instruction": pa.string(),
+        "restart": pa.bool_(),
     }
     fields = []
     for name in names:
@@ -336,6 +379,7 @@ def _table(store: RolloutStore, number: int, names: Iterable[str], schema: pa.Sc
         "reward": store.reward.read(low, low + rows),
         "terminated": store.terminated.read(low, low + rows),
         "truncated": store.truncated.read(low, low + rows),
+        "restart": store.restart.read(low, low + rows),
     }
     said = episode.instruction
     columns["instruction"] = [said] * rows if isinstance(said, str) else list(said)[:rows]

@@ -14,6 +14,7 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import Misaligned
+from flexlam_rl.datasets.files import Progress, no_progress
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.schema import Origin
@@ -31,6 +32,7 @@ def import_rl_unplugged(
     split: str = "train",
     origin: Origin | None = None,
     limit: int | None = None,
+    progress: Progress = no_progress,
 ) -> RolloutStore:
     """Import TFRecord files into the store of a level and split. Run again, it continues.
 
@@ -39,6 +41,7 @@ def import_rl_unplugged(
         root, level, split: The store.
         origin: Where the data comes from; RL Unplugged does not give the action table, so by default the store has none.
         limit: Import no more episodes than this.
+        progress: Told the bytes of the files read and their sum.
 
     Raises:
         ValueError: A record lacks a column.
@@ -47,19 +50,24 @@ def import_rl_unplugged(
     """
     if isinstance(files, str | Path):
         files = sorted(Path(files).glob("*tfrecord*")) if Path(files).is_dir() else [files]
+    for file in files:
+        if not Path(file).is_file():
+            raise ValueError(f"{file} is no file: expected TFRecords, or a folder that holds tfrecord-*.")
     if not files:
         raise ValueError("No record files: expected a file, a folder that holds tfrecord-*, or a list.")
     origin = origin or Origin(engine="deepmind_lab", action_set="rl_unplugged15", policy="R2D2 in training (RL Unplugged)")
     source = {"format": "rl_unplugged", "files": [Path(file).name for file in files], "restarts": "inferred from rewards"}
-    key = 0
+    key, before, total = 0, 0, sum(Path(file).stat().st_size for file in files)
     with RolloutWriter(root, level, split, replace(origin, source=source)) as writer, ThreadPoolExecutor() as pool:
         for file in files:
-            for record in read_records(file):
+            for record, position in read_records(file):
+                progress(before + position, total)
                 if limit is not None and key >= limit:
                     break
                 if key not in writer.keys:
                     writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool))
                 key += 1
+            before += Path(file).stat().st_size
     return RolloutStore(writer.path)
 
 

@@ -4,6 +4,7 @@
 where is not documented there, so it is recovered from the frames when the turns of the actions are given.
 """
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.errors import DamagedData
+from flexlam_rl.datasets.files import Progress, no_progress
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
@@ -27,6 +30,7 @@ def import_teco(
     with_actions: bool = True,
     shift: int = 0,
     limit: int | None = None,
+    progress: Progress = no_progress,
 ) -> RolloutStore:
     """Import a folder of npz files (also in subfolders), in the order of their names. Run again, it continues.
 
@@ -38,6 +42,7 @@ def import_teco(
         with_actions: False imports the video alone.
         shift: Take the action of frame t from row t + shift.
         limit: Import no more files than this.
+        progress: Told the files read and their number.
 
     Raises:
         ValueError: No files, or a file without `video` and `actions` of one length.
@@ -58,6 +63,7 @@ def import_teco(
     with RolloutWriter(root, level, split, replace(origin, source=source), with_actions=with_actions) as writer:
         batch: list[Episode] = []
         for key, file in enumerate(files):
+            progress(key, len(files))
             if key in writer.keys:
                 continue
             video, actions = _load(file, shift)
@@ -66,16 +72,20 @@ def import_teco(
                 writer.append_episodes(batch)
                 batch = []
         writer.append_episodes(batch)
+        progress(len(files), len(files))
     return RolloutStore(writer.path)
 
 
 def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
     """Frames and the action after each of them; frames whose action is unknown are left out, but for the last."""
-    with np.load(file, allow_pickle=False) as data:
-        missing: Sequence[str] = [name for name in ("video", "actions") if name not in data]
-        if missing:
-            raise ValueError(f"{file} has no array {missing[0]!r}: expected video and actions.")
-        video, actions = data["video"], data["actions"].reshape(-1)
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            missing: Sequence[str] = [name for name in ("video", "actions") if name not in data]
+            if missing:
+                raise ValueError(f"{file} has no array {missing[0]!r}: expected video and actions.")
+            video, actions = data["video"], data["actions"].reshape(-1)
+    except (zipfile.BadZipFile, EOFError, TypeError) as error:
+        raise DamagedData(f"{file} is damaged: it cannot be read as npz ({error}).") from None
     if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
         raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, 3) and T.")
     first, stop = max(0, -shift), len(video) - max(0, shift)

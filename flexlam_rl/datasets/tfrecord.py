@@ -5,6 +5,8 @@ names to lists of bytes, floats or integers.
 """
 
 import gzip
+import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from flexlam_rl.datasets.errors import DamagedData
 Value = np.ndarray | list[bytes]
 
 
-def read_records(path: str | Path) -> Iterator[bytes]:
-    """The records of a file, gzip-compressed or not.
+def read_records(path: str | Path) -> Iterator[tuple[bytes, int]]:
+    """The records of a file, gzip-compressed or not, each with the bytes of the file read so far.
 
     Raises:
         DamagedData: A record does not fit its checksum, or the file ends within one.
@@ -26,17 +28,24 @@ def read_records(path: str | Path) -> Iterator[bytes]:
     path = Path(path)
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if packed else open(path, "rb") as file:
+    with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) if packed else raw as file:
         number = 0
-        while head := file.read(12):
+        while head := _read(file, 12, path, number):
             length = int.from_bytes(head[:8], "little")
             if len(head) < 12 or _masked(head[:8]) != int.from_bytes(head[8:], "little"):
                 raise DamagedData(f"Record {number} of {path} is damaged: the checksum of its length does not fit.")
-            data, tail = file.read(length), file.read(4)
+            data, tail = _read(file, length, path, number), _read(file, 4, path, number)
             if len(data) < length or len(tail) < 4 or _masked(data) != int.from_bytes(tail, "little"):
                 raise DamagedData(f"Record {number} of {path} is damaged: its checksum does not fit.")
-            yield data
+            yield data, raw.tell()
             number += 1
+
+
+def _read(file: gzip.GzipFile | io.BufferedReader, size: int, path: Path, number: int) -> bytes:
+    try:
+        return file.read(size)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedData(f"Record {number} of {path} is damaged: it cannot be decompressed ({error}).") from None
 
 
 def parse_example(data: bytes) -> dict[str, Value]:

@@ -203,7 +203,7 @@ def test_shifted_or_damaged_records_are_refused(tmp_path: Path) -> None:
 
 def test_a_record_written_by_tensorflow_is_read() -> None:
     # tests/datasets/tensorflow.tfrecord.gz was written by TensorFlow 2.21 (`tf.io.TFRecordWriter`, GZIP)
-    (data,) = read_records(Path(__file__).with_name("tensorflow.tfrecord.gz"))
+    ((data, _),) = read_records(Path(__file__).with_name("tensorflow.tfrecord.gz"))
     found = parse_example(data)
     assert found["names"] == [b"one", b"two", b""]
     np.testing.assert_array_equal(found["integers"], [0, -1, 2**40, 300])
