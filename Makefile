@@ -5,6 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PROJECT := setup.cfg pyproject.toml constraints.txt
+# a trained policy needs torch; without one the suite plays the random policy
+SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),[models])
+# of `make suite`: 5 take minutes; the suite's own default is 50, see docs/suite.md
+EPISODES ?= 5
 # one test process a core: the compiled kernels are cached on disk and shared
 WORKERS ?= auto
 
@@ -12,7 +16,7 @@ WORKERS ?= auto
 
 help:
 	@echo "make install   create $(VENV) and install flexlam_rl into it"
-	@echo "make suite     install, then play the evaluation suite and print its table"
+	@echo "make suite     install, then play the evaluation suite ($(EPISODES) episodes a level, EPISODES=50 for all) and print its table"
 	@echo "make test      install what the tests need, then run them"
 	@echo "make lint      ruff (check and format) and mypy"
 	@echo "make format    let ruff rewrite the sources"
@@ -27,6 +31,10 @@ $(VENV)/.installed: $(PROJECT) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable "."
 	@touch $@
 
+$(VENV)/.installed-suite$(SUITE_EXTRA): $(PROJECT) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable ".$(SUITE_EXTRA)"
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[test,dev]"
 	@touch $@ $(VENV)/.installed
@@ -37,8 +45,8 @@ $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
 
 install: $(VENV)/.installed
 
-suite: $(VENV)/.installed
-	$(BIN)/python -m eval.suite
+suite: $(VENV)/.installed-suite$(SUITE_EXTRA)
+	$(BIN)/python -m eval.suite --episodes $(EPISODES)
 
 # compiled once here, and not by each test process at the same time
 COMPILE := $(BIN)/python -c "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); e.reset(seed=0); e.step(0)"

@@ -49,8 +49,8 @@ def run(options: type, function: Callable[[Any], int | None], arguments: Sequenc
     """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
     try:
         return function(parse(options, arguments, prog)) or 0
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"{prog}: interrupted{': ' if str(stop) else ''}{stop}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `flexlam ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,12 @@
 """Experts by name: what `--expert` takes."""
 
-import importlib
-from typing import Any
+from __future__ import annotations
 
-from flexlam_rl.agents.play import Policy
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
+    from flexlam_rl.agents.play import Policy
 
 FORMS = "'scripted', 'random', 'learned:PATH' or 'module:factory'"
 

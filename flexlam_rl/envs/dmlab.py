@@ -92,6 +92,8 @@ class DMLabEnv(gym.Env[Any, Any]):
         self.engine = options.engine
         self.frame_skip = options.frame_skip
         self.evaluation = options.evaluation
+        self.textures = textures if options.engine == "litelab" else "original"
+        self.hud = hud
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": max(1, round(60 / options.frame_skip))}
         self._options = options

@@ -129,6 +129,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.evaluation = options.evaluation
         self.levels = [o.level for o in checked]
         self.engine = "litelab"
+        self.textures = textures
+        self.hud = hud
         self._options = options
         self._worlds = Worlds([parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads)
         players = self._worlds.players
@@ -374,7 +376,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             return tuple(self._generators)
         if name == "np_random_seed":
             return self.np_random_seed
-        if name in ("engine", "action_set", "frame_skip", "evaluation", "render_mode", "metadata", "spec"):
+        if name in ("engine", "action_set", "frame_skip", "evaluation", "textures", "hud", "render_mode", "metadata", "spec"):
             return (getattr(self, name),) * self.num_envs
         raise AttributeError(f"The environments of a DMLabVectorEnv have no attribute {name!r}.")
 

@@ -1,15 +1,14 @@
-"""`python -m eval.suite` (also `flexlam suite`): play the evaluation suite and print a table of returns.
+"""`python -m eval.suite` (also `flexlam suite`): play the evaluation suite and print a table of normalised returns.
 
-In this first form it plays the uniformly random policy. Every episode has its own seed, drawn from the options' seed, the level and
-the episode's number, for the world and for the policy; so results do not depend on how many environments run side by side.
+Every episode has its own seed, drawn from the options' seed, the level and the episode's number, for the world and for the policy; so
+results do not depend on how many environments run side by side, and a stopped run continues as if it had not been stopped.
 """
 
+import hashlib
 import json
-import platform
+import os
 import sys
 import time
-import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,174 +16,240 @@ from typing import Any, Literal
 import numpy as np
 
 from flexlam_rl import __version__
+from flexlam_rl.agents.policies import Player, policy_names
 from flexlam_rl.command_line import run as run_command
-from flexlam_rl.envs.actions import ACTION_SETS
-from flexlam_rl.envs.levels import SUITE, level_named
+from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+from flexlam_rl.eval.results import Folder
+from flexlam_rl.eval.table import by_column, print_summary, summarise
+from flexlam_rl.eval.videos import Videos
+from flexlam_rl.eval.waves import Job, Scene, plan, play_wave, waves
 
-FRAME_SKIP = 4
-ACTION_SET = "dreamer15"
+CPU_CHUNK, CUDA_CHUNK = 16, 64
 
 
 @dataclass(frozen=True)
 class Options:
-    """Play the evaluation suite and print a table of returns."""
+    """Play the evaluation suite and print a table of normalised returns."""
 
-    policy: Literal["random"] = "random"
-    """What plays: uniformly random actions."""
+    budget: str = "16"
+    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,64."""
+    checkpoint: str | None = None
+    """Folder or hub id of a bundle; by default the one that comes with the package."""
+    policy: str | None = None
+    """flexlam, random, expert, previous-action, a name that an installed package registers, or module:factory; by default flexlam,
+    or random while no checkpoint comes with the package and none is named."""
     levels: tuple[str, ...] = SUITE
-    """Levels to play; by default the 11 that the suite scores."""
-    episodes: int = 10
+    """Levels to play; by default the 11 that the suite scores. `all` stands for all 17."""
+    episodes: int = 50
     """Episodes a level."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
     """Engine that runs the levels; scores of different engines are never mixed."""
+    textures: Literal["procedural", "labmaze"] = "procedural"
+    """Look of litelab."""
+    any_look: bool = False
+    """Play a checkpoint in another engine or look than it was trained in."""
     seed: int = 0
     """Seed of all episodes."""
-    num_envs: int = 16
-    """Environments that are stepped side by side."""
+    greedy: bool = False
+    """Always the likeliest codes and actions, instead of the checkpoint's own way."""
+    device: str = "cpu"
+    """torch device of the policy."""
+    num_envs: int = 64
+    """Environments that play side by side."""
+    chunk: int | None = None
+    """Rows that the policy computes together (default 16 on a CPU, 64 on a GPU); results are the same for equal chunks."""
+    threads: int | None = None
+    """Threads of the policy on a CPU; default: all cores."""
     out: Path | None = None
-    """JSON file for the result, every episode included."""
+    """Folder for the results; by default results/suite/ and a name made from the other options. The same command continues a stopped run."""
+    videos: bool = False
+    """Write the beginning of the first episode of each level as a video."""
+    plots: bool = True
+    """Draw the results, where matplotlib is installed."""
 
 
-@dataclass(frozen=True)
-class Episode:
-    """One finished episode: its number and seed, the return, and the length in agent steps."""
+def run(options: Options) -> int:
+    """Play what is missing, print the table, write the results.
 
-    number: int
-    seed: int
-    total: float
-    steps: int
+    Raises:
+        ValueError: An option is not allowed, or a checkpoint does not fit.
+        OSError: The folder cannot be written.
+    """
+    from rich.console import Console
 
+    from flexlam_rl.datasets.schema import revision
 
-def episode_seed(seed: int, level: str, number: int) -> int:
-    """The seed in [0, 2**31) of episode `number` of a level."""
-    return int(np.random.SeedSequence((seed, zlib.crc32(level.encode()), number)).generate_state(1)[0] >> 1)
-
-
-def play_level(level: str, options: Options, engines: set[str]) -> Iterator[Episode]:
-    """Play all episodes of one level, `num_envs` at a time; adds the name of the engine to `engines`."""
-    for first in range(0, options.episodes, options.num_envs):
-        numbers = range(first, min(first + options.num_envs, options.episodes))
-        yield from _side_by_side(level, [(n, episode_seed(options.seed, level, n)) for n in numbers], options, engines)
-
-
-def _side_by_side(level: str, episodes: list[tuple[int, int]], options: Options, engines: set[str]) -> Iterator[Episode]:
-    import gymnasium as gym
-
-    seeds = [seed for _, seed in episodes]
-    count, longest = len(seeds), -(-level_named(level).frames // FRAME_SKIP)
-    choices = len(ACTION_SETS[ACTION_SET])
-    actions = np.stack([np.random.default_rng(seed).integers(choices, size=longest) for seed in seeds])
-    env = gym.make_vec(
-        "FlexLAM-DMLab-v0", num_envs=count, level=level, engine=options.engine, action_set=ACTION_SET, frame_skip=FRAME_SKIP, evaluation=True
-    )
+    options = _checked(options)
+    console = Console()
+    scene, player = _scene(options), _player(options)
+    budgets = _budgets(options, player)
+    identity = describe(options, scene, player)
+    out = options.out or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
+    jobs = plan(options.levels, budgets, options.episodes, options.seed)
+    folder = Folder(out, identity)
     try:
-        _, infos = env.reset(seed=seeds)  # type: ignore[arg-type]  # one seed an environment, which gymnasium leaves undeclared
-        engines.update(str(name) for name in np.atleast_1d(infos["engine"]))
-        totals, lengths, playing = np.zeros(count), np.zeros(count, int), np.ones(count, bool)
-        for step in range(longest):
-            _, rewards, terminated, truncated, _ = env.step(actions[:, step])
-            totals[playing] += rewards[playing]
-            lengths[playing] += 1
-            playing &= ~(terminated | truncated)
-            if not playing.any():
-                break
+        missing = folder.missing(jobs)
+        if len(missing) < len(jobs):
+            console.print(f"{out} holds {len(jobs) - len(missing)} of {len(jobs)} episodes.")
+        if missing:
+            folder.begin(options.device, revision())
+            _play(missing, scene, player, options, folder, console)
+        results(folder, jobs, options, scene, player, console)
+    except KeyboardInterrupt:
+        done = len(jobs) - len(folder.missing(jobs))
+        raise KeyboardInterrupt(f"{done} of {len(jobs)} episodes are kept in {out}, the same command continues") from None
     finally:
-        env.close()
-    for (number, seed), total, length in zip(episodes, totals, lengths, strict=True):
-        yield Episode(number, seed, float(total), int(length))
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Standard error of the mean; not a number for a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+        folder.close()
+    return 0
 
 
 def _checked(options: Options) -> Options:
-    for name in ("episodes", "num_envs"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name} is {getattr(options, name)}; at least 1 is needed.")
+    from dataclasses import replace
+
+    for name in ("episodes", "num_envs", "chunk", "threads"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; at least 1 is needed.")
     if options.seed < 0:
         raise ValueError(f"seed is {options.seed}; a number from 0 on is needed.")
     if not options.levels:
         raise ValueError("levels is empty; name at least one level.")
-    for level in options.levels:
-        level_named(level)
-    if options.out is not None and not options.out.parent.is_dir():
-        raise FileNotFoundError(f"Cannot write {str(options.out)!r}: the folder {str(options.out.parent)!r} does not exist.")
-    return options
+    levels = tuple(LEVELS) if options.levels == ("all",) else tuple(level_named(level).name for level in options.levels)
+    if len(set(levels)) < len(levels):
+        raise ValueError(f"levels names a level twice: {', '.join(levels)}.")
+    return replace(options, levels=levels)
 
 
-def run(options: Options) -> int:
-    """Play, print the table, and write the JSON file where one is asked for.
-
-    Raises:
-        ValueError: an unknown level, or a count below 1.
-        OSError: the JSON file's folder does not exist.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    import flexlam_rl  # noqa: F401 - registers the environments
+def _scene(options: Options) -> Scene:
     from flexlam_rl.envs.engines import choose_engine
-    from flexlam_rl.envs.litelab.batch import serve
-    from flexlam_rl.envs.litelab.kernel import is_compiled
 
-    _checked(options)
-    console = Console()
-    console.print("No trained policy is bundled yet: this is the uniformly random policy.")
-    if choose_engine(options.engine) == "litelab" and not is_compiled(serve):
-        console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.")
-    engines: set[str] = set()
-    results: dict[str, list[Episode]] = {}
-    began = time.perf_counter()
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("suite", total=len(options.levels) * options.episodes)
-        for level in options.levels:
-            results[level] = []
-            progress.update(task, description=level)
-            for episode in play_level(level, options, engines):
-                results[level].append(episode)
-                progress.advance(task)
-    seconds = time.perf_counter() - began
-    print_table(console, results, engines, options, seconds)
-    if options.out is not None:
-        options.out.write_text(json.dumps(report(results, engines, options, seconds), indent=1) + "\n")
-    return 0
+    engine = choose_engine(options.engine)
+    return Scene(engine=engine, textures=options.textures if engine == "litelab" else "original")
 
 
-def print_table(console: Any, results: dict[str, list[Episode]], engines: set[str], options: Options, seconds: float) -> None:
-    """Print one row a level, with the engine named above and the speed below."""
-    from rich.table import Table
+def _player(options: Options) -> Player:
+    name = options.policy
+    if name is None:
+        from flexlam_rl.checkpoints import BUNDLED, bundled
 
-    engine = ", ".join(sorted(engines))
-    title = f"{options.policy} policy on {engine}, {options.episodes} episodes a level, seed {options.seed}"
-    table = Table("level", title=title, title_justify="left", box=None, header_style="bold")
-    for heading in ("return", "± s.e.", "lowest", "highest", "steps"):
-        table.add_column(heading, justify="right")
-    for level, episodes in results.items():
-        totals = np.array([e.total for e in episodes])
-        length = np.mean([e.steps for e in episodes])
-        table.add_row(level, f"{totals.mean():.2f}", f"{standard_error(totals):.2f}", f"{totals.min():g}", f"{totals.max():g}", f"{length:.0f}")
-    console.print(table)
-    steps = sum(e.steps for episodes in results.values() for e in episodes)
-    console.print(f"{steps} agent steps in {seconds:.1f} s ({steps / seconds:.0f} steps/s, start-up and compilation included).")
-    console.print(f"Returns belong to the engine {engine} and say nothing about another one.")
+        name = "flexlam" if options.checkpoint or bundled() else "random"
+        if name == "random":
+            print(f"No trained policy comes with this version yet ({BUNDLED.name} is missing): this is the uniformly random policy.")
+    player = Player(name)
+    player.check_name()
+    on_gpu = options.device.startswith("cuda")
+    cores = 1 if on_gpu else options.threads or os.cpu_count() or 1
+    if player.learned:
+        import torch
+
+        if on_gpu and not torch.cuda.is_available():
+            raise ValueError(f"device is {options.device!r}, but torch finds no GPU.")
+        # chunks are spread over threads instead: results then do not depend on the number of cores
+        torch.set_num_threads(1)
+    chunk = options.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
+    greedy = True if options.greedy else None
+    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look)
 
 
-def report(results: dict[str, list[Episode]], engines: set[str], options: Options, seconds: float) -> dict[str, Any]:
-    """The result as JSON: every episode, and what it was measured with."""
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
-    return {
-        "flexlam_rl": __version__,
-        "engine": sorted(engines),
-        "action_set": {"name": ACTION_SET, "hash": ACTION_SETS[ACTION_SET].hash},
-        "frame_skip": FRAME_SKIP,
-        "options": settings,
-        "machine": platform.platform(),
-        "seconds": round(seconds, 3),
-        "episodes": {level: [asdict(e) for e in episodes] for level, episodes in results.items()},
-    }
+def _budgets(options: Options, player: Player) -> list[int]:
+    """The budgets to play, 0 alone for policies without one."""
+    try:
+        budgets = [int(part) for part in options.budget.split(",")]
+    except ValueError:
+        raise ValueError(f"budget is {options.budget!r}; expected a number or a list such as 4,16,64.") from None
+    if not player.learned:
+        return [0]
+    slots, prefix = player.bundle.slots, player.bundle.lam.config.prefix
+    if options.budget == Options.budget:
+        budgets = [min(16, slots) if prefix else slots]
+    for k in budgets:
+        if not 1 <= k <= slots or (k != slots and not prefix):
+            raise ValueError(f"budget is {k}; this checkpoint takes " + (f"1..{slots}." if prefix else f"{slots} only, as a Fixed-K model."))
+    if len(set(budgets)) < len(budgets):
+        raise ValueError(f"budget names a number twice: {options.budget}.")
+    return budgets
 
+
+def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
+    """Who plays and how, as JSON values: what all episodes of a folder share."""
+    from flexlam_rl.envs.actions import action_set
+
+    who: dict[str, Any] = {"policy": player.name, "greedy": options.greedy}
+    if player.learned:
+        bundle = player.bundle
+        facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": asdict(bundle.config)}
+        who |= {"checkpoint": facts, "chunk": player.chunk, "device": options.device.split(":")[0], "any_look": options.any_look}
+    elif options.checkpoint:
+        who["checkpoint"] = {"name": Path(options.checkpoint).name}
+    place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}
+    return {"flexlam_rl": __version__, **who, "scene": place, "seed": options.seed, "episode_seeds": "SeedSequence((seed, crc32(level), number))"}
+
+
+def _digest(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folder: Folder, console: Any) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    if scene.engine == "litelab":
+        from flexlam_rl.envs.litelab.batch import serve
+        from flexlam_rl.envs.litelab.kernel import is_compiled
+
+        if not is_compiled(serve):
+            console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.")
+    shares: dict[str, float] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    total = sum(scene.steps(job.level) for job in jobs)
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as progress:
+        episodes = progress.add_task("episodes", total=len(jobs))
+        steps = progress.add_task("steps", total=total)
+        videos = Videos(folder.path / "videos" if options.videos and not player.blind else None, progress, steps)
+        expected = 0
+        began, done, told = time.monotonic(), 0, time.monotonic()
+        for wave in waves(jobs, scene, options.num_envs):
+            for played in play_wave(wave, scene, player, videos, shares):
+                folder.add(played)
+                videos.ended(played.job)
+                done += 1
+                expected += scene.steps(played.job.level)
+                progress.update(episodes, completed=done)
+                now = time.monotonic()
+                if not console.is_terminal and now - told > 30:
+                    told = now
+                    left = (now - began) / expected * (total - expected) / 60
+                    print(f"suite: {done}/{len(jobs)} episodes, about {left:.1f} min left", flush=True)
+            # an episode that ended early leaves steps over
+            progress.update(steps, completed=expected)
+    folder.shares = {part: folder.shares.get(part, 0.0) + seconds for part, seconds in shares.items()}
+
+
+def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, player: Player, console: Any) -> None:
+    """Print and write everything about finished `jobs`."""
+    played = [folder.played[job.level, job.budget, job.number] for job in jobs]
+    name = "FlexLAM" if player.learned and player.bundle.lam.config.prefix else "Fixed-K" if player.learned else player.name
+    rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
+    columns = by_column(rows, name)
+    summaries = {title: summarise(returns, scene.engine) for title, returns in columns.items()}
+    what = f"{options.episodes} episodes a level, seed {options.seed}"
+    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {what}")
+    latency = {title: float(np.mean([p.milliseconds for p in played if p.job.budget == k])) for title, k in _keys(columns, played)}
+    folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
+    for title, value in latency.items():
+        console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
+    if options.plots:
+        from flexlam_rl.eval.plots import draw_suite
+
+        draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {options.episodes} episodes a level")
+    console.print(f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.")
+
+
+def _keys(columns: dict[str, Any], played: list[Any]) -> list[tuple[str, int]]:
+    budgets = list(dict.fromkeys(p.job.budget for p in played))
+    return list(zip(columns, budgets, strict=True))
+
+
+__all__ = ["Options", "policy_names", "run"]
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.suite"))

@@ -41,11 +41,24 @@ class Decoded(NamedTuple):
     log_probs: Tensor
 
 
-def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0) -> Tensor:
-    """Codes (B,) from logits (B, V): the likeliest, or drawn where a generator is given."""
+def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None) -> Tensor:
+    """Codes (B,) from logits (B, V): the likeliest (of equals the lowest), or drawn where a generator or uniform `draws` (B,) are given."""
+    if draws is not None:
+        return pick(logits, draws, temperature)
     if generator is None:
         return logits.argmax(-1)
     return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+
+
+def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
+    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,) in [0, 1).
+
+    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In float64, because
+    rounding of a sum over a thousand codes would shift choices.
+    """
+    sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
+    return found.clamp_max(logits.shape[-1] - 1)
 
 
 class Decoder:
@@ -154,7 +167,13 @@ class Decoder:
 
     @torch.no_grad()
     def generate(
-        self, state: DecodeState, hidden: Tensor, budget: int, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        state: DecodeState,
+        hidden: Tensor,
+        budget: int,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        draws: Tensor | None = None,
     ) -> Decoded:
         """Generate the first `budget` codes of the current block.
 
@@ -164,9 +183,11 @@ class Decoder:
             budget: K in 1..M.
             generator: Random stream for sampling; None takes the likeliest code (greedy).
             temperature: Divides the logits when sampling.
+            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own random stream.
 
         Returns:
-            Codes and their log-probabilities under the model, (B, K). Greedy codes of a smaller budget are a prefix of a larger one's.
+            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a larger one's, if they
+            are greedy or sampled with the same `draws`.
         """
         config, model = self.config, self.model
         if not 1 <= budget <= config.slots:
@@ -187,7 +208,7 @@ class Decoder:
         for i in range(budget):
             logits = model.head(hidden).float()
             log_p = logits.log_softmax(-1)
-            code = choose_codes(logits, generator, temperature)
+            code = choose_codes(logits, generator, temperature, None if draws is None else draws[:, i])
             codes.append(code)
             log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
             if i + 1 < budget:

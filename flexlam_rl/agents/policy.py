@@ -1,0 +1,327 @@
+"""`LatentActionPolicy`: a trained FlexLAM (or Fixed-K model) that plays, with a token budget that may change at any step.
+
+One decision (paper, algorithm 1): encode the transition that has just happened, whole; let the sequence model take it in with the
+newest frame; generate the first K codes; fill the other slots with the null; translate.
+
+Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame, `R` rows of a chunk.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.bundle import Bundle, Decoding, load_bundle
+from flexlam_rl.agents.draws import Draws
+from flexlam_rl.agents.fit import FRAME, check_environment
+from flexlam_rl.agents.history import Chunk, PolicyState, new_state
+from flexlam_rl.models.decode import Decoder, pick
+from flexlam_rl.models.translator import NO_ACTION, choose_actions
+
+PARTS = ("encode", "context", "generate", "translate")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The last step, on request.
+
+    Attributes:
+        budgets: (n,) int64, each environment's K.
+        codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play.
+        probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where there is none.
+        seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks, and "total".
+    """
+
+    budgets: np.ndarray
+    codes: np.ndarray
+    probabilities: np.ndarray
+    seconds: dict[str, float]
+
+
+class LatentActionPolicy:
+    """Plays with a bundle. `predict` follows Stable-Baselines3's protocol; `reset` and calls serve a plain loop.
+
+    Args:
+        bundle: The models and what they were trained in.
+        budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K model takes M only.
+        deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures. None: as each
+            call of `predict` says, or the bundle's temperatures in a plain loop.
+        decoding: Other temperatures than the bundle's.
+        seed: Of the draws. With `begin_episodes` an episode's draws depend on its own seed only.
+        chunk: Compute in chunks of so many rows, filled up where there are fewer. With the same chunk (16 or more on a CPU) an
+            environment's decisions do not depend on how many others there are, to the last bit. None computes all rows at once,
+            which is faster for few environments; decisions are then equal to rounding.
+        env: An environment to check against, as `check` does.
+        any_look: For that check.
+        executor: Computes chunks side by side (a ThreadPoolExecutor); None computes them one after the other.
+
+    Attributes:
+        last: The last `Decision`, None before the first.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        budget: int | Sequence[int] | np.ndarray | None = None,
+        *,
+        deterministic: bool | None = None,
+        decoding: Decoding | None = None,
+        seed: int = 0,
+        chunk: int | None = None,
+        env: Any = None,
+        any_look: bool = False,
+        executor: Executor | None = None,
+    ) -> None:
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk is {chunk}; expected at least 1, or None.")
+        self.bundle = bundle
+        self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
+        self.decoding = decoding or bundle.config.decoding
+        self.deterministic, self.chunk, self.executor = deterministic, chunk, executor
+        self.decoder = Decoder(self.sequence)
+        self.slots = bundle.slots
+        self.last: Decision | None = None
+        self._actions = self.translator.config.actions
+        self._dims = len(self._actions.discrete) + self._actions.continuous
+        self._dtype = torch.float32 if self._actions.continuous else torch.int64
+        self._frame = (self.lam.config.channels, self.lam.config.image_size, self.lam.config.image_size)
+        self._draws = Draws(seed, self.slots + len(self._actions.discrete))
+        self._state: PolicyState | None = None  # of the plain loop
+        self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
+        self._current: PolicyState | None = None
+        self._single = False
+        self.budget = self.slots if budget is None else budget
+        if env is not None:
+            self.check(env, any_look)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path | None = None,
+        budget: int | Sequence[int] | np.ndarray | None = None,
+        *,
+        device: str = "cpu",
+        revision: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Load a policy.
+
+        Args:
+            name: A bundle's folder, a hub id "owner/name", or None for the checkpoint that comes with the package.
+            budget: As for the class.
+            device: "cpu", "cuda", ...
+            revision: Hub revision.
+            **options: The other options of the class.
+
+        Raises:
+            CheckpointError: There is no such bundle, or it is damaged.
+            ValueError: The budget, or the environment given, does not fit.
+        """
+        return cls(load_bundle(name, device, revision), budget, **options)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.lam.null.device
+
+    @property
+    def budget(self) -> int | np.ndarray:
+        """K: one number, or an (n,) array of one for each environment. May be set at any step."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, value: int | Sequence[int] | np.ndarray) -> None:
+        budgets = np.asarray(value)
+        low = 1 if self.lam.config.prefix else self.slots
+        if budgets.dtype.kind not in "iu" or budgets.ndim > 1 or budgets.size == 0 or budgets.min() < low or budgets.max() > self.slots:
+            expected = f"{low}..{self.slots}" if self.lam.config.prefix else f"{self.slots}, the only one of a Fixed-K model"
+            raise ValueError(f"budget is {value!r}; expected {expected}.")
+        self._budget = int(budgets) if budgets.ndim == 0 else budgets.astype(np.int64)
+
+    def check(self, env: Any, any_look: bool = False) -> None:
+        """Refuse an environment that differs from the one trained in: action set, frame size, frame skip; engine, look and overlay too.
+
+        Args:
+            env: A (wrapped) environment or batch.
+            any_look: Accept another engine, look or overlay.
+
+        Raises:
+            ValueError: The first difference, with both values.
+        """
+        check_environment(self.bundle.config.environment, env, any_look)
+
+    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
+        """Environments `which` begin episodes of these seeds: their draws follow from them."""
+        self._draws.begin(np.asarray(which), np.asarray(seeds))
+        if self._current is not None:
+            self._current.playing[which] = True
+
+    def end_episodes(self, which: np.ndarray) -> None:
+        """Environments `which` play no more: chunks without a playing environment are not computed, their actions are 0."""
+        if self._current is not None:
+            self._current.playing[which] = False
+
+    def map_restarted(self, which: np.ndarray) -> None:
+        """The map has restarted before the next frame of environments `which` (`info["map_reset"]`).
+
+        Their history begins anew, as training windows do, which never lead across a restart; the previous action stays.
+        """
+        if self._current is not None:
+            self._current.restarted[which] = True
+
+    def predict(
+        self, observation: Any, state: PolicyState | None = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, PolicyState]:
+        """Decide.
+
+        Args:
+            observation: uint8 frames (n, H, W, C) or (n, C, H, W), without n for one environment, or a dictionary that holds them.
+            state: What the last call returned; None at the first.
+            episode_start: (n,) bool: where `observation` is the first of an episode. Only these rows begin anew.
+            deterministic: The likeliest codes and actions; the policy's own `deterministic` outweighs it.
+
+        Returns:
+            Actions (n,) int64, or (n, A) with several dimensions, without n for one environment; and the state, advanced in place.
+
+        Raises:
+            ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is for.
+        """
+        frames, single = self._frames(observation)
+        n = len(frames)
+        if state is None:
+            state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype)
+            starts = np.ones(n, np.bool_)
+        else:
+            starts = np.zeros(n, np.bool_) if episode_start is None else np.array(episode_start, np.bool_).reshape(-1)
+        if state.rows != n or len(starts) != n:
+            raise ValueError(f"There are {n} observations, but the state is of {state.rows} environments and episode_start of {len(starts)}.")
+        budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget
+        if len(budgets) != n:
+            raise ValueError(f"budget has {len(budgets)} entries for {n} environments: give one number or one for each.")
+        greedy = deterministic if self.deterministic is None else self.deterministic
+        actions = self._decide(frames, state, starts, budgets, greedy)
+        self._current = state
+        actions = actions[:, 0] if self._dims == 1 else actions
+        return (actions[0] if single else actions), state
+
+    def _frames(self, observation: Any) -> tuple[np.ndarray, bool]:
+        """Frames as (n, C, H, W) uint8, and whether there was only one."""
+        if isinstance(observation, tuple):
+            raise ValueError("The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the first is meant.")
+        frames = np.asarray(observation[FRAME] if isinstance(observation, dict) else observation)
+        single = frames.ndim == 3
+        frames = frames[None] if single else frames
+        c, h, w = self._frame
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] not in ((h, w, c), (c, h, w)):
+            raise ValueError(
+                f"The observation has shape {frames.shape[1:] if single else frames.shape} and type {frames.dtype}; the policy was trained with "
+                f"frames ({h}, {w}, {c}) uint8, or ({c}, {h}, {w}), alone or in a batch."
+            )
+        return (np.moveaxis(frames, -1, 1) if frames.shape[1:] == (h, w, c) else frames), single
+
+    @torch.no_grad()
+    def _decide(self, frames: np.ndarray, state: PolicyState, starts: np.ndarray, budgets: np.ndarray, greedy: bool) -> np.ndarray:
+        began = time.perf_counter()
+        n = len(frames)
+        draws = None if greedy else self._draws.next(n)
+        work = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
+
+        def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
+            rows = slice(chunk.first, chunk.first + chunk.count)
+            given = None if draws is None else draws[rows]
+            return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
+
+        results = list(self.executor.map(run, work)) if self.executor is not None and len(work) > 1 else [run(chunk) for chunk in work]
+        widest = int(budgets.max())
+        actions = np.zeros((n, self._dims), np.float32 if self._actions.continuous else np.int64)
+        codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
+        seconds = dict.fromkeys(PARTS, 0.0)
+        for chunk, (chosen, own_codes, log_probs, times) in zip(work, results, strict=True):
+            rows = slice(chunk.first, chunk.first + chunk.count)
+            actions[rows] = chosen[: chunk.count].cpu().numpy()
+            codes[rows, : own_codes.shape[1]] = own_codes[: chunk.count].cpu().numpy()
+            probabilities[rows, : own_codes.shape[1]] = log_probs[: chunk.count].exp().cpu().numpy()
+            for part, spent in zip(PARTS, times, strict=True):
+                seconds[part] += spent
+        behind = np.arange(widest) >= budgets[:, None]
+        codes[behind], probabilities[behind] = -1, np.nan
+        state.restarted[:] = False
+        self.last = Decision(budgets, codes, probabilities, {**seconds, "total": time.perf_counter() - began})
+        return actions
+
+    def _decide_chunk(
+        self, chunk: Chunk, frames: np.ndarray, starts: np.ndarray, clear: np.ndarray, budgets: np.ndarray, draws: np.ndarray | None
+    ) -> tuple[Tensor, Tensor, Tensor, list[float]]:
+        """Actions (R, A), codes and their log-probabilities (R, K), seconds a part."""
+        size, device = len(chunk.frames), self.device
+        marks = [time.perf_counter()]
+
+        def mark() -> None:
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            marks.append(time.perf_counter())
+
+        def whole(rows: np.ndarray, fill: Any) -> Tensor:
+            """`rows` filled up to R."""
+            if len(rows) < size:
+                rows = np.concatenate([rows, np.full((size - len(rows), *rows.shape[1:]), fill, rows.dtype)])
+            return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
+
+        now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
+        self.decoder.clear(chunk.decode, cleared)
+        chunk.previous[begun] = NO_ACTION
+        # codes of rows at their first frame are computed and not used: the number of rows stays the same
+        codes = None if bool((chunk.decode.step == 0).all()) else self.lam.encode(chunk.frames, now)
+        mark()
+        hidden = self.decoder.observe(chunk.decode, now, codes)
+        chunk.frames.copy_(now)  # the caller may write its next frames where these lie
+        mark()
+        most = int(lengths.max())
+        codes_draws = None
+        if draws is not None and self.decoding.temperature > 0:
+            codes_draws = whole(draws[:, :most], 0.0)
+        decoded = self.decoder.generate(chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws)
+        mark()
+        slots = self.lam.prefix_slots(decoded.codes, lengths)
+        outputs = self.translator(slots, chunk.previous, now)
+        actions = choose_actions(outputs, self._actions)
+        if draws is not None and self.decoding.action_temperature > 0:
+            start = 0
+            for i, choices in enumerate(self._actions.discrete):
+                numbers = whole(draws[:, self.slots + i], 0.0)
+                actions[:, i] = pick(outputs[:, start : start + choices], numbers, self.decoding.action_temperature).to(actions.dtype)
+                start += choices
+        chunk.previous = actions.clone()
+        mark()
+        return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]
+
+    def reset(self, which: np.ndarray | None = None) -> None:
+        """The plain loop's next observation begins an episode, everywhere or where the bool array `which` (n,) is true."""
+        if which is None:
+            self._state = None
+            self._waiting = None
+        else:
+            mask = np.asarray(which, np.bool_)
+            self._waiting = mask if self._waiting is None else self._waiting | mask
+
+    def __call__(self, observation: Any, info: dict[str, Any] | None = None) -> np.ndarray:
+        """The action, for a plain loop over one environment or a batch; the history is kept inside.
+
+        Args:
+            observation: As for `predict`.
+            info: What the environment gave with it; `map_reset` in it is heeded.
+        """
+        restarted = None if info is None else info.get("map_reset")
+        if restarted is not None and self._state is not None and np.any(restarted):
+            self._state.restarted[np.flatnonzero(np.atleast_1d(restarted))] = True
+        starts = self._waiting
+        self._waiting = None
+        actions, self._state = self.predict(observation, self._state, starts)
+        return actions

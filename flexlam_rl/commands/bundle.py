@@ -1,0 +1,43 @@
+"""`flexlam bundle RUN -o DIR`: the models of a training run as one folder that a policy loads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Make a bundle (configuration, LAM, sequence model, translator) from a training run."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run (`flexlam train --out`)."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """Folder of the bundle; a bundle that is there is replaced."""
+    data: tuple[Path, ...]
+    """Folder of the rollouts that the run was trained on; several only differ in their look."""
+    stage: Literal["translator", "joint"] = "translator"
+    """Which alignment to take."""
+    half: bool = False
+    """Store weights in float16."""
+    temperature: float = 1.0
+    """Of the codes in play; 0 takes the likeliest."""
+    action_temperature: float = 0.0
+    """Of the actions in play; 0 takes the likeliest."""
+
+
+def run(options: Options) -> int:
+    """Write the bundle and say what it is."""
+    from flexlam_rl.agents.bundle import Decoding
+    from flexlam_rl.agents.bundling import make_bundle
+
+    for name in ("temperature", "action_temperature"):
+        if getattr(options, name) < 0:
+            raise ValueError(f"{name} is {getattr(options, name)}; expected 0 or more.")
+    decoding = Decoding(options.temperature, options.action_temperature)
+    config, digest = make_bundle(options.run, options.out, options.data, options.stage, options.half, decoding)
+    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
+    env = config.environment
+    print(f"{options.out}: {size / 1e6:.1f} MB, hash {digest[:12]}, {env.engine} ({', '.join(env.textures)}), {env.action_set}.")
+    return 0

@@ -1,0 +1,65 @@
+"""Shared by all tests: a bundle of random debug-size models, which play badly but like trained ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def make_bundle_folder() -> Callable[..., Path]:
+    """make_bundle_folder(folder, seed=0, fixed=None, half=False, conditioning=..., **environment) writes a bundle of random models."""
+    return write_random_bundle
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of random models for litelab, dreamer15."""
+    return write_random_bundle(tmp_path_factory.mktemp("bundle") / "debug")
+
+
+def write_random_bundle(
+    folder: Path, seed: int = 0, fixed: int | None = None, half: bool = False, conditioning: str = "slots+action", **environment
+) -> Path:
+    from dataclasses import replace
+
+    import torch
+
+    from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts
+    from flexlam_rl.agents.bundling import _write
+    from flexlam_rl.envs.actions import action_set
+    from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
+    from flexlam_rl.models.config import fixed as fixed_config
+    from flexlam_rl.models.lam import LAM
+    from flexlam_rl.models.sequence import SequenceModel
+    from flexlam_rl.models.translator import Translator
+
+    sizes = PRESETS["debug"]
+    actions = action_set("dreamer15")
+    config = sizes.lam if fixed is None else fixed_config(sizes.lam, fixed)
+    torch.manual_seed(seed)
+    lam = LAM(config)
+    models = {
+        "lam": lam,
+        "sequence": SequenceModel(replace(sizes.sequence, slots=config.slots, codes=lam.code_count)),
+        "translator": Translator(
+            TranslatorConfig(
+                slots=config.slots, code_dim=4, prefix=config.prefix, conditioning=conditioning,
+                actions=ActionSpec((15,), 0, actions.name, actions.hash), hidden=16, wide=32, depth=2,
+            )
+        ),
+    }  # fmt: skip
+    # far from initialisation, where every choice is nearly a tie and nothing depends on anything
+    for model in models.values():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+    facts = {"action_set": actions.name, "action_hash": actions.hash, "frame_skip": 4, "width": 64, "height": 64}
+    facts |= {"engine": "litelab", "textures": ("procedural",), "hud": "full"}
+    pairs = torch.randint(1, 20, (16, 15)).tolist()
+    training = {"steps": 0, "experts": ["none"], "levels": ["none"], "weights": "float16" if half else "float32", "date": "today", "revision": ""}
+    record = BundleConfig(
+        EnvironmentFacts(**(facts | environment)), LabelFacts("standard", 10, ("none",), tuple(map(tuple, pairs))), training=training
+    )
+    _write(folder, record, models, half)
+    return folder
