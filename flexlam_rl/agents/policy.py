@@ -193,7 +193,7 @@ class LatentActionPolicy:
         Raises:
             ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is for.
         """
-        frames, single = self._frames(observation)
+        frames, single = self.frames(observation)
         n = len(frames)
         if state is None:
             state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype)
@@ -211,7 +211,7 @@ class LatentActionPolicy:
         actions = actions[:, 0] if self._dims == 1 else actions
         return (actions[0] if single else actions), state
 
-    def _frames(self, observation: Any) -> tuple[np.ndarray, bool]:
+    def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Frames as (n, C, H, W) uint8, and whether there was only one."""
         if isinstance(observation, tuple):
             raise ValueError("The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the first is meant.")

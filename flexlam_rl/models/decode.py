@@ -139,7 +139,8 @@ class Decoder:
         if m:
             now = now & ~(first[:, None, None] & is_code)  # a row's first frame has no transition before it
             now = now | torch.eye(x.shape[1], dtype=torch.bool, device=t.device)  # (its unused rows must still see something)
-        mask = torch.cat([past, now], dim=-1)[:, None]
+        # in memory the newest frame's patches stand before the codes
+        mask = torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None]
         cos, sin = (a[:, None] for a in rotary(position, self.head_dim, config.rope_theta))
         code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
         on_stride = step % config.stride == 0
@@ -148,13 +149,15 @@ class Decoder:
         for i, layer in enumerate(model.transformer.stack()):
             keys, values = state.keys[i], state.values[i]
             query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
-            all_keys = torch.cat([keys[:, :, : self.stride_end], key], dim=2)
-            all_values = torch.cat([values[:, :, : self.stride_end], value], dim=2)
-            out = F.scaled_dot_product_attention(query, all_keys, all_values, attn_mask=mask)
+            # the block of the past transition stands where this step's codes will be generated, until it is in its ring
+            for store, fresh in ((keys, key), (values, value)):
+                store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
+                store[:, :, self.frame_end : self.frame_end + m] = fresh[:, :, :m]
+            seen = self.frame_end + m
+            out = F.scaled_dot_product_attention(query, keys[:, :, :seen], values[:, :, :seen], attn_mask=mask)
             x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
             for store, fresh in ((keys, key), (values, value)):
-                store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
                 if m and len(keep_code):
                     store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2)
                 if len(keep_stride):
