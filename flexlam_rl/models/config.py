@@ -116,6 +116,19 @@ class IDMConfig:
 
 
 @dataclass(frozen=True)
+class FeatureConfig:
+    """Baseline on the change of frozen visual features, with the translator's MLP."""
+
+    channels: int = 3
+    actions: ActionSpec = field(default_factory=ActionSpec)
+    seed: int = 0
+    """Of the frozen weights."""
+    depth: int = 5
+    hidden: int = 96
+    wide: int = 512
+
+
+@dataclass(frozen=True)
 class Preset:
     """Sizes that belong together."""
 

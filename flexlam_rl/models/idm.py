@@ -1,4 +1,4 @@
-"""Inverse dynamics model: the baseline without a bottleneck (paper, section 6.3).
+"""Models from frames to actions without a bottleneck: inverse dynamics (paper, section 6.3) and behaviour cloning.
 
 Shapes: B batch, C H W frame.
 """
@@ -28,3 +28,12 @@ class IDM(PretrainedModel):
         """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) twice and previous actions (B, dims)."""
         features = self.encoder(current, following)[:, 0]
         return self.mlp(torch.cat([features, embed_actions(previous, self.config.actions)], dim=-1))
+
+
+class BehaviourCloning(IDM):
+    """Actions from (o_t, a_t-1) alone: the IDM with its eyes on the present. It is a policy by itself."""
+
+    def forward(self, current: Tensor, previous: Tensor) -> Tensor:  # type: ignore[override]
+        """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) and previous actions (B, dims)."""
+        # without a second frame the change that the encoder takes in is nothing
+        return super().forward(current, current, previous)

@@ -8,19 +8,25 @@ import torch
 
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import label_names
-from flexlam_rl.models.config import EncoderConfig, IDMConfig, TranslatorConfig
-from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.checkpoint import PretrainedModel
+from flexlam_rl.models.config import ActionSpec, FeatureConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.features import FeatureTranslator
+from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train import data, distributed
+from flexlam_rl.train.controls import CODE_KINDS, ControlStage
 from flexlam_rl.train.lam import LAMStage
 from flexlam_rl.train.loop import LoopConfig, TrainingError, check_folder, run
 from flexlam_rl.train.recipes import RECIPES, Recipe, lam_config
 from flexlam_rl.train.sequence import SequenceStage
-from flexlam_rl.train.translator import IDMStage, TranslatorStage
+from flexlam_rl.train.translator import DirectStage, TranslatorStage
 
-STAGES = ("lam", "sequence", "translator", "joint", "idm")
+# models without codes: what they take from a label
+DIRECT = {"idm": ("current", "following", "previous"), "bc": ("current", "previous"), "features": ("current", "following", "previous")}
+LABELLED = ("translator", "joint", *DIRECT, *CODE_KINDS)
+STAGES = ("lam", "sequence", *LABELLED)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class TrainArgs:
     device: str = "cpu"
     steps: int | None = None
     """Steps of every stage asked for, instead of the preset's."""
+    lam_run: Path | None = None
+    """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 
 
 def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
@@ -79,9 +87,10 @@ def _start(args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: 
 
 
 def _trained_lam(args: TrainArgs) -> LAM:
-    folder = args.out / "lam" / "best" / "lam"
+    run_folder = args.lam_run or args.out
+    folder = run_folder / "lam" / "best" / "lam"
     if not folder.is_dir():
-        raise TrainingError(f"{folder} is missing: train the LAM first (--out {args.out}).")
+        raise TrainingError(f"{folder} is missing: train the LAM first (--out {run_folder}).")
     return LAM.from_pretrained(folder)
 
 
@@ -106,7 +115,7 @@ def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:
         return _lam(args, recipe, train, test)
     if stage == "sequence":
         return _sequence(args, recipe, train, test)
-    if stage in ("translator", "joint", "idm"):
+    if stage in LABELLED:
         return _labelled(args, recipe, train, stage)
     raise TrainingError(f"stage is {stage!r}; expected one of {', '.join(STAGES)}.")
 
@@ -136,19 +145,31 @@ def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> d
     actions = data.action_spec(train)
     name = _labels(args, train)
     few, held_out = (data.labelled(train, load_labels(train, name, part)) for part in ("train", "validation"))
-    loop = _loop(args, {"translator": recipe.translator, "joint": recipe.joint, "idm": recipe.idm}[stage])
+    # every baseline trains as the translator does
+    loop = _loop(args, {"joint": recipe.joint, "idm": recipe.idm}.get(stage, recipe.translator))
+    if stage in DIRECT:
+        model = _direct(stage, recipe, actions)
+        out = _start(args, stage, model.config, loop, train, name)
+        return run(DirectStage(stage, model, DIRECT[stage], few, held_out, loop.batch, args.seed), loop, out)
     size = recipe.sizes.lam
-    if stage == "idm":
-        encoder: EncoderConfig = size.encoder
-        config = IDMConfig(size.image_size, size.channels, actions, encoder, **recipe.translator_slots)
-        return run(IDMStage(IDM(config), few, held_out, loop.batch, args.seed), loop, _start(args, stage, config, loop, train, name))
     lam = _trained_lam(args)
-    translator = TranslatorConfig(
+    config = TranslatorConfig(
         slots=lam.config.slots, code_dim=len(lam.config.levels), prefix=lam.config.prefix, actions=actions,
         image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
     )  # fmt: skip
-    out = _start(args, stage, translator, loop, train, name)
-    return run(TranslatorStage(Translator(translator), lam, few, held_out, loop.batch, args.seed, stage == "joint"), loop, out)
+    out = _start(args, stage, config, loop, train, name)
+    translator = Translator(config)
+    if stage in CODE_KINDS:
+        return run(ControlStage(stage, translator, lam, few, held_out, loop.batch, args.seed), loop, out)
+    return run(TranslatorStage(translator, lam, few, held_out, loop.batch, args.seed, stage == "joint"), loop, out)
+
+
+def _direct(stage: str, recipe: Recipe, actions: ActionSpec) -> PretrainedModel:
+    size = recipe.sizes.lam
+    if stage == "features":
+        return FeatureTranslator(FeatureConfig(size.channels, actions, **recipe.translator_slots))
+    kind = IDM if stage == "idm" else BehaviourCloning
+    return kind(IDMConfig(size.image_size, size.channels, actions, size.encoder, **recipe.translator_slots))
 
 
 def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
@@ -156,19 +177,22 @@ def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
     return {stage: train_stage(stage, args) for stage in ("lam", "sequence", "translator")}
 
 
+@dataclass(frozen=True)
+class ControlArgs(TrainArgs):
+    """Train a control on rollouts: the options of the translator's stage, and what stands in place of the codes."""
+
+    kind: Literal["random", "shuffled", "previous", "features"] = "shuffled"
+    """Random codes, codes of other transitions, the previous action alone, or the change of frozen visual features."""
+
+
 def main(stage: str) -> None:
-    """Command line of one stage: `python -m train.lam --data DIR --out RUN ...`."""
+    """Command line of one stage: `python -m train.lam --data DIR --out RUN ...`; stage "control" takes its name from --kind."""
     import sys
 
-    import tyro
+    from flexlam_rl.command_line import run as run_command
 
-    from flexlam_rl.models.checkpoint import CheckpointError
+    def train(args: TrainArgs) -> None:
+        figures = train_stage(args.kind if isinstance(args, ControlArgs) else stage, args)
+        print(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
-    args = tyro.cli(TrainArgs, prog=f"train.{stage}", description=f"Stage {stage}: see docs.")
-    try:
-        figures = train_stage(stage, args)
-    except (TrainingError, CheckpointError, ValueError, OSError) as error:
-        sys.exit(f"train.{stage}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    print(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    sys.exit(run_command(ControlArgs if stage == "control" else TrainArgs, train, None, f"python -m train.{stage.replace('control', 'controls')}"))

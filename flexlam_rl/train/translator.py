@@ -1,4 +1,4 @@
-"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and the IDM (paper, sections 4.2 and 6.3)."""
+"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and models without codes (paper, 4.2 and 6.3)."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from flexlam_rl.models.checkpoint import PretrainedModel
-from flexlam_rl.models.idm import IDM
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.prefix import null_fill
 from flexlam_rl.models.translator import Translator, action_losses, choose_actions
@@ -19,7 +18,7 @@ Labels = dict[str, np.ndarray[Any, Any]]
 """Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an episode's start."""
 
 
-class _LabelStage:
+class LabelStage:
     """What the stages on labels share: batches from memory and a cursor."""
 
     def __init__(self, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
@@ -39,7 +38,7 @@ class _LabelStage:
         self.source.load_state_dict(cursor)
 
 
-class TranslatorStage(_LabelStage):
+class TranslatorStage(LabelStage):
     """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
 
     def __init__(self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False) -> None:
@@ -62,8 +61,8 @@ class TranslatorStage(_LabelStage):
     def trained(self) -> dict[str, nn.Module]:
         return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
 
-    def slots(self, batch: dict[str, Tensor], lengths: Tensor) -> Tensor:
-        """Null-filled slots (B, M, d) of the batch's transitions."""
+    def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
             vectors, _ = self.lam.quantise(batch["current"], batch["following"])
             return null_fill(vectors, lengths, self.lam.null)
@@ -71,7 +70,7 @@ class TranslatorStage(_LabelStage):
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         self.lam.to(batch["current"].device)
         lengths = self.lam.lengths(len(batch["action"]), generator)
-        outputs = self.model(self.slots(batch, lengths), batch["previous"], batch["current"])
+        outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["current"])
         return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
 
     @torch.no_grad()
@@ -83,38 +82,49 @@ class TranslatorStage(_LabelStage):
         values = []
         for k in budgets(self.lam.config.slots)[1:] if self.lam.config.prefix else [self.lam.config.slots]:
             outputs = self.model(self.slots(batch, torch.full((len(batch["action"]),), k, device=device)), batch["previous"], batch["current"])
-            figures |= {f"{name}_k{k}": value for name, value in _scores(outputs, batch["action"], self.model.config.actions).items()}
+            figures |= {f"{name}_k{k}": value for name, value in scores(outputs, batch["action"], self.model.config.actions).items()}
             values.append(figures[f"loss_k{k}"])
         figures["loss"] = sum(values) / len(values)
         return figures
 
 
-class IDMStage(_LabelStage):
-    """Inverse dynamics on the labels alone."""
+class DirectStage(LabelStage):
+    """A model from frames and the previous action to actions, on the labels alone: the IDM, behaviour cloning, frozen features."""
 
-    name = "idm"
-
-    def __init__(self, model: IDM, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+    def __init__(self, name: str, model: PretrainedModel, inputs: tuple[str, ...], labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+        """
+        Args:
+            name: Of the stage and of the model in its folder.
+            model: What trains; its `config.actions` says what it predicts.
+            inputs: Which columns of the labels it takes, in order.
+            labels: To train on.
+            held_out: To choose the best checkpoint by.
+            batch: Examples a step.
+            seed: Of their order.
+        """
         super().__init__(labels, held_out, batch, seed)
-        self.model = model
+        self.name, self.model, self.inputs = name, model, inputs
 
     def saved(self) -> dict[str, PretrainedModel]:
-        return {"idm": self.model}
+        return {self.name: self.model}
 
     def trained(self) -> dict[str, nn.Module]:
-        return {"idm": self.model}
+        return {self.name: self.model}
+
+    def outputs(self, batch: dict[str, Tensor]) -> Tensor:
+        """What the model gives for a batch."""
+        return self.model(*(batch[name] for name in self.inputs))
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        outputs = self.model(batch["current"], batch["following"], batch["previous"])
-        return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
+        return action_losses(self.outputs(batch), batch["action"], self.model.config.actions).mean(), {}
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
         batch = to_device(self.held_out, device)
-        return _scores(self.model(batch["current"], batch["following"], batch["previous"]), batch["action"], self.model.config.actions)
+        return scores(self.outputs(batch), batch["action"], self.model.config.actions)
 
 
-def _scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
+def scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
     """Mean loss, and the share of examples whose discrete dimensions are all right."""
     discrete = len(spec.discrete)
     scores = {"loss": float(action_losses(outputs, actions, spec).mean())}

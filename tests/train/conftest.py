@@ -11,22 +11,28 @@ MOVES = ((0, 0), (0, 4), (0, -4), (4, 0), (-4, 0))
 SIZE = 32
 
 
+def texture(rng: np.random.Generator, top: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Views of one endless texture of random waves, (2, 32, 32, 3) uint8, from two places (2,) each."""
+    at = np.arange(SIZE) * (2 * np.pi / 56)
+    down, across = rng.integers(1, 5, (2, 4, 3)) * rng.choice((-1, 1), (2, 4, 3))
+    y, x = (at + start[:, None] * (2 * np.pi / 56) for start in (top, left))
+    waves = np.sin(y[:, :, None, None, None] * down + x[:, None, :, None, None] * across + rng.uniform(0, 2 * np.pi, (4, 3)))
+    return np.clip(128 + 45 * waves.sum(3), 0, 255).astype(np.uint8)
+
+
 def toy_world(count: int, seed: int) -> dict[str, np.ndarray]:
     """Labelled transitions: "current", "following" uint8 (B, 32, 32, 3), "action" and "previous" int (B, 1)."""
     rng = np.random.default_rng(seed)
-    current = np.empty((count, SIZE, SIZE, 3), np.uint8)
-    following = np.empty_like(current)
-    action = rng.integers(0, len(MOVES), count)
+    frames = np.empty((2, count, SIZE, SIZE, 3), np.uint8)
+    action, previous = rng.integers(0, len(MOVES), (2, count))
+    # as players do, it often goes on as before
+    action = np.where(rng.random(count) < 0.3, previous, action)
     for i in range(count):
-        coarse = rng.integers(40, 216, (14, 14, 3))
-        canvas = np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8)
-        y, x = rng.integers(4, 56 - SIZE - 4, 2)
-        dy, dx = MOVES[action[i]]
-        spot = rng.integers(0, SIZE - 3, (2, 2))
-        for frame, (top, left), (sy, sx) in ((current[i], (y, x), spot[0]), (following[i], (y + dy, x + dx), spot[1])):
-            frame[:] = canvas[top : top + SIZE, left : left + SIZE]
-            frame[sy : sy + 3, sx : sx + 3] = 255
-    return {"current": current, "following": following, "action": action[:, None].astype(np.int64), "previous": np.full((count, 1), -1)}
+        (y, x), (dy, dx) = rng.integers(0, 56, 2), MOVES[action[i]]
+        frames[:, i] = texture(rng, np.array([y, y + dy]), np.array([x, x + dx]))
+        for frame, (top, left) in zip(frames[:, i], rng.integers(0, SIZE - 3, (2, 2)), strict=True):
+            frame[top : top + 3, left : left + 3] = 255
+    return {"current": frames[0], "following": frames[1], "action": action[:, None].astype(np.int64), "previous": previous[:, None]}
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +48,7 @@ def toy_lam() -> LAMConfig:
         image_size=SIZE,
         slots=4,
         encoder=EncoderConfig(width=64, depth=2, heads=4, patch=8),
-        decoder=DecoderConfig(width=96, depth=3, heads=4, ffn=256, patch=8, predict="frame"),
+        decoder=DecoderConfig(width=96, depth=2, heads=4, ffn=192, patch=8, predict="frame"),
     )
 
 

@@ -10,19 +10,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flexlam_rl.models.config import PRESETS, ActionSpec, EncoderConfig, IDMConfig, TranslatorConfig, fixed
-from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.config import PRESETS, ActionSpec, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.features import FeatureTranslator
+from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train import distributed
+from flexlam_rl.train.controls import ControlStage
 from flexlam_rl.train.lam import LAMStage
 from flexlam_rl.train.loop import LoopConfig, run
 from flexlam_rl.train.sequence import SequenceStage
 from flexlam_rl.train.source import ArraySource, to_device
-from flexlam_rl.train.translator import IDMStage, TranslatorStage
+from flexlam_rl.train.translator import DirectStage, TranslatorStage
 
-NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm")
+NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm", "bc", "features", "shuffled", "random", "previous")
 LOOP = LoopConfig(steps=12, batch=4, warmup=2, lr=2e-3, eval_every=5, save_every=3, log_every=2, ema=0.9)
 
 
@@ -57,8 +59,16 @@ def build(name: str, rank: int = 0, ranks: int = 1):
         return SequenceStage(SequenceModel(config), lam, source, to_device({"f": windows[:3]}, "cpu")["f"])
     if name == "idm":
         idm = IDM(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
-        return IDMStage(idm, train, held_out, LOOP.batch, 0)
+        return DirectStage(name, idm, ("current", "following", "previous"), train, held_out, LOOP.batch, 0)
+    if name == "bc":
+        bc = BehaviourCloning(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
+        return DirectStage(name, bc, ("current", "previous"), train, held_out, LOOP.batch, 0)
+    if name == "features":
+        features = FeatureTranslator(FeatureConfig(3, actions, hidden=16, wide=32, depth=2))
+        return DirectStage(name, features, ("current", "following", "previous"), train, held_out, LOOP.batch, 0)
     translator = Translator(TranslatorConfig(slots=4, actions=actions, hidden=16, wide=32, depth=2, image_size=32))
+    if name in ("shuffled", "random", "previous"):
+        return ControlStage(name, translator, lam, train, held_out, LOOP.batch, 0)
     return TranslatorStage(translator, lam, train, held_out, LOOP.batch, 0, joint=name == "joint")
 
 

@@ -11,12 +11,13 @@ from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.actions import action_set
-from flexlam_rl.models.idm import IDM
+from flexlam_rl.models.features import FeatureTranslator
+from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train.loop import TrainingError
-from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.train.pipeline import TrainArgs, main, train_all, train_stage
 
 
 def episode(seed: int, length: int = 40) -> Episode:
@@ -60,6 +61,31 @@ def test_all_stages_run_in_a_row_and_their_models_load(args):
     assert list((args.out / "lam/sheets").glob("*.png"))
     again = train_all(args)
     assert again["lam"]["loss"] == figures["lam"]["loss"]
+
+
+@pytest.mark.parametrize("stage", ["bc", "features", "shuffled", "random", "previous"])
+def test_baselines_train_on_the_translators_labels_and_load(args, stage):
+    train_stage("lam", replace(args, out=args.out / "flexlam"))
+    train_stage(stage, replace(args, lam_run=args.out / "flexlam"))
+    kind = {"bc": BehaviourCloning, "features": FeatureTranslator}.get(stage, Translator)
+    model = kind.from_pretrained(args.out / stage / "best" / (stage if stage in ("bc", "features") else "translator"))
+    assert model.config.actions.name == "dreamer15"
+    config = json.loads((args.out / stage / "config.json").read_text())
+    assert (config["labels"], config["stage"]) == ("standard", stage)
+
+
+def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypatch, capsys):
+    common = ["--data", str(args.data), "--out", str(args.out), "--preset", "debug", "--label-count", "60"]
+    monkeypatch.setattr("sys.argv", ["train.controls", *common, "--kind", "shuffled"])
+    with pytest.raises(SystemExit) as stop:
+        main("control")
+    assert stop.value.code == 2
+    assert "train the LAM first" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["train.bc", *common])
+    with pytest.raises(SystemExit) as stop:
+        main("bc")
+    assert stop.value.code == 0
+    assert "accuracy" in capsys.readouterr().out
 
 
 def test_fixed_k_differs_by_configuration_alone(args):

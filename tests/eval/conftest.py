@@ -1,0 +1,45 @@
+"""Rollouts on disk of a small world whose actions shift the picture, for tests that need a whole folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flexlam_rl.datasets import RolloutWriter
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.actions import action_set
+
+
+def episode(seed: int, length: int, with_actions: bool) -> Episode:
+    """A random texture that each action shifts by as many pixels as its number."""
+    rng = np.random.default_rng(seed)
+    action = rng.integers(0, 15, length).astype(np.int16)
+    texture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    shifts = np.concatenate([[0], np.cumsum(action)])
+    frames = np.stack([np.roll(texture, s, 1) for s in shifts])
+    if not with_actions:
+        return Episode(frames, truncated=True, seed=seed, key=seed)
+    return Episode(frames, action, np.zeros(length, np.float32), truncated=True, seed=seed, key=seed)
+
+
+def write_rollouts(root: Path, with_actions: bool = True, levels: tuple[str, ...] = ("alpha", "beta")) -> Path:
+    """Two levels with a training split of three episodes and a test split of two."""
+    actions = action_set("dreamer15")
+    origin = Origin(engine="synthetic", action_set=actions.name, action_table=actions.rows, action_hash=actions.hash)
+    for number, level in enumerate(levels):
+        for split, count in (("train", 3), ("test", 2)):
+            with RolloutWriter(root, level, split, origin, with_actions=with_actions) as writer:
+                writer.append_episodes([episode(1000 * number + 100 * (split == "test") + i, 40, with_actions) for i in range(count)])
+    return root
+
+
+@pytest.fixture(scope="session")
+def rollouts(tmp_path_factory) -> Path:
+    return write_rollouts(tmp_path_factory.mktemp("rollouts"))
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory) -> Path:
+    """The same without actions."""
+    return write_rollouts(tmp_path_factory.mktemp("video"), with_actions=False)

@@ -1,0 +1,41 @@
+"""SSIM against values that follow from its definition, and against a direct computation of one window."""
+
+import numpy as np
+import torch
+
+from flexlam_rl.eval.images import structural_similarity
+
+
+def pictures(seed: int, size: int = 16) -> torch.Tensor:
+    return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_a_picture_is_wholly_like_itself_and_the_measure_is_symmetric():
+    a, b = pictures(0), pictures(1)
+    assert torch.allclose(structural_similarity(a, a), torch.ones(2), atol=1e-6)
+    assert torch.equal(structural_similarity(a, b), structural_similarity(b, a))
+    assert (structural_similarity(a, b) < 0.3).all()
+
+
+def test_flat_pictures_differ_in_luminance_alone():
+    a, b = torch.full((1, 1, 12, 12), 0.5), torch.full((1, 1, 12, 12), -0.25)
+    c1 = 0.02**2
+    expected = (2 * 0.5 * -0.25 + c1) / (0.5**2 + 0.25**2 + c1)
+    assert np.isclose(float(structural_similarity(a, b)), expected, atol=1e-6)
+
+
+def test_one_window_computed_by_hand():
+    a, b = (pictures(seed, 11)[:1, :1] for seed in (2, 3))
+    x, y = a.double().numpy()[0, 0], b.double().numpy()[0, 0]
+    line = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    weights = np.outer(line, line) / np.outer(line, line).sum()
+    mx, my = (weights * x).sum(), (weights * y).sum()
+    vx, vy, cov = (weights * (x - mx) ** 2).sum(), (weights * (y - my) ** 2).sum(), (weights * (x - mx) * (y - my)).sum()
+    c1, c2 = 0.02**2, 0.06**2
+    expected = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    assert np.isclose(float(structural_similarity(a, b)), expected, atol=1e-5)
+
+
+def test_values_outside_the_range_are_clipped():
+    a, b = pictures(4), pictures(5)
+    assert torch.allclose(structural_similarity(a * 3, b), structural_similarity((a * 3).clamp(-1, 1), b))
