@@ -13,7 +13,8 @@ round counts, so that a busy machine wrongs nobody. Files lie in the page cache:
     hdf5              one h5py dataset (N, 64, 64, 3), chunks of 4 frames, gzip 4
     memmap            one raw file, numpy.memmap
 
-JSON: pairs_per_s, windows_per_s and bytes_per_frame under each of these; `frames`, `machine`. With --layouts the chunk sizes and codecs of the store
+JSON: pairs_per_s, windows_per_s and bytes_per_frame under each of these, and pairs_per_cpu_s, windows_per_cpu_s: items a second of processor time
+of all threads, which other jobs change less; `frames`, `source`, `machine`. With --layouts the chunk sizes and codecs of the store
 are measured instead (printed, and under `layouts`).
 """
 
@@ -36,6 +37,7 @@ from flexlam_rl.datasets import Episode, Origin, RolloutStore, RolloutWriter, Tr
 
 PAIRS, WINDOWS, LENGTH = 256, 32, 34
 WORKERS = 2
+RATES = ("pairs_per_s", "pairs_per_cpu_s", "windows_per_s", "windows_per_cpu_s")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -43,16 +45,19 @@ def recorded(limit: int) -> tuple[list[np.ndarray], str]:
     """Episodes of the recordings, or of random play on litelab."""
     folder = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
     if folder:
-        import pyarrow.parquet as pq
+        return cut(decoded(Path(folder, "rollouts")), limit), "recordings of the real DeepMind Lab"
+    return cut(played(), limit), "random play on litelab, explore levels"
 
-        from flexlam_rl.datasets.pictures import decode_all
 
-        episodes = []
-        for file in sorted(Path(folder, "rollouts").glob("*.parquet")):
-            rows = pq.read_table(file, columns=["observation"])["observation"].to_pylist()
-            episodes.append(decode_all([row["bytes"] for row in rows]))
-        return cut(episodes, limit), "recordings of the real DeepMind Lab"
-    return cut(list(played()), limit), "random play on litelab, explore levels"
+def decoded(folder: Path) -> Iterator[np.ndarray]:
+    """The episodes of parquet files, one a file."""
+    import pyarrow.parquet as pq
+
+    from flexlam_rl.datasets.pictures import decode_all
+
+    for file in sorted(folder.glob("*.parquet")):
+        rows = pq.read_table(file, columns=["observation"])["observation"].to_pylist()
+        yield decode_all([row["bytes"] for row in rows])
 
 
 def played() -> Iterator[np.ndarray]:
@@ -76,7 +81,7 @@ def played() -> Iterator[np.ndarray]:
             yield np.stack(frames)
 
 
-def cut(episodes: list[np.ndarray], limit: int) -> list[np.ndarray]:
+def cut(episodes: Iterator[np.ndarray], limit: int) -> list[np.ndarray]:
     """Whole episodes, up to a number of frames."""
     kept: list[np.ndarray] = []
     for episode in episodes:
@@ -176,24 +181,24 @@ def memmap(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
     return Way(size(file), lambda: read(2, PAIRS), lambda: read(LENGTH, WINDOWS))
 
 
-def rate(read: Callable[[], Any], count: int, seconds: float) -> float:
-    """Items a second over at least `seconds`, after one batch to warm up."""
+def rate(read: Callable[[], Any], count: int, seconds: float) -> tuple[float, float]:
+    """Items a second, and a second of this process's processor time, over at least `seconds`, after one batch to warm up."""
     read()
-    done, start = 0, time.perf_counter()
+    done, start, processor = 0, time.perf_counter(), time.process_time()
     while (spent := time.perf_counter() - start) < seconds or not done:
         read()
         done += count
-    return done / spent
+    return done / spent, done / (time.process_time() - processor)
 
 
 def measure(ways: dict[str, Way], frames: int, seconds: float, rounds: int = 3) -> dict[str, dict[str, float]]:
     """Rates of every way, the best of some rounds in which they take turns."""
-    found = {name: {"pairs_per_s": 0.0, "windows_per_s": 0.0, "bytes_per_frame": round(way.nbytes / frames, 1)} for name, way in ways.items()}
+    found = {name: dict.fromkeys(RATES, 0.0) | {"bytes_per_frame": round(way.nbytes / frames, 1)} for name, way in ways.items()}
     for _ in range(rounds):
         for name, way in ways.items():
-            best = found[name]
-            best["pairs_per_s"] = round(max(best["pairs_per_s"], rate(way.pairs, way.pairs_size, seconds)), 1)
-            best["windows_per_s"] = round(max(best["windows_per_s"], rate(way.windows, way.windows_size, seconds)), 1)
+            rates = (*rate(way.pairs, way.pairs_size, seconds), *rate(way.windows, way.windows_size, seconds))
+            for key, value in zip(RATES, rates, strict=True):
+                found[name][key] = round(max(found[name][key], value), 1)
     return found
 
 
@@ -216,11 +221,11 @@ def layouts(folder: Path, episodes: list[np.ndarray], seconds: float) -> dict[st
 
 def table(found: dict[str, dict[str, float]], raw: int) -> str:
     """The result as text."""
-    rows = [f"{'':28}{'pairs/s':>12}{'windows/s':>12}{'B/frame':>10}{'of raw':>8}"]
+    rows = [f"{'':28}{'pairs/s':>12}{'a CPU s':>12}{'windows/s':>12}{'a CPU s':>12}{'B/frame':>10}{'of raw':>8}"]
     for name, values in found.items():
-        pairs, windows, nbytes = (values[key] for key in ("pairs_per_s", "windows_per_s", "bytes_per_frame"))
+        rates, nbytes = "".join(f"{values[key]:12,.0f}" for key in RATES), values["bytes_per_frame"]
         written = f"   writing {values['write_us_per_frame']:.0f} us/frame" if "write_us_per_frame" in values else ""
-        rows.append(f"{name:28}{pairs:12,.0f}{windows:12,.0f}{nbytes:10,.0f}{nbytes / raw:8.2f}{written}")
+        rows.append(f"{name:28}{rates}{nbytes:10,.0f}{nbytes / raw:8.2f}{written}")
     return "\n".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""`flexlam expert score|train`: measure experts, and train some."""
+"""`flexlam expert score|train|plot`: measure experts, and train some."""
 
 import json
 from dataclasses import dataclass, fields
@@ -41,16 +41,42 @@ class Train(Recipe):
     """Folder for checkpoints, curves and the best policy (<out>/best)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Draw the learning curve of a training run, with the random policy and the scripted expert as lines."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder that `flexlam expert train --out` named; the run may still be going on."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """PNG file to write."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Measure experts, and train some."""
 
-    do: tyro.conf.OmitSubcommandPrefixes[Annotated[Score, tyro.conf.subcommand("score")] | Annotated[Train, tyro.conf.subcommand("train")]]
+    do: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[Score, tyro.conf.subcommand("score")]
+        | Annotated[Train, tyro.conf.subcommand("train")]
+        | Annotated[Plot, tyro.conf.subcommand("plot")]
+    ]
 
 
 def run(options: Options) -> int:
     """Run the subcommand."""
+    if isinstance(options.do, Plot):
+        return _plot(options.do)
     return _score(options.do) if isinstance(options.do, Score) else _train(options.do)
+
+
+def _plot(options: Plot) -> int:
+    from flexlam_rl.agents.curve import draw_curve
+
+    if options.out.suffix != ".png":
+        raise ValueError(f"Cannot write {options.out}: expected a file that ends in .png.")
+    draw_curve(options.run, options.out)
+    print(options.out)
+    return 0
 
 
 def _score(options: Score) -> int:

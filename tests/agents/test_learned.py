@@ -1,10 +1,12 @@
 """Learned experts at toy size: training runs, resumes, keeps its best policy in safe files, and plays for the recorder."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("sb3_contrib")
 
@@ -40,6 +42,23 @@ def test_what_a_run_leaves(run: Path) -> None:
     assert list((run / "tensorboard").glob("events*"))
     kinds = {file.suffix for file in run.rglob("*") if file.is_file() and "tfevents" not in file.name}
     assert kinds == {".safetensors", ".json", ".jsonl"}
+
+
+def test_the_curve_is_drawn(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert main(["expert", "plot", str(run), "-o", str(tmp_path / "a.png")]) == 0
+    first = np.asarray(Image.open(tmp_path / "a.png"))
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    curve = copy / "curve.jsonl"
+    with open(curve, "a") as file:
+        file.write(json.dumps({"steps": 96, "return": 30.0, "standard_error": 2.0, "returns": [30.0]}) + "\n")
+    assert main(["expert", "plot", str(copy), "-o", str(tmp_path / "b.png")]) == 0
+    assert (first != np.asarray(Image.open(tmp_path / "b.png"))).any()  # another point, another picture
+    for bad, words in (([str(tmp_path), "-o", "c.png"], "holds no evaluated training run"), ([str(run), "-o", "c.gif"], "ends in .png")):
+        assert main(["expert", "plot", *bad]) == 2
+        said = capsys.readouterr().err
+        assert words in said and len(said.strip().splitlines()) == 1
 
 
 def test_a_resumed_run_has_weights_and_optimiser_of_the_first(run: Path, tmp_path: Path) -> None:

@@ -62,6 +62,20 @@ def test_recordings_survive_the_round_trip(file: Path, tmp_path: Path) -> None:
 
 
 @needs_recordings
+@pytest.mark.parametrize("file", FILES[5::20], ids=lambda path: path.stem)
+def test_recordings_survive_minari_and_back(file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("minari")
+    from flexlam_rl.datasets.minari import export_minari, import_minari
+
+    store = import_parquet(file, tmp_path / "store", file.stem.rsplit("-", 1)[0], "train", REAL)
+    back = import_minari(export_minari(store, tmp_path / "minari" / "data"), tmp_path / "back")
+    assert (back.digest, back.origin) == (store.digest, store.origin)
+    for name in store.column_names:
+        np.testing.assert_array_equal(back.column(name).read(), store.column(name).read(), err_msg=name)
+    np.testing.assert_array_equal(back.frames[:], store.frames[:])
+
+
+@needs_recordings
 @pytest.mark.parametrize("file", FILES[1::3], ids=lambda path: path.stem)
 def test_the_alignment_of_recordings_is_found_and_shifts_are_seen(file: Path) -> None:
     table = pq.read_table(file)
