@@ -122,22 +122,36 @@ def _validate(paths: list[Path], threads: int) -> int:
 
 def _inspect(stores: list[Any], options: Inspect) -> int:
     from flexlam_rl.datasets.look import summary, throughput
-    from flexlam_rl.envs.levels import LEVELS
 
     found = []
     for store in stores:
         entry = summary(store) | (throughput(store) if options.speed else {})
-        level = LEVELS.get(store.level)
-        if store.origin.engine == "deepmind_lab" and level is not None:
-            # published returns belong to the real engine only
-            known = {"random": level.random, "human": level.human, "paper expert": level.expert}
-            entry["references"] = {k: v for k, v in known.items() if v is not None} | entry["references"]
+        entry["references"] = _references(store) | entry["references"]
         found.append(entry)
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
     _print_tables(stores, found)
     return 0
+
+
+def _references(store: Any) -> dict[str, float]:
+    """Known returns of the store's level on its own engine; those of another are never shown beside it."""
+    from flexlam_rl.envs.levels import LEVELS
+    from flexlam_rl.envs.returns import litelab_table
+
+    level = LEVELS.get(store.level)
+    if level is None:
+        return {}
+    if store.origin.engine == "deepmind_lab":
+        known = {"random": level.random, "human": level.human, "paper expert": level.expert}
+        return {name: value for name, value in known.items() if value is not None}
+    table = litelab_table()
+    same = ("engine", "action_set", "frame_skip")
+    if any(getattr(store.origin, name) != table[name] for name in same) or level.name not in table["levels"]:
+        return {}
+    rows = table["levels"][level.name]
+    return {"random": round(rows["random"]["mean"], 2), "scripted expert": round(rows["expert"]["mean"], 2)}
 
 
 def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:

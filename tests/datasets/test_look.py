@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -17,8 +18,11 @@ from flexlam_rl.datasets.look import action_names, episode_pictures, sheet_pictu
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.returns import litelab_table
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
+LITELAB = litelab_table()["levels"]["rooms_watermaze"]
+ROLES = {"random": "random", "scripted expert": "expert"}
 TABLE = tuple(map(tuple, ACTION_SETS["dreamer15"].table.tolist()))
 
 
@@ -50,6 +54,25 @@ def test_inspect_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     assert "beta/train" in said and "alpha" not in said
     assert "random 1, expert 50" in said and "2 strafe" not in said and "forward" in said
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ({"engine": "deepmind_lab"}, {"random": 4.065, "human": 54.0, "paper expert": 28.32}),
+        ({"engine": "litelab", "action_set": "dreamer15"}, {role: LITELAB[name]["mean"] for role, name in ROLES.items()}),
+        ({"engine": "litelab", "action_set": "impala9"}, {}),
+        ({"engine": "litelab", "action_set": "dreamer15", "frame_skip": 8}, {}),
+        ({"engine": "another"}, {}),
+    ],
+)
+def test_references_are_those_of_the_same_engine_and_actions(
+    tmp_path: Path, origin: dict[str, Any], expected: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RolloutWriter(tmp_path, "rooms_watermaze", "train", replace(ORIGIN, **origin)) as writer:
+        writer.append_episode(episode(0, 0, 40))
+    assert main(["data", "inspect", str(tmp_path), "--json", "--no-speed"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["references"] == pytest.approx(expected, abs=0.006)
 
 
 def test_validate_tells_good_from_damaged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
