@@ -19,6 +19,7 @@ COMMANDS = {
     "health": ("flexlam_rl.eval.health", "say whether a latent action model is good enough, with figures and reasons"),
     "bundle": ("flexlam_rl.commands.bundle", "put the models of a training run into one folder that a policy loads"),
     "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
+    "compare": ("flexlam_rl.eval.compare", "put two suites side by side and say which differences their intervals support"),
 }
 
 

@@ -61,15 +61,15 @@ def difference(
     first: Sequence[np.ndarray],
     second: Sequence[np.ndarray],
     statistic: Callable[[Sequence[np.ndarray]], float],
+    paired: bool = False,
     resamplings: int = RESAMPLINGS,
     seed: int = 0,
 ) -> Interval:
     """`statistic(second) - statistic(first)` with its 95 % interval; the same levels in the same order.
 
-    Where both have the same episodes (equal seeds), pairs are resampled together, which takes the luck of the episodes out.
+    `paired` says that both hold the same episodes in the same order: they are resampled together, which takes the luck of the mazes out.
     """
-    paired = [len(a) == len(b) for a, b in zip(first, second, strict=True)]
-    other = seed if all(paired) else seed + 1
+    other = seed if paired else seed + 1
     drawn = _resampled(second, statistic, resamplings, other) - _resampled(first, statistic, resamplings, seed)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(statistic(second) - statistic(first), float(low), float(high))

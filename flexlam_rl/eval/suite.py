@@ -20,7 +20,7 @@ from flexlam_rl.agents.policies import Player, policy_names
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
 from flexlam_rl.eval.results import Folder
-from flexlam_rl.eval.table import by_column, print_summary, summarise
+from flexlam_rl.eval.table import by_column, print_summary, summarise, wide_console
 from flexlam_rl.eval.videos import Videos
 from flexlam_rl.eval.waves import Job, Scene, plan, play_wave, waves
 
@@ -75,12 +75,10 @@ def run(options: Options) -> int:
         ValueError: An option is not allowed, or a checkpoint does not fit.
         OSError: The folder cannot be written.
     """
-    from rich.console import Console
-
     from flexlam_rl.datasets.schema import revision
 
     options = _checked(options)
-    console = Console()
+    console = wide_console()
     scene, player = _scene(options), _player(options)
     budgets = _budgets(options, player)
     identity = describe(options, scene, player)

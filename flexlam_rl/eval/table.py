@@ -98,6 +98,14 @@ def print_summary(console: Any, summaries: Mapping[str, Mapping[str, Any]], titl
         )
 
 
+def wide_console() -> Any:
+    """rich's console; 120 columns wide where the output is no terminal, whose width nobody knows."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A number for a cell; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,124 @@
+"""The paper's other tables on debug-size models: latency, budgets, prefix sweep, transfer."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from flexlam_rl.agents.bundle import load_bundle
+from flexlam_rl.command_line import WRONG_USE
+from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval import budgets, latency, prefix_sweep, suite, transfer
+from flexlam_rl.eval.transitions import expert_transitions
+from flexlam_rl.models.lam import LAM
+
+LEVEL = "explore_goal_locations_small"
+SHORT = "rooms_exploit_deferred_effects_train"
+
+
+def command(module, *arguments: str) -> int:
+    return run_command(module.Options, module.run, list(arguments), module.__name__)
+
+
+def test_latency_times_every_budget(bundle_folder, tmp_path, capsys):
+    out = tmp_path / "latency.json"
+    assert command(latency, "--checkpoint", str(bundle_folder), "--steps", "30", "-o", str(out)) == 0
+    record = json.loads(out.read_text())
+    assert list(record["milliseconds"]) == ["1", "4"]
+    for row in record["milliseconds"].values():
+        assert 0 < sum(row["parts"].values()) <= row["mean"] * 1.01
+    assert record["milliseconds"]["4"]["parts"]["generate"] > record["milliseconds"]["1"]["parts"]["generate"]
+    assert record["machine"] and record["checkpoint"]
+    assert command(latency, "--checkpoint", str(bundle_folder), "--budgets", "1,9") == WRONG_USE
+    assert "budget is 9" in capsys.readouterr().err
+
+
+def test_transitions_are_the_experts_and_cross_no_restart(bundle_folder):
+    facts = load_bundle(bundle_folder).config.environment
+    found = expert_transitions(facts, LEVEL, 500)
+    again = expert_transitions(facts, LEVEL, 500)
+    assert torch.equal(found.current, again.current)
+    assert found.current.shape == (500, 3, 64, 64) == found.following.shape
+    assert found.current.dtype == torch.uint8
+    # looking left and right moves the picture: frames differ, and consecutive ones are alike but for restarts
+    change = (found.current.float() - found.following.float()).abs().mean((1, 2, 3))
+    assert change.median() > 1
+    assert len(found.action.unique()) > 3
+
+
+def test_prefix_sweep_draws_and_measures(bundle_folder, tmp_path, capsys):
+    out = tmp_path / "sheet.png"
+    given = ["--checkpoint", str(bundle_folder), "--levels", LEVEL, "--count", "2", "--measured", "8", "--steps", "2"]
+    assert command(prefix_sweep, "-o", str(out), *given) == 0
+    assert np.asarray(Image.open(out)).std() > 5
+    figures = json.loads(out.with_suffix(".json").read_text())["psnr_db"]
+    assert list(figures) == ["still", "K = 0", "K = 1", "K = 2", "K = 4"]
+    assert command(prefix_sweep, "-o", str(tmp_path / "sheet.gif"), *given) == WRONG_USE
+    assert "must end in .png" in capsys.readouterr().err
+
+
+class Painter(LAM):
+    """A LAM whose code is the brightness that a transition adds: a code that transfers."""
+
+    def encode(self, current, following):
+        added = (following.float() - current.float()).mean((1, 2, 3)).round().long()
+        return torch.stack([added + 500] + [torch.zeros_like(added)] * 3, 1)
+
+    def decode(self, current, codes, budget, steps=8, generator=None):
+        return (current.float() + (codes[:, 0] - 500)[:, None, None, None] * (budget > 0)).clamp(0, 255).to(torch.uint8)
+
+
+def test_transfer_scores_codes_that_transfer_above_the_controls(bundle_folder):
+    from dataclasses import replace
+
+    bundle = load_bundle(bundle_folder)
+    painter = Painter(bundle.lam.config)
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.randint(60, 180, (16, 3, 64, 64), generator=rng, dtype=torch.uint8) for _ in range(2))
+    after = (a.float() + torch.randint(-40, 40, (16, 1, 1, 1), generator=rng)).to(torch.uint8)
+    found = transfer.transfer(painter, a, after, b, 4, 1, 0)
+    assert torch.equal(found["back"], after)
+    scores = transfer.scores(replace(bundle, lam=painter), found, a, after, torch.full((16, 1), -1), 4)
+    assert scores["psnr_back"] > scores["psnr_shuffled"] + 20
+    assert scores["psnr_back"] > scores["psnr_none"] + 20
+    assert scores["same_first_code"] == 1.0 > scores["same_first_code_shuffled"]
+    assert scores["same_action"] == 1.0
+
+
+def test_transfer_command(bundle_folder, tmp_path, capsys):
+    out = tmp_path / "transfer.png"
+    assert command(transfer, "-o", str(out), "--checkpoint", str(bundle_folder), "--count", "8", "--steps", "1") == 0
+    record = json.loads(out.with_suffix(".json").read_text())
+    assert record["budget"] == 4 and record["transitions"] == 8
+    assert out.stat().st_size > 1000
+    assert command(transfer, "-o", str(out), "--checkpoint", str(bundle_folder), "--budget", "5") == WRONG_USE
+    assert "budget is 5" in capsys.readouterr().err
+
+
+def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder, tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "out"
+    given = ["--checkpoint", str(bundle_folder)]
+    assert command(suite, "--out", str(run), "--episodes", "2", "--levels", SHORT, "--budget", "1,4", "--no-plots", *given) == 0
+    assert command(budgets, str(run), "-o", str(out), "--steps", "5", *given) == 0
+    rows = list(csv.DictReader((out / "budgets.csv").open()))
+    assert [row["budget"] for row in rows] == ["1", "4"]
+    summary = json.loads((run / "results.json").read_text())["summary"]
+    assert float(rows[1]["mean"]) == pytest.approx(summary["FlexLAM@4"]["mean"]["value"])
+    assert float(rows[0]["milliseconds"]) > 0
+    other = make_bundle_folder(tmp_path / "other", seed=1)
+    assert command(budgets, str(run), "-o", str(out), "--checkpoint", str(other)) == WRONG_USE
+    assert "was played by the checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["compare", "latency", "budgets", "prefix_sweep", "transfer"])
+def test_modules_run_from_a_checkout(name):
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-m", f"eval.{name}", "--help"], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"eval.{name}" in done.stdout
