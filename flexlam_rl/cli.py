@@ -16,6 +16,7 @@ COMMANDS = {
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),
+    "alignment": ("flexlam_rl.eval.alignment", "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts"),
     "health": ("flexlam_rl.eval.health", "say whether a latent action model is good enough, with figures and reasons"),
     "bundle": ("flexlam_rl.commands.bundle", "put the models of a training run into one folder that a policy loads"),
     "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),

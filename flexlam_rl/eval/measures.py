@@ -235,20 +235,28 @@ def gradient_reach(lam: LAM, data: Transitions, seed: int = 0) -> dict[str, Any]
 
 
 @torch.no_grad()
-def translation(translator: Translator, lam: LAM, data: Transitions, codes: Tensor) -> list[dict[str, Any]]:
-    """Rows {codes, k, loss, loss_se, accuracy, accuracy_se}: the translator on true, shuffled and random codes, and on the null."""
+def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor, budget: int) -> dict[str, float]:
+    """{loss, loss_se, accuracy, accuracy_se} of a translator on the first `budget` of `codes` (B, M), mean over `data`.
+
+    Accuracy, the share of examples whose discrete dimensions are all right, is missing where actions have none.
+    """
     spec = translator.config.actions
     assert data.action is not None and data.previous is not None
-    rows: list[dict[str, Any]] = []
+    outputs = torch.cat([translator(lam.prefix_slots(codes[rows], budget), data.previous[rows], data.current[rows]) for rows in data.chunks()])
+    loss, error = mean_and_error(action_losses(outputs, data.action, spec))
+    scores = {"loss": loss, "loss_se": error}
+    if spec.discrete:
+        n = len(spec.discrete)
+        right = (choose_actions(outputs, spec)[:, :n].long() == data.action[:, :n].long()).all(-1)
+        scores["accuracy"], scores["accuracy_se"] = mean_and_error(right.float())
+    return scores
+
+
+def translation(translator: Translator, lam: LAM, data: Transitions, codes: Tensor) -> list[dict[str, Any]]:
+    """Rows {codes, k} and what `translate` gives: the translator on true, shuffled and random codes, and on the null."""
     cases = [(kind, k) for kind in CONTROLS for k in sweep(lam)]
+    rows: list[dict[str, Any]] = []
     for kind, k in [("null", 0), *cases] if lam.config.prefix else cases:
         used = control_codes(codes, "codes" if kind == "null" else kind, lam.code_count)
-        outputs = torch.cat([translator(lam.prefix_slots(used[rows_], k), data.previous[rows_], data.current[rows_]) for rows_ in data.chunks()])
-        loss, loss_se = mean_and_error(action_losses(outputs, data.action, spec))
-        row = {"codes": kind, "k": k, "loss": loss, "loss_se": loss_se}
-        if spec.discrete:
-            n = len(spec.discrete)
-            right = (choose_actions(outputs, spec)[:, :n].long() == data.action[:, :n].long()).all(-1)
-            row["accuracy"], row["accuracy_se"] = mean_and_error(right.float())
-        rows.append(row)
+        rows.append({"codes": kind, "k": k, **translate(translator, lam, data, used, k)})
     return rows
