@@ -26,7 +26,7 @@ def write_random_bundle(
     import torch
 
     from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts
-    from flexlam_rl.agents.bundling import _write
+    from flexlam_rl.agents.bundling import write_bundle
     from flexlam_rl.envs.actions import action_set
     from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
     from flexlam_rl.models.config import fixed as fixed_config
@@ -61,5 +61,5 @@ def write_random_bundle(
     record = BundleConfig(
         EnvironmentFacts(**(facts | environment)), LabelFacts("standard", 10, ("none",), tuple(map(tuple, pairs))), training=training
     )
-    _write(folder, record, models, half)
+    write_bundle(folder, record, models, half)
     return folder

@@ -64,7 +64,7 @@ def make_bundle(
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
     config = BundleConfig(facts, labels, decoding or Decoding(), _training(run, stage, rollouts, half))
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(run))  # type: ignore[arg-type]
-    _write(out, config, models, half)
+    write_bundle(out, config, models, half)
     return config, files_hash(out)
 
 
@@ -110,8 +110,8 @@ def _training(run: Path, stage: str, rollouts: Sequence[Rollouts], half: bool) -
     }
 
 
-def _write(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool) -> None:
-    """Write beside `out`, then put it in place: a reader never sees half a bundle."""
+def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False) -> None:
+    """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores float16."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy doe
     from flexlam_rl.agents.play import Policy
 
 GROUP = "flexlam_rl.policies"
-BUILT_IN = ("flexlam", "random", "expert", "previous-action")
+BUILT_IN = ("flexlam", "random", "expert", "previous-action", "bc")
 BLIND = ("random", "expert", "previous-action")
 """Who does not look at frames, which are then not drawn."""
 Factory = Callable[..., Any]
@@ -56,7 +56,7 @@ class Player:
 
     Attributes:
         name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes ("learned:PATH").
-        checkpoint: Bundle of "flexlam" and "previous-action", None for the one that comes with the package; others' own.
+        checkpoint: Bundle of "flexlam" and "previous-action", None for the one that comes with the package; run of "bc"; others' own.
         seed: Of the policy's randomness.
         device: Of its models.
         deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's own way.
@@ -131,6 +131,10 @@ class Player:
             from flexlam_rl.agents.previous import PreviousActionPolicy
 
             return PreviousActionPolicy(read_config(folder_of(self.checkpoint)).labels.pairs, env, self.seed)
+        if self.name == "bc":
+            from flexlam_rl.agents.cloning import CloningPolicy
+
+            return CloningPolicy(self.checkpoint, env, self.seed, self.device, self.deterministic, self.chunk)
         if self.name in ("random", "expert"):
             return make_expert("scripted" if self.name == "expert" else "random", env, seed=self.seed)
         factory = _REGISTERED.get(self.name)

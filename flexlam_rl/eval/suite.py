@@ -36,7 +36,7 @@ class Options:
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     policy: str | None = None
-    """flexlam, random, expert, previous-action, a name that an installed package registers, or module:factory; by default flexlam,
+    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by default flexlam,
     or random while no checkpoint comes with the package and none is named."""
     levels: tuple[str, ...] = SUITE
     """Levels to play; by default the 11 that the suite scores. `all` stands for all 17."""
@@ -178,9 +178,18 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
         facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": asdict(bundle.config)}
         who |= {"checkpoint": facts, "chunk": player.chunk, "device": options.device.split(":")[0], "any_look": options.any_look}
     elif options.checkpoint:
-        who["checkpoint"] = {"name": Path(options.checkpoint).name}
+        who["checkpoint"] = {"name": Path(options.checkpoint).name, "hash": _weights_hash(Path(options.checkpoint))}
     place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}
     return {"flexlam_rl": __version__, **who, "scene": place, "seed": options.seed, "episode_seeds": "SeedSequence((seed, crc32(level), number))"}
+
+
+def _weights_hash(folder: Path) -> str:
+    """SHA-256 of all weights under a folder; "" where there are none."""
+    files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
+    hasher = hashlib.sha256()
+    for path in files:
+        hasher.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return hasher.hexdigest() if files else ""
 
 
 def _digest(identity: dict[str, Any]) -> str:

@@ -1,0 +1,127 @@
+"""Decisions a second in closed loop, by budget and by number of environments, and where the time goes.
+
+A decision is a whole step of one environment: the engine, the encoder, the sequence model's context and generation, the translator. The
+levels of the suite take turns; the context is full before time is taken.
+
+Usage: python benchmarks/suite_throughput.py [--json FILE] [--checkpoint DIR | --preset tiny] [--budgets 1,4,16] [--batches 1,16,64]
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+import flexlam_rl  # noqa: F401  registers the environments
+from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts, load_bundle
+from flexlam_rl.agents.bundling import write_bundle
+from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.checkpoints import bundled
+from flexlam_rl.envs.actions import action_set
+from flexlam_rl.envs.levels import SUITE
+from flexlam_rl.eval.latency import budget_list, describe_machine
+from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
+from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.translator import Translator
+
+
+def random_bundle(preset: str, device: str) -> Any:
+    """A bundle of random weights: its speed is that of a trained one."""
+    sizes, actions = PRESETS[preset], action_set("dreamer15")
+    torch.manual_seed(0)
+    lam = LAM(sizes.lam)
+    spec = ActionSpec((len(actions),), 0, actions.name, actions.hash)
+    translator = Translator(TranslatorConfig(slots=sizes.lam.slots, code_dim=len(sizes.lam.levels), actions=spec))
+    facts = EnvironmentFacts(actions.name, actions.hash, 4, 64, 64, "litelab", ("procedural",), "full")
+    training = {"steps": 0, "experts": [], "levels": [], "weights": "float32", "date": "", "revision": ""}
+    with tempfile.TemporaryDirectory() as folder:
+        models = {"lam": lam, "sequence": SequenceModel(sizes.sequence), "translator": translator}
+        write_bundle(Path(folder) / preset, BundleConfig(facts, LabelFacts("none", 0, (), ()), training=training), models)
+        return load_bundle(Path(folder) / preset, device)
+
+
+def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> dict[str, float]:
+    """Decisions a second, and the share of each part of the wall-clock."""
+    policy.budget = budget
+    levels = [SUITE[i % len(SUITE)] for i in range(batch)]
+    env = gym.make_vec("FlexLAM-DMLab-v0", num_envs=batch, level=levels, engine="litelab")
+    parts: dict[str, float] = {}
+    try:
+        observation, _ = env.reset(seed=0)
+        state, began, environments = None, 0.0, 0.0
+        for step in range(policy.sequence.config.frames + steps):
+            if step == policy.sequence.config.frames:
+                began, environments, parts = time.perf_counter(), 0.0, {}
+            actions, state = policy.predict(observation, state, np.full(batch, step == 0))
+            for part, seconds in policy.last.seconds.items():
+                parts[part] = parts.get(part, 0.0) + seconds
+            mark = time.perf_counter()
+            observation = env.step(actions)[0]
+            environments += time.perf_counter() - mark
+        wall = time.perf_counter() - began
+    finally:
+        env.close()
+    # with several threads the parts' seconds add up to more than the policy's wall-clock: they are shares of it
+    inside = sum(parts[part] for part in ("encode", "context", "generate", "translate"))
+    policy_share = parts["total"] / wall
+    shares = {
+        "environments": environments / wall,
+        "encoder": parts["encode"] / inside * policy_share,
+        "sequence_model": (parts["context"] + parts["generate"]) / inside * policy_share,
+        "translator": parts["translate"] / inside * policy_share,
+    }
+    return {"decisions_per_s": batch * steps / wall, **shares}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--checkpoint")
+    parser.add_argument("--preset", choices=list(PRESETS))
+    parser.add_argument("--budgets")
+    parser.add_argument("--batches", default="1,16,64")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--chunk", type=int, default=None, help="as the suite's: 16 on a CPU, 64 on a GPU")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    on_gpu = args.device.startswith("cuda")
+    if args.preset is None and args.checkpoint is None and not bundled():
+        args.preset = "tiny"
+    bundle = random_bundle(args.preset, args.device) if args.preset else load_bundle(args.checkpoint, args.device)
+    torch.set_num_threads(1)
+    executor = None if on_gpu or args.threads < 2 else ThreadPoolExecutor(args.threads)
+    chunk = args.chunk or (64 if on_gpu else 16)
+    policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor)
+    try:
+        budgets = budget_list(args.budgets, policy.slots, policy.lam.config.prefix)
+        batches = [int(part) for part in args.batches.split(",")]
+    except ValueError as error:
+        sys.exit(f"suite_throughput: {error}")
+    rates: dict[str, dict[str, float]] = {}
+    shares: dict[str, dict[str, dict[str, float]]] = {}
+    about = {**describe_machine(args.device), "threads": args.threads, "chunk": chunk, "model": args.preset or bundle.hash}
+    print(f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}")
+    print(f"{'K':>4} {'batch':>6} {'decisions/s':>12}   environments, encoder, sequence model, translator")
+    for k in budgets:
+        for batch in batches:
+            found = measure(policy, k, batch, args.steps)
+            rate = found.pop("decisions_per_s")
+            rates.setdefault(str(k), {})[str(batch)] = rate
+            shares.setdefault(str(k), {})[str(batch)] = found
+            print(f"{k:>4} {batch:>6} {rate:>12.1f}   " + ", ".join(f"{100 * share:.0f} %" for share in found.values()), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
