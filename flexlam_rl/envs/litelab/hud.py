@@ -20,8 +20,9 @@ WEAPONS = ((235.0, 235.0, 222.0), (190.0, 170.0, 60.0), (225.0, 60.0, 40.0), (90
 CROSSHAIR_WIDTH = 160
 
 # Segments of the digits 0 to 9: top, upper left, upper right, middle, lower left, lower right, bottom (bit 0 to 6).
-SEGMENTS = np.array([0b1110111, 0b0100100, 0b1011101, 0b1101101, 0b0101110, 0b1101011, 0b1111011, 0b0100101, 0b1111111, 0b1101111])
+SEGMENTS = (0b1110111, 0b0100100, 0b1011101, 0b1101101, 0b0101110, 0b1101011, 0b1111011, 0b0100101, 0b1111111, 0b1101111)
 MINUS, COLON = 10, 11
+GRID = 50  # points a side at which a character's box is sampled
 
 
 @kernel
@@ -62,43 +63,39 @@ def _ellipse(rgb, cx, cy, rx, ry, color, alpha):
                 _blend(rgb, y, x, color, alpha * 0.25 * inside)
 
 
-@kernel
-def _glyph(number, u, v):
-    """Whether the point u, v of a character's box (0 to 1, v down) is inked."""
-    if number == COLON:
-        return abs(u - 0.5) < 0.16 and (abs(v - 0.3) < 0.1 or abs(v - 0.7) < 0.1)
-    if u < 0.06 or u > 0.94 or v < 0.04 or v > 0.96:
-        return False
-    if number == MINUS:
-        return abs(v - 0.5) < 0.1
-    bits = SEGMENTS[number]
-    left = u < 0.34
-    right = u > 0.66
-    if v < 0.20 and bits & 1:
-        return True
-    if abs(v - 0.5) < 0.08 and bits & 8:
-        return True
-    if v > 0.80 and bits & 64:
-        return True
-    if v <= 0.5:
-        return (left and bits & 2 != 0) or (right and bits & 4 != 0)
-    return (left and bits & 16 != 0) or (right and bits & 32 != 0)
+def _glyphs() -> np.ndarray:
+    """(12, GRID, GRID) bool: where the box of each character is inked, row by row from the top."""
+    v, u = np.meshgrid((np.arange(GRID) + 0.5) / GRID, (np.arange(GRID) + 0.5) / GRID, indexing="ij")
+    upper, left, right = v <= 0.5, u < 0.34, u > 0.66
+    segments = (v < 0.20, upper & left, upper & right, abs(v - 0.5) < 0.08, ~upper & left, ~upper & right, v > 0.80)
+    inside = (u >= 0.06) & (u <= 0.94) & (v >= 0.04) & (v <= 0.96)
+    ink = [inside & np.any([segments[k] for k in range(7) if bits >> k & 1], axis=0) for bits in SEGMENTS]
+    minus = inside & (abs(v - 0.5) < 0.1)
+    colon = (abs(u - 0.5) < 0.16) & ((abs(v - 0.3) < 0.1) | (abs(v - 0.7) < 0.1))
+    return np.stack([*ink, minus, colon])
+
+
+INK = _glyphs()
 
 
 @kernel
 def _character(rgb, number, x0, y0, w, h, color, alpha):
-    """Blend one character into its box of the virtual screen."""
+    """Blend one character into its box of the virtual screen, averaged over two by two points a pixel."""
     height, width, _ = rgb.shape
     per_x = 640.0 / width
     per_y = 480.0 / height
+    step_u = per_x / w * GRID
+    step_v = per_y / h * GRID
+    first_u = -x0 / w * GRID
+    first_v = -y0 / h * GRID
     for y in range(max(int(y0 / per_y), 0), min(int((y0 + h) / per_y) + 1, height)):
         for x in range(max(int(x0 / per_x), 0), min(int((x0 + w) / per_x) + 1, width)):
             inked = 0
             for k in range(4):
-                u = ((x + 0.25 + 0.5 * (k & 1)) * per_x - x0) / w
-                v = ((y + 0.25 + 0.5 * (k >> 1)) * per_y - y0) / h
-                if 0.0 <= u < 1.0 and 0.0 <= v < 1.0 and _glyph(number, u, v):
-                    inked += 1
+                u = first_u + (x + 0.25 + 0.5 * (k & 1)) * step_u
+                v = first_v + (y + 0.25 + 0.5 * (k >> 1)) * step_v
+                if 0.0 <= u < GRID and 0.0 <= v < GRID:
+                    inked += INK[number, int(v), int(u)]
             if inked > 0:
                 _blend(rgb, y, x, color, alpha * 0.25 * inked)
 

@@ -20,12 +20,12 @@ class Natlab(NamedTuple):
 class Look(NamedTuple):
     """Arrays that `render.draw` reads; packed colours are uint32, red in the low byte."""
 
-    atlas: np.ndarray  # (TEXTURES, TEXELS) packed, mip levels behind each other
+    texels: np.ndarray  # packed: atlas, sky and pictures behind each other, which the next three are views of
+    atlas: np.ndarray  # (TEXTURES, TEXELS), mip levels behind each other
+    sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE): faces east, north, west, south, up; column, row
+    pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS)
     repeat: np.ndarray  # (TEXTURES,) float32: how often a texture repeats in a world unit
-    pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS) packed with alpha
-    sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE) packed: faces east, north, west, south, up; column, row
-    floor_light: np.ndarray  # (256, STEPS, STEPS) uint8, see shade.py
-    wall_light: np.ndarray  # (WALL_LIGHTS + 1, STEPS, STEPS) uint8
+    lights: np.ndarray  # uint8, see shade.lights
     sprites: shapes.Atlas  # items and opponents from all sides
     patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
     psychlab: dome.Dome
@@ -62,15 +62,16 @@ def load_look(textures: str = "procedural") -> Look:
     for number, size in textures_rooms.SIZES.items():
         repeat[number] = 1.0 / size
     pictures = np.stack([tx.mips(picture, tx.PICTURE_LEVELS) for picture in pictures_of_walls()])
-    # by column, as drawing at pitch 0 reads them
-    sky = np.ascontiguousarray(tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5)).swapaxes(2, 3))
+    sky = tx.pack(np.floor(np.stack([city, skies.pool()]) + 0.5)).swapaxes(2, 3)
+    texels = np.concatenate([atlas.ravel(), sky.ravel(), pictures.ravel()])
+    ends = np.cumsum([atlas.size, sky.size])
     return Look(
-        atlas,
+        texels,
+        texels[: ends[0]].reshape(atlas.shape),
+        texels[ends[0] : ends[1]].reshape(sky.shape),
+        texels[ends[1] :].reshape(pictures.shape),
         repeat,
-        pictures,
-        sky,
-        shade.floor_light(),
-        shade.wall_light(),
+        shade.lights(),
         shapes.build_atlas(),
         patterns.build_patterns(),
         dome.build_dome(),

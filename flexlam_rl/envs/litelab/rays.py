@@ -233,65 +233,8 @@ def _cast(w, ex, ey, dx, dy, hit):
 
 
 @kernel
-def _ahead(a, diamond):
-    """Sideways over forward of table coordinate `a` in the front half."""
-    if not diamond:
-        return a
-    return a / (1.0 - abs(a)) if abs(a) < 1.0 else (1e30 if a > 0.0 else -1e30)
-
-
-@kernel
-def _behind(a):
-    """Sideways over backward of the diamond angle `a` in the rear half, 1 < |a| <= 2."""
-    if abs(a) <= 1.0:
-        return 1e30 if a > 0.0 else -1e30
-    return (2.0 - a) / (a - 1.0) if a > 0.0 else (2.0 + a) / (1.0 + a)
-
-
-@kernel
-def runs(low, step, diamond, n, index, ends, met, rear_ends, rear_met):
-    """Runs of rays of a table that meet the same hit: up to the slope ends[r] (sideways over forward) rays meet hit met[r].
-
-    Returns their number, and that of the runs of the rear half (slopes over backward, from left to right as seen looking ahead).
-    """
-    front = 0
-    first = -1
-    for k in range(n):
-        if k < n - 1 and index[k + 1] == index[k]:
-            continue
-        at = low + step * (k + 0.5) if k < n - 1 else 2.0
-        if diamond and at <= -1.0:
-            continue
-        if first < 0:
-            first = k
-        ends[front] = _ahead(at, diamond) if k < n - 1 else 1e30
-        met[front] = index[k]
-        front += 1
-        if diamond and at >= 1.0:
-            break
-    rear = 0
-    if diamond:
-        # a falls from -1 to -2, then from 2 to 1, while one looks from left to right
-        for part in range(2):
-            k = first if part == 0 else n - 1
-            while k >= 0:
-                below = k
-                while below > 0 and index[below - 1] == index[k]:
-                    below -= 1
-                at = low + step * (below - 0.5)
-                rear_met[rear] = index[k]
-                rear_ends[rear] = 0.0 if below == 0 else _behind(at)
-                rear += 1
-                k = below - 1
-                if part == 1 and at <= 1.0:
-                    rear_ends[rear - 1] = 1e30
-                    break
-    return front, rear
-
-
-@kernel
 def table(w, ex, ey, cos_yaw, sin_yaw, low, step, diamond, n, index, hits):
-    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets."""
+    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets. Returns the rows used."""
     used = 1
     dx, dy = _direction(low, diamond, cos_yaw, sin_yaw)
     last = _cast(w, ex, ey, dx, dy, hits[0])
@@ -324,3 +267,4 @@ def table(w, ex, ey, cos_yaw, sin_yaw, low, step, diamond, n, index, hits):
             last = face
         index[k] = ahead
         done = k
+    return used

@@ -13,8 +13,7 @@ from flexlam_rl.envs.litelab.camera import camera
 from flexlam_rl.envs.litelab.hud import draw_hud
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.sprites import draw_sprites
-from flexlam_rl.envs.litelab.view_level import draw_level
-from flexlam_rl.envs.litelab.view_pitched import draw_pitched
+from flexlam_rl.envs.litelab.view import draw_view
 
 
 @kernel
@@ -42,9 +41,7 @@ def draw(worlds, i, look, rgb, depth, hud):
         render_natlab.draw(w, look, rgb, depth)
     elif w.family == s.PSYCHLAB:
         render_psychlab.draw(w, look, rgb, depth)
-    elif w.players[0].pitch == 0:
-        draw_level(w, camera(w), look.atlas, look.repeat, look.pictures, look.sky, look.floor_light, look.wall_light, surface(w), rgb, depth)
     else:
-        draw_pitched(w, camera(w), look.atlas, look.repeat, look.pictures, look.sky, look.floor_light, look.wall_light, surface(w), rgb, depth)
+        draw_view(w, camera(w), look, surface(w), rgb, depth)
     draw_sprites(w, look, rgb, depth)
     draw_hud(w, rgb, hud)

@@ -16,6 +16,10 @@ STEPS = 1 << STEP_BITS  # samples of light along a cell's side
 WALL_LIGHTS = 8
 UNLIT = 8  # full light everywhere: walls whose textures carry their own
 
+# Where the parts of `lights` begin that follow the floors
+WALLS = 256 * STEPS * STEPS
+EVEN = WALLS + (WALL_LIGHTS + 1) * STEPS * STEPS
+
 FLOOR_BASE = 0.955
 ROOM_WALL = 0.945
 CORRIDOR_WALL = 0.83
@@ -57,6 +61,11 @@ def wall_light() -> np.ndarray:
             light *= 1.0 - 0.33 * np.exp(-(100.0 - along) / 17.0)
         table[config] = light
     return np.floor(table * 255.0 + 0.5).astype(np.uint8)
+
+
+def lights() -> np.ndarray:
+    """(EVEN + 256,) uint8: all lights, 255 for full: `floor_light`, `wall_light` and, from EVEN on, each value itself."""
+    return np.concatenate([floor_light().ravel(), wall_light().ravel(), np.arange(256, dtype=np.uint8)])
 
 
 @kernel

@@ -190,7 +190,7 @@ WORLD = np.dtype(
         ("decal", "u1", (MAX_CELLS, MAX_CELLS, 4)),  # 0 none, else picture number + 1
         ("wall_texture", "u1", 27),  # by variation
         ("floor_texture", "u1", 27),
-        ("ground", "u2", (MAX_CELLS, MAX_CELLS)),  # what drawing needs of a cell, filled by shade.prepare
+        ("ground", "u4", (MAX_CELLS, MAX_CELLS)),  # what drawing needs of a cell, filled by shade.prepare
         # other geometry
         ("segments", SEGMENT, MAX_SEGMENTS),
         ("segment_count", "i4"),
