@@ -25,7 +25,7 @@ class Look(NamedTuple):
     sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE): faces east, north, west, south, up; column, row
     pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS)
     repeat: np.ndarray  # (TEXTURES,) float32: how often a texture repeats in a world unit
-    lights: np.ndarray  # uint8, see shade.lights
+    lights: np.ndarray  # uint32, see shade.lights
     sprites: shapes.Atlas  # items and opponents from all sides
     patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
     psychlab: dome.Dome

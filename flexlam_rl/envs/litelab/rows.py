@@ -238,11 +238,22 @@ def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y,
 
 
 @loop_kernel
-def paint(texels, lights, place, light, row):
-    """Colours of a row, (W, 3)."""
-    for x in range(place.size):
-        c = texels[np.uint32(place[x])]
-        lit = np.uint32(lights[np.uint32(light[x])]) + np.uint32(1)
-        row[x, 0] = np.uint8(((c & np.uint32(255)) * lit) >> np.uint32(8))
-        row[x, 1] = np.uint8((((c >> np.uint32(8)) & np.uint32(255)) * lit) >> np.uint32(8))
-        row[x, 2] = np.uint8((((c >> np.uint32(16)) & np.uint32(255)) * lit) >> np.uint32(8))
+def colors(texels, lights, place, light, packed):
+    """Texel times light / 256, packed."""
+    for x in range(packed.size):
+        texel = texels[np.uint32(place[x])]
+        lit = lights[np.uint32(light[x])]
+        # red and blue have room for the product beside each other
+        red_blue = (np.uint32((texel & np.uint32(0xFF00FF)) * lit) >> np.uint32(8)) & np.uint32(0xFF00FF)
+        green = (np.uint32((texel & np.uint32(0x00FF00)) * lit) >> np.uint32(8)) & np.uint32(0x00FF00)
+        packed[x] = red_blue | green
+
+
+@loop_kernel
+def unpack(packed, row):
+    """Packed colours as 3 * W bytes."""
+    for x in range(packed.size):
+        color = packed[x]
+        row[3 * x] = np.uint8(color)
+        row[3 * x + 1] = np.uint8(color >> np.uint32(8))
+        row[3 * x + 2] = np.uint8(color >> np.uint32(16))

@@ -64,8 +64,8 @@ def wall_light() -> np.ndarray:
 
 
 def lights() -> np.ndarray:
-    """(EVEN + 256,) uint8: all lights, 255 for full: `floor_light`, `wall_light` and, from EVEN on, each value itself."""
-    return np.concatenate([floor_light().ravel(), wall_light().ravel(), np.arange(256, dtype=np.uint8)])
+    """(EVEN + 256,) uint32, 1 to 256 of 256: `floor_light`, `wall_light` and, from EVEN on, each value itself."""
+    return np.concatenate([floor_light().ravel(), wall_light().ravel(), np.arange(256, dtype=np.uint8)]).astype(np.uint32) + np.uint32(1)
 
 
 @kernel

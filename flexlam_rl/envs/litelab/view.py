@@ -56,6 +56,8 @@ def draw_view(w, eye, look, surface, rgb, depth):
     flat = np.empty(width, np.int32)
     place = np.empty(width, np.int32)
     light = np.empty(width, np.int32)
+    packed = np.empty(width, np.uint32)
+    bytes_of = rgb.reshape((height, 3 * width))
     open_sky = ceiling_texture < 0
     for y in range(height):
         v = (height - 1 - 2 * y) / width
@@ -89,7 +91,7 @@ def draw_view(w, eye, look, surface, rgb, depth):
             if texture < 0:
                 rows.cell_floor_row(w.ground, px, w.rows * rows.ONE - py, ax, ay, t, level, flat, place, light, depth[y])
             else:
-                rows.plain_row(
-                    texture * tx.TEXELS, shade.EVEN + (lamp if dz < 0.0 else 256) - 1, px, -py, ax, ay, t, level, flat, place, light, depth[y]
-                )
-        rows.paint(texels, look.lights, place, light, rgb[y])
+                lit = shade.EVEN + (lamp if dz < 0.0 else 256) - 1
+                rows.plain_row(texture * tx.TEXELS, lit, px, -py, ax, ay, t, level, flat, place, light, depth[y])
+        rows.colors(texels, look.lights, place, light, packed)
+        rows.unpack(packed, bytes_of[y])
