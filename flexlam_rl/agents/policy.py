@@ -325,3 +325,19 @@ class LatentActionPolicy:
         self._waiting = None
         actions, self._state = self.predict(observation, self._state, starts)
         return actions
+
+    def as_tensordict_module(self, **options: Any) -> Any:
+        """This policy as a TensorDictModule for TorchRL; the options of `agents.tensordicts.LatentActionModule` (extra `tensordict`)."""
+        from flexlam_rl.agents.tensordicts import LatentActionModule
+
+        return LatentActionModule(self, **options)
+
+    def as_tianshou_policy(self, action_space: Any) -> Any:
+        """This policy for Tianshou 2's collectors (the package `tianshou`).
+
+        Args:
+            action_space: The environment's single one.
+        """
+        from flexlam_rl.agents.tianshou import TianshouLatentPolicy
+
+        return TianshouLatentPolicy(self, action_space)
