@@ -1,6 +1,6 @@
 """Speed of training: transitions a second of LAM pretraining and its share of the hardware's matrix peak; tokens a second of the sequence model.
 
-    python benchmarks/train_throughput.py [--json FILE] [--preset paper] [--device cpu] [--batch 64] [--steps 20] [--data DIR]
+    python benchmarks/train_throughput.py [--json FILE] [--preset paper] [--device cpu] [--precision bf16] [--batch 64] [--steps 20] [--data DIR]
 
 *Ours* is the stage as `train.lam` runs it: its loop, its recipe's precision and compilation (on a CPU: float32, not compiled), its
 optimiser, batches read ahead from rollouts on disk. *Eager* is the same step written plainly in the same run: the same modules and
@@ -149,7 +149,9 @@ def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:
     recipe, device = RECIPES[options.preset], options.device
     changes: dict[str, Any] = {"device": device, "warmup": 1, "eval_every": 10**9, "save_every": 10**9, "log_every": 10**9}
     if device == "cpu":
-        changes |= {"precision": "fp32", "compile": False}
+        changes |= {"precision": options.precision or "fp32", "compile": False}
+    elif options.precision:
+        changes["precision"] = options.precision
     loop = replace(recipe.lam, steps=options.steps, batch=options.batch or recipe.lam.batch, **changes)
     warm = max(1, min(loop.steps // 4, 20))
     rate = peak(device, torch.bfloat16 if loop.precision == "bf16" else torch.float32)
@@ -207,6 +209,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--preset", default="paper", choices=list(RECIPES))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="default: the recipe's on a GPU, fp32 on a CPU")
     parser.add_argument("--batch", type=int, help="transitions a step (default: the recipe's)")
     parser.add_argument("--sequence-batch", type=int, help="windows a step (default: the recipe's)")
     parser.add_argument("--steps", type=int, default=20)

@@ -49,6 +49,8 @@ class Options:
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
     device: str = "cpu"
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of training, as of `flexlam train`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class _Study:
     label_count: int | None
     narrow_level: str
     held_out: int
+    precision: str | None
     data: tuple[str, ...]
 
 
@@ -127,7 +130,7 @@ def train(job: Job, options: Options) -> None:
     folder = options.out / "runs" / job.model
     args = TrainArgs(
         data=options.data, out=folder, preset=options.preset, fixed=job.slots, cache=options.cache, seed=job.seed, device=options.device,
-        steps=options.steps,
+        steps=options.steps, precision=options.precision,
     )  # fmt: skip
     if not job.labels:
         train_stage("lam", args)
@@ -187,7 +190,7 @@ def run(options: Options) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     study = _Study(
         options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
-        (*rollouts.digests, *test.digests),
+        options.precision, (*rollouts.digests, *test.digests),
     )  # fmt: skip
     check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)

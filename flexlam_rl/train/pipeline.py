@@ -56,6 +56,8 @@ class TrainArgs:
     device: str = "cpu"
     steps: int | None = None
     """Steps of every stage asked for, instead of the preset's."""
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of training; None: the preset's on a GPU, fp32 on a CPU. On a CPU bf16 pays where it has matrix units for it (AMX)."""
     lam_run: Path | None = None
     """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 
@@ -64,6 +66,8 @@ def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
     config = replace(config, seed=args.seed, device=args.device)
     if args.device == "cpu":
         config = replace(config, compile=False, precision="fp32")
+    if args.precision:
+        config = replace(config, precision=args.precision)
     return config if args.steps is None else replace(config, steps=args.steps, warmup=min(config.warmup, args.steps // 10))
 
 

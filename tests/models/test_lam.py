@@ -74,6 +74,22 @@ def test_codes_are_the_same_under_autocast_of_the_bottleneck():
         assert torch.equal(lam.fsq(z)[1], plain)
 
 
+def test_bfloat16_on_a_cpu_gives_the_same_loss_and_gradient_to_its_rounding():
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    awake(lam)
+    results = []
+    for precise in (True, False):
+        lam.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            loss = lam(*frames(32), torch.Generator().manual_seed(0)).loss
+        loss.backward()
+        results.append((float(loss.detach()), torch.cat([p.grad.flatten() for p in lam.decoder.parameters()])))
+    (loss, gradient), (other, rounded) = results
+    assert other == pytest.approx(loss, rel=0.02) and other != loss
+    assert torch.cosine_similarity(gradient, rounded, dim=0) > 0.98
+
+
 @pytest.mark.parametrize("k", [0, 1, 3])
 def test_codes_after_k_change_nothing_bit_for_bit(k):
     torch.manual_seed(0)
