@@ -19,9 +19,10 @@ ONE = float(1 << FRACTION)
 LIGHT_SHIFT = FRACTION - STEP_BITS
 TEXEL_SHIFT = FRACTION - tx.SIZE_BITS
 
-# Columns of a wall as drawing needs it, float32: plane and direction as in rays.py, then texture coordinates, in 1 / ONE of a repeat.
-QX, QY, TX, TY, U0, V0, PER_UNIT, BASE, LIGHT, REACH, RISE, PICTURE = range(12)
-WALL = 16
+# Rows of the table of walls, float32: plane and direction as in rays.py, then texture coordinates, in 1 / ONE of a repeat; FACE is the
+# texture's number and the light table's.
+QX, QY, TX, TY, U0, V0, PER_UNIT, FACE, REACH, RISE, PICTURE = range(11)
+WALL = 11
 
 
 @kernel
@@ -30,18 +31,17 @@ def prepare_walls(hits, count, repeat, ez, step, walls):
     for k in range(count):
         texture = int(hits[k, rays.TEXTURE])
         per_unit = float(repeat[texture]) * ONE
-        walls[k, QX] = hits[k, rays.QX]
-        walls[k, QY] = hits[k, rays.QY]
-        walls[k, TX] = hits[k, rays.TX] * per_unit
-        walls[k, TY] = hits[k, rays.TY] * per_unit
-        walls[k, U0] = hits[k, rays.T0] * per_unit
-        walls[k, V0] = (hits[k, rays.TOP] - ez) * per_unit
-        walls[k, PER_UNIT] = per_unit
-        walls[k, BASE] = texture * tx.TEXELS
-        walls[k, LIGHT] = WALLS + hits[k, rays.LIGHT] * (STEPS * STEPS)
-        walls[k, REACH] = step / hits[k, rays.NEAR]
-        walls[k, RISE] = hits[k, rays.TOP] - ez
-        walls[k, PICTURE] = hits[k, rays.PICTURE]
+        walls[QX, k] = hits[k, rays.QX]
+        walls[QY, k] = hits[k, rays.QY]
+        walls[TX, k] = hits[k, rays.TX] * per_unit
+        walls[TY, k] = hits[k, rays.TY] * per_unit
+        walls[U0, k] = hits[k, rays.T0] * per_unit
+        walls[V0, k] = (hits[k, rays.TOP] - ez) * per_unit
+        walls[PER_UNIT, k] = per_unit
+        walls[FACE, k] = texture * 16 + hits[k, rays.LIGHT]
+        walls[REACH, k] = step / hits[k, rays.NEAR]
+        walls[RISE, k] = hits[k, rays.TOP] - ez
+        walls[PICTURE, k] = hits[k, rays.PICTURE]
 
 
 @loop_kernel
@@ -80,9 +80,9 @@ def depths(u, met, walls, forward_x, forward_y, right_x, right_y, over, bound, n
     limit = np.float32(bound)
     for x in range(u.size):
         k = np.uint32(met[x])
-        q = max((hx + u[x] * rx) * walls[k, QX] + (hy + u[x] * ry) * walls[k, QY], least)
+        q = max((hx + u[x] * rx) * walls[QX, k] + (hy + u[x] * ry) * walls[QY, k], least)
         near[x] = q
-        weigh = walls[k, RISE] if over else np.float32(1.0)
+        weigh = walls[RISE, k] if over else np.float32(1.0)
         beyond = np.int32(1) if q * weigh < limit else np.int32(0)
         flat[x] = beyond
         count += beyond
@@ -102,7 +102,7 @@ def mip_level(covered):
 
 
 @loop_kernel
-def wall_row(u, met, near, walls, forward_x, forward_y, right_x, right_y, dz, h, step, starts, place, light, depth_row):
+def wall_row(alike, u, met, near, walls, forward_x, forward_y, right_x, right_y, dz, h, step, starts, place, light, depth_row):
     hx = np.float32(forward_x)
     hy = np.float32(forward_y)
     rx = np.float32(right_x)
@@ -112,19 +112,22 @@ def wall_row(u, met, near, walls, forward_x, forward_y, right_x, right_y, dz, h,
     wide = np.float32(abs(h))
     texels = np.float32(tx.SIZE / ONE)
     one = np.float32(1.0)
+    repeat = walls[PER_UNIT, 0]
+    top = walls[V0, 0]
     for x in range(u.size):
         k = np.uint32(met[x])
         t = one / near[x]
-        per_unit = walls[k, PER_UNIT]
-        across = np.int32(walls[k, U0] + t * ((hx + u[x] * rx) * walls[k, TX] + (hy + u[x] * ry) * walls[k, TY]))
-        down = np.int32(walls[k, V0] - t * rise * per_unit)
-        level = mip_level(max(tall * t, walls[k, REACH] * wide * t * t) * per_unit * texels)
+        per_unit = repeat if alike else walls[PER_UNIT, k]
+        across = np.int32(walls[U0, k] + t * ((hx + u[x] * rx) * walls[TX, k] + (hy + u[x] * ry) * walls[TY, k]))
+        down = np.int32((top if alike else walls[V0, k]) - t * rise * per_unit)
+        level = mip_level(max(tall * t, walls[REACH, k] * wide * t * t) * per_unit * texels)
         mask = np.int32(tx.SIZE - 1) >> level
         shift = TEXEL_SHIFT + level
         row = (down >> shift) & mask
         column = (across >> shift) & mask
-        place[x] = np.int32(walls[k, BASE]) + starts[np.uint32(level)] + (row << (tx.SIZE_BITS - level)) + column
-        light[x] = np.int32(walls[k, LIGHT]) + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((across >> LIGHT_SHIFT) & (STEPS - 1))
+        face = np.int32(walls[FACE, k])
+        place[x] = (face >> 4) * tx.TEXELS + starts[np.uint32(level)] + (row << (tx.SIZE_BITS - level)) + column
+        light[x] = WALLS + ((face & 15) << (2 * STEP_BITS)) + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((across >> LIGHT_SHIFT) & (STEPS - 1))
         depth_row[x] = t
 
 
@@ -220,7 +223,7 @@ def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y,
     """Replace wall texels by those of the pictures that hang there."""
     for x in range(u.size):
         k = np.uint32(met[x])
-        picture = int(walls[k, PICTURE])
+        picture = int(walls[PICTURE, k])
         if picture == 0 or flat[x] != 0:
             continue
         t = 1.0 / near[x]
@@ -231,7 +234,7 @@ def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y,
         b = (hits[k, rays.PICTURE_Z] - ez - t * dz) * (1.0 / tx.PICTURE_WIDTH) + 0.5
         if a < 0.0 or a >= 1.0 or b < 0.0 or b >= 1.0:
             continue
-        covered = max(step * t, abs(h) * walls[k, REACH] * t * t)
+        covered = max(step * t, abs(h) * walls[REACH, k] * t * t)
         level = min(int(mip_level(np.float32(covered * (tx.PICTURE_SIZE / tx.PICTURE_WIDTH)))), tx.PICTURE_LEVELS - 1)
         size = tx.PICTURE_SIZE >> level
         place[x] = base + (picture - 1) * tx.PICTURE_TEXELS + tx.PICTURE_LEVEL_START[level] + int(b * size) * size + int(a * size)
