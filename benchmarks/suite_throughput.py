@@ -24,7 +24,7 @@ import flexlam_rl  # noqa: F401  registers the environments
 from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts, load_bundle
 from flexlam_rl.agents.bundling import write_bundle
 from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.checkpoints import bundled
+from flexlam_rl.checkpoints import default
 from flexlam_rl.envs.actions import action_set
 from flexlam_rl.envs.levels import SUITE
 from flexlam_rl.eval.latency import budget_list, describe_machine
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     on_gpu = args.device.startswith("cuda")
-    if args.preset is None and args.checkpoint is None and not bundled():
+    if args.preset is None and args.checkpoint is None and default() is None:
         args.preset = "tiny"
     bundle = random_bundle(args.preset, args.device) if args.preset else load_bundle(args.checkpoint, args.device)
     torch.set_num_threads(1)

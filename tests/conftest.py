@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
-    """make_bundle_folder(folder, seed=0, fixed=None, half=False, conditioning=..., **environment) writes a bundle of random models."""
+    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., **environment) writes a bundle of random models."""
     return write_random_bundle
 
 
@@ -19,7 +19,13 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_random_bundle(
-    folder: Path, seed: int = 0, fixed: int | None = None, half: bool = False, conditioning: str = "slots+action", **environment
+    folder: Path,
+    seed: int = 0,
+    slots: int = 4,
+    fixed: int | None = None,
+    half: bool = False,
+    conditioning: str = "slots+action",
+    **environment,
 ) -> Path:
     from dataclasses import replace
 
@@ -36,7 +42,7 @@ def write_random_bundle(
 
     sizes = PRESETS["debug"]
     actions = action_set("dreamer15")
-    config = sizes.lam if fixed is None else fixed_config(sizes.lam, fixed)
+    config = replace(sizes.lam, slots=slots) if fixed is None else fixed_config(sizes.lam, fixed)
     torch.manual_seed(seed)
     lam = LAM(config)
     models = {

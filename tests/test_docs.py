@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.levels import LEVELS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,10 +23,12 @@ def _names(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=_names)
-def test_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path) -> None:
+def test_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path, make_bundle_folder: Callable[..., Path]) -> None:
     """The blocks of a page, one after the other, as a reader would try them."""
     code = "\n".join(BLOCK.findall(page.read_text()))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if default() is None:  # a random policy stands in until a trained one comes with the package
+        env[VARIABLE] = str(make_bundle_folder(tmp_path / "bundle", slots=16))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
-from flexlam_rl.checkpoints import BUNDLED, bundled
+from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, from_json
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
@@ -108,15 +108,15 @@ class Bundle:
 
 
 def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
-    """The folder of a bundle: itself, a downloaded hub repository, or (None) the one that comes with the package.
+    """The folder of a bundle: itself, a downloaded hub repository, or (None) the default: `FLEXLAM_CHECKPOINT`, or what comes with the package.
 
     Raises:
         CheckpointError: There is none.
     """
-    if name is None:
-        if not bundled():
-            raise CheckpointError("No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository.")
-        return BUNDLED
+    if name is None and (name := default()) is None:
+        raise CheckpointError(
+            f"No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository, or set {VARIABLE} to one."
+        )
     folder = Path(name)
     if folder.is_dir():
         return folder
@@ -180,7 +180,7 @@ def load_bundle(name: str | Path | None = None, device: str = "cpu", revision: s
     digest = files_hash(folder)
     models: dict[str, Any] = {part: kind.from_pretrained(folder / part, device=device).eval().requires_grad_(False) for part, kind in MODELS.items()}
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
-    return Bundle(config, **models, source=str(folder) if name is None else str(name), hash=digest)
+    return Bundle(config, **models, source=str(name or folder), hash=digest)
 
 
 def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translator: Translator, where: str) -> None:

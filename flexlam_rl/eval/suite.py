@@ -128,9 +128,9 @@ def _scene(options: Options) -> Scene:
 def _player(options: Options) -> Player:
     name = options.policy
     if name is None:
-        from flexlam_rl.checkpoints import BUNDLED, bundled
+        from flexlam_rl.checkpoints import BUNDLED, default
 
-        name = "flexlam" if options.checkpoint or bundled() else "random"
+        name = "flexlam" if options.checkpoint or default() else "random"
         if name == "random":
             print(f"No trained policy comes with this version yet ({BUNDLED.name} is missing): this is the uniformly random policy.")
     player = Player(name)

@@ -1,7 +1,5 @@
 """LatentActionPolicy: what a decision is, what changes it and what does not."""
 
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -275,13 +273,16 @@ def test_evaluate_policy_of_stable_baselines3(bundle):
 
 
 def test_nothing_bundled_is_said_so(monkeypatch, tmp_path):
+    monkeypatch.delenv("FLEXLAM_CHECKPOINT", raising=False)
     monkeypatch.setattr("flexlam_rl.checkpoints.BUNDLED", tmp_path / "missing")
     with pytest.raises(ValueError, match="No checkpoint comes with this version"):
         LatentActionPolicy.from_pretrained()
 
 
-def test_a_loaded_bundle_is_found_without_a_name(monkeypatch, bundle_folder):
+def test_the_default_is_the_bundled_one_or_the_one_of_the_environment_variable(monkeypatch, bundle_folder, make_bundle_folder, tmp_path):
+    monkeypatch.delenv("FLEXLAM_CHECKPOINT", raising=False)
     monkeypatch.setattr("flexlam_rl.checkpoints.BUNDLED", bundle_folder)
-    monkeypatch.setattr("flexlam_rl.agents.bundle.BUNDLED", bundle_folder)
-    assert LatentActionPolicy.from_pretrained(budget=3).budget == 3
-    assert isinstance(bundle_folder, Path)
+    assert LatentActionPolicy.from_pretrained(budget=3).bundle.hash == load_bundle(bundle_folder).hash
+    other = make_bundle_folder(tmp_path / "other", seed=1)
+    monkeypatch.setenv("FLEXLAM_CHECKPOINT", str(other))
+    assert LatentActionPolicy.from_pretrained(budget=3).bundle.hash == load_bundle(other).hash
