@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,9 +18,9 @@ from flexlam_rl import __version__
 from flexlam_rl.agents.policies import Player, policy_names
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+from flexlam_rl.eval.progress import Progress
 from flexlam_rl.eval.results import Folder
 from flexlam_rl.eval.table import by_column, print_summary, summarise, wide_console
-from flexlam_rl.eval.videos import Videos
 from flexlam_rl.eval.waves import Job, Scene, plan, play_wave, waves
 
 CPU_CHUNK, CUDA_CHUNK = 16, 64
@@ -54,8 +53,8 @@ class Options:
     """Always the likeliest codes and actions, instead of the checkpoint's own way."""
     device: str = "cpu"
     """torch device of the policy."""
-    num_envs: int = 64
-    """Environments that play side by side."""
+    num_envs: int | None = None
+    """Environments that play side by side; by default 64 on litelab, one a core on the real engine."""
     chunk: int | None = None
     """Rows that the policy computes together (default 16 on a CPU, 64 on a GPU); results are the same for equal chunks."""
     threads: int | None = None
@@ -197,38 +196,20 @@ def _digest(identity: dict[str, Any]) -> str:
 
 
 def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folder: Folder, console: Any) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     if scene.engine == "litelab":
         from flexlam_rl.envs.litelab.batch import serve
         from flexlam_rl.envs.litelab.kernel import is_compiled
 
         if not is_compiled(serve):
             console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.")
-    shares: dict[str, float] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    total = sum(scene.steps(job.level) for job in jobs)
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as progress:
-        episodes = progress.add_task("episodes", total=len(jobs))
-        steps = progress.add_task("steps", total=total)
-        videos = Videos(folder.path / "videos" if options.videos and not player.blind else None, progress, steps)
-        expected = 0
-        began, done, told = time.monotonic(), 0, time.monotonic()
-        for wave in waves(jobs, scene, options.num_envs):
-            for played in play_wave(wave, scene, player, videos, shares):
+    videos = folder.path / "videos" if options.videos and not player.blind else None
+    # the real engine runs a process an environment
+    size = options.num_envs or (64 if scene.engine == "litelab" else os.cpu_count() or 1)
+    with Progress(jobs, scene, console, videos) as progress:
+        for wave in waves(jobs, scene, size):
+            for played in play_wave(wave, scene, player, progress, folder.shares):
                 folder.add(played)
-                videos.ended(played.job)
-                done += 1
-                expected += scene.steps(played.job.level)
-                progress.update(episodes, completed=done)
-                now = time.monotonic()
-                if not console.is_terminal and now - told > 30:
-                    told = now
-                    left = (now - began) / expected * (total - expected) / 60
-                    print(f"suite: {done}/{len(jobs)} episodes, about {left:.1f} min left", flush=True)
-            # an episode that ended early leaves steps over
-            progress.update(steps, completed=expected)
-    folder.shares = {part: folder.shares.get(part, 0.0) + seconds for part, seconds in shares.items()}
+                progress.finished(played.job, played.steps)
 
 
 def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, player: Player, console: Any) -> None:

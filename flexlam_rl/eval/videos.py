@@ -1,7 +1,6 @@
 """Short videos of a suite: the beginning of the first episode of each level, as the policy saw it."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,11 +17,10 @@ class Videos(Watcher):
 
     Args:
         folder: Of the videos; None for none.
-        progress, task: rich's, told the steps.
     """
 
-    def __init__(self, folder: Path | None, progress: Any = None, task: Any = None) -> None:
-        self.folder, self._progress, self._task = folder, progress, task
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
         self._frames: dict[Job, list[tuple[np.ndarray, int, float]]] = {}
 
     def wants(self, job: Job) -> bool:
@@ -33,11 +31,6 @@ class Videos(Watcher):
         """Keep a frame."""
         if step < STEPS:
             self._frames.setdefault(job, []).append((frame.copy(), step, total))
-
-    def stepped(self, playing: int) -> None:
-        """Move the bar on."""
-        if self._progress is not None:
-            self._progress.advance(self._task, playing)
 
     def ended(self, job: Job) -> None:
         """Write the video of an episode that has ended."""

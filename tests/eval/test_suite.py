@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,10 +171,19 @@ def test_other_packages_policies_play(tmp_path, monkeypatch):
             assert observation.shape == (self.rows, 64, 64, 3)
             return np.full(self.rows, 6), state
 
+    class Point:
+        name = "installed"
+
+        def load(self):
+            return Turn
+
     monkeypatch.setattr(policies, "_REGISTERED", {})
+    monkeypatch.setattr(policies, "entry_points", lambda group: [Point()] if group == "flexlam_rl.policies" else [])
     policies.register_policy("turn", Turn)
-    assert suite(tmp_path / "run", "--policy", "turn") == 0
-    assert results(tmp_path / "run")["policy"] == "turn"
+    for name in ("turn", "installed"):
+        assert suite(tmp_path / name, "--policy", name) == 0
+        assert results(tmp_path / name)["policy"] == name
+        assert name in policies.policy_names()
     with pytest.raises(ValueError, match="built in"):
         policies.register_policy("random", Turn)
 
@@ -252,3 +262,13 @@ def test_videos_and_plots(bundle_folder, tmp_path):
     assert sorted(p.name for p in (out / "videos").iterdir()) == [f"{SHORT}-K1.mp4", f"{SHORT}-K2.mp4"]
     assert (out / "levels.png").stat().st_size > 1000
     assert (out / "aggregate.png").stat().st_size > 1000
+
+
+def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("flexlam_rl.eval.progress.EVERY", 0.0)
+    assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
+    assert len(lines) > 100
+    shares = [int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1]) for line in lines]
+    assert shares == sorted(shares)
+    assert shares[0] < 5 and shares[-1] > 50

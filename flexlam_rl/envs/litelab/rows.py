@@ -127,7 +127,9 @@ def wall_row(alike, u, met, near, walls, forward_x, forward_y, right_x, right_y,
         column = (across >> shift) & mask
         face = np.int32(walls[FACE, k])
         place[x] = (face >> 4) * tx.TEXELS + starts[np.uint32(level)] + (row << (tx.SIZE_BITS - level)) + column
-        light[x] = WALLS + ((face & 15) << (2 * STEP_BITS)) + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((across >> LIGHT_SHIFT) & (STEPS - 1))
+        light[x] = (
+            WALLS + ((face & 15) << (2 * STEP_BITS)) + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((across >> LIGHT_SHIFT) & (STEPS - 1))
+        )
         depth_row[x] = t
 
 
