@@ -89,10 +89,11 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch
     for name, module in modules.items():
         prefix = f"model.{name}."
         own = {key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)}
-        try:
-            module.load_state_dict(own)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path} does not fit the model {name!r}: {str(error).splitlines()[-1].strip()}") from None
+        wanted = module.state_dict()
+        odd = [key for key, t in wanted.items() if key not in own or own[key].shape != t.shape]
+        if odd or len(own) != len(wanted):
+            raise CheckpointError(f"{path} does not fit the model {name!r}: it lacks {len(odd)} of its {len(wanted)} tensors, {odd[:1]} for one.")
+        module.load_state_dict(own)
     for i, (optimiser, record) in enumerate(zip(optimisers, json.loads(header["optimisers"]), strict=True)):
         _restore_optimiser(optimiser, f"optimiser.{i}", tensors, record)
     generators = [tensors[f"generator.{rank}"] for rank in range(sum(key.startswith("generator.") for key in tensors))]

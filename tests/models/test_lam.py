@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from flexlam_rl.models.config import PRESETS, LAMConfig, fixed
+from flexlam_rl.models.config import PRESETS, LAMConfig, TranslatorConfig, fixed
 from flexlam_rl.models.decoder import sample_tau
 from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.translator import Translator
 
 DEBUG = PRESETS["debug"].lam
 
@@ -55,13 +56,14 @@ def test_a_few_steps_reach_the_encoder_from_the_real_initialisation():
 
 
 @pytest.mark.parametrize("levels", [(8, 5, 5, 5), (5,), (7, 5, 5, 5, 5)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_code_survives_the_round_trip(levels, dtype):
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "autocast"])
+def test_every_code_survives_the_round_trip(levels, precision):
     lam = LAM(replace(DEBUG, levels=levels))
     codes = torch.arange(lam.code_count)[:, None]
-    vectors = lam.embed(codes)
-    assert len(torch.unique(vectors.reshape(len(codes), -1), dim=0)) == lam.code_count
-    back = lam.fsq.codes_to_indices(vectors.to(dtype).float() if dtype == torch.bfloat16 else vectors)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"):
+        vectors = lam.embed(codes)
+        assert len(torch.unique(vectors.reshape(len(codes), -1), dim=0)) == lam.code_count
+        back = lam.fsq.codes_to_indices(vectors.to(torch.bfloat16).float() if precision == "bf16" else vectors)
     assert torch.equal(back.long().reshape(-1), codes[:, 0])
 
 
@@ -108,6 +110,22 @@ def test_codes_after_k_change_nothing_bit_for_bit(k):
     if k:
         other[:, 0] = (codes[:, 0] + 1) % lam.code_count
         assert not torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
+
+
+@pytest.mark.parametrize("conditioning", ["slots", "slots+action", "slots+action+frame"])
+def test_codes_after_k_do_not_change_the_translator_bit_for_bit(conditioning):
+    torch.manual_seed(0)
+    lam = LAM(DEBUG)
+    translator = Translator(TranslatorConfig(slots=4, conditioning=conditioning, hidden=16, wide=32, depth=2))
+    current, _ = frames(5)
+    previous = torch.arange(5)[:, None] - 1
+    codes, other = torch.randint(0, lam.code_count, (2, 5, 4))
+    for k in range(5):
+        mixed = torch.cat([codes[:, :k], other[:, k:]], dim=1)
+        assert torch.equal(translator(lam.prefix_slots(codes, k), previous, current), translator(lam.prefix_slots(mixed, k), previous, current))
+    assert not torch.equal(translator(lam.prefix_slots(codes, 4), previous, current), translator(lam.prefix_slots(other, 4), previous, current))
+    moved = translator(lam.prefix_slots(codes, 2), previous.roll(1), current)
+    assert torch.equal(moved, translator(lam.prefix_slots(codes, 2), previous, current)) == (conditioning == "slots")
 
 
 def test_training_and_inference_give_the_decoder_the_same_slots():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 import flexlam_rl
 from flexlam_rl.models.checkpoint import CheckpointError
@@ -135,6 +136,17 @@ def test_a_damaged_state_is_named(tmp_path):
     path = tmp_path / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged or truncated"):
+        run(stages.build("idm"), stages.LOOP, tmp_path)
+
+
+def test_a_newer_state_and_one_of_another_model_are_named(tmp_path):
+    run(stages.build("idm"), stages.LOOP, tmp_path)
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(CheckpointError, match=r"state\.safetensors does not fit the model .bc.: it lacks"):
+        run(stages.build("bc"), stages.LOOP, tmp_path)
+    state, header = tensors(path)
+    save_file(state, path, metadata={**header, "format": "99"})
+    with pytest.raises(CheckpointError, match=r"state\.safetensors has format '99'; this version reads 1"):
         run(stages.build("idm"), stages.LOOP, tmp_path)
 
 
