@@ -13,6 +13,7 @@ from flexlam_rl.eval.measures import Transitions, control_codes
 from flexlam_rl.models.blocks import to_unit
 
 _DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
+_RIDGES = (1.0, 10.0, 100.0, 1000.0)
 
 
 def one_hot_digits(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
@@ -68,10 +69,12 @@ def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[floa
 def action_recovery(codes: Tensor, data: Transitions, levels: tuple[int, ...], budgets: list[int], classes: int, count: int) -> list[dict[str, Any]]:
     """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is no code.
 
-    The controls are shuffled codes, the previous action, the commonest action, and the change between two frames averaged to 8 x 8.
+    "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the commonest action, and the
+    change between two frames averaged to 8 x 8.
     """
     assert data.action is not None and data.previous is not None
     labels = data.action[:, 0].long()
+    before = F.one_hot(data.previous[:, 0].long() + 1, classes + 1).float()
     rows: list[dict[str, Any]] = []
 
     def add(name: str, k: int | None, features: Tensor) -> None:
@@ -80,22 +83,31 @@ def action_recovery(codes: Tensor, data: Transitions, levels: tuple[int, ...], b
 
     for k in budgets:
         add("codes", k, one_hot_digits(codes[:, :k], levels))
+    for k in budgets:
+        add("codes + previous action", k, torch.cat([one_hot_digits(codes[:, :k], levels), before], dim=-1))
     add("shuffled", budgets[-1], one_hot_digits(control_codes(codes, "shuffled", count), levels))
-    add("previous action", None, F.one_hot(data.previous[:, 0].long() + 1, classes + 1).float())
+    add("previous action", None, before)
     add("commonest action", None, torch.zeros(len(labels), 1, device=labels.device))
     add("change of the picture", None, small_view(data.following) - small_view(data.current))
     return rows
 
 
-def explained(features: Tensor, targets: Tensor, decay: float = 1.0) -> float:
-    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the half it was not fitted to."""
-    half = len(features) // 2
+def explained(features: Tensor, targets: Tensor) -> float:
+    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the last third of the rows.
+
+    It is fitted to the first third, its decay chosen on the middle one.
+    """
+    third = len(features) // 3
+    fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
     x, y = features.double(), targets.double()
-    x, y = x - x[:half].mean(0), y - y[:half].mean(0)
-    gram = x[:half].T @ x[:half] + decay * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    weight = torch.linalg.solve(gram, x[:half].T @ y[:half])
-    left = (y[half:] - x[half:] @ weight).square().sum()
-    return float(1 - left / y[half:].square().sum().clamp_min(1e-12))
+    x, y = x - x[fit].mean(0), y - y[fit].mean(0)
+    best = (-float("inf"), 0.0)
+    for decay in _RIDGES:
+        gram = x[fit].T @ x[fit] + decay * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        weight = torch.linalg.solve(gram, x[fit].T @ y[fit])
+        shares = [float(1 - (y[part] - x[part] @ weight).square().sum() / y[part].square().sum().clamp_min(1e-12)) for part in (choose, test)]
+        best = max(best, (shares[0], shares[1]))
+    return best[1]
 
 
 def appearance(codes: Tensor, data: Transitions, levels: tuple[int, ...]) -> dict[str, float]:

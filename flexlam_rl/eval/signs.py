@@ -124,10 +124,15 @@ def _of_usage(figures: dict[str, Any]) -> list[Sign]:
 
 def of_actions(figures: dict[str, Any]) -> list[Sign]:
     """Signs in the figures on known actions: "probe" and, where there is a translator, "translation"."""
-    codes = [row for row in figures["probe"] if row["from"] == "codes"]
-    signs = [_above("actions cannot be read linearly out of the codes", codes, [
-        row for row in figures["probe"] if row["from"] in ("shuffled", "previous action", "commonest action")
-    ], "linear probe")]  # fmt: skip
+    probe = figures["probe"]
+
+    def read(*names: str) -> Rows:
+        return [row for row in probe if row["from"] in names]
+
+    signs = [
+        _above("actions cannot be read linearly out of the codes", read("codes"), read("shuffled", "commonest action"), "linear probe"),
+        _above("codes add nothing to the previous action", read("codes + previous action"), read("previous action"), "linear probe"),
+    ]
     rows = figures.get("translation")
     if not rows or "accuracy" not in rows[0]:
         return signs

@@ -33,7 +33,8 @@ def healthy():
         "usage": {"perplexity": [90.0, 80.0, 70.0, 60.0], "unused_share": 0.1, "unused_share_if_even": 0.02, "digit_perplexity": [[6.0, 4.0]] * 4},
         "gradient": {"without": []},
         "appearance": {"current_r2": 0.05, "change_r2": 0.3},
-        "probe": [read("codes", 1, 0.6), read("codes", 4, 0.7), read("shuffled", 4, 0.2), read("previous action", None, 0.4),
+        "probe": [read("codes", 1, 0.6), read("codes", 4, 0.7), read("codes + previous action", 4, 0.75),
+                  read("shuffled", 4, 0.2), read("previous action", None, 0.4),
                   read("commonest action", None, 0.3), read("change of the picture", None, 0.75)],
         "translation": [right("null", 0, 0.4), right("codes", 1, 0.6), right("codes", 4, 0.65), right("shuffled", 4, 0.3), right("random", 4, 0.3)],
     }  # fmt: skip
@@ -75,6 +76,7 @@ def change(path, value):
         ("dead codes", [change(("usage", "unused_share"), 0.9)]),
         ("codes tell appearance instead of motion", [change(("appearance", "current_r2"), 0.5)]),
         ("actions cannot be read linearly out of the codes", [change(("probe", 3, "accuracy"), 0.69)]),
+        ("codes add nothing to the previous action", [change(("probe", 4, "accuracy"), 0.74)]),
         ("the translator is no better than its controls", [change(("translation", 0, "accuracy"), 0.64)]),
         ("the translator is no better than its controls", [change(("translation", 3, "accuracy"), 0.66)]),
         ("short prefixes align better", [change(("translation", 1, "accuracy"), 0.75)]),
