@@ -87,8 +87,10 @@ class Player:
     @cached_property
     def bundle(self) -> Any:
         """Its bundle, loaded once."""
-        from flexlam_rl.agents.bundle import load_bundle
-
+        try:
+            from flexlam_rl.agents.bundle import load_bundle
+        except ModuleNotFoundError as error:
+            raise ImportError(f"A trained policy needs the package {error.name!r}: install flexlam_rl with its extra `models`.") from None
         return load_bundle(self.checkpoint, self.device)
 
     @cached_property

@@ -120,7 +120,8 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
         values = np.array([row[name] for row in rows])
         errors = None
         if name == "mean":
-            errors = np.maximum(0, [values - [row["mean_low"] for row in rows], [row["mean_high"] for row in rows] - values])
+            low, high = ([row["mean"] if row[end] is None else row[end] for row in rows] for end in ("mean_low", "mean_high"))
+            errors = np.maximum(0, [values - low, high - values])
         axis.errorbar(at, values, yerr=errors, marker="o", capsize=3)
         axis.set_xscale("log", base=2)
         axis.set_xticks(at, [str(k) for k in at])

@@ -36,21 +36,27 @@ class Options:
     """JSON file to write."""
 
 
+ENOUGH = 5
+"""Episodes of a level from which on a verdict is given: bootstrap intervals of fewer are much too narrow."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of one level or aggregate: both means, their difference (second - first) with its interval, and the verdict."""
+    """What is said of one level or aggregate: both means, their difference (second - first) with its interval, the fewest episodes."""
 
     name: str
     first: float
     second: float
     difference: Interval
+    episodes: int
 
     @property
     def verdict(self) -> str:
         """Which is higher, if the interval says so."""
-        if self.difference.low > 0:
-            return "second higher"
-        return "first higher" if self.difference.high < 0 else "not told apart"
+        low, high = self.difference.low, self.difference.high
+        if self.episodes < ENOUGH or low is None or high is None:
+            return "too few episodes"
+        return "second higher" if low > 0 else "first higher" if high < 0 else "not told apart"
 
 
 def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, str], any_look: bool = False) -> list[Comparison]:
@@ -78,7 +84,8 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         raise ValueError(f"The suites share no level: {', '.join(one)}; {', '.join(two)}.")
     aligned = {level: _aligned(one[level], two[level]) for level in levels}
     rows = [
-        Comparison(level, float(a.mean()), float(b.mean()), difference([a], [b], mean_of_levels, same)) for level, (a, b, same) in aligned.items()
+        Comparison(level, float(a.mean()), float(b.mean()), difference([a], [b], mean_of_levels, same), min(len(a), len(b)))
+        for level, (a, b, same) in aligned.items()
     ]
     engine = first["scene"]["engine"]
     scores_one = normalised({level: a for level, (a, _, _) in aligned.items()}, engine)
@@ -87,7 +94,8 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         a_all, b_all = list(scores_one.values()), list(scores_two.values())
         paired = all(aligned[level][2] for level in scores_one)
         for name, statistic in (("mean of levels, normalised", mean_of_levels), ("interquartile mean, normalised", interquartile_mean)):
-            rows.append(Comparison(name, statistic(a_all), statistic(b_all), difference(a_all, b_all, statistic, paired)))
+            fewest = min(map(len, (*a_all, *b_all)))
+            rows.append(Comparison(name, statistic(a_all), statistic(b_all), difference(a_all, b_all, statistic, paired), fewest))
     return rows
 
 
@@ -136,7 +144,8 @@ def run(options: Options) -> int:
         table.add_column(heading, justify="right")
     for row in rows:
         gap = row.difference
-        table.add_row(row.name, number(row.first), number(row.second), f"{gap.value:+.2f}", f"[{gap.low:+.2f}, {gap.high:+.2f}]", row.verdict)
+        ends = "" if gap.low is None else f"[{gap.low:+.2f}, {gap.high:+.2f}]"
+        table.add_row(row.name, number(row.first), number(row.second), f"{gap.value:+.2f}", ends, row.verdict)
     console.print(table)
     if options.out is not None:
         from flexlam_rl.models.checkpoint import write_atomically

@@ -45,7 +45,7 @@ def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: s
         for key, words in (("mean", "mean of levels"), ("iqm", "interquartile mean")):
             values = [s[key] for s in summaries.values()]
             at = np.array([v["value"] for v in values])
-            low, high = (np.array([v[end] for v in values]) for end in ("low", "high"))
+            low, high = (np.array([v["value"] if v[end] is None else v[end] for v in values]) for end in ("low", "high"))
             axes.errorbar(list(summaries), at, yerr=np.maximum(0, [at - low, high - at]), marker="o", capsize=3, label=words)
         if first.get("random_mean") is not None:
             axes.axhline(first["random_mean"], color="grey", linestyle=":", label="random policy, mean")

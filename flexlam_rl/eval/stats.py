@@ -16,11 +16,11 @@ RESAMPLINGS = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval."""
+    """An estimate and its 95 % interval; the ends are None where a level has a single episode, which tells nothing of its spread."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -52,9 +52,9 @@ def bootstrap(
     scores: Sequence[np.ndarray], statistic: Callable[[Sequence[np.ndarray]], float], resamplings: int = RESAMPLINGS, seed: int = 0
 ) -> Interval:
     """A statistic of L arrays (E,) with its 95 % interval; episodes are resampled within each level."""
-    drawn = _resampled(scores, statistic, resamplings, seed)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(statistic(scores), float(low), float(high))
+    if min(map(len, scores)) < 2:
+        return Interval(statistic(scores), None, None)
+    return _interval(statistic(scores), _resampled(scores, statistic, resamplings, seed))
 
 
 def difference(
@@ -69,10 +69,16 @@ def difference(
 
     `paired` says that both hold the same episodes in the same order: they are resampled together, which takes the luck of the mazes out.
     """
+    gap = statistic(second) - statistic(first)
+    if min(len(level) for level in (*first, *second)) < 2:
+        return Interval(gap, None, None)
     other = seed if paired else seed + 1
-    drawn = _resampled(second, statistic, resamplings, other) - _resampled(first, statistic, resamplings, seed)
+    return _interval(gap, _resampled(second, statistic, resamplings, other) - _resampled(first, statistic, resamplings, seed))
+
+
+def _interval(value: float, drawn: np.ndarray) -> Interval:
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(statistic(second) - statistic(first), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def _resampled(scores: Sequence[np.ndarray], statistic: Callable[[Sequence[np.ndarray]], float], resamplings: int, seed: int) -> np.ndarray:

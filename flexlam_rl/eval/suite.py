@@ -136,9 +136,11 @@ def _player(options: Options) -> Player:
     player.check_name()
     on_gpu = options.device.startswith("cuda")
     cores = 1 if on_gpu else options.threads or os.cpu_count() or 1
-    if player.learned:
-        import torch
-
+    if player.learned or name == "bc":
+        try:
+            import torch
+        except ModuleNotFoundError:
+            raise ImportError("A trained policy needs the package 'torch': install flexlam_rl with its extra `models`.") from None
         if on_gpu and not torch.cuda.is_available():
             raise ValueError(f"device is {options.device!r}, but torch finds no GPU.")
         # chunks are spread over threads instead: results then do not depend on the number of cores
@@ -219,8 +221,8 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
     summaries = {title: summarise(returns, scene.engine) for title, returns in columns.items()}
-    what = f"{options.episodes} episodes a level, seed {options.seed}"
-    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {what}")
+    count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} a level"
+    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {count}, seed {options.seed}")
     latency = {title: float(np.mean([p.milliseconds for p in played if p.job.budget == k])) for title, k in _keys(columns, played)}
     folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
     for title, value in latency.items():
@@ -228,7 +230,7 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
     if options.plots:
         from flexlam_rl.eval.plots import draw_suite
 
-        draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {options.episodes} episodes a level")
+        draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {count}")
     console.print(f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.")
 
 

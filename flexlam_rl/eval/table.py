@@ -118,8 +118,10 @@ def with_error(row: Mapping[str, Any]) -> str:
     return f"({row['mean']:.2f} ± {number(row['standard_error']) or '?'})"
 
 
-def interval(value: Mapping[str, float]) -> str:
-    """An estimate with its 95 % interval."""
+def interval(value: Mapping[str, float | None]) -> str:
+    """An estimate with its 95 % interval, where there is one."""
+    if value["low"] is None:
+        return number(value["value"], 1)
     return f"{value['value']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
 
 

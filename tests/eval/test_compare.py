@@ -51,6 +51,15 @@ def test_a_paired_difference_is_found_and_none_is_not(tmp_path, capsys):
     assert gap["low"] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("episodes", [1, 4])
+def test_few_episodes_bring_no_verdict(episodes, tmp_path, capsys):
+    pair = [str(write(tmp_path / name, shift, episodes=episodes)) for name, shift in (("a", 0), ("b", 1))]
+    assert main(["compare", *pair]) == 0
+    said = capsys.readouterr().out
+    assert "higher" not in said
+    assert said.count("too few episodes") == 4
+
+
 def test_budgets_of_one_run_are_compared(tmp_path, capsys):
     run = write(tmp_path / "a", 0, budgets=(1, 4))
     found = verdicts(capsys, str(run), str(run))

@@ -50,6 +50,12 @@ def test_differences_know_pairs():
     assert paired.value == apart.value == pytest.approx(better.mean() - base.mean())
 
 
+def test_a_single_episode_has_no_interval():
+    one = bootstrap([np.array([1.0]), np.array([1.0, 2.0])], mean_of_levels)
+    assert (one.value, one.low, one.high) == (1.25, None, None)
+    assert difference([np.array([1.0])], [np.array([5.0])], mean_of_levels, paired=True).low is None
+
+
 def test_standard_error_needs_two():
     assert np.isnan(standard_error(np.array([1.0])))
     assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
