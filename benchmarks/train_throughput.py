@@ -13,7 +13,7 @@ JSON keys:
     mfu, eager_mfu                                            counted arithmetic of a second / peak
     peak_flops, flops_per_transition                          what these rest on
     sequence_tokens_per_s, sequence_eager_tokens_per_s        tokens of the window, patches and codes, that enter the transformer
-    preset, device, precision, batch, sequence_batch, machine
+    preset, device, precision, batch, sequence_batch, sequence_frames, machine
 """
 
 import argparse
@@ -179,28 +179,29 @@ def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:
 
 
 def sequence(options: argparse.Namespace, data: Rollouts, changes: dict[str, Any], warm: int) -> dict[str, Any]:
-    """Tokens a second of the sequence model on whole contexts, codes of the frozen LAM included."""
+    """Tokens a second of the sequence model, codes of the frozen LAM included."""
     recipe, device = RECIPES[options.preset], options.device
     config = recipe.sizes.sequence
+    length = options.frames or config.frames
     batch = options.sequence_batch or max(1, recipe.sequence.batch // 2)
     loop = replace(recipe.sequence, steps=options.sequence_steps or options.steps, batch=batch, **changes)
     warm = max(1, min(warm, loop.steps // 4))
 
     def stage() -> SequenceStage:
         # all steps belong to the second part of the curriculum, which halves the batch
-        source = CurriculumSource(data, 2 * batch, 2, config.frames, 0, 0)
-        return SequenceStage(SequenceModel(config), LAM(recipe.sizes.lam).to(device), source, held_out_windows(data, 1, config.frames))
+        source = CurriculumSource(data, 2 * batch, 2, length, 0, 0)
+        return SequenceStage(SequenceModel(config), LAM(recipe.sizes.lam).to(device), source, held_out_windows(data, 1, length))
 
-    plain, written = Plain(Windows(data, config.frames), batch, device), stage()
+    plain, written = Plain(Windows(data, length), batch, device), stage()
 
     def windows() -> dict[str, torch.Tensor]:
         frames = to_device({"frames": plain.frames()}, device)["frames"]
-        codes = written.lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)).view(batch, config.frames - 1, -1)
+        codes = written.lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)).view(batch, length - 1, -1)
         return {"frames": frames, "codes": codes}
 
-    tokens = batch * written.model.tokens(**{name: x[:1, : config.frames - 1].cpu() for name, x in windows().items()})[0].shape[1]
+    tokens = batch * written.model.tokens(**{name: x[:1, : length - 1].cpu() for name, x in windows().items()})[0].shape[1]
     mine, other = ours(stage(), loop, warm), eager(written, windows, loop, warm)
-    return {"sequence_tokens_per_s": tokens / mine, "sequence_eager_tokens_per_s": tokens / other, "sequence_batch": batch}
+    return {"sequence_tokens_per_s": tokens / mine, "sequence_eager_tokens_per_s": tokens / other, "sequence_batch": batch, "sequence_frames": length}
 
 
 def main() -> None:
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--sequence-batch", type=int, help="windows a step (default: the recipe's)")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sequence-steps", type=int, help="steps of the sequence model (default: --steps)")
+    parser.add_argument("--frames", type=int, help="frames of a window (default: the whole context; the recipe's first part has 10)")
     parser.add_argument("--data", type=Path, help="rollouts (default: synthetic)")
     options = parser.parse_args()
     for name in ("steps", "batch", "sequence_batch", "sequence_steps"):
@@ -238,7 +240,8 @@ def main() -> None:
         ("sequence model, tokens/s", "sequence_tokens_per_s", "sequence_eager_tokens_per_s"),
     ):
         a, b = result[first], result[second]
-        print(f"| {title} | {a:,.3g} | {b:,.3g} | {a / b:.2f} |" if "share" in title else f"| {title} | {a:,.0f} | {b:,.0f} | {a / b:.2f} |")
+        form = ",.0f" if b >= 100 else ".3g"
+        print(f"| {title} | {a:{form}} | {b:{form}} | {a / b:.2f} |")
     print(f"\npeak {result['peak_flops'] / 1e9:,.0f} GFLOP/s, {result['flops_per_transition'] / 1e9:.2f} GFLOP a transition")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

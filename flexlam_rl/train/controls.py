@@ -33,16 +33,14 @@ class ControlStage(TranslatorStage):
         rows, m = len(batch["action"]), self.lam.config.slots
         if self.kind == "previous":
             return self.lam.null.detach().expand(rows, m, -1)
-        with torch.no_grad():
-            if self.kind == "random":
-                codes = torch.randint(0, self.lam.code_count, (rows, m), generator=generator, device=device)
-            else:
-                own = self.lam.encode(batch["current"], batch["following"])
-                # a cycle through a random order: no row keeps its own codes
-                order = torch.randperm(rows, generator=generator, device=device)
-                codes = torch.empty_like(own)
-                codes[order] = own[order.roll(1)]
+        if self.kind == "random":
+            codes = torch.randint(0, self.lam.code_count, (rows, m), generator=generator, device=device)
             return null_fill(self.lam.embed(codes), lengths, self.lam.null)
+        # a cycle through a random order: no row keeps its own codes
+        order = torch.randperm(rows, generator=generator, device=device)
+        vectors = torch.empty_like(batch["vectors"])
+        vectors[order] = batch["vectors"][order.roll(1)]
+        return null_fill(vectors, lengths, self.lam.null)
 
 
 if __name__ == "__main__":

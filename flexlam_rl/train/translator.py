@@ -42,7 +42,10 @@ class TranslatorStage(LabelStage):
     """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
 
     def __init__(self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False) -> None:
-        super().__init__(labels, held_out, batch, seed)
+        # a frozen LAM says the same of a label each time, so it is asked once
+        super().__init__({**labels, "row": np.arange(len(labels["action"]))}, held_out, batch, seed)
+        self.labels = labels
+        self.vectors: dict[str, Tensor] = {}
         if (model.config.slots, model.config.prefix) != (lam.config.slots, lam.config.prefix):
             raise ValueError(
                 f"the translator is for {model.config.slots} slots (prefix {model.config.prefix}), "
@@ -61,11 +64,24 @@ class TranslatorStage(LabelStage):
     def trained(self) -> dict[str, nn.Module]:
         return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
 
+    @torch.no_grad()
+    def _encoded(self, part: str, labels: Labels, device: str) -> Tensor:
+        """The frozen LAM's slot vectors (N, M, d) of all labels of a part."""
+        if part not in self.vectors:
+            self.lam.to(device)
+            chunks = (to_device({k: labels[k][i : i + 256] for k in ("current", "following")}, device) for i in range(0, len(labels["action"]), 256))
+            self.vectors[part] = torch.cat([self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks])
+        return self.vectors[part]
+
+    def next_batch(self, device: str) -> dict[str, Tensor]:
+        batch = super().next_batch(device)
+        rows = batch.pop("row")
+        return batch if self.joint else batch | {"vectors": self._encoded("train", self.labels, device)[rows]}
+
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
-        with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
-            vectors, _ = self.lam.quantise(batch["current"], batch["following"])
-            return null_fill(vectors, lengths, self.lam.null)
+        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantise(batch["current"], batch["following"])[0]
+        return null_fill(vectors, lengths, self.lam.null)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         self.lam.to(batch["current"].device)
@@ -77,7 +93,9 @@ class TranslatorStage(LabelStage):
     def evaluate(self, device: str) -> dict[str, float]:
         """Translator loss and accuracy as a function of K; "loss" is the mean over the reported K >= 1."""
         self.lam.to(device)
-        batch = to_device(self.held_out, device)
+        if self.joint:
+            self.vectors.clear()
+        batch = to_device(self.held_out, device) | {"vectors": self._encoded("held out", self.held_out, device)}
         figures: dict[str, float] = {}
         values = []
         for k in budgets(self.lam.config.slots)[1:] if self.lam.config.prefix else [self.lam.config.slots]:
