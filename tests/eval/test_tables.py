@@ -116,7 +116,7 @@ def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder
     assert "was played by the checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["compare", "latency", "budgets", "prefix_sweep", "transfer"])
+@pytest.mark.parametrize("name", ["compare", "latency", "budgets", "matched", "card", "prefix_sweep", "transfer"])
 def test_modules_run_from_a_checkout(name):
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-m", f"eval.{name}", "--help"], cwd=root, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,86 @@
+"""`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's hash stays)."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval.results import read_results
+from flexlam_rl.eval.table import interval, number, with_error
+
+BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write the scores of suites into a bundle's model card."""
+
+    bundle: tyro.conf.Positional[Path]
+    """Folder of the bundle."""
+    suites: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of finished suites that this bundle has played."""
+    note: str = ""
+    """Said below the tables: cost of training, limits."""
+
+
+def scores(record: dict[str, Any]) -> str:
+    """One suite as Markdown: normalised returns a level and budget, the random policy's beside them, aggregates."""
+    scene, columns = record["scene"], record["summary"]
+    first = next(iter(columns.values()))
+    episodes = min(row["episodes"] for row in first["levels"].values())
+    machines = ", ".join(dict.fromkeys(f"{s['date']}, {s['machine']}" for s in record["sessions"]))
+    greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
+    lines = [
+        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, {episodes} episodes a level, "
+        f"seed {record['seed']}, decisions {greedy}; {machines}.",
+        "",
+        "| level | random policy | " + " | ".join(columns) + " |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for level in first["levels"]:
+        random = number(first["levels"][level].get("random_normalised"), 1)
+        lines.append(f"| {level} | {random} | " + " | ".join(with_error(s["levels"][level]) for s in columns.values()) + " |")
+    for key, words in (("mean", "mean of levels [95 %]"), ("iqm", "interquartile mean [95 %]")):
+        if key in first:
+            random = number(first.get("random_mean"), 1) if key == "mean" else ""
+            lines.append(f"| **{words}** | {random} | " + " | ".join(interval(s[key]) for s in columns.values()) + " |")
+    return "\n".join(lines)
+
+
+def run(options: Options) -> int:
+    """Put the scores in the place of earlier ones, or at the end of the card.
+
+    Raises:
+        ValueError: A suite is unfinished, or was played by another checkpoint.
+    """
+    from flexlam_rl.agents.bundle import files_hash
+    from flexlam_rl.models.checkpoint import write_atomically
+
+    digest = files_hash(options.bundle)
+    if not options.suites:
+        raise ValueError("suites is empty; name at least one folder of a finished suite.")
+    parts = []
+    for path in options.suites:
+        record = read_results(path)
+        played = record.get("checkpoint", {}).get("hash", "")
+        if played != digest:
+            raise ValueError(
+                f"{path} was played by {played[:12] or record['policy']!r}, the bundle is {digest[:12]!r}: its card takes its own scores."
+            )
+        parts.append(scores(record))
+    text = "\n\n".join([BEGIN, "## Scores", *parts, *([options.note] if options.note else []), END])
+    card = options.bundle / "README.md"
+    before = card.read_text() if card.exists() else ""
+    head, _, rest = before.partition(BEGIN)
+    after = rest.partition(END)[2].lstrip("\n") if rest else ""
+    write_atomically(card, (head.rstrip("\n") + "\n\n" + text + "\n" + (f"\n{after}" if after else "")).encode())
+    card.chmod(0o644)
+    print(f"{card}: scores of {len(parts)} suite{'s' if len(parts) > 1 else ''}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "python -m eval.card"))

@@ -1,0 +1,145 @@
+"""`python -m eval.matched FLEXLAM FIXED...`: FlexLAM@K beside Fixed-K models at the same budgets, in closed loop (the paper's tables 1 and 9).
+
+Each argument is a finished suite: one of a FlexLAM at several budgets, one of each separately trained Fixed-K model.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval.compare import compare
+from flexlam_rl.eval.results import read_results
+from flexlam_rl.eval.table import interval, wide_console
+
+MEAN = "mean of levels, normalised"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Put FlexLAM@K beside Fixed-K models at matched budgets."""
+
+    flexlam: tyro.conf.Positional[Path]
+    """Folder of a finished suite of a FlexLAM, played at the budgets to compare."""
+    fixed: tuple[Path, ...]
+    """Folders of finished suites of Fixed-K models."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """Folder for matched.json, matched.csv and matched.png."""
+
+
+def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+    """A row a Fixed-K suite: budget, both aggregates with intervals, their difference, and the verdict.
+
+    Args:
+        flexlam, fixed: What `read_results` gives.
+        names: Folders of the Fixed-K suites, for messages.
+
+    Raises:
+        ValueError: A suite is of something else, labels differ, or FlexLAM was not played at a budget.
+    """
+    if not flexlam.get("checkpoint", {}).get("config") or next(iter(flexlam["summary"])).partition("@")[0] != "FlexLAM":
+        raise ValueError(f"The first suite is of {flexlam['policy']!r} ({next(iter(flexlam['summary']))}); expected one of a FlexLAM.")
+    rows = []
+    for record, name in zip(fixed, names, strict=True):
+        column = next(iter(record["summary"]))
+        kind, _, budget = column.partition("@")
+        if kind != "Fixed-K":
+            raise ValueError(f"{name} is a suite of {column}; expected one of a Fixed-K model.")
+        ours = f"FlexLAM@{budget}"
+        if ours not in flexlam["summary"]:
+            raise ValueError(f"{name} has K = {budget}, at which FlexLAM was not played: its suite has {', '.join(flexlam['summary'])}.")
+        labels = [r["checkpoint"]["config"]["labels"] for r in (flexlam, record)]
+        if (labels[0]["count"], labels[0]["levels"]) != (labels[1]["count"], labels[1]["levels"]):
+            raise ValueError(f"{name} was trained on {labels[1]['count']} labels ({labels[1]['name']!r}), FlexLAM on {labels[0]['count']}.")
+        found = {row.name: row for row in compare(record, flexlam, (column, ours))}
+        if MEAN not in found:
+            raise ValueError(f"{name} and the FlexLAM suite share no level whose expert is known.")
+        verdict = found[MEAN].verdict.replace("second", "FlexLAM").replace("first", "Fixed-K")
+        rows.append(
+            {
+                "budget": int(budget),
+                "labels": labels[0]["name"],
+                "flexlam": flexlam["summary"][ours]["mean"],
+                "fixed": record["summary"][column]["mean"],
+                "difference": dataclasses.asdict(found[MEAN].difference),
+                "verdict": verdict,
+                "flexlam_checkpoint": flexlam["checkpoint"]["hash"],
+                "fixed_checkpoint": record["checkpoint"]["hash"],
+            }
+        )
+    return sorted(rows, key=lambda row: row["budget"])
+
+
+def run(options: Options) -> int:
+    """Print the table, and write it where asked.
+
+    Raises:
+        ValueError: The suites do not belong together.
+    """
+    from rich.table import Table
+
+    flexlam = read_results(options.flexlam)
+    rows = matched_rows(flexlam, [read_results(path) for path in options.fixed], [str(path) for path in options.fixed])
+    what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
+    table = Table(title=f"normalised return, mean of levels, 95 % intervals; {what}", title_justify="left", box=None, header_style="bold")
+    for heading in ("K", "FlexLAM@K", "Fixed-K", "difference", ""):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(str(row["budget"]), interval(row["flexlam"]), interval(row["fixed"]), interval(row["difference"]), row["verdict"])
+    wide_console().print(table)
+    if options.out is not None:
+        write(options.out, rows, what)
+    return 0
+
+
+def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
+    """matched.json, matched.csv, and matched.png where matplotlib is installed."""
+    from flexlam_rl.models.checkpoint import write_atomically
+
+    parts = ("flexlam", "fixed", "difference")
+    flat = [
+        {key: row[key] for key in ("budget", "labels")}
+        | {f"{part}_{end}": row[part][end] for part in parts for end in ("value", "low", "high")}
+        | {"verdict": row["verdict"]}
+        for row in rows
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_atomically(out / "matched.csv", text.getvalue().encode())
+    write_atomically(out / "matched.json", (json.dumps(rows, indent=1) + "\n").encode())
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from flexlam_rl.eval.plots import save
+
+    figure, axes = pyplot.subplots(figsize=(5, 3.2))
+    at = [row["budget"] for row in rows]
+    for part, words in (("flexlam", "FlexLAM@K"), ("fixed", "Fixed-K")):
+        values = np.array([row[part]["value"] for row in rows])
+        low, high = (np.array([row[part]["value"] if row[part][end] is None else row[part][end] for row in rows]) for end in ("low", "high"))
+        axes.errorbar(at, values, yerr=np.maximum(0, [values - low, high - values]), marker="o", capsize=3, label=words)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(at, [str(k) for k in at])
+    axes.set_xlabel("budget K")
+    axes.set_ylabel("normalised return")
+    axes.set_title(what, fontsize=9)
+    axes.legend(fontsize=8)
+    save(figure, out / "matched.png")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "python -m eval.matched"))

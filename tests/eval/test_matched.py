@@ -1,0 +1,73 @@
+"""Matched budgets in closed loop, and scores in a model card, from suites of debug-size models."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from flexlam_rl.agents.bundle import load_bundle
+from flexlam_rl.command_line import WRONG_USE
+from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval import card, matched, suite
+
+SHORT = "rooms_exploit_deferred_effects_train"
+
+
+def command(module, *arguments: str) -> int:
+    return run_command(module.Options, module.run, list(arguments), module.__name__)
+
+
+@pytest.fixture(scope="module")
+def suites(tmp_path_factory, bundle_folder, make_bundle_folder):
+    """Finished suites: of a FlexLAM at K = 1, 2 and of a Fixed-2 model; and the FlexLAM's bundle."""
+    root = tmp_path_factory.mktemp("suites")
+    bundle = root / "bundle"
+    shutil.copytree(bundle_folder, bundle)
+    fixed = make_bundle_folder(root / "fixed_bundle", fixed=2)
+    given = ["--episodes", "5", "--levels", SHORT, "--no-plots"]
+    assert command(suite, "--checkpoint", str(bundle), "--budget", "1,2", "--out", str(root / "flexlam"), *given) == 0
+    assert command(suite, "--checkpoint", str(fixed), "--out", str(root / "fixed"), *given) == 0
+    return root
+
+
+def test_rows_hold_both_and_their_difference(suites, tmp_path, capsys):
+    assert command(matched, str(suites / "flexlam"), "--fixed", str(suites / "fixed"), "-o", str(tmp_path)) == 0
+    (row,) = json.loads((tmp_path / "matched.json").read_text())
+    ours, theirs = (json.loads((suites / name / "results.json").read_text())["summary"] for name in ("flexlam", "fixed"))
+    assert row["budget"] == 2
+    assert row["flexlam"] == ours["FlexLAM@2"]["mean"]
+    assert row["fixed"] == theirs["Fixed-K@2"]["mean"]
+    assert row["difference"]["value"] == pytest.approx(row["flexlam"]["value"] - row["fixed"]["value"])
+    assert row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
+    (line,) = csv.DictReader((tmp_path / "matched.csv").open())
+    assert float(line["difference_value"]) == pytest.approx(row["difference"]["value"])
+    said = capsys.readouterr().out
+    assert "FlexLAM@K" in said and row["verdict"] in said
+
+
+def test_what_does_not_belong_together_is_refused(suites, capsys, tmp_path, make_bundle_folder):
+    for arguments, words in (
+        ([str(suites / "fixed"), "--fixed", str(suites / "fixed")], "expected one of a FlexLAM"),
+        ([str(suites / "flexlam"), "--fixed", str(suites / "flexlam")], "expected one of a Fixed-K model"),
+    ):
+        assert command(matched, *arguments) == WRONG_USE
+        said = capsys.readouterr().err
+        assert words in said and len(said.strip().splitlines()) == 1
+
+
+def test_a_card_gets_its_scores_and_the_hash_stays(suites, capsys):
+    bundle = suites / "bundle"
+    before = load_bundle(bundle).hash
+    for _ in range(2):  # the second time they replace the first
+        assert command(card, str(bundle), str(suites / "flexlam"), "--note", "Limits: random weights.") == 0
+    text = (bundle / "README.md").read_text()
+    assert text.count("## Scores") == 1
+    assert text.startswith("---\nlibrary_name")
+    summary = json.loads((suites / "flexlam" / "results.json").read_text())["summary"]["FlexLAM@2"]["levels"][SHORT]
+    assert f"{summary['normalised']:.1f} ± {summary['normalised_error']:.1f}" in text
+    assert "| random policy | FlexLAM@1 | FlexLAM@2 |" in text
+    assert "Limits: random weights." in text
+    assert load_bundle(bundle).hash == before
+    assert command(card, str(bundle), str(suites / "fixed")) == WRONG_USE
+    assert "its card takes its own scores" in capsys.readouterr().err
