@@ -15,6 +15,9 @@ LEAST_GAIN = 0.05
 DEAD_PERPLEXITY = 1.5
 """A slot below this says the same of nearly every transition."""
 
+MOST_APPEARANCE = 0.5
+"""Share of the current picture's variance that codes may tell: where one can walk and turn depends on the place, so some is no fault."""
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -115,7 +118,7 @@ def _of_usage(figures: dict[str, Any]) -> list[Sign]:
             f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected of even use)",
         ),
         Sign(
-            "codes tell appearance instead of motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], 0.1),
+            "codes tell appearance instead of motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
             f"read linearly out of the codes: {appearance['current_r2']:.2f} of the variance of the current picture, "
             f"{appearance['change_r2']:.2f} of that of the change",
         ),

@@ -74,7 +74,7 @@ def change(path, value):
         ("some slots are dead", [change(("usage", "perplexity"), [50.0, 1.1, 40.0, 30.0])]),
         ("dead FSQ dimensions", [change(("usage", "digit_perplexity"), [[6.0, 1.0], [1.0, 1.0], [1.0, 3.0], [1.0, 4.0]])]),
         ("dead codes", [change(("usage", "unused_share"), 0.9)]),
-        ("codes tell appearance instead of motion", [change(("appearance", "current_r2"), 0.5)]),
+        ("codes tell appearance instead of motion", [change(("appearance", "current_r2"), 0.6)]),
         ("actions cannot be read linearly out of the codes", [change(("probe", 3, "accuracy"), 0.69)]),
         ("codes add nothing to the previous action", [change(("probe", 4, "accuracy"), 0.74)]),
         ("the translator is no better than its controls", [change(("translation", 0, "accuracy"), 0.64)]),
