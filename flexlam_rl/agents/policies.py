@@ -63,6 +63,7 @@ class Player:
         chunk: As for `LatentActionPolicy`.
         workers: Threads that compute chunks.
         any_look: Play in another engine, look or overlay than trained in.
+        temperatures: Of a latent action policy's codes and actions, None for the bundle's own.
     """
 
     name: str = "flexlam"
@@ -73,6 +74,7 @@ class Player:
     chunk: int | None = None
     workers: int = 1
     any_look: bool = False
+    temperatures: tuple[float | None, float | None] = (None, None)
 
     @property
     def learned(self) -> bool:
@@ -93,6 +95,13 @@ class Player:
             raise ImportError(f"A trained policy needs the package {error.name!r}: install flexlam_rl with its extra `models`.") from None
         return load_bundle(self.checkpoint, self.device)
 
+    @property
+    def decoding(self) -> Any:
+        """The temperatures that a latent action policy plays with where it is not greedy."""
+        own = self.bundle.config.decoding
+        codes, actions = self.temperatures
+        return replace(own, **({} if codes is None else {"temperature": codes}), **({} if actions is None else {"action_temperature": actions}))
+
     @cached_property
     def _executor(self) -> ThreadPoolExecutor | None:
         return ThreadPoolExecutor(self.workers) if self.workers > 1 else None
@@ -105,10 +114,6 @@ class Player:
         """
         if self.name not in policy_names() and ":" not in self.name:
             raise ValueError(f"Unknown policy {self.name!r}: expected {', '.join(policy_names())}, or 'module:factory'.")
-
-    def with_device(self, device: str) -> Player:
-        """The same on another device."""
-        return replace(self, device=device)
 
     def make(self, env: Any, budgets: np.ndarray | int | None = None) -> Policy:
         """The policy for an environment or batch.
@@ -126,7 +131,7 @@ class Player:
 
             return LatentActionPolicy(
                 self.bundle, budgets, deterministic=self.deterministic, seed=self.seed, chunk=self.chunk, env=env,
-                any_look=self.any_look, executor=self._executor,
+                decoding=self.decoding, any_look=self.any_look, executor=self._executor,
             )  # fmt: skip
         if self.name == "previous-action":
             from flexlam_rl.agents.bundle import folder_of, read_config

@@ -6,6 +6,7 @@ results do not depend on how many environments run side by side, and a stopped r
 
 import hashlib
 import json
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -51,6 +52,10 @@ class Options:
     """Seed of all episodes."""
     greedy: bool = False
     """Always the likeliest codes and actions, instead of the checkpoint's own way."""
+    temperature: float | None = None
+    """Of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
+    action_temperature: float | None = None
+    """Of FlexLAM's actions."""
     device: str = "cpu"
     """torch device of the policy."""
     num_envs: int | None = None
@@ -107,6 +112,10 @@ def _checked(options: Options) -> Options:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; at least 1 is needed.")
+    for name in ("temperature", "action_temperature"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise ValueError(f"{name} is {value}; a number from 0 on is needed.")
     if options.seed < 0:
         raise ValueError(f"seed is {options.seed}; a number from 0 on is needed.")
     if not options.levels:
@@ -147,7 +156,8 @@ def _player(options: Options) -> Player:
         torch.set_num_threads(1)
     chunk = options.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
     greedy = True if options.greedy else None
-    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look)
+    temperatures = (options.temperature, options.action_temperature)
+    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, temperatures)
 
 
 def _budgets(options: Options, player: Player) -> list[int]:
@@ -177,7 +187,13 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
     if player.learned:
         bundle = player.bundle
         facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": asdict(bundle.config)}
-        who |= {"checkpoint": facts, "chunk": player.chunk, "device": options.device.split(":")[0], "any_look": options.any_look}
+        who |= {
+            "checkpoint": facts,
+            "decoding": asdict(player.decoding),
+            "chunk": player.chunk,
+            "device": options.device.split(":")[0],
+            "any_look": options.any_look,
+        }
     elif options.checkpoint:
         who["checkpoint"] = {"name": Path(options.checkpoint).name, "hash": _weights_hash(Path(options.checkpoint))}
     place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}

@@ -50,6 +50,20 @@ def test_greedy_episodes_do_not_depend_on_the_batch_either(bundle_folder, tmp_pa
     assert results(tmp_path / "one")["episodes"] == results(tmp_path / "many")["episodes"]
 
 
+def test_temperatures_change_who_plays(bundle_folder, tmp_path, capsys):
+    given = ("--checkpoint", str(bundle_folder), "--budget", "2")
+    runs = {"own": (), "cold": ("--temperature", "0"), "hot": ("--action-temperature", "1"), "greedy": ("--greedy",)}
+    for name, extra in runs.items():
+        assert suite(tmp_path / name, *given, *extra) == 0
+    episodes = {name: results(tmp_path / name)["episodes"] for name in runs}
+    assert episodes["cold"] == episodes["greedy"]  # the bundle's actions are greedy already
+    assert results(tmp_path / "cold")["decoding"] == {"temperature": 0.0, "action_temperature": 0.0}
+    assert results(tmp_path / "hot")["decoding"] == {"temperature": 1.0, "action_temperature": 1.0}
+    assert suite(tmp_path / "own", *given, "--temperature", "0") == WRONG_USE
+    assert "decoding" in capsys.readouterr().err
+    assert suite(tmp_path / "new", *given, "--temperature", "-1") == WRONG_USE
+
+
 def test_results_say_what_they_are(played):
     record = results(played)
     assert record["scene"]["engine"] == "litelab"
