@@ -70,6 +70,13 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
     config_class: ClassVar[type]
     config: Any
+    heavy: ClassVar[tuple[str, ...]] = ()
+    """Parts that do nearly all of the arithmetic, each one graph without a break for torch.compile."""
+
+    def compile_heavy(self) -> None:
+        """Compile the heavy parts in place; names and weights stay as they are."""
+        for name in self.heavy:
+            getattr(self, name).compile(fullgraph=True)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}

@@ -33,6 +33,7 @@ class FeatureTranslator(PretrainedModel):
     """The translator's MLP on the change of frozen features, in place of slots, and the previous action."""
 
     config_class = FeatureConfig
+    heavy = ("mlp",)
 
     def __init__(self, config: FeatureConfig) -> None:
         super().__init__()

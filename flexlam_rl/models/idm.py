@@ -16,6 +16,7 @@ class IDM(PretrainedModel):
     """Actions from (o_t, o_t+1, a_t-1): the LAM's encoder with one read-out token, and the translator's MLP."""
 
     config_class = IDMConfig
+    heavy = ("encoder", "mlp")
 
     def __init__(self, config: IDMConfig) -> None:
         super().__init__()

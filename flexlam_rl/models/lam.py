@@ -28,6 +28,7 @@ class LAM(PretrainedModel):
     """FlexLAM (`config.prefix`) or a Fixed-K model: the same code, another configuration."""
 
     config_class = LAMConfig
+    heavy = ("encoder", "decoder")
 
     def __init__(self, config: LAMConfig) -> None:
         super().__init__()

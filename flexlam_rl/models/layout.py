@@ -35,6 +35,8 @@ class Layout(NamedTuple):
     """bool (L, L): row attends to column."""
     predicts: Tensor
     """int (T, M): the token whose output predicts code m of block t."""
+    source: Tensor
+    """int (L,): where the token's embedding stands among all T * N patches, then all T * M codes."""
 
 
 def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phase: int = 0) -> Tensor | int:
@@ -71,4 +73,5 @@ def layout(frames: int, slots: int, patches: int, stride: int, window: int, phas
     same = (frame[:, None] == frame[None, :]) & (branch[:, None] == branch[None, :]) & (order[None, :] <= order[:, None])
     per_branch = patches + slots - 1
     predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(slots)[None, :]
-    return Layout(*(x.to(device) for x in (kind, frame, place, branch, position, past | same, predicts)))
+    source = torch.where(kind == PATCH, frame * patches + place, frames * patches + frame * slots + place)
+    return Layout(*(x.to(device) for x in (kind, frame, place, branch, position, past | same, predicts, source)))

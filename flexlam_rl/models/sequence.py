@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from flexlam_rl.models.blocks import patchify, to_unit
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.config import SequenceConfig
-from flexlam_rl.models.layout import CODE, layout
+from flexlam_rl.models.layout import layout
 
 
 class RMSNorm(nn.Module):
@@ -121,6 +121,7 @@ class SequenceModel(PretrainedModel):
     """Predicts code blocks from sparse frames and past blocks; frames are inputs, never targets."""
 
     config_class = SequenceConfig
+    heavy = ("transformer",)
 
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
@@ -164,11 +165,8 @@ class SequenceModel(PretrainedModel):
         """
         config = self.config
         lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase % config.stride, str(frames.device))
-        patches, blocks = self.embed_frames(frames), self.embed_codes(codes)
-        is_code = lay.kind == CODE
-        x = patches.new_empty(len(frames), len(lay.kind), config.width)
-        x[:, ~is_code] = patches[:, lay.frame[~is_code], lay.place[~is_code]]
-        x[:, is_code] = blocks[:, lay.frame[is_code], lay.place[is_code]]
+        embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
+        x = embedded[:, lay.source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
         return x, cos, sin, lay.mask, lay.predicts
 

@@ -98,6 +98,7 @@ class Translator(PretrainedModel):
     """Hourglass MLP over the flattened null-filled slots and the previous action. No length and no mask goes in: the nulls tell it."""
 
     config_class = TranslatorConfig
+    heavy = ("mlp",)
 
     def __init__(self, config: TranslatorConfig) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ class LoopConfig:
     """Decay of the average of the weights that is evaluated and saved; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
-    """torch.compile the loss."""
+    """torch.compile the parts of the models that do the arithmetic."""
     device: str = "cpu"
     seed: int = 0
     eval_every: int = 500
@@ -175,7 +175,9 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
         if rank == 0:
             save_state(state_path, saved, optimisers, generators, {"step": step, "best": best, "cursors": cursors})
 
-    loss_of = torch.compile(stage.loss) if config.compile else stage.loss
+    if config.compile:
+        for module in {id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)}.values():
+            module.compile_heavy()
     progress = _Progress(stage.name, config.steps, start, rank)
     step = start
     try:
@@ -183,7 +185,7 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
             optim.set_rate(optimisers, optim.learning_rate(step, config.steps, config.warmup))
             batch = stage.next_batch(device)
             with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=config.precision == "bf16"):
-                loss, figures = loss_of(batch, generator)
+                loss, figures = stage.loss(batch, generator)
             if not bool(torch.isfinite(loss)):
                 kept = f"the last good state is {state_path}" if state_path.exists() else "nothing had been saved yet"
                 raise TrainingError(f"{stage.name}: the loss is {float(loss.detach())} at step {step}; {kept}.")
