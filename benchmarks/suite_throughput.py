@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=None, help="as the suite's: 16 on a CPU, 64 on a GPU")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", choices=("fp32", "bf16"), default="fp32")
     args = parser.parse_args()
     on_gpu = args.device.startswith("cuda")
     if args.preset is None and args.checkpoint is None and default() is None:
@@ -101,7 +102,7 @@ def main() -> None:
     torch.set_num_threads(1)
     executor = None if on_gpu or args.threads < 2 else ThreadPoolExecutor(args.threads)
     chunk = args.chunk or (64 if on_gpu else 16)
-    policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor)
+    policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor, cache=torch.bfloat16 if args.cache == "bf16" else None)
     try:
         budgets = budget_list(args.budgets, policy.slots, policy.lam.config.prefix)
         batches = [int(part) for part in args.batches.split(",")]
@@ -109,8 +110,8 @@ def main() -> None:
         sys.exit(f"suite_throughput: {error}")
     rates: dict[str, dict[str, float]] = {}
     shares: dict[str, dict[str, dict[str, float]]] = {}
-    about = {**describe_machine(args.device), "threads": args.threads, "chunk": chunk, "model": args.preset or bundle.hash}
-    print(f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}")
+    about = {**describe_machine(args.device), "threads": args.threads, "chunk": chunk, "cache": args.cache, "model": args.preset or bundle.hash}
+    print(f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}, cache {args.cache}")
     print(f"{'K':>4} {'batch':>6} {'decisions/s':>12}   environments, encoder, sequence model, translator")
     for k in budgets:
         for batch in batches:

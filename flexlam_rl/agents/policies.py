@@ -63,6 +63,7 @@ class Player:
         chunk: As for `LatentActionPolicy`.
         workers: Threads that compute chunks.
         any_look: Play in another engine, look or overlay than trained in.
+        cache: "fp32" or "bf16", as for `LatentActionPolicy`.
         temperatures: Of a latent action policy's codes and actions, None for the bundle's own.
     """
 
@@ -74,6 +75,7 @@ class Player:
     chunk: int | None = None
     workers: int = 1
     any_look: bool = False
+    cache: str = "fp32"
     temperatures: tuple[float | None, float | None] = (None, None)
 
     @property
@@ -127,11 +129,14 @@ class Player:
         """
         self.check_name()
         if self.name == "flexlam":
+            import torch
+
             from flexlam_rl.agents.policy import LatentActionPolicy
 
             return LatentActionPolicy(
                 self.bundle, budgets, deterministic=self.deterministic, seed=self.seed, chunk=self.chunk, env=env,
                 decoding=self.decoding, any_look=self.any_look, executor=self._executor,
+                cache=torch.bfloat16 if self.cache == "bf16" else None,
             )  # fmt: skip
         if self.name == "previous-action":
             from flexlam_rl.agents.bundle import folder_of, read_config

@@ -60,6 +60,8 @@ class LatentActionPolicy:
             which is faster for few environments; decisions are then equal to rounding.
         env: An environment to check against, as `check` does.
         any_look: For that check.
+        cache: Type of the cached keys and values, in which attention is then computed: torch.bfloat16 halves memory and time of
+            attention where the processor has bfloat16 units, and rounds to 3 digits; None for the weights' own, float32.
         executor: Computes chunks side by side (a ThreadPoolExecutor); None computes them one after the other.
 
     Attributes:
@@ -77,6 +79,7 @@ class LatentActionPolicy:
         chunk: int | None = None,
         env: Any = None,
         any_look: bool = False,
+        cache: torch.dtype | None = None,
         executor: Executor | None = None,
     ) -> None:
         if chunk is not None and chunk < 1:
@@ -85,7 +88,7 @@ class LatentActionPolicy:
         self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
         self.decoding = decoding or bundle.config.decoding
         self.deterministic, self.chunk, self.executor = deterministic, chunk, executor
-        self.decoder = Decoder(self.sequence)
+        self.decoder = Decoder(self.sequence, cache)
         self.slots = bundle.slots
         self.last: Decision | None = None
         self._actions = self.translator.config.actions

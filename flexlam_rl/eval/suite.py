@@ -62,6 +62,8 @@ class Options:
     """Environments that play side by side; by default 64 on litelab, one a core on the real engine."""
     chunk: int | None = None
     """Rows that the policy computes together (default 16 on a CPU, 64 on a GPU); results are the same for equal chunks."""
+    cache: Literal["fp32", "bf16"] = "fp32"
+    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3 digits."""
     threads: int | None = None
     """Threads of the policy on a CPU; default: all cores."""
     out: Path | None = None
@@ -157,7 +159,7 @@ def _player(options: Options) -> Player:
     chunk = options.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
     greedy = True if options.greedy else None
     temperatures = (options.temperature, options.action_temperature)
-    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, temperatures)
+    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, options.cache, temperatures)
 
 
 def _budgets(options: Options, player: Player) -> list[int]:

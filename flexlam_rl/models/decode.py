@@ -64,8 +64,14 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
 class Decoder:
     """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
 
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, model: SequenceModel, cache: torch.dtype | None = None) -> None:
+        """
+        Args:
+            model: The sequence model.
+            cache: Type of the cached keys and values, in which attention is then computed too; None for the model's own.
+        """
         self.model = model
+        self.cache = cache or model.head.weight.dtype
         config = model.config
         self.config = config
         self.head_dim = config.width // config.heads
@@ -81,8 +87,8 @@ class Decoder:
         shape = (config.depth, rows, config.heads, self.size, self.head_dim)
         whole = {"device": weight.device, "dtype": torch.long}
         return DecodeState(
-            torch.zeros(shape, device=weight.device, dtype=weight.dtype),
-            torch.zeros(shape, device=weight.device, dtype=weight.dtype),
+            torch.zeros(shape, device=weight.device, dtype=self.cache),
+            torch.zeros(shape, device=weight.device, dtype=self.cache),
             torch.zeros(rows, **whole),  # type: ignore[call-overload]
             torch.full((rows, config.frames), _EMPTY, **whole),  # type: ignore[call-overload]
             torch.full((rows, self.ring), _EMPTY, **whole),  # type: ignore[call-overload]
@@ -154,14 +160,14 @@ class Decoder:
                 store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
                 store[:, :, self.frame_end : self.frame_end + m] = fresh[:, :, :m]
             seen = self.frame_end + m
-            out = F.scaled_dot_product_attention(query, keys[:, :, :seen], values[:, :, :seen], attn_mask=mask)
+            out = F.scaled_dot_product_attention(query.to(self.cache), keys[:, :, :seen], values[:, :, :seen], attn_mask=mask).to(x.dtype)
             x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
             for store, fresh in ((keys, key), (values, value)):
                 if m and len(keep_code):
-                    store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2)
+                    store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
                 if len(keep_stride):
-                    store[keep_stride[:, None], :, stride_at[keep_stride]] = fresh[keep_stride, :, m:].transpose(1, 2)
+                    store[keep_stride[:, None], :, stride_at[keep_stride]] = fresh[keep_stride, :, m:].transpose(1, 2).to(self.cache)
         if m:
             state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
         state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
@@ -225,7 +231,7 @@ class Decoder:
         for keys, values, layer in zip(state.keys, state.values, self.model.transformer.stack(), strict=True):
             query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
             keys[:, :, at : at + 1], values[:, :, at : at + 1] = key, value
-            out = F.scaled_dot_product_attention(query, keys[:, :, :end], values[:, :, :end], attn_mask=visible)
+            out = F.scaled_dot_product_attention(query.to(self.cache), keys[:, :, :end], values[:, :, :end], attn_mask=visible).to(x.dtype)
             x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         return self.model.transformer.norm(x[:, 0])

@@ -147,6 +147,20 @@ def test_chunks_make_decisions_independent_of_the_number_of_environments(bundle,
     assert results[0] == results[1]
 
 
+def test_a_bfloat16_cache_rounds_and_no_more(bundle):
+    seen = frames(10, 16)
+    whole, rounded = (LatentActionPolicy(bundle, 1, deterministic=True, cache=cache) for cache in (None, torch.bfloat16))
+    first, second = None, None
+    for frame in seen:  # the first code alone: later ones follow from earlier choices
+        _, first = whole.predict(frame, first)
+        _, second = rounded.predict(frame, second)
+    same = whole.last.codes == rounded.last.codes
+    assert same.mean() > 0.7
+    assert np.allclose(whole.last.probabilities[same], rounded.last.probabilities[same], rtol=0.2)
+    assert not np.array_equal(whole.last.probabilities, rounded.last.probabilities)
+    assert second.chunks[0].decode.keys.dtype == torch.bfloat16
+
+
 def test_draws_follow_the_episode_and_the_temperatures(bundle):
     seen = frames(8, 2)
 
