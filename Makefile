@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PROJECT := setup.cfg pyproject.toml constraints.txt
 # a trained policy needs torch; without one the suite plays the random policy
-SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),[models])
+SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),models)
 # of `make suite`: 5 take minutes; the suite's own default is 50, see docs/suite.md
 EPISODES ?= 5
 # one test process a core: the compiled kernels are cached on disk and shared
@@ -31,8 +31,8 @@ $(VENV)/.installed: $(PROJECT) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable "."
 	@touch $@
 
-$(VENV)/.installed-suite$(SUITE_EXTRA): $(PROJECT) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable ".$(SUITE_EXTRA)"
+$(VENV)/.installed-suite-$(SUITE_EXTRA): $(PROJECT) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable ".$(SUITE_EXTRA:%=[%])"
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
@@ -45,7 +45,7 @@ $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
 
 install: $(VENV)/.installed
 
-suite: $(VENV)/.installed-suite$(SUITE_EXTRA)
+suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 	$(BIN)/python -m eval.suite --episodes $(EPISODES)
 
 # compiled once here, and not by each test process at the same time
