@@ -19,3 +19,10 @@ def base_env(env: Any) -> Any:
 def batch_size(env: Any) -> int:
     """Environments that act together: of a batch its number, else 1."""
     return int(getattr(base_env(env), "num_envs", 1))
+
+
+def action_count(env: Any) -> int:
+    """Number of discrete actions of an environment, or of each of a batch; 0 for native actions."""
+    base = base_env(env)
+    space = getattr(base, "single_action_space", None) or base.action_space
+    return int(space.n) if isinstance(space, gym.spaces.Discrete) else 0

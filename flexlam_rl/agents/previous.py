@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.base import base_env, batch_size
+from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.agents.draws import Draws
 
 
@@ -25,7 +25,7 @@ class PreviousActionPolicy:
 
     def __init__(self, pairs: Sequence[Sequence[int]], env: Any, seed: int = 0) -> None:
         counts = np.asarray(pairs, np.float64)
-        actions = len(base_env(env).action_set)
+        actions = action_count(env)
         if counts.shape != (actions + 1, actions) or not counts.sum():
             raise ValueError(
                 f"The counts of previous actions have shape {counts.shape}; the environment needs ({actions + 1}, {actions}), not all 0."

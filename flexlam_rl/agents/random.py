@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.base import base_env, batch_size
+from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 
 _BLOCK = 1024  # actions drawn at once
@@ -20,7 +20,7 @@ class RandomPolicy:
 
     def __init__(self, env: Any, seed: int = 0) -> None:
         base = base_env(env)
-        self._count = len(base.action_set)
+        self._count = action_count(env)
         self._seed = seed
         self._single = not hasattr(base, "num_envs")
         self._num_envs = batch_size(env)

@@ -94,7 +94,7 @@ def run(options: Options) -> int:
     try:
         missing = folder.missing(jobs)
         if len(missing) < len(jobs):
-            console.print(f"{out} holds {len(jobs) - len(missing)} of {len(jobs)} episodes.")
+            console.print(f"{out} holds {len(jobs) - len(missing)} of {len(jobs)} episodes.", soft_wrap=True)
         if missing:
             folder.begin(options.device, revision())
             _play(missing, scene, player, options, folder, console)
@@ -221,7 +221,7 @@ def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folde
         from flexlam_rl.envs.litelab.kernel import is_compiled
 
         if not is_compiled(serve):
-            console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.")
+            console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True)
     videos = folder.path / "videos" if options.videos and not player.blind else None
     # the real engine runs a process an environment
     size = options.num_envs or (64 if scene.engine == "litelab" else os.cpu_count() or 1)
@@ -249,7 +249,7 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
         from flexlam_rl.eval.plots import draw_suite
 
         draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {count}")
-    console.print(f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.")
+    console.print(f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.", soft_wrap=True)
 
 
 def _keys(columns: dict[str, Any], played: list[Any]) -> list[tuple[str, int]]:
