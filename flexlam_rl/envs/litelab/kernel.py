@@ -145,7 +145,7 @@ def loop_kernel(function: F) -> F:
     the loops still compile as usual.
     """
     compiled = kernel(function)
-    compiler = getattr(compiled, "_compiler", None)
+    compiler: Any = getattr(compiled, "_compiler", None)
     if hasattr(compiler, "_customize_flags"):
 
         def no_overlap(flags: Any) -> Any:
