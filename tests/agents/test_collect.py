@@ -229,7 +229,7 @@ def test_a_collection_killed_twenty_times_is_the_one_never_killed(tmp_path: Path
 
 
 def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path) -> None:
-    steps = 60_000
+    steps = 1_000_000  # far more than are played before the first commit, at which the signal comes
     command = [sys.executable, "-m", "flexlam_rl.cli", "collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL]
     process = subprocess.Popen(
         [*command, "--num-envs", "2"],
