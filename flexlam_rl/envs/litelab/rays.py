@@ -1,7 +1,7 @@
 """Horizontal rays from the camera to the first wall: the part of rendering that depends on the map.
 
 Walls are vertical, so the wall that a pixel shows depends on its ray's azimuth alone. A table over azimuth holds, for each
-sampled ray, the plane of the wall it meets; `render.py` then intersects every pixel with that plane exactly.
+sampled ray, the plane of the wall it meets; `view.py` then intersects every pixel with that plane exactly.
 """
 
 import numpy as np

@@ -181,7 +181,10 @@ def plain_row(base, lit, px, py, ax, ay, t, level, flat, place, light, depth_row
 
 @loop_kernel
 def sky_row(base, ex, ey, ez, u, forward_x, forward_y, right_x, right_y, dz, flat, place, light, depth_row):
-    """Sky: a cube without its lower face around the world's origin (see texel.sky_side)."""
+    """Sky: a cube without its lower face around the world's origin.
+
+    In the recordings it stands still while the player moves, and its north and west faces are mirrored.
+    """
     hx = np.float32(forward_x)
     hy = np.float32(forward_y)
     rx = np.float32(right_x)

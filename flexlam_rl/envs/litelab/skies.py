@@ -1,4 +1,4 @@
-"""Skies drawn by code: the five upper faces of a cube (east, north, west, south, up), as `texel.sky_texel` reads them.
+"""Skies drawn by code: the five upper faces of a cube (east, north, west, south, up), as `rows.sky_row` reads them.
 
 The city stands dark against a blue gradient, with pale outlines, as in DMLab's explore levels; overhead hang wire-frame crystals.
 """
