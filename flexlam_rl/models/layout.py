@@ -16,6 +16,24 @@ import torch
 from torch import Tensor
 
 PATCH, CODE = 0, 1
+SPAN = 8
+"""Frames of a span: fewer leave less to mask, more make larger products."""
+
+
+class Span(NamedTuple):
+    """Consecutive frames whose tokens attend together, to what any of them sees and to nothing else.
+
+    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that out.
+    """
+
+    history: slice
+    """Tokens of the frames' history."""
+    branches: slice
+    """Tokens of their branches."""
+    past: slice
+    """History tokens that some of the two attend to, their own included."""
+    mask: Tensor
+    """bool (rows, columns): rows are history and branches, columns are past and branches."""
 
 
 class Layout(NamedTuple):
@@ -37,6 +55,8 @@ class Layout(NamedTuple):
     """int (T, M): the token whose output predicts code m of block t."""
     source: Tensor
     """int (L,): where the token's embedding stands among all T * N patches, then all T * M codes."""
+    spans: tuple[Span, ...]
+    """The same attention as `mask`, in parts; their history and branches follow each other without a gap."""
 
 
 def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phase: int = 0) -> Tensor | int:
@@ -74,4 +94,17 @@ def layout(frames: int, slots: int, patches: int, stride: int, window: int, phas
     per_branch = patches + slots - 1
     predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(slots)[None, :]
     source = torch.where(kind == PATCH, frame * patches + place, frames * patches + frame * slots + place)
-    return Layout(*(x.to(device) for x in (kind, frame, place, branch, position, past | same, predicts, source)))
+    mask = past | same
+    ends = torch.bincount(frame[:history], minlength=frames).cumsum(0).tolist()
+    starts = [0, *ends[:-1]]
+    spans = []
+    for first in range(0, frames, SPAN):
+        last = min(first + SPAN, frames) - 1
+        own, seen = slice(starts[first], ends[last]), slice(starts[max(0, first - window + 1)], ends[last])
+        branches = slice(history + first * per_branch, history + (last + 1) * per_branch)
+        rows_, columns = (torch.cat([order[part], order[branches]]) for part in (own, seen))
+        spans.append(Span(own, branches, seen, mask[rows_[:, None], columns].to(device)))
+    kind, frame, place, branch, position, mask, predicts, source = (
+        x.to(device) for x in (kind, frame, place, branch, position, mask, predicts, source)
+    )
+    return Layout(kind, frame, place, branch, position, mask, predicts, source, tuple(spans))

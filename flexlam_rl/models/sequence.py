@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from flexlam_rl.models.blocks import patchify, to_unit
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.config import SequenceConfig
-from flexlam_rl.models.layout import layout
+from flexlam_rl.models.layout import Span, layout
+
+Mask = Tensor | tuple[Span, ...]
+"""Which token attends to which: a bool matrix (L, L), or the same in parts."""
 
 
 class RMSNorm(nn.Module):
@@ -66,10 +69,23 @@ class SelfAttention(nn.Module):
         v = self.v_proj(x).view(b, n, self.heads, self.head_dim).transpose(1, 2)
         return rotate(q, cos, sin), rotate(k, cos, sin), v
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
         q, k, v = self.project(x, cos, sin)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask) if isinstance(mask, Tensor) else _by_spans(q, k, v, mask)
         return self.o_proj(out.transpose(1, 2).flatten(2))
+
+
+def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
+    """Attention of q, k, v (B, heads, L, head_dim), a span of frames at a time."""
+    history, branches = [], []
+    for span in spans:
+        queries = torch.cat([q[:, :, span.history], q[:, :, span.branches]], dim=2)
+        keys, values = (torch.cat([x[:, :, span.past], x[:, :, span.branches]], dim=2) for x in (k, v))
+        out = F.scaled_dot_product_attention(queries, keys, values, attn_mask=span.mask)
+        own = span.history.stop - span.history.start
+        history.append(out[:, :, :own])
+        branches.append(out[:, :, own:])
+    return torch.cat(history + branches, dim=2)
 
 
 class GatedMLP(nn.Module):
@@ -94,7 +110,7 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.width, config.norm_eps)
         self.mlp = GatedMLP(config.width, config.ffn)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -111,7 +127,7 @@ class Transformer(nn.Module):
         """The layers, in order."""
         return cast(Iterator[DecoderLayer], iter(self.layers))
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
         for layer in self.layers:
             x = layer(x, cos, sin, mask)
         return self.norm(x)
@@ -152,7 +168,7 @@ class SequenceModel(PretrainedModel):
         """Codes (..., m) that fill the slots from `first` on, to embeddings (..., m, D)."""
         return self.code_embed(codes) + self.slot_position[first : first + codes.shape[-1]]
 
-    def tokens(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def tokens(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
         """The window as the transformer takes it.
 
         Args:
@@ -161,14 +177,14 @@ class SequenceModel(PretrainedModel):
             phase: Steps from the last stride frame to the window's first frame.
 
         Returns:
-            Embeddings (B, L, D), cosines and sines (L, head_dim), mask bool (L, L), and which token predicts which code, (T, M).
+            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which code, (T, M).
         """
         config = self.config
         lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase % config.stride, str(frames.device))
         embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
         x = embedded[:, lay.source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
-        return x, cos, sin, lay.mask, lay.predicts
+        return x, cos, sin, lay.spans, lay.predicts
 
     def forward(self, frames: Tensor, codes: Tensor, phase: int = 0) -> Tensor:
         """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have."""

@@ -57,7 +57,9 @@ class TrainArgs:
     steps: int | None = None
     """Steps of every stage asked for, instead of the preset's."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of training; None: the preset's on a GPU, fp32 on a CPU. On a CPU bf16 pays where it has matrix units for it (AMX)."""
+    """Arithmetic of training; None: the preset's, but fp32 on a CPU without matrix units for bf16 (AMX)."""
+    optimiser: Literal["adamw", "muon"] | None = None
+    """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     lam_run: Path | None = None
     """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 
@@ -65,10 +67,15 @@ class TrainArgs:
 def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
     config = replace(config, seed=args.seed, device=args.device)
     if args.device == "cpu":
-        config = replace(config, compile=False, precision="fp32")
-    if args.precision:
-        config = replace(config, precision=args.precision)
+        config = replace(config, compile=False, precision=config.precision if _has_matrix_units() else "fp32")
+    config = replace(config, precision=args.precision or config.precision, optimiser=args.optimiser or config.optimiser)
     return config if args.steps is None else replace(config, steps=args.steps, warmup=min(config.warmup, args.steps // 10))
+
+
+def _has_matrix_units() -> bool:
+    # torch names this query with an underscore; an older or newer torch without it trains in fp32
+    query = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(query and query())
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,19 @@ def test_what_lies_before_the_window_of_frames_is_not_attended():
     assert (lay.mask & (reach == frames - 1)).any()
 
 
+@pytest.mark.parametrize(("frames", "window", "phase"), [(3, 99, 0), (20, 99, 1), (29, 11, 0)])
+def test_spans_attend_to_what_the_mask_says_and_leave_nothing_out(frames, window, phase):
+    lay = layout(frames, CONFIG.slots, CONFIG.patches, CONFIG.stride, window, phase)
+    order = torch.arange(len(lay.mask))
+    covered = torch.zeros_like(lay.mask)
+    for span in lay.spans:
+        rows, columns = (torch.cat([order[part], order[span.branches]]) for part in (span.history, span.past))
+        covered[rows[:, None], columns] = span.mask
+    assert torch.equal(covered, lay.mask)
+    joined = torch.cat([order[s.history] for s in lay.spans] + [order[s.branches] for s in lay.spans])
+    assert torch.equal(joined, order)
+
+
 @pytest.mark.parametrize("phase", [0, 1])
 def test_positions_are_consecutive_in_every_decisions_context(phase):
     lay = layout(7, CONFIG.slots, CONFIG.patches, CONFIG.stride, 99, phase)
