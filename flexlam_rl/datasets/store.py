@@ -213,7 +213,7 @@ class Rollouts(Sequence[RolloutStore]):
 
 
 def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: str | None = None) -> list[Path]:
-    """Folders of the stores under a root (or the store that `root` itself is), sorted by level.
+    """Folders of the stores under a root: a collection's folder, a folder of several collections (two looks, say), or one store.
 
     Raises:
         StoreError: There are none, or a level asked for is missing.
@@ -221,7 +221,8 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
     root = Path(root)
     if (root / "zarr.json").exists() and root.suffix == ".zarr":
         return [root]
-    found = sorted(path.parent for path in root.glob("*/*.zarr/zarr.json") if split is None or path.parent.stem == split)
+    every = (path.parent for pattern in ("*/*.zarr/zarr.json", "*/*/*.zarr/zarr.json") for path in root.glob(pattern))
+    found = sorted(path for path in every if split is None or path.stem == split)
     if levels is not None:
         missing = set(levels) - {path.parent.name for path in found}
         if missing:
@@ -230,12 +231,14 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
             )
         found = [path for path in found if path.parent.name in levels]
     if not found:
-        raise StoreError(f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it.")
+        raise StoreError(
+            f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it, or folders that have them."
+        )
     return found
 
 
 def open_rollouts(root: str | Path, levels: Sequence[str] | None = None, split: str = "train") -> Rollouts:
-    """Open one split of all levels, or of some, under the folder of a collection.
+    """Open one split of all levels, or of some, under the folder of a collection or of several.
 
     Raises:
         StoreError: A level is missing, or stores do not go together.

@@ -222,6 +222,14 @@ def test_a_second_writer_is_refused(make_store: Make) -> None:
     RolloutWriter(store.path.parents[1], "alpha", "train", ORIGIN).close()
 
 
+def test_collections_in_one_folder_are_read_together(tmp_path: Path) -> None:
+    for collection, length in (("first", 3), ("second", 5)):
+        with RolloutWriter(tmp_path / collection, "alpha", "train", ORIGIN) as writer:
+            writer.append_episode(episode(0, 500, length))
+    assert open_rollouts(tmp_path).steps == 8
+    assert [store.path.parents[1].name for store in open_rollouts(tmp_path, ["alpha"]).stores] == ["first", "second"]
+
+
 def test_what_is_no_store_is_named(tmp_path: Path, make_store: Make) -> None:
     with pytest.raises(StoreError, match="no rollout store"):
         RolloutStore.open(tmp_path)

@@ -96,6 +96,11 @@ def test_fixed_k_differs_by_configuration_alone(args):
     train_stage("translator", fixed)
 
 
+def test_flexlam_takes_other_levels_too(args):
+    train_stage("lam", replace(args, levels=(3, 3)))
+    assert LAM.from_pretrained(args.out / "lam/best/lam").code_count == 9
+
+
 def test_another_configuration_in_the_same_folder_is_refused(args):
     train_stage("lam", args)
     with pytest.raises(TrainingError, match="another configuration"):
