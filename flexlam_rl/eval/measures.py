@@ -14,6 +14,8 @@ from torch import Tensor
 
 from flexlam_rl.eval.images import peak_signal_to_noise, structural_similarity
 from flexlam_rl.models.blocks import to_unit
+from flexlam_rl.models.config import ActionSpec
+from flexlam_rl.models.idm import IDM
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.translator import Translator, action_losses, choose_actions
 from flexlam_rl.train.lam import budgets
@@ -240,14 +242,25 @@ def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor
 
     Accuracy, the share of examples whose discrete dimensions are all right, is missing where actions have none.
     """
-    spec = translator.config.actions
-    assert data.action is not None and data.previous is not None
+    assert data.previous is not None
     outputs = torch.cat([translator(lam.prefix_slots(codes[rows], budget), data.previous[rows], data.current[rows]) for rows in data.chunks()])
-    loss, error = mean_and_error(action_losses(outputs, data.action, spec))
+    return _scores(outputs, data.action, translator.config.actions)
+
+
+@torch.no_grad()
+def direct(model: IDM, data: Transitions, inputs: tuple[str, ...]) -> dict[str, float]:
+    """The same of a model without codes, which takes the columns `inputs` of the data."""
+    outputs = torch.cat([model(*(getattr(data, name)[rows] for name in inputs)) for rows in data.chunks()])
+    return _scores(outputs, data.action, model.config.actions)
+
+
+def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[str, float]:
+    assert action is not None
+    loss, error = mean_and_error(action_losses(outputs, action, spec))
     scores = {"loss": loss, "loss_se": error}
     if spec.discrete:
         n = len(spec.discrete)
-        right = (choose_actions(outputs, spec)[:, :n].long() == data.action[:, :n].long()).all(-1)
+        right = (choose_actions(outputs, spec)[:, :n].long() == action[:, :n].long()).all(-1)
         scores["accuracy"], scores["accuracy_se"] = mean_and_error(right.float())
     return scores
 

@@ -60,6 +60,8 @@ class TrainArgs:
     """Arithmetic of training; None: the preset's, but fp32 on a CPU without matrix units for bf16 (AMX)."""
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
+    conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
+    """What the translator sees: the codes, the previous action too, the current frame too (paper, appendix D.1)."""
     lam_run: Path | None = None
     """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 
@@ -166,7 +168,7 @@ def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> d
     lam = _trained_lam(args)
     config = TranslatorConfig(
         slots=lam.config.slots, code_dim=len(lam.config.levels), prefix=lam.config.prefix, actions=actions,
-        image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
+        conditioning=args.conditioning, image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
     )  # fmt: skip
     out = _start(args, stage, config, loop, train, name)
     translator = Translator(config)
