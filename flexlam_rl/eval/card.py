@@ -24,6 +24,8 @@ class Options:
     """Folders of finished suites that this bundle has played."""
     note: str = ""
     """Said below the tables: cost of training, limits."""
+    page: tuple[Path, ...] = ()
+    """More Markdown files to write the tables to, between `<!-- scores -->` and `<!-- end of scores -->`."""
 
 
 def scores(record: dict[str, Any]) -> str:
@@ -50,18 +52,31 @@ def scores(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def put(page: Path, parts: list[str]) -> None:
+    """Put `parts` in the place of earlier scores in a Markdown file, or at its end."""
+    from flexlam_rl.models.checkpoint import write_atomically
+
+    before = page.read_text() if page.exists() else ""
+    head, _, rest = before.partition(BEGIN)
+    after = rest.partition(END)[2].lstrip("\n") if rest else ""
+    text = "\n\n".join([BEGIN, *parts, END])
+    write_atomically(page, (head.rstrip("\n") + "\n\n" + text + "\n" + (f"\n{after}" if after else "")).encode())
+
+
 def run(options: Options) -> int:
     """Put the scores in the place of earlier ones, or at the end of the card.
 
     Raises:
-        ValueError: A suite is unfinished, or was played by another checkpoint.
+        ValueError: A suite is unfinished or was played by another checkpoint, or a page has no place for scores.
     """
     from flexlam_rl.agents.bundle import files_hash
-    from flexlam_rl.models.checkpoint import write_atomically
 
     digest = files_hash(options.bundle)
     if not options.suites:
         raise ValueError("suites is empty; name at least one folder of a finished suite.")
+    for page in options.page:
+        if not page.is_file() or BEGIN not in page.read_text():
+            raise ValueError(f"{page} has no line {BEGIN!r}; put it and {END!r} where the tables belong.")
     parts = []
     for path in options.suites:
         record = read_results(path)
@@ -71,13 +86,11 @@ def run(options: Options) -> int:
                 f"{path} was played by {played[:12] or record['policy']!r}, the bundle is {digest[:12]!r}: its card takes its own scores."
             )
         parts.append(scores(record))
-    text = "\n\n".join([BEGIN, "## Scores", *parts, *([options.note] if options.note else []), END])
     card = options.bundle / "README.md"
-    before = card.read_text() if card.exists() else ""
-    head, _, rest = before.partition(BEGIN)
-    after = rest.partition(END)[2].lstrip("\n") if rest else ""
-    write_atomically(card, (head.rstrip("\n") + "\n\n" + text + "\n" + (f"\n{after}" if after else "")).encode())
+    put(card, ["## Scores", *parts, *([options.note] if options.note else [])])
     card.chmod(0o644)
+    for page in options.page:
+        put(page, parts)
     print(f"{card}: scores of {len(parts)} suite{'s' if len(parts) > 1 else ''}.")
     return 0
 

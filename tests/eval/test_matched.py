@@ -71,3 +71,16 @@ def test_a_card_gets_its_scores_and_the_hash_stays(suites, capsys):
     assert load_bundle(bundle).hash == before
     assert command(card, str(bundle), str(suites / "fixed")) == WRONG_USE
     assert "its card takes its own scores" in capsys.readouterr().err
+
+
+def test_a_page_takes_the_same_tables_where_it_has_a_place_for_them(suites, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    arguments = [str(suites / "bundle"), str(suites / "flexlam"), "--page", str(page)]
+    page.write_text("# Title\n")
+    assert command(card, *arguments) == WRONG_USE
+    assert f"{page} has no line" in capsys.readouterr().err
+    page.write_text("# Title\n\n<!-- scores -->\nold\n<!-- end of scores -->\n\nRest.\n")
+    assert command(card, *arguments) == 0
+    text = page.read_text()
+    assert "| level | random policy | FlexLAM@1 | FlexLAM@2 |" in text and "old" not in text
+    assert text.startswith("# Title\n\n<!-- scores -->") and text.endswith("<!-- end of scores -->\n\nRest.\n")
