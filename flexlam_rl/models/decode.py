@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flexlam_rl.models.fused import FusedLayer
 from flexlam_rl.models.layout import block_start
 from flexlam_rl.models.sequence import SequenceModel, rotary
 
@@ -67,10 +68,11 @@ class Decoder:
     def __init__(self, model: SequenceModel, cache: torch.dtype | None = None) -> None:
         """
         Args:
-            model: The sequence model.
+            model: The sequence model; its weights as they are now.
             cache: Type of the cached keys and values, in which attention is then computed too; None for the model's own.
         """
         self.model = model
+        self.layers = [FusedLayer(layer) for layer in model.transformer.stack()]
         self.cache = cache or model.head.weight.dtype
         config = model.config
         self.config = config
@@ -152,17 +154,18 @@ class Decoder:
         on_stride = step % config.stride == 0
         stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
         keep_code, keep_stride = rows[~first], rows[on_stride]
-        for i, layer in enumerate(model.transformer.stack()):
+        for i, layer in enumerate(self.layers):
             keys, values = state.keys[i], state.values[i]
-            query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+            query, key, value = layer.project(x, cos, sin)
             # the block of the past transition stands where this step's codes will be generated, until it is in its ring
             for store, fresh in ((keys, key), (values, value)):
                 store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
                 store[:, :, self.frame_end : self.frame_end + m] = fresh[:, :, :m]
             seen = self.frame_end + m
+            if i + 1 == len(self.layers):  # only the last patch predicts
+                x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
             out = F.scaled_dot_product_attention(query.to(self.cache), keys[:, :, :seen], values[:, :, :seen], attn_mask=mask).to(x.dtype)
-            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            x = layer.finish(x, out)
             for store, fresh in ((keys, key), (values, value)):
                 if m and len(keep_code):
                     store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
@@ -233,10 +236,9 @@ class Decoder:
         """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D)."""
         at, end = self.frame_end + i, self.frame_end + i + 1
         visible = mask[..., :end]
-        for keys, values, layer in zip(state.keys, state.values, self.model.transformer.stack(), strict=True):
-            query, key, value = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+        for keys, values, layer in zip(state.keys, state.values, self.layers, strict=True):
+            query, key, value = layer.project(x, cos, sin)
             keys[:, :, at : at + 1], values[:, :, at : at + 1] = key, value
             out = F.scaled_dot_product_attention(query.to(self.cache), keys[:, :, :end], values[:, :, :end], attn_mask=visible).to(x.dtype)
-            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            x = layer.finish(x, out)
         return self.model.transformer.norm(x[:, 0])
