@@ -26,14 +26,14 @@ class Span(NamedTuple):
     Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that out.
     """
 
-    history: slice
-    """Tokens of the frames' history."""
-    branches: slice
-    """Tokens of their branches."""
-    past: slice
-    """History tokens that some of the two attend to, their own included."""
+    history: int
+    """How many history tokens the frames have; those of all spans follow each other."""
+    branches: int
+    """How many tokens their branches have; those of all spans follow each other, behind all history."""
+    first: int
+    """The first span whose history some of them see; they see that of all spans from there to their own."""
     mask: Tensor
-    """bool (rows, columns): rows are history and branches, columns are past and branches."""
+    """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its branches."""
 
 
 class Layout(NamedTuple):
@@ -56,7 +56,7 @@ class Layout(NamedTuple):
     source: Tensor
     """int (L,): where the token's embedding stands among all T * N patches, then all T * M codes."""
     spans: tuple[Span, ...]
-    """The same attention as `mask`, in parts; their history and branches follow each other without a gap."""
+    """The same attention as `mask`, in parts."""
 
 
 def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phase: int = 0) -> Tensor | int:
@@ -100,10 +100,11 @@ def layout(frames: int, slots: int, patches: int, stride: int, window: int, phas
     spans = []
     for first in range(0, frames, SPAN):
         last = min(first + SPAN, frames) - 1
-        own, seen = slice(starts[first], ends[last]), slice(starts[max(0, first - window + 1)], ends[last])
-        branches = slice(history + first * per_branch, history + (last + 1) * per_branch)
-        rows_, columns = (torch.cat([order[part], order[branches]]) for part in (own, seen))
-        spans.append(Span(own, branches, seen, mask[rows_[:, None], columns].to(device)))
+        span = max(0, first - window + 1) // SPAN
+        own, seen = order[starts[first] : ends[last]], order[starts[span * SPAN] : ends[last]]
+        branches = order[history + first * per_branch : history + (last + 1) * per_branch]
+        part = mask[torch.cat([own, branches])[:, None], torch.cat([seen, branches])]
+        spans.append(Span(len(own), len(branches), span, part.to(device)))
     kind, frame, place, branch, position, mask, predicts, source = (
         x.to(device) for x in (kind, frame, place, branch, position, mask, predicts, source)
     )

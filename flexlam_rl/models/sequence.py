@@ -77,14 +77,21 @@ class SelfAttention(nn.Module):
 
 def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
     """Attention of q, k, v (B, heads, L, head_dim), a span of frames at a time."""
+    if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        # torch's attention has a backward pass in bf16 that takes twice as long as the one in float32
+        with torch.autocast("cpu", enabled=False):
+            return _by_spans(q.float(), k.float(), v.float(), spans)
+    count = len(spans)
+    # parts of one split, for each slice taken alone would get a gradient of the whole's size
+    lengths = [span.history for span in spans] + [span.branches for span in spans]
+    queries, keys, values = (x.split(lengths, dim=2) for x in (q, k, v))
     history, branches = [], []
-    for span in spans:
-        queries = torch.cat([q[:, :, span.history], q[:, :, span.branches]], dim=2)
-        keys, values = (torch.cat([x[:, :, span.past], x[:, :, span.branches]], dim=2) for x in (k, v))
-        out = F.scaled_dot_product_attention(queries, keys, values, attn_mask=span.mask)
-        own = span.history.stop - span.history.start
-        history.append(out[:, :, :own])
-        branches.append(out[:, :, own:])
+    for i, span in enumerate(spans):
+        query = torch.cat([queries[i], queries[count + i]], dim=2)
+        key, value = (torch.cat([*parts[span.first : i + 1], parts[count + i]], dim=2) for parts in (keys, values))
+        own, branch = F.scaled_dot_product_attention(query, key, value, attn_mask=span.mask).split([span.history, span.branches], dim=2)
+        history.append(own)
+        branches.append(branch)
     return torch.cat(history + branches, dim=2)
 
 

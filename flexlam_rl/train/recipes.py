@@ -57,7 +57,7 @@ RECIPES: dict[str, Recipe] = {
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
-        LoopConfig(steps=2200, batch=16, eval_every=200, save_every=100, log_every=25, **_MUON),
+        LoopConfig(steps=1500, batch=16, eval_every=150, save_every=75, log_every=25, **_MUON),
         2000,
         long_share=0.75,
     ),
