@@ -140,7 +140,12 @@ def run(options: Options) -> int:
         figures = examine(lam, translator, data, min(options.transitions, len(data)), report)
     figures |= {
         "checkpoint": options.checkpoint.name,
-        "data": {"levels": list(rollouts.levels), "engine": rollouts.stores[0].origin.engine, "split": "test", "digests": list(rollouts.digests)},
+        "data": {
+            "levels": list(dict.fromkeys(rollouts.levels)),
+            "engine": rollouts.stores[0].origin.engine,
+            "split": "test",
+            "digests": list(rollouts.digests),
+        },
         "seed": options.seed,
         "seconds": round(time.perf_counter() - began, 1),
     }
