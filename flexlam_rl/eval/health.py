@@ -141,7 +141,12 @@ def run(options: Options) -> int:
     figures |= {
         "checkpoint": options.checkpoint.name,
         "data": {
-            "levels": list(dict.fromkeys(rollouts.levels)),
+            "data": {
+                "levels": list(dict.fromkeys(rollouts.levels)),
+                "engine": rollouts.stores[0].origin.engine,
+                "split": "test",
+                "digests": list(rollouts.digests),
+            },
             "engine": rollouts.stores[0].origin.engine,
             "split": "test",
             "digests": list(rollouts.digests),
