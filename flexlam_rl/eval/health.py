@@ -141,12 +141,7 @@ def run(options: Options) -> int:
     figures |= {
         "checkpoint": options.checkpoint.name,
         "data": {
-            "data": {
-                "levels": list(dict.fromkeys(rollouts.levels)),
-                "engine": rollouts.stores[0].origin.engine,
-                "split": "test",
-                "digests": list(rollouts.digests),
-            },
+            "levels": list(dict.fromkeys(rollouts.levels)),
             "engine": rollouts.stores[0].origin.engine,
             "split": "test",
             "digests": list(rollouts.digests),
