@@ -230,7 +230,11 @@ def test_a_collection_killed_twenty_times_is_the_one_never_killed(tmp_path: Path
 
 def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path) -> None:
     steps = 1_000_000  # far more than are played before the first commit, at which the signal comes
-    command = [sys.executable, "-m", "flexlam_rl.cli", "collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL]
+    # a process started in the background of a shell without a terminal ignores SIGINT, which a test may well be
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL]
     process = subprocess.Popen(
         [*command, "--num-envs", "2"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
