@@ -9,8 +9,6 @@ On one trained LAM and the same labels, test split and budgets (paper, section 6
 A killed study continues with the same command; more seeds or label counts extend a finished one.
 """
 
-import csv
-import io
 import json
 import sys
 import time
@@ -23,6 +21,7 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.alignment_report import interval
+from flexlam_rl.eval.tabular import csv_bytes
 
 # name in the report -> stage and conditioning
 CASES: dict[str, tuple[str, str]] = {
@@ -94,8 +93,8 @@ def train(job: Job, options: Options) -> Path:
     return folder / stage / "best"
 
 
-def measure(job: Job, folder: Path, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
-    """Rows of one trained case, one a budget; the inverse dynamics model has none."""
+def measure(job: Job, folder: Path, options: Options, budgets: list[int], data: Any, frozen: Any, codes: Any) -> list[dict[str, Any]]:
+    """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen` LAM on `data`."""
     from flexlam_rl.eval import measures
     from flexlam_rl.eval.runs import load_model
     from flexlam_rl.models.idm import IDM
@@ -106,10 +105,11 @@ def measure(job: Job, folder: Path, options: Options, budgets: list[int], data: 
     if CASES[job.case][0] == "idm":
         model = load_model(IDM, folder, "idm", options.device)
         return [head | {"budget": None} | measures.direct(model, data, ("current", "following", "previous"))]
-    lam = load_model(LAM, folder if CASES[job.case][0] == "joint" else options.lam, "lam", options.device)
+    if CASES[job.case][0] == "joint":
+        frozen = load_model(LAM, folder, "lam", options.device)
+        codes = measures.encode(frozen, data)
     translator = load_model(Translator, folder, "translator", options.device)
-    codes = measures.encode(lam, data)
-    return [head | {"budget": k} | measures.translate(translator, lam, data, codes, k) for k in budgets]
+    return [head | {"budget": k} | measures.translate(translator, frozen, data, codes, k) for k in budgets]
 
 
 def run(options: Options) -> int:
@@ -121,13 +121,14 @@ def run(options: Options) -> int:
         CheckpointError: The run has no LAM.
     """
     from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval import measures
     from flexlam_rl.eval.health import load_transitions
     from flexlam_rl.eval.runs import load_model
     from flexlam_rl.models.checkpoint import write_atomically
     from flexlam_rl.models.lam import LAM
     from flexlam_rl.train.loop import check_folder
 
-    lam = load_model(LAM, options.lam, "lam")
+    lam = load_model(LAM, options.lam, "lam", options.device)
     counts = _numbers("label_counts", options.label_counts, 1, None)
     budgets = _numbers("budgets", options.budgets, 1, lam.config.slots)
     if options.seeds < 1:
@@ -137,6 +138,7 @@ def run(options: Options) -> int:
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
     data = data.to(options.device)
+    codes = measures.encode(lam, data)
     options.out.mkdir(parents=True, exist_ok=True)
     # seeds and label counts may grow
     check_folder(options.out, replace(options, seeds=0, label_counts="", data=Path(), out=Path()))
@@ -148,7 +150,8 @@ def run(options: Options) -> int:
             continue
         left = f"; about {(time.monotonic() - began) / trained * (len(todo) - number) / 60:.0f} min left for all" if trained else ""
         print(f"ablations: job {number + 1} of {len(todo)}, {job.name}{left}", flush=True)
-        write_atomically(result, (json.dumps(measure(job, train(job, options), options, budgets, data), indent=1) + "\n").encode())
+        rows = measure(job, train(job, options), options, budgets, data, lam, codes)
+        write_atomically(result, (json.dumps(rows, indent=1) + "\n").encode())
         trained += 1
         write(options.out)
     print(write(options.out))
@@ -204,11 +207,7 @@ def write(out: Path) -> str:
 
     rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text())]
     table = summarise(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(out / "results.csv", text.getvalue().encode())
+    write_atomically(out / "results.csv", csv_bytes(rows))
     write_atomically(out / "summary.json", (json.dumps({"interval": "95 %, Student's t over seeds", "rows": table}, indent=1) + "\n").encode())
     page = markdown(table)
     write_atomically(out / "summary.md", page.encode())

@@ -1,13 +1,12 @@
 """Tables and plot of the alignment study: means over seeds with intervals, and paired differences."""
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from flexlam_rl.eval.tabular import csv_bytes
 from flexlam_rl.models.checkpoint import write_atomically
 
 Row = dict[str, Any]
@@ -80,12 +79,7 @@ def write(out: Path, study: Any, test: Any) -> str:
     if not rows:
         return ""
     table = summarise(rows)
-    text = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(out / "results.csv", text.getvalue().encode())
+    write_atomically(out / "results.csv", csv_bytes(rows))
     record = {
         "study": {key: value for key, value in vars(study).items() if key != "data"},
         "data": {"engine": test.stores[0].origin.engine, "levels": list(test.levels), "digests": list(study.data)},

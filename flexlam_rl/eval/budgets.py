@@ -15,6 +15,7 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.results import read_results
+from flexlam_rl.eval.tabular import csv_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +66,6 @@ def run(options: Options) -> int:
     Raises:
         ValueError: The suite is unfinished, has no budgets, or was played by another checkpoint.
     """
-    import csv
-    import io
-
     from flexlam_rl.agents.policy import LatentActionPolicy
     from flexlam_rl.eval.latency import describe_machine, measure_latency
     from flexlam_rl.models.checkpoint import write_atomically
@@ -90,11 +88,7 @@ def run(options: Options) -> int:
         row |= {"milliseconds": latency.mean, "milliseconds_deviation": latency.deviation}
         rows.append(row)
         print(", ".join(f"{name} {value:.3g}" for name, value in row.items() if value is not None), flush=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(options.out / "budgets.csv", text.getvalue().encode())
+    write_atomically(options.out / "budgets.csv", csv_bytes(rows))
     about = {"suite": record["scene"], "checkpoint": policy.bundle.hash, **describe_machine(options.device), "rows": rows}
     write_atomically(options.out / "budgets.json", (json.dumps(about, indent=1) + "\n").encode())
     draw(rows, options.out / "budgets.png", f"{record['scene']['engine']} ({record['scene']['textures']})")

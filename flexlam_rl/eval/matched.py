@@ -3,9 +3,7 @@
 Each argument is a finished suite: one of a FlexLAM at several budgets, one of each separately trained Fixed-K model.
 """
 
-import csv
 import dataclasses
-import io
 import json
 import sys
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.compare import compare
 from flexlam_rl.eval.results import read_results
 from flexlam_rl.eval.table import interval, wide_console
+from flexlam_rl.eval.tabular import csv_bytes
 
 MEAN = "mean of levels, normalised"
 
@@ -111,11 +110,7 @@ def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
         | {"verdict": row["verdict"]}
         for row in rows
     ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    write_atomically(out / "matched.csv", text.getvalue().encode())
+    write_atomically(out / "matched.csv", csv_bytes(flat))
     write_atomically(out / "matched.json", (json.dumps(rows, indent=1) + "\n").encode())
     try:
         import matplotlib
