@@ -27,7 +27,7 @@ from flexlam_rl.agents.policy import LatentActionPolicy
 from flexlam_rl.checkpoints import default
 from flexlam_rl.envs.actions import action_set
 from flexlam_rl.envs.levels import SUITE
-from flexlam_rl.eval.latency import budget_list, describe_machine
+from flexlam_rl.eval.latency import budgets_of, describe_machine
 from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
@@ -104,7 +104,7 @@ def main() -> None:
     chunk = args.chunk or (64 if on_gpu else 16)
     policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor, cache=torch.bfloat16 if args.cache == "bf16" else None)
     try:
-        budgets = budget_list(args.budgets, policy.slots, policy.lam.config.prefix)
+        budgets = budgets_of(args.budgets, policy.slots, policy.lam.config.prefix)
         batches = [int(part) for part in args.batches.split(",")]
     except ValueError as error:
         sys.exit(f"suite_throughput: {error}")

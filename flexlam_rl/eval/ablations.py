@@ -21,6 +21,7 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.alignment_report import interval
+from flexlam_rl.eval.number_lists import number_list
 from flexlam_rl.eval.tabular import csv_bytes
 
 # name in the report -> stage and conditioning
@@ -129,8 +130,8 @@ def run(options: Options) -> int:
     from flexlam_rl.train.loop import check_folder
 
     lam = load_model(LAM, options.lam, "lam", options.device)
-    counts = _numbers("label_counts", options.label_counts, 1, None)
-    budgets = _numbers("budgets", options.budgets, 1, lam.config.slots)
+    counts = sorted(number_list("label_counts", options.label_counts, 1))
+    budgets = sorted(number_list("budgets", options.budgets, 1, lam.config.slots))
     if options.seeds < 1:
         raise ValueError(f"seeds is {options.seeds}; at least 1 is needed.")
     test = open_rollouts(options.data, split="test")
@@ -156,17 +157,6 @@ def run(options: Options) -> int:
         write(options.out)
     print(write(options.out))
     return 0
-
-
-def _numbers(name: str, text: str, low: int, high: int | None) -> list[int]:
-    try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise ValueError(f"{name} is {text!r}; expected numbers as in 1,16.") from None
-    for number in numbers:
-        if number < low or (high is not None and number > high):
-            raise ValueError(f"{name} has {number}; expected {f'{low}..{high}' if high else f'at least {low}'}.")
-    return numbers
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

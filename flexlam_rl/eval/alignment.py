@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval.number_lists import number_list
 
 NARROW_LEVEL = "lasertag_one_opponent_large"
 # of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
@@ -96,14 +97,7 @@ def parse(options: Options) -> tuple[list[int], list[str]]:
     from flexlam_rl.models.config import PRESETS
 
     slots = PRESETS[options.preset].lam.slots
-    text = options.budgets or DEFAULT_BUDGETS[options.preset]
-    try:
-        budgets = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise ValueError(f"budgets is {text!r}; expected numbers as in 1,4,16.") from None
-    for k in budgets:
-        if not 1 <= k <= slots:
-            raise ValueError(f"budget {k} lies outside 1..{slots}, the slots of preset {options.preset!r}.")
+    budgets = sorted(number_list("budgets", options.budgets or DEFAULT_BUDGETS[options.preset], 1, slots))
     kinds = options.labels.split(",")
     for kind in kinds:
         if kind not in FRACTIONS:

@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from flexlam_rl.command_line import run as run_command
+from flexlam_rl.eval.number_lists import budget_list
 
 WARM_UP, TIMED = 20, 100
 
@@ -49,22 +50,15 @@ class Latency:
     parts: dict[str, float]
 
 
-def budget_list(text: str | None, slots: int, prefix: bool) -> list[int]:
+def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int]:
     """Budgets of an option, or 1, 4, 16, ... and M; a Fixed-K model has one.
 
     Raises:
         ValueError: One is out of range.
     """
-    if text is None:
-        return [*(4**i for i in range(4) if 4**i < slots), slots] if prefix else [slots]
-    try:
-        budgets = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"budgets is {text!r}; expected a list such as 4,16,64.") from None
-    for k in budgets:
-        if not 1 <= k <= slots or (k != slots and not prefix):
-            raise ValueError(f"budget is {k}; this checkpoint takes " + (f"1..{slots}." if prefix else f"{slots} only, as a Fixed-K model."))
-    return budgets
+    if text is not None:
+        return budget_list(text, slots, prefix)
+    return [*(4**i for i in range(4) if 4**i < slots), slots] if prefix else [slots]
 
 
 def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: int = TIMED) -> Latency:
@@ -120,7 +114,7 @@ def run(options: Options) -> int:
         if getattr(options, name) < 1:
             raise ValueError(f"{name} is {getattr(options, name)}; at least 1 is needed.")
     policy = LatentActionPolicy.from_pretrained(options.checkpoint, device=options.device, deterministic=True)
-    budgets = budget_list(options.budgets, policy.slots, policy.lam.config.prefix)
+    budgets = budgets_of(options.budgets, policy.slots, policy.lam.config.prefix)
     about = describe_machine(options.device)
     print(f"{about['device']}, torch {about['torch']}, {about['threads']} threads, batch {options.num_envs}, {options.steps} steps")
     print(f"{'K':>4} {'ms a step':>10} {'± s.d.':>8}   of which " + ", ".join(("encode", "context", "generate", "translate")))

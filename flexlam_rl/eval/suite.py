@@ -19,6 +19,7 @@ from flexlam_rl import __version__
 from flexlam_rl.agents.policies import Player, policy_names
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+from flexlam_rl.eval.number_lists import budget_list, number_list
 from flexlam_rl.eval.progress import Progress
 from flexlam_rl.eval.results import Folder
 from flexlam_rl.eval.table import by_column, print_summary, summarise, wide_console
@@ -164,21 +165,13 @@ def _player(options: Options) -> Player:
 
 def _budgets(options: Options, player: Player) -> list[int]:
     """The budgets to play, 0 alone for policies without one."""
-    try:
-        budgets = [int(part) for part in options.budget.split(",")]
-    except ValueError:
-        raise ValueError(f"budget is {options.budget!r}; expected a number or a list such as 4,16,64.") from None
     if not player.learned:
+        number_list("budget", options.budget, 0)
         return [0]
     slots, prefix = player.bundle.slots, player.bundle.lam.config.prefix
     if options.budget == Options.budget:
-        budgets = [min(16, slots) if prefix else slots]
-    for k in budgets:
-        if not 1 <= k <= slots or (k != slots and not prefix):
-            raise ValueError(f"budget is {k}; this checkpoint takes " + (f"1..{slots}." if prefix else f"{slots} only, as a Fixed-K model."))
-    if len(set(budgets)) < len(budgets):
-        raise ValueError(f"budget names a number twice: {options.budget}.")
-    return budgets
+        return [min(16, slots) if prefix else slots]
+    return budget_list(options.budget, slots, prefix)
 
 
 def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:

@@ -23,4 +23,4 @@ def test_keys_and_shares(tmp_path):
             assert 0.5 < sum(parts.values()) <= 1.01
     wrong = subprocess.run([*command, "--budgets", "9"], capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "PATH": ""})
     assert wrong.returncode == 1
-    assert wrong.stderr.strip().splitlines() == ["suite_throughput: budget is 9; this checkpoint takes 1..4."]
+    assert wrong.stderr.strip().splitlines() == ["suite_throughput: budget is 9; expected 1..4."]

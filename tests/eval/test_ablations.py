@@ -73,8 +73,8 @@ def test_means_and_intervals_are_over_seeds():
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--budgets", "0,4"], "budgets has 0; expected 1..4"),
-        (["--label-counts", "few"], "label_counts is 'few'; expected numbers as in 1,16"),
+        (["--budgets", "0,4"], "budgets is 0; expected 1..4"),
+        (["--label-counts", "few"], "label_counts is 'few'; expected numbers as in 1,4,16"),
         (["--seeds", "0"], "seeds is 0"),
         (["--steps", "9"], "holds a run with another configuration (differs in: steps)"),
     ],

@@ -112,7 +112,7 @@ def test_jobs_finish_a_seed_before_the_next():
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--budgets", "1,5"], "budget 5 lies outside 1..4"),
+        (["--budgets", "1,5"], "budgets is 5; expected 1..4"),
         (["--budgets", "many"], "budgets is 'many'; expected numbers as in 1,4,16"),
         (["--labels", "wide"], "labels has 'wide'; expected some of standard, narrow"),
         (["--seeds", "0"], "seeds is 0"),
