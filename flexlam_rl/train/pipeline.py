@@ -158,8 +158,8 @@ def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> d
     actions = data.action_spec(train)
     name = _labels(args, train)
     few, held_out = (data.labelled(train, load_labels(train, name, part)) for part in ("train", "validation"))
-    # every baseline trains as the translator does
-    loop = _loop(args, {"joint": recipe.joint, "idm": recipe.idm}.get(stage, recipe.translator))
+    # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
+    loop = _loop(args, {"joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}.get(stage, recipe.translator))
     if stage in DIRECT:
         model = _direct(stage, recipe, actions)
         out = _start(args, stage, model.config, loop, train, name)

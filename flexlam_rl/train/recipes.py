@@ -26,13 +26,14 @@ class Recipe:
     translator_slots: dict[str, Any] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
 
 
-def _labelled(steps: int, every: int, lr: float = 1e-3) -> LoopConfig:
-    return LoopConfig(steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=every, save_every=every, log_every=every)
+def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
+    # few labels are learned by heart within a hundred steps at 1e-3, before a first evaluation can choose a checkpoint; evaluations cost little
+    every, often = max(1, steps // 20), max(1, steps // 100)
+    return LoopConfig(steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=often, save_every=every, log_every=every)
 
 
-def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled_steps: int, **changes: float) -> Recipe:
-    few = _labelled(labelled_steps, max(1, labelled_steps // 20))
-    return Recipe(PRESETS[name], lam, sequence, few, replace(few, lr=3e-4), few, **changes)  # type: ignore[arg-type]
+def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, **changes: float) -> Recipe:
+    return Recipe(PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes)  # type: ignore[arg-type]
 
 
 _MUON: dict[str, Any] = {"optimiser": "muon", "lr": 1e-3, "matrix_lr": 1e-2, "precision": "bf16"}
@@ -42,14 +43,14 @@ RECIPES: dict[str, Recipe] = {
         "paper",
         LoopConfig(steps=400_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
         LoopConfig(steps=300_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
-        20_000,
+        _labelled(20_000),
         held_out=2048,
     ),
     "small": _recipe(
         "small",
         LoopConfig(steps=60_000, batch=256, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
         LoopConfig(steps=40_000, batch=128, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
-        10_000,
+        _labelled(10_000),
         held_out=1024,
     ),
     # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab the flow loss at
@@ -58,14 +59,14 @@ RECIPES: dict[str, Recipe] = {
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
         LoopConfig(steps=1500, batch=16, eval_every=150, save_every=75, log_every=25, **_MUON),
-        2000,
+        _labelled(2000),
         long_share=0.75,
     ),
     "debug": _recipe(
         "debug",
         LoopConfig(steps=20, batch=8, lr=1e-3, warmup=2, eval_every=10, save_every=5, log_every=5),
         LoopConfig(steps=12, batch=4, lr=1e-3, warmup=2, eval_every=6, save_every=3, log_every=3),
-        20,
+        _labelled(20, lr=1e-3),
         short_frames=3,
         held_out=16,
     ),
