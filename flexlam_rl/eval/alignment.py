@@ -49,6 +49,8 @@ class Options:
     """Transitions of the test split that every translator is measured on."""
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
+    prefix_law: Literal["uniform", "mixed"] = "uniform"
+    """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training, as of `flexlam train`."""
@@ -85,6 +87,8 @@ class _Study:
     narrow_level: str
     held_out: int
     precision: str | None
+    prefix_law: str | None
+    """None for the uniform law."""
     data: tuple[str, ...]
 
 
@@ -124,7 +128,7 @@ def train(job: Job, options: Options) -> None:
     folder = options.out / "runs" / job.model
     args = TrainArgs(
         data=options.data, out=folder, preset=options.preset, fixed=job.slots, cache=options.cache, seed=job.seed, device=options.device,
-        steps=options.steps, precision=options.precision,
+        steps=options.steps, precision=options.precision, prefix_law=options.prefix_law if job.slots is None else "uniform",
     )  # fmt: skip
     if not job.labels:
         train_stage("lam", args)
@@ -184,7 +188,7 @@ def run(options: Options) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     study = _Study(
         options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
-        options.precision, (*rollouts.digests, *test.digests),
+        options.precision, None if options.prefix_law == "uniform" else options.prefix_law, (*rollouts.digests, *test.digests),
     )  # fmt: skip
     check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)

@@ -13,7 +13,7 @@ from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.config import LAMConfig
 from flexlam_rl.models.decoder import FlowDecoder, sample_tau
 from flexlam_rl.models.encoder import TransitionEncoder
-from flexlam_rl.models.prefix import null_fill, sample_prefix_lengths
+from flexlam_rl.models.prefix import PrefixLaw, null_fill, sample_prefix_lengths
 
 
 class LAMLoss(NamedTuple):
@@ -79,16 +79,16 @@ class LAM(PretrainedModel):
             raise ValueError(f"prefix length {int(lengths.max())} lies outside 0..{given}, the codes given.")
         return null_fill(slots, lengths, self.null)
 
-    def lengths(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Prefix lengths (B,) for training: Uniform{0..M} for FlexLAM, M for Fixed-K."""
+    def lengths(self, batch: int, generator: torch.Generator, law: PrefixLaw = "uniform") -> Tensor:
+        """Prefix lengths (B,) for training: drawn from 0..M for FlexLAM, M for Fixed-K."""
         if self.config.prefix:
-            return sample_prefix_lengths(batch, self.config.slots, generator)
+            return sample_prefix_lengths(batch, self.config.slots, generator, law)
         return torch.full((batch,), self.config.slots, device=generator.device)
 
-    def forward(self, current: Tensor, following: Tensor, generator: torch.Generator) -> LAMLoss:
+    def forward(self, current: Tensor, following: Tensor, generator: torch.Generator, law: PrefixLaw = "uniform") -> LAMLoss:
         """One training step's loss on frames (B, C, H, W) twice; all randomness comes from `generator`."""
         batch = len(current)
-        lengths = self.lengths(batch, generator)
+        lengths = self.lengths(batch, generator, law)
         tau = sample_tau(batch, self.config.decoder, generator)
         noise = torch.randn(current.shape, generator=generator, device=generator.device)
         vectors, _ = self.quantise(current, following)

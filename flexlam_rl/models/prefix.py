@@ -3,22 +3,35 @@
 Shapes: B... any leading dimensions, M slots, d numbers a slot.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
+PrefixLaw = Literal["uniform", "mixed"]
+"""How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over 1..M.
 
-def sample_prefix_lengths(batch: int, slots: int, generator: torch.Generator) -> Tensor:
-    """Draw `batch` prefix lengths from Uniform{0..slots}, both ends included (paper, appendix A.7).
+Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed law, not the paper's, shows it in about 1 of 6 (M = 16).
+"""
+
+
+def sample_prefix_lengths(batch: int, slots: int, generator: torch.Generator, law: PrefixLaw = "uniform") -> Tensor:
+    """Draw `batch` prefix lengths from 0..slots, both ends included.
 
     Args:
         batch: How many lengths.
         slots: M, the number of slots.
         generator: The explicit random stream; it belongs into the checkpoint.
+        law: Their distribution.
 
     Returns:
         int64 (B,) in 0..M, on the generator's device.
     """
-    return torch.randint(0, slots + 1, (batch,), generator=generator, device=generator.device)
+    lengths = torch.randint(0, slots + 1, (batch,), generator=generator, device=generator.device)
+    if law == "uniform":
+        return lengths
+    exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device)
+    return torch.where(coin < 0.5, ((slots + 1) ** exponent).long().clamp(1, slots), lengths)
 
 
 def retained(lengths: Tensor, slots: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.prefix import null_fill
+from flexlam_rl.models.prefix import PrefixLaw, null_fill
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train.translator import Labels, TranslatorStage
 
@@ -22,8 +22,10 @@ CODE_KINDS: tuple[CodeKind, ...] = ("random", "shuffled", "previous")
 class ControlStage(TranslatorStage):
     """A translator on codes that say nothing of the transition."""
 
-    def __init__(self, kind: CodeKind, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
-        super().__init__(model, lam, labels, held_out, batch, seed)
+    def __init__(
+        self, kind: CodeKind, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, law: PrefixLaw = "uniform"
+    ) -> None:
+        super().__init__(model, lam, labels, held_out, batch, seed, law=law)
         self.kind, self.name = kind, kind
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:

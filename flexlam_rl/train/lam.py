@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.decoder import peak_signal_to_noise
 from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.prefix import null_fill
+from flexlam_rl.models.prefix import PrefixLaw, null_fill
 from flexlam_rl.train.source import Source, to_device
 
 
@@ -28,15 +28,17 @@ class LAMStage:
 
     name = "lam"
 
-    def __init__(self, model: LAM, source: Source, held_out: dict[str, Tensor], flip: bool = True) -> None:
+    def __init__(self, model: LAM, source: Source, held_out: dict[str, Tensor], flip: bool = True, law: PrefixLaw = "uniform") -> None:
         """
         Args:
             model: The LAM.
             source: Batches with "current" and "following".
             held_out: "current" and "following", uint8 (B, C, H, W), never trained on.
             flip: Mirror half of the examples left to right. A mirrored pair is a possible transition of a mirrored world.
+            law: How FlexLAM's prefix lengths are drawn.
         """
         self.model, self.source, self.held_out, self.flip = model, source, held_out, flip
+        self.law = law
 
     def saved(self) -> dict[str, PretrainedModel]:
         return {"lam": self.model}
@@ -52,7 +54,7 @@ class LAMStage:
         if self.flip:
             mirrored = torch.rand(len(current), generator=generator, device=generator.device) < 0.5
             current, following = (torch.where(mirrored[:, None, None, None], x.flip(-1), x) for x in (current, following))
-        out = self.model(current, following, generator)
+        out = self.model(current, following, generator, self.law)
         return out.loss, {}
 
     @torch.no_grad()

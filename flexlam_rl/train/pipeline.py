@@ -13,6 +13,7 @@ from flexlam_rl.models.config import ActionSpec, FeatureConfig, IDMConfig, Trans
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.prefix import PrefixLaw
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train import data, distributed
@@ -62,6 +63,8 @@ class TrainArgs:
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
     """What the translator sees: the codes, the previous action too, the current frame too (paper, appendix D.1)."""
+    prefix_law: PrefixLaw = "uniform"
+    """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform (short ones more often)."""
     lam_run: Path | None = None
     """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 
@@ -89,13 +92,15 @@ class _RunConfig:
     loop: LoopConfig
     data: tuple[str, ...]
     labels: str
+    prefix_law: str | None
+    """None for the uniform law, as in folders from before there was another."""
 
 
-def _start(args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "") -> Path:
+def _start(args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform") -> Path:
     out = args.out / stage
     out.mkdir(parents=True, exist_ok=True)
     if distributed.start(args.device)[0] == 0:
-        check_folder(out, _RunConfig(stage, model, loop, tuple(train.digests), labels))
+        check_folder(out, _RunConfig(stage, model, loop, tuple(train.digests), labels, None if law == "uniform" else law))
     return out
 
 
@@ -136,10 +141,10 @@ def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:
 def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
     config = lam_config(recipe, args.fixed, args.levels)
     loop = _loop(args, recipe.lam)
-    out = _start(args, "lam", config, loop, train)
+    out = _start(args, "lam", config, loop, train, law=args.prefix_law)
     rank, ranks = distributed.start(args.device)
     source = data.PairSource(train, loop.batch, args.seed, rank, ranks, args.cache)
-    return run(LAMStage(LAM(config), source, data.held_out_pairs(test, recipe.held_out)), loop, out)
+    return run(LAMStage(LAM(config), source, data.held_out_pairs(test, recipe.held_out), law=args.prefix_law), loop, out)
 
 
 def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
@@ -170,11 +175,11 @@ def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> d
         slots=lam.config.slots, code_dim=len(lam.config.levels), prefix=lam.config.prefix, actions=actions,
         conditioning=args.conditioning, image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
     )  # fmt: skip
-    out = _start(args, stage, config, loop, train, name)
+    out = _start(args, stage, config, loop, train, name, args.prefix_law)
     translator = Translator(config)
     if stage in CODE_KINDS:
-        return run(ControlStage(stage, translator, lam, few, held_out, loop.batch, args.seed), loop, out)
-    return run(TranslatorStage(translator, lam, few, held_out, loop.batch, args.seed, stage == "joint"), loop, out)
+        return run(ControlStage(stage, translator, lam, few, held_out, loop.batch, args.seed, args.prefix_law), loop, out)
+    return run(TranslatorStage(translator, lam, few, held_out, loop.batch, args.seed, stage == "joint", args.prefix_law), loop, out)
 
 
 def _direct(stage: str, recipe: Recipe, actions: ActionSpec) -> PretrainedModel:

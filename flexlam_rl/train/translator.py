@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.prefix import null_fill
+from flexlam_rl.models.prefix import PrefixLaw, null_fill
 from flexlam_rl.models.translator import Translator, action_losses, choose_actions
 from flexlam_rl.train.lam import budgets
 from flexlam_rl.train.source import ArraySource, to_device
@@ -41,7 +41,10 @@ class LabelStage:
 class TranslatorStage(LabelStage):
     """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
 
-    def __init__(self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False) -> None:
+    def __init__(
+        self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
+        law: PrefixLaw = "uniform",
+    ) -> None:  # fmt: skip
         # a frozen LAM says the same of a label each time, so it is asked once
         super().__init__({**labels, "row": np.arange(len(labels["action"]))}, held_out, batch, seed)
         self.labels = labels
@@ -51,7 +54,7 @@ class TranslatorStage(LabelStage):
                 f"the translator is for {model.config.slots} slots (prefix {model.config.prefix}), "
                 f"the LAM has {lam.config.slots} (prefix {lam.config.prefix})."
             )
-        self.model, self.lam, self.joint = model, lam, joint
+        self.model, self.lam, self.joint, self.law = model, lam, joint, law
         self.name = "joint" if joint else "translator"
         lam.requires_grad_(False)
         if joint:
@@ -85,7 +88,7 @@ class TranslatorStage(LabelStage):
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         self.lam.to(batch["current"].device)
-        lengths = self.lam.lengths(len(batch["action"]), generator)
+        lengths = self.lam.lengths(len(batch["action"]), generator, self.law)
         outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["current"])
         return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
 

@@ -1,5 +1,7 @@
 """The retained prefix: one rule, uniform lengths, and nothing of a dropped slot survives."""
 
+import math
+
 import pytest
 import torch
 
@@ -42,3 +44,11 @@ def test_gradient_reaches_kept_slots_and_the_null_only():
     null_fill(slots, lengths, null).sum().backward()
     assert torch.equal(slots.grad[..., 0].bool(), retained(lengths, 4))
     assert torch.equal(null.grad, torch.full((3,), 3.0))
+
+
+def test_the_mixed_law_shows_short_prefixes_more_often_and_all_lengths():
+    lengths = sample_prefix_lengths(100_000, 16, torch.Generator().manual_seed(0), "mixed")
+    shares = torch.bincount(lengths, minlength=17) / 100_000
+    expected = torch.full((17,), 0.5 / 17)
+    expected[1:] += 0.5 * torch.tensor([math.log((k + 1) / k, 17) for k in range(1, 17)])
+    assert torch.allclose(shares, expected, atol=0.005)

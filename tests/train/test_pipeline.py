@@ -11,6 +11,7 @@ from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.actions import action_set
+from flexlam_rl.models import lam as lam_module
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
@@ -99,6 +100,19 @@ def test_fixed_k_differs_by_configuration_alone(args):
 def test_flexlam_takes_other_levels_too(args):
     train_stage("lam", replace(args, levels=(3, 3)))
     assert LAM.from_pretrained(args.out / "lam/best/lam").code_count == 9
+
+
+def test_the_law_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch):
+    drawn = []
+    true = lam_module.sample_prefix_lengths
+    monkeypatch.setattr(lam_module, "sample_prefix_lengths", lambda *given: drawn.append(given[-1]) or true(*given))
+    mixed = replace(args, prefix_law="mixed")
+    for stage in ("lam", "translator"):
+        drawn.clear()
+        train_stage(stage, mixed)
+        assert set(drawn) == {"mixed"}, stage
+    with pytest.raises(TrainingError, match="prefix_law"):
+        train_stage("lam", args)
 
 
 def test_another_configuration_in_the_same_folder_is_refused(args):
