@@ -88,7 +88,6 @@ def run(options: Options) -> int:
         parts.append(scores(record))
     card = options.bundle / "README.md"
     put(card, ["## Scores", *parts, *([options.note] if options.note else [])])
-    card.chmod(0o644)
     for page in options.page:
         put(page, parts)
     print(f"{card}: scores of {len(parts)} suite{'s' if len(parts) > 1 else ''}.")
