@@ -1,5 +1,8 @@
 """Shared by all tests: a bundle of random debug-size models, which play badly but like trained ones."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,26 @@ def make_bundle_folder() -> Callable[..., Path]:
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random models for litelab, dreamer15."""
     return write_random_bundle(tmp_path_factory.mktemp("bundle") / "debug")
+
+
+@pytest.fixture
+def start_flexlam(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """start_flexlam("render", ...) starts the command in a process that heeds Ctrl-C, with its output in pipes.
+
+    A process started in the background of a shell without a terminal ignores SIGINT, which a test may well be.
+    """
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        root = str(Path(__file__).resolve().parents[1])
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    return start
 
 
 def write_random_bundle(

@@ -125,16 +125,10 @@ def test_module_runs_from_a_checkout(tmp_path: Path) -> None:
     assert "Traceback" not in wrong.stderr
 
 
-def test_interrupt_ends_cleanly(tmp_path: Path) -> None:
+def test_interrupt_ends_cleanly(tmp_path: Path, start_flexlam) -> None:
     """Ctrl-C during a long render: one line, no traceback, and no half-written file."""
     out = tmp_path / "long.mp4"
-    # a process started in the background of a shell without a terminal ignores SIGINT, which a test may well be
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    arguments = ["render", LEVEL, "-o", str(out), "--steps", "1000000", "--size", "256"]
-    root = Path(__file__).resolve().parents[1]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start_flexlam("render", LEVEL, "-o", str(out), "--steps", "1000000", "--size", "256") as process:
         deadline = time.monotonic() + 120
         while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -1,6 +1,5 @@
 """Collections: complete, in order, the same however they are played, continued after any end."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -228,21 +227,9 @@ def test_a_collection_killed_twenty_times_is_the_one_never_killed(tmp_path: Path
         assert digest(tmp_path / "killed", level) == digest(tmp_path / "whole", level)
 
 
-def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path) -> None:
+def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path, start_flexlam) -> None:
     steps = 1_000_000  # far more than are played before the first commit, at which the signal comes
-    # a process started in the background of a shell without a terminal ignores SIGINT, which a test may well be
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", code, "collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL]
-    process = subprocess.Popen(
-        [*command, "--num-envs", "2"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_flexlam("collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL, "--num-envs", "2")
     store = store_path(tmp_path, MAZE, "train")
     deadline = time.monotonic() + 300
     while not (store / "zarr.json").exists() and process.poll() is None and time.monotonic() < deadline:

@@ -121,13 +121,10 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
     assert (out / "results.json").read_bytes() == (played / "results.json").read_bytes()
 
 
-def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path):
+def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path, start_flexlam):
     out = tmp_path / "run"
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
     arguments = ["suite", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1", "--num-envs", "1", "--levels", SHORT]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start_flexlam(*arguments) as process:
         deadline = time.monotonic() + 120
         while not (out / "episodes.jsonl").exists() or len((out / "episodes.jsonl").read_bytes().splitlines()) < 2:
             assert process.poll() is None and time.monotonic() < deadline
