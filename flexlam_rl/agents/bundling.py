@@ -27,7 +27,13 @@ _PLACES = {
 
 
 def make_bundle(
-    run: Path, out: Path, data: Sequence[Path], stage: str = "translator", half: bool = False, decoding: Decoding | None = None
+    run: Path,
+    out: Path,
+    data: Sequence[Path],
+    stage: str = "translator",
+    half: bool = False,
+    decoding: Decoding | None = None,
+    aligned: Path | None = None,
 ) -> tuple[BundleConfig, str]:
     """Write a bundle of a run's best models.
 
@@ -38,6 +44,7 @@ def make_bundle(
         stage: "translator", or "joint" for the LAM and translator of joint alignment.
         half: Store weights in float16: half the size, rounded to 3 digits.
         decoding: Temperatures that the policy plays with.
+        aligned: Folder of the run that has `stage`, where that is another one, trained on `run`'s LAM.
 
     Returns:
         The configuration and the hash of the bundle.
@@ -50,19 +57,21 @@ def make_bundle(
     if out.exists() and not ((out / CONFIG).is_file() and (out / "lam").is_dir()) and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something other than a bundle; give another folder.")
     models = {}
+    runs = {"lam": run, "sequence": run, stage: aligned or run}
     for part, place in _PLACES[stage].items():
-        folder = run / place
+        name = place.split("/")[0]
+        folder = runs[name] / place
         if not folder.is_dir():
-            raise CheckpointError(f"{folder} is missing: finish the stage {place.split('/')[0]!r} of the run first.")
+            raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part].from_pretrained(folder)
-    record = json.loads((run / stage / CONFIG).read_text())
+    record = json.loads((runs[stage] / stage / CONFIG).read_text())
     rollouts = [open_rollouts(folder, split="train") for folder in data]
     digests = [tuple(r.digests) for r in rollouts]
     if tuple(record["data"]) not in (digests[0], tuple(d for part in digests for d in part)):
-        raise ValueError(f"{', '.join(map(str, data))} is not the data that {run} was trained on (its digests differ).")
+        raise ValueError(f"{', '.join(map(str, data))} is not the data that {runs[stage]} was trained on (its digests differ).")
     facts = _environment(rollouts, int(models["lam"].config.image_size))
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
-    config = BundleConfig(facts, labels, decoding or Decoding(), _training(run, stage, rollouts, half))
+    config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half))
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(run))  # type: ignore[arg-type]
     write_bundle(out, config, models, half)
     return config, files_hash(out)
@@ -93,9 +102,9 @@ def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
     return LabelFacts(name, sum(map(len, parts)), levels, tuple(tuple(map(int, row)) for row in pairs))
 
 
-def _training(run: Path, stage: str, rollouts: Sequence[Rollouts], half: bool) -> dict[str, Any]:
+def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], half: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for name in ("lam", "sequence", stage):
+    for name, run in runs.items():
         with contextlib.suppress(OSError, ValueError):
             figures[name] = json.loads((run / name / "best" / "metrics.json").read_text())
     return {

@@ -19,6 +19,8 @@ class Options:
     """Folder of the rollouts that the run was trained on; several only differ in their look."""
     stage: Literal["translator", "joint"] = "translator"
     """Which alignment to take."""
+    aligned_run: Path | None = None
+    """Take that alignment from this run's folder, trained with `--lam-run RUN`: several translators on one LAM."""
     half: bool = False
     """Store weights in float16."""
     temperature: float = 1.0
@@ -36,7 +38,7 @@ def run(options: Options) -> int:
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is {getattr(options, name)}; expected 0 or more.")
     decoding = Decoding(options.temperature, options.action_temperature)
-    config, digest = make_bundle(options.run, options.out, options.data, options.stage, options.half, decoding)
+    config, digest = make_bundle(options.run, options.out, options.data, options.stage, options.half, decoding, options.aligned_run)
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     env = config.environment
     print(f"{options.out}: {size / 1e6:.1f} MB, hash {digest[:12]}, {env.engine} ({', '.join(env.textures)}), {env.action_set}.")

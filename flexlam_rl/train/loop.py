@@ -229,7 +229,9 @@ def _evaluate(
     modules = stage.trained().values()
     for module in modules:
         module.eval()
-    figures = stage.evaluate(device)
+    # evaluations have shapes of their own, and are too few to be worth minutes of compiling each
+    with torch.compiler.set_stance("force_eager"):
+        figures = stage.evaluate(device)
     if rank == 0:
         log.write(step, "eval", figures)
         stage.sheet(out / "sheets" / f"{step:08d}.png")

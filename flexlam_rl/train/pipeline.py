@@ -59,6 +59,8 @@ class TrainArgs:
     """Steps of every stage asked for, instead of the preset's."""
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training; None: the preset's, but fp32 on a CPU without matrix units for bf16 (AMX)."""
+    compile: bool | None = None
+    """torch.compile. None: the preset's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the start of a stage."""
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
@@ -73,7 +75,8 @@ def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
     config = replace(config, seed=args.seed, device=args.device)
     if args.device == "cpu":
         config = replace(config, compile=False, precision=config.precision if _has_matrix_units() else "fp32")
-    config = replace(config, precision=args.precision or config.precision, optimiser=args.optimiser or config.optimiser)
+    compiled = config.compile if args.compile is None else args.compile
+    config = replace(config, compile=compiled, precision=args.precision or config.precision, optimiser=args.optimiser or config.optimiser)
     return config if args.steps is None else replace(config, steps=args.steps, warmup=min(config.warmup, args.steps // 10))
 
 

@@ -94,6 +94,20 @@ def test_joint_alignment_brings_its_own_lam(run, data, bundle, tmp_path):
     assert not torch.equal(joint.lam.state_dict()[weight], frozen.lam.state_dict()[weight])
 
 
+def test_several_translators_on_one_lam(run, data, bundle, tmp_path):
+    args = TrainArgs(data=data, out=tmp_path / "few", lam_run=run, preset="debug", labels="few", label_count=30)
+    train_stage("translator", args)
+    assert main(["bundle", str(run), "--aligned-run", str(args.out), "-o", str(tmp_path / "out"), "--data", str(data)]) == 0
+    few, many = load_bundle(tmp_path / "out"), load_bundle(bundle)
+    assert (few.config.labels.name, few.config.labels.count) == ("few", 30)
+    assert few.config.training["best"]["translator"] == json.loads((args.out / "translator/best/metrics.json").read_text())
+    for part, equal in (("lam", True), ("sequence", True), ("translator", False)):
+        ours, theirs = getattr(few, part).state_dict(), getattr(many, part).state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours) == equal, part
+    with pytest.raises(CheckpointError, match=r"elsewhere/translator/best/translator is missing"):
+        make_bundle(run, tmp_path / "out", [data], aligned=tmp_path / "elsewhere")
+
+
 def test_data_of_two_looks(run, data, tmp_path):
     other = write_rollouts(tmp_path / "other", "labmaze", 1)
     config, _ = make_bundle(run, tmp_path / "both", [data, other])
