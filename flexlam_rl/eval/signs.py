@@ -147,9 +147,10 @@ def of_actions(figures: dict[str, Any]) -> list[Sign]:
     signs.append(_above("the translator is no better than its controls", true, others, "translator"))
     last = max(true, key=lambda row: row["k"])
     fall = best["accuracy"] - last["accuracy"]
+    beside = "" if best is last else f", {last['accuracy']:.3f} at K = {last['k']}"
     signs.append(Sign(
         "short prefixes align better", "note", fall > 2 * (best["accuracy_se"] ** 2 + last["accuracy_se"] ** 2) ** 0.5,
-        f"translator accuracy {best['accuracy']:.3f} at K = {best['k']}, {last['accuracy']:.3f} at K = {last['k']}",
+        f"translator accuracy {best['accuracy']:.3f} at K = {best['k']}{beside}",
     ))  # fmt: skip
     return signs
 

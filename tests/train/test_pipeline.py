@@ -1,6 +1,8 @@
 """Stages on rollouts from disk, at debug size: they run in a row, continue, refuse what does not fit, and their models load."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +115,18 @@ def test_the_law_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch)
         assert set(drawn) == {"mixed"}, stage
     with pytest.raises(TrainingError, match="prefix_law"):
         train_stage("lam", args)
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile on a CPU needs a C++ compiler")
+@pytest.mark.parametrize("stage", ["lam", "sequence"])
+def test_compiled_on_a_cpu_it_trains_alike(args, stage):
+    train_stage("lam", replace(args, steps=2))
+    figures = {}
+    for compiled in (False, True):
+        own = replace(args, out=args.out / str(compiled), lam_run=args.out, steps=3, compile=compiled)
+        figures[compiled] = train_stage(stage, own)
+        assert json.loads((own.out / stage / "config.json").read_text())["loop"]["compile"] is compiled
+    assert figures[True] == pytest.approx(figures[False], rel=1e-3)
 
 
 def test_another_configuration_in_the_same_folder_is_refused(args):
