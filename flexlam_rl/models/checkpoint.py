@@ -40,16 +40,20 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def from_json(kind: Any, value: Any, where: str) -> Any:
-    """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors."""
+    """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors.
+
+    A field whose metadata has "later" was added after files without it had been written, and may be missing.
+    """
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise CheckpointError(f"{where} is {value!r}; expected an object with the fields of {kind.__name__}.")  # type: ignore[union-attr]
         hints = typing.get_type_hints(kind)
         names = {f.name for f in dataclasses.fields(kind)}
-        if set(value) != names:
-            odd, missing = sorted(set(value) - names), sorted(names - set(value))
+        needed = {f.name for f in dataclasses.fields(kind) if "later" not in f.metadata}
+        if not needed <= set(value) <= names:
+            odd, missing = sorted(set(value) - names), sorted(needed - set(value))
             raise CheckpointError(f"{where} has unknown fields {odd} and lacks {missing}.")
-        return kind(**{name: from_json(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
+        return kind(**{name: from_json(hints[name], value[name], f"{where}.{name}") for name in value})  # type: ignore[operator]
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, list):
         return tuple(from_json(args[0], v, where) for v in value)

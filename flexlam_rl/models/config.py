@@ -1,7 +1,7 @@
 """Configurations of all models, and the presets. Frozen dataclasses: what a checkpoint's config.json holds."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class SequenceConfig:
     heads: int = 4
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
+    stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
+    """How a frame becomes patch tokens: a linear map of each patch (the paper), or a few convolutions."""
 
     @property
     def patches(self) -> int:
@@ -136,7 +138,7 @@ class Preset:
     sequence: SequenceConfig
 
 
-def _preset(slots: int, encoder: EncoderConfig, decoder: DecoderConfig, **sequence: int) -> Preset:
+def _preset(slots: int, encoder: EncoderConfig, decoder: DecoderConfig, **sequence: Any) -> Preset:
     lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder)
     return Preset(lam, SequenceConfig(slots=slots, **sequence))
 

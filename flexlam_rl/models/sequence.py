@@ -15,6 +15,7 @@ from flexlam_rl.models.blocks import patchify, to_unit
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.config import SequenceConfig
 from flexlam_rl.models.layout import Span, layout
+from flexlam_rl.models.stem import ConvStem
 
 Mask = Tensor | tuple[Span, ...]
 """Which token attends to which: a bool matrix (L, L), or the same in parts."""
@@ -152,7 +153,9 @@ class SequenceModel(PretrainedModel):
             raise ValueError(f"image size {config.image_size} is not a multiple of the sequence model's patch {config.patch}.")
         self.config = config
         width = config.width
-        self.patch_embed = nn.Linear(config.channels * config.patch**2, width)
+        self.patch_embed: nn.Module = (
+            nn.Linear(config.channels * config.patch**2, width) if config.stem == "linear" else ConvStem(config.channels, width, config.patch)
+        )
         self.patch_position = nn.Parameter(torch.randn(config.patches, width) * 0.02)
         self.code_embed = nn.Embedding(config.codes, width)
         # rotary positions tell order and distance; which slot a code fills is told here
@@ -168,7 +171,8 @@ class SequenceModel(PretrainedModel):
     def embed_frames(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) to patch embeddings (..., N, D)."""
         lead = frames.shape[:-3]
-        tokens = self.patch_embed(patchify(to_unit(frames.flatten(0, -4)), self.config.patch)) + self.patch_position
+        images = to_unit(frames.flatten(0, -4))
+        tokens = self.patch_embed(patchify(images, self.config.patch) if self.config.stem == "linear" else images) + self.patch_position
         return tokens.view(*lead, *tokens.shape[1:])
 
     def embed_codes(self, codes: Tensor, first: int = 0) -> Tensor:

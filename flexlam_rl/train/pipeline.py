@@ -65,6 +65,8 @@ class TrainArgs:
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
     """What the translator sees: the codes, the previous action too, the current frame too (paper, appendix D.1)."""
+    stem: Literal["linear", "conv"] | None = None
+    """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
     prefix_law: PrefixLaw = "uniform"
     """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform (short ones more often)."""
     lam_run: Path | None = None
@@ -152,7 +154,8 @@ def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> di
 
 def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
     lam = _trained_lam(args)
-    config = replace(recipe.sizes.sequence, slots=lam.config.slots, codes=lam.code_count)
+    size = recipe.sizes.sequence
+    config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem)
     loop = _loop(args, recipe.sequence)
     out = _start(args, "sequence", config, loop, train)
     rank, ranks = distributed.start(args.device)

@@ -56,6 +56,18 @@ def test_newer_format(saved):
         LAM.from_pretrained(saved)
 
 
+def test_a_field_that_older_files_lack_has_its_default(tmp_path):
+    SequenceModel(PRESETS["debug"].sequence).save_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    assert record["config"].pop("stem") == "linear"
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert SequenceModel.from_pretrained(tmp_path).config == PRESETS["debug"].sequence
+    record["config"]["stem"] = "wide"
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match=r"config.stem is 'wide'; expected one of \['linear', 'conv'\]"):
+        SequenceModel.from_pretrained(tmp_path)
+
+
 def test_unknown_and_missing_fields(saved):
     record = json.loads((saved / "config.json").read_text())
     record["config"]["encoder"]["colour"] = 1

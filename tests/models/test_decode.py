@@ -26,11 +26,13 @@ def run(net, images, codes, budget=None, clear_at=None):
     return torch.stack(logits, 1), torch.stack(generated, 1) if budget else None
 
 
-def test_cached_equals_uncached_over_an_episode_longer_than_the_context(model, window):
-    net = model()
+# norms are formed in float32, where the last bits of a convolution, which differ between batch sizes, may tip a rounding
+@pytest.mark.parametrize(("stem", "close"), [("linear", 1e-10), ("conv", 1e-5)])
+def test_cached_equals_uncached_over_an_episode_longer_than_the_context(model, window, stem, close):
+    net = model(stem=stem)
     images, codes = window(LONG)
     logits, _ = run(net, images, codes, budget=CONFIG.slots)
-    assert torch.allclose(logits, net(images, codes)[:, :, 0], atol=1e-10)
+    assert torch.allclose(logits, net(images, codes)[:, :, 0], atol=close)
 
 
 def test_generated_codes_are_the_uncached_models_greedy_choice(model, window):

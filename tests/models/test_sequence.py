@@ -56,8 +56,9 @@ def test_each_block_is_predicted_from_exactly_the_papers_sequence(model, window,
     assert torch.allclose(net(images, codes)[:, t], expected, atol=1e-9)
 
 
-def test_nothing_later_changes_a_prediction(model, window):
-    net = model()
+@pytest.mark.parametrize("stem", ["linear", "conv"])
+def test_nothing_later_changes_a_prediction(model, window, stem):
+    net = model(stem=stem)
     images, codes = window(6)
     base = net(images, codes)
     for t in range(6):
@@ -126,3 +127,20 @@ def test_gradient_reaches_every_parameter_and_frames_are_no_targets(model, windo
     net.loss(images.float(), codes).mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
     assert net.loss(images.float(), codes).shape == codes.shape
+
+
+def test_a_convolutional_stem_gives_a_token_a_patch_in_the_same_order(model):
+    net = model(stem="conv")
+    base = net.embed_frames(torch.zeros(1, 3, 64, 64, dtype=torch.float64))
+    side = 64 // CONFIG.patch
+    for row, column in ((0, 0), (1, 2), (side - 1, side - 1)):
+        images = torch.zeros(1, 3, 64, 64, dtype=torch.float64)
+        images[0, :, row * CONFIG.patch, column * CONFIG.patch] = 1.0
+        moved = (net.embed_frames(images) - base).abs().sum(-1)[0]
+        assert moved.argmax() == row * side + column
+        assert base.shape == net.embed_frames(images).shape == (1, CONFIG.patches, CONFIG.width)
+
+
+def test_a_convolutional_stem_needs_patches_that_halving_reaches(model):
+    with pytest.raises(ValueError, match="patch is 1; a convolutional stem needs a power of two above 1"):
+        model(stem="conv", patch=1)

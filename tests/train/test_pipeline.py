@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
@@ -89,6 +90,17 @@ def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypat
         main("bc")
     assert stop.value.code == 0
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_the_sequence_models_stem_is_chosen_and_trains(args):
+    train_stage("lam", replace(args, steps=2))
+    train_stage("sequence", replace(args, steps=2, stem="conv"))
+    model = SequenceModel.from_pretrained(args.out / "sequence/last/sequence")
+    assert model.config.stem == "conv"
+    torch.manual_seed(args.seed)
+    first = SequenceModel(model.config)
+    moved = [not torch.equal(a, b) for a, b in zip(first.patch_embed.parameters(), model.patch_embed.parameters(), strict=True)]
+    assert moved and all(moved)
 
 
 def test_fixed_k_differs_by_configuration_alone(args):
