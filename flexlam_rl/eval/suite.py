@@ -188,6 +188,7 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
             "chunk": player.chunk,
             "device": options.device.split(":")[0],
             "any_look": options.any_look,
+            **({"cache": player.cache} if player.cache != "fp32" else {}),
         }
     elif options.checkpoint:
         who["checkpoint"] = {"name": Path(options.checkpoint).name, "hash": _weights_hash(Path(options.checkpoint))}

@@ -39,6 +39,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def to_json(value: Any) -> Any:
+    """What `from_json` reads again; fields that came later are left out at their default, so that older files and new ones are equal."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != f.default]
+        return {f.name: to_json(getattr(value, f.name)) for f in fields}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return {name: to_json(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
 def from_json(kind: Any, value: Any, where: str) -> Any:
     """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors.
 
@@ -85,7 +95,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        record = {"format": FORMAT, "class": type(self).__name__, "config": dataclasses.asdict(self.config)}
+        record = {"format": FORMAT, "class": type(self).__name__, "config": to_json(self.config)}
         write_atomically(Path(save_directory) / WEIGHTS, save(state, metadata={"class": type(self).__name__}))
         write_atomically(Path(save_directory) / CONFIG, (json.dumps(record, indent=2) + "\n").encode())
 

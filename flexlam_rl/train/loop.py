@@ -4,7 +4,6 @@ A run's folder holds config.json (resolved), state.safetensors (to continue), me
 (a folder a model, as `from_pretrained` takes it) and sheets/. The same command continues a stopped or killed run.
 """
 
-import dataclasses
 import json
 import math
 import time
@@ -16,7 +15,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from flexlam_rl.models.checkpoint import PretrainedModel, write_atomically
+from flexlam_rl.models.checkpoint import PretrainedModel, to_json, write_atomically
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.state import load_state, save_state
 
@@ -121,7 +120,7 @@ def check_folder(out: Path, config: Any) -> None:
     Raises:
         TrainingError: If `out` belongs to a run with another configuration.
     """
-    text = json.dumps(dataclasses.asdict(config), indent=2, sort_keys=True, default=str) + "\n"
+    text = json.dumps(to_json(config), indent=2, sort_keys=True, default=str) + "\n"
     path = out / "config.json"
     if path.exists():
         before, now = json.loads(path.read_text()), json.loads(text)

@@ -230,6 +230,8 @@ def test_another_runs_folder_and_foreign_folders_are_refused(played, bundle_fold
     before = {path: path.read_bytes() for path in played.iterdir()}
     assert suite(played, "--checkpoint", str(bundle_folder), "--seed", "1") == WRONG_USE
     assert "another configuration (seed 0, now 1)" in capsys.readouterr().err
+    assert suite(played, "--checkpoint", str(bundle_folder), "--cache", "bf16") == WRONG_USE
+    assert "another configuration (cache None, now 'bf16')" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in played.iterdir()} == before
     (tmp_path / "notes.txt").write_text("mine")
     assert suite(tmp_path, "--policy", "random") == WRONG_USE

@@ -101,6 +101,8 @@ def test_the_sequence_models_stem_is_chosen_and_trains(args):
     first = SequenceModel(model.config)
     moved = [not torch.equal(a, b) for a, b in zip(first.patch_embed.parameters(), model.patch_embed.parameters(), strict=True)]
     assert moved and all(moved)
+    with pytest.raises(TrainingError, match="another configuration"):
+        train_stage("sequence", replace(args, steps=2))
 
 
 def test_fixed_k_differs_by_configuration_alone(args):
