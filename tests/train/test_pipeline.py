@@ -132,14 +132,13 @@ def test_the_law_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch)
 
 
 @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile on a CPU needs a C++ compiler")
-@pytest.mark.parametrize("stage", ["lam", "sequence"])
-def test_compiled_on_a_cpu_it_trains_alike(args, stage):
+def test_compiled_on_a_cpu_it_trains_alike(args):
     train_stage("lam", replace(args, steps=2))
     figures = {}
     for compiled in (False, True):
         own = replace(args, out=args.out / str(compiled), lam_run=args.out, steps=3, compile=compiled)
-        figures[compiled] = train_stage(stage, own)
-        assert json.loads((own.out / stage / "config.json").read_text())["loop"]["compile"] is compiled
+        figures[compiled] = train_stage("sequence", own)
+        assert json.loads((own.out / "sequence" / "config.json").read_text())["loop"]["compile"] is compiled
     assert figures[True] == pytest.approx(figures[False], rel=1e-3)
 
 
