@@ -58,8 +58,8 @@ def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> 
     try:
         observation, _ = env.reset(seed=0)
         state, began, environments = None, 0.0, 0.0
-        for step in range(policy.sequence.config.frames + steps):
-            if step == policy.sequence.config.frames:
+        for step in range(policy.decoder.config.frames + steps):
+            if step == policy.decoder.config.frames:
                 began, environments, parts = time.perf_counter(), 0.0, {}
             actions, state = policy.predict(observation, state, np.full(batch, step == 0))
             for part, seconds in policy.last.seconds.items():

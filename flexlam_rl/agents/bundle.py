@@ -5,7 +5,6 @@ lam/ sequence/ translator/     a model each: config.json and model.safetensors
 README.md                      the model card
 """
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
-from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, from_json
+from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, from_json, to_json
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
@@ -73,6 +72,8 @@ class Decoding:
     """Of the codes."""
     action_temperature: float = 0.0
     """Of the translator's actions."""
+    context: int | None = field(default=None, metadata={"later": True})
+    """Frames back that a decision sees, None for all that the sequence model was trained with."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def read_config(folder: Path) -> BundleConfig:
 
 def config_bytes(config: BundleConfig) -> bytes:
     """The configuration as config.json holds it."""
-    return (json.dumps({"format": FORMAT, "kind": KIND, "config": dataclasses.asdict(config)}, indent=1) + "\n").encode()
+    return (json.dumps({"format": FORMAT, "kind": KIND, "config": to_json(config)}, indent=1) + "\n").encode()
 
 
 def load_bundle(name: str | Path | None = None, device: str = "cpu", revision: str | None = None) -> Bundle:

@@ -65,6 +65,7 @@ class Player:
         any_look: Play in another engine, look or overlay than trained in.
         cache: "fp32" or "bf16", as for `LatentActionPolicy`.
         temperatures: Of a latent action policy's codes and actions, None for the bundle's own.
+        context: Frames back that a latent action policy sees, None for the bundle's own.
     """
 
     name: str = "flexlam"
@@ -77,6 +78,7 @@ class Player:
     any_look: bool = False
     cache: str = "fp32"
     temperatures: tuple[float | None, float | None] = (None, None)
+    context: int | None = None
 
     @property
     def learned(self) -> bool:
@@ -99,10 +101,9 @@ class Player:
 
     @property
     def decoding(self) -> Any:
-        """The temperatures that a latent action policy plays with where it is not greedy."""
-        own = self.bundle.config.decoding
-        codes, actions = self.temperatures
-        return replace(own, **({} if codes is None else {"temperature": codes}), **({} if actions is None else {"action_temperature": actions}))
+        """How a latent action policy decides: the bundle's way, changed where told."""
+        changes = {"temperature": self.temperatures[0], "action_temperature": self.temperatures[1], "context": self.context}
+        return replace(self.bundle.config.decoding, **{name: value for name, value in changes.items() if value is not None})
 
     @cached_property
     def _executor(self) -> ThreadPoolExecutor | None:

@@ -53,7 +53,7 @@ class LatentActionPolicy:
         budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K model takes M only.
         deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures. None: as each
             call of `predict` says, or the bundle's temperatures in a plain loop.
-        decoding: Other temperatures than the bundle's.
+        decoding: Other temperatures and another context than the bundle's.
         seed: Of the draws. With `begin_episodes` an episode's draws depend on its own seed only.
         chunk: Compute in chunks of so many rows, filled up where there are fewer. With the same chunk (16 or more on a CPU) an
             environment's decisions do not depend on how many others there are, to the last bit. None computes all rows at once,
@@ -88,7 +88,7 @@ class LatentActionPolicy:
         self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
         self.decoding = decoding or bundle.config.decoding
         self.deterministic, self.chunk, self.executor = deterministic, chunk, executor
-        self.decoder = Decoder(self.sequence, cache)
+        self.decoder = Decoder(self.sequence, cache, self.decoding.context)
         self.slots = bundle.slots
         self.last: Decision | None = None
         self._actions = self.translator.config.actions

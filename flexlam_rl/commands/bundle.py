@@ -27,6 +27,8 @@ class Options:
     """Of the codes in play; 0 takes the likeliest."""
     action_temperature: float = 0.0
     """Of the actions in play; 0 takes the likeliest."""
+    context: int | None = None
+    """Frames back that a decision sees in play; None for all that the sequence model was trained with."""
 
 
 def run(options: Options) -> int:
@@ -37,7 +39,7 @@ def run(options: Options) -> int:
     for name in ("temperature", "action_temperature"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is {getattr(options, name)}; expected 0 or more.")
-    decoding = Decoding(options.temperature, options.action_temperature)
+    decoding = Decoding(options.temperature, options.action_temperature, options.context)
     config, digest = make_bundle(options.run, options.out, options.data, options.stage, options.half, decoding, options.aligned_run)
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     env = config.environment

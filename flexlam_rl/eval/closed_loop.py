@@ -51,6 +51,8 @@ class Options:
     """Seed of all episodes."""
     temperature: float = 1.0
     """Of the codes in play, the same for all models."""
+    context: int | None = None
+    """Frames back that a decision sees in play, the same for all models; None for all that the sequence models were trained with."""
     cache: Literal["fp32", "bf16"] = "fp32"
     """Type of cached keys and values in play, as of `eval.suite`."""
     threads: int | None = None
@@ -109,7 +111,7 @@ def run(options: Options) -> int:
         print(f"closed loop: suite {number + 1} of {len(models) * len(kinds)}, {job.model}, {kind} labels", flush=True)
         folder, bundle = options.study / "runs" / job.model, options.out / "bundles" / f"{job.model}-{kind}"
         if not bundle.is_dir():
-            make_bundle(folder, bundle, [options.data], decoding=Decoding(options.temperature), aligned=folder / kind)
+            make_bundle(folder, bundle, [options.data], decoding=Decoding(options.temperature, context=options.context), aligned=folder / kind)
         suite.run(
             suite.Options(
                 budget=options.budgets if job.slots is None else str(job.slots), checkpoint=str(bundle), levels=options.levels,

@@ -82,7 +82,7 @@ def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: 
         width=facts.width, height=facts.height, hud=facts.hud, **look,
     )  # fmt: skip
     policy.budget = budget
-    context = policy.sequence.config.frames
+    context = policy.decoder.config.frames
     times, parts = [], []
     try:
         observation, _ = env.reset(seed=0)

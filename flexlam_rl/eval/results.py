@@ -78,7 +78,7 @@ class Folder:
         before = read_config(self.path)
         changed = [key for key in (*before, *(k for k in record if k not in before)) if before.get(key) != record.get(key)]
         if changed:
-            pairs = ", ".join(f"{key} {before.get(key)!r}, now {record.get(key)!r}" for key in changed[:2])
+            pairs = ", ".join(f"{key} {_in_words(before.get(key))}, now {_in_words(record.get(key))}" for key in changed[:2])
             raise ValueError(f"{self.path} holds the run of another configuration ({pairs}); give another --out.")
 
     def _read(self) -> None:
@@ -140,6 +140,14 @@ class Folder:
         """Give the folder back."""
         self._file.close()
         self._lock.release()
+
+
+def _in_words(value: Any) -> str:
+    """A value of a configuration, short enough for a sentence."""
+    if isinstance(value, dict) and "hash" in value:
+        return f"{value.get('name')} of hash {value['hash'][:12]}"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def read_config(path: Path) -> dict[str, Any]:

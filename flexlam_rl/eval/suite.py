@@ -57,6 +57,8 @@ class Options:
     """Of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
     action_temperature: float | None = None
     """Of FlexLAM's actions."""
+    context: int | None = None
+    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are faster too."""
     device: str = "cpu"
     """torch device of the policy."""
     num_envs: int | None = None
@@ -111,7 +113,7 @@ def run(options: Options) -> int:
 def _checked(options: Options) -> Options:
     from dataclasses import replace
 
-    for name in ("episodes", "num_envs", "chunk", "threads"):
+    for name in ("episodes", "num_envs", "chunk", "threads", "context"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; at least 1 is needed.")
@@ -160,7 +162,9 @@ def _player(options: Options) -> Player:
     chunk = options.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
     greedy = True if options.greedy else None
     temperatures = (options.temperature, options.action_temperature)
-    return Player(name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, options.cache, temperatures)
+    return Player(
+        name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, options.cache, temperatures, options.context
+    )
 
 
 def _budgets(options: Options, player: Player) -> list[int]:
@@ -180,11 +184,13 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
 
     who: dict[str, Any] = {"policy": player.name, "greedy": options.greedy}
     if player.learned:
+        from flexlam_rl.models.checkpoint import to_json
+
         bundle = player.bundle
-        facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": asdict(bundle.config)}
+        facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": to_json(bundle.config)}
         who |= {
             "checkpoint": facts,
-            "decoding": asdict(player.decoding),
+            "decoding": to_json(player.decoding),
             "chunk": player.chunk,
             "device": options.device.split(":")[0],
             "any_look": options.any_look,

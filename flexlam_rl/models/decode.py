@@ -9,6 +9,7 @@ other row. The rings, in the order in which they lie in memory:
 Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D width, V codes, C H W frame.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -65,16 +66,22 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
 class Decoder:
     """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
 
-    def __init__(self, model: SequenceModel, cache: torch.dtype | None = None) -> None:
+    def __init__(self, model: SequenceModel, cache: torch.dtype | None = None, context: int | None = None) -> None:
         """
         Args:
             model: The sequence model; its weights as they are now.
             cache: Type of the cached keys and values, in which attention is then computed too; None for the model's own.
+            context: Frames back that a decision sees; None for as many as the model was trained with, which is the most.
+
+        Raises:
+            ValueError: `context` lies outside 2 and the model's own.
         """
+        if context is not None and not 2 <= context <= model.config.frames:
+            raise ValueError(f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was trained.")
         self.model = model
         self.layers = [FusedLayer(layer) for layer in model.transformer.stack()]
         self.cache = cache or model.head.weight.dtype
-        config = model.config
+        config = model.config if context is None else replace(model.config, frames=context)
         self.config = config
         self.head_dim = config.width // config.heads
         self.ring = -(-config.frames // config.stride)

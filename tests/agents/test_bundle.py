@@ -73,6 +73,25 @@ def test_a_bundle_of_a_run_plays_and_says_where_it_is_from(bundle, run):
     assert "120 steps" in card and "60 transitions" in card
 
 
+def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
+    given = ["--temperature", "0.5", "--context", "3", "--data", str(data), "-o", str(tmp_path / "short")]
+    assert main(["bundle", str(run), *given]) == 0
+    policy = LatentActionPolicy.from_pretrained(tmp_path / "short")
+    assert (policy.decoding.temperature, policy.decoding.context) == (0.5, 3)
+    whole = LatentActionPolicy.from_pretrained(bundle)
+    assert whole.decoding.context is None and "context" not in (bundle / "config.json").read_text()
+    assert policy.decoder.size < whole.decoder.size
+    rng = np.random.default_rng(0)
+    states: list = [None, None]
+    differ = []
+    for _ in range(6):
+        frame = rng.integers(0, 256, (1, 64, 64, 3), np.uint8)
+        for i, player in enumerate((policy, whole)):
+            _, states[i] = player.predict(frame, states[i], deterministic=True)
+        differ.append(not np.array_equal(policy.last.probabilities, whole.last.probabilities))
+    assert differ[:3] == [False] * 3 and any(differ[3:])
+
+
 def test_half_precision_halves_the_files_and_hardly_moves_the_weights(run, data, bundle, tmp_path):
     make_bundle(run, tmp_path / "half", [data], half=True)
     size = {name: sum(p.stat().st_size for p in folder.rglob("*.safetensors")) for name, folder in (("half", tmp_path / "half"), ("whole", bundle))}

@@ -11,9 +11,9 @@ CONFIG = PRESETS["debug"].sequence
 LONG = 20  # frames, more than three times the 6-frame context: every ring wraps around
 
 
-def run(net, images, codes, budget=None, clear_at=None):
+def run(net, images, codes, budget=None, clear_at=None, context=None):
     """Observe all frames; returns the first-code logits at every step, and greedy codes where a budget is given."""
-    decoder = Decoder(net)
+    decoder = Decoder(net, context=context)
     state = decoder.initial_state(len(images))
     logits, generated = [], []
     for t in range(images.shape[1]):
@@ -33,6 +33,23 @@ def test_cached_equals_uncached_over_an_episode_longer_than_the_context(model, w
     images, codes = window(LONG)
     logits, _ = run(net, images, codes, budget=CONFIG.slots)
     assert torch.allclose(logits, net(images, codes)[:, :, 0], atol=close)
+
+
+@pytest.mark.parametrize("context", [2, 3, 5])
+def test_a_shorter_context_is_the_model_with_so_many_frames(model, window, context):
+    net, short = model(), model(frames=context)
+    images, codes = window(LONG)
+    logits, _ = run(net, images, codes, context=context)
+    assert torch.allclose(logits, short(images, codes)[:, :, 0], atol=1e-10)
+    whole, _ = run(net, images, codes)
+    assert torch.allclose(logits[:, :context], whole[:, :context], atol=1e-10)
+    assert not torch.allclose(logits[:, context:], whole[:, context:], atol=1e-6)
+
+
+@pytest.mark.parametrize("context", [1, CONFIG.frames + 1])
+def test_a_context_that_was_not_trained_is_refused(model, context):
+    with pytest.raises(ValueError, match=rf"context is {context} frames; expected 2..{CONFIG.frames}"):
+        Decoder(model(), context=context)
 
 
 def test_generated_codes_are_the_uncached_models_greedy_choice(model, window):
