@@ -168,6 +168,8 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on {len(training['levels'])} levels, "
         "without actions",
         f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set {labels.name!r})",
+        f"- **Play**: {_choice('codes', config.decoding.temperature)}, {_choice('actions', config.decoding.action_temperature)}, "
+        f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
         f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",
         "",
         "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite --checkpoint FOLDER`.",
@@ -175,3 +177,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _choice(what: str, temperature: float) -> str:
+    return f"{what} drawn at temperature {temperature}" if temperature else f"likeliest {what}"

@@ -1,6 +1,6 @@
 """Stages on rollouts: one command a stage, and all in a row. A stopped command continues when it is given again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +67,8 @@ class TrainArgs:
     """What the translator sees: the codes, the previous action too, the current frame too (paper, appendix D.1)."""
     stem: Literal["linear", "conv"] | None = None
     """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
+    long_share: float | None = None
+    """Share of the sequence model's steps that see whole contexts, after those on short windows; None: the preset's."""
     prefix_law: PrefixLaw = "uniform"
     """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform (short ones more often)."""
     lam_run: Path | None = None
@@ -99,13 +101,17 @@ class _RunConfig:
     labels: str
     prefix_law: str | None
     """None for the uniform law, as in folders from before there was another."""
+    long_share: float | None = field(default=None, metadata={"later": True})
+    """Where it is not the preset's."""
 
 
-def _start(args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform") -> Path:
+def _start(
+    args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform", **more: float | None
+) -> Path:
     out = args.out / stage
     out.mkdir(parents=True, exist_ok=True)
     if distributed.start(args.device)[0] == 0:
-        check_folder(out, _RunConfig(stage, model, loop, tuple(train.digests), labels, None if law == "uniform" else law))
+        check_folder(out, _RunConfig(stage, model, loop, tuple(train.digests), labels, None if law == "uniform" else law, **more))
     return out
 
 
@@ -157,9 +163,12 @@ def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) 
     size = recipe.sizes.sequence
     config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem)
     loop = _loop(args, recipe.sequence)
-    out = _start(args, "sequence", config, loop, train)
+    long_share = recipe.long_share if args.long_share is None else args.long_share
+    if not 0 <= long_share <= 1:
+        raise ValueError(f"long_share is {long_share}; expected 0..1.")
+    out = _start(args, "sequence", config, loop, train, long_share=args.long_share)
     rank, ranks = distributed.start(args.device)
-    short_steps = int(loop.steps * (1 - recipe.long_share))
+    short_steps = int(loop.steps * (1 - long_share))
     source = data.CurriculumSource(train, loop.batch, recipe.short_frames, config.frames, short_steps, args.seed, rank, ranks)
     windows = data.held_out_windows(test, max(4, recipe.held_out // 32), config.frames)
     return run(SequenceStage(SequenceModel(config), lam, source, windows), loop, out)

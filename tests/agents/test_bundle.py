@@ -76,6 +76,7 @@ def test_a_bundle_of_a_run_plays_and_says_where_it_is_from(bundle, run):
 def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
     given = ["--temperature", "0.5", "--context", "3", "--data", str(data), "-o", str(tmp_path / "short")]
     assert main(["bundle", str(run), *given]) == 0
+    assert "codes drawn at temperature 0.5, likeliest actions, seeing 3 frames back" in (tmp_path / "short/README.md").read_text()
     policy = LatentActionPolicy.from_pretrained(tmp_path / "short")
     assert (policy.decoding.temperature, policy.decoding.context) == (0.5, 3)
     whole = LatentActionPolicy.from_pretrained(bundle)

@@ -20,6 +20,8 @@ from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
+from flexlam_rl.train import pipeline
+from flexlam_rl.train.data import CurriculumSource
 from flexlam_rl.train.loop import TrainingError
 from flexlam_rl.train.pipeline import TrainArgs, main, train_all, train_stage
 
@@ -90,6 +92,19 @@ def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypat
         main("bc")
     assert stop.value.code == 0
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
+    train_stage("lam", replace(args, steps=2))
+    seen = []
+    monkeypatch.setattr(pipeline.data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given))
+    train_stage("sequence", replace(args, steps=4, long_share=0.25))
+    assert seen == [3]  # of four steps see short windows
+    assert json.loads((args.out / "sequence/config.json").read_text())["long_share"] == 0.25
+    with pytest.raises(TrainingError, match="long_share"):
+        train_stage("sequence", replace(args, steps=4))
+    with pytest.raises(ValueError, match=r"long_share is 1.5; expected 0..1"):
+        train_stage("sequence", replace(args, steps=4, long_share=1.5))
 
 
 def test_the_sequence_models_stem_is_chosen_and_trains(args):
