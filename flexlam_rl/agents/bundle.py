@@ -206,3 +206,6 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translato
     for what, (one, other) in pairs.items():
         if one != other:
             raise CheckpointError(f"{where}: {what} differ: {one!r} and {other!r}.")
+    context, trained = config.decoding.context, sequence.config.frames
+    if context is not None and not (isinstance(context, int) and 2 <= context <= trained):
+        raise CheckpointError(f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained.")

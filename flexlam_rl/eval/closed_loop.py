@@ -90,14 +90,15 @@ def run(options: Options) -> int:
     """Train and play what is missing, then write a table for each kind of labels whose suites are all there.
 
     Raises:
-        ValueError: Options that do not fit the study.
+        ValueError: Options that do not fit the study, or the folder's bundles play in another way.
         TrainingError: A run's folder holds another sequence model.
     """
-    from flexlam_rl.agents.bundle import Decoding
+    from flexlam_rl.agents.bundle import Decoding, read_config
     from flexlam_rl.agents.bundling import make_bundle
     from flexlam_rl.train.pipeline import TrainArgs, train_stage
 
     budgets, kinds, models = chosen(options)
+    way = Decoding(options.temperature, context=options.context)
     preset = json.loads((options.study / "config.json").read_text())["preset"]
     # all training first: the suite divides the cores differently
     for number, job in enumerate(models):
@@ -111,7 +112,9 @@ def run(options: Options) -> int:
         print(f"closed loop: suite {number + 1} of {len(models) * len(kinds)}, {job.model}, {kind} labels", flush=True)
         folder, bundle = options.study / "runs" / job.model, options.out / "bundles" / f"{job.model}-{kind}"
         if not bundle.is_dir():
-            make_bundle(folder, bundle, [options.data], decoding=Decoding(options.temperature, context=options.context), aligned=folder / kind)
+            make_bundle(folder, bundle, [options.data], decoding=way, aligned=folder / kind)
+        elif (before := read_config(bundle).decoding) != way:
+            raise ValueError(f"{bundle} plays with {before}, now {way} is asked for; give another --out.")
         suite.run(
             suite.Options(
                 budget=options.budgets if job.slots is None else str(job.slots), checkpoint=str(bundle), levels=options.levels,

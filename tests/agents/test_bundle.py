@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexlam_rl.agents.bundle import load_bundle
+from flexlam_rl.agents.bundle import Decoding, load_bundle
 from flexlam_rl.agents.bundling import make_bundle
 from flexlam_rl.agents.policy import LatentActionPolicy
 from flexlam_rl.cli import main
@@ -79,6 +79,8 @@ def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
     assert "codes drawn at temperature 0.5, likeliest actions, seeing 3 frames back" in (tmp_path / "short/README.md").read_text()
     policy = LatentActionPolicy.from_pretrained(tmp_path / "short")
     assert (policy.decoding.temperature, policy.decoding.context) == (0.5, 3)
+    with pytest.raises(CheckpointError, match=r"context is 7 frames; expected 2..6"):
+        make_bundle(run, tmp_path / "long", [data], decoding=Decoding(context=7))
     whole = LatentActionPolicy.from_pretrained(bundle)
     assert whole.decoding.context is None and "context" not in (bundle / "config.json").read_text()
     assert policy.decoder.size < whole.decoder.size

@@ -51,6 +51,8 @@ def test_models_are_trained_alike_played_at_equal_budgets_and_compared(study, da
         assert all(kind in row["labels"] for row in rows)
     loops = [json.loads((study / "runs" / f"{name}-seed0/sequence/config.json").read_text())["loop"] for name in ("flexlam", "fixed1", "fixed4")]
     assert loops[0] == loops[1] == loops[2]
+    assert command(closed_loop, *arguments(study, data, out, "--context", "3")) == WRONG_USE
+    assert "context=3) is asked for" in capsys.readouterr().err
     # the two kinds of labels share the latent actions and the sequence model, not the translator
     bundles = [out / "bundles" / f"flexlam-seed0-{kind}" for kind in ("standard", "narrow")]
     for part, equal in (("lam", True), ("sequence", True), ("translator", False)):
