@@ -41,6 +41,8 @@ class Options:
     """Which seed of the study."""
     steps: int | None = None
     """Steps of every sequence model, instead of the preset's."""
+    long_share: float | None = None
+    """Share of those steps that see whole contexts, as of `flexlam train`."""
     compile: bool | None = None
     """torch.compile in training, as of `flexlam train`."""
     episodes: int = 50
@@ -106,8 +108,11 @@ def run(options: Options) -> int:
         folder = options.study / "runs" / job.model
         train_stage(
             "sequence",
-            TrainArgs(options.data, folder, preset, seed=options.seed, steps=options.steps, compile=options.compile, device=options.device),
-        )
+            TrainArgs(
+                options.data, folder, preset, seed=options.seed, steps=options.steps, long_share=options.long_share, compile=options.compile,
+                device=options.device,
+            ),
+        )  # fmt: skip
     for number, (job, kind) in enumerate((job, kind) for kind in kinds for job in models):
         print(f"closed loop: suite {number + 1} of {len(models) * len(kinds)}, {job.model}, {kind} labels", flush=True)
         folder, bundle = options.study / "runs" / job.model, options.out / "bundles" / f"{job.model}-{kind}"
