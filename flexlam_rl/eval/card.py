@@ -1,6 +1,7 @@
 """`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's hash stays)."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import tyro
 
 from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval.results import read_results
+from flexlam_rl.eval.results import read_dates, read_results
 from flexlam_rl.eval.table import interval, number, with_error
 
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
@@ -28,12 +29,12 @@ class Options:
     """More Markdown files to write the tables to, between `<!-- scores -->` and `<!-- end of scores -->`."""
 
 
-def scores(record: dict[str, Any]) -> str:
-    """One suite as Markdown: normalised returns a level and budget, the random policy's beside them, aggregates."""
+def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
+    """One suite as Markdown, played on `dates`: normalised returns a level and budget, the random policy's beside them, aggregates."""
     scene, columns = record["scene"], record["summary"]
     first = next(iter(columns.values()))
     episodes = min(row["episodes"] for row in first["levels"].values())
-    machines = ", ".join(dict.fromkeys(f"{s['date']}, {s['machine']}" for s in record["sessions"]))
+    machines = ", ".join(dict.fromkeys([*dates, *(session["machine"] for session in record["sessions"])]))
     greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
     lines = [
         f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, {episodes} episodes a level, "
@@ -85,7 +86,7 @@ def run(options: Options) -> int:
             raise ValueError(
                 f"{path} was played by {played[:12] or record['policy']!r}, the bundle is {digest[:12]!r}: its card takes its own scores."
             )
-        parts.append(scores(record))
+        parts.append(scores(record, read_dates(path, record)))
     card = options.bundle / "README.md"
     put(card, ["## Scores", *parts, *([options.note] if options.note else [])])
     for page in options.page:

@@ -4,7 +4,7 @@ config.json      who plays and how; the same command continues in the folder, an
 episodes.jsonl   a line an episode, appended as it ends, and a line a session (date, machine, revision)
 results.json     configuration and all episodes in order, at the end; equal for equal runs, however often killed
 episodes.csv     the episodes as a table
-timing.json      wall-clock of the policy and of the environments
+timing.json      dates, wall-clock of the policy and of the environments
 """
 
 import csv
@@ -130,9 +130,12 @@ class Folder:
         writer.writeheader()
         writer.writerows(rows)
         with disk_errors(self.path):
-            head = {"schema": SCHEMA, "version": VERSION, **self.identity, "sessions": self.sessions}
+            # a run that was continued on another day has the results of one that was not
+            undated = [{key: value for key, value in session.items() if key != "date"} for session in self.sessions]
+            once = [session for i, session in enumerate(undated) if session not in undated[:i]]
+            head = {"schema": SCHEMA, "version": VERSION, **self.identity, "sessions": once}
             write_json(self.path / RESULTS, {**head, "summary": summary, "episodes": rows})
-            write_json(self.path / TIMING, timing)
+            write_json(self.path / TIMING, {"dates": sorted({session["date"] for session in self.sessions}), **timing})
             with atomic_file(self.path / TABLE) as file:
                 file.write(text.getvalue().encode())
 
@@ -185,6 +188,13 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("version") != VERSION:
         raise ValueError(f"{file} is no suite's result of version {VERSION}.")
     return record
+
+
+def read_dates(path: Path, record: dict[str, Any]) -> list[str]:
+    """The days on which a finished run was played; older ones have them in their results."""
+    timing = (path if path.is_dir() else path.parent) / TIMING
+    dates: list[str] = json.loads(timing.read_bytes()).get("dates", []) if timing.is_file() else []
+    return dates or sorted({session["date"] for session in record["sessions"] if "date" in session})
 
 
 def _row(played: Played) -> dict[str, Any]:
