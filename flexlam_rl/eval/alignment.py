@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,8 @@ class Options:
     """Folder for a raw copy of the frames, which reads faster."""
     prefix_law: Literal["uniform", "mixed"] = "uniform"
     """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
+    levels: tuple[int, ...] | None = None
+    """FSQ levels of every latent action model, as of `flexlam train`."""
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training, as of `flexlam train`."""
@@ -90,6 +92,7 @@ class _Study:
     prefix_law: str | None
     """None for the uniform law."""
     data: tuple[str, ...]
+    levels: tuple[int, ...] | None = field(default=None, metadata={"later": True})
 
 
 def parse(options: Options) -> tuple[list[int], list[str]]:
@@ -128,7 +131,7 @@ def train(job: Job, options: Options) -> None:
     folder = options.out / "runs" / job.model
     args = TrainArgs(
         data=options.data, out=folder, preset=options.preset, fixed=job.slots, cache=options.cache, seed=job.seed, device=options.device,
-        steps=options.steps, precision=options.precision, prefix_law=options.prefix_law if job.slots is None else "uniform",
+        steps=options.steps, levels=options.levels, precision=options.precision, prefix_law=options.prefix_law if job.slots is None else "uniform",
     )  # fmt: skip
     if not job.labels:
         train_stage("lam", args)
@@ -189,6 +192,7 @@ def run(options: Options) -> int:
     study = _Study(
         options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
         options.precision, None if options.prefix_law == "uniform" else options.prefix_law, (*rollouts.digests, *test.digests),
+        options.levels,
     )  # fmt: skip
     check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)

@@ -52,7 +52,7 @@ class Layout(NamedTuple):
     mask: Tensor
     """bool (L, L): row attends to column."""
     predicts: Tensor
-    """int (T, M): the token whose output predicts code m of block t."""
+    """int (T, predicted codes): the token whose output predicts code m of block t."""
     source: Tensor
     """int (L,): where the token's embedding stands among all T * N patches, then all T * M codes."""
     spans: tuple[Span, ...]
@@ -68,9 +68,15 @@ def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phas
     return frame * slots + on_stride_before * patches
 
 
-@lru_cache(maxsize=64)
-def layout(frames: int, slots: int, patches: int, stride: int, window: int, phase: int = 0, device: str = "cpu") -> Layout:
-    """The layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame."""
+@lru_cache(maxsize=256)
+def layout(
+    frames: int, slots: int, patches: int, stride: int, window: int, phase: int = 0, device: str = "cpu", predicted: int | None = None
+) -> Layout:
+    """The layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame.
+
+    Branches predict the first `predicted` codes of their blocks, None for all; history always holds whole blocks.
+    """
+    ahead = slots if predicted is None else predicted
     rows: list[tuple[int, int, int, bool, int]] = []
     for t in range(frames):
         start = int(block_start(t, slots, patches, stride, phase))
@@ -83,16 +89,16 @@ def layout(frames: int, slots: int, patches: int, stride: int, window: int, phas
     for t in range(frames):
         start = int(block_start(t, slots, patches, stride, phase))
         rows += [(PATCH, t, n, True, start + n) for n in range(patches)]
-        # the last code of a block predicts nothing, so a branch needs no token for it
-        rows += [(CODE, t, m, True, start + patches + m) for m in range(slots - 1)]
+        # the last code that is predicted predicts nothing, so a branch needs no token for it
+        rows += [(CODE, t, m, True, start + patches + m) for m in range(ahead - 1)]
     table = torch.tensor(rows, dtype=torch.long)
     kind, frame, place, branch, position = table[:, 0], table[:, 1], table[:, 2], table[:, 3].bool(), table[:, 4]
     order = torch.arange(len(rows))
     near = (frame[:, None] - frame[None, :]) < window
     past = ~branch[None, :] & (frame[None, :] < frame[:, None]) & near
     same = (frame[:, None] == frame[None, :]) & (branch[:, None] == branch[None, :]) & (order[None, :] <= order[:, None])
-    per_branch = patches + slots - 1
-    predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(slots)[None, :]
+    per_branch = patches + ahead - 1
+    predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(ahead)[None, :]
     source = torch.where(kind == PATCH, frame * patches + place, frames * patches + frame * slots + place)
     mask = past | same
     ends = torch.bincount(frame[:history], minlength=frames).cumsum(0).tolist()

@@ -179,34 +179,42 @@ class SequenceModel(PretrainedModel):
         """Codes (..., m) that fill the slots from `first` on, to embeddings (..., m, D)."""
         return self.code_embed(codes) + self.slot_position[first : first + codes.shape[-1]]
 
-    def tokens(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
+    def tokens(
+        self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
         """The window as the transformer takes it.
 
         Args:
             frames: (B, T, C, H, W).
             codes: int64 (B, T, M).
             phase: Steps from the last stride frame to the window's first frame.
+            predicted: How many codes of each block, from the first, are to be predicted; None for all.
 
         Returns:
-            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which code, (T, M).
+            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which code, (T, predicted).
         """
         config = self.config
-        lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase % config.stride, str(frames.device))
+        phase, device = phase % config.stride, str(frames.device)
+        lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase, device, predicted)
         embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
         x = embedded[:, lay.source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
         return x, cos, sin, lay.spans, lay.predicts
 
-    def forward(self, frames: Tensor, codes: Tensor, phase: int = 0) -> Tensor:
-        """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have."""
-        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase)
+    def forward(self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None) -> Tensor:
+        """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have.
+
+        With `predicted`, (B, T, predicted, V) for the first codes of every block alone, which costs less.
+        """
+        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase, predicted)
         x = self.transformer(x, cos, sin, mask)
         return self.head(x[:, predicts])
 
-    def loss(self, frames: Tensor, codes: Tensor, phase: int = 0) -> Tensor:
-        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2).
+    def loss(self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None) -> Tensor:
+        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2), or (B, T, predicted) of their first codes.
 
         `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
         """
-        logits = self(frames[:, : codes.shape[1]], codes, phase)
-        return F.cross_entropy(logits.float().flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
+        logits = self(frames[:, : codes.shape[1]], codes, phase, predicted)
+        targets = codes[..., :predicted]
+        return F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), reduction="none").view(targets.shape)

@@ -55,11 +55,26 @@ def build(
     if matrices:
         if not hasattr(torch.optim, "Muon"):
             raise ValueError(f"optimiser 'muon' needs torch 2.9 or newer; this is {torch.__version__}. Use --optimiser adamw.")
-        optimisers.append(torch.optim.Muon(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="original"))
+        optimisers.append(_muon(matrices)(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="original"))
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]
     return optimisers
+
+
+def has_matrix_units() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AMX), where that type is faster than float32."""
+    # torch names this query with an underscore; an older or newer torch without it trains in fp32
+    query = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(query and query())
+
+
+def _muon(matrices: list[nn.Parameter]) -> type[torch.optim.Optimizer]:
+    if matrices[0].device.type == "cpu" and not has_matrix_units():
+        from flexlam_rl.train.muon import Float32Muon  # its base is missing from torch before 2.9
+
+        return Float32Muon
+    return torch.optim.Muon
 
 
 def set_rate(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None:

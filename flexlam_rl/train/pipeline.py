@@ -16,12 +16,12 @@ from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.prefix import PrefixLaw
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
-from flexlam_rl.train import data, distributed
+from flexlam_rl.train import data, distributed, optim
 from flexlam_rl.train.controls import CODE_KINDS, ControlStage
 from flexlam_rl.train.lam import LAMStage
 from flexlam_rl.train.loop import LoopConfig, TrainingError, check_folder, run
 from flexlam_rl.train.recipes import RECIPES, Recipe, lam_config
-from flexlam_rl.train.sequence import SequenceStage
+from flexlam_rl.train.sequence import SequenceStage, Targets
 from flexlam_rl.train.translator import DirectStage, TranslatorStage
 
 # models without codes: what they take from a label
@@ -69,6 +69,8 @@ class TrainArgs:
     """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
     long_share: float | None = None
     """Share of the sequence model's steps that see whole contexts, after those on short windows; None: the preset's."""
+    targets: Targets | None = None
+    """What the sequence model's steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
     prefix_law: PrefixLaw = "uniform"
     """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform (short ones more often)."""
     lam_run: Path | None = None
@@ -78,16 +80,10 @@ class TrainArgs:
 def _loop(args: TrainArgs, config: LoopConfig) -> LoopConfig:
     config = replace(config, seed=args.seed, device=args.device)
     if args.device == "cpu":
-        config = replace(config, compile=False, precision=config.precision if _has_matrix_units() else "fp32")
+        config = replace(config, compile=False, precision=config.precision if optim.has_matrix_units() else "fp32")
     compiled = config.compile if args.compile is None else args.compile
     config = replace(config, compile=compiled, precision=args.precision or config.precision, optimiser=args.optimiser or config.optimiser)
     return config if args.steps is None else replace(config, steps=args.steps, warmup=min(config.warmup, args.steps // 10))
-
-
-def _has_matrix_units() -> bool:
-    # torch names this query with an underscore; an older or newer torch without it trains in fp32
-    query = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(query and query())
 
 
 @dataclass(frozen=True)
@@ -103,10 +99,12 @@ class _RunConfig:
     """None for the uniform law, as in folders from before there was another."""
     long_share: float | None = field(default=None, metadata={"later": True})
     """Where it is not the preset's."""
+    targets: str | None = field(default=None, metadata={"later": True})
+    """Where they are not whole blocks."""
 
 
 def _start(
-    args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform", **more: float | None
+    args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform", **more: float | str | None
 ) -> Path:
     out = args.out / stage
     out.mkdir(parents=True, exist_ok=True)
@@ -161,17 +159,20 @@ def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> di
 def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
     lam = _trained_lam(args)
     size = recipe.sizes.sequence
-    config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem)
     loop = _loop(args, recipe.sequence)
     long_share = recipe.long_share if args.long_share is None else args.long_share
     if not 0 <= long_share <= 1:
         raise ValueError(f"long_share is {long_share}; expected 0..1.")
-    out = _start(args, "sequence", config, loop, train, long_share=args.long_share)
+    # a model that never sees long contexts in training must not meet them in play
+    frames = size.frames if long_share else recipe.short_frames
+    config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem, frames=frames)
+    targets = args.targets or recipe.targets
+    out = _start(args, "sequence", config, loop, train, long_share=args.long_share, targets=None if targets == "blocks" else targets)
     rank, ranks = distributed.start(args.device)
     short_steps = int(loop.steps * (1 - long_share))
-    source = data.CurriculumSource(train, loop.batch, recipe.short_frames, config.frames, short_steps, args.seed, rank, ranks)
-    windows = data.held_out_windows(test, max(4, recipe.held_out // 32), config.frames)
-    return run(SequenceStage(SequenceModel(config), lam, source, windows), loop, out)
+    source = data.CurriculumSource(train, loop.batch, recipe.short_frames, frames, short_steps, args.seed, rank, ranks)
+    windows = data.held_out_windows(test, max(4, recipe.held_out // frames), frames)
+    return run(SequenceStage(SequenceModel(config), lam, source, windows, targets), loop, out)
 
 
 def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flexlam_rl.models.config import PRESETS, LAMConfig, Preset, fixed
 from flexlam_rl.train.loop import LoopConfig
+from flexlam_rl.train.sequence import Targets
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Recipe:
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
-    """Share of its steps that sees whole contexts, with half the batch."""
+    """Share of its steps that sees whole contexts, with half the batch; with none, whole contexts are the short ones."""
+    targets: Targets = "blocks"
+    """What its steps predict."""
     held_out: int = 512
     """Held-out transitions of an evaluation."""
     translator_slots: dict[str, Any] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
@@ -32,8 +35,8 @@ def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
     return LoopConfig(steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=often, save_every=every, log_every=every)
 
 
-def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, **changes: float) -> Recipe:
-    return Recipe(PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes)  # type: ignore[arg-type]
+def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, **changes: Any) -> Recipe:
+    return Recipe(PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes)
 
 
 _MUON: dict[str, Any] = {"optimiser": "muon", "lr": 1e-3, "matrix_lr": 1e-2, "precision": "bf16"}
@@ -58,9 +61,11 @@ RECIPES: dict[str, Recipe] = {
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
-        LoopConfig(steps=1500, batch=16, eval_every=150, save_every=75, log_every=25, **_MUON),
+        LoopConfig(steps=4000, batch=48, eval_every=400, save_every=100, log_every=25, warmup=200, **_MUON),
         _labelled(2000),
-        long_share=0.75,
+        short_frames=8,
+        long_share=0.0,
+        targets="prefixes",
     ),
     "debug": _recipe(
         "debug",

@@ -1,29 +1,37 @@
 """Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from flexlam_rl.models.checkpoint import PretrainedModel
 from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.prefix import sample_prefix_lengths
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.train.source import Source, to_device
 
+Targets = Literal["blocks", "prefixes"]
+"""What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed prefix law draws.
+
+A decision spends its budget on first codes, whose mistakes cost most; prefixes train these in every step, and cost less.
+"""
+
 
 class SequenceStage:
-    """Cross-entropy over complete code blocks of a frozen LAM."""
+    """Cross-entropy over code blocks of a frozen LAM, or over their first codes."""
 
     name = "sequence"
 
-    def __init__(self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor) -> None:
+    def __init__(self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor, targets: Targets = "blocks") -> None:
         """
         Args:
             model: What trains.
             lam: Frozen; gives the codes.
             source: Batches with "frames" (B, T + 1, H, W, C): T transitions a window.
             held_out: uint8 windows (B, T + 1, C, H, W), never trained on.
+            targets: What a step predicts.
         """
         if model.config.slots != lam.config.slots or model.config.codes != lam.code_count:
             raise ValueError(
@@ -31,6 +39,7 @@ class SequenceStage:
                 f"the LAM {lam.config.slots} of {lam.code_count}; they must be equal."
             )
         self.model, self.lam, self.source, self.held_out = model, lam.requires_grad_(False).eval(), source, held_out
+        self.targets = targets
 
     def saved(self) -> dict[str, PretrainedModel]:
         return {"sequence": self.model}
@@ -46,7 +55,9 @@ class SequenceStage:
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
         phase = int(torch.randint(0, self.model.config.stride, (1,), generator=generator, device=generator.device))
-        losses = self.model.loss(batch["frames"], batch["codes"], phase)
+        # one length for the whole batch: tokens of other lengths would be computed for nothing
+        predicted = None if self.targets == "blocks" else max(1, int(sample_prefix_lengths(1, self.model.config.slots, generator, "mixed")))
+        losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
         return losses.mean(), {"loss_first": losses[..., 0].mean(), "loss_last": losses[..., -1].mean()}
 
     @torch.no_grad()

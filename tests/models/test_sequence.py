@@ -121,6 +121,14 @@ def test_positions_are_consecutive_in_every_decisions_context(phase):
             assert torch.equal(seen, torch.arange(len(seen)))
 
 
+@pytest.mark.parametrize("predicted", [1, 3, CONFIG.slots])
+def test_the_first_codes_alone_are_predicted_as_among_whole_blocks(model, window, predicted):
+    net = model()
+    images, codes = window(6)
+    assert torch.allclose(net(images, codes, 1, predicted), net(images, codes, 1)[:, :, :predicted], atol=1e-10)
+    assert torch.allclose(net.loss(images, codes, 1, predicted), net.loss(images, codes, 1)[..., :predicted], atol=1e-6)
+
+
 def test_gradient_reaches_every_parameter_and_frames_are_no_targets(model, window):
     net = model().float()
     images, codes = window(6)
@@ -142,5 +150,5 @@ def test_a_convolutional_stem_gives_a_token_a_patch_in_the_same_order(model):
 
 
 def test_a_convolutional_stem_needs_patches_that_halving_reaches(model):
-    with pytest.raises(ValueError, match="patch is 1; a convolutional stem needs a power of two above 1"):
-        model(stem="conv", patch=1)
+    with pytest.raises(ValueError, match="patch is 4; a convolutional stem needs a power of two from 8 on"):
+        model(stem="conv", patch=4)

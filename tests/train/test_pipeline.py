@@ -24,6 +24,7 @@ from flexlam_rl.train import pipeline
 from flexlam_rl.train.data import CurriculumSource
 from flexlam_rl.train.loop import TrainingError
 from flexlam_rl.train.pipeline import TrainArgs, main, train_all, train_stage
+from flexlam_rl.train.recipes import RECIPES
 
 
 def episode(seed: int, length: int = 40) -> Episode:
@@ -105,6 +106,26 @@ def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
         train_stage("sequence", replace(args, steps=4))
     with pytest.raises(ValueError, match=r"long_share is 1.5; expected 0..1"):
         train_stage("sequence", replace(args, steps=4, long_share=1.5))
+
+
+def test_without_whole_contexts_the_model_is_one_of_short_windows(args):
+    train_stage("lam", replace(args, steps=2))
+    train_stage("sequence", replace(args, steps=2, long_share=0.0))
+    config = SequenceModel.from_pretrained(args.out / "sequence/best/sequence").config
+    assert config.frames == RECIPES["debug"].short_frames < RECIPES["debug"].sizes.sequence.frames
+
+
+def test_prefixes_of_blocks_are_targets_where_asked_and_first_codes_are_in_each(args, monkeypatch):
+    train_stage("lam", replace(args, steps=2))
+    seen = []
+    loss = SequenceModel.loss
+    monkeypatch.setattr(SequenceModel, "loss", lambda self, *given: seen.append(given[3]) or loss(self, *given))
+    train_stage("sequence", replace(args, steps=12, targets="prefixes"))
+    slots = RECIPES["debug"].sizes.lam.slots
+    assert set(seen) <= set(range(1, slots + 1)) and len(set(seen)) > 1
+    assert json.loads((args.out / "sequence/config.json").read_text())["targets"] == "prefixes"
+    with pytest.raises(TrainingError, match="targets"):
+        train_stage("sequence", replace(args, steps=12))
 
 
 def test_the_sequence_models_stem_is_chosen_and_trains(args):

@@ -1,0 +1,43 @@
+"""Muon in float32: what it makes of a gradient, and that it is torch's but for rounding."""
+
+import pytest
+import torch
+
+from flexlam_rl.train import optim
+from flexlam_rl.train.muon import Float32Muon, orthogonal
+
+NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315), 5, 1e-7)
+
+
+@pytest.mark.parametrize("shape", [(24, 60), (60, 24)])
+def test_updates_are_nearly_orthogonal_and_keep_the_gradients_directions(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape) * 1e-3
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    made = u.t() @ orthogonal(matrix, *NEWTON_SCHULZ) @ v.t()
+    values = made.diagonal()
+    assert ((values > 0.6) & (values < 1.3)).all()
+    assert (made - values.diag()).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(16, 40), (40, 16)])
+def test_steps_are_those_of_torchs_muon_to_bfloat16s_rounding(shape):
+    torch.manual_seed(0)
+    start, target = torch.randn(shape), torch.randn(shape)
+    ends = []
+    for kind in (Float32Muon, torch.optim.Muon):
+        weight = torch.nn.Parameter(start.clone())
+        optimiser = kind([weight], lr=0.05, weight_decay=0.1, adjust_lr_fn="original")
+        for _ in range(10):
+            (weight - target).square().sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        ends.append(weight.detach() - start)
+    assert (ends[0] - ends[1]).norm() < 0.02 * ends[1].norm()
+
+
+def test_a_cpu_without_matrix_units_gets_it_and_others_torchs(monkeypatch):
+    for units, kind in ((False, Float32Muon), (True, torch.optim.Muon)):
+        monkeypatch.setattr(optim, "has_matrix_units", lambda units=units: units)
+        holder = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Linear(4, 4, bias=False)])})
+        assert type(optim.build([holder], "muon", 1e-3, 1e-2, 0.01)[-1]) is kind
