@@ -61,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
-        LoopConfig(steps=4000, batch=48, eval_every=400, save_every=100, log_every=25, warmup=200, **_MUON),
+        LoopConfig(steps=6000, batch=16, eval_every=600, save_every=200, log_every=50, warmup=200, **_MUON),
         _labelled(2000),
         short_frames=8,
         long_share=0.0,

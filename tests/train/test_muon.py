@@ -39,5 +39,5 @@ def test_steps_are_those_of_torchs_muon_to_bfloat16s_rounding(shape):
 def test_a_cpu_without_matrix_units_gets_it_and_others_torchs(monkeypatch):
     for units, kind in ((False, Float32Muon), (True, torch.optim.Muon)):
         monkeypatch.setattr(optim, "has_matrix_units", lambda units=units: units)
-        holder = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Linear(4, 4, bias=False)])})
+        holder = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Linear(4, 4)])})
         assert type(optim.build([holder], "muon", 1e-3, 1e-2, 0.01)[-1]) is kind
