@@ -28,6 +28,7 @@ from flexlam_rl.checkpoints import default
 from flexlam_rl.envs.actions import action_set
 from flexlam_rl.envs.levels import SUITE
 from flexlam_rl.eval.latency import budgets_of, describe_machine
+from flexlam_rl.eval.suite import CPU_CHUNK, CUDA_CHUNK
 from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
@@ -90,7 +91,7 @@ def main() -> None:
     parser.add_argument("--budgets")
     parser.add_argument("--batches", default="1,16,64")
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--chunk", type=int, default=None, help="as the suite's: 16 on a CPU, 64 on a GPU")
+    parser.add_argument("--chunk", type=int, default=None, help="as the suite's by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", choices=("fp32", "bf16"), default="fp32")
@@ -101,7 +102,7 @@ def main() -> None:
     bundle = random_bundle(args.preset, args.device) if args.preset else load_bundle(args.checkpoint, args.device)
     torch.set_num_threads(1)
     executor = None if on_gpu or args.threads < 2 else ThreadPoolExecutor(args.threads)
-    chunk = args.chunk or (64 if on_gpu else 16)
+    chunk = args.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
     policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor, cache=torch.bfloat16 if args.cache == "bf16" else None)
     try:
         budgets = budgets_of(args.budgets, policy.slots, policy.lam.config.prefix)
