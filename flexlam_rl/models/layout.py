@@ -78,7 +78,8 @@ def layout(
     """
     ahead = slots if predicted is None else predicted
     rows: list[tuple[int, int, int, bool, int]] = []
-    for t in range(frames):
+    # of the last frame only the branch is seen by anything
+    for t in range(frames - 1):
         start = int(block_start(t, slots, patches, stride, phase))
         shift = 0
         if (t + phase) % stride == 0:

@@ -21,7 +21,8 @@ class Recipe:
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
-    """Share of its steps that sees whole contexts, with half the batch; with none, whole contexts are the short ones."""
+    """Share of its steps that sees whole contexts, with half the batch; with none, the model is one of short windows, whose last frame is
+    no decision."""
     targets: Targets = "blocks"
     """What its steps predict."""
     held_out: int = 512
@@ -61,9 +62,9 @@ RECIPES: dict[str, Recipe] = {
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
-        LoopConfig(steps=6000, batch=16, eval_every=600, save_every=200, log_every=50, warmup=200, **_MUON),
+        LoopConfig(steps=6000, batch=48, eval_every=600, save_every=300, log_every=50, warmup=200, **_MUON),
         _labelled(2000),
-        short_frames=8,
+        short_frames=3,
         long_share=0.0,
         targets="prefixes",
     ),
