@@ -2,7 +2,7 @@
 
 On one trained LAM and the same labels, test split and budgets (paper, section 6.3 and appendix D.1):
 
-- the translator on the codes alone, with the previous action, and with the current frame too;
+- the translator on the codes alone, with the previous action, with the current frame, and with both;
 - joint alignment, which moves the encoder by the action loss, beside the frozen LAM;
 - the inverse dynamics model, which has the labels alone and no codes.
 
@@ -28,6 +28,7 @@ from flexlam_rl.eval.tabular import csv_bytes
 CASES: dict[str, tuple[str, str]] = {
     "codes alone": ("translator", "slots"),
     "codes, previous action": ("translator", "slots+action"),
+    "codes, frame": ("translator", "slots+frame"),
     "codes, previous action, frame": ("translator", "slots+action+frame"),
     "joint alignment": ("joint", "slots+action"),
     "inverse dynamics": ("idm", "slots+action"),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.number_lists import number_list
+from flexlam_rl.models.config import Conditioning
 
 NARROW_LEVEL = "lasertag_one_opponent_large"
 # of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
@@ -53,6 +54,8 @@ class Options:
     """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
     levels: tuple[int, ...] | None = None
     """FSQ levels of every latent action model, as of `flexlam train`."""
+    conditioning: Conditioning = "slots+action"
+    """What every translator sees, as of `flexlam train`; with the frame it plays better (docs/translator.md)."""
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training, as of `flexlam train`."""
@@ -93,6 +96,7 @@ class _Study:
     """None for the uniform law."""
     data: tuple[str, ...]
     levels: tuple[int, ...] | None = field(default=None, metadata={"later": True})
+    conditioning: str = field(default="slots+action", metadata={"later": True})
 
 
 def parse(options: Options) -> tuple[list[int], list[str]]:
@@ -138,7 +142,7 @@ def train(job: Job, options: Options) -> None:
         return
     amount = options.label_count or f"{FRACTIONS[job.labels]:.5f}"
     changes: dict[str, Any] = {
-        "out": folder / job.labels, "lam_run": folder, "steps": options.translator_steps,
+        "conditioning": options.conditioning, "out": folder / job.labels, "lam_run": folder, "steps": options.translator_steps,
         # drawn once a seed, the same for all models
         "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}", "label_count": options.label_count,
         "label_fraction": FRACTIONS[job.labels], "label_level": options.narrow_level if job.labels == "narrow" else None,
@@ -192,7 +196,7 @@ def run(options: Options) -> int:
     study = _Study(
         options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
         options.precision, None if options.prefix_law == "uniform" else options.prefix_law, (*rollouts.digests, *test.digests),
-        options.levels,
+        options.levels, options.conditioning,
     )  # fmt: skip
     check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)

@@ -62,6 +62,10 @@ class LAMConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
 
+Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
+"""What a translator sees: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no "slots+frame")."""
+
+
 @dataclass(frozen=True)
 class TranslatorConfig:
     """Hourglass MLP (paper, table 7): narrow residual blocks on a wide stream."""
@@ -70,7 +74,7 @@ class TranslatorConfig:
     code_dim: int = 4
     prefix: bool = True
     actions: ActionSpec = field(default_factory=ActionSpec)
-    conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
+    conditioning: Conditioning = "slots+action"
     depth: int = 5
     hidden: int = 96
     wide: int = 512

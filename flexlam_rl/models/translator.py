@@ -104,16 +104,17 @@ class Translator(PretrainedModel):
         super().__init__()
         self.config = config
         inputs = config.slots * config.code_dim
-        if config.conditioning != "slots":
-            inputs += action_inputs(config.actions)
-        self.frame = FrameFeatures(config.image_size, config.channels) if config.conditioning == "slots+action+frame" else None
+        seen = config.conditioning.split("+")
+        self.sees_previous = "action" in seen
+        inputs += action_inputs(config.actions) if self.sees_previous else 0
+        self.frame = FrameFeatures(config.image_size, config.channels) if "frame" in seen else None
         inputs += 64 if self.frame else 0
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
     def forward(self, slots: Tensor, previous: Tensor, current: Tensor | None = None) -> Tensor:
         """Outputs (B, A + G) from null-filled `slots` (B, M, d), `previous` actions (B, dims) and, where conditioned on it, the frame."""
         parts = [slots.flatten(1)]
-        if self.config.conditioning != "slots":
+        if self.sees_previous:
             parts.append(embed_actions(previous, self.config.actions))
         if self.frame is not None:
             if current is None:

@@ -9,7 +9,7 @@ import torch
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import label_names
 from flexlam_rl.models.checkpoint import PretrainedModel
-from flexlam_rl.models.config import ActionSpec, FeatureConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.config import ActionSpec, Conditioning, FeatureConfig, IDMConfig, TranslatorConfig
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
@@ -57,14 +57,16 @@ class TrainArgs:
     device: str = "cpu"
     steps: int | None = None
     """Steps of every stage asked for, instead of the preset's."""
+    lam_steps: int | None = None
+    """Steps of the latent action model alone, instead of --steps or the preset's."""
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training; None: the preset's, but fp32 on a CPU without matrix units for bf16 (AMX)."""
     compile: bool | None = None
     """torch.compile. None: the preset's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the start of a stage."""
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
-    conditioning: Literal["slots", "slots+action", "slots+action+frame"] = "slots+action"
-    """What the translator sees: the codes, the previous action too, the current frame too (paper, appendix D.1)."""
+    conditioning: Conditioning = "slots+action"
+    """What the translator sees beside the codes: the previous action (the paper), nothing, the current frame (plays best), or both."""
     stem: Literal["linear", "conv"] | None = None
     """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
     long_share: float | None = None
@@ -149,7 +151,7 @@ def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:
 
 def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
     config = lam_config(recipe, args.fixed, args.levels)
-    loop = _loop(args, recipe.lam)
+    loop = _loop(args if args.lam_steps is None else replace(args, steps=args.lam_steps), recipe.lam)
     out = _start(args, "lam", config, loop, train, law=args.prefix_law)
     rank, ranks = distributed.start(args.device)
     source = data.PairSource(train, loop.batch, args.seed, rank, ranks, args.cache)

@@ -14,7 +14,7 @@ from flexlam_rl.agents.policy import LatentActionPolicy
 LEVEL = "rooms_exploit_deferred_effects_train"
 
 
-@pytest.fixture(scope="module", params=["slots+action", "slots+action+frame"])
+@pytest.fixture(scope="module", params=["slots+action", "slots+frame", "slots+action+frame"])
 def policy(request, make_bundle_folder, tmp_path_factory):
     folder = make_bundle_folder(tmp_path_factory.mktemp("bundle") / "debug", conditioning=request.param)
     return LatentActionPolicy(load_bundle(folder), 3, deterministic=True)

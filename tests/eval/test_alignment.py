@@ -134,3 +134,15 @@ def test_video_without_actions_is_refused(video, tmp_path, capsys):
 def test_default_budgets_exist_in_their_presets(tmp_path):
     for preset in alignment.DEFAULT_BUDGETS:
         assert alignment.parse(Options(tmp_path, tmp_path, preset=preset))[0]
+
+
+def test_levels_and_conditioning_reach_every_model_and_belong_to_the_study(rollouts, tmp_path, capsys):
+    one = ["--seeds", "1", "--budgets", "1", "--labels", "standard"]
+    other = ["--levels", "5", "3", "--conditioning", "slots+frame"]
+    assert main(["alignment", *arguments(rollouts, tmp_path, *one, *other)]) == 0
+    for run in (tmp_path / "runs").iterdir():
+        assert json.loads((run / "lam/config.json").read_text())["model"]["levels"] == [5, 3]
+        assert json.loads((run / "standard/translator/config.json").read_text())["model"]["conditioning"] == "slots+frame"
+    capsys.readouterr()
+    assert main(["alignment", *arguments(rollouts, tmp_path, *one)]) == 2
+    assert "conditioning, levels" in capsys.readouterr().err

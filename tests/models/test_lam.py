@@ -112,7 +112,7 @@ def test_codes_after_k_change_nothing_bit_for_bit(k):
         assert not torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
 
 
-@pytest.mark.parametrize("conditioning", ["slots", "slots+action", "slots+action+frame"])
+@pytest.mark.parametrize("conditioning", ["slots", "slots+action", "slots+frame", "slots+action+frame"])
 def test_codes_after_k_do_not_change_the_translator_bit_for_bit(conditioning):
     torch.manual_seed(0)
     lam = LAM(DEBUG)
@@ -125,7 +125,9 @@ def test_codes_after_k_do_not_change_the_translator_bit_for_bit(conditioning):
         assert torch.equal(translator(lam.prefix_slots(codes, k), previous, current), translator(lam.prefix_slots(mixed, k), previous, current))
     assert not torch.equal(translator(lam.prefix_slots(codes, 4), previous, current), translator(lam.prefix_slots(other, 4), previous, current))
     moved = translator(lam.prefix_slots(codes, 2), previous.roll(1), current)
-    assert torch.equal(moved, translator(lam.prefix_slots(codes, 2), previous, current)) == (conditioning == "slots")
+    still = translator(lam.prefix_slots(codes, 2), previous, current)
+    assert torch.equal(moved, still) == ("action" not in conditioning)
+    assert torch.equal(translator(lam.prefix_slots(codes, 2), previous, current.flip(0)), still) == ("frame" not in conditioning)
 
 
 def test_training_and_inference_give_the_decoder_the_same_slots():

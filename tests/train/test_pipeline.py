@@ -95,6 +95,12 @@ def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypat
     assert "accuracy" in capsys.readouterr().out
 
 
+def test_the_latent_action_models_steps_are_chosen_alone(args):
+    train_all(replace(args, steps=3, lam_steps=2))
+    steps = {stage: json.loads((args.out / stage / "config.json").read_text())["loop"]["steps"] for stage in ("lam", "sequence", "translator")}
+    assert steps == {"lam": 2, "sequence": 3, "translator": 3}
+
+
 def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
     train_stage("lam", replace(args, steps=2))
     seen = []
