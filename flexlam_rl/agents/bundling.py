@@ -167,7 +167,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         f"actions {env.action_set}",
         f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on {len(training['levels'])} levels, "
         "without actions",
-        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set {labels.name!r})",
+        f"- **Labels**: {labels.count} transitions with known actions from {len(set(labels.levels))} levels (label set {labels.name!r})",
         f"- **Play**: {_choice('codes', config.decoding.temperature)}, {_choice('actions', config.decoding.action_temperature)}, "
         f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
         f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",

@@ -1,7 +1,7 @@
 """Optimiser and learning-rate schedule of all stages."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -69,7 +69,7 @@ def has_matrix_units() -> bool:
     return bool(query and query())
 
 
-def _muon(matrices: list[nn.Parameter]) -> type[torch.optim.Optimizer]:
+def _muon(matrices: list[nn.Parameter]) -> Callable[..., torch.optim.Optimizer]:
     if matrices[0].device.type == "cpu" and not has_matrix_units():
         from flexlam_rl.train.muon import Float32Muon  # its base is missing from torch before 2.9
 

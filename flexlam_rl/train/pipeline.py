@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -106,7 +106,7 @@ class _RunConfig:
 
 
 def _start(
-    args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform", **more: float | str | None
+    args: TrainArgs, stage: str, model: object, loop: LoopConfig, train: Rollouts, labels: str = "", law: str = "uniform", **more: Any
 ) -> Path:
     out = args.out / stage
     out.mkdir(parents=True, exist_ok=True)
