@@ -157,7 +157,7 @@ PRESETS: dict[str, Preset] = {
         16,
         EncoderConfig(width=128, depth=3, heads=4, patch=16),
         DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
-        # convolutions see, so that few tokens and layers are left to read them: a decision in training costs a third of that with 16 linear patches
+        # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches (docs/sequence.md)
         width=128, ffn=384, depth=2, patch=32, stem="conv",
     ),
     # seconds
