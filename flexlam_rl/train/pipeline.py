@@ -166,13 +166,13 @@ def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) 
     if not 0 <= long_share <= 1:
         raise ValueError(f"long_share is {long_share}; expected 0..1.")
     # a model that never sees long contexts in training must not meet them in play
-    frames = size.frames if long_share else recipe.short_frames - 1
+    longest = size.frames if long_share else recipe.short_frames
+    frames = longest if long_share else longest - 1
     config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem, frames=frames)
     targets = args.targets or recipe.targets
     out = _start(args, "sequence", config, loop, train, long_share=args.long_share, targets=None if targets == "blocks" else targets)
     rank, ranks = distributed.start(args.device)
     short_steps = int(loop.steps * (1 - long_share))
-    longest = size.frames if long_share else recipe.short_frames
     source = data.CurriculumSource(train, loop.batch, recipe.short_frames, longest, short_steps, args.seed, rank, ranks)
     windows = data.held_out_windows(test, max(4, recipe.held_out // longest), longest)
     return run(SequenceStage(SequenceModel(config), lam, source, windows, targets), loop, out)

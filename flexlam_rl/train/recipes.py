@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
         held_out=1024,
     ),
     # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab the flow loss at
-    # K = 16 was 0.0465 with Muon at this rate, 0.0523 at 2e-3, 0.0526 with AdamW; and block losses fall only once whole contexts are seen
+    # K = 16 was 0.0465 with Muon at this rate, 0.0523 at 2e-3, 0.0526 with AdamW. Short windows: docs/sequence.md
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
