@@ -5,7 +5,6 @@ lam/ sequence/ translator/     a model each: config.json and model.safetensors
 README.md                      the model card
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
-from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, from_json, to_json
+from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
 from flexlam_rl.models.lam import LAM
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
@@ -129,13 +128,11 @@ def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
 
 def files_hash(folder: Path) -> str:
     """SHA-256 of a bundle's configurations and weights: the same models and settings, the same hash."""
-    hasher = hashlib.sha256()
-    for path in (folder / CONFIG, *(folder / name / file for name in MODELS for file in (CONFIG, WEIGHTS))):
-        try:
-            hasher.update(path.read_bytes() + b"|")
-        except OSError:
-            raise CheckpointError(f"{folder} is no whole bundle: {path.relative_to(folder)} is missing or cannot be read.") from None
-    return hasher.hexdigest()
+    files = [folder / CONFIG, *(folder / name / file for name in MODELS for file in (CONFIG, WEIGHTS))]
+    try:
+        return digest(files)
+    except OSError as error:
+        raise CheckpointError(f"{folder} is no whole bundle: {Path(error.filename).relative_to(folder)} is missing or cannot be read.") from None
 
 
 def read_config(folder: Path) -> BundleConfig:

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from flexlam_rl.agents.bundle import MODELS, BundleConfig, Decoding, EnvironmentFacts, LabelFacts, check_fit, config_bytes, files_hash
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.datasets.schema import revision
-from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, write_atomically
+from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, write_atomically
 from flexlam_rl.models.config import ActionSpec
 
 # where a run keeps each model, and which stage gives it, without and with joint alignment
@@ -64,7 +64,13 @@ def make_bundle(
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part].from_pretrained(folder)
-    record = json.loads((runs[stage] / stage / CONFIG).read_text())
+    records = {name: json.loads((runs[name] / name / CONFIG).read_text()) for name in ("sequence", stage)}
+    own = digest(run / "lam/best/lam" / file for file in (CONFIG, WEIGHTS))
+    for name, record in records.items():
+        # runs from before it was recorded do not say
+        if record.get("lam", own) != own:
+            raise CheckpointError(f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on this one.")
+    record = records[stage]
     rollouts = [open_rollouts(folder, split="train") for folder in data]
     digests = [tuple(r.digests) for r in rollouts]
     if tuple(record["data"]) not in (digests[0], tuple(d for part in digests for d in part)):
@@ -98,7 +104,7 @@ def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
         actions = spec.discrete[0]
         pairs = np.zeros((actions + 1, actions), np.int64)
         np.add.at(pairs, (known["previous"][:, 0] + 1, known["action"][:, 0]), 1)
-    levels = tuple(str(level) for level in parts[0].attributes["levels"])
+    levels = tuple(dict.fromkeys(str(level) for level in parts[0].attributes["levels"]))  # a level of two looks is one
     return LabelFacts(name, sum(map(len, parts)), levels, tuple(tuple(map(int, row)) for row in pairs))
 
 
@@ -167,7 +173,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         f"actions {env.action_set}",
         f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on {len(training['levels'])} levels, "
         "without actions",
-        f"- **Labels**: {labels.count} transitions with known actions from {len(set(labels.levels))} levels (label set {labels.name!r})",
+        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set {labels.name!r})",
         f"- **Play**: {_choice('codes', config.decoding.temperature)}, {_choice('actions', config.decoding.action_temperature)}, "
         f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
         f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",

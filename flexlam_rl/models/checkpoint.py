@@ -1,11 +1,13 @@
 """Models on disk: config.json and model.safetensors in one folder or hub repository; strict, atomic, never pickle."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import tempfile
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
@@ -37,6 +39,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, in their order."""
+    hasher = hashlib.sha256()
+    for path in files:
+        hasher.update(path.read_bytes() + b"|")
+    return hasher.hexdigest()
 
 
 def to_json(value: Any) -> Any:

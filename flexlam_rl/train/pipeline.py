@@ -8,7 +8,7 @@ import torch
 
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import label_names
-from flexlam_rl.models.checkpoint import PretrainedModel
+from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, PretrainedModel, digest
 from flexlam_rl.models.config import ActionSpec, Conditioning, FeatureConfig, IDMConfig, TranslatorConfig
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
@@ -103,6 +103,8 @@ class _RunConfig:
     """Where it is not the preset's."""
     targets: str | None = field(default=None, metadata={"later": True})
     """Where they are not whole blocks."""
+    lam: str | None = field(default=None, metadata={"later": True})
+    """Digest of the LAM whose codes the stage is trained on: codes of another one mean something else."""
 
 
 def _start(
@@ -115,12 +117,12 @@ def _start(
     return out
 
 
-def _trained_lam(args: TrainArgs) -> LAM:
+def _trained_lam(args: TrainArgs) -> tuple[LAM, str]:
     run_folder = args.lam_run or args.out
     folder = run_folder / "lam" / "best" / "lam"
     if not folder.is_dir():
         raise TrainingError(f"{folder} is missing: train the LAM first (--out {run_folder}).")
-    return LAM.from_pretrained(folder)
+    return LAM.from_pretrained(folder), digest((folder / CONFIG, folder / WEIGHTS))
 
 
 def _labels(args: TrainArgs, train: Rollouts) -> str:
@@ -159,7 +161,7 @@ def _lam(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> di
 
 
 def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) -> dict[str, float]:
-    lam = _trained_lam(args)
+    lam, lam_digest = _trained_lam(args)
     size = recipe.sizes.sequence
     loop = _loop(args, recipe.sequence)
     long_share = recipe.long_share if args.long_share is None else args.long_share
@@ -170,7 +172,8 @@ def _sequence(args: TrainArgs, recipe: Recipe, train: Rollouts, test: Rollouts) 
     frames = longest if long_share else longest - 1
     config = replace(size, slots=lam.config.slots, codes=lam.code_count, stem=args.stem or size.stem, frames=frames)
     targets = args.targets or recipe.targets
-    out = _start(args, "sequence", config, loop, train, long_share=args.long_share, targets=None if targets == "blocks" else targets)
+    targets_record = None if targets == "blocks" else targets
+    out = _start(args, "sequence", config, loop, train, long_share=args.long_share, targets=targets_record, lam=lam_digest)
     rank, ranks = distributed.start(args.device)
     short_steps = int(loop.steps * (1 - long_share))
     source = data.CurriculumSource(train, loop.batch, recipe.short_frames, longest, short_steps, args.seed, rank, ranks)
@@ -189,12 +192,12 @@ def _labelled(args: TrainArgs, recipe: Recipe, train: Rollouts, stage: str) -> d
         out = _start(args, stage, model.config, loop, train, name)
         return run(DirectStage(stage, model, DIRECT[stage], few, held_out, loop.batch, args.seed), loop, out)
     size = recipe.sizes.lam
-    lam = _trained_lam(args)
+    lam, lam_digest = _trained_lam(args)
     config = TranslatorConfig(
         slots=lam.config.slots, code_dim=len(lam.config.levels), prefix=lam.config.prefix, actions=actions,
         conditioning=args.conditioning, image_size=size.image_size, channels=size.channels, **recipe.translator_slots,
     )  # fmt: skip
-    out = _start(args, stage, config, loop, train, name, args.prefix_law)
+    out = _start(args, stage, config, loop, train, name, args.prefix_law, lam=lam_digest)
     translator = Translator(config)
     if stage in CODE_KINDS:
         return run(ControlStage(stage, translator, lam, few, held_out, loop.batch, args.seed, args.prefix_law), loop, out)

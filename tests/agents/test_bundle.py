@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.actions import action_set
 from flexlam_rl.models.checkpoint import CheckpointError
+from flexlam_rl.train.loop import TrainingError
 from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
 
 
@@ -128,6 +130,28 @@ def test_several_translators_on_one_lam(run, data, bundle, tmp_path):
         assert all(torch.equal(ours[name], theirs[name]) for name in ours) == equal, part
     with pytest.raises(CheckpointError, match=r"elsewhere/translator/best/translator is missing"):
         make_bundle(run, tmp_path / "out", [data], aligned=tmp_path / "elsewhere")
+
+
+def test_a_translator_of_another_lam_is_refused(run, data, tmp_path):
+    other = TrainArgs(data=data, out=tmp_path / "other", preset="debug", seed=1, label_count=60)
+    train_stage("lam", other)
+    train_stage("translator", other)
+    with pytest.raises(CheckpointError, match=r"other/translator was trained on the codes of another LAM than that of .*; train it anew"):
+        make_bundle(run, tmp_path / "out", [data], aligned=other.out)
+    assert not (tmp_path / "out").exists()
+    # the LAM exchanged under a run that goes on
+    with pytest.raises(TrainingError, match=r"another configuration \(differs in: lam\)"):
+        train_stage("translator", replace(other, lam_run=run))
+
+
+def test_a_labelled_level_of_two_looks_is_named_once(run, tmp_path):
+    both = tmp_path / "both"
+    for seed, look in enumerate(("procedural", "labmaze")):
+        write_rollouts(both / look, look, seed)
+    args = TrainArgs(data=both, out=tmp_path / "aligned", lam_run=run, preset="debug", label_count=60)
+    train_stage("translator", args)
+    config, _ = make_bundle(run, tmp_path / "out", [both], aligned=args.out)
+    assert (config.labels.count, config.labels.levels) == (60, ("rooms_watermaze",))
 
 
 def test_data_of_two_looks(run, data, tmp_path):
