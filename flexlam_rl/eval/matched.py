@@ -19,7 +19,9 @@ from flexlam_rl.eval.results import read_results
 from flexlam_rl.eval.table import interval, wide_console
 from flexlam_rl.eval.tabular import csv_bytes
 
-MEAN = "mean of levels, normalised"
+# name of the aggregate in `compare` -> in a suite's summary; a single level with wild returns can carry the first, not the second
+AGGREGATES = {"mean of levels, normalised": "mean", "interquartile mean, normalised": "iqm"}
+PARTS = ("flexlam", "fixed", "difference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Options:
 
 
 def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """A row a Fixed-K suite: budget, both aggregates with intervals, their difference, and the verdict.
+    """Two rows a Fixed-K suite, mean of levels and interquartile mean: budget, both values with intervals, their difference, and the verdict.
 
     Args:
         flexlam, fixed: What `read_results` gives.
@@ -59,22 +61,23 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
         if (labels[0]["count"], labels[0]["levels"]) != (labels[1]["count"], labels[1]["levels"]):
             raise ValueError(f"{name} was trained on {labels[1]['count']} labels ({labels[1]['name']!r}), FlexLAM on {labels[0]['count']}.")
         found = {row.name: row for row in compare(record, flexlam, (column, ours))}
-        if MEAN not in found:
+        if not found.keys() >= AGGREGATES.keys():
             raise ValueError(f"{name} and the FlexLAM suite share no level whose expert is known.")
-        verdict = found[MEAN].verdict.replace("second", "FlexLAM").replace("first", "Fixed-K")
-        rows.append(
+        rows += [
             {
                 "budget": int(budget),
                 "labels": labels[0]["name"],
-                "flexlam": flexlam["summary"][ours]["mean"],
-                "fixed": record["summary"][column]["mean"],
-                "difference": dataclasses.asdict(found[MEAN].difference),
-                "verdict": verdict,
+                "aggregate": short,
+                "flexlam": flexlam["summary"][ours][short],
+                "fixed": record["summary"][column][short],
+                "difference": dataclasses.asdict(found[aggregate].difference),
+                "verdict": found[aggregate].verdict.replace("second", "FlexLAM").replace("first", "Fixed-K"),
                 "flexlam_checkpoint": flexlam["checkpoint"]["hash"],
                 "fixed_checkpoint": record["checkpoint"]["hash"],
             }
-        )
-    return sorted(rows, key=lambda row: row["budget"])
+            for aggregate, short in AGGREGATES.items()
+        ]
+    return sorted(rows, key=lambda row: (list(AGGREGATES.values()).index(row["aggregate"]), row["budget"]))
 
 
 def run(options: Options) -> int:
@@ -88,11 +91,12 @@ def run(options: Options) -> int:
     flexlam = read_results(options.flexlam)
     rows = matched_rows(flexlam, [read_results(path) for path in options.fixed], [str(path) for path in options.fixed])
     what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
-    table = Table(title=f"normalised return, mean of levels, 95 % intervals; {what}", title_justify="left", box=None, header_style="bold")
-    for heading in ("K", "FlexLAM@K", "Fixed-K", "difference", ""):
-        table.add_column(heading, justify="right")
+    table = Table(title=f"normalised return, mean of levels and interquartile mean (iqm), 95 % intervals; {what}", title_justify="left", box=None)
+    for heading in ("", "K", "FlexLAM@K", "Fixed-K", "difference", ""):
+        table.add_column(heading, justify="right", header_style="bold")
     for row in rows:
-        table.add_row(str(row["budget"]), interval(row["flexlam"]), interval(row["fixed"]), interval(row["difference"]), row["verdict"])
+        values = (interval(row[part]) for part in PARTS)
+        table.add_row(row["aggregate"], str(row["budget"]), *values, row["verdict"])
     wide_console().print(table)
     if options.out is not None:
         write(options.out, rows, what)
@@ -103,10 +107,9 @@ def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
     """matched.json, matched.csv, and matched.png where matplotlib is installed."""
     from flexlam_rl.models.checkpoint import write_atomically
 
-    parts = ("flexlam", "fixed", "difference")
     flat = [
-        {key: row[key] for key in ("budget", "labels")}
-        | {f"{part}_{end}": row[part][end] for part in parts for end in ("value", "low", "high")}
+        {key: row[key] for key in ("budget", "labels", "aggregate")}
+        | {f"{part}_{end}": row[part][end] for part in PARTS for end in ("value", "low", "high")}
         | {"verdict": row["verdict"]}
         for row in rows
     ]
@@ -121,18 +124,21 @@ def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
 
     from flexlam_rl.eval.plots import save
 
-    figure, axes = pyplot.subplots(figsize=(5, 3.2))
-    at = [row["budget"] for row in rows]
-    for part, words in (("flexlam", "FlexLAM@K"), ("fixed", "Fixed-K")):
-        values = np.array([row[part]["value"] for row in rows])
-        low, high = (np.array([row[part]["value"] if row[part][end] is None else row[part][end] for row in rows]) for end in ("low", "high"))
-        axes.errorbar(at, values, yerr=np.maximum(0, [values - low, high - values]), marker="o", capsize=3, label=words)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(at, [str(k) for k in at])
-    axes.set_xlabel("budget K")
-    axes.set_ylabel("normalised return")
-    axes.set_title(what, fontsize=9)
-    axes.legend(fontsize=8)
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.2))
+    for axes, (aggregate, short) in zip(panels, AGGREGATES.items(), strict=True):
+        here = [row for row in rows if row["aggregate"] == short]
+        at = [row["budget"] for row in here]
+        for part, words in (("flexlam", "FlexLAM@K"), ("fixed", "Fixed-K")):
+            values = np.array([row[part]["value"] for row in here])
+            low, high = (np.array([row[part]["value"] if row[part][end] is None else row[part][end] for row in here]) for end in ("low", "high"))
+            axes.errorbar(at, values, yerr=np.maximum(0, [values - low, high - values]), marker="o", capsize=3, label=words)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(at, [str(k) for k in at])
+        axes.set_xlabel("budget K")
+        axes.set_title(aggregate, fontsize=9)
+    panels[0].set_ylabel("return, expert = 100")
+    panels[0].legend(fontsize=8)
+    figure.suptitle(what, fontsize=9)
     save(figure, out / "matched.png")
 
 
