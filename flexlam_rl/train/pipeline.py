@@ -66,7 +66,7 @@ class TrainArgs:
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     conditioning: Conditioning = "slots+action"
-    """What the translator sees beside the codes: the previous action (the paper), nothing, the current frame (plays best), or both."""
+    """What the translator sees beside the codes: the previous action (the paper), nothing (holds best across levels), the current frame, or both."""
     stem: Literal["linear", "conv"] | None = None
     """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
     long_share: float | None = None
