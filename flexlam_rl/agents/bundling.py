@@ -16,7 +16,7 @@ from safetensors.torch import save
 from flexlam_rl.agents.bundle import MODELS, BundleConfig, Decoding, EnvironmentFacts, LabelFacts, check_fit, config_bytes, files_hash
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.datasets.schema import revision
-from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, write_atomically
+from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, model_digest, write_atomically
 from flexlam_rl.models.config import ActionSpec
 
 # where a run keeps each model, and which stage gives it, without and with joint alignment
@@ -65,10 +65,10 @@ def make_bundle(
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part].from_pretrained(folder)
     records = {name: json.loads((runs[name] / name / CONFIG).read_text()) for name in ("sequence", stage)}
-    own = digest(run / "lam/best/lam" / file for file in (CONFIG, WEIGHTS))
-    for name, record in records.items():
+    own = model_digest(run / "lam/best/lam")
+    for name, trained in records.items():
         # runs from before it was recorded do not say
-        if record.get("lam", own) != own:
+        if trained.get("lam", own) != own:
             raise CheckpointError(f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on this one.")
     record = records[stage]
     rollouts = [open_rollouts(folder, split="train") for folder in data]

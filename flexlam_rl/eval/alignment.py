@@ -55,7 +55,7 @@ class Options:
     levels: tuple[int, ...] | None = None
     """FSQ levels of every latent action model, as of `flexlam train`."""
     conditioning: Conditioning = "slots+action"
-    """What every translator sees, as of `flexlam train`; with the frame it plays better (docs/translator.md)."""
+    """What every translator sees, as of `flexlam train`; which plays best is in docs/translator.md."""
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training, as of `flexlam train`."""

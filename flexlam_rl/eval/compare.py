@@ -16,6 +16,7 @@ from flexlam_rl.eval.stats import Interval, difference, interquartile_mean, mean
 from flexlam_rl.eval.table import normalised, number, wide_console
 
 _SAME = ("engine", "textures", "hud", "action_set", "action_hash", "frame_skip", "width", "height")
+MEAN, INTERQUARTILE = "mean of levels, normalised", "interquartile mean, normalised"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
     if scores_one:
         a_all, b_all = list(scores_one.values()), list(scores_two.values())
         paired = all(aligned[level][2] for level in scores_one)
-        for name, statistic in (("mean of levels, normalised", mean_of_levels), ("interquartile mean, normalised", interquartile_mean)):
+        for name, statistic in ((MEAN, mean_of_levels), (INTERQUARTILE, interquartile_mean)):
             fewest = min(map(len, (*a_all, *b_all)))
             rows.append(Comparison(name, statistic(a_all), statistic(b_all), difference(a_all, b_all, statistic, paired), fewest))
     return rows

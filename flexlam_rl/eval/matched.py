@@ -14,13 +14,13 @@ import numpy as np
 import tyro
 
 from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval.compare import compare
+from flexlam_rl.eval.compare import INTERQUARTILE, MEAN, compare
 from flexlam_rl.eval.results import read_results
 from flexlam_rl.eval.table import interval, wide_console
 from flexlam_rl.eval.tabular import csv_bytes
 
 # name of the aggregate in `compare` -> in a suite's summary; a single level with wild returns can carry the first, not the second
-AGGREGATES = {"mean of levels, normalised": "mean", "interquartile mean, normalised": "iqm"}
+AGGREGATES = {MEAN: "mean", INTERQUARTILE: "iqm"}
 PARTS = ("flexlam", "fixed", "difference")
 
 

@@ -49,6 +49,11 @@ def digest(files: Iterable[Path]) -> str:
     return hasher.hexdigest()
 
 
+def model_digest(folder: Path) -> str:
+    """SHA-256 of a model's configuration and weights."""
+    return digest((folder / CONFIG, folder / WEIGHTS))
+
+
 def to_json(value: Any) -> Any:
     """What `from_json` reads again; fields that came later are left out at their default, so that older files and new ones are equal."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

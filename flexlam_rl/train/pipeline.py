@@ -8,7 +8,7 @@ import torch
 
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import label_names
-from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, PretrainedModel, digest
+from flexlam_rl.models.checkpoint import PretrainedModel, model_digest
 from flexlam_rl.models.config import ActionSpec, Conditioning, FeatureConfig, IDMConfig, TranslatorConfig
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
@@ -122,7 +122,7 @@ def _trained_lam(args: TrainArgs) -> tuple[LAM, str]:
     folder = run_folder / "lam" / "best" / "lam"
     if not folder.is_dir():
         raise TrainingError(f"{folder} is missing: train the LAM first (--out {run_folder}).")
-    return LAM.from_pretrained(folder), digest((folder / CONFIG, folder / WEIGHTS))
+    return LAM.from_pretrained(folder), model_digest(folder)
 
 
 def _labels(args: TrainArgs, train: Rollouts) -> str:
