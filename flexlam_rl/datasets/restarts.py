@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flexlam_rl.envs.levels import DMLAB_PREFIX
+
 
 @dataclass(frozen=True)
 class RestartRule:
@@ -41,6 +43,7 @@ RULES: dict[str, RestartRule] = {
 
 def restart_rule(level: str) -> RestartRule | None:
     """The rule of a level, None where the map never restarts within an episode."""
+    level = level.removeprefix(DMLAB_PREFIX)
     return next((rule for prefix, rule in RULES.items() if level.startswith(prefix)), None)
 
 
