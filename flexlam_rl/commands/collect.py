@@ -80,7 +80,8 @@ def run(options: Options) -> int:
     """Collect, with a bar a run and a line a level."""
     levels = levels_named(options.level)
     try:
-        import tensorstore  # noqa: F401
+        import google_crc32c  # noqa: F401
+        import numcodecs  # noqa: F401
     except ImportError as error:
         raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
     from rich.console import Console

@@ -8,6 +8,8 @@ import numpy as np
 
 from flexlam_rl.datasets.exact import as_array, exact, flag, whole
 
+REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds more"
+
 
 @dataclass
 class Episode:
@@ -87,7 +89,8 @@ class Episode:
             shape = (rows if name == "restart" else length, *given[name][1])
             if column.shape != shape:
                 raise ValueError(f"Column {name} of an episode has shape {column.shape}: expected {shape}.")
-            columns[name] = exact(column, given[name][0], f"Column {name} of an episode")
+            advice = REWARD_ADVICE if name == "reward" else ""
+            columns[name] = exact(column, given[name][0], f"Column {name} of an episode", advice)
         if "action" in columns and columns["action"].min() < 0:
             step = int(np.argmin(columns["action"]))
             raise ValueError(f"Column action of an episode is {columns['action'][step]} at {step}: expected numbers of actions, from 0.")

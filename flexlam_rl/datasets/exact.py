@@ -11,13 +11,14 @@ import numpy as np
 INT64 = np.iinfo(np.int64)
 
 
-def exact(values: Any, dtype: Any, what: str) -> np.ndarray:
+def exact(values: Any, dtype: Any, what: str, advice: str = "") -> np.ndarray:
     """Give numbers as a fresh array of a type that holds every one of them.
 
     Args:
         values: An array, or what NumPy makes one of.
         dtype: The type wanted: a bool, whole or floating one.
         what: Names the numbers in the error.
+        advice: Ends the error about a number that does not fit.
 
     Returns:
         An array that shares no memory with `values`.
@@ -37,7 +38,7 @@ def exact(values: Any, dtype: Any, what: str) -> np.ndarray:
     if not good.all():
         place = np.unravel_index(int(np.argmin(good)), good.shape)
         at = f" at {', '.join(map(str, place))}" if place else ""
-        raise ValueError(f"{what} is {array[place]}{at} ({array.dtype}): {wanted} cannot hold this number as it is.")
+        raise ValueError(f"{what} is {array[place]}{at} ({array.dtype}): {wanted} cannot hold this number as it is{advice}.")
     return out
 
 

@@ -174,6 +174,9 @@ class Batches(Iterator[dict[str, Any]]):
         self._process = os.getpid()
         self._pool = ThreadPoolExecutor(self._workers, "flexlam-read") if self._workers else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("A stream of batches cannot be copied or pickled: make another of its source, and give it this one's state_dict.")
+
     def _exists(self, position: int) -> bool:
         if self.epochs is None:
             return True

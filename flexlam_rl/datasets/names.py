@@ -11,7 +11,7 @@ def level_folder(level: Any) -> str:
     Raises:
         ValueError: It is no name of a single folder.
     """
-    return _single(level.removeprefix(DMLAB_PREFIX) if isinstance(level, str) else level, "level")
+    return folder_name(level.removeprefix(DMLAB_PREFIX) if isinstance(level, str) else level, "level")
 
 
 def split_name(split: Any) -> str:
@@ -20,10 +20,15 @@ def split_name(split: Any) -> str:
     Raises:
         ValueError: It is no name of a single folder.
     """
-    return _single(split, "split")
+    return folder_name(split, "split")
 
 
-def _single(name: Any, what: str) -> str:
-    if not isinstance(name, str) or not name.strip(".") or any(sign in name for sign in "/\\\0"):
+def folder_name(name: Any, what: str) -> str:
+    """A name that is to be a folder.
+
+    Raises:
+        ValueError: It is no text, empty, or would be another folder.
+    """
+    if not isinstance(name, str) or not name.strip(".") or name == "zarr.json" or any(sign in name for sign in "/\\\0"):
         raise ValueError(f"The {what} {name!r} cannot name a folder: expected one name, without slashes.")
     return str(name)

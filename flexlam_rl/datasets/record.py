@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.datasets.episode import Episode, check_pictures, is_planar
+from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures, is_planar
 from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import as_array, exact, flag, whole
 from flexlam_rl.datasets.schema import Origin
@@ -46,7 +46,7 @@ class EpisodeBuffer:
         """Actions so far."""
         return len(self._actions)
 
-    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, Any] | None = None) -> None:
+    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, np.ndarray] | None = None) -> None:
         """The next observation.
 
         Args:
@@ -59,6 +59,8 @@ class EpisodeBuffer:
             ValueError: It is no picture, or of another shape than the first.
         """
         frame = as_array(frame, "A recorded frame")
+        if not isinstance(text, str):
+            raise ValueError(f"A recorded instruction is {text!r}: expected a text.")
         if self._count == 0:
             check_pictures(frame[None])
         if frame.dtype != np.uint8 or (self._count and frame.shape != self._frames.shape[1:]):
@@ -72,7 +74,7 @@ class EpisodeBuffer:
         self._frames[self._count] = frame
         self._texts.append(text)
         for name, value in (extra or {}).items():
-            self._extra.setdefault(name, []).append(np.array(value))
+            self._extra.setdefault(name, []).append(value)
         self._count += 1
 
     def act(self, action: Any, reward: Any) -> None:
@@ -84,7 +86,7 @@ class EpisodeBuffer:
         action, reward = self.action(action), as_array(reward, "A recorded reward")
         if reward.size != 1:
             raise ValueError(f"A recorded reward has shape {reward.shape}: expected one number.")
-        number = exact(reward.reshape(()), self._reward, "A recorded reward").item()
+        number = exact(reward.reshape(()), self._reward, "A recorded reward", REWARD_ADVICE).item()
         if not math.isfinite(number):
             raise ValueError(f"A recorded reward is {number}: expected a finite number.")
         self._actions.append(action)
@@ -210,15 +212,18 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         level = level or getattr(env.unwrapped, "level", None) or (env.spec.id.replace("/", "_") if env.spec is not None else None)
         if level is None:
             raise StoreError("RecordRollouts cannot name the level of this environment: pass level=.")
-        self._dict, extra = columns_of(env)
+        extra = columns_of(env)
+        space = env.observation_space
+        self._dict = isinstance(space, gym.spaces.Dict)
+        self._words = isinstance(space, gym.spaces.Dict) and isinstance(space.spaces.get(WORDS), gym.spaces.Text)
         origin = origin or origin_of(env, policy, policy_params)
         native, actions = actions_of(env.action_space, len(origin.action_table)) if with_actions else (True, 0)
         # the real engine shows no observation after the end: its wrapper repeats the one before
         self._last = origin.engine != "deepmind_lab"
         self._with_actions = with_actions
-        layout.setdefault("reward", "float64" if origin.engine == "unknown" else "float32")
+        layout.setdefault("reward", "float32" if _has_dmlab_rewards(env) else "float64")
         self.writer = RolloutWriter(root, level, split, origin, with_actions=with_actions, extra=extra, **layout)
-        self._extra = tuple(extra)
+        self._extra = extra
         self._buffer = EpisodeBuffer(native, actions, self.writer.reward)
         self._open = False
 
@@ -259,13 +264,29 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
             return {"frame": observation}
         return {
             "frame": observation[FRAME],
-            "text": str(observation.get(WORDS, "")),
-            "extra": {name: observation[name] for name in self._extra},
+            "text": observation[WORDS] if self._words else "",
+            "extra": {name: self._numbers(name, observation[name]) for name in self._extra},
         }
 
+    def _numbers(self, name: str, value: Any) -> np.ndarray:
+        dtype, shape = self._extra[name]
+        numbers = exact(value, dtype, f"Observation {name}")
+        if numbers.shape != shape:
+            raise ValueError(f"Observation {name} has shape {numbers.shape}: expected {shape}.")
+        return numbers
 
-def columns_of(env: gym.Env[Any, Any]) -> tuple[bool, dict[str, tuple[str, tuple[int, ...]]]]:
-    """Whether the observations of an environment are a `Dict`, and what else than picture and instruction they hold.
+
+def _has_dmlab_rewards(env: gym.Env[Any, Any]) -> bool:
+    """Whether rewards are those of this package's environments, which float32 holds: no other wrapper changes them."""
+    while isinstance(env, gym.Wrapper):
+        if not type(env).__module__.startswith(("flexlam_rl.", "gymnasium.wrappers.common")):
+            return False
+        env = env.env
+    return type(env).__module__.startswith("flexlam_rl.")
+
+
+def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Types and shapes of what the observations of an environment hold beside picture and instruction.
 
     Raises:
         StoreError: There is no picture among them, or something that no column holds.
@@ -288,7 +309,7 @@ def columns_of(env: gym.Env[Any, Any]) -> tuple[bool, dict[str, tuple[str, tuple
         if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
             raise StoreError(f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of the environment's.")
         extra[name] = (inner.dtype.name, inner.shape)
-    return isinstance(space, gym.spaces.Dict), extra
+    return extra
 
 
 def actions_of(space: gym.Space[Any], table: int) -> tuple[bool, int]:

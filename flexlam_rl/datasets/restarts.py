@@ -55,7 +55,7 @@ def infer_restarts(level: str, reward: np.ndarray, rows: int) -> np.ndarray:
         reward: (T,) of one episode, brought by action t.
         rows: Frames of the episode, T or T + 1.
     """
-    found = np.zeros(rows, bool)
+    reward, found = np.asarray(reward), np.zeros(rows, bool)
     rule = restart_rule(level)
     if rule is None:
         return found

@@ -27,7 +27,7 @@ class RolloutStore:
 
     Attributes:
         path: Its folder.
-        level, split, origin: Which rollouts, and whose.
+        level, split: Which rollouts.
         frames: (N, H, W, C) uint8, read on demand.
     """
 
@@ -42,7 +42,6 @@ class RolloutStore:
             raise StoreError(f"{self.path} has the schema {found}: expected {SCHEMA!r} version {VERSION}.")
         self.level: str = self._attributes["level"]
         self.split: str = self._attributes["split"]
-        self.origin = Origin.from_attributes(self._attributes["origin"])
         self.frames = FrameReader(self.path / "frames", self.rows)
         self._columns: dict[str, Column] = {}
 
@@ -59,6 +58,11 @@ class RolloutStore:
     def attributes(self) -> dict[str, Any]:
         """Everything the group's attributes say, a fresh copy."""
         return copy.deepcopy(self._attributes)
+
+    @property
+    def origin(self) -> Origin:
+        """Whose rollouts, a fresh copy."""
+        return Origin.from_attributes(copy.deepcopy(self._attributes["origin"]))
 
     @property
     def rows(self) -> int:
@@ -232,7 +236,7 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
         StoreError: There are none, or a level asked for is missing.
     """
     root = settled(root)
-    if (root / "zarr.json").exists():
+    if (root / "zarr.json").exists() and ".zarr" in (root.suffix, root.resolve().suffix):
         return [root]
     if levels is not None:
         levels = [level_folder(level) for level in ([levels] if isinstance(levels, str) else levels)]

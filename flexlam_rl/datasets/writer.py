@@ -8,7 +8,6 @@ for nothing and are overwritten by the next append.
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from flexlam_rl.datasets.episode import Episode, checksum, native_actions
 from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import exact, whole
 from flexlam_rl.datasets.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
-from flexlam_rl.datasets.names import level_folder, split_name
+from flexlam_rl.datasets.names import folder_name, level_folder, split_name
 from flexlam_rl.datasets.schema import (
     ACTION_COLUMNS,
     COLUMN_CHUNK,
@@ -96,7 +95,7 @@ class RolloutWriter:
         if reward not in ("float32", "float64"):
             raise ValueError(f"reward is {reward!r}: expected 'float32' or 'float64'.")
         self.path = store_path(root, level, split)
-        self.origin = replace(origin)  # what the caller does to the original's dictionaries does not reach the store
+        self._origin = replace(origin)
         self.level, self.split = level_folder(level), split_name(split)
         self.with_actions = bool(with_actions)
         self.reward = reward
@@ -114,6 +113,11 @@ class RolloutWriter:
         except BaseException:
             self._lock.release()
             raise
+
+    @property
+    def origin(self) -> Origin:
+        """Where the data comes from, a fresh copy."""
+        return replace(self._origin)
 
     @property
     def rows(self) -> int:
@@ -197,7 +201,7 @@ class RolloutWriter:
         if attributes.get("schema") != SCHEMA or attributes.get("version") != VERSION:
             found = f"{attributes.get('schema')!r} version {attributes.get('version')!r}"
             raise StoreError(f"{where} has the schema {found}: this writer continues {SCHEMA!r} version {VERSION}.")
-        Origin.from_attributes(attributes["origin"]).check_same(self.origin, where)
+        Origin.from_attributes(attributes["origin"]).check_same(self._origin, where)
         if attributes["with_actions"] != self.with_actions:
             raise StoreError(
                 f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: use another folder."
@@ -206,8 +210,8 @@ class RolloutWriter:
         if stored != self._extra:
             raise StoreError(f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same.")
         for name in ("source", "references"):  # what may grow with the store
-            if getattr(self.origin, name):
-                attributes["origin"][name] = getattr(self.origin, name)
+            if getattr(self._origin, name):
+                attributes["origin"][name] = getattr(self._origin, name)
         attributes["writers"].append({**self._started, "first_episode": attributes["commit"]["episodes"]})
         self._keys = set()
         if attributes["frame_shape"]:
@@ -222,7 +226,7 @@ class RolloutWriter:
             "version": VERSION,
             "level": self.level,
             "split": self.split,
-            "origin": self.origin.attributes(),
+            "origin": self._origin.attributes(),
             "with_actions": self.with_actions,
             "extra": {name: [dtype, list(shape)] for name, (dtype, shape) in self._extra.items()},
             "frame_shape": [],
@@ -281,8 +285,8 @@ class RolloutWriter:
             native = episode.action_native
             if episode.action is not None:
                 # a table of no rows is a native action set, or imported data whose table is unknown
-                if self.origin.action_table:
-                    from_table = native_actions(episode.action, self.origin.action_table, self.origin.action_set)
+                if self._origin.action_table:
+                    from_table = native_actions(episode.action, self._origin.action_table, self._origin.action_set)
                     native = from_table if native is None else native
                 columns["action"][:length] = episode.action
             if native is not None:
@@ -346,8 +350,7 @@ class RolloutWriter:
 
 def _extra(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int, ...]]:
     """Type and row shape of a further column, as its array's metadata word them."""
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
-        raise ValueError(f"Extra column {name!r}: expected a name of letters, digits, '_', '-' and '.'.")
+    folder_name(name, "extra column")
     kind = np.dtype(dtype)
     if kind.kind not in "biuf" or kind.itemsize > 8:
         raise ValueError(f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits.")
