@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -263,27 +264,50 @@ def test_one_environment_plays_what_the_batch_plays(whole: Path) -> None:
     env.close()
 
 
-def test_the_real_engine_plays_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over a stand-in for `deepmind_lab`, which replays recordings of it."""
-    stand_in = ROOT / "tests" / "envs"
-    (tmp_path / "deepmind_lab.py").write_text(f"import sys\nsys.path.append({str(stand_in)!r})\nfrom stand_in import Lab\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    level = "explore_obstructed_goals_small"
-    out = tmp_path / "out"
-    command = ["collect", "--out", str(out), "--level", level, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps"]
-    try:
-        assert main([*command, "10"]) == 0
-        first = RolloutStore(store_path(out, level, "train"))
-        assert main([*command, str(first.steps + 1)]) == 0
-    finally:
-        sys.modules.pop("deepmind_lab", None)
-    store = RolloutStore(first.path)
+@pytest.fixture
+def real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for `deepmind_lab`, here and in processes, which replays recordings of it; and the folder for temporary files."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "envs"))
+    import stand_in
+
+    stand_in.install(monkeypatch, tmp_path)
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("FLEXLAM_CACHE_DIR", str(tmp_path / "cache"))
+    return folder
+
+
+REAL_LEVEL = "explore_obstructed_goals_small"
+
+
+def collect_real(out: Path, steps: int, workers: int = 1, expert: str = "random") -> RolloutStore:
+    options = {"--out": out, "--level": REAL_LEVEL, "--engine": "deepmind_lab", "--expert": expert, "--workers": workers, "--steps": steps}
+    assert main(["collect", *(str(text) for pair in options.items() for text in pair)]) == 0
+    return RolloutStore(store_path(out, REAL_LEVEL, "train"))
+
+
+def test_the_real_engine_plays_in_processes(tmp_path: Path, real_engine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many processes play, and with a stop in between, the episodes are the same; nothing is left over and nothing printed."""
+    first = collect_real(tmp_path / "out", 10)
+    store = collect_real(tmp_path / "out", 2 * first.steps + 1)
     assert validate(store.path).good
-    assert (first.episodes, store.episodes) == (1, 2)
+    assert (first.episodes, store.episodes) == (1, 3)
     assert store.origin.engine == "deepmind_lab"
-    assert store.episode_table["seed"].tolist() == episode_seeds(0, level, "train", range(2)).tolist()
+    assert store.episode_table["seed"].tolist() == episode_seeds(0, REAL_LEVEL, "train", range(3)).tolist()
     # the real engine shows nothing after the end
     assert (store.episode_table["rows"] == store.episode_table["length"]).all()
+    at_once = collect_real(tmp_path / "at_once", store.steps)
+    spread = collect_real(tmp_path / "spread", store.steps, workers=2)
+    for other in (at_once, spread):
+        for key in range(3):
+            one, two = store.episode_at(key), other.episode_at(key)
+            for name in ("frames", "action", "reward", "restart"):
+                assert np.array_equal(getattr(one, name), getattr(two, name)), name
+    assert [path.name for path in real_engine.iterdir() if "dmlab" in path.name] == []
+    said = capfd.readouterr()
+    assert "engine:" not in said.out + said.err
 
 
 def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
