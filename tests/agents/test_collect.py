@@ -1,5 +1,6 @@
 """Collections: complete, in order, the same however they are played, continued after any end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from flexlam_rl.agents.collect import Job, collect
 from flexlam_rl.agents.plan import Settings, episode_seeds
 from flexlam_rl.agents.play import play_single
 from flexlam_rl.agents.registry import make_expert
+from flexlam_rl.agents.work import Processes
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.store import RolloutStore
@@ -308,6 +310,38 @@ def test_the_real_engine_plays_in_processes(tmp_path: Path, real_engine: Path, c
     assert [path.name for path in real_engine.iterdir() if "dmlab" in path.name] == []
     said = capfd.readouterr()
     assert "engine:" not in said.out + said.err
+
+
+def test_a_killed_collection_leaves_no_folder_of_the_engine(tmp_path: Path, real_engine: Path) -> None:
+    def folders() -> list[str]:
+        return [path.name for path in real_engine.iterdir() if "dmlab" in path.name]
+
+    code = "import sys; from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    given = ["--level", REAL_LEVEL, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps", "1000000"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-c", code, "collect", "--out", str(tmp_path / "out"), *given]
+    with subprocess.Popen(command, env=env) as process:
+        deadline = time.monotonic() + 120
+        while not folders() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert folders()
+        process.kill()
+    while folders() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert folders() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads which signals a process blocks from /proc")
+def test_processes_that_are_still_starting_leave_ctrl_c_to_their_parent() -> None:
+    workers = Processes(1)
+    try:
+        workers.submit()  # fails there, which is of no interest
+        (pid,) = workers._pool._processes
+        blocked = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk"))
+        assert int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        workers.close()
 
 
 def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
