@@ -55,7 +55,7 @@ def command_name() -> str | None:
 
 
 def guard() -> None:
-    """Answer Ctrl-C and a missing package with one line until `ready`; does nothing in programs that only use the library."""
+    """Answer Ctrl-C and a missing package with one line until `ready`, in commands of this package only."""
     name = command_name()
     if name is None:
         return

@@ -47,7 +47,8 @@ def checkpoint_engine(given: str, checkpoint: str | Path | None) -> tuple[str, s
     known = read_config(folder_of(checkpoint)).environment.engine
     if known != "litelab":
         return chosen, ""
-    return known, f"Playing on {known}, where the checkpoint was trained; --engine {chosen} --any-look plays it on {chosen}."
+    how = f"--engine {chosen} --any-look plays it on {chosen}"
+    return known, f"Playing on {known}, where the checkpoint was trained; {how}."
 
 
 def check_look(engine: str, textures: str) -> None:

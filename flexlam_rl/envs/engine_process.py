@@ -12,7 +12,7 @@ from flexlam_rl.startup import interrupts_held
 
 
 class EngineProcess:
-    """Stands in for the module `deepmind_lab`: `Lab(...)` opens the engine there, and the other methods are that engine's."""
+    """Stands in for the module `deepmind_lab`: `Lab(...)` opens the engine there, other methods are that engine's."""
 
     def __init__(self) -> None:
         self._connection, there = Pipe()
@@ -20,7 +20,7 @@ class EngineProcess:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         output = None if os.environ.get(VARIABLE) else subprocess.DEVNULL
         with there, interrupts_held():
-            # neither fork, for the engine here would be copied, nor multiprocessing, which runs the caller's script again
+            # no fork, which would copy the engine here, and no multiprocessing, which runs the caller's script again
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 pass_fds=[there.fileno()],
@@ -50,9 +50,8 @@ class EngineProcess:
             self._connection.send((name, arguments, options))
             good, value = self._connection.recv()
         except (EOFError, OSError):
-            raise RuntimeError(
-                f"The process of the DeepMind Lab engine has ended (exit code {self._process.wait()}): {VARIABLE}=1 shows what it printed."
-            ) from None
+            code = self._process.wait()
+            raise RuntimeError(f"The process of the DeepMind Lab engine has ended (exit code {code}): {VARIABLE}=1 shows what it printed.") from None
         if not good:
             raise value
         return value

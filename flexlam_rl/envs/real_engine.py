@@ -1,9 +1,9 @@
 """The real DeepMind Lab behind the interface that `DMLabEnv` uses.
 
-The engine is loaded at the first reset, so that an environment may be made in one process and played in another. A process
-holds at most one, because DeepMind Lab's engine is not re-entrant: a second one is opened in a process of its own. The engine
-keeps state from episode to episode, so that a seed gives the same episode only in a fresh one: it is closed and opened again
-at every reset, unless told otherwise.
+The engine is loaded at the first reset, so that an environment may be made in one process and played in another. A
+process holds at most one, because DeepMind Lab's engine is not re-entrant: a second one is opened in a process of its
+own. The engine keeps state from episode to episode, so that a seed gives the same episode only in a fresh one: it is
+closed and opened again at every reset, unless told otherwise.
 """
 
 import atexit

@@ -1,8 +1,8 @@
 """Folders for the real engine's temporary files, which go with the process that uses them.
 
-Left to itself the engine makes one for each instance and removes it only where it is closed properly. Here a folder holds a file
-that its process keeps locked. The lock ends with the process, however it ends, and what is no longer locked is removed by the next
-process that asks for a folder.
+Left to itself the engine makes one for each instance and removes it only where it is closed properly. Here a folder
+holds a file that its process keeps locked. The lock ends with the process, however it ends, and what is no longer
+locked is removed by the next process that asks for a folder.
 """
 
 import contextlib
