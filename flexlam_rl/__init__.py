@@ -4,10 +4,14 @@ Importing this package registers the Gymnasium environments `FlexLAM-DMLab-v0` a
 nor the compiled engine. The names below are loaded when they are first used.
 """
 
-import importlib
-from typing import Any
+from flexlam_rl.startup import guard
 
-from flexlam_rl.registration import register_all
+guard()  # before the first slow import; it does nothing unless a command of this package was started
+
+import importlib  # noqa: E402
+from typing import Any  # noqa: E402
+
+from flexlam_rl.registration import register_all  # noqa: E402
 
 __version__ = "0.1.0"
 

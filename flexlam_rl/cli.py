@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from flexlam_rl.command_line import run, wrong_use
+from flexlam_rl.command_line import answer, parse, wrong_use
 
 # name -> (module with `Options` and `run`, what it does)
 COMMANDS = {
@@ -46,11 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}" if close else f"there are {', '.join(COMMANDS)}"
         return wrong_use("flexlam", f"No command {name!r}; {hint}.")
-    try:
+    prog = f"flexlam {name}"
+
+    def command() -> int | None:
         module = import_module(COMMANDS[name][0])
-    except KeyboardInterrupt:
-        return 130
-    return run(module.Options, module.run, rest, f"flexlam {name}")
+        result: int | None = module.run(parse(module.Options, rest, prog))
+        return result
+
+    return answer(prog, command)
 
 
 if __name__ == "__main__":

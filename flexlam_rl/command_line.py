@@ -10,8 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-WRONG_USE = 2  # exit code of every error that a user can mend
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
+from flexlam_rl.startup import INTERRUPTED, WRONG_USE, interrupts_kept, missing_package, ready
 
 
 def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
@@ -47,8 +46,15 @@ def _sentence(box: str, prog: str) -> str:
 
 def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
     """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
+    return answer(prog, lambda: function(parse(options, arguments, prog)))
+
+
+def answer(prog: str, work: Callable[[], int | None]) -> int:
+    """Do the work of the command `prog`; returns the exit code, after one line on stderr where it failed."""
     try:
-        return function(parse(options, arguments, prog)) or 0
+        ready()
+        with interrupts_kept():
+            return work() or 0
     except KeyboardInterrupt as stop:
         print(f"{prog}: interrupted{': ' if str(stop) else ''}{stop}.", file=sys.stderr)
         return INTERRUPTED
@@ -58,7 +64,8 @@ def run(options: type, function: Callable[[Any], int | None], arguments: Sequenc
     except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("FLEXLAM_TRACEBACK"):
             raise
-        return wrong_use(prog, error.args[0] if isinstance(error, KeyError) and error.args else error)
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        return wrong_use(prog, missing_package(error) or said)
     except Exception as error:
         # gymnasium's own errors (unknown id, unmet dependency) share no built-in class
         if os.environ.get("FLEXLAM_TRACEBACK") or not type(error).__module__.startswith("gymnasium."):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flexlam_rl.agents.engine_choice import check_look, expert_engine
 from flexlam_rl.agents.plan import SPLITS, Schedule, Settings
 from flexlam_rl.agents.work import EXECUTORS, Processes, Ray, Workers, default_envs, play_elsewhere, play_here, spread
 from flexlam_rl.datasets.episode import Episode
@@ -135,8 +136,8 @@ def check(settings: Settings, job: Job) -> None:
     if settings.temperature < 0:
         raise ValueError(f"temperature must be at least 0, got {settings.temperature}.")
     if settings.engine != "litelab":
-        if settings.expert == "scripted":
-            raise ValueError("The scripted expert reads litelab's worlds and cannot play deepmind_lab: use --engine litelab or another --expert.")
+        expert_engine(settings.engine, settings.expert, "another --expert")
+        check_look(settings.engine, settings.textures)
         if job.executor == "native":
             raise ValueError("executor 'native' is litelab's batch: the real engine needs 'processes' or 'ray'.")
 

@@ -65,4 +65,7 @@ def check_environment(facts: EnvironmentFacts, env: Any, any_look: bool = False)
     for name, values in looks.items():
         if name in found and found[name] not in values:
             known = " and ".join(map(repr, values))
-            raise ValueError(f"The policy was trained with {name} {known}; the environment has {found[name]!r}: pass any_look=True to try it.")
+            raise ValueError(
+                f"The policy was trained with {name} {known}; the environment has {found[name]!r}: "
+                "any_look=True, on the command line --any-look, plays it nevertheless."
+            )

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from safetensors.torch import load_file, save
 
 from flexlam_rl.agents.base import base_env, batch_size
+from flexlam_rl.agents.fit import environment_facts
 from flexlam_rl.agents.play import FRAME, WORDS
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.wrappers import VOCABULARY, tokens
@@ -117,17 +118,16 @@ class LearnedExpert:
     def _check(self, env: Any) -> None:
         base = base_env(env)
         images = getattr(base, "single_observation_space", None) or base.observation_space
-        image: Any = images[FRAME] if isinstance(images, spaces.Dict) else images
-        found = {"action set": base.action_set.name, "frame skip": base.frame_skip, "frame size": tuple(image.shape[:2])}
+        found = environment_facts(env)
         mine = {
             "action set": self.network.action_set,
             "frame skip": self.network.frame_skip,
             "frame size": (self.network.height, self.network.width),
         }
         for name, value in mine.items():
-            if found[name] != value:
-                raise ValueError(f"This learned expert was trained with {name} {value!r}, the environment has {found[name]!r}.")
-        if base.action_set.hash != self.network.action_hash:
+            if found.get(name) != value:
+                raise ValueError(f"This learned expert was trained with {name} {value!r}, the environment has {found.get(name)!r}.")
+        if found["action hash"] != self.network.action_hash:
             raise ValueError(f"Action set {self.network.action_set!r} has changed since this expert was trained (another hash).")
         if self.network.words and not isinstance(images, spaces.Dict):
             raise ValueError(f"This learned expert reads the instruction: the environment needs observations ({FRAME!r}, {WORDS!r}).")

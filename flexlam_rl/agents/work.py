@@ -1,6 +1,7 @@
 """Episodes played somewhere: in this process on all cores, in processes, or on a Ray cluster. All give the same episodes."""
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.envs.dmlab import DMLabEnv
 from flexlam_rl.envs.levels import level_named
 from flexlam_rl.envs.vector import DMLabVectorEnv
+from flexlam_rl.startup import interrupts_held
 
 EXECUTORS = ("native", "processes", "ray")
 OnSteps = Callable[[int], None]
@@ -95,9 +97,16 @@ def _quiet_worker(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
+        _remove_scratch("remove_all")
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _remove_scratch(how: str) -> None:
+    """Remove temporary files of the real engine, where it is in use."""
+    with contextlib.suppress(ImportError):  # a system without file locks has no real engine
+        getattr(importlib.import_module("flexlam_rl.envs.scratch"), how)()
 
 
 class Processes:
@@ -111,7 +120,8 @@ class Processes:
 
     def submit(self, *arguments: Any) -> None:
         """Start a task."""
-        self._running.add(self._pool.submit(play_task, *arguments))
+        with interrupts_held():  # a process that is still starting does not know yet to ignore Ctrl-C
+            self._running.add(self._pool.submit(play_task, *arguments))
 
     def results(self) -> list[list[Episode]]:
         """Wait until at least one task is done; what those gave that are."""
@@ -127,6 +137,7 @@ class Processes:
                 process.terminate()
         for process in running:
             process.join()
+        _remove_scratch("sweep")
 
 
 class Ray:

@@ -37,7 +37,7 @@ class Options:
     num_envs: int | None = None
     """Environments that play at once; by default 16 a core."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels."""
+    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is installed."""
     executor: Literal["auto", "native", "processes", "ray"] = "auto"
     """Where they run: litelab's batch in this process (native), processes, or a Ray cluster; auto takes native on litelab, else processes."""
     workers: int | None = None
@@ -88,10 +88,12 @@ def run(options: Options) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from flexlam_rl.agents.collect import Done, Job, collect
+    from flexlam_rl.agents.engine_choice import expert_engine
     from flexlam_rl.agents.plan import Settings
-    from flexlam_rl.envs.engines import choose_engine
 
-    engine = choose_engine(options.engine)
+    engine, line = expert_engine(options.engine, options.expert, "another --expert")
+    if line:
+        print(line, file=sys.stderr)
     settings = Settings(
         options.expert,
         options.temperature,

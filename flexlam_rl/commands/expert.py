@@ -1,6 +1,7 @@
 """`flexlam expert score|train|plot`: measure experts, and train some."""
 
 import json
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +27,7 @@ class Score:
     seed: int = 0
     """Of the policies' randomness; the episodes' seeds are fixed."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels."""
+    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is installed."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
     """JSON file to write; levels that it holds of the same measurement and that are not measured now are kept."""
 
@@ -83,16 +84,18 @@ def _score(options: Score) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from flexlam_rl.agents.engine_choice import expert_engine
     from flexlam_rl.agents.experts import score_table
     from flexlam_rl.agents.plan import Settings
     from flexlam_rl.commands.collect import levels_named
     from flexlam_rl.datasets.files import write_json
-    from flexlam_rl.envs.engines import choose_engine
 
     if options.episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {options.episodes}.")
     levels = levels_named(options.levels)
-    engine = choose_engine(options.engine)
+    engine, line = expert_engine(options.engine, options.expert, "another --expert")
+    if line:
+        print(line, file=sys.stderr)
     settings = Settings(expert=options.expert, temperature=options.temperature, seed=options.seed, engine=engine)
     chosen = "" if options.levels == tuple(LEVELS) else f" --levels {' '.join(options.levels)}"
     command = (

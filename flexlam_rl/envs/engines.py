@@ -61,6 +61,7 @@ class Options:
     evaluation: bool
     config: dict[str, str]
     level_cache: str | None
+    reopen: bool = True
 
 
 def _is_int(value: object) -> bool:

@@ -1,21 +1,29 @@
 """The real DeepMind Lab behind the interface that `DMLabEnv` uses.
 
-The engine is loaded at the first reset, so that an environment may be made in one process and played in another; a process holds
-at most one at a time, because DeepMind Lab's engine is not re-entrant (reference A8).
+The engine is loaded at the first reset, so that an environment may be made in one process and played in another. A
+process holds at most one, because DeepMind Lab's engine is not re-entrant: a second one is opened in a process of its
+own. The engine keeps state from episode to episode, so that a seed gives the same episode only in a fresh one: it is
+closed and opened again at every reset, unless told otherwise.
 """
 
+import atexit
 import importlib
 import os
+import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from flexlam_rl.envs import scratch
+from flexlam_rl.envs.engine_process import EngineProcess
 from flexlam_rl.envs.engines import Options
 from flexlam_rl.envs.level_cache import LevelCache
 from flexlam_rl.envs.levels import LEVELS
 from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
+from flexlam_rl.envs.quiet import quiet
 from flexlam_rl.errors import EngineMissing
 
 _MAP_FRAME, _REMAINING, _PICTURE = "MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"
@@ -26,7 +34,13 @@ _HOW_TO_INSTALL = (
     "engine='litelab', which needs no build."
 )
 
-_owner: tuple[int, int] | None = None  # process and engine that hold the one instance
+_owner: tuple[int, "weakref.ref[RealEngine]"] | None = None  # process and engine that hold the one instance
+atexit.register(scratch.remove_all)
+
+
+def _holder() -> "RealEngine | None":
+    """The engine that this process holds; one that was dropped without being closed has closed itself."""
+    return _owner[1]() if _owner is not None and _owner[0] == os.getpid() else None
 
 
 def load_module() -> ModuleType:
@@ -68,6 +82,8 @@ class RealEngine:
             extra.remove(_PICTURE)  # reading a picture draws it
         self._asked = [*self._names, *extra]
         self._lab: Any = None
+        self._folder: Path | None = None
+        self._elsewhere: EngineProcess | None = None
         self._seen: dict[str, Any] = {}
 
     def prepare(self, action: Sequence[int]) -> np.ndarray:
@@ -76,27 +92,40 @@ class RealEngine:
 
     def _open(self) -> None:
         global _owner
-        if _owner is not None and _owner[0] == os.getpid() and _owner[1] != id(self):
-            raise RuntimeError(
-                "This process already holds a DeepMind Lab engine, and only one a process is safe: close the other environment "
-                "first, or use gym.make_vec, which gives each its own process."
-            )
-        _owner = (os.getpid(), id(self))
+        module: Any = self._module
+        if _holder() not in (None, self):
+            module = self._elsewhere = self._elsewhere or EngineProcess()
+        else:
+            _owner = (os.getpid(), weakref.ref(self))
         try:
-            self._lab = self._module.Lab(
-                self._options.path, list(self._asked), config=dict(self._options.config), renderer="software", level_cache=self._cache
-            )
+            self._folder = scratch.make()
+            with quiet():
+                self._lab = module.Lab(
+                    self._options.path,
+                    list(self._asked),
+                    config=dict(self._options.config),
+                    renderer="software",
+                    level_cache=self._cache,
+                    temp_folder=str(self._folder),
+                )
         except BaseException:
-            _owner = None
+            self._release()
             raise
 
     def reset(self, seed: int) -> Any:
         """Begin the episode of a seed in [0, 2**31); returns the first observation."""
+        if self._lab is not None and self._options.reopen:
+            self._release()
         if self._lab is None:
             self._open()
-        self._lab.reset(seed=seed)
-        self._seen = self._lab.observations()
+        with quiet():
+            self._lab.reset(seed=seed)
+            self._seen = self._lab.observations()
         return self._observation()
+
+    def _count(self, name: str) -> int:
+        """A counter among the observations; the engine computes it in floating point, 5259.999999 for 5260."""
+        return round(float(self._seen[name][0]))
 
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
         """Play frames of a prepared action: (observation, reward, end, map restarts, frames played).
@@ -104,13 +133,15 @@ class RealEngine:
         After the end the engine has no observation, so the one before it is repeated. Whether the level's own rules ended the
         episode is told from the frames that remained before the step.
         """
-        map_frame, remaining = int(self._seen[_MAP_FRAME][0]), int(self._seen[_REMAINING][0])
-        reward = float(self._lab.step(action, num_steps=frames))
-        if self._lab.is_running():
-            self._seen = self._lab.observations()
-            played = remaining - int(self._seen[_REMAINING][0])
-            restarts = int(int(self._seen[_MAP_FRAME][0]) < map_frame + frames)
-            return self._observation(), reward, RUNNING, restarts, played
+        map_frame, remaining = self._count(_MAP_FRAME), self._count(_REMAINING)
+        with quiet():
+            reward = float(self._lab.step(action, num_steps=frames))
+            running = self._lab.is_running()
+            if running:
+                self._seen = self._lab.observations()
+        if running:
+            played = remaining - self._count(_REMAINING)
+            return self._observation(), reward, RUNNING, int(self._count(_MAP_FRAME) < map_frame + frames), played
         early = self._terminates and remaining > frames
         return self._observation(), reward, TERMINATED if early else TRUNCATED, 0, min(frames, remaining)
 
@@ -131,9 +162,21 @@ class RealEngine:
 
     def close(self) -> None:
         """Close the engine and free the process for another."""
+        self._release()
+        if self._elsewhere is not None:
+            self._elsewhere.stop()
+            self._elsewhere = None
+
+    def _release(self) -> None:
         global _owner
-        if self._lab is not None:
-            self._lab.close()
-            self._lab = None
-            if _owner == (os.getpid(), id(self)):
+        lab, self._lab = self._lab, None
+        try:
+            if lab is not None:
+                with quiet():
+                    lab.close()
+        finally:
+            if self._folder is not None:
+                scratch.remove(self._folder)
+                self._folder = None
+            if _holder() is self:
                 _owner = None

@@ -19,6 +19,7 @@ from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
+from flexlam_rl.startup import interrupts_held
 
 
 def reset_mode(mode: AutoresetMode | str) -> AutoresetMode:
@@ -77,7 +78,8 @@ def make_vector(
     if chosen == "litelab":
         return DMLabVectorEnv(levels, autoreset_mode=mode, copy=copy, threads=threads, **options)
     makers = [partial(DMLabEnv, level=name, engine=chosen, **options) for name in levels]
-    return AsyncVectorEnv(makers, copy=copy, context=context, autoreset_mode=mode)
+    with interrupts_held():  # Ctrl-C is this process's affair, which closes the others
+        return AsyncVectorEnv(makers, copy=copy, context=context, autoreset_mode=mode)
 
 
 class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -85,8 +87,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
     Args:
         levels: The level of every environment.
-        action_set, frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config: As for
-            `DMLabEnv`; the same for all.
+        action_set, frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config,
+            level_cache, reopen: As for `DMLabEnv`, the same for all; the last two change nothing on litelab.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
         copy: Whether observations are fresh arrays.
         threads: Threads to use, None for one a core.
@@ -110,6 +112,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         evaluation: bool = False,
         config: Mapping[str, str] | None = None,
         level_cache: str | None = None,
+        reopen: bool = True,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         threads: int | None = None,

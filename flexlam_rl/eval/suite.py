@@ -44,7 +44,8 @@ class Options:
     episodes: int = 50
     """Episodes a level."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; scores of different engines are never mixed."""
+    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know none the real one
+    where it is installed. Scores of different engines are never mixed."""
     textures: Literal["procedural", "labmaze"] = "procedural"
     """Look of litelab."""
     any_look: bool = False
@@ -88,7 +89,8 @@ def run(options: Options) -> int:
 
     options = _checked(options)
     console = wide_console()
-    scene, player = _scene(options), _player(options)
+    player = _player(options)
+    scene = _scene(options, player)
     budgets = _budgets(options, player)
     identity = describe(options, scene, player)
     out = options.out or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
@@ -131,10 +133,17 @@ def _checked(options: Options) -> Options:
     return replace(options, levels=levels)
 
 
-def _scene(options: Options) -> Scene:
-    from flexlam_rl.envs.engines import choose_engine
+def _scene(options: Options, player: Player) -> Scene:
+    from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, expert_engine
 
-    engine = choose_engine(options.engine)
+    if player.learned or player.name == "previous-action":
+        engine, line = checkpoint_engine(options.engine, options.checkpoint)
+    else:
+        expert = "scripted" if player.name == "expert" else player.name
+        engine, line = expert_engine(options.engine, expert, "another --policy")
+    check_look(engine, options.textures)
+    if line:
+        print(line)
     return Scene(engine=engine, textures=options.textures if engine == "litelab" else "original")
 
 

@@ -1,8 +1,10 @@
 """Collections: complete, in order, the same however they are played, continued after any end."""
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from flexlam_rl.agents.collect import Job, collect
 from flexlam_rl.agents.plan import Settings, episode_seeds
 from flexlam_rl.agents.play import play_single
 from flexlam_rl.agents.registry import make_expert
+from flexlam_rl.agents.work import Processes
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.store import RolloutStore
@@ -263,27 +266,82 @@ def test_one_environment_plays_what_the_batch_plays(whole: Path) -> None:
     env.close()
 
 
-def test_the_real_engine_plays_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over a stand-in for `deepmind_lab`, which replays recordings of it."""
-    stand_in = ROOT / "tests" / "envs"
-    (tmp_path / "deepmind_lab.py").write_text(f"import sys\nsys.path.append({str(stand_in)!r})\nfrom stand_in import Lab\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    level = "explore_obstructed_goals_small"
-    out = tmp_path / "out"
-    command = ["collect", "--out", str(out), "--level", level, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps"]
-    try:
-        assert main([*command, "10"]) == 0
-        first = RolloutStore(store_path(out, level, "train"))
-        assert main([*command, str(first.steps + 1)]) == 0
-    finally:
-        sys.modules.pop("deepmind_lab", None)
-    store = RolloutStore(first.path)
+@pytest.fixture
+def real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for `deepmind_lab`, here and in processes, which replays recordings of it; and the folder for temporary files."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "envs"))
+    import stand_in
+
+    stand_in.install(monkeypatch, tmp_path)
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("FLEXLAM_CACHE_DIR", str(tmp_path / "cache"))
+    return folder
+
+
+REAL_LEVEL = "explore_obstructed_goals_small"
+
+
+def collect_real(out: Path, steps: int, workers: int = 1, expert: str = "random") -> RolloutStore:
+    options = {"--out": out, "--level": REAL_LEVEL, "--engine": "deepmind_lab", "--expert": expert, "--workers": workers, "--steps": steps}
+    assert main(["collect", *(str(text) for pair in options.items() for text in pair)]) == 0
+    return RolloutStore(store_path(out, REAL_LEVEL, "train"))
+
+
+def test_the_real_engine_plays_in_processes(tmp_path: Path, real_engine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many processes play, and with a stop in between, the episodes are the same; nothing is left over and nothing printed."""
+    first = collect_real(tmp_path / "out", 10)
+    store = collect_real(tmp_path / "out", 2 * first.steps + 1)
     assert validate(store.path).good
-    assert (first.episodes, store.episodes) == (1, 2)
+    assert (first.episodes, store.episodes) == (1, 3)
     assert store.origin.engine == "deepmind_lab"
-    assert store.episode_table["seed"].tolist() == episode_seeds(0, level, "train", range(2)).tolist()
+    assert store.episode_table["seed"].tolist() == episode_seeds(0, REAL_LEVEL, "train", range(3)).tolist()
     # the real engine shows nothing after the end
     assert (store.episode_table["rows"] == store.episode_table["length"]).all()
+    at_once = collect_real(tmp_path / "at_once", store.steps)
+    spread = collect_real(tmp_path / "spread", store.steps, workers=2)
+    for other in (at_once, spread):
+        for key in range(3):
+            one, two = store.episode_at(key), other.episode_at(key)
+            for name in ("frames", "action", "reward", "restart"):
+                assert np.array_equal(getattr(one, name), getattr(two, name)), name
+    assert [path.name for path in real_engine.iterdir() if "dmlab" in path.name] == []
+    said = capfd.readouterr()
+    assert "engine:" not in said.out + said.err
+
+
+def test_a_killed_collection_leaves_no_folder_of_the_engine(tmp_path: Path, real_engine: Path) -> None:
+    def folders() -> list[str]:
+        return [path.name for path in real_engine.iterdir() if "dmlab" in path.name]
+
+    code = "import sys; from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    given = ["--level", REAL_LEVEL, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps", "1000000"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-c", code, "collect", "--out", str(tmp_path / "out"), *given]
+    with subprocess.Popen(command, env=env) as process:
+        deadline = time.monotonic() + 120
+        while not folders() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert folders()
+        process.kill()
+    while folders() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert folders() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads which signals a process blocks from /proc")
+def test_processes_that_are_still_starting_leave_ctrl_c_to_their_parent() -> None:
+    workers = Processes(1)
+    try:
+        workers.submit()  # fails there, which is of no interest
+        (pid,) = workers._pool._processes
+        blocked = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk"))
+        assert int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        workers.close()
 
 
 def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from PIL import Image
@@ -107,6 +108,21 @@ def test_another_environment_is_refused(run: Path) -> None:
         LearnedExpert(run / "best", DMLabEnv(LEVEL, "litelab", width=32, height=32))
     with pytest.raises(ValueError, match="action set 'dreamer15', the environment has 'impala9'"):
         LearnedExpert(run / "best", DMLabEnv(LEVEL, "litelab", action_set="impala9"))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_it_takes_a_batch_of_processes_of_the_real_engine(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "envs"))
+    import stand_in
+
+    stand_in.install(monkeypatch, tmp_path)
+    monkeypatch.setenv("FLEXLAM_CACHE_DIR", str(tmp_path))
+    env = gym.make_vec("FlexLAM-DMLab-v0", num_envs=2, level=LEVEL, engine="deepmind_lab")
+    try:
+        actions, _ = LearnedExpert(run / "best", env).predict(env.reset(seed=0)[0])
+        assert env.action_space.contains(actions)
+    finally:
+        env.close()
 
 
 def test_the_recorder_plays_it(run: Path, tmp_path: Path) -> None:

@@ -3,12 +3,18 @@
 Recordings are the rollouts in FLEXLAM_DMLAB_RECORDINGS (frames are the real ones) or else the traces in tests/parity (which hold no
 frames: each gets one shade, its frame number). Actions do not matter to what is shown, only the number of frames played. An episode
 ends where its recording ends. What would crash the real engine (two at a time, a reset after close) fails the test.
+
+It also has the real engine's ways that a caller must cope with: the frames that remain are no whole number, what a seed plays depends on
+the resets before it, each instance has a temporary folder that only `close` removes, and it prints to both streams of the process.
 """
 
+import ctypes
 import io
 import json
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +28,16 @@ BEHAVIOUR = API["behaviour"]
 _ERRORS = {"RuntimeError": RuntimeError, "ValueError": ValueError, "TypeError": TypeError, "KeyError": KeyError}
 _NAMES = [row["name"] for row in API["observation_spec_64x64"]]
 PREFIX = "contributed/dmlab30/"
+
+
+_libc = ctypes.CDLL(None)
+ENGINE_TEMPORARY = "dmlab_temp_folder_"
+
+
+def chatter(text: str) -> None:
+    """Print as C code does: to standard output through its own buffer, to standard error at once."""
+    _libc.puts(f"engine: {text}".encode())
+    os.write(2, f"engine: {text}\n".encode())
 
 
 def recorded_error(call: str) -> Exception:
@@ -114,6 +130,11 @@ class Lab:
         self._status = "new"
         self._frame = self._steps = 0
         self.seeds: list[int | None] = []
+        self._own_folder = None if temp_folder else tempfile.mkdtemp(prefix=ENGINE_TEMPORARY)
+        folder = Path(temp_folder or str(self._own_folder)) / "baselab"
+        folder.mkdir()  # a folder that another instance has used fails here
+        (folder / "crashlog.txt").write_text(level)
+        chatter(f"loading {level}")
         Lab.alive.append(self)
 
     def reset(self, episode: int = -1, seed: int | None = None) -> bool:
@@ -122,8 +143,10 @@ class Lab:
             raise recorded_error("reset(1.5)")
         if seed is not None and not isinstance(seed, int):
             raise ValueError(f"'seed' must be int or None, was '{type(seed).__name__}'.")
+        # the resets before this one tell too
+        self._recording = Recording(self._recordings[((seed or 0) + len(self.seeds)) % len(self._recordings)])
         self.seeds.append(seed)
-        self._recording = Recording(self._recordings[(seed or 0) % len(self._recordings)])
+        chatter(f"reset {seed}")
         self._status = "running"
         self._frame = self._steps = 0
         if self._cache is not None and self._recording.maze:
@@ -152,6 +175,7 @@ class Lab:
             raise recorded_error("step wrong shape (6,)")
         if action.dtype != np.intc:
             raise recorded_error("step wrong dtype int64")
+        chatter("step")
         before = self._frame
         end = min(self._length, self.end_at or self._length)
         self._frame = min(before + max(num_steps, 0), end)
@@ -176,7 +200,7 @@ class Lab:
             return np.ascontiguousarray(picture if name == "RGB_INTERLEAVED" else picture.transpose(2, 0, 1))
         values = {
             "MAP_FRAME_NUMBER": [recording.map_frame[row] + frame % recording.stride],
-            "FRAMES_REMAINING_AT_60": [self._length - frame],
+            "FRAMES_REMAINING_AT_60": [(self._length / 60 - frame / 60) * 60],  # counted in seconds: 5259.999999 for 5260
             "DEBUG.POS.TRANS": recording.position[row],
             "DEBUG.POS.ROT": recording.rotation[row],
             "VEL.TRANS": recording.velocity[row],
@@ -209,14 +233,26 @@ class Lab:
             Lab.alive.remove(self)
         was_open = self._status != "closed"
         self._status = "closed"
+        chatter("close")
+        if self._own_folder is not None:
+            shutil.rmtree(self._own_folder, ignore_errors=True)
         return was_open
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Make `import deepmind_lab` give the stand-in, for one test."""
+def install(monkeypatch: pytest.MonkeyPatch, folder: Path | None = None) -> ModuleType:
+    """Make `import deepmind_lab` give the stand-in, for one test; with a folder to write in, also in processes that are started."""
     module = ModuleType("deepmind_lab")
     module.Lab = Lab  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "deepmind_lab", module)
     monkeypatch.setattr(Lab, "alive", [])
     monkeypatch.setattr(Lab, "compiled", 0)
+    if folder is not None:
+        text = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\nfrom stand_in import Lab\n"
+        (folder / "deepmind_lab.py").write_text(text)
+        monkeypatch.syspath_prepend(str(folder))
     return module
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Temporary folders of engines in a folder."""
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith((ENGINE_TEMPORARY, "flexlam-dmlab-")))

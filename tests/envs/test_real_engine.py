@@ -140,17 +140,6 @@ def test_early_end_terminates_where_rules_can_end_an_episode(
     env.close()
 
 
-def test_one_engine_a_process(module: ModuleType) -> None:
-    first, second = make(), make()
-    first.reset(seed=0)
-    with pytest.raises(RuntimeError, match="only one a process is safe"):
-        second.reset(seed=0)
-    first.close()
-    second.reset(seed=0)
-    second.close()
-    assert stand_in.Lab.alive == []
-
-
 def test_failed_start_frees_the_process(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     env = make("natlab_varying_map_regrowth")
     monkeypatch.setattr(stand_in, "recordings", lambda level: [])

@@ -27,7 +27,7 @@ class ScriptedExpert:
         base = base_env(env)
         worlds = getattr(base, "worlds", None)
         if worlds is None:
-            raise ValueError(f"the scripted expert reads litelab's worlds, which {type(base).__name__} does not have; use engine='litelab'.")
+            raise ValueError(f"The scripted expert reads litelab's worlds, which {type(base).__name__} does not have: use engine='litelab'.")
         self.worlds: np.ndarray = worlds
         name = base.action_set.name
         if name not in ("dreamer15", "native7"):

@@ -1,0 +1,119 @@
+"""The start of a command: Ctrl-C and missing packages while modules are still being imported.
+
+It needs only the standard library, because it is what the package loads first.
+"""
+
+import _thread
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+WRONG_USE = 2  # exit code of every error that a user can mend
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+LINKS = ("envs", "agents", "datasets", "train", "eval")
+"""Links at the root of a checkout, through which modules are started too."""
+
+_PACKAGES = {
+    "labmaze": ("labmaze",),
+    "dm_env": ("dm_env",),
+    "play": ("pygame",),
+    "data": ("zarr", "tensorstore", "numcodecs", "google_crc32c", "pyarrow"),
+    "minari": ("minari", "h5py"),
+    "ray": ("ray",),
+    "sb3": ("stable_baselines3", "sb3_contrib"),
+    "models": ("torch", "vector_quantize_pytorch", "safetensors", "huggingface_hub", "tensorboard"),
+    "tensordict": ("tensordict",),
+    "bench": ("vizdoom", "miniworld"),
+    "docs": ("matplotlib", "scipy"),
+}
+EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}
+"""The extra that brings a package, by the name that is imported."""
+
+
+def missing_package(error: BaseException) -> str | None:
+    """One sentence about a package that an extra brings, None for any other error."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package not in EXTRAS:
+        return None
+    return f"The package {package!r} is not installed: pip install 'flexlam_rl[{EXTRAS[package]}]'."
+
+
+def command_name() -> str | None:
+    """The command of this package that Python was started for; None in any other program."""
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    if program.removesuffix(".exe") == "flexlam":
+        return "flexlam"
+    if program != "-m" or "-m" not in sys.orig_argv[:-1]:
+        return None
+    module = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+    return f"python -m {module}" if module.partition(".")[0] in ("flexlam_rl", *LINKS) else None
+
+
+def guard() -> None:
+    """Answer Ctrl-C and a missing package with one line until `ready`, in commands of this package only."""
+    name = command_name()
+    if name is None:
+        return
+
+    def stop(*_: Any) -> None:
+        # nothing needs cleaning up yet, and an exception could be swallowed by whatever is being imported
+        os.write(2, f"{name}: interrupted.\n".encode())
+        os._exit(INTERRUPTED)
+
+    def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sentence = missing_package(error)
+        if sentence is None or os.environ.get("FLEXLAM_TRACEBACK"):
+            sys.__excepthook__(kind, error, trace)
+            return
+        print(f"{name}: {sentence}", file=sys.stderr)
+        raise SystemExit(WRONG_USE)
+
+    sys.excepthook = failed
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+        _guards.append(stop)
+
+
+_guards: list[Any] = []
+
+
+def ready() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, for the command has begun."""
+    if _guards and signal.getsignal(signal.SIGINT) is _guards.pop():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Raise a KeyboardInterrupt anew that arrived in a callback, where Python would print it and go on."""
+    previous = sys.unraisablehook
+
+    def hook(lost: Any) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            again = threading.Timer(0.01, _thread.interrupt_main)  # here it would be lost once more
+            again.daemon = True
+            again.start()
+        else:
+            previous(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = previous
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment; processes that are started meanwhile never see it and leave it to their parent."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if held is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
