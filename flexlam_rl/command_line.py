@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flexlam_rl.output import prepare_output
+
 WRONG_USE = 2  # exit code of every error that a user can mend
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
@@ -47,14 +49,12 @@ def _sentence(box: str, prog: str) -> str:
 
 def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
     """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
+    prepare_output()
     try:
         return function(parse(options, arguments, prog)) or 0
     except KeyboardInterrupt as stop:
         print(f"{prog}: interrupted{': ' if str(stop) else ''}{stop}.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as in `flexlam ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("FLEXLAM_TRACEBACK"):
             raise
