@@ -126,7 +126,7 @@ def main() -> None:
         print(f"| {level} | {row['agent_steps_per_s_per_core']:,.0f} | {row['agent_steps_per_cpu_s']:,.0f} | {row['bytes_per_frame']:,.0f} |")
     print(f"\nOf the processor time the expert takes {result['expert_share']:.0%}, storing {result['store_share']:.0%}.")
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def main() -> None:
         result["decisions_per_s"][k] = 1000 * args.batch / batch_ms  # type: ignore[index]
         print(f"{k:>4} {mine:>9.1f} {other:>16.1f} {other / mine:>6.2f} {same:>11.3f} {1000 * args.batch / batch_ms:>26.1f}", flush=True)
     if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+        args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

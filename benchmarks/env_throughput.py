@@ -173,7 +173,8 @@ def fresh_process(code: str) -> tuple[str, float]:
 def machine() -> dict[str, Any]:
     processor = platform.processor()
     if Path("/proc/cpuinfo").exists():
-        models = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = models[0] if models else processor
     versions = {}
     for package in ("flexlam_rl", "gymnasium", "numba", "numpy", "vizdoom", "miniworld"):
@@ -255,7 +256,7 @@ def main() -> None:
     result = measure(options.levels, options.rounds, options.seconds, not options.no_peers)
     print_report(result)
     if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

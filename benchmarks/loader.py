@@ -268,7 +268,7 @@ def main() -> None:
             result = dict(measure(ways, frames, options.seconds))
             print(table(result, raw))
     if options.json:
-        options.json.write_text(json.dumps({**result, "frames": frames, "source": where, "machine": machine}, indent=1) + "\n")
+        options.json.write_text(json.dumps({**result, "frames": frames, "source": where, "machine": machine}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def main() -> None:
         returns = [_random_episode(worlds, seed, table) for seed in range(options.episodes)]
         cost = (time.process_time() - start) / options.episodes / float(worlds[0]["frame"]) * 1e6
         published, recorded, _ = REAL.get(level, (None, None, None))
-        print(f"{level:40} {np.mean(returns):6.2f} ± {np.std(returns):5.2f} {_text(published):>10} {_text(recorded):>9} {cost:9.2f}")
+        print(f"{level:40} {np.mean(returns):6.2f} +- {np.std(returns):5.2f} {_text(published):>10} {_text(recorded):>9} {cost:9.2f}")
     tag = [level for level in options.levels if level.startswith("lasertag")]
     if tag:
         print(f"\n{'level':40} {'equal opponent':>14} {'half human':>10} {'its life':>9} {'wanderer life':>14} {'recorded':>9}")
@@ -139,7 +139,7 @@ def main() -> None:
         life = [rows[:, 1].sum() / 60 / max(rows[:, 2].sum(), 1) for rows in (equal, wander)]
         human = REAL[level][2]
         print(
-            f"{level:40} {equal[:, 0].mean():6.2f} ± {equal[:, 0].std():5.2f} {_text(human and human / 2):>10} {life[0]:7.1f} s {life[1]:12.1f} s"
+            f"{level:40} {equal[:, 0].mean():6.2f} +- {equal[:, 0].std():5.2f} {_text(human and human / 2):>10} {life[0]:7.1f} s {life[1]:12.1f} s"
             f" {_text(RECORDED_LIFE.get(level)):>7} s"
         )
 

@@ -122,7 +122,7 @@ def main() -> None:
             shares.setdefault(str(k), {})[str(batch)] = found
             print(f"{k:>4} {batch:>6} {rate:>12.1f}   " + ", ".join(f"{100 * share:.0f} %" for share in found.values()), flush=True)
     if args.json:
-        args.json.write_text(json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n")
+        args.json.write_text(json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

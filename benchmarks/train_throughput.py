@@ -244,7 +244,7 @@ def main() -> None:
         print(f"| {title} | {a:{form}} | {b:{form}} | {a / b:.2f} |")
     print(f"\npeak {result['peak_flops'] / 1e9:,.0f} GFLOP/s, {result['flops_per_transition'] / 1e9:.2f} GFLOP a transition")
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Curve(BaseCallback):
         returns, _ = evaluate_policy(self.model, self.env, self.episodes, deterministic=False, return_episode_rewards=True)
         error = float(np.std(returns, ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else 0.0
         self.rows.append((self.num_timesteps, float(np.mean(returns)), error))
-        print(f"  {self.num_timesteps} steps: return {np.mean(returns):.2f} ± {error:.2f}", flush=True)
+        print(f"  {self.num_timesteps} steps: return {np.mean(returns):.2f} +- {error:.2f}", flush=True)
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= len(self.rows) * self.every:
@@ -117,7 +117,7 @@ def main() -> None:
     policy = LatentActionPolicy.from_pretrained(args.checkpoint)
     settings = {key: str(value) for key, value in vars(args).items() if key not in ("out", "seeds", "device")} | {"bundle": policy.bundle.hash}
     file = args.out / "curves.json"
-    record = json.loads(file.read_text()) if file.exists() else {"settings": settings, "runs": {}}
+    record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"settings": settings, "runs": {}}
     if record["settings"] != settings:
         sys.exit(f"{file} holds runs with other settings; give another --out.")
     for seed in range(args.seeds):

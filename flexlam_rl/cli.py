@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from flexlam_rl.command_line import answer, parse, wrong_use
+from flexlam_rl.output import prepare_output
 
 # name -> (module with `Options` and `run`, what it does)
 COMMANDS = {
@@ -32,6 +33,7 @@ def _usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: the process's own); returns the exit code: 0 done, 2 wrong use, 130 Ctrl-C."""
+    prepare_output()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flexlam_rl.output import prepare_output
 from flexlam_rl.startup import INTERRUPTED, WRONG_USE, interrupts_kept, missing_package, ready
 
 
@@ -51,6 +52,7 @@ def run(options: type, function: Callable[[Any], int | None], arguments: Sequenc
 
 def answer(prog: str, work: Callable[[], int | None]) -> int:
     """Do the work of the command `prog`; returns the exit code, after one line on stderr where it failed."""
+    prepare_output()
     try:
         ready()
         with interrupts_kept():
@@ -58,9 +60,6 @@ def answer(prog: str, work: Callable[[], int | None]) -> int:
     except KeyboardInterrupt as stop:
         print(f"{prog}: interrupted{': ' if str(stop) else ''}{stop}.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as in `flexlam ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("FLEXLAM_TRACEBACK"):
             raise

@@ -143,7 +143,7 @@ def read_config(folder: Path) -> BundleConfig:
     """
     path = folder / CONFIG
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no bundle: {CONFIG} is missing; `flexlam bundle RUN -o DIR` makes one from a training run.") from None
     except (OSError, ValueError) as error:

@@ -64,7 +64,7 @@ def make_bundle(
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part].from_pretrained(folder)
-    records = {name: json.loads((runs[name] / name / CONFIG).read_text()) for name in ("sequence", stage)}
+    records = {name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)}
     own = model_digest(run / "lam/best/lam")
     for name, trained in records.items():
         # runs from before it was recorded do not say
@@ -112,7 +112,7 @@ def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], h
     figures: dict[str, Any] = {}
     for name, run in runs.items():
         with contextlib.suppress(OSError, ValueError):
-            figures[name] = json.loads((run / name / "best" / "metrics.json").read_text())
+            figures[name] = json.loads((run / name / "best" / "metrics.json").read_text(encoding="utf-8"))
     return {
         "levels": sorted({level for part in rollouts for level in part.levels}),
         "experts": sorted({store.origin.policy for part in rollouts for store in part.stores}),

@@ -196,7 +196,7 @@ def write(out: Path) -> str:
     """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
     from flexlam_rl.models.checkpoint import write_atomically
 
-    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text())]
+    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
     table = summarise(rows)
     write_atomically(out / "results.csv", csv_bytes(rows))
     write_atomically(out / "summary.json", (json.dumps({"interval": "95 %, Student's t over seeds", "rows": table}, indent=1) + "\n").encode())

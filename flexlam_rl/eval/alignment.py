@@ -160,7 +160,7 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     folder = options.out / "runs" / job.model
     lam = load_model(LAM, folder, "lam", options.device)
     translator = load_model(Translator, folder / job.labels, "translator", options.device)
-    chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text())
+    chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text(encoding="utf-8"))
     codes = measures.encode(lam, data)
     few = slice(0, 512)
     rows = []
@@ -225,7 +225,7 @@ def run(options: Options) -> int:
 def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
     """Whether a translator's rows are there for all budgets; measuring anew for more of them is cheap."""
     result = out / "results" / f"{job.name}.json"
-    return result.exists() and (job.slots is not None or {row["budget"] for row in json.loads(result.read_text())} >= set(budgets))
+    return result.exists() and (job.slots is not None or {row["budget"] for row in json.loads(result.read_text(encoding="utf-8"))} >= set(budgets))
 
 
 class _Clock:

@@ -25,7 +25,7 @@ def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
 
 def read_results(out: Path) -> list[Row]:
     """All rows measured so far."""
-    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text())]
+    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
     return sorted(rows, key=lambda row: (row["labels"] != "standard", row["labels"], row["budget"], row["model"], row["seed"]))
 
 

@@ -15,6 +15,7 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.results import read_results
+from flexlam_rl.eval.table import AGGREGATES, summaries_of
 from flexlam_rl.eval.tabular import csv_bytes
 
 
@@ -71,7 +72,7 @@ def run(options: Options) -> int:
     from flexlam_rl.models.checkpoint import write_atomically
 
     record = read_results(options.suite)
-    columns = {int(title.partition("@")[2]): summary for title, summary in record["summary"].items() if "@" in title}
+    columns = {int(title.partition("@")[2]): summary for title, summary in summaries_of(record).items() if "@" in title}
     if not columns:
         raise ValueError(f"{options.suite} is of a policy without budgets ({record['policy']!r}).")
     policy = LatentActionPolicy.from_pretrained(options.checkpoint, device=options.device, deterministic=True)
@@ -81,8 +82,10 @@ def run(options: Options) -> int:
     losses = {} if options.data is None else translator_losses(policy.bundle, options.data, options.labels, budgets, options.device)
     rows: list[dict[str, Any]] = []
     for k in budgets:
-        mean, iqm = columns[k].get("mean", {}), columns[k].get("iqm", {})
-        row = {"budget": k, "mean": mean.get("value"), "mean_low": mean.get("low"), "mean_high": mean.get("high"), "iqm": iqm.get("value")}
+        row: dict[str, Any] = {"budget": k}
+        for key in AGGREGATES:
+            found = columns[k].get(key, {})
+            row |= {key: found.get("value"), f"{key}_low": found.get("low"), f"{key}_high": found.get("high")}
         row |= {"translator_loss": losses[k][0], "translator_accuracy": losses[k][1]} if losses else {}
         latency = measure_latency(policy, k, 1, "explore_goal_locations_small", options.steps)
         row |= {"milliseconds": latency.mean, "milliseconds_deviation": latency.deviation}
@@ -106,15 +109,15 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
 
     from flexlam_rl.eval.plots import save
 
-    panels = [("mean", "normalised return, mean of levels"), ("translator_loss", "translator loss"), ("milliseconds", "ms a decision, batch 1")]
+    panels = [("iqm", "normalised return, interquartile mean"), ("translator_loss", "translator loss"), ("milliseconds", "ms a decision, batch 1")]
     panels = [panel for panel in panels if rows[0].get(panel[0]) is not None]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False)
     at = [row["budget"] for row in rows]
     for axis, (name, words) in zip(axes[0], panels, strict=True):
         values = np.array([row[name] for row in rows])
         errors = None
-        if name == "mean":
-            low, high = ([row["mean"] if row[end] is None else row[end] for row in rows] for end in ("mean_low", "mean_high"))
+        if name == "iqm":
+            low, high = ([row[name] if row[end] is None else row[end] for row in rows] for end in ("iqm_low", "iqm_high"))
             errors = np.maximum(0, [values - low, high - values])
         axis.errorbar(at, values, yerr=errors, marker="o", capsize=3)
         axis.set_xscale("log", base=2)

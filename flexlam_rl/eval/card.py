@@ -10,7 +10,7 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.results import read_dates, read_results
-from flexlam_rl.eval.table import interval, number, with_error
+from flexlam_rl.eval.table import AGGREGATES, fewest_episodes, interval, number, remark, summaries_of, with_error
 
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
 
@@ -31,14 +31,14 @@ class Options:
 
 def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
     """One suite as Markdown, played on `dates`: normalised returns a level and budget, the random policy's beside them, aggregates."""
-    scene, columns = record["scene"], record["summary"]
+    scene, columns = record["scene"], summaries_of(record)
     first = next(iter(columns.values()))
-    episodes = min(row["episodes"] for row in first["levels"].values())
+    episodes = fewest_episodes(first)
     machines = ", ".join(dict.fromkeys([*dates, *(session["machine"] for session in record["sessions"])]))
     greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
     lines = [
         f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, {episodes} episodes a level, "
-        f"seed {record['seed']}, decisions {greedy}; {machines}.",
+        f"seed {record['seed']}, decisions {greedy}; {machines}." + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),
         "",
         "| level | random policy | " + " | ".join(columns) + " |",
         "|---" * (len(columns) + 2) + "|",
@@ -46,10 +46,12 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
     for level in first["levels"]:
         random = number(first["levels"][level].get("random_normalised"), 1)
         lines.append(f"| {level} | {random} | " + " | ".join(with_error(s["levels"][level]) for s in columns.values()) + " |")
-    for key, words in (("mean", "mean of levels [95 %]"), ("iqm", "interquartile mean [95 %]")):
-        if key in first:
-            random = number(first.get("random_mean"), 1) if key == "mean" else ""
-            lines.append(f"| **{words}** | {random} | " + " | ".join(interval(s[key]) for s in columns.values()) + " |")
+    for name, words in AGGREGATES.items():
+        for key, way in ((name, ""), (f"{name}_minus_random", ", minus random")):
+            if key in first:
+                random = number(0.0 if way else first.get("random_mean"), 1) if name == "mean" else ""
+                values = " | ".join(interval(s[key]) for s in columns.values())
+                lines.append(f"| **{words}{way} [95 %]** | {random} | {values} |")
     return "\n".join(lines)
 
 
@@ -57,7 +59,7 @@ def put(page: Path, parts: list[str]) -> None:
     """Put `parts` in the place of earlier scores in a Markdown file, or at its end."""
     from flexlam_rl.models.checkpoint import write_atomically
 
-    before = page.read_text() if page.exists() else ""
+    before = page.read_text(encoding="utf-8") if page.exists() else ""
     head, _, rest = before.partition(BEGIN)
     after = rest.partition(END)[2].lstrip("\n") if rest else ""
     text = "\n\n".join([BEGIN, *parts, END])
@@ -76,7 +78,7 @@ def run(options: Options) -> int:
     if not options.suites:
         raise ValueError("suites is empty; name at least one folder of a finished suite.")
     for page in options.page:
-        if not page.is_file() or BEGIN not in page.read_text():
+        if not page.is_file() or BEGIN not in page.read_text(encoding="utf-8"):
             raise ValueError(f"{page} has no line {BEGIN!r}; put it and {END!r} where the tables belong.")
     parts = []
     for path in options.suites:

@@ -101,7 +101,7 @@ def run(options: Options) -> int:
 
     budgets, kinds, models = chosen(options)
     way = Decoding(options.temperature, context=options.context)
-    preset = json.loads((options.study / "config.json").read_text())["preset"]
+    preset = json.loads((options.study / "config.json").read_text(encoding="utf-8"))["preset"]
     # all training first: the suite divides the cores differently
     for number, job in enumerate(models):
         print(f"closed loop: sequence model {number + 1} of {len(models)}, {job.model}", flush=True)

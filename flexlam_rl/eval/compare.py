@@ -12,11 +12,11 @@ import tyro
 
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.results import read_results
-from flexlam_rl.eval.stats import Interval, difference, interquartile_mean, mean_of_levels
-from flexlam_rl.eval.table import normalised, number, wide_console
+from flexlam_rl.eval.stats import ENOUGH, Interval, difference, interquartile_mean, mean_of_levels
+from flexlam_rl.eval.table import TOO_FEW, normalised, number, print_table, wide_console
 
 _SAME = ("engine", "textures", "hud", "action_set", "action_hash", "frame_skip", "width", "height")
-MEAN, INTERQUARTILE = "mean of levels, normalised", "interquartile mean, normalised"
+INTERQUARTILE, MEAN = "interquartile mean, normalised", "mean of levels, normalised"
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,6 @@ class Options:
     """JSON file to write."""
 
 
-ENOUGH = 5
-"""Episodes of a level from which on a verdict is given: bootstrap intervals of fewer are much too narrow."""
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What is said of one level or aggregate: both means, their difference (second - first) with its interval, the fewest episodes."""
@@ -56,7 +52,7 @@ class Comparison:
         """Which is higher, if the interval says so."""
         low, high = self.difference.low, self.difference.high
         if self.episodes < ENOUGH or low is None or high is None:
-            return "too few episodes"
+            return TOO_FEW
         return "second higher" if low > 0 else "first higher" if high < 0 else "not told apart"
 
 
@@ -69,7 +65,7 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         any_look: Accept different looks.
 
     Returns:
-        A row a level that both played, then "mean of levels" and "interquartile mean" of normalised returns.
+        A row a level that both played, then interquartile mean and mean of levels of normalised returns, plain and minus the random policy's.
 
     Raises:
         ValueError: They are of different engines or settings, or share no level.
@@ -89,14 +85,18 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         for level, (a, b, same) in aligned.items()
     ]
     engine = first["scene"]["engine"]
-    scores_one = normalised({level: a for level, (a, _, _) in aligned.items()}, engine)
-    scores_two = normalised({level: b for level, (_, b, _) in aligned.items()}, engine)
-    if scores_one:
+    for minus_random in (False, True):
+        scores_one = normalised({level: a for level, (a, _, _) in aligned.items()}, engine, minus_random)
+        scores_two = normalised({level: b for level, (_, b, _) in aligned.items()}, engine, minus_random)
+        if not scores_one:
+            continue
         a_all, b_all = list(scores_one.values()), list(scores_two.values())
         paired = all(aligned[level][2] for level in scores_one)
-        for name, statistic in ((MEAN, mean_of_levels), (INTERQUARTILE, interquartile_mean)):
-            fewest = min(map(len, (*a_all, *b_all)))
-            rows.append(Comparison(name, statistic(a_all), statistic(b_all), difference(a_all, b_all, statistic, paired), fewest))
+        fewest = min(map(len, (*a_all, *b_all)))
+        for name, statistic in ((INTERQUARTILE, interquartile_mean), (MEAN, mean_of_levels)):
+            gap = difference(a_all, b_all, statistic, paired)
+            words = f"{name}, minus random" if minus_random else name
+            rows.append(Comparison(words, statistic(a_all), statistic(b_all), gap, fewest))
     return rows
 
 
@@ -142,12 +142,12 @@ def run(options: Options) -> int:
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for heading in ("first", "second", "difference", "95 % interval", ""):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         gap = row.difference
         ends = "" if gap.low is None else f"[{gap.low:+.2f}, {gap.high:+.2f}]"
         table.add_row(row.name, number(row.first), number(row.second), f"{gap.value:+.2f}", ends, row.verdict)
-    console.print(table)
+    print_table(console, table)
     if options.out is not None:
         from flexlam_rl.models.checkpoint import write_atomically
 

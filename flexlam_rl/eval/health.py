@@ -112,6 +112,7 @@ def run(options: Options) -> int:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval import health_page
     from flexlam_rl.eval.runs import load_model, model_folder
+    from flexlam_rl.models.checkpoint import write_atomically
     from flexlam_rl.models.lam import LAM
     from flexlam_rl.models.translator import Translator
 
@@ -139,7 +140,7 @@ def run(options: Options) -> int:
         data = load_transitions(rollouts, 4 * options.transitions, options.seed).to(options.device)
         figures = examine(lam, translator, data, min(options.transitions, len(data)), report)
     figures |= {
-        "checkpoint": options.checkpoint.name,
+        "checkpoint": options.checkpoint.resolve().name,
         "data": {
             "levels": list(dict.fromkeys(rollouts.levels)),
             "engine": rollouts.stores[0].origin.engine,
@@ -149,7 +150,7 @@ def run(options: Options) -> int:
         "seed": options.seed,
         "seconds": round(time.perf_counter() - began, 1),
     }
-    (options.out / "health.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_atomically(options.out / "health.json", (json.dumps(figures, indent=1) + "\n").encode())
     health_page.write(figures, lam, data, options.out)
     found = [sign for sign in figures["signs"] if sign["found"]]
     print(f"verdict: {figures['verdict']}")

@@ -6,6 +6,7 @@ from typing import Any
 from PIL import Image
 
 from flexlam_rl.eval.measures import Transitions
+from flexlam_rl.models.checkpoint import write_atomically
 from flexlam_rl.models.lam import LAM
 
 _COLOURS = {"codes": "tab:blue", "shuffled": "tab:orange", "random": "tab:red", "null": "tab:gray"}
@@ -33,7 +34,7 @@ def write(figures: dict[str, Any], lam: LAM, data: Transitions, out: Path) -> No
     _curves(figures, out / "curves.png")
     _slots(figures, out / "slots.png")
     _sheet(lam, data, out / "sheet.png")
-    (out / "README.md").write_text(page(figures))
+    write_atomically(out / "README.md", page(figures).encode())
 
 
 def page(figures: dict[str, Any]) -> str:

@@ -16,11 +16,11 @@ import tyro
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.compare import INTERQUARTILE, MEAN, compare
 from flexlam_rl.eval.results import read_results
-from flexlam_rl.eval.table import interval, wide_console
+from flexlam_rl.eval.table import interval, print_table, summaries_of, wide_console
 from flexlam_rl.eval.tabular import csv_bytes
 
 # name of the aggregate in `compare` -> in a suite's summary; a single level with wild returns can carry the first, not the second
-AGGREGATES = {MEAN: "mean", INTERQUARTILE: "iqm"}
+AGGREGATES = {INTERQUARTILE: "iqm", MEAN: "mean"}
 PARTS = ("flexlam", "fixed", "difference")
 
 
@@ -37,7 +37,7 @@ class Options:
 
 
 def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """Two rows a Fixed-K suite, mean of levels and interquartile mean: budget, both values with intervals, their difference, and the verdict.
+    """Two rows a Fixed-K suite, interquartile mean and mean of levels: budget, both values with intervals, their difference, and the verdict.
 
     Args:
         flexlam, fixed: What `read_results` gives.
@@ -49,7 +49,9 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
     if not flexlam.get("checkpoint", {}).get("config") or next(iter(flexlam["summary"])).partition("@")[0] != "FlexLAM":
         raise ValueError(f"The first suite is of {flexlam['policy']!r} ({next(iter(flexlam['summary']))}); expected one of a FlexLAM.")
     rows = []
+    mine = summaries_of(flexlam)
     for record, name in zip(fixed, names, strict=True):
+        theirs = summaries_of(record)
         column = next(iter(record["summary"]))
         kind, _, budget = column.partition("@")
         if kind != "Fixed-K":
@@ -68,8 +70,8 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
                 "budget": int(budget),
                 "labels": labels[0]["name"],
                 "aggregate": short,
-                "flexlam": flexlam["summary"][ours][short],
-                "fixed": record["summary"][column][short],
+                "flexlam": mine[ours][short],
+                "fixed": theirs[column][short],
                 "difference": dataclasses.asdict(found[aggregate].difference),
                 "verdict": found[aggregate].verdict.replace("second", "FlexLAM").replace("first", "Fixed-K"),
                 "flexlam_checkpoint": flexlam["checkpoint"]["hash"],
@@ -91,13 +93,13 @@ def run(options: Options) -> int:
     flexlam = read_results(options.flexlam)
     rows = matched_rows(flexlam, [read_results(path) for path in options.fixed], [str(path) for path in options.fixed])
     what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
-    table = Table(title=f"normalised return, mean of levels and interquartile mean (iqm), 95 % intervals; {what}", title_justify="left", box=None)
+    table = Table(title=f"normalised return, interquartile mean (iqm) and mean of levels, 95 % intervals; {what}", title_justify="left", box=None)
     for heading in ("", "K", "FlexLAM@K", "Fixed-K", "difference", ""):
-        table.add_column(heading, justify="right", header_style="bold")
+        table.add_column(heading, justify="right", header_style="bold", no_wrap=True)
     for row in rows:
         values = (interval(row[part]) for part in PARTS)
         table.add_row(row["aggregate"], str(row["budget"]), *values, row["verdict"])
-    wide_console().print(table)
+    print_table(wide_console(), table)
     if options.out is not None:
         write(options.out, rows, what)
     return 0

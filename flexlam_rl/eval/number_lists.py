@@ -13,7 +13,7 @@ def number_list(name: str, text: str, low: int, high: int | None = None) -> list
         ValueError: Not numbers, one out of bounds, or one twice.
     """
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in str(text).split(",")]
     except ValueError:
         raise ValueError(f"{name} is {text!r}; expected numbers as in 1,4,16.") from None
     for number in numbers:

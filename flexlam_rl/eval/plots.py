@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.eval.table import AGGREGATES
+
 
 def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: str) -> None:
     """Write levels.png (normalised return a level) and, for several columns, aggregate.png; nothing where matplotlib is missing.
@@ -42,7 +44,7 @@ def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: s
     save(figure, folder / "levels.png")
     if len(summaries) > 1:
         figure, axes = pyplot.subplots(figsize=(5, 3.2))
-        for key, words in (("mean", "mean of levels"), ("iqm", "interquartile mean")):
+        for key, words in AGGREGATES.items():
             values = [s[key] for s in summaries.values()]
             at = np.array([v["value"] for v in values])
             low, high = (np.array([v["value"] if v[end] is None else v[end] for v in values]) for end in ("low", "high"))

@@ -51,6 +51,7 @@ class Folder:
         self.sessions: list[dict[str, Any]] = []
         self.shares: dict[str, float] = {}
         """Wall-clock seconds of this session's environments, policy and its parts."""
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not (path / CONFIG).exists() and any(entry.name != ".writer.lock" for entry in path.iterdir()):
@@ -66,6 +67,7 @@ class Folder:
             self._file = open(path / EPISODES, "ab")  # noqa: SIM115  closed by `close`
         except BaseException:
             self._lock.release()
+            self._remove_if_empty()
             raise
 
     def _check(self) -> None:
@@ -75,10 +77,9 @@ class Folder:
             with disk_errors(path):
                 write_json(path, record)
             return
-        before = read_config(self.path)
-        changed = [key for key in (*before, *(k for k in record if k not in before)) if before.get(key) != record.get(key)]
+        changed = _differences(read_config(self.path), record)
         if changed:
-            pairs = ", ".join(f"{key} {_in_words(before.get(key))}, now {_in_words(record.get(key))}" for key in changed[:2])
+            pairs = ", ".join(f"{key} {_in_words(old)}, now {_in_words(new)}" for key, old, new in changed[:2])
             raise ValueError(f"{self.path} holds the run of another configuration ({pairs}); give another --out.")
 
     def _read(self) -> None:
@@ -140,9 +141,34 @@ class Folder:
                 file.write(text.getvalue().encode())
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Give the folder back; one that was made here and has no episode is removed again."""
         self._file.close()
         self._lock.release()
+        self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        if not self._made or self.played or not self.path.is_dir():
+            return
+        for name in (EPISODES, CONFIG, ".writer.lock"):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:  # somebody else has put something there
+                return
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two configurations differ: name of the field, as in scene.textures, and both values."""
+    if path == "checkpoint.name":  # a bundle may be renamed: its hash says what it is
+        return []
+    if path == "checkpoint" and isinstance(before, dict) and isinstance(now, dict) and before.get("hash") != now.get("hash"):
+        return [(path, before, now)]
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = (*before, *(key for key in now if key not in before))
+        inner = (_differences(before.get(key), now.get(key), f"{path}.{key}" if path else key) for key in keys)
+        return [found for part in inner for found in part]
+    return [] if before == now else [(path, before, now)]
 
 
 def _in_words(value: Any) -> str:

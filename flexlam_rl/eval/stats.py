@@ -1,9 +1,10 @@
-"""Aggregates of normalised returns with stratified bootstrap intervals.
+"""Aggregates of normalised returns, and intervals whose coverage was checked (`benchmarks/interval_coverage.py`).
 
-As in rliable (Agarwal et al. 2021): the interquartile mean is the mean of the middle half of all episodes of all levels; intervals
-come from resampling episodes within each level. rliable itself would bring arch, seaborn and pandas for these lines.
+The aggregates are rliable's (Agarwal et al. 2021). The intervals are not: on returns as skewed as these, its percentile
+bootstrap is too narrow at few episodes. Here an interval is Student's t around the estimate, with a variance for each
+level (Welch and Satterthwaite); of the interquartile mean with the winsorised variance (Tukey and McLaughlin, Yuen).
 
-Legend: `L` levels, `E` episodes of one (levels may differ in it), `B` resamplings.
+Legend: `L` levels, `E` episodes per level (levels may differ in it).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,12 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLINGS = 2000
+TRIMMED = 0.25
+"""Share of all episodes that the interquartile mean leaves out at each end."""
+ENOUGH = 20
+"""Episodes per level below which no claim is made, and means have no interval: rare large returns are not seen in fewer."""
+FEWEST = 5
+"""Episodes per level below which the interquartile mean has no interval either; of all levels together it needs `ENOUGH`."""
+Scores = Sequence[np.ndarray]
+Statistic = Callable[[Scores], float]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval; the ends are None where a level has a single episode, which tells nothing of its spread."""
+    """An estimate and its 95 % interval; the ends are None where there are too few episodes for one."""
 
     value: float
     low: float | None
@@ -28,62 +36,106 @@ def standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
-def mean_of_levels(scores: Sequence[np.ndarray]) -> float:
+def mean_of_levels(scores: Scores) -> float:
     """Mean over levels of each level's mean, the paper's aggregate; scores are L arrays (E,)."""
-    return float(np.mean([level.mean() for level in scores]))
+    return float(np.mean([level.mean() for level in _arrays(scores)]))
 
 
-def interquartile_mean(scores: Sequence[np.ndarray]) -> float:
-    """Mean of the middle half of all episodes, every level counting the same; scores are L arrays (E,).
+def interquartile_mean(scores: Scores) -> float:
+    """Mean of all episodes without the lowest and the highest quarter: SciPy's `trim_mean(scores, 0.25)`, as in rliable."""
+    from scipy.stats import trim_mean
 
-    With equal numbers of episodes it is the mean without the lowest and the highest quarter. Otherwise each episode weighs 1 / E, and
-    the quarters are quarters of the weight.
+    return float(trim_mean(np.concatenate(_arrays(scores)), TRIMMED))
+
+
+def estimate(scores: Scores, statistic: Statistic) -> Interval:
+    """Compute a statistic and its 95 % interval.
+
+    Args:
+        scores: L arrays (E,).
+        statistic: `mean_of_levels` or `interquartile_mean`.
+
+    Returns:
+        The value and the interval, which is left out where there are too few episodes for one (`ENOUGH`, `FEWEST`).
     """
-    values = np.concatenate(scores)
-    weights = np.concatenate([np.full(len(level), 1.0 / len(level)) for level in scores])
-    order = np.argsort(values, kind="stable")
-    values, weights = values[order], weights[order] / weights.sum()
-    upper = weights.cumsum()
-    inside = np.clip(np.minimum(upper, 0.75) - np.maximum(upper - weights, 0.25), 0.0, None)
-    return float((values * inside).sum() / inside.sum())
+    ends = interval_ends(scores, statistic) if _allowed(scores, statistic) else (None, None)
+    return Interval(statistic(scores), *ends)
 
 
-def bootstrap(
-    scores: Sequence[np.ndarray], statistic: Callable[[Sequence[np.ndarray]], float], resamplings: int = RESAMPLINGS, seed: int = 0
-) -> Interval:
-    """A statistic of L arrays (E,) with its 95 % interval; episodes are resampled within each level."""
-    if min(map(len, scores)) < 2:
-        return Interval(statistic(scores), None, None)
-    return _interval(statistic(scores), _resampled(scores, statistic, resamplings, seed))
+def difference(first: Scores, second: Scores, statistic: Statistic, paired: bool = False) -> Interval:
+    """Compute `statistic(second) - statistic(first)` and its 95 % interval.
 
+    Args:
+        first, second: L arrays (E,) each, the same levels in the same order.
+        statistic: `mean_of_levels` or `interquartile_mean`.
+        paired: Whether both hold the same episodes in the same order; this takes the luck of the mazes out.
 
-def difference(
-    first: Sequence[np.ndarray],
-    second: Sequence[np.ndarray],
-    statistic: Callable[[Sequence[np.ndarray]], float],
-    paired: bool = False,
-    resamplings: int = RESAMPLINGS,
-    seed: int = 0,
-) -> Interval:
-    """`statistic(second) - statistic(first)` with its 95 % interval; the same levels in the same order.
-
-    `paired` says that both hold the same episodes in the same order: they are resampled together, which takes the luck of the mazes out.
+    Returns:
+        The difference and the interval, which is left out where there are too few episodes for one.
     """
+    enough = _allowed(first, statistic) and _allowed(second, statistic)
+    ends = difference_ends(first, second, statistic, paired) if enough else (None, None)
+    return Interval(statistic(second) - statistic(first), *ends)
+
+
+def interval_ends(scores: Scores, statistic: Statistic) -> tuple[float, float]:
+    """Ends of the interval of a statistic, from two episodes per level on; how well it holds is the caller's question."""
+    half = _half_width(influences(scores, statistic), _kept(scores, statistic))
+    return statistic(scores) - half, statistic(scores) + half
+
+
+def difference_ends(first: Scores, second: Scores, statistic: Statistic, paired: bool) -> tuple[float, float]:
+    """Ends of the interval of a difference, as `interval_ends` gives them of one statistic."""
+    one, two = influences(first, statistic), influences(second, statistic)
+    parts = [b - a for a, b in zip(one, two, strict=True)] if paired else [*one, *two]
+    half = _half_width(parts, min(_kept(first, statistic), _kept(second, statistic)))
     gap = statistic(second) - statistic(first)
-    if min(len(level) for level in (*first, *second)) < 2:
-        return Interval(gap, None, None)
-    other = seed if paired else seed + 1
-    return _interval(gap, _resampled(second, statistic, resamplings, other) - _resampled(first, statistic, resamplings, seed))
+    return gap - half, gap + half
 
 
-def _interval(value: float, drawn: np.ndarray) -> Interval:
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+def influences(scores: Scores, statistic: Statistic) -> list[np.ndarray]:
+    """Values whose means, added up over the levels, vary as the statistic does: L arrays (E,)."""
+    scores = _arrays(scores)
+    if statistic is not interquartile_mean:
+        return [level / len(scores) for level in scores]
+    pooled = np.sort(np.concatenate(scores))
+    total, cut = len(pooled), _cut(len(pooled))
+    low, high = pooled[cut], pooled[total - cut - 1]
+    return [np.clip(level, low, high) * len(level) / (total - 2 * cut) for level in scores]
 
 
-def _resampled(scores: Sequence[np.ndarray], statistic: Callable[[Sequence[np.ndarray]], float], resamplings: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    out = np.empty(resamplings)
-    for b in range(resamplings):
-        out[b] = statistic([level[rng.integers(len(level), size=len(level))] for level in scores])
-    return out
+def _arrays(scores: Scores) -> list[np.ndarray]:
+    arrays = [np.asarray(level, np.float64).reshape(-1) for level in scores]
+    if not arrays or not all(map(len, arrays)):
+        raise ValueError("An aggregate needs at least one level, and at least one episode of each.")
+    return arrays
+
+
+def _allowed(scores: Scores, statistic: Statistic) -> bool:
+    fewest, total = min(map(len, scores)), sum(map(len, scores))
+    return fewest >= ENOUGH or (statistic is interquartile_mean and fewest >= FEWEST and total >= ENOUGH)
+
+
+def _cut(total: int) -> int:
+    """Episodes that the interquartile mean leaves out at each end."""
+    return int(TRIMMED * total)
+
+
+def _kept(scores: Scores, statistic: Statistic) -> float:
+    """Share of the degrees of freedom that trimming leaves: for a single level they are Yuen's."""
+    if statistic is not interquartile_mean:
+        return 1.0
+    total = sum(map(len, scores))
+    return (total - 2 * _cut(total) - 1) / (total - 1)
+
+
+def _half_width(parts: list[np.ndarray], kept: float) -> float:
+    """Half the width of the interval of a sum of independent means."""
+    from scipy.special import stdtrit
+
+    variances = np.array([part.var(ddof=1) / len(part) for part in parts])
+    total = variances.sum()
+    if total == 0.0:
+        return 0.0
+    freedom = total**2 / (variances**2 / np.array([len(part) - 1 for part in parts])).sum()
+    return float(stdtrit(max(1.0, freedom * kept), 0.975) * np.sqrt(total))

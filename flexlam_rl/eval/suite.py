@@ -26,6 +26,7 @@ from flexlam_rl.eval.table import by_column, print_summary, summarise, wide_cons
 from flexlam_rl.eval.waves import Job, Scene, plan, play_wave, waves
 
 CPU_CHUNK, CUDA_CHUNK = 32, 64
+MANY, PARTS = 64, 4
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,24 @@ def run(options: Options) -> int:
         results(folder, jobs, options, scene, player, console)
     except KeyboardInterrupt:
         done = len(jobs) - len(folder.missing(jobs))
-        raise KeyboardInterrupt(f"{done} of {len(jobs)} episodes are kept in {out}, the same command continues") from None
+        raise KeyboardInterrupt(_kept(done, len(jobs), out)) from None
     finally:
         folder.close()
     return 0
 
 
-def _checked(options: Options) -> Options:
-    from dataclasses import replace
+def _kept(done: int, count: int, out: Path) -> str:
+    kept = f"{done} of {count} episodes are kept in {out}, the same command continues"
+    return kept if done else f"{kept}; none had ended yet, with a smaller --num-envs fewer are played at a time"
 
+
+def _checked(options: Options) -> Options:
+    from dataclasses import fields, replace
+
+    # NumPy's numbers are no JSON
+    plain = {f.name: v.item() for f in fields(options) if isinstance(v := getattr(options, f.name), np.generic)}
+    options = replace(options, **plain)
+    options = replace(options, budget=str(options.budget), levels=tuple(options.levels))
     for name in ("episodes", "num_envs", "chunk", "threads", "context"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -196,7 +206,7 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
         from flexlam_rl.models.checkpoint import to_json
 
         bundle = player.bundle
-        facts = {"name": Path(bundle.source).name, "hash": bundle.hash, "slots": bundle.slots, "config": to_json(bundle.config)}
+        facts = {"name": Path(bundle.source).resolve().name, "hash": bundle.hash, "slots": bundle.slots, "config": to_json(bundle.config)}
         who |= {
             "checkpoint": facts,
             "decoding": to_json(player.decoding),
@@ -206,7 +216,7 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
             **({"cache": player.cache} if player.cache != "fp32" else {}),
         }
     elif options.checkpoint:
-        who["checkpoint"] = {"name": Path(options.checkpoint).name, "hash": _weights_hash(Path(options.checkpoint))}
+        who["checkpoint"] = {"name": Path(options.checkpoint).resolve().name, "hash": _weights_hash(Path(options.checkpoint))}
     place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}
     return {"flexlam_rl": __version__, **who, "scene": place, "seed": options.seed, "episode_seeds": "SeedSequence((seed, crc32(level), number))"}
 
@@ -232,13 +242,22 @@ def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folde
         if not is_compiled(serve):
             console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True)
     videos = folder.path / "videos" if options.videos and not player.blind else None
-    # the real engine runs a process an environment
-    size = options.num_envs or (64 if scene.engine == "litelab" else os.cpu_count() or 1)
-    with Progress(jobs, scene, console, videos) as progress:
-        for wave in waves(jobs, scene, size):
+    ordered = list(waves(jobs, scene, options.num_envs or _side_by_side(len(jobs), scene, player)))
+    with Progress(ordered, scene, console, videos) as progress:
+        for wave in ordered:
             for played in play_wave(wave, scene, player, progress, folder.shares):
                 folder.add(played)
                 progress.finished(played.job, played.steps)
+
+
+def _side_by_side(count: int, scene: Scene, player: Player) -> int:
+    """How many environments play at once."""
+    if scene.engine != "litelab":
+        return os.cpu_count() or 1  # a process for each
+    if player.learned:
+        return MANY
+    # a model is fast in large batches only; others play a small run in parts, so that a stop loses a part of it
+    return min(MANY, max(1, -(-count // PARTS)))
 
 
 def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, player: Player, console: Any) -> None:
@@ -248,10 +267,10 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
     summaries = {title: summarise(returns, scene.engine) for title, returns in columns.items()}
-    count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} a level"
-    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {count}, seed {options.seed}")
+    count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
     latency = {title: float(np.mean([p.milliseconds for p in played if p.job.budget == k])) for title, k in _keys(columns, played)}
     folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
+    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {count}, seed {options.seed}")
     for title, value in latency.items():
         console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
     if options.plots:

@@ -27,6 +27,7 @@ class CheckpointError(ValueError):
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` so that at any moment either the old file or the whole new one is there."""
+    path = path.resolve()  # what a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -129,7 +130,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         name = str(pretrained_model_name_or_path)
         config_path, weights_path = _locate(name, revision)
         try:
-            record = json.loads(config_path.read_text())
+            record = json.loads(config_path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{config_path} is no readable JSON: {error}.") from None
         if not isinstance(record, dict) or "format" not in record:

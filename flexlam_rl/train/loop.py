@@ -123,7 +123,7 @@ def check_folder(out: Path, config: Any) -> None:
     text = json.dumps(to_json(config), indent=2, sort_keys=True, default=str) + "\n"
     path = out / "config.json"
     if path.exists():
-        before, now = json.loads(path.read_text()), json.loads(text)
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
         changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
         if changed:
             raise TrainingError(f"{out} holds a run with another configuration (differs in: {', '.join(changed)}); give another --out.")
@@ -265,7 +265,7 @@ class _Log:
             write_atomically(self.path, "".join(line + "\n" for line in kept).encode())
 
     def _lines(self) -> Iterator[str]:
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 json.loads(line)
             except ValueError:
@@ -279,7 +279,7 @@ class _Log:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=step)
-        with open(self.path, "a") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "part": part, **figures}) + "\n")
         for name, value in figures.items():
             self.writer.add_scalar(f"{part}/{name}", value, step)

@@ -109,7 +109,8 @@ def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder
     rows = list(csv.DictReader((out / "budgets.csv").open()))
     assert [row["budget"] for row in rows] == ["1", "4"]
     summary = json.loads((run / "results.json").read_text())["summary"]
-    assert float(rows[1]["mean"]) == pytest.approx(summary["FlexLAM@4"]["mean"]["value"])
+    for key in ("iqm", "mean"):
+        assert float(rows[1][key]) == pytest.approx(summary["FlexLAM@4"][key]["value"])
     assert float(rows[0]["milliseconds"]) > 0
     other = make_bundle_folder(tmp_path / "other", seed=1)
     assert command(budgets, str(run), "-o", str(out), "--checkpoint", str(other)) == WRONG_USE

@@ -1,0 +1,127 @@
+"""A suite's folder: what a stop leaves, what a failure leaves, which other run is refused, numbers of NumPy, paths."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flexlam_rl.cli import main
+from flexlam_rl.command_line import INTERRUPTED, WRONG_USE
+from flexlam_rl.eval import suite
+from flexlam_rl.eval.progress import Progress, Remaining
+from flexlam_rl.eval.results import Folder
+from flexlam_rl.eval.waves import Job, Played, Scene, plan
+
+SHORT, LONG = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
+
+
+def play(out: Path | str, *arguments: str, episodes: int = 4) -> int:
+    given = ["suite", "--out", str(out), "--policy", "random", "--episodes", str(episodes), "--no-plots", "--levels", SHORT]
+    return main([*given, *arguments])
+
+
+def test_a_stop_at_half_time_keeps_episodes_of_a_small_run(tmp_path, monkeypatch, capsys):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert play(whole) == 0
+    steps = sum(row["steps"] for row in json.loads((whole / "results.json").read_bytes())["episodes"])
+    stepped, done = Progress.stepped, 0
+
+    def stop(self, playing):
+        nonlocal done
+        done += playing
+        if done > steps / 2:
+            raise KeyboardInterrupt
+        stepped(self, playing)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "stepped", stop)
+        assert play(stopped) == INTERRUPTED
+    kept = [line for line in (stopped / "episodes.jsonl").read_text(encoding="utf-8").splitlines() if "level" in line]
+    assert 1 <= len(kept) < 4
+    assert f"{len(kept)} of 4 episodes are kept" in capsys.readouterr().err
+    assert play(stopped) == 0
+    assert (stopped / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+
+
+def test_a_stop_before_the_first_episode_says_so_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    def stop(self, playing):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "stepped", stop)
+    assert play(tmp_path / "a" / "b") == INTERRUPTED
+    assert "none had ended yet" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_leaves_no_folder(tmp_path, capsys):
+    assert main(["suite", "--policy", "bc", "--out", str(tmp_path / "a" / "b"), "--levels", SHORT]) == WRONG_USE
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    assert main(["suite", "--policy", "bc", "--out", str(tmp_path / "mine"), "--levels", SHORT]) == WRONG_USE
+    assert (tmp_path / "mine").is_dir()  # it was there before
+
+
+def test_what_differs_is_named_with_both_values(tmp_path):
+    identity = {
+        "policy": "x", "scene": {"engine": "litelab", "textures": "procedural", "frame_skip": 4},
+        "checkpoint": {"name": "a", "hash": "1" * 64, "config": {"decoding": {"temperature": 0.5}}},
+    }  # fmt: skip
+    out = tmp_path / "run"
+    for checkpoint in (identity["checkpoint"], {**identity["checkpoint"], "name": "renamed"}):
+        folder = Folder(out, identity | {"checkpoint": checkpoint})
+        folder.add(Played(Job(SHORT, 0, 0, 1), 2.0, 3, 4.0, 1))
+        folder.close()
+    for change, words in (
+        ({"scene": {**identity["scene"], "textures": "labmaze"}}, "scene.textures 'procedural', now 'labmaze'"),
+        ({"scene": {**identity["scene"], "frame_skip": 8}}, "scene.frame_skip 4, now 8"),
+        ({"checkpoint": {**identity["checkpoint"], "hash": "2" * 64}}, "checkpoint a of hash 111111111111, now a of hash 222222222222"),
+        ({"policy": "y"}, "policy 'x', now 'y'"),
+    ):
+        with pytest.raises(ValueError, match="another configuration") as refused:
+            Folder(out, identity | change)
+        assert words in str(refused.value)
+        assert (out / "config.json").is_file()
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    own = suite.Options(policy="random", levels=(SHORT,), episodes=2, seed=3, plots=False, out=tmp_path / "a")
+    numpys = replace(own, episodes=np.int64(2), seed=np.uint32(3), num_envs=np.int16(1), plots=np.bool_(False), levels=[SHORT], out=tmp_path / "b")
+    assert suite.run(own) == suite.run(numpys) == 0
+    assert (tmp_path / "a" / "results.json").read_bytes() == (tmp_path / "b" / "results.json").read_bytes()
+
+
+def test_any_path_leads_to_the_same_folder(tmp_path, monkeypatch, capsys):
+    inner = tmp_path / "with space" / "inner"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert play("../run a", episodes=1) == 0
+    (tmp_path / "link").symlink_to(tmp_path / "with space" / "run a")
+    capsys.readouterr()
+    for path in ("../run a", tmp_path / "with space" / "run a", tmp_path / "link", "../inner/../run a"):
+        assert play(path, episodes=1) == 0
+        assert "holds 1 of 1 episodes" in " ".join(capsys.readouterr().out.split())
+        assert main(["compare", str(path), "../run a", "--out", "new folder/c.json"]) == 0
+    assert (inner / "new folder" / "c.json").is_file()
+
+
+@pytest.mark.parametrize("setup", [0.0, 500.0])
+def test_the_time_left_is_about_right_where_levels_differ_in_length(setup):
+    """A round takes a second however many environments still play, and compiling before the first one is not repeated."""
+    scene = Scene()
+    jobs = plan((SHORT, LONG), (0,), 4, 0)
+    remaining, lengths = Remaining([jobs[:6], jobs[6:]], scene), {SHORT: scene.steps(SHORT), LONG: scene.steps(LONG)}
+    now, total = setup, 2 * lengths[LONG]
+    for wave in (jobs[:6], jobs[6:]):
+        for step in range(1, max(lengths[job.level] for job in wave) + 1):
+            now += 1.0
+            remaining.stepped(sum(lengths[job.level] >= step for job in wave), now)
+            left = remaining.seconds(now)
+            if now - setup > 1:
+                assert 0.99 * (total - (now - setup)) <= left <= 1.6 * (total - (now - setup)) + 1
+            for job in wave:
+                if lengths[job.level] == step:
+                    remaining.finished(job, step)
+    assert remaining.steps == remaining.total
