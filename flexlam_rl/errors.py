@@ -15,5 +15,9 @@ class ClosedError(gymnasium.error.ClosedEnvironmentError, RuntimeError):
     """A call on an environment that was closed."""
 
 
+class ConfigRefused(ValueError, RuntimeError):
+    """A key or value of `config` that the engine refuses."""
+
+
 class EngineMissing(gymnasium.error.DependencyNotInstalled, ImportError):
     """The real `deepmind_lab` module was asked for and cannot be imported."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -39,6 +40,18 @@ class ActionSet:
     name: str
     labels: tuple[str, ...] = field(compare=False)
     rows: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            whole = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in row)
+            if len(row) != 7 or not whole or any(not low <= v <= high for v, low, high in zip(row, NATIVE_LOW, NATIVE_HIGH, strict=True)):
+                raise ValueError(f"rows of an action set must be 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}, got {row!r}.")
+        # plain tuples of plain integers, which no caller can change afterwards
+        object.__setattr__(self, "rows", tuple(tuple(int(value) for value in row) for row in self.rows))
+        object.__setattr__(self, "labels", tuple(self.labels))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActionSet, (self.name, self.labels, self.rows)  # a copied table would be writable
 
     @property
     def is_discrete(self) -> bool:

@@ -10,33 +10,17 @@ import numpy as np
 
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
+from flexlam_rl.envs.checks import reset_options
 from flexlam_rl.envs.engines import check_options, make_engine
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
+from flexlam_rl.envs.seeds import EVALUATION_STREAM, SEED_LIMIT, SeededEnv, episode_seed, episode_stream, stream_seed
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
 
-EVALUATION_STREAM = 0x600D5EED  # the mixer seed of held-out evaluation, by convention of DMLab's users (reference A3)
-SEED_LIMIT = 2**31  # episode seeds are drawn from [0, 2**31): what a real engine takes
+__all__ = ["EVALUATION_STREAM", "SEED_LIMIT", "DMLabEnv", "episode_seed", "episode_stream", "native_action"]
 
 
-def episode_stream(seed: int, evaluation: bool) -> np.random.Generator:
-    """The generator that episode seeds are drawn from; training and evaluation have separate branches of one seed."""
-    key = (EVALUATION_STREAM,) if evaluation else ()
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
-
-
-def episode_seed(given: Any) -> int:
-    """Check an episode seed that a caller names.
-
-    Raises:
-        ValueError: It is not an integer in [0, 2**31).
-    """
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= given < SEED_LIMIT:
-        raise ValueError(f"options['episode_seed'] must be an integer from 0 to {SEED_LIMIT - 1}, got {given!r}.")
-    return int(given)
-
-
-class DMLabEnv(gym.Env[Any, Any]):
+class DMLabEnv(SeededEnv):
     """One DeepMind Lab level.
 
     Args:
@@ -108,12 +92,35 @@ class DMLabEnv(gym.Env[Any, Any]):
         self._engine = make_engine(options)
         self.observation_space = observation_space(options.observations, options.width, options.height, self._engine.players)
         self.action_space = self.action_set.space()
-        self._rows = [self._engine.prepare(row) for row in self.action_set.rows]
+        self._link()
         self._running = False
         self._closed = False
         self._seed = -1
         self._window: Any = None
+
+    def _link(self) -> None:
+        """Prepare what a step needs of the engine."""
+        self._rows = [self._engine.prepare(row) for row in self.action_set.rows]
         self._events: Any = self._engine.events if self._engine.has_events else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: on litelab all of the episode, and no window."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_rows", "_events")}
+        state["_window"] = None
+        if self.engine != "litelab":
+            if self._seed >= 0 and not self._closed:
+                raise TypeError(
+                    "The real DeepMind Lab cannot be copied or pickled in the middle of an episode, which lies in its own memory: "
+                    "use engine='litelab', or a new environment."
+                )
+            state["_engine"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._engine is None:
+            self._engine = make_engine(self._options)
+        self._link()
 
     @property
     def worlds(self) -> np.ndarray | None:
@@ -130,19 +137,19 @@ class DMLabEnv(gym.Env[Any, Any]):
 
         Returns:
             The first observation and `info`.
+
+        Raises:
+            ValueError: The seed or an option is not allowed.
         """
         if self._closed:
             raise ClosedError("reset was called on a closed DMLabEnv: make a new one.")
-        if seed is not None or self._np_random is None:
-            super().reset(seed=seed)
-            if self._np_random is None:
-                self.np_random  # noqa: B018  draws a seed from the operating system
-            if self.evaluation:
-                self._np_random = episode_stream(int(self._np_random_seed or 0), True)
-        generator = self._np_random
-        assert generator is not None
-        given = None if options is None else options.get("episode_seed")
-        self._seed = int(generator.integers(SEED_LIMIT)) if given is None else episode_seed(given)
+        given = reset_options(options, ("episode_seed",)).get("episode_seed")
+        chosen = None if given is None else episode_seed(given)
+        begin = stream_seed(seed)
+        if begin is not None or self._np_random is None:
+            self.begin_stream(begin)
+        self._running = False  # until the engine has begun the episode
+        self._seed = self.draw_episode_seed() if chosen is None else chosen
         observation = self._engine.reset(self._seed)
         self._running = True
         if self.render_mode == "human":
@@ -163,7 +170,7 @@ class DMLabEnv(gym.Env[Any, Any]):
             raise self._not_running()
         if self._rows:
             try:
-                number = index(action)
+                number = -1 if isinstance(action, bool) else index(action)
             except TypeError:
                 number = -1
             if not 0 <= number < len(self._rows):

@@ -1,15 +1,19 @@
 """Options of an environment, checked once for either engine, and the choice of the engine."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from flexlam_rl.envs.checks import flag, integer, is_integer, one_of
 from flexlam_rl.envs.levels import LEVELS, level_named
 from flexlam_rl.envs.litelab.settings import TEXTURES
 from flexlam_rl.envs.spaces import check_names
+from flexlam_rl.errors import ConfigRefused
 
 ENGINES = ("auto", "litelab", "deepmind_lab")
 HUDS = ("full", "reduced", "none")
@@ -64,18 +68,33 @@ class Options:
     reopen: bool = True
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+def _multiple_of_four(value: object) -> bool:
+    return is_integer(value) and 0 < value < 2**31 and value % 4 == 0  # type: ignore[operator]
 
 
-def _one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+def _size(given: Any) -> tuple[int, int]:
+    size = tuple(given) if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
+    if len(size) != 2 or not all(map(_multiple_of_four, size)):
+        raise ValueError(f"render_size must be width and height, positive multiples of 4, got {given!r}.")
+    return int(size[0]), int(size[1])
+
+
+def _strings(config: Any) -> dict[str, str]:
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        raise ValueError(f"config must map strings to strings, got {config!r}.")
+    for key, text in config.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise ValueError(f"config must map strings to strings, got {key!r}: {text!r}.")
+        if key in ("width", "height", "levelName", "fps", "textures"):
+            raise ValueError(f"config must not hold {key!r}: it is an option of the environment, or fixed.")
+    return dict(config)
 
 
 def choose_engine(engine: str) -> str:
     """The engine that "auto" stands for here: the real one if it can be imported, else litelab."""
-    _one_of("engine", engine, ENGINES)
+    one_of("engine", engine, ENGINES)
     if engine != "auto":
         return engine
     try:
@@ -112,32 +131,40 @@ def check_options(
         found = level_named(level)
         name, path = found.name, found.path
     for key, value in (("width", width), ("height", height)):
-        if not _is_int(value) or value <= 0 or value % 4:
+        if not _multiple_of_four(value):
             raise ValueError(f"{key} must be a positive multiple of 4, got {value!r}.")
-    if not _is_int(frame_skip) or frame_skip < 1:
-        raise ValueError(f"frame_skip must be an integer of at least 1, got {frame_skip!r}.")
-    size = tuple(render_size)
-    if len(size) != 2 or not all(_is_int(v) and v > 0 and v % 4 == 0 for v in size):
-        raise ValueError(f"render_size must be width and height, positive multiples of 4, got {render_size!r}.")
-    _one_of("hud", hud, HUDS)
-    _one_of("textures", textures, TEXTURES)
-    _one_of("render_mode", render_mode, (None, "rgb_array", "human"))
-    strings = dict(config or {})
-    for key, text in strings.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            raise ValueError(f"config must map strings to strings, got {key!r}: {text!r}.")
-        if key in ("width", "height", "levelName", "fps", "textures"):
-            raise ValueError(f"config must not hold {key!r}: it is an option of the environment, or fixed.")
+    frames = integer("frame_skip", frame_skip)
+    held_out = flag("evaluation", evaluation)
+    shape = _size(render_size)
+    one_of("hud", hud, HUDS)
+    one_of("textures", textures, TEXTURES)
+    one_of("render_mode", render_mode, (None, "rgb_array", "human"))
+    if not (level_cache is None or isinstance(level_cache, str | os.PathLike)) or level_cache == "":
+        raise ValueError(f"level_cache must be a folder or None, got {level_cache!r}.")
+    strings = _strings(config)
     if hud != "full":
         strings["minimalUI" if hud == "none" else "reducedUI"] = "true"
-    if evaluation:
+    if held_out:
         strings |= EVALUATION_CONFIG
-    strings |= {"width": str(width), "height": str(height)}
+    strings |= {"width": str(int(width)), "height": str(int(height))}
     if chosen == "litelab":
         strings["textures"] = textures
     names = check_names(observations)
-    shape = (int(size[0]), int(size[1]))
-    return Options(name, path, chosen, int(frame_skip), int(width), int(height), names, render_mode, shape, bool(evaluation), strings, level_cache)
+    cache = None if level_cache is None else os.fspath(level_cache)
+    return Options(name, path, chosen, frames, int(width), int(height), names, render_mode, shape, held_out, strings, cache)
+
+
+@contextmanager
+def config_refusals() -> Iterator[None]:
+    """Raise what litelab says of a `config` as an error of the environment's options.
+
+    Raises:
+        ConfigRefused: litelab refused a key or a value.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConfigRefused(f"config is refused: {error}") from error
 
 
 def make_engine(options: Options) -> Engine:
@@ -145,7 +172,8 @@ def make_engine(options: Options) -> Engine:
     if options.engine == "litelab":
         from flexlam_rl.envs.litelab.single import LitelabEngine
 
-        return LitelabEngine(options.path, options.observations, options.config)
+        with config_refusals():
+            return LitelabEngine(options.path, options.observations, options.config)
     from flexlam_rl.envs.real_engine import RealEngine
 
     return RealEngine(options)

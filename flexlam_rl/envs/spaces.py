@@ -1,7 +1,7 @@
 """Gymnasium spaces of DeepMind Lab's observations."""
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from gymnasium import spaces
@@ -50,9 +50,11 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(names, str):
         names = (names,)
+    if not isinstance(names, Iterable):
+        raise ValueError(f"observations must be one or more names, got {names!r}.")
     names = tuple(names)
     for name in names:
-        if name not in NAMES:
+        if not isinstance(name, str) or name not in NAMES:
             raise ValueError(f"Unknown observation {name!r}: expected names among {', '.join(NAMES)}.")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"observations must be one or more different names, got {names!r}.")

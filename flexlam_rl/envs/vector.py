@@ -8,46 +8,24 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import TimeLimit
 
+from flexlam_rl.envs import batch_options as given_options
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
-from flexlam_rl.envs.dmlab import SEED_LIMIT, DMLabEnv, episode_seed, episode_stream
-from flexlam_rl.envs.engines import check_options, choose_engine
+from flexlam_rl.envs.batch_infos import BatchInfos
+from flexlam_rl.envs.batch_options import reset_mode, spread_levels
+from flexlam_rl.envs.checks import flag, reset_options, writable
+from flexlam_rl.envs.dmlab import DMLabEnv
+from flexlam_rl.envs.engines import check_options, choose_engine, config_refusals
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
 from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
+from flexlam_rl.envs.member import Member
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
 from flexlam_rl.startup import interrupts_held
-
-
-def reset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """The autoreset mode of a name (`"NextStep"`, `"SameStep"`, `"Disabled"`, or `"NEXT_STEP"` and so on).
-
-    Raises:
-        ValueError: There is none.
-    """
-    if isinstance(mode, AutoresetMode):
-        return mode
-    for candidate in AutoresetMode:
-        if mode in (candidate.value, candidate.name):
-            return candidate
-    raise ValueError(f"autoreset_mode must be one of {', '.join(repr(m.value) for m in AutoresetMode)}, got {mode!r}.")
-
-
-def spread_levels(level: str | Sequence[str], num_envs: int) -> list[str]:
-    """The level of every environment.
-
-    Raises:
-        ValueError: A list whose length is not `num_envs`, or no environments.
-    """
-    if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-        raise ValueError(f"num_envs must be an integer of at least 1, got {num_envs!r}.")
-    levels = [level] * int(num_envs) if isinstance(level, str) else list(level)
-    if len(levels) != num_envs:
-        raise ValueError(f"level has {len(levels)} names for num_envs={num_envs}: give one name or one for each environment.")
-    return levels
 
 
 def make_vector(
@@ -58,9 +36,11 @@ def make_vector(
     copy: bool = True,
     threads: int | None = None,
     context: str | None = None,
+    max_episode_steps: int | None = None,
+    disable_env_checker: bool | None = None,
     **options: Any,
 ) -> VectorEnv:
-    """What `gym.make_vec` calls: a `DMLabVectorEnv` on litelab, processes of `DMLabEnv` on the real engine.
+    """Make what `gym.make_vec` gives: a `DMLabVectorEnv` on litelab, processes of `DMLabEnv` on the real engine.
 
     Args:
         num_envs: Number of environments.
@@ -68,18 +48,30 @@ def make_vector(
         engine: As for `DMLabEnv`.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED, as Gymnasium's enum or its value.
         copy: Whether observations are fresh arrays (else they are overwritten by the next step).
-        threads: Threads of the litelab batch, None for one a core.
-        context: Start method of the real engine's processes, None for Python's default.
+        threads: Threads of the litelab batch, None for one per core; the real engine has processes.
+        context: Start method of the real engine's processes, None for Python's default; litelab has threads.
+        max_episode_steps: Steps after which an episode is truncated, None or -1 for the level's own time alone.
+        disable_env_checker: True or None: a batch has no checker.
         **options: The other options of `DMLabEnv`.
+
+    Raises:
+        ValueError: An option is not allowed; the sentence names it.
     """
     levels = spread_levels(level, num_envs)
-    mode = reset_mode(autoreset_mode)
+    mode, copy = reset_mode(autoreset_mode), flag("copy", copy)
+    threads, limit = given_options.thread_count(threads), given_options.step_limit(max_episode_steps)
+    given_options.check_batch_arguments(context, disable_env_checker, options)
     chosen = choose_engine(engine)
     if chosen == "litelab":
-        return DMLabVectorEnv(levels, autoreset_mode=mode, copy=copy, threads=threads, **options)
-    makers = [partial(DMLabEnv, level=name, engine=chosen, **options) for name in levels]
+        return DMLabVectorEnv(levels, autoreset_mode=mode, copy=copy, threads=threads, max_episode_steps=limit, **options)
+    makers = [partial(_make_single, limit, level=name, engine=chosen, **options) for name in levels]
     with interrupts_held():  # Ctrl-C is this process's affair, which closes the others
         return AsyncVectorEnv(makers, copy=copy, context=context, autoreset_mode=mode)
+
+
+def _make_single(limit: int | None, **options: Any) -> gym.Env[Any, Any]:
+    env = DMLabEnv(**options)
+    return env if limit is None else TimeLimit(env, limit)
 
 
 class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -91,7 +83,10 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             level_cache, reopen: As for `DMLabEnv`, the same for all; the last two change nothing on litelab.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
         copy: Whether observations are fresh arrays.
-        threads: Threads to use, None for one a core.
+        threads: Threads to use, None for one per core.
+        max_episode_steps: Steps after which an episode is truncated, None or -1 for the level's own time alone.
+
+    A copy, also a pickled one, goes on exactly as the batch itself and is independent of it.
 
     Raises:
         ValueError: An option is not allowed; the sentence names it and what is.
@@ -116,16 +111,20 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         threads: int | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
-        if render_mode == "human":
-            raise ValueError("render_mode must be None or 'rgb_array' for a batch, got 'human'.")
+        if render_mode is not None and render_mode != "rgb_array":
+            raise ValueError(f"render_mode must be None or 'rgb_array' for a batch, got {render_mode!r}.")
+        if isinstance(levels, str) or not len(levels):
+            raise ValueError(f"levels must be a list of one level for each environment, got {levels!r}.")
         rest = (frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config, level_cache)
         checked = [check_options(level, "litelab", *rest) for level in levels]
         options = checked[0]
         self.num_envs = len(levels)
-        self.copy = copy
+        self.copy = flag("copy", copy)
         self.autoreset_mode = reset_mode(autoreset_mode)
-        self.metadata = {**DMLabEnv.metadata, "render_fps": max(1, round(60 / frame_skip)), "autoreset_mode": self.autoreset_mode}
+        self.max_episode_steps = given_options.step_limit(max_episode_steps)
+        self.metadata = {**DMLabEnv.metadata, "render_fps": max(1, round(60 / options.frame_skip)), "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.action_set = find_action_set(action_set)
         self.frame_skip = options.frame_skip
@@ -134,8 +133,10 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.engine = "litelab"
         self.textures = textures
         self.hud = hud
-        self._options = options
-        self._worlds = Worlds([parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads)
+        self._render_size = options.render_size
+        threads = given_options.thread_count(threads)
+        with config_refusals():
+            self._worlds = Worlds([parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads)
         players = self._worlds.players
         if any(name.startswith("DEBUG.PLAYERS.") for name in options.observations) and len(set(players.tolist())) > 1:
             raise ValueError("observations of DEBUG.PLAYERS need levels with the same number of players.")
@@ -143,31 +144,17 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.single_action_space = self.action_set.space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._generators: list[np.random.Generator | None] = [None] * self.num_envs
-        self._entropies: list[int] = [-1] * self.num_envs
+        self._infos = BatchInfos(self.engine, self.levels)
+        self._members = [Member(self, i) for i in range(self.num_envs)]
         self._seeds = np.full(self.num_envs, -1, np.int64)
+        self._elapsed = np.zeros(self.num_envs, np.int64)
         self._done = np.ones(self.num_envs, np.bool_)
         self._started = False
         self._rgb = self._worlds.new_picture() if self._worlds.needs_rgb else None
         self._low, self._high = np.array(NATIVE_LOW), np.array(NATIVE_HIGH)
-        # infos that never change, shared by all steps
-        self._true = self._constant(np.ones(self.num_envs, np.bool_))
-        self._names = self._constant(np.full(self.num_envs, self.engine, dtype=object))
-        level_names = np.empty(self.num_envs, dtype=object)
-        level_names[:] = self.levels
-        self._level_names = self._constant(level_names)
-        self._no_events = self._constant(self._tuples({}))
 
-    @staticmethod
-    def _constant(array: np.ndarray) -> np.ndarray:
-        array.flags.writeable = False
-        return array
-
-    def _tuples(self, events: dict[int, tuple[Any, ...]]) -> np.ndarray:
-        array = np.empty(self.num_envs, dtype=object)
-        for i in range(self.num_envs):
-            array[i] = events.get(i, ())
-        return array
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(writable(state))
 
     @property
     def worlds(self) -> np.ndarray:
@@ -175,70 +162,71 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return self._worlds.worlds
 
     @property
+    def envs(self) -> list[Member]:
+        """The environments one by one, to look at."""
+        return list(self._members)
+
+    @property
+    def started(self) -> bool:
+        """Whether there was a first reset."""
+        return self._started
+
+    @property
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generator of every environment's episode seeds."""
+        return tuple(member.np_random for member in self._members)
+
+    @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seed that every environment's generator was made from."""
-        return tuple(self._entropies)
+        return tuple(member.np_random_seed for member in self._members)
 
-    def _seed(self, i: int, seed: int | None) -> None:
-        if seed is not None or self._generators[i] is None:
-            generator, entropy = gym.utils.seeding.np_random(None if seed is None else int(seed))
-            self._entropies[i] = int(entropy)
-            self._generators[i] = episode_stream(int(entropy), True) if self.evaluation else generator
-
-    def _begin(self, which: np.ndarray, rgb: np.ndarray | None, given: Sequence[int] | None = None) -> None:
-        seeds = self._seeds.copy()  # arrays given out with earlier infos stay as they were
+    def _begin(self, which: np.ndarray, rgb: np.ndarray | None, given: Sequence[int | None] | None = None) -> None:
         for i in which.tolist():
-            if given is not None:
-                seeds[i] = episode_seed(given[i])
-                continue
-            generator = self._generators[i]
-            assert generator is not None
-            seeds[i] = generator.integers(SEED_LIMIT)
-        self._seeds = seeds
-        self._worlds.begin(which, seeds[which].tolist(), rgb)
+            chosen = None if given is None else given[i]
+            self._seeds[i] = self._members[i].draw_episode_seed() if chosen is None else chosen
+        self._elapsed[which] = 0
+        self._worlds.begin(which, self._seeds[which].tolist(), rgb)
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode everywhere.
 
         Args:
             seed: None to continue every environment's stream, a number for seeds `seed + i`, or a list of one for each.
-            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seeds`, N integers in
-                [0, 2**31), plays the episodes that had them as `episode_seed` in their infos; the streams stay where they are.
+            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seed`, an integer in
+                [0, 2**31), plays the episode that had it as `episode_seed` in its info; `episode_seeds` holds one for each
+                environment, or None. The streams stay where they are.
 
         Returns:
             Batched observations and infos.
+
+        Raises:
+            ValueError: The seed or an option is not allowed.
         """
         if self.closed:
             raise ClosedError("reset was called on a closed DMLabVectorEnv: make a new one.")
         n = self.num_envs
-        seeds = [seed + i for i in range(n)] if isinstance(seed, int | np.integer) else [None] * n if seed is None else list(seed)
-        if len(seeds) != n:
-            raise ValueError(f"seed has {len(seeds)} entries for num_envs={n}: give one number or one for each environment.")
-        mask = None if options is None else options.get("reset_mask")
-        if mask is None:
-            which = np.arange(n)
-        else:
-            if not isinstance(mask, np.ndarray) or mask.shape != (n,) or mask.dtype != np.bool_ or not mask.any():
-                raise ValueError(f"options['reset_mask'] must be a bool array of shape ({n},) with a true value, got {mask!r}.")
-            if not self._started and not mask.all():
-                raise ResetNeeded("the first reset must be of all environments.")
-            which = np.flatnonzero(mask)
-        given = None if options is None else options.get("episode_seeds")
-        if given is not None and len(given) != n:
-            raise ValueError(f"options['episode_seeds'] has {len(given)} entries for num_envs={n}: give one for each environment.")
+        named = reset_options(options, ("reset_mask", "episode_seed", "episode_seeds"))
+        mask = given_options.reset_mask(named.get("reset_mask"), n)
+        if mask is not None and not self._started and not mask.all():
+            raise ResetNeeded("the first reset must be of all environments.")
+        which = np.arange(n) if mask is None else np.flatnonzero(mask)
+        seeds = given_options.reset_seeds(seed, n)
+        given = given_options.episode_seeds(named, which, n)
         for i in which.tolist():
-            self._seed(i, seeds[i])
-        rgb = self._target(keep=mask is not None)
+            if seeds[i] is not None or self._members[i]._np_random is None:
+                self._members[i].begin_stream(seeds[i])
+        rgb = self._target(redraw=len(which) < n)
+        self._done[which] = True  # until the engine has begun the episodes
         self._begin(which, rgb, given)
         self._done[which] = False
         self._started = True
         observation = self._worlds.observe(rgb)
         if mask is None:
-            zeros = np.zeros(n, np.int64)
-            return observation, self._infos(np.zeros(n, np.bool_), zeros, self._no_events)
+            return observation, self._infos.all(self._seeds, np.zeros(n, np.bool_), np.zeros(n, np.int64), {})
         infos: dict[str, Any] = {}
         for i in which.tolist():
-            infos = self._add_info(infos, self._info_of(i, False, 0, ()), i)
+            infos = self._add_info(infos, self._infos.one(i, int(self._seeds[i]), False, 0, ()), i)
         return observation, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -254,12 +242,10 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             InvalidAction: An action is outside the space.
             ResetNeeded: Before the first reset, or (DISABLED) after the end of an episode.
         """
-        if not self._started or self.closed:
-            raise (
-                ClosedError("step was called on a closed DMLabVectorEnv.")
-                if self.closed
-                else ResetNeeded("step was called before the first reset: call reset first.")
-            )
+        if self.closed:
+            raise ClosedError("step was called on a closed DMLabVectorEnv.")
+        if not self._started:
+            raise ResetNeeded("step was called before the first reset: call reset first.")
         worlds = self._worlds
         native = self._native(actions)
         over = self._done
@@ -269,17 +255,20 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             if mode is AutoresetMode.DISABLED:
                 raise ResetNeeded(f"step was called after the end of an episode: reset environments {np.flatnonzero(over).tolist()} first.")
             skip = over
-        rgb = self._target(keep=False)
+        rgb = self._target()
         worlds.play(native, skip, self.frame_skip, rgb)
         results = worlds.results
         rewards, ends, frames = results["reward"].copy(), results["end"].copy(), results["frames"].copy()
         resets = results["restarts"] > 0
         events = dict(worlds.events()) if worlds.has_events else {}
+        self._elapsed += 1
         if skip is not None:
             ends[skip] = RUNNING
             self._begin(np.flatnonzero(skip), rgb)
         terminations, truncations = ends == TERMINATED, ends == TRUNCATED
-        done = ends != RUNNING
+        if self.max_episode_steps is not None:
+            truncations |= self._elapsed >= self.max_episode_steps
+        done = terminations | truncations
         infos: dict[str, Any] = {}
         self._done = done
         if mode is AutoresetMode.SAME_STEP and done.any():
@@ -291,21 +280,26 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             events = {i: e for i, e in events.items() if not done[i]}
             self._done = np.zeros(self.num_envs, np.bool_)
         observation = worlds.observe(rgb)
-        infos.update(self._infos(resets, frames, self._tuples(events) if events else self._no_events))
+        infos.update(self._infos.all(self._seeds, resets, frames, events))
         return observation, rewards, terminations, truncations, infos
 
-    def _target(self, keep: bool) -> np.ndarray | None:
-        """Where to draw: a fresh array, or with copy=False always the same; `keep` what was there."""
+    def _target(self, redraw: bool = False) -> np.ndarray | None:
+        """Where to draw: a fresh array, or with copy=False always the same.
+
+        `redraw` asks for the current view in it, which is drawn anew: what was handed out may hold something else by now.
+        """
         if self._rgb is None or not self.copy:
             return self._rgb
         fresh = self._worlds.new_picture()
-        if keep:
-            fresh[:] = self._rgb
-        self._rgb = fresh
+        if redraw:
+            self._worlds.draw(fresh)
         return fresh
 
     def _native(self, actions: Any) -> np.ndarray:
-        actions = np.asarray(actions)
+        try:
+            actions = np.asarray(actions)
+        except ValueError:
+            raise InvalidAction(f"actions must be an array of integers, got {actions!r}.") from None
         count = len(self.action_set)
         if actions.dtype.kind not in "iu":
             raise InvalidAction(f"actions must be integers, got an array of {actions.dtype}.")
@@ -322,33 +316,6 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             raise InvalidAction(f"An action is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}.")
         return np.ascontiguousarray(actions, dtype=np.intc)
 
-    def _info_of(self, i: int, reset: bool, frames: int, events: tuple[Any, ...]) -> dict[str, Any]:
-        return {
-            "engine": self.engine,
-            "level": self.levels[i],
-            "episode_seed": int(self._seeds[i]),
-            "map_reset": reset,
-            "frames": frames,
-            "events": events,
-        }
-
-    def _infos(self, resets: np.ndarray, frames: np.ndarray, events: np.ndarray) -> dict[str, Any]:
-        true = self._true
-        return {
-            "engine": self._names,
-            "_engine": true,
-            "level": self._level_names,
-            "_level": true,
-            "episode_seed": self._seeds,
-            "_episode_seed": true,
-            "map_reset": resets,
-            "_map_reset": true,
-            "frames": frames,
-            "_frames": true,
-            "events": events,
-            "_events": true,
-        }
-
     def _final(
         self, which: np.ndarray, rgb: np.ndarray | None, resets: np.ndarray, frames: np.ndarray, events: dict[int, tuple[Any, ...]]
     ) -> dict[str, Any]:
@@ -357,7 +324,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         infos: dict[str, Any] = {}
         for i in which.tolist():
             last = {k: self._own(v[i]) for k, v in seen.items()} if isinstance(seen, dict) else self._own(seen[i])
-            info = self._info_of(i, bool(resets[i]), int(frames[i]), events.get(i, ()))
+            info = self._infos.one(i, int(self._seeds[i]), bool(resets[i]), int(frames[i]), events.get(i, ()))
             infos = self._add_info(infos, {"final_obs": last, "final_info": info}, i)
         return infos
 
@@ -365,42 +332,47 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def _own(value: Any) -> Any:
         return value.copy() if isinstance(value, np.ndarray) else value
 
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute that the environments have as single ones.
-
-        Raises:
-            AttributeError: They have none of that name.
-        """
-        if name in ("observation_space", "action_space"):
-            return (getattr(self, f"single_{name}"),) * self.num_envs
-        if name == "level":
-            return tuple(self.levels)
-        if name == "np_random":
-            return tuple(self._generators)
-        if name == "np_random_seed":
-            return self.np_random_seed
-        if name in ("engine", "action_set", "frame_skip", "evaluation", "textures", "hud", "render_mode", "metadata", "spec"):
-            return (getattr(self, name),) * self.num_envs
-        raise AttributeError(f"The environments of a DMLabVectorEnv have no attribute {name!r}.")
-
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """`render` of every environment, or an attribute.
+        """Call a method of every environment, or look at an attribute.
 
         Raises:
-            AttributeError: There is none of that name that works for one environment of a batch.
+            AttributeError: There is none of that name.
         """
-        if name == "render":
-            return self.render() or (None,) * self.num_envs
-        return self.get_attr(name)
+        found = [member.get_wrapper_attr(name) for member in self._members]
+        return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Every environment's view, (height, width, 3) uint8 of `render_size`."""
-        if self.render_mode is None:
-            gym.logger.warn("render was called without a render mode: pass render_mode='rgb_array' to gym.make_vec.")
-            return None
-        if not self._started:
-            raise ResetNeeded("render was called before the first reset.")
-        return tuple(self._worlds.picture(i, *self._options.render_size) for i in range(self.num_envs))
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Look at an attribute of every environment.
+
+        Raises:
+            AttributeError: There is none of that name.
+        """
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of every environment.
+
+        Args:
+            name: Its name; options of the batch cannot be set.
+            values: A list or tuple of one value for each, or one value for all.
+
+        Raises:
+            ValueError: There are more or fewer values than environments.
+            AttributeError: It is an option, which the environments share.
+        """
+        each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ValueError(f"values has {len(each)} entries for num_envs={self.num_envs}: give one value or one for each environment.")
+        for member, value in zip(self._members, each, strict=True):
+            member.set_wrapper_attr(name, value)
+
+    def picture(self, i: int) -> np.ndarray:
+        """Environment `i`'s view, (height, width, 3) uint8 of `render_size`."""
+        return self._worlds.picture(i, *self._render_size)
+
+    def render(self) -> tuple[Any, ...]:
+        """Every environment's view, (height, width, 3) uint8 of `render_size`; None each without a render mode."""
+        return tuple(member.render() for member in self._members)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads."""

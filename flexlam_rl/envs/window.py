@@ -35,7 +35,9 @@ class Window:
         """Show a (height, width, 3) uint8 picture, and wait until it is due."""
         pygame = self._pygame
         size = (picture.shape[1], picture.shape[0])
-        if self._screen is None:
+        if not pygame.display.get_init():
+            pygame.display.init()
+        if self._screen is None or pygame.display.get_surface() is not self._screen:  # another window may have taken or closed it
             self._screen = pygame.display.set_mode(size)
             pygame.display.set_caption(self._title)
         self._screen.blit(pygame.surfarray.make_surface(picture.swapaxes(0, 1)), (0, 0))

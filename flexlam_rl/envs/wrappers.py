@@ -8,6 +8,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from flexlam_rl.envs.checks import integer
 from flexlam_rl.envs.litelab.levels.names import COLOR_NAMES, SHAPE_NAMES
 
 PADDING, UNKNOWN = 0, 1
@@ -42,11 +43,6 @@ def _tokenised(space: spaces.Space, length: int) -> spaces.Space:
     raise ValueError(f"InstructionTokens needs an environment with the observation 'INSTR', got observations {space}.")
 
 
-def _check_length(length: int) -> None:
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ValueError(f"length must be an integer of at least 1, got {length!r}.")
-
-
 class InstructionTokens(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Replaces the text INSTR by the numbers of its words in a fixed vocabulary (`VOCABULARY`).
 
@@ -56,9 +52,9 @@ class InstructionTokens(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordC
     """
 
     def __init__(self, env: gym.Env[Any, Any], length: int = 8) -> None:
+        length = integer("length", length)
         gym.utils.RecordConstructorArgs.__init__(self, length=length)
         gym.ObservationWrapper.__init__(self, env)
-        _check_length(length)
         self.length = length
         self.observation_space = _tokenised(env.observation_space, length)
 
@@ -74,9 +70,8 @@ class VectorInstructionTokens(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
 
     def __init__(self, env: VectorEnv, length: int = 8) -> None:
         super().__init__(env)
-        _check_length(length)
-        self.length = length
-        self.single_observation_space = _tokenised(env.single_observation_space, length)
+        self.length = integer("length", length)
+        self.single_observation_space = _tokenised(env.single_observation_space, self.length)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

@@ -4,6 +4,7 @@ Every legal and illegal call answers as the real one was recorded to (tests/pari
 `close` raises instead of crashing the process, and the calls that a closed real one would crash on raise too.
 """
 
+import copy
 import hashlib
 import os
 import tempfile
@@ -113,7 +114,14 @@ class Lab:
         self._level_cache = level_cache
         self._temp_folder = temp_folder
         self._stream = np.random.Generator(np.random.PCG64(given.random_seed))
-        self._properties = Properties(given, self._batch.worlds, self._maze_of)
+        self._properties = Properties(given, self._batch, self._maze_of)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Lab":
+        memo[id(self._level_cache)] = self._level_cache  # a cache is shared, whatever it holds open
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def reset(self, episode: int = -1, seed: int | None = None) -> bool:
         """Begin an episode; without a seed, the next of this Lab's own stream. Returns True.

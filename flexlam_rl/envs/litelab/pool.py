@@ -28,7 +28,8 @@ def _work(tasks: "SimpleQueue[Any]", done: "SimpleQueue[Any]") -> None:
 class Pool:
     """Runs lists of calls on `threads` threads, the calling one among them.
 
-    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses.
+    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses. A copy, also a
+    pickled one, starts its own; the threads of a pool that nobody holds any more end.
     """
 
     def __init__(self, threads: int) -> None:
@@ -72,6 +73,13 @@ class Pool:
             failure = done.get() or failure
         if failure is not None:
             raise failure
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pool, (self.threads,)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_pid"):
+            self.close()
 
     def close(self) -> None:
         """End the threads."""

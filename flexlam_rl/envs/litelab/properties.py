@@ -12,6 +12,7 @@ import numpy as np
 from flexlam_rl.envs.litelab import observations as ob
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.settings import Settings, fill_world
+from flexlam_rl.envs.litelab.worlds import Worlds
 
 READABLE, WRITABLE, LISTABLE = 1, 2, 4
 READ_WRITABLE = READABLE | WRITABLE
@@ -27,16 +28,20 @@ class Properties:
 
     Args:
         given: Its settings; written parameters are stored there.
-        worlds: Its world, an array of one record.
+        batch: Its world, a batch of one.
         maze_of: Entity and variations layer of the episode of a 64-bit seed.
     """
 
-    def __init__(self, given: Settings, worlds: np.ndarray, maze_of: Callable[[int], tuple[str, str]]) -> None:
+    def __init__(self, given: Settings, batch: Worlds, maze_of: Callable[[int], tuple[str, str]]) -> None:
         self._given = given
-        self._worlds = worlds
+        self._batch = batch
         self._maze_of = maze_of
         self._changed = False
         self._seed = 0
+
+    @property
+    def _worlds(self) -> np.ndarray:
+        return self._batch.worlds
 
     def began(self, seed: int) -> None:
         """An episode with this 64-bit seed began."""

@@ -3,13 +3,14 @@
 Legend: `N` worlds, `H W` image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from flexlam_rl.envs.checks import writable
 from flexlam_rl.envs.litelab import observations as ob
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.batch import BEGIN, DRAW, JOB, PLAY, RESULT, direct_serve
@@ -21,6 +22,9 @@ from flexlam_rl.envs.litelab.settings import Settings, fill_world
 
 _CHUNKS_A_THREAD = 2  # so that a thread with quick worlds can take over work
 _HOLD_OUT_BIT = 1 << 31  # episode seeds have 31 bits, so this bit separates the held-out stream
+
+# the compiled call of a look: the same for all worlds, and slow to find when worlds are copied by the thousand
+_calls: dict[str, Callable[..., None]] = {}
 
 
 def world_seed(seed: int, mixer_seed: int, hold_out: bool) -> int:
@@ -55,7 +59,6 @@ class Worlds:
         self.hud = ob.HUD_LEVELS[first.hud]
         self.threads = max(1, min(threads or core_count(), n))
         self.pool = Pool(self.threads)
-        self.look = load_look(first.textures)
         self._size = (first.height, first.width)
         self.needs_rgb, self._keeps_depth = ob.needs(names)
         count = 1 if self.threads == 1 else min(n, self.threads * _CHUNKS_A_THREAD)
@@ -70,7 +73,24 @@ class Worlds:
         self._jobs = np.zeros(n, JOB)
         self.results = np.zeros(n, RESULT)
         self._unseen = np.zeros((n, 0, 0, 3), np.uint8)
-        self.call = direct_serve(self.worlds, self._jobs, self.results, 0, 0, 1, self.look, self._unseen, self.depth, self.hud)
+        self._link()
+
+    def _link(self) -> None:
+        """Find what all worlds of the process share: the look and the compiled call."""
+        textures = self.settings[0].textures
+        self.look = load_look(textures)
+        if textures not in _calls:
+            _calls[textures] = direct_serve(self.worlds, self._jobs, self.results, 0, 0, 1, self.look, self._unseen, self.depth, self.hud)
+        self.call = _calls[textures]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("look", "call")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["worlds"].dtype != s.WORLD:
+            raise ValueError("This litelab environment was pickled by another version of flexlam_rl: make it anew.")
+        self.__dict__.update(writable(state))
+        self._link()
 
     def new_picture(self) -> np.ndarray:
         """An empty (N, H, W, 3) uint8 array."""
