@@ -1,7 +1,7 @@
 """`flexlam train --preset tiny --data DIR --out RUN`: LAM, sequence model and translator in a row."""
 
 from flexlam_rl.train.pipeline import TrainArgs as Options
-from flexlam_rl.train.pipeline import train_all
+from flexlam_rl.train.pipeline import figures_line, train_all
 
 __all__ = ["Options", "run"]
 
@@ -9,5 +9,5 @@ __all__ = ["Options", "run"]
 def run(options: Options) -> int:
     """Train all stages; a stopped command continues when it is given again."""
     for stage, figures in train_all(options).items():
-        print(f"{stage}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        print(figures_line(stage, figures))
     return 0

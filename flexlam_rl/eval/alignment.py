@@ -16,6 +16,7 @@ from typing import Any, Literal
 from flexlam_rl.command_line import run as run_command
 from flexlam_rl.eval.number_lists import number_list
 from flexlam_rl.models.config import Conditioning
+from flexlam_rl.options import tidy
 
 NARROW_LEVEL = "lasertag_one_opponent_large"
 # of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
@@ -59,6 +60,9 @@ class Options:
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of training, as of `flexlam train`."""
+
+    def __post_init__(self) -> None:
+        tidy(self)
 
 
 @dataclass(frozen=True)

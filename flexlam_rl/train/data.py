@@ -79,6 +79,20 @@ def labelled(rollouts: Rollouts, labels: LabelSet) -> Labels:
     }
 
 
+def check_actions(rollouts: Rollouts, labels: LabelSet) -> None:
+    """Check that every label has an action of the rollouts' action set; frames are not read.
+
+    Raises:
+        ValueError: One has not; the sentence names it and its store.
+    """
+    count = action_spec(rollouts).discrete[0]
+    for store, rows in zip(rollouts.stores, labels.rows, strict=True):
+        actions = store.action.whole()[rows]
+        odd = (actions < 0) | (actions >= count)
+        if odd.any():
+            raise ValueError(f"row {rows[odd][0]} of {store.path} has the action {actions[odd][0]}; expected 0..{count - 1}.")
+
+
 def action_spec(rollouts: Rollouts) -> ActionSpec:
     """The discrete action set that the rollouts were recorded with.
 

@@ -6,26 +6,35 @@ A run's folder holds config.json (resolved), state.safetensors (to continue), me
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flexlam_rl.models.checkpoint import PretrainedModel, to_json, write_atomically
+from flexlam_rl.models.checkpoint import PretrainedModel, write_atomically
+from flexlam_rl.train.modes import neutral_modes
+from flexlam_rl.options import tidy, whole
 from flexlam_rl.train import distributed, optim
-from flexlam_rl.train.state import load_state, save_state
+from flexlam_rl.train.errors import TrainingError
+from flexlam_rl.train.identity import check_folder, free, refuse_shorter
+from flexlam_rl.train.log import RunLog
+from flexlam_rl.train.progress import Pace, Progress
+from flexlam_rl.train.state import STATE, load_state, save_state
+from flexlam_rl.train.stopping import stopping
+
+__all__ = ["LoopConfig", "Stage", "TrainingError", "check_folder", "run"]
 
 
 @dataclass(frozen=True)
 class LoopConfig:
     """How long and how to train; every field has the same meaning in all stages."""
 
-    steps: int = 1000
-    """Optimiser steps."""
+    steps: int = field(default=1000, metadata=free())
+    """Optimizer steps in all. A longer length continues a run; its rates follow the new length's schedule from there on."""
     batch: int = 64
     """Examples a step and process."""
     optimiser: Literal["adamw", "muon"] = "adamw"
@@ -34,7 +43,7 @@ class LoopConfig:
     """Peak rate of AdamW."""
     matrix_lr: float = 2e-3
     """Peak rate of Muon."""
-    warmup: int = 100
+    warmup: int = field(default=100, metadata={"follows": "steps"})
     """Steps of linear warm-up; a cosine to a tenth of the peak follows."""
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -42,17 +51,19 @@ class LoopConfig:
     ema: float = 0.0
     """Decay of the average of the weights that is evaluated and saved; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
+    compile: bool = field(default=False, metadata=free())
     """torch.compile the parts of the models that do the arithmetic."""
-    device: str = "cpu"
+    device: str = field(default="cpu", metadata=free())
     seed: int = 0
-    eval_every: int = 500
-    save_every: int = 500
-    log_every: int = 50
+    eval_every: int = field(default=500, metadata=free())
+    save_every: int = field(default=500, metadata=free())
+    log_every: int = field(default=50, metadata=free())
 
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped and what is left."""
+    def __post_init__(self) -> None:
+        tidy(self)
+        object.__setattr__(self, "device", str(self.device))
+        for name, low in (("steps", 1), ("batch", 1), ("warmup", 0), ("seed", 0), ("eval_every", 1), ("save_every", 1), ("log_every", 1)):
+            whole(self, name, low)
 
 
 class Stage(Protocol):
@@ -114,25 +125,13 @@ class _Average:
             shadow.copy_(kept)
 
 
-def check_folder(out: Path, config: Any) -> None:
-    """Make `out` this run's folder, or make sure that it already is.
-
-    Raises:
-        TrainingError: If `out` belongs to a run with another configuration.
-    """
-    text = json.dumps(to_json(config), indent=2, sort_keys=True, default=str) + "\n"
-    path = out / "config.json"
-    if path.exists():
-        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
-        changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
-        if changed:
-            raise TrainingError(f"{out} holds a run with another configuration (differs in: {', '.join(changed)}); give another --out.")
-    else:
-        write_atomically(path, text.encode())
-
-
+@neutral_modes()
 def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], None] | None = None) -> dict[str, float]:
     """Train `stage` to the end, continuing from `out` where it was stopped.
+
+    A run that was stopped or killed and continued equals one that never stopped, bit for bit on a CPU. With another
+    length, the steps from there on take the rates that the schedule of that length has for them. On another kind of
+    device, prefixes and noise are drawn from a new stream, seeded by the run's seed and the step.
 
     Args:
         stage: What trains.
@@ -144,7 +143,8 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
         The best evaluation's figures.
 
     Raises:
-        TrainingError: On a loss that is no number.
+        TrainingError: On a loss or gradient that is not finite, or if the run has already trained more steps.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, after the step at hand was saved; the message says how to continue.
     """
     rank, ranks = distributed.start(config.device)
     device = config.device
@@ -157,71 +157,108 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + rank)
     average = _Average(modules, config.ema) if config.ema else None
     saved = modules | ({"ema": average.shadow} if average else {})
-    log = _Log(out, rank)
-    start, best = 0, {"loss": math.inf}
-    state_path = out / "state.safetensors"
+    log = RunLog(out, rank)
+    start, best, lengths = 0, {"loss": math.inf}, [[0, config.steps]]
+    state_path = out / STATE
     if state_path.exists():
         generators, extra = load_state(state_path, saved, optimisers)
         if len(generators) != ranks:
             raise TrainingError(f"{state_path} was written by {len(generators)} processes; this run has {ranks}: start as many.")
-        generator.set_state(generators[rank])
-        start, best = extra["step"], extra["best"]
+        start, best, lengths = extra["step"], extra["best"], extra.get("lengths", lengths)
+        refuse_shorter(out, start, config.steps)
+        _restore_generator(generator, generators[rank], (config.seed, rank, start))
         stage.seek(extra["cursors"][rank])
     log.rewind(start)
+    if lengths[-1][1] != config.steps:
+        if rank == 0:
+            print(f"{stage.name}: goes on at step {start} with {config.steps} steps instead of {lengths[-1][1]}, and their schedule from here.")
+        lengths = [*(leg for leg in lengths if leg[0] < start), [start, config.steps]]
 
     def save(step: int) -> None:
         generators, cursors = distributed.gather(generator.get_state().cpu()), distributed.gather(stage.cursor())
         if rank == 0:
-            save_state(state_path, saved, optimisers, generators, {"step": step, "best": best, "cursors": cursors})
+            save_state(state_path, saved, optimisers, generators, {"step": step, "best": best, "cursors": cursors, "lengths": lengths})
 
     if config.compile:
         for module in {id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)}.values():
             module.compile_heavy()
-    progress = _Progress(stage.name, config.steps, start, rank)
-    step = start
-    try:
-        for step in range(start, config.steps):
-            optim.set_rate(optimisers, optim.learning_rate(step, config.steps, config.warmup))
-            batch = stage.next_batch(device)
-            with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=config.precision == "bf16"):
-                loss, figures = stage.loss(batch, generator)
-            if not bool(torch.isfinite(loss)):
-                kept = f"the last good state is {state_path}" if state_path.exists() else "nothing had been saved yet"
-                raise TrainingError(f"{stage.name}: the loss is {float(loss.detach())} at step {step}; {kept}.")
-            loss.backward()
-            distributed.average_gradients(parameters)
-            norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-            for optimiser in optimisers:
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-            if average:
-                average.update()
-            done = step + 1
-            if done % config.log_every == 0 or done == config.steps:
-                log.write(
-                    done, "train", {"loss": float(loss.detach()), "gradient": float(norm), **{k: float(v.detach()) for k, v in figures.items()}}
-                )
-            progress.advance(done, float(loss.detach()))
-            if done % config.eval_every == 0 or done == config.steps:
-                best = _evaluate(stage, average, out, log, done, best, device, rank)
-            if done % config.save_every == 0 or done == config.steps:
-                save(done)
-            if on_step:
-                on_step(done)
-    except KeyboardInterrupt:
-        progress.close()
-        if rank == 0 and step > start:
-            # the interrupted step may be half done, so the run goes on from the last saved state
-            print(f"{stage.name}: stopped at step {step}; the same command continues from the last saved state in {out}.")
-        raise
-    finally:
-        progress.close()
-        log.close()
+    pace = Pace(config.steps, {"evaluation": config.eval_every, "save": config.save_every}, getattr(stage, "grows_at", None))
+    progress = Progress(stage.name, pace, start, quiet=rank != 0)
+    done = kept = start
+    with stopping() as stop:
+        # several processes would stop after different steps, so each stops at once
+        stop.patient = ranks == 1
+        try:
+            for step in range(start, config.steps):
+                if stop.asked:
+                    break
+                optim.set_rate(optimisers, optim.learning_rate(step, config.steps, config.warmup))
+                batch = stage.next_batch(device)
+                with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
+                    loss, figures = stage.loss(batch, generator)
+                _refuse_odd(stage.name, "loss", loss.detach(), step, state_path)
+                loss.backward()
+                distributed.average_gradients(parameters)
+                norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+                _refuse_odd(stage.name, "norm of the gradient", norm, step, state_path)
+                for optimiser in optimisers:
+                    optimiser.step()
+                    optimiser.zero_grad(set_to_none=True)
+                if average:
+                    average.update()
+                done = step + 1
+                if done % config.log_every == 0 or done == config.steps:
+                    values = {"loss": loss, "gradient": norm, **figures}
+                    log.write(done, "train", {name: float(value.detach()) for name, value in values.items()})
+                progress.advance(done, float(loss.detach()))
+                if done % config.eval_every == 0 or done == config.steps:
+                    best = _evaluate(stage, average, out, log, done, best, device, rank)
+                    progress.paused("evaluation")
+                if done % config.save_every == 0 or done == config.steps:
+                    save(done)
+                    kept = done
+                    progress.paused("save")
+                if on_step:
+                    on_step(done)
+            if stop.asked:
+                if done > kept:
+                    save(done)
+                    kept = done
+                raise KeyboardInterrupt
+            if done > start:
+                progress.finish(float(loss.detach()))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_way_on(stage.name, done, kept, config.steps, out)) from None
+        finally:
+            stop.patient = stop.asked = False
+            progress.close()
+            log.close()
     return best
 
 
+def _way_on(name: str, done: int, kept: int, steps: int, out: Path) -> str:
+    """Say where a run stopped and how to continue it."""
+    where = f"saved in {out}" if done == kept else f"step {kept} of which is saved in {out}" if kept else f"nothing of which was saved in {out} yet"
+    return f"{name} stopped after step {done} of {steps}, {where}; the same command continues"
+
+
+def _refuse_odd(name: str, what: str, value: Tensor, step: int, state_path: Path) -> None:
+    """Raise a TrainingError if a figure is NaN or infinite."""
+    if not bool(torch.isfinite(value)):
+        kept = f"the last good state is {state_path}" if state_path.exists() else "nothing had been saved yet"
+        raise TrainingError(f"{name}: the {what} is {float(value)} at step {step}; {kept}.")
+
+
+def _restore_generator(generator: torch.Generator, state: Tensor, origin: tuple[int, ...]) -> None:
+    """Go on with a saved stream of random numbers; generators of other kinds of devices cannot, and begin one named by `origin`."""
+    if state.numel() == generator.get_state().numel():
+        generator.set_state(state)
+    else:
+        generator.manual_seed(int(np.random.SeedSequence(origin).generate_state(1)[0]))
+
+
 def _evaluate(
-    stage: Stage, average: _Average | None, out: Path, log: "_Log", step: int, best: dict[str, float], device: str, rank: int
+    stage: Stage, average: _Average | None, out: Path, log: RunLog, step: int, best: dict[str, float], device: str, rank: int
 ) -> dict[str, float]:
     if average:
         average.swap()
@@ -231,6 +268,7 @@ def _evaluate(
     # evaluations have shapes of their own, and are too few to be worth minutes of compiling each
     with torch.compiler.set_stance("force_eager"):
         figures = stage.evaluate(device)
+    _refuse_odd(stage.name, "loss of the evaluation", torch.tensor(figures["loss"]), step, out / STATE)
     if rank == 0:
         log.write(step, "eval", figures)
         stage.sheet(out / "sheets" / f"{step:08d}.png")
@@ -247,77 +285,3 @@ def _evaluate(
     if average:
         average.swap()
     return best
-
-
-class _Log:
-    """metrics.jsonl and TensorBoard; only rank 0 writes."""
-
-    def __init__(self, out: Path, rank: int) -> None:
-        self.path = out / "metrics.jsonl"
-        self.writer: Any = None
-        self.rank = rank
-        self.out = out
-
-    def rewind(self, step: int) -> None:
-        """Drop what a killed run logged after its last saved state."""
-        if self.rank == 0 and self.path.exists():
-            kept = [line for line in self._lines() if json.loads(line)["step"] <= step]
-            write_atomically(self.path, "".join(line + "\n" for line in kept).encode())
-
-    def _lines(self) -> Iterator[str]:
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                json.loads(line)
-            except ValueError:
-                continue  # the line a kill cut off
-            yield line
-
-    def write(self, step: int, part: str, figures: dict[str, float]) -> None:
-        if self.rank:
-            return
-        if self.writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=step)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "part": part, **figures}) + "\n")
-        for name, value in figures.items():
-            self.writer.add_scalar(f"{part}/{name}", value, step)
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-
-
-class _Progress:
-    """One line on a terminal, a line now and then elsewhere; both with an estimate of what is left."""
-
-    def __init__(self, name: str, steps: int, start: int, rank: int) -> None:
-        self.name, self.steps, self.first, self.quiet = name, steps, start, rank != 0
-        self.began = self.shown = time.monotonic()
-        self.bar: Any = None
-        if not self.quiet:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            if Console().is_terminal:
-                columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"), TimeRemainingColumn())
-                self.bar = Progress(*columns)
-                self.task = self.bar.add_task(name, total=steps, completed=start, loss=float("nan"))
-                self.bar.start()
-
-    def advance(self, step: int, loss: float) -> None:
-        if self.quiet:
-            return
-        if self.bar:
-            self.bar.update(self.task, completed=step, loss=loss)
-            return
-        now = time.monotonic()
-        if now - self.shown > 30 or step == self.steps:
-            self.shown = now
-            left = (now - self.began) / max(1, step - self.first) * (self.steps - step)
-            print(f"{self.name}: step {step}/{self.steps}, loss {loss:.4f}, about {left / 60:.1f} min left", flush=True)
-
-    def close(self) -> None:
-        if self.bar:
-            self.bar.stop()

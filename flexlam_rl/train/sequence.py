@@ -40,6 +40,8 @@ class SequenceStage:
             )
         self.model, self.lam, self.source, self.held_out = model, lam.requires_grad_(False).eval(), source, held_out
         self.targets = targets
+        self.grows_at: int | None = getattr(source, "short_steps", None)
+        """Step from which on windows are longer, where the source has a curriculum."""
 
     def saved(self) -> dict[str, PretrainedModel]:
         return {"sequence": self.model}

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from flexlam_rl.models.checkpoint import CheckpointError, write_atomically
 
 FORMAT = 1
+STATE = "state.safetensors"
+"""Name of the file in a run's folder."""
 
 
 def _flatten_optimiser(optimiser: torch.optim.Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -72,6 +74,26 @@ def save_state(
     write_atomically(path, save(tensors, metadata=header))
 
 
+def _header(path: Path, file: Any) -> dict[str, str]:
+    header = file.metadata() or {}
+    if header.get("format") != str(FORMAT):
+        raise CheckpointError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT}.")
+    return dict(header)
+
+
+def saved_step(path: Path) -> int:
+    """Read how many steps a saved run has trained, without its tensors.
+
+    Raises:
+        CheckpointError: If the file is damaged or of another format.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return int(json.loads(_header(path, file)["extra"])["step"])
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
+
+
 def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch.optim.Optimizer]) -> tuple[list[Tensor], dict[str, Any]]:
     """Restore what `save_state` wrote; returns the generators' states and the extra record.
 
@@ -80,12 +102,10 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch
     """
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
+            header = _header(path, file)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
-    if header.get("format") != str(FORMAT):
-        raise CheckpointError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT}.")
     for name, module in modules.items():
         prefix = f"model.{name}."
         own = {key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)}

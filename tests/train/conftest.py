@@ -1,11 +1,17 @@
 """A toy world with known actions: a textured canvas seen through a window that moves, with a distractor that moves by itself."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flexlam_rl.datasets import RolloutWriter
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.actions import action_set
 from flexlam_rl.models.config import PRESETS, DecoderConfig, EncoderConfig, LAMConfig
+from flexlam_rl.train.arguments import TrainArgs
 
 MOVES = ((0, 0), (0, 4), (0, -4), (4, 0), (-4, 0))
 SIZE = 32
@@ -56,3 +62,41 @@ def toy_lam() -> LAMConfig:
 def debug_sequence():
     """The debug sequence model at the toy world's frame size."""
     return replace(PRESETS["debug"].sequence, image_size=SIZE, patch=8)
+
+
+def episode(seed: int, length: int = 40, actions: int = 15) -> Episode:
+    """A random texture that each action shifts by as many pixels as its number."""
+    rng = np.random.default_rng(seed)
+    action = rng.integers(0, actions, length).astype(np.int16)
+    texture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    shifts = np.concatenate([[0], np.cumsum(action)])
+    return Episode(np.stack([np.roll(texture, s, 1) for s in shifts]), action, np.zeros(length, np.float32), truncated=True, seed=seed, key=seed)
+
+
+def write_rollouts(root: Path) -> Path:
+    """Two levels with a training and a test split each."""
+    actions = action_set("dreamer15")
+    origin = Origin(engine="synthetic", action_set=actions.name, action_table=actions.rows, action_hash=actions.hash)
+    for number, level in enumerate(("alpha", "beta")):
+        for split, count in (("train", 3), ("test", 2)):
+            with RolloutWriter(root, level, split, origin) as writer:
+                writer.append_episodes([episode(1000 * number + 100 * (split == "test") + i) for i in range(count)])
+    return root
+
+
+@pytest.fixture(scope="session")
+def make_episode():
+    """make_episode(seed, length=40) gives an episode that the preset "debug" takes."""
+    return episode
+
+
+@pytest.fixture(scope="module")
+def rollouts(tmp_path_factory) -> Path:
+    """Folder of rollouts on disk."""
+    return write_rollouts(tmp_path_factory.mktemp("rollouts"))
+
+
+@pytest.fixture
+def args(rollouts, tmp_path) -> TrainArgs:
+    """Options of a quick training on them."""
+    return TrainArgs(data=rollouts, out=tmp_path / "run", preset="debug", label_count=60)

@@ -1,11 +1,12 @@
 """Losses of 100 steps of every stage, against recorded ones: whatever changes training without meaning to is seen here.
 
-Rounding differs between versions of torch and kinds of processors, and a code that falls on the other side of a boundary changes the
-loss a little. So losses are compared to 1e-5 on the kind of machine that recorded them, and to 5 % elsewhere.
+Rounding differs between processors: losses recorded on one with AMX were met within 2e-6 by one without it, and by the kernels for
+AVX2 and SSE4. So they are compared to 1e-4 wherever torch has the version that recorded them, and to 1 % elsewhere. The inverse
+dynamics model and behaviour cloning learn few examples by heart within 100 steps at the others' rate, after which their losses
+are rounding alone; a lower rate keeps them comparable.
 Record anew, after a change that is meant: python tests/train/test_golden.py
 """
 
-import hashlib
 import importlib.util
 import json
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from flexlam_rl.models import lam as lam_module
+from flexlam_rl.models.encoder import TransitionEncoder
 from flexlam_rl.train.loop import run
 
 FILE = Path(__file__).with_name("golden.json")
@@ -25,16 +28,7 @@ stages = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stages)
 
 NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm", "bc")
-
-
-def machine() -> dict[str, str]:
-    """What rounding depends on: torch, and the processor's model and abilities."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    facts = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    return {"torch": torch.__version__, "processor": hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]}
+GENTLE = {"idm": 2e-4, "bc": 2e-4}
 
 
 def losses(name: str) -> list[float]:
@@ -44,28 +38,84 @@ def losses(name: str) -> list[float]:
     try:
         with tempfile.TemporaryDirectory() as out:
             loop = replace(stages.LOOP, steps=100, log_every=10, eval_every=100, save_every=100)
-            run(stages.build(name), loop, Path(out))
+            run(stages.build(name), replace(loop, lr=GENTLE.get(name, loop.lr)), Path(out))
             rows = [json.loads(line) for line in (Path(out) / "metrics.jsonl").read_text().splitlines()]
     finally:
         torch.set_num_threads(threads)
     return [row["loss"] for row in rows if row["part"] == "train"]
 
 
+def recorded(name: str):
+    """The recorded losses, with the tolerance of this version of torch."""
+    golden = json.loads(FILE.read_text())
+    return pytest.approx(golden["losses"][name], rel=1e-4 if golden["torch"] == torch.__version__.split("+")[0] else 1e-2)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_are_the_recorded_ones(name):
-    golden = json.loads(FILE.read_text())
-    tolerance = {"rel": 1e-5} if golden["machine"] == machine() else {"rel": 0.05, "abs": 0.01}
     measured = losses(name)
     assert len(measured) == 10
-    assert measured == pytest.approx(golden["losses"][name], **tolerance)
+    assert measured == recorded(name)
 
 
-def test_they_tell_a_change_of_training(monkeypatch):
-    golden = json.loads(FILE.read_text())["losses"]["translator"]
-    monkeypatch.setattr(stages, "LOOP", replace(stages.LOOP, lr=stages.LOOP.lr * 1.5))
-    assert losses("translator") != pytest.approx(golden, rel=0.05, abs=0.01)
+def prefixes_of(length):
+    """All prefixes as long as `length` says of the number of slots."""
+
+    def mutate(monkeypatch):
+        monkeypatch.setattr(lam_module, "sample_prefix_lengths", lambda batch, slots, *rest: torch.full((batch,), length(slots)))
+
+    return mutate
+
+
+def cut_encoder(monkeypatch):
+    forward = TransitionEncoder.forward
+    monkeypatch.setattr(TransitionEncoder, "forward", lambda self, *given: forward(self, *given).detach())
+
+
+def decay_more(monkeypatch):
+    monkeypatch.setattr(stages, "LOOP", replace(stages.LOOP, weight_decay=10 * stages.LOOP.weight_decay))
+
+
+def clip_nothing(monkeypatch):
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda parameters, most: clip(parameters, float("inf")))
+
+
+def flip_vertically(monkeypatch):
+    flip = torch.Tensor.flip
+    monkeypatch.setattr(torch.Tensor, "flip", lambda self, axis: flip(self, -2))
+
+
+def learn_faster(monkeypatch):
+    monkeypatch.setattr(stages, "LOOP", replace(stages.LOOP, lr=1.01 * stages.LOOP.lr))
+
+
+@pytest.mark.parametrize(
+    ("mutate", "name"),
+    [
+        (prefixes_of(lambda slots: 0), "lam"),
+        (prefixes_of(lambda slots: slots), "lam"),
+        (prefixes_of(lambda slots: 0), "translator"),
+        (prefixes_of(lambda slots: slots), "translator"),
+        (cut_encoder, "lam"),
+        (cut_encoder, "joint"),
+        (decay_more, "lam"),
+        (decay_more, "translator"),
+        (clip_nothing, "sequence"),
+        (flip_vertically, "lam"),
+        (learn_faster, "translator"),
+    ],
+    ids=[
+        "prefix of 0", "prefix of M", "prefix of 0, translator", "prefix of M, translator", "cut encoder", "cut encoder, joint",
+        "weight decay", "weight decay, translator", "no clipping", "vertical flips", "rate",
+    ],
+)  # fmt: skip
+def test_they_tell_a_change_of_training(mutate, name, monkeypatch):
+    mutate(monkeypatch)
+    assert losses(name) != recorded(name)
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps({"machine": machine(), "losses": {name: losses(name) for name in NAMES}}, indent=1) + "\n")
+    record = {"torch": torch.__version__.split("+")[0], "losses": {name: losses(name) for name in NAMES}}
+    FILE.write_text(json.dumps(record, indent=1) + "\n")
     print(f"recorded {FILE}", file=sys.stderr)

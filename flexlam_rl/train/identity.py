@@ -1,0 +1,109 @@
+"""What makes a run the same run.
+
+A run's folder holds its configuration, and continues only with an equal one. A dataclass field with the metadata
+`{"identity": False}` is no part of that: a run may be moved to another device, extended, or logged and saved at other
+intervals. A field with `{"follows": NAME}` counts only where the field NAME beside it is equal.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flexlam_rl.models.checkpoint import to_json, write_atomically
+from flexlam_rl.train.errors import TrainingError
+from flexlam_rl.train.state import STATE, saved_step
+
+ABSENT = "absent"
+
+
+def free() -> dict[str, Any]:
+    """Metadata of a field that is no part of a run's identity."""
+    return {"identity": False}
+
+
+def differences(before: Any, now: Any, config: Any = None, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two configurations differ in what is identity: (dotted name, value before, value now).
+
+    Args:
+        before: Configuration on disk, as JSON.
+        now: Configuration asked for, as JSON.
+        config: The dataclass that `now` was made from, whose fields' metadata counts.
+        name: Dotted name of this part.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        fields = {f.name: f for f in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
+        for key in sorted(before.keys() | now.keys()):
+            metadata = fields[key].metadata if key in fields else {}
+            leader = metadata.get("follows")
+            missing = key not in before and metadata.get("unknown before")
+            if not metadata.get("identity", True) or missing or (leader and before.get(leader) != now.get(leader)):
+                continue
+            inner = f"{name}.{key}" if name else key
+            yield from differences(before.get(key, ABSENT), now.get(key, ABSENT), getattr(config, key, None), inner)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from differences(old, new, None, f"{name}[{i}]")
+    elif before != now:
+        yield name, before, now
+
+
+def _show(value: Any) -> str:
+    text = value if value == ABSENT else repr(value)
+    return text if len(text) <= 60 else f"{text[:24]}…{text[-12:]}"
+
+
+def resolved(config: Any) -> Any:
+    """A configuration as its config.json holds it."""
+    return json.loads(json.dumps(to_json(config), default=str))
+
+
+def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None:
+    """Check that `out` is free, or holds a run that `config` continues; nothing is written.
+
+    Args:
+        out: Folder of the run.
+        config: A dataclass; its field `loop`, where it has one, says how long the run shall be.
+        ignore: Top-level fields that are not known yet.
+
+    Raises:
+        TrainingError: `out` belongs to another run, or has already trained more steps.
+    """
+    path = out / "config.json"
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} is no readable JSON: {error}.") from None
+    found = [row for row in differences(before, resolved(config), config) if row[0].split(".")[0] not in ignore]
+    if found:
+        said = "; ".join(f"{name} is {_show(old)} there and {_show(new)} here" for name, old, new in found)
+        raise TrainingError(f"{out} holds a run with another configuration: {said}. Give the run's own values, or another --out.")
+    steps = getattr(getattr(config, "loop", config), "steps", None)
+    if steps is not None and (out / STATE).exists():
+        refuse_shorter(out, saved_step(out / STATE), steps)
+
+
+def refuse_shorter(out: Path, done: int, steps: int) -> None:
+    """Raise a TrainingError if a run has trained more steps than are asked for."""
+    if done > steps:
+        raise TrainingError(f"{out} has already trained {done} steps, and steps is {steps}: give at least {done}, or another --out.")
+
+
+def check_folder(out: Path, config: Any) -> None:
+    """Make `out` this run's folder, or make sure that it already is; its config.json then says how the run goes on.
+
+    Args:
+        out: Folder of the run.
+        config: A dataclass.
+
+    Raises:
+        TrainingError: If `out` belongs to a run with another configuration; every field that differs is named, with both values.
+    """
+    compare_folder(out, config)
+    text = (json.dumps(resolved(config), indent=2, sort_keys=True) + "\n").encode()
+    path = out / "config.json"
+    if not path.exists() or path.read_bytes() != text:
+        write_atomically(path, text)

@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM: a run ends after the step it is at, which is saved; a second signal ends it at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether somebody asked to stop, and whether the run can end in order."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.patient = False
+        """True while the loop looks at `asked` after each step; otherwise a signal interrupts at once."""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if not self.patient or self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+_active: Stop | None = None
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Turn Ctrl-C and SIGTERM into a request to stop, for the time of the block; blocks within it share the request.
+
+    Handlers of the caller's own, ignored signals and threads other than the main one are left alone.
+    """
+    global _active
+    if _active is not None:
+        yield _active
+        return
+    stop, before = Stop(), {}
+    if threading.current_thread() is threading.main_thread():
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is usual:
+                before[number] = signal.signal(number, stop)
+        _active = stop
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if before or _active is stop:
+            _active = None
