@@ -74,7 +74,7 @@ def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None
     if not path.exists():
         return
     try:
-        before = json.loads(path.read_text())
+        before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path} is no readable JSON: {error}.") from None
     found = [row for row in differences(before, resolved(config), config) if row[0].split(".")[0] not in ignore]

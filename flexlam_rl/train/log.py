@@ -24,7 +24,7 @@ class RunLog:
             write_atomically(self.path, "".join(line + "\n" for line in kept).encode())
 
     def _lines(self) -> Iterator[str]:
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 json.loads(line)
             except ValueError:
@@ -39,7 +39,7 @@ class RunLog:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=step)
-        with open(self.path, "a") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "part": part, **figures}) + "\n")
         for name, value in figures.items():
             self.writer.add_scalar(f"{part}/{name}", value, step)

@@ -154,7 +154,7 @@ def _set_aside(folder: Path, lam: str) -> None:
     """Rename a stage's folder if it was trained on codes of an earlier state of the LAM beside it."""
     if not (folder / "config.json").exists():
         return
-    before = json.loads((folder / "config.json").read_text()).get("lam")
+    before = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("lam")
     if before in (None, lam):
         return
     kept = folder.with_name(f"{folder.name}-of-lam-{before[:8]}")

@@ -66,7 +66,7 @@ def loop_config(stage: str, args: TrainArgs) -> LoopConfig:
 
 def _begun_with(folder: Path, precision: Any) -> Any:
     try:
-        return json.loads((folder / "config.json").read_text())["loop"]["precision"]
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))["loop"]["precision"]
     except (OSError, ValueError, LookupError, TypeError):
         return precision
 

@@ -58,7 +58,7 @@ def check(args: TrainArgs, stages: Sequence[str], train: Rollouts, test: Rollout
     if "lam" in stages or not on_codes:
         lam = lam_config(RECIPES[args.preset], args.fixed, args.levels)
     else:
-        record = json.loads((lam_folder(args) / CONFIG).read_text())
+        record = json.loads((lam_folder(args) / CONFIG).read_text(encoding="utf-8"))
         lam = from_json(LAMConfig, record.get("config"), str(lam_folder(args) / CONFIG))
     for stage in stages:
         compare_folder(args.out / stage, plan(stage, args, train, lam, actions), ignore=("lam", "label_rows"))
