@@ -6,9 +6,7 @@ validation stays the same.
 """
 
 import hashlib
-import os
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.datasets.files import disk_errors, read_json, sync_folder, write_json
+from flexlam_rl.datasets.files import atomic_folder, disk_errors, read_json, write_json
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import column_metadata
 from flexlam_rl.datasets.segments import Items
@@ -99,6 +97,8 @@ def make_labels(
     """
     if (fraction is None) == (count is None):
         raise ValueError(f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of the two.")
+    if count is not None and count != int(count):
+        raise ValueError(f"A label budget of {count}: expected a whole number.")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
     if not 0 <= validation < 1:
@@ -107,6 +107,7 @@ def make_labels(
     if missing:
         raise ValueError(f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}.")
     chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
+    seed, fraction, count = int(seed), None if fraction is None else float(fraction), None if count is None else int(count)  # NumPy's are no JSON
     total = round(fraction * rollouts.steps) if fraction is not None else int(count or 0)
     held_out = round(validation * total)
     if total < len(chosen):
@@ -114,7 +115,10 @@ def make_labels(
     attributes = {"name": name, "fraction": fraction, "count": count, "labels": total, "levels": list(levels or rollouts.levels)}
     attributes |= {"validation": validation, "seed": seed, "rule": "uniform over levels, without replacement"}
     drawn: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
-    for store in rollouts.stores:
+    for store in rollouts.stores:  # all of them before the first is written
+        folder = store.path / "labels" / name
+        if folder.exists() and not overwrite:
+            raise StoreError(f"{folder} exists: choose another name, or overwrite it.")
         if not store.with_actions:
             raise StoreError(f"{store.path} has no actions: labels need rollouts written with them.")
         number = chosen.index(store) if store in chosen else -1
@@ -127,7 +131,7 @@ def make_labels(
         drawn["validation"].append(np.sort(items.rows(shuffle(np.arange(len(items) - kept, len(items))))))
     for i, store in enumerate(rollouts.stores):
         rows = {part: drawn[part][i] for part in PARTS}
-        _save(store.path / "labels" / name, rows, {**attributes, "data": store.digest, "rows": store.rows}, overwrite)
+        _save(store.path / "labels" / name, rows, {**attributes, "data": store.digest, "rows": store.rows})
     first, second = (LabelSet(name, part, tuple(drawn[part]), attributes) for part in PARTS)
     return first, second
 
@@ -162,27 +166,20 @@ def _share(total: int, parts: int, number: int) -> int:
     return total * (number + 1) // parts - total * number // parts
 
 
-def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any], overwrite: bool) -> None:
+def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
+    """Store a label set; one of that name is replaced."""
     import tensorstore as ts
 
-    if folder.exists() and not overwrite:
-        raise StoreError(f"{folder} exists: choose another name, or overwrite it.")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with disk_errors(folder):
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for part, values in rows.items():
-            metadata = column_metadata("int64", (), max(1, len(values)))
-            metadata["shape"] = [len(values)]
-            spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{temporary / part}/"}, "metadata": metadata}
-            array = ts.open({**spec, "store_data_equal_to_fill_value": True}, create=True).result()
-            if len(values):
-                array.write(values).result()
-        write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+        with atomic_folder(folder, replace=True) as temporary:
+            for part, values in rows.items():
+                metadata = column_metadata("int64", (), max(1, len(values)))
+                metadata["shape"] = [len(values)]
+                spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{temporary / part}/"}, "metadata": metadata}
+                array = ts.open({**spec, "store_data_equal_to_fill_value": True}, create=True).result()
+                if len(values):
+                    array.write(values).result()
+            write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
         group = folder.parent / "zarr.json"
         if not group.exists():
             write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-        sync_folder(folder.parent)

@@ -219,7 +219,7 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
         StoreError: There are none, or a level asked for is missing.
     """
     root = Path(root)
-    if (root / "zarr.json").exists() and root.suffix == ".zarr":
+    if (root / "zarr.json").exists() and root.resolve().suffix == ".zarr":
         return [root]
     every = (path.parent for pattern in ("*/*.zarr/zarr.json", "*/*/*.zarr/zarr.json") for path in root.glob(pattern))
     found = sorted(path for path in every if split is None or path.stem == split)

@@ -205,7 +205,7 @@ class RolloutWriter:
         for name, metadata in specs.items():
             spec: dict[str, Any] = {
                 "driver": "zarr3",
-                "kvstore": {"driver": "file", "path": f"{self.path / name}/"},
+                "kvstore": {"driver": "file", "path": f"{(self.path / name).resolve()}/"},  # it takes no ".."
                 # an all-zero chunk is stored too: a chunk that is not there is a lost one
                 "store_data_equal_to_fill_value": True,
             }
