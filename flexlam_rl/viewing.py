@@ -20,7 +20,9 @@ PAPER, INK = 24, (225, 225, 225)
 
 
 def shown(picture: Picture) -> Picture:
-    """Make a picture of three channels that shows all that is in it: gray as gray, a fourth channel (depth) as gray beside the colors.
+    """Make a picture of three channels that shows all that is in it.
+
+    Gray stays gray, and a fourth channel (depth) stands as gray beside the colors.
 
     Raises:
         ValueError: A picture of another number of channels.
@@ -90,19 +92,22 @@ def enlarged(picture: Picture, factor: int) -> Picture:
 
 
 def _atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file. A link stays, its target is written."""
-    path = path.resolve() if path.is_symlink() else path
+    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file.
+
+    A link stays a link: its target is written.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    target = path.resolve()  # tempfile takes "link/.." for "."
     try:
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.stem}-", dir=target.parent)
     except OSError as error:
         raise OSError(f"Cannot write {str(path)!r}: {error.strerror}.") from None
     os.close(handle)
     try:
         write(Path(name))
         os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -16,6 +16,11 @@ from flexlam_rl.commands.progress import bar
 SPEED_SECONDS = 2.0  # for the pairs of all stores together, and again for the windows
 
 
+def speed_seconds(stores: int) -> float:
+    """Seconds for each measurement of one of so many stores: with many of them, the command must not take minutes."""
+    return min(1.0, SPEED_SECONDS / stores)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Where:
     folder: tyro.conf.Positional[Path]
@@ -127,7 +132,7 @@ def _inspect(stores: list[Any], options: Inspect) -> int:
     from flexlam_rl.datasets.look import summary, throughput
 
     found = []
-    seconds = min(1.0, SPEED_SECONDS / len(stores))
+    seconds = speed_seconds(len(stores))
     for store in stores:
         entry = summary(store) | (throughput(store, seconds) if options.speed else {})
         entry["references"] = _references(store) | entry["references"]

@@ -1,4 +1,4 @@
-"""Folders of exported files: continued after an interruption, renewed when the store grew, and never taken from somebody else."""
+"""Folders of exported files: continued after an interruption, renewed when the store grew, never taken from others."""
 
 import hashlib
 import json
@@ -22,10 +22,12 @@ def begin_export(folder: Path, store: RolloutStore, names: Sequence[str], option
         options: Of the export, JSON values.
 
     Returns:
-        Names that an earlier, interrupted export of the same has written already. Those of the store before it grew are removed.
+        Names that an earlier, interrupted export of the same has written already. Those of the store before it grew are
+        removed.
 
     Raises:
-        StoreError: Another store or other options were exported there, or a file of one of these names is not from an export.
+        StoreError: Another store or other options were exported there, or a file of one of these names is not from an
+            export.
     """
     record = folder / f".{store.split}-export.json"
     about = {**options, "digest": store.digest, "files": list(names)}

@@ -107,7 +107,8 @@ def make_labels(
     if missing:
         raise ValueError(f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}.")
     chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
-    seed, fraction, count = int(seed), None if fraction is None else float(fraction), None if count is None else int(count)  # NumPy's are no JSON
+    # NumPy's numbers are no JSON
+    seed, fraction, count = int(seed), None if fraction is None else float(fraction), None if count is None else int(count)
     total = round(fraction * rollouts.steps) if fraction is not None else int(count or 0)
     held_out = round(validation * total)
     if total < len(chosen):

@@ -73,9 +73,7 @@ def export_minari(
         raise ValueError(f"{store.path} has frames of {channels} channels: JPEG pictures have 3, export without jpeg.")
     numbered = store.action[:][store.episode_table["start"]] >= 0
     if len(set(numbered.tolist())) > 1:
-        raise StoreError(
-            f"{store.path} has episodes with discrete actions and episodes with native ones only: a Minari dataset has one action space."
-        )
+        raise StoreError(f"{store.path} has episodes with discrete and others with native actions: Minari has one action space.")
     native = not numbered.any()
     space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
     count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
@@ -163,10 +161,12 @@ def import_minari(
         **layout: chunk, shard, codec, compression of a new store.
 
     Returns:
-        The store. Of infos that are not this package's, `map_reset` becomes map restarts; the others are left out, with a warning that names them.
+        The store. Of infos that are not this package's, `map_reset` becomes map restarts; the others are left out, with
+        a warning that names them.
 
     Raises:
-        StoreError: The observations are no images, the actions neither discrete nor native, or level and split are unknown.
+        StoreError: The observations are no images, the actions neither discrete nor native, or level and split are
+            unknown.
         ValueError: A value that the store cannot hold.
     """
     minari, _, _ = _minari()
@@ -214,9 +214,8 @@ def import_minari(
         path = writer.path
     progress(dataset.total_episodes, dataset.total_episodes)
     if left_out:
-        warnings.warn(
-            f"The infos {', '.join(sorted(left_out))} of the Minari dataset {dataset.id!r} are left out: a store has no place for them.", stacklevel=2
-        )
+        names = ", ".join(sorted(left_out))
+        warnings.warn(f"Infos of the Minari dataset {dataset.id!r} are left out, a store has no place for them: {names}.", stacklevel=2)
     return RolloutStore(path)
 
 

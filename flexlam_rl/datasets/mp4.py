@@ -25,9 +25,8 @@ def export_mp4(store: RolloutStore, folder: str | Path, progress: Progress = no_
     """
     channels = store.frames.row[-1]
     if channels not in (1, 3):
-        raise ValueError(
-            f"{store.path} has frames of {channels} channels: mp4 holds 1 or 3; `flexlam data video` draws the fourth beside the others."
-        )
+        other = "`flexlam data video` draws a fourth beside the others"
+        raise ValueError(f"{store.path} has frames of {channels} channels: mp4 holds 1 or 3; {other}.")
     folder = Path(folder)
     names = [f"episode-{number:06d}.mp4" for number in range(store.episodes)]
     with disk_errors(folder):

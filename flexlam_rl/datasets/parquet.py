@@ -2,9 +2,9 @@
 
 Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32, `terminated`, `truncated` bool, one
 row an action; row t holds the observation before action t and the reward that it brought. Known further columns: `map_frame_number` (falls where the
-map restarted), `restart` (true where it did; in this project's own exports), `instruction`, and the number of the episode (`episode_index`,
-`episode_id` or `episode`: an episode ends where it changes). Every other column of numbers is kept as an extra column, so that nothing is lost on
-the way back.
+map restarted), `restart` (true where it did; in this project's own exports), `instruction`, and the number of the
+episode (`episode_index`, `episode_id` or `episode`: an episode ends where it changes). Every other column of numbers is
+kept as an extra column, so that nothing is lost on the way back; the `path` of a picture is not kept.
 """
 
 import os
@@ -56,12 +56,13 @@ def import_parquet(
     """Import parquet files into the store of a level and split. Run again after an interruption, it continues.
 
     Args:
-        files: A file, a folder (of several splits: those of `split` are taken), or a list; they are read in the order of their names.
+        files: A file, a folder (of several splits: those of `split` are taken), or a list; the files of a folder are
+            read in the order of their names.
         root, level, split: The store.
         origin: Where the data comes from; its action table serves the alignment check.
         alignment: "check" recovers the alignment of actions from the frames of each file and refuses shifted data; "trust" does not.
-        shift: Take the action of row t from row t + shift (for data that the check found shifted); the rows that lose theirs are dropped. An episode
-            that loses its last rows so is a cut one: how it ended is dropped with them.
+        shift: Take the action of row t from row t + shift (for data that the check found shifted); the rows that lose
+            theirs are dropped. An episode that loses its last rows is a cut one: how it ended is dropped with them.
         restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level (`restarts`), "rules" always the
             rules, "none" no restarts.
         one_stream: Whether episodes run across files; None decides by the hub's names (`train-00000-of-00012.parquet`).
@@ -144,8 +145,8 @@ def _check(path: Path, origin: Origin, shift: int, columns: Layout, pool: Thread
 def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa.Table]:
     """Tables of one episode each.
 
-    They are cut after terminated or truncated rows (and a last frame behind them), where the number of the episode changes, and at the ends of files
-    or of the stream.
+    They are cut after terminated or truncated rows (and a last frame behind them), where the number of the episode
+    changes, and at the ends of files or of the stream.
     """
     kept: list[pa.Table] = []
     ended, last = False, False  # of the row before: the episode's last action, or the frame after it
@@ -174,9 +175,8 @@ def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Itera
                 begins |= np.array([one != other for one, other in zip(each, [each[0] if number is None else number, *each], strict=False)])
                 for row in np.flatnonzero(begins | ((np.arange(len(each)) == 0) & (number is None))).tolist():
                     if each[row] in seen:
-                        raise ValueError(
-                            f"Column {columns.episode!r} of {path}: episode {each[row]} goes on after its end, expected its rows together."
-                        )
+                        where = f"{path} (column {columns.episode})"
+                        raise ValueError(f"Episode {each[row]} of {where} goes on after its end: expected its rows together.")
                     seen.add(each[row])
                 number = each[-1]
             start = 0

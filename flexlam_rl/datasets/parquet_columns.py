@@ -105,7 +105,7 @@ def flags(table: pa.Table, name: str, where: str) -> np.ndarray:
     return exact(numbers(table, name, where), bool, f"{name} of {where}:")
 
 
-def pictures(table: pa.Table) -> list[bytes]:
+def pictures(table: pa.Table) -> list[Any]:
     """The encoded pictures of the rows."""
     return [(row or {}).get("bytes") for row in table["observation"].to_pylist()]
 

@@ -31,10 +31,11 @@ def export_parquet(
     """Write a store in the parquet layout. Run again after an interruption, it continues with the file that is missing.
 
     Args:
-        store: Any store with actions. One that was imported from parquet gets its files back under their names, with their schema metadata.
+        store: Any store with actions. One that was imported from parquet gets its files back under their names, with
+            their columns, types and schema metadata.
         folder: Made if it is not there.
-        last_frames: The layout has one row an action, so it has no place for the observation after the last: "drop" leaves it out, "row" adds a
-            row for it with action -1, which `import_parquet` understands.
+        last_frames: The layout has one row per action, so it has no place for the observation after the last: "drop"
+            leaves it out, "row" adds a row for it with action -1, which `import_parquet` understands.
         episodes_per_file: Of other stores, whose files are named as the hub names them.
         progress: Told the files written and their number.
 
@@ -99,7 +100,7 @@ def _check(store: RolloutStore, episodes_per_file: int) -> None:
 
 
 def _own_columns(store: RolloutStore) -> list[str]:
-    """What our own columns must hold so that the store comes back: where episodes end, seeds, keys, and native actions beside the table's."""
+    """Name the own columns that bring the store back: where episodes end, seeds, keys, native actions beside the table's."""
     table = store.episode_table
     found = ["episode_index"]
     if (table["seed"] >= 0).any():

@@ -52,7 +52,10 @@ def parquet_files(files: Files) -> list[Path]:
 
 
 def by_split(files: Files) -> dict[str | None, list[Path]]:
-    """Group files by the split that they name: in our own metadata, or as the hub does, `test-00000-of-00002.parquet`; None for the others."""
+    """Group files by the split that they name; None for those that name none.
+
+    Our own exports name it in their metadata, the hub's files as in `test-00000-of-00002.parquet`.
+    """
     groups: dict[str | None, list[Path]] = {}
     for path in parquet_files(files):
         named = _PART.match(path.name)

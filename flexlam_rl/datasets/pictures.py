@@ -13,7 +13,9 @@ CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA"}
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a picture to (H, W, C) uint8, with the channels that it has: 1 gray, 2 gray and alpha, 3 colors, 4 colors and alpha.
+    """Decode a picture to (H, W, C) uint8, with the channels that it has.
+
+    They are 1 for gray, 2 for gray and alpha, 3 for colors, 4 for colors and alpha.
 
     Raises:
         ValueError: No picture, or one whose values bytes cannot hold.
