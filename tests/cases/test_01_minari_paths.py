@@ -27,13 +27,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(root: str | Path, **changes: Any) -> RolloutStore:
-    episode = Episode(
-        np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8),
-        np.arange(5, dtype=np.int16),
-        np.ones(5, np.float32),
-        truncated=True,
-        key=0,
-    )
+    frames = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
+    episode = Episode(frames, np.arange(5, dtype=np.int16), np.ones(5, np.float32), truncated=True, key=0)
     with RolloutWriter(root, LEVEL, "train", ORIGIN) as writer:
         writer.append_episode(replace(episode, **changes))
     return RolloutStore(writer.path)

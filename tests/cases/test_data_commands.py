@@ -12,21 +12,7 @@ from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = [
-    "tensorstore",
-    "numcodecs",
-    "google_crc32c",
-    "zarr",
-    "pyarrow",
-    "minari",
-    "h5py",
-    "torch",
-    "safetensors",
-    "stable_baselines3",
-    "matplotlib",
-    "scipy",
-    "ray",
-]
+EXTRAS = ["tensorstore", "numcodecs", "google_crc32c", "zarr", "pyarrow", "minari", "h5py", "torch", "safetensors", "scipy", "ray"]
 WITHOUT = """
 import sys
 class Without:

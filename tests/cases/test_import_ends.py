@@ -86,7 +86,7 @@ def test_numbers_of_episodes_cut_them(tmp_path: Path, name: str) -> None:
 
 def test_an_episode_in_two_pieces_is_refused(tmp_path: Path) -> None:
     pq.write_table(table([0] * 5, [3, 3, 9, 3, 3]), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="Episode 3 of .* goes on after its end"):
+    with pytest.raises(ValueError, match=r"Episode 3 of .* goes on after its end"):
         bring(tmp_path, tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_splits_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert python.digest == store.digest
     assert main(["data", "import", "parquet", str(files), "--trust", "--split", "test", "-o", str(tmp_path / "one")]) == 0
     assert [path.name for path in (tmp_path / "one" / "rooms_watermaze").iterdir()] == ["test.zarr"]
-    with pytest.raises(ValueError, match="are of several splits, 'test' .* 'train'"):
+    with pytest.raises(ValueError, match=r"are of several splits, 'test' .* 'train'"):
         bring(sorted(files.glob("*.parquet")), tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_rewards_are_rounded_only_when_asked(tmp_path: Path) -> None:
 
 def test_actions_outside_the_table_are_named(tmp_path: Path) -> None:
     pq.write_table(columns(), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="Action 5 of .*a.parquet is not in its action set: it has actions 0 to 4"):
+    with pytest.raises(ValueError, match=r"Action 5 of .*a\.parquet is not in its action set: it has actions 0 to 4"):
         import_parquet(tmp_path / "a.parquet", tmp_path / "s", "x", "train", Origin(engine="x", action_table=((0,) * 7,) * 5))
 
 
