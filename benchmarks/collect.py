@@ -118,7 +118,7 @@ def main() -> None:
             "cores": core_count(),
             "load": os.getloadavg()[0],
             "date": datetime.date.today().isoformat(),
-            "versions": {name: metadata.version(name) for name in ("numpy", "numba", "tensorstore")},
+            "versions": {name: metadata.version(name) for name in ("numpy", "numba", "numcodecs")},
         },
     }
     print("| level | steps/s a core | steps a CPU second | bytes a frame |\n|---|---|---|---|")

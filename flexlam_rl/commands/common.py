@@ -34,7 +34,7 @@ def need_data() -> None:
     Raises:
         ImportError: One of the packages of the extra `data` is missing.
     """
-    for name in ("tensorstore", "numcodecs", "google_crc32c", "pyarrow"):
+    for name in ("numcodecs", "google_crc32c", "pyarrow"):
         try:
             import_module(name)
         except ImportError as error:

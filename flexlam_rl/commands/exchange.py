@@ -40,8 +40,6 @@ class FromParquet(_Into):
     """Take the action of row t from row t + shift."""
     restarts: Literal["auto", "rules", "none"] = "auto"
     """Map restarts from the column map_frame_number, else from the level's rules; always from the rules; or none."""
-    round_rewards: bool = False
-    """Store the nearest float32 of rewards that float32 does not hold exactly, instead of refusing them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +86,6 @@ class FromMinari(_Into):
     """Name of the level; datasets that this project exported know theirs."""
     split: Literal["train", "test"] | None = None
     """Split of the store; by default what the dataset says, else train."""
-    round_rewards: bool = False
-    """Store the nearest float32 of rewards that float32 does not hold exactly, instead of refusing them."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,7 @@ def run_import(options: Import) -> int:
             from flexlam_rl.datasets.minari import import_minari
 
             folder = _folder(what.folder)
-            stores = [import_minari(folder, what.out, what.level, what.split, round_rewards=what.round_rewards, progress=progress)]
+            stores = [import_minari(folder, what.out, what.level, what.split, progress=progress)]
     for warning in said:
         print(warning.message, file=sys.stderr)
     for store in stores:
@@ -243,7 +239,6 @@ def _parquet(what: FromParquet, progress: Any) -> list[Any]:
             alignment="trust" if what.trust else "check",
             shift=what.shift,
             restarts=what.restarts,
-            round_rewards=what.round_rewards,
             progress=progress,
         )
         for files, split, level, origin in plans

@@ -12,7 +12,8 @@ import google_crc32c
 import numpy as np
 
 from flexlam_rl.datasets.errors import DamagedData
-from flexlam_rl.datasets.files import FolderLock, atomic_file, disk_errors, read_json, write_json
+from flexlam_rl.datasets.exact import exact
+from flexlam_rl.datasets.files import FolderLock, atomic_file, disk_errors, read_json, settled, sweep, write_json
 from flexlam_rl.datasets.store import RolloutStore
 
 BLOCK = 1024  # frames that share a checksum
@@ -40,7 +41,7 @@ class RawFrames:
     dtype = np.dtype(np.uint8)
 
     def __init__(self, store: RolloutStore, folder: str | Path | None = None) -> None:
-        folder = cache_folder() if folder is None else Path(folder)
+        folder = settled(cache_folder() if folder is None else folder)
         self.path = folder / f"{store.level}-{store.split}-{store.digest[:32]}"
         self.row = store.frames.row
         self._length = store.rows
@@ -66,6 +67,7 @@ class RawFrames:
 
     def _build(self, store: RolloutStore, record: Path) -> None:
         sums = []
+        sweep(self.path)  # of a build that was killed, as large as the data
         with atomic_file(self.path / "frames.raw") as file:
             for low in range(0, store.rows, BLOCK):
                 data = store.frames.read(low, low + BLOCK).tobytes()
@@ -95,7 +97,7 @@ class RawFrames:
 
     def read_spans(self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None) -> np.ndarray:
         """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given."""
-        starts = np.asarray(starts, np.int64)
+        starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
             raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
         if out is None:

@@ -1,4 +1,4 @@
-"""Decoding of one stored chunk: checksum, then decompression into the caller's memory.
+"""Encoding of one stored chunk, and decoding: checksum, then decompression into the caller's memory.
 
 Both compressors release the interpreter's lock while they work, so threads decode in parallel.
 """
@@ -13,6 +13,7 @@ from numcodecs import blosc, zstd
 from flexlam_rl.datasets.errors import DamagedData, StoreError
 
 Decoder = Callable[[bytes, np.ndarray], None]
+Encoder = Callable[[np.ndarray], bytes]
 
 
 def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
@@ -21,13 +22,8 @@ def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
     Raises:
         StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
     """
-    names = [codec["name"] for codec in codecs]
-    checked = names[-1:] == ["crc32c"]
-    if checked:
-        names.pop()
-    if names[:1] != ["bytes"] or len(names) > 2 or (len(names) == 2 and names[1] not in ("zstd", "blosc")):
-        raise StoreError(f"{where} was written with the codecs {', '.join(names)}: expected bytes, then zstd, blosc or nothing, then crc32c.")
-    unpack = {"zstd": zstd.decompress, "blosc": blosc.decompress}[names[1]] if len(names) == 2 else None
+    compression, checked = _known(codecs, where)
+    unpack = {"zstd": zstd.decompress, "blosc": blosc.decompress}[compression["name"]] if compression else None
 
     def decode(data: bytes, out: np.ndarray) -> None:
         if checked:
@@ -44,3 +40,37 @@ def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
             raise DamagedData(f"it cannot be decompressed ({error})") from None
 
     return decode
+
+
+def encoder(codecs: list[dict[str, Any]], where: str) -> Encoder:
+    """A function that encodes one chunk, a C-contiguous array, as `decoder` reads it.
+
+    Raises:
+        StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
+    """
+    compression, checked = _known(codecs, where)
+    options = compression.get("configuration", {})
+
+    def encode(chunk: np.ndarray) -> bytes:
+        data = chunk.reshape(-1).view(np.uint8)
+        if not compression:
+            packed = data.tobytes()
+        elif compression["name"] == "zstd":
+            packed = zstd.compress(data, options["level"], options.get("checksum", False))
+        else:
+            shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[options["shuffle"]]
+            packed = blosc.compress(data, options["cname"].encode(), options["clevel"], shuffle, options["blocksize"])
+        return packed + int(google_crc32c.value(packed)).to_bytes(4, "little") if checked else packed
+
+    return encode
+
+
+def _known(codecs: list[dict[str, Any]], where: str) -> tuple[dict[str, Any], bool]:
+    """The compressor ({} for none), and whether a checksum follows."""
+    names = [codec["name"] for codec in codecs]
+    checked = names[-1:] == ["crc32c"]
+    if checked:
+        names.pop()
+    if names[:1] != ["bytes"] or len(names) > 2 or (len(names) == 2 and names[1] not in ("zstd", "blosc")):
+        raise StoreError(f"{where} was written with the codecs {', '.join(names)}: expected bytes, then zstd, blosc or nothing, then crc32c.")
+    return (codecs[1] if len(names) == 2 else {}), checked

@@ -25,7 +25,7 @@ class Column:
         self.dtype = np.dtype(metadata["data_type"])
         self.chunk = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
         self.row = tuple(metadata["shape"][1:])
-        self._codecs = metadata["codecs"]
+        self.codecs: list[dict[str, Any]] = metadata["codecs"]
         self._length = length
         self._whole: np.ndarray | None = None
 
@@ -50,7 +50,7 @@ class Column:
         file = self.chunk_file(number)
         out = np.empty((self.chunk, *self.row), self.dtype)
         try:
-            decoder(self._codecs, str(self.path))(file.read_bytes(), out)
+            decoder(self.codecs, str(self.path))(file.read_bytes(), out)
         except FileNotFoundError:
             raise DamagedData(f"Chunk {number} of {self.path} is missing: {file} does not exist.") from None
         except DamagedData as error:
@@ -58,9 +58,9 @@ class Column:
         return out
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Rows start..stop as a fresh array."""
-        stop = self._length if stop is None else min(stop, self._length)
-        start = min(start, stop)
+        """Rows start..stop as a fresh array; the numbers mean what they mean in a slice."""
+        start, stop, _ = slice(start, stop).indices(self._length)
+        stop = max(start, stop)
         out = np.empty((stop - start, *self.row), self.dtype)
         for number in range(start // self.chunk, math.ceil(stop / self.chunk)):
             first = number * self.chunk
@@ -84,8 +84,7 @@ class Column:
         return self.whole()[key]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.whole()
-        return array if dtype is None or array.dtype == dtype else array.astype(dtype)
+        return np.array(self.whole(), dtype, copy=copy)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_whole": None}

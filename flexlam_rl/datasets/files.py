@@ -24,11 +24,10 @@ def no_progress(done: int, total: int) -> None:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk (from Python or TensorStore) into one sentence; what was committed before is untouched.
+    """Turn a full disk into one sentence; what was committed before is untouched.
 
     Raises:
         DiskFull: No space, or a quota, on the disk of `path`.
-        StoreError: Another failure of the storage, in its own words.
     """
     try:
         yield
@@ -36,11 +35,6 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(path) from error
         raise
-    except ValueError as error:  # TensorStore reports failures of the file system as ValueError
-        text = str(error)
-        if "No space left" in text or "Disk quota exceeded" in text or "RESOURCE_EXHAUSTED" in text:
-            raise _full(path) from error
-        raise StoreError(f"Storage under {path} failed: {text.splitlines()[0] if text else error!r}.") from error
 
 
 def _full(path: Path) -> DiskFull:
@@ -63,9 +57,27 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
+def settled(path: str | os.PathLike[str]) -> Path:
+    """A path that means the same place whatever the current folder becomes; links keep their names, `..` is followed.
+
+    Raises:
+        ValueError: It is empty.
+    """
+    if not os.fspath(path):
+        raise ValueError(f"The path {os.fspath(path)!r} is empty: expected the name of a file or folder ('.' is the current one).")
+    found = Path(path).absolute()
+    return found.resolve() if ".." in found.parts else found
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed `atomic_file` left in a folder that nobody else writes."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically."""
-    data = json.dumps(content, indent=1).encode()
+    data = json.dumps(content, indent=1, allow_nan=False).encode()
     with atomic_file(path) as file:
         file.write(data)
 
@@ -83,12 +95,11 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete; nothing is left of one that fails.
 
     Args:
         folder: Must not be there, or be empty; the one above it is made.
-        replace: Put it in the place of one that is there, once it is complete.
 
     Yields:
         An empty folder beside it, by its full name: TensorStore and HDF5 take no others.
@@ -102,13 +113,7 @@ def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
             if not _alive(left.name.removeprefix(f".{folder.name}.").split(".")[0]):
                 shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
         yield temporary
-        if replace and folder.exists():
-            old = temporary.with_name(temporary.name.replace(".tmp", ".0.tmp"))
-            os.replace(folder, old)
-            os.replace(temporary, folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, folder)
+        os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -141,6 +146,16 @@ _held: set[tuple[int, int]] = set()
 _guard = threading.Lock()
 
 
+def _after_fork() -> None:
+    """Forget the locks of the parent: the kernel gives a child none of them, and another thread may have held the guard."""
+    global _guard
+    _guard = threading.Lock()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 class FolderLock:
     """The right to write one folder: a POSIX lock on a file in it, which the kernel drops when its process dies.
 
@@ -149,6 +164,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, wait: bool = False) -> None:
+        self._process = os.getpid()
         self._path = folder / ".writer.lock"
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         stat = os.fstat(self._descriptor)
@@ -170,6 +186,8 @@ class FolderLock:
 
     def release(self) -> None:
         """Give the right back; may be called again."""
+        if os.getpid() != self._process:
+            return  # a copy that a fork made: the lock is its parent's, and closing the file could drop one that this process took itself
         with _guard:
             if self._key in _held:
                 _held.discard(self._key)

@@ -6,7 +6,9 @@ validation stays the same.
 """
 
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.datasets.arrays import append_rows, create_arrays
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.datasets.files import atomic_folder, disk_errors, read_json, write_json
+from flexlam_rl.datasets.exact import exact, plain, whole
+from flexlam_rl.datasets.files import disk_errors, read_json, sync_folder, write_json
+from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import column_metadata
 from flexlam_rl.datasets.segments import Items
@@ -31,14 +36,21 @@ class LabelSet:
 
     Attributes:
         name, part: Which label set, "train" or "validation".
-        rows: Sorted int64 rows, one array a store.
-        attributes: How they were drawn.
+        rows: Sorted int64 rows, one read-only array a store.
+        attributes: How they were drawn, JSON values.
     """
 
     name: str
     part: str
     rows: tuple[np.ndarray, ...]
     attributes: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        own = tuple(exact(rows, np.int64, f"Rows of label set {self.name!r}") for rows in self.rows)
+        for rows in own:
+            rows.flags.writeable = False
+        object.__setattr__(self, "rows", own)
+        object.__setattr__(self, "attributes", plain(self.attributes, f"Attributes of label set {self.name!r}"))
 
     def __len__(self) -> int:
         return sum(map(len, self.rows))
@@ -83,7 +95,8 @@ def make_labels(
         name: Of the label set: letters, digits, "-", "_", ".".
         fraction: Labels as a fraction of the steps of *all* rollouts (the paper: 0.00025 over all levels, or 0.0004 from one).
         count: Labels as a number instead; give one of the two.
-        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`); None for all.
+        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`), with or without
+            `contributed/dmlab30/`; None for all.
         validation: Part of the labels that becomes the part "validation".
         seed: Of the draw.
         overwrite: Replace a label set of that name.
@@ -97,29 +110,31 @@ def make_labels(
     """
     if (fraction is None) == (count is None):
         raise ValueError(f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of the two.")
-    if count is not None and count != int(count):
-        raise ValueError(f"A label budget of {count}: expected a whole number.")
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
+    fraction, validation = plain(fraction, "fraction"), plain(validation, "validation")
+    count, seed = None if count is None else whole(count, "count", low=0), whole(seed, "seed")
     if not 0 <= validation < 1:
         raise ValueError(f"validation is {validation}: expected a part of the labels, 0 to below 1.")
+    if fraction is not None and not 0 < fraction <= 1:
+        raise ValueError(f"fraction is {fraction}: expected a part of all steps, above 0 to 1.")
+    if levels is not None:
+        levels = [level_folder(level) for level in ([levels] if isinstance(levels, str) else levels)]
     missing = set(levels or ()) - set(rollouts.levels)
     if missing:
         raise ValueError(f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}.")
     chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
-    # NumPy's numbers are no JSON
-    seed, fraction, count = int(seed), None if fraction is None else float(fraction), None if count is None else int(count)
-    total = round(fraction * rollouts.steps) if fraction is not None else int(count or 0)
+    total = round(fraction * rollouts.steps) if fraction is not None else count or 0
     held_out = round(validation * total)
     if total < len(chosen):
         raise ValueError(f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one a level.")
     attributes = {"name": name, "fraction": fraction, "count": count, "labels": total, "levels": list(levels or rollouts.levels)}
     attributes |= {"validation": validation, "seed": seed, "rule": "uniform over levels, without replacement"}
     drawn: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
-    for store in rollouts.stores:  # all of them before the first is written
-        folder = store.path / "labels" / name
+    for folder in (store.path / "labels" / name for store in rollouts.stores):
         if folder.exists() and not overwrite:
             raise StoreError(f"{folder} exists: choose another name, or overwrite it.")
+    for store in rollouts.stores:
         if not store.with_actions:
             raise StoreError(f"{store.path} has no actions: labels need rollouts written with them.")
         number = chosen.index(store) if store in chosen else -1
@@ -141,17 +156,22 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
     """Read a label set.
 
     Raises:
-        StoreError: A store has none of that name; the message lists those it has.
+        StoreError: A store has none of that name (the message lists those it has), or one that was drawn otherwise than the others'.
         ValueError: Another part than "train" or "validation".
     """
     if part not in PARTS:
         raise ValueError(f"Part {part!r} of a label set: expected 'train' or 'validation'.")
-    rows, attributes = [], {}
+    rows: list[np.ndarray] = []
+    attributes: dict[str, Any] = {}
     for store in rollouts.stores:
         folder = store.path / "labels" / name
         if not (folder / "zarr.json").exists():
             raise StoreError(f"{store.path} has no label set {name!r}: it has {', '.join(label_names(store.path)) or 'none'}.")
-        attributes = read_json(folder / "zarr.json")["attributes"]
+        found = {key: value for key, value in read_json(folder / "zarr.json")["attributes"].items() if key not in ("data", "rows")}
+        # collections may be labelled apart, but what one call drew for all its levels goes together
+        if rows and found != attributes and found["levels"] == attributes["levels"]:
+            raise StoreError(f"Label set {name!r} of {store.path} was drawn otherwise than that of {rollouts.stores[0].path}: make it again.")
+        attributes = found
         length = int(read_json(folder / part / "zarr.json")["shape"][0])
         rows.append(Column(folder / part, length).read())
     return LabelSet(name, part, tuple(rows), attributes)
@@ -168,19 +188,22 @@ def _share(total: int, parts: int, number: int) -> int:
 
 
 def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
-    """Store a label set; one of that name is replaced."""
-    import tensorstore as ts
-
-    with disk_errors(folder):
-        with atomic_folder(folder, replace=True) as temporary:
-            for part, values in rows.items():
-                metadata = column_metadata("int64", (), max(1, len(values)))
-                metadata["shape"] = [len(values)]
-                spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{temporary / part}/"}, "metadata": metadata}
-                array = ts.open({**spec, "store_data_equal_to_fill_value": True}, create=True).result()
-                if len(values):
-                    array.write(values).result()
+    temporary, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    try:
+        with disk_errors(folder):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            create_arrays(temporary, {part: column_metadata("int64", (), max(1, len(values))) for part, values in rows.items()})
+            append_rows(temporary, dict.fromkeys(rows, 0), rows)
             write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
-        group = folder.parent / "zarr.json"
-        if not group.exists():
-            write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
+            group = folder.parent / "zarr.json"
+            if not group.exists():
+                write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(temporary, folder)
+            sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Batches in an exactly resumable, rank-sharded order, read ahead by threads."""
 
 import copy
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from flexlam_rl.datasets.exact import whole
 from flexlam_rl.datasets.permutation import Permutation
 
 
@@ -63,18 +65,19 @@ class Batches(Iterator[dict[str, Any]]):
         as_torch: bool = False,
         pin_memory: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}: expected at least 1.")
-        if not 0 <= rank < world_size:
+        self.batch_size, self.world_size = whole(batch_size, "batch_size", low=1), whole(world_size, "world_size", low=1)
+        self.rank, self.seed = whole(rank, "rank"), whole(seed, "seed")
+        if not 0 <= self.rank < self.world_size:
             raise ValueError(f"rank is {rank}: expected 0 to {world_size - 1}, since world_size is {world_size}.")
         self.source = source
-        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
-        self.seed, self.shuffle, self.epochs, self.drop_last = seed, shuffle, epochs, drop_last
+        self.epochs = None if epochs is None else whole(epochs, "epochs", low=0)
+        self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
+        self._workers = whole(workers, "workers", low=0)
         self._position = 0
         self._ahead = 0  # position up to which reading was begun
         self._queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
-        self._prefetch = max(prefetch, 1) if workers else 0
-        self._pool = ThreadPoolExecutor(workers, "flexlam-read") if workers else None
+        self._prefetch = max(whole(prefetch, "prefetch", low=0), 1) if self._workers else 0
+        self._begin_reading()
         self._permutations: dict[int, Permutation] = {}
         output: tuple[Any, Any] = _torch_output(pin_memory) if as_torch or pin_memory else (None, None)
         self._allocate, self._finish = output
@@ -105,6 +108,9 @@ class Batches(Iterator[dict[str, Any]]):
 
     def __next__(self) -> dict[str, Any]:
         step = self.batch_size * self.world_size
+        if self._process != os.getpid():  # a fork copies neither threads nor what they were reading
+            self._queue, self._ahead = deque(), self._position
+            self._begin_reading()
         if self._pool is None:
             if not self._exists(self._position):
                 raise StopIteration
@@ -146,11 +152,14 @@ class Batches(Iterator[dict[str, Any]]):
                 raise ValueError(
                     f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be continued on other data."
                 )
+        position = whole(state.get("position"), "The position of a saved data cursor", low=0)
         self._drop_queue()
-        self._position = self._ahead = int(state["position"])
+        self._position = self._ahead = position
 
     def close(self) -> None:
         """Stop reading ahead."""
+        if self._process != os.getpid():
+            return  # the threads are the parent's
         self._drop_queue()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -160,6 +169,13 @@ class Batches(Iterator[dict[str, Any]]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _begin_reading(self) -> None:
+        self._process = os.getpid()
+        self._pool = ThreadPoolExecutor(self._workers, "flexlam-read") if self._workers else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("A stream of batches cannot be copied or pickled: make another of its source, and give it this one's state_dict.")
 
     def _exists(self, position: int) -> bool:
         if self.epochs is None:
@@ -182,8 +198,9 @@ class Batches(Iterator[dict[str, Any]]):
         return permutation
 
     def _drop_queue(self) -> None:
-        for _, future in self._queue:
-            future.cancel()
+        if self._process == os.getpid():
+            for _, future in self._queue:
+                future.cancel()
         self._queue.clear()
 
 
@@ -195,7 +212,7 @@ def _torch_output(pin: bool) -> tuple[Any, Any]:
 
     def allocate(shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
         # torch's allocator hands pinned memory out again only when the copies from it are done
-        tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=pin)
+        tensor = torch.empty(shape, dtype=torch.uint8, device="cpu", pin_memory=pin)
         return tensor, tensor.numpy()
 
     def finish(frames: Any, batch: dict[str, np.ndarray]) -> dict[str, Any]:

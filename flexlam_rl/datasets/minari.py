@@ -16,9 +16,10 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.datasets.exact import exact, rewards
+from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.files import Progress, atomic_folder, disk_errors, no_progress
 from flexlam_rl.datasets.resume import stored_lengths
+from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
@@ -146,7 +147,6 @@ def import_minari(
     split: str | None = None,
     origin: Origin | None = None,
     *,
-    round_rewards: bool = False,
     progress: Progress = no_progress,
     **layout: Any,
 ) -> RolloutStore:
@@ -156,9 +156,8 @@ def import_minari(
         dataset: A `minari.MinariDataset`, or the folder of its data.
         root: Folder of the collection.
         level, split, origin: By default those of the store it was exported from; other datasets need a level.
-        round_rewards: Store the nearest float32 of rewards that float32 does not hold exactly.
         progress: Told the episodes read and their number.
-        **layout: chunk, shard, codec, compression of a new store.
+        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the dataset.
 
     Returns:
         The store. Of infos that are not this package's, `map_reset` becomes map restarts; the others are left out, with
@@ -185,7 +184,7 @@ def import_minari(
     native = not isinstance(actions, gym.spaces.Discrete)
     if native and not (isinstance(actions, gym.spaces.Box) and actions.shape == (7,)):
         raise StoreError(f"The Minari dataset {dataset.id!r} has the actions {actions}: expected Discrete, or DeepMind Lab's seven native ones.")
-    source: dict[str, Any] = {"format": "minari", "id": dataset.id, "rewards": "rounded to float32" if round_rewards else "exact"}
+    source: dict[str, Any] = {"format": "minari", "id": dataset.id}
     if origin is None:
         spec = dataset.env_spec
         foreign = Origin(env_id=spec.id if spec is not None else "", action_set=str(actions), source=source)
@@ -198,6 +197,8 @@ def import_minari(
     texts = about.get("instructions", [""])
     seeds = [found.get("seed") for found in dataset.storage.get_episode_metadata(dataset.episode_indices)]
     left_out: set[str] = set()
+    first = next(dataset.iterate_episodes(dataset.episode_indices[:1]), None) if dataset.total_episodes else None
+    layout.setdefault("reward", reward_type("float32" if first is None else first.rewards.dtype))
     with RolloutWriter(root, level, split, origin, extra=extra, **layout) as writer:
         before = writer.episodes
         for number, one in enumerate(dataset.iterate_episodes()):
@@ -207,7 +208,7 @@ def import_minari(
             if not about:
                 left_out |= set(infos) - {RESTART}
                 infos = {name: infos[name] for name in {RESTART} & set(infos)}
-            episode = _episode(one, infos, native, texts, extra, seeds[number], what, round_rewards)
+            episode = _episode(one, infos, native, texts, extra, seeds[number], what, writer.reward)
             # they come in one order, so an episode without a key is there if as many are
             if episode.key not in writer.keys and (episode.key >= 0 or number >= before):
                 writer.append_episode(episode)
@@ -219,15 +220,13 @@ def import_minari(
     return RolloutStore(path)
 
 
-def _episode(
-    one: Any, infos: dict[str, Any], native: bool, texts: list[str], extra: dict[str, Any], seed: Any, what: str, round_rewards: bool
-) -> Episode:
+def _episode(one: Any, infos: dict[str, Any], native: bool, texts: list[str], extra: dict[str, Any], seed: Any, what: str, reward: str) -> Episode:
     infos = {name: values[:, 0] if name in SINGLE else values for name, values in infos.items() if isinstance(values, np.ndarray)}
     rows = len(one.rewards) + int(infos.get("has_last", [True])[0])
-    actions = exact(one.actions, np.int16, f"Action of {what}:")
+    actions = exact(one.actions, np.int16, f"Action of {what}")
     if not native and (actions < 0).any():
         raise ValueError(f"Action {actions.min()} of {what}: expected the number of an action, 0 or more.")
-    ends = {name: exact(getattr(one, name), bool, f"{name} of {what}:") for name in ("terminations", "truncations")}
+    ends = {name: exact(getattr(one, name), bool, f"{name} of {what}") for name in ("terminations", "truncations")}
     for name, flags in ends.items():
         if flags[:-1].any():
             raise ValueError(f"{name} of {what} has an end at step {int(flags.argmax())} of {len(flags)}: expected one at the last step only.")
@@ -240,10 +239,10 @@ def _episode(
         frames=np.ascontiguousarray(one.observations[:rows]),
         action=None if native else actions,
         action_native=actions if native else _first(infos.get("action_native"), len(actions)),
-        reward=rewards(one.rewards, what, round_rewards),
+        reward=exact_rewards(one.rewards, reward, what),
         terminated=bool(ends["terminations"][-1]),
         truncated=bool(ends["truncations"][-1]),
-        restart=None if restart is None else exact(restart, bool, f"Restart of {what}:"),
+        restart=None if restart is None else exact(restart, bool, f"Restart of {what}"),
         instruction=said,
         seed=int(infos[KEEP_SEED][0]) if KEEP_SEED in infos else -1 if seed is None else int(seed),
         key=int(infos["key"][0]) if "key" in infos else int(one.id),

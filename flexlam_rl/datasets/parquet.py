@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact, rewards
+from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.files import Progress, no_progress
 from flexlam_rl.datasets.parquet_columns import REQUIRED, Layout, flags, numbers, pictures, read_layout, texts
 from flexlam_rl.datasets.parquet_export import export_parquet
@@ -28,6 +28,7 @@ from flexlam_rl.datasets.parquet_files import Files, by_split, exported_from, fo
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.resume import stored_lengths
+from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
@@ -49,7 +50,6 @@ def import_parquet(
     shift: int = 0,
     restarts: Literal["auto", "rules", "none"] = "auto",
     one_stream: bool | None = None,
-    round_rewards: bool = False,
     progress: Progress = no_progress,
     **layout: Any,
 ) -> RolloutStore:
@@ -66,9 +66,8 @@ def import_parquet(
         restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level (`restarts`), "rules" always the
             rules, "none" no restarts.
         one_stream: Whether episodes run across files; None decides by the hub's names (`train-00000-of-00012.parquet`).
-        round_rewards: Store the nearest float32 of rewards that float32 does not hold exactly.
         progress: Told the rows read and the rows of all files.
-        **layout: chunk, shard, codec, compression of a new store.
+        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the files.
 
     Returns:
         The store.
@@ -87,8 +86,8 @@ def import_parquet(
     told_by = next((name for name in ("restart", "map_frame_number") if name in columns.names), None)
     rules = restarts == "rules" or (restarts == "auto" and told_by is None)
     source["restarts"] = "none" if restarts == "none" else "inferred from rewards" if rules else told_by
-    source["rewards"] = "rounded to float32" if round_rewards else "exact"
     there = stored_lengths(store_path(root, level, split), source)
+    layout.setdefault("reward", reward_type(pq.read_schema(paths[0]).field("reward").type.to_pandas_dtype()))
     if origin.source:
         source["before"] = origin.source
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -107,7 +106,7 @@ def import_parquet(
                     raise ValueError(f"Episode {key} has {rows} rows in the files and {there[key]} in {writer.path}: import to another folder.")
                 if key in there or rows < 1:
                     continue
-                episode = _episode(piece, columns, key, shift, round_rewards, what)
+                episode = _episode(piece, columns, key, shift, writer.reward, what)
                 if rules and episode.reward is not None:
                     episode.restart = infer_restarts(level, episode.reward, episode.rows)
                 elif restarts == "none":
@@ -189,10 +188,10 @@ def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Itera
     yield from rest()
 
 
-def _episode(table: pa.Table, columns: Layout, key: int, shift: int, round_rewards: bool, what: str) -> Episode:
+def _episode(table: pa.Table, columns: Layout, key: int, shift: int, reward: str, what: str) -> Episode:
     """An episode of a table that has more rows than the shift takes."""
     keep = slice(max(0, -shift), table.num_rows - max(0, shift))
-    action = exact(numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}:")
+    action = exact(numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}")
     table = table.slice(keep.start, keep.stop - keep.start)
     values = {name: numbers(table, name, what) for name in columns.names if name not in ("observation", "instruction")}
     rows = table.num_rows
@@ -208,8 +207,8 @@ def _episode(table: pa.Table, columns: Layout, key: int, shift: int, round_rewar
     return Episode(
         frames=decode_all(pictures(table)),
         action=action[:length],
-        action_native=None if native is None else exact(native, np.int16, f"Native action of {what}:"),
-        reward=rewards(values["reward"][:length], what, round_rewards),
+        action_native=None if native is None else exact(native, np.int16, f"Native action of {what}"),
+        reward=exact_rewards(values["reward"][:length], reward, what),
         terminated=bool(flags(table, "terminated", what).any()),
         truncated=bool(flags(table, "truncated", what).any()),
         restart=restart,

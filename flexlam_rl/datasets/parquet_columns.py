@@ -102,7 +102,7 @@ def numbers(table: pa.Table, name: str, where: str) -> np.ndarray:
 
 def flags(table: pa.Table, name: str, where: str) -> np.ndarray:
     """A column of booleans, also where they are written as 0 and 1."""
-    return exact(numbers(table, name, where), bool, f"{name} of {where}:")
+    return exact(numbers(table, name, where), bool, f"{name} of {where}")
 
 
 def pictures(table: pa.Table) -> list[Any]:

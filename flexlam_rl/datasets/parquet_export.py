@@ -138,7 +138,7 @@ def _schema(store: RolloutStore, names: Iterable[str]) -> pa.Schema:
     known = {
         "observation": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
         "action": pa.int32(),
-        "reward": pa.float32(),
+        "reward": pa.from_numpy_dtype(store.reward.dtype),
         "terminated": pa.bool_(),
         "truncated": pa.bool_(),
         "instruction": pa.string(),

@@ -1,11 +1,15 @@
 """A shuffle that is a function: item numbers permuted by a key, with nothing stored.
 
-A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle walking). It is a bijection for
-any
-number of items and any key, needs no memory, and any position can be asked for first: 160 million items cost nothing, a cursor is one number.
+A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle
+walking). It is a bijection for any number of items and any key, needs no memory, and any position can be asked for first:
+160 million items cost nothing, a cursor is one number.
 """
 
+import operator
+
 import numpy as np
+
+from flexlam_rl.datasets.exact import exact
 
 ROUNDS = 6
 _MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
@@ -28,17 +32,17 @@ class Permutation:
     """
 
     def __init__(self, n: int, *key: int) -> None:
-        self.n = n
+        self.n = n = operator.index(n)
         bits = max(2, (n - 1).bit_length())
         self._low_bits = np.uint64(bits // 2)
         self._low_mask = np.uint64((1 << (bits // 2)) - 1)
         self._high_mask = np.uint64((1 << (bits - bits // 2)) - 1)
         # SeedSequence spreads any key over all bits, the same on every platform
-        self._keys = np.random.SeedSequence([k & (2**64 - 1) for k in key]).generate_state(ROUNDS, np.uint64)
+        self._keys = np.random.SeedSequence([operator.index(k) & (2**64 - 1) for k in key]).generate_state(ROUNDS, np.uint64)
 
     def __call__(self, position: np.ndarray) -> np.ndarray:
         """Items at positions (int64, all within 0..n-1)."""
-        position = np.asarray(position)
+        position = exact(position, np.int64, "Positions of a permutation")
         if position.size and (position.min() < 0 or position.max() >= self.n):
             raise IndexError(f"Position {position.max()} of a permutation of {self.n} items.")
         item = self._network(position.astype(np.uint64).reshape(-1))

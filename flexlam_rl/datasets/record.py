@@ -1,13 +1,16 @@
 """Recording: a buffer for one running episode, and a Gymnasium wrapper that stores what it sees."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures, is_planar
 from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.exact import as_array, exact, flag, whole
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.writer import RolloutWriter
 
@@ -19,43 +22,93 @@ class EpisodeBuffer:
 
     Args:
         native: Actions are DeepMind Lab's seven native ones, not numbers of a table.
+        actions: How many actions there are, 0 for unknown.
+        reward: Type of the store's rewards.
     """
 
-    def __init__(self, native: bool = False) -> None:
-        self._native = native
+    def __init__(self, native: bool = False, actions: int = 0, reward: str = "float32") -> None:
+        self._native, self._actions_known, self._reward = native, actions, reward
         self.clear()
 
     def clear(self, seed: int = -1) -> None:
         """Begin a new episode."""
-        self.seed = seed
+        self.seed = whole(seed, "The seed of a recorded episode")
         self._frames = np.empty((0,), np.uint8)
         self._count = 0
         self._actions: list[Any] = []
         self._rewards: list[float] = []
         self._restarts: list[int] = []
         self._texts: list[str] = []
+        self._extra: dict[str, list[np.ndarray]] = {}
 
     @property
     def length(self) -> int:
         """Actions so far."""
         return len(self._actions)
 
-    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
-        """The next observation; `restart`: the map restarted before it."""
+    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, np.ndarray] | None = None) -> None:
+        """The next observation.
+
+        Args:
+            frame: (H, W, C) uint8.
+            text: Its instruction.
+            restart: The map restarted before it.
+            extra: Its values of further columns.
+
+        Raises:
+            ValueError: It is no picture, or of another shape than the first.
+        """
+        frame = as_array(frame, "A recorded frame")
+        if not isinstance(text, str):
+            raise ValueError(f"A recorded instruction is {text!r}: expected a text.")
+        if self._count == 0:
+            check_pictures(frame[None])
+        if frame.dtype != np.uint8 or (self._count and frame.shape != self._frames.shape[1:]):
+            raise ValueError(f"A recorded frame is {frame.dtype} {frame.shape}: expected uint8 {self._frames.shape[1:]}, as its episode's first.")
         if self._count == len(self._frames):
-            grown = np.empty((max(256, 2 * self._count), *np.shape(frame)), np.uint8)
+            grown = np.empty((max(256, 2 * self._count), *frame.shape), np.uint8)
             grown[: self._count] = self._frames[: self._count] if self._count else grown[:0]
             self._frames = grown
-        if restart:
+        if flag(restart, "The mark of a map restart"):
             self._restarts.append(self._count)
         self._frames[self._count] = frame
         self._texts.append(text)
+        for name, value in (extra or {}).items():
+            self._extra.setdefault(name, []).append(value)
         self._count += 1
 
-    def act(self, action: Any, reward: float) -> None:
-        """The action taken from the last observation, and what it brought."""
+    def act(self, action: Any, reward: Any) -> None:
+        """The action taken from the last observation, and what it brought.
+
+        Raises:
+            ValueError: They are no numbers that a store can hold.
+        """
+        action, reward = self.action(action), as_array(reward, "A recorded reward")
+        if reward.size != 1:
+            raise ValueError(f"A recorded reward has shape {reward.shape}: expected one number.")
+        number = exact(reward.reshape(()), self._reward, "A recorded reward", REWARD_ADVICE).item()
+        if not math.isfinite(number):
+            raise ValueError(f"A recorded reward is {number}: expected a finite number.")
         self._actions.append(action)
-        self._rewards.append(reward)
+        self._rewards.append(number)
+
+    def action(self, action: Any) -> Any:
+        """An action as it is stored.
+
+        Raises:
+            ValueError: It has another shape, is not whole, or is no action of the set.
+        """
+        array = as_array(action, "A recorded action")
+        if array.size != (7 if self._native else 1):
+            raise ValueError(f"A recorded action has shape {array.shape}: expected {'(7,)' if self._native else 'one number'}.")
+        stored = exact(array.reshape(-1), np.int16, "A recorded action")
+        if self._native:
+            return stored
+        number = stored.item()
+        if number < 0 or (self._actions_known and number >= self._actions_known):
+            expected = f"0 to {self._actions_known - 1}" if self._actions_known else "a number from 0"
+            raise ValueError(f"A recorded action is {number}: expected {expected}.")
+        return number
 
     def finish(self, terminated: bool, truncated: bool, key: int = -1, last: bool = True) -> Episode:
         """The episode; the buffer can be cleared and used again.
@@ -68,18 +121,19 @@ class EpisodeBuffer:
         rows = self._count if last else self.length
         restart = np.zeros(rows, bool)
         restart[[row for row in self._restarts if row < rows]] = True
-        actions = np.asarray(self._actions, np.int16)
+        actions = np.array(self._actions, np.int16)
         return Episode(
             frames=self._frames[:rows].copy(),
             action=None if self._native else actions,
             action_native=actions if self._native else None,
-            reward=np.asarray(self._rewards, np.float32),
+            reward=np.array(self._rewards, self._reward),
             terminated=terminated,
             truncated=truncated,
             restart=restart,
             instruction=self._texts[:rows] if any(self._texts) else "",
             seed=self.seed,
             key=key,
+            extra={name: np.stack(values[:rows]) for name, values in self._extra.items()},
         )
 
 
@@ -107,7 +161,7 @@ def origin_of(env: Any, policy: str, policy_params: dict[str, Any] | None = None
         "action_set": actions.name if actions is not None else str(env.action_space),
         "action_table": tuple(tuple(map(int, row)) for row in actions.table) if actions is not None else (),
         "action_hash": actions.hash if actions is not None else "",
-        "frame_skip": int(getattr(base, "frame_skip", 1)),
+        "frame_skip": getattr(base, "frame_skip", 1),
         "hud": str(options.get("hud", "full")),
         "policy": policy,
         "policy_params": policy_params or {},
@@ -117,23 +171,26 @@ def origin_of(env: Any, policy: str, policy_params: dict[str, Any] | None = None
 
 
 class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
-    """Stores every finished episode that is played through it.
+    """Stores every finished episode that is played through it, exactly as it was played.
 
     Args:
-        env: An environment with image observations, bare or in a `Dict`.
+        env: One environment (not a vector of them) with image observations, bare or in a `Dict` whose other numbers become
+            further columns, and discrete or DeepMind Lab's native actions.
         root: Folder of the collection.
         split: "train", "test", ...
-        policy, policy_params: Who plays; part of the store's origin.
+        policy, policy_params: Who played; part of the store's origin.
         level: Name of the level, None for the environment's own.
         with_actions: False stores action-free video.
         origin: Replaces what `origin_of` finds.
-        **layout: chunk, shard, codec, compression of a new store.
+        **layout: chunk, shard, codec, compression, reward of a new store. Rewards are float64 where the environment is not
+            one of this package, whose rewards float32 holds.
 
-    An episode that is reset before its end is not stored. `close` gives the store back.
+    An episode that is reset before its end is not stored. `close` gives the store back. A recorder is neither copied nor used
+    after a fork: make one in each process.
 
     Raises:
         StoreLocked: Another writer is at work on that store.
-        StoreError: The environment has no image observation, or no level name.
+        StoreError: The environment has no image observation, actions that a store does not hold, or no level name.
     """
 
     def __init__(
@@ -149,39 +206,49 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         origin: Origin | None = None,
         **layout: Any,
     ) -> None:
+        if not isinstance(env, gym.Env):
+            raise StoreError(f"RecordRollouts was given {type(env).__name__}: expected one environment; of a vector, wrap each of its environments.")
         super().__init__(env)
         level = level or getattr(env.unwrapped, "level", None) or (env.spec.id.replace("/", "_") if env.spec is not None else None)
         if level is None:
             raise StoreError("RecordRollouts cannot name the level of this environment: pass level=.")
+        extra = columns_of(env)
         space = env.observation_space
         self._dict = isinstance(space, gym.spaces.Dict)
-        image = space.spaces.get(FRAME) if isinstance(space, gym.spaces.Dict) else space
-        if not isinstance(image, gym.spaces.Box) or image.dtype != np.uint8 or image.shape is None or len(image.shape) != 3:
-            raise StoreError(
-                f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), named {FRAME} in a Dict."
-            )
+        self._words = isinstance(space, gym.spaces.Dict) and isinstance(space.spaces.get(WORDS), gym.spaces.Text)
         origin = origin or origin_of(env, policy, policy_params)
+        native, actions = actions_of(env.action_space, len(origin.action_table)) if with_actions else (True, 0)
         # the real engine shows no observation after the end: its wrapper repeats the one before
         self._last = origin.engine != "deepmind_lab"
-        self._buffer = EpisodeBuffer(native=not isinstance(env.action_space, gym.spaces.Discrete))
+        self._with_actions = with_actions
+        layout.setdefault("reward", "float32" if _has_dmlab_rewards(env) else "float64")
+        self.writer = RolloutWriter(root, level, split, origin, with_actions=with_actions, extra=extra, **layout)
+        self._extra = extra
+        self._buffer = EpisodeBuffer(native, actions, self.writer.reward)
         self._open = False
-        self.writer = RolloutWriter(root, level, split, origin, with_actions=with_actions, **layout)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, and its recording."""
+        self.writer.check_process()
+        self._open = False
         observation, info = self.env.reset(seed=seed, options=options)
-        self._buffer.clear(int(info.get("episode_seed", -1 if seed is None else seed)))
-        self._buffer.observe(*self._parts(observation))
+        known = info.get("episode_seed", seed)
+        self._buffer.clear(-1 if known is None else known)
+        self._buffer.observe(**self._parts(observation))
         self._open = True
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Play a step; at the end of an episode it is stored before this returns."""
+        if self._open:
+            self.writer.check_process()
+        # kept before the environment sees it: it may change the array
+        stored = self._buffer.action(action) if self._open and self._with_actions else np.zeros(7, np.int16)
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._open:
-            self._buffer.act(action, float(reward))
-            self._buffer.observe(*self._parts(observation), restart=bool(info.get("map_reset", False)))
-            if terminated or truncated:
+            self._buffer.act(stored, reward if self._with_actions else 0.0)
+            self._buffer.observe(**self._parts(observation), restart=info.get("map_reset", False))
+            if flag(terminated, "`terminated` of a step") or flag(truncated, "`truncated` of a step"):
                 self._open = False
                 key = max(self.writer.keys, default=-1) + 1
                 self.writer.append_episode(self._buffer.finish(bool(terminated), bool(truncated), key, self._last))
@@ -192,5 +259,74 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         self.writer.close()
         super().close()
 
-    def _parts(self, observation: Any) -> tuple[np.ndarray, str]:
-        return (observation[FRAME], str(observation.get(WORDS, ""))) if self._dict else (observation, "")
+    def _parts(self, observation: Any) -> dict[str, Any]:
+        if not self._dict:
+            return {"frame": observation}
+        return {
+            "frame": observation[FRAME],
+            "text": observation[WORDS] if self._words else "",
+            "extra": {name: self._numbers(name, observation[name]) for name in self._extra},
+        }
+
+    def _numbers(self, name: str, value: Any) -> np.ndarray:
+        dtype, shape = self._extra[name]
+        numbers = exact(value, dtype, f"Observation {name}")
+        if numbers.shape != shape:
+            raise ValueError(f"Observation {name} has shape {numbers.shape}: expected {shape}.")
+        return numbers
+
+
+def _has_dmlab_rewards(env: gym.Env[Any, Any]) -> bool:
+    """Whether rewards are those of this package's environments, which float32 holds: no other wrapper changes them."""
+    while isinstance(env, gym.Wrapper):
+        if not type(env).__module__.startswith(("flexlam_rl.", "gymnasium.wrappers.common")):
+            return False
+        env = env.env
+    return type(env).__module__.startswith("flexlam_rl.")
+
+
+def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Types and shapes of what the observations of an environment hold beside picture and instruction.
+
+    Raises:
+        StoreError: There is no picture among them, or something that no column holds.
+    """
+    space = env.observation_space
+    names = env.spec.kwargs.get("observations", ()) if env.spec is not None else ()
+    if any(str(name).startswith("BGR") for name in names):
+        raise StoreError(f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are red, green, blue.")
+    rest = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {FRAME: space}
+    image = rest.pop(FRAME, None)
+    shape = image.shape if isinstance(image, gym.spaces.Box) and image.dtype == np.uint8 else ()
+    if len(shape) != 3 or is_planar(shape):
+        raise StoreError(
+            f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), named {FRAME} in a Dict."
+        )
+    if isinstance(rest.get(WORDS), gym.spaces.Text):
+        rest.pop(WORDS)
+    extra = {}
+    for name, inner in rest.items():
+        if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
+            raise StoreError(f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of the environment's.")
+        extra[name] = (inner.dtype.name, inner.shape)
+    return extra
+
+
+def actions_of(space: gym.Space[Any], table: int) -> tuple[bool, int]:
+    """Whether actions are native ones, and the number of discrete ones.
+
+    Args:
+        space: Of the actions.
+        table: Rows of the action table, 0 for none.
+
+    Raises:
+        StoreError: A store does not hold such actions.
+    """
+    if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
+        return False, int(space.n)
+    if isinstance(space, gym.spaces.Box) and space.shape == (7,) and space.dtype is not None and space.dtype.kind in "iu":
+        limits = np.iinfo(np.int16)
+        if not table and space.low.min() >= limits.min and space.high.max() <= limits.max:
+            return True, 0
+    wanted = f"{table or 'up to 32,768'} discrete actions from 0, or seven whole numbers of 16 bits"
+    raise StoreError(f"RecordRollouts cannot store the actions {space}: a store holds {wanted}; with_actions=False stores the video alone.")

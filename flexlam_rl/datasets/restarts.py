@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flexlam_rl.envs.levels import DMLAB_PREFIX
+
 
 @dataclass(frozen=True)
 class RestartRule:
@@ -41,6 +43,7 @@ RULES: dict[str, RestartRule] = {
 
 def restart_rule(level: str) -> RestartRule | None:
     """The rule of a level, None where the map never restarts within an episode."""
+    level = level.removeprefix(DMLAB_PREFIX)
     return next((rule for prefix, rule in RULES.items() if level.startswith(prefix)), None)
 
 
@@ -52,7 +55,7 @@ def infer_restarts(level: str, reward: np.ndarray, rows: int) -> np.ndarray:
         reward: (T,) of one episode, brought by action t.
         rows: Frames of the episode, T or T + 1.
     """
-    found = np.zeros(rows, bool)
+    reward, found = np.asarray(reward), np.zeros(rows, bool)
     rule = restart_rule(level)
     if rule is None:
         return found

@@ -14,11 +14,12 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import Misaligned
-from flexlam_rl.datasets.exact import exact, rewards
+from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.files import Progress, no_progress
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.resume import stored_lengths
+from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.tfrecord import parse_example, read_records
@@ -65,29 +66,30 @@ def import_rl_unplugged(
     first = next((parse_example(record) for file in files for record, _ in read_records(file)), {})
     source["left_out"] = sorted(set(first) - {*NEEDED, NUMBER})
     extra: dict[str, tuple[str, tuple[int, ...]]] = {NUMBER: ("int64", ())} if NUMBER in first else {}
+    reward = reward_type(np.asarray(first.get("rewards", np.float32(0))).dtype)
     there = stored_lengths(store_path(root, level, split), source)
     key, before, total = 0, 0, sum(Path(file).stat().st_size for file in files)
-    with RolloutWriter(root, level, split, replace(origin, source=source), extra=extra) as writer, ThreadPoolExecutor() as pool:
+    with RolloutWriter(root, level, split, replace(origin, source=source), extra=extra, reward=reward) as writer, ThreadPoolExecutor() as pool:
         for file in files:
             for record, position in read_records(file):
                 progress(before + position, total)
                 if limit is not None and key >= limit:
                     break
                 if key not in there:
-                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool, extra))
+                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool, extra, writer.reward))
                 key += 1
             before += Path(file).stat().st_size
     return RolloutStore(writer.path)
 
 
-def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor, extra: Iterable[str]) -> Episode:
+def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor, extra: Iterable[str], reward: str) -> Episode:
     for name in (*NEEDED, *extra):
         if name not in columns:
             raise ValueError(f"{what} has no column {name!r}: it has {', '.join(sorted(columns))}.")
-    actions = exact(columns["actions"], np.int16, f"Action of {what}:")
+    actions = exact(columns["actions"], np.int16, f"Action of {what}")
     if (actions < 0).any():
         raise ValueError(f"Action {actions.min()} of {what}: expected the number of an action, 0 or more.")
-    gained, discounts = rewards(columns["rewards"], what), np.asarray(columns["discounts"])
+    gained, discounts = exact_rewards(columns["rewards"], reward, what), np.asarray(columns["discounts"])
     if (discounts[:-1] == 0).any():
         raise ValueError(f"{what} ends at step {int((discounts == 0).argmax())} of {len(discounts)}: expected a discount of 0 at the last one only.")
     seen = columns["observations_action"].reshape(len(actions), -1).argmax(1)

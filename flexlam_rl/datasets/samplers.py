@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.cache import RawFrames
+from flexlam_rl.datasets.exact import exact, whole
 from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
 from flexlam_rl.datasets.schema import STEP_COLUMNS
@@ -38,8 +39,8 @@ class Spans:
         self, data: Data, span: int, fields: Sequence[str] = (), labels: LabelSet | None = None, cache: bool | str | Path | None = None
     ) -> None:
         self.rollouts = data if isinstance(data, Rollouts) else Rollouts([data] if isinstance(data, RolloutStore) else data)
-        self.span = span
-        self.fields = tuple(fields)
+        self.span = span = whole(span, "The span of an item (rows)", low=1)
+        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.labels = labels
         unknown = [name for name in self.fields if name not in FIELDS]
         if unknown:
@@ -50,6 +51,9 @@ class Spans:
         if labels is not None:
             labels.check(self.rollouts, span)
             self._items = [_Listed(rows) for rows in labels.rows]
+        # stores may keep rewards in two types: a batch has the wider one
+        columns = {name: "action" if name == "previous_action" else name for name in self.fields}
+        self._types = {name: np.result_type(*(store.column(column).dtype for store in stores)) for name, column in columns.items()}
         self._offset = np.cumsum([0, *map(len, self._items)])
         self.frame_shape = stores[0].frames.row
         if not len(self):
@@ -70,7 +74,7 @@ class Spans:
         Raises:
             IndexError: An item outside 0..n-1.
         """
-        items = np.asarray(items, np.int64)
+        items = exact(items, np.int64, "Numbers of items")
         if items.size and (items.min() < 0 or items.max() >= len(self)):
             raise IndexError(f"Item {items.max() if items.max() >= len(self) else items.min()} of {len(self)} items.")
         number = np.searchsorted(self._offset, items, side="right") - 1
@@ -101,7 +105,7 @@ class Spans:
             for name in self.fields:
                 values = self._field(i, name, rows[chosen])
                 if name not in batch:
-                    batch[name] = np.empty((len(rows), *values.shape[1:]), values.dtype)
+                    batch[name] = np.empty((len(rows), *values.shape[1:]), self._types[name])
                 batch[name][chosen] = values
         return batch
 
@@ -118,13 +122,13 @@ class Spans:
 
     def __getitem__(self, item: int) -> dict[str, np.ndarray]:
         """One item, without the leading `B`."""
-        item = int(item)
+        item = whole(item, "The number of an item")
         batch = self.read(np.array([item + len(self) if item < 0 else item]))
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, items: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """Several items at once: torch's DataLoader asks for a batch this way, and chunks are then decoded once a batch."""
-        batch = self.read(np.asarray(items))
+        batch = self.read(exact(items, np.int64, "Numbers of items"))
         return [{name: values[i] for name, values in batch.items()} for i in range(len(items))]
 
     def batches(self, batch_size: int, **options: Any) -> Batches:

@@ -10,7 +10,7 @@ where its last observation exists (litelab; the last row then holds action -1, r
 frames           u8   (N, H, W, C)   sharded, zstd, crc32c
 action           i16  (N,)           row of the action table; -1 where no action follows
 action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros where no action follows
-reward           f32  (N,)           brought by action t
+reward           f32  (N,)           brought by action t; f64 in a store made with reward="float64"
 terminated       bool (N,)           action t ended the episode by the level's rules
 truncated        bool (N,)           action t ended the episode by time, or the recording was cut there
 restart          bool (N,)           the map restarted before this frame: it does not continue the row before
@@ -25,6 +25,7 @@ lies beyond `commit.rows` is unfinished work of a writer that died, and counts f
 """
 
 import functools
+import math
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -33,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.errors import StoreError
+from flexlam_rl.datasets.exact import exact, plain, whole
 
 SCHEMA = "flexlam_rl.rollouts"
 VERSION = 1
@@ -76,7 +78,7 @@ class Origin:
         frame_skip: 60 Hz frames a step.
         hud: "full", "reduced" or "none".
         policy: Who played, by name.
-        policy_params: How (temperature, checkpoint, ...), JSON values.
+        policy_params: How (temperature, checkpoint, ...), JSON values; NumPy's numbers become Python's.
         seed: Root seed of the collection, -1 when unknown.
         references: Reference returns where known, {"random": x, "expert": y, ...}.
         source: What imported data was, JSON values.
@@ -97,15 +99,27 @@ class Origin:
     references: dict[str, float] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        table = exact(self.action_table, np.int16, "The action table of an origin") if len(self.action_table) else np.empty((0, 7), np.int16)
+        if table.ndim != 2 or table.shape[1] != 7:
+            raise ValueError(f"The action table of an origin has shape {table.shape}: expected (actions, 7).")
+        own: dict[str, Any] = {"action_table": tuple(map(tuple, table.tolist()))}
+        own |= {name: whole(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
+        own |= {name: plain(getattr(self, name), f"{name} of an origin") for name in ("policy_params", "references", "source")}
+        for f in fields(self):
+            value = own.get(f.name, getattr(self, f.name))
+            if f.type is str and not isinstance(value, str):
+                raise ValueError(f"{f.name} of an origin is {value!r}: expected a text.")
+            object.__setattr__(self, f.name, str(value) if f.type is str else value)
+
     def attributes(self) -> dict[str, Any]:
         """JSON values."""
-        return {**asdict(self), "action_table": [list(map(int, row)) for row in self.action_table]}
+        return {**asdict(self), "action_table": [list(row) for row in self.action_table]}
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Origin":
         """The origin that a store's attributes describe; unknown keys are left aside."""
         known = {f.name: attributes[f.name] for f in fields(cls) if f.name in attributes}
-        known["action_table"] = tuple(tuple(row) for row in known.get("action_table", ()))
         return cls(**known)
 
     def check_same(self, other: "Origin", where: str) -> None:
@@ -157,6 +171,11 @@ def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
     if codec == "none":
         return []
     raise ValueError(f"Unknown codec {codec!r}: expected 'zstd', 'lz4hc' or 'none'.")
+
+
+def extra_metadata(dtype: str, row: tuple[int, ...]) -> dict[str, Any]:
+    """Zarr v3 metadata of a further column: rows as large as pictures get chunks of some megabytes."""
+    return column_metadata(dtype, row, min(COLUMN_CHUNK, max(1, 2**22 // max(1, np.dtype(dtype).itemsize * math.prod(row)))))
 
 
 def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flexlam_rl.datasets.exact import exact, whole
+
 
 @dataclass(frozen=True)
 class Segments:
-    """Runs of rows, in order.
+    """Runs of rows, in order; the arrays are read-only.
 
     Attributes:
         start: (S,) int64 first rows.
@@ -20,6 +22,12 @@ class Segments:
 
     start: np.ndarray
     rows: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("start", "rows"):
+            column = np.array(getattr(self, name), np.int64)
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
 
     @classmethod
     def find(cls, starts: np.ndarray, rows: np.ndarray, restart_rows: np.ndarray) -> "Segments":
@@ -39,7 +47,7 @@ class Segments:
 
     def contains(self, row: np.ndarray, span: int) -> np.ndarray:
         """Whether `span` rows from each row lie within one segment."""
-        row = np.asarray(row, np.int64)
+        row = exact(row, np.int64, "Rows")
         number = np.searchsorted(self.start, row, side="right") - 1
         inside = number >= 0
         number = np.maximum(number, 0)
@@ -57,8 +65,7 @@ class Items:
     """
 
     def __init__(self, segments: Segments, span: int) -> None:
-        if span < 1:
-            raise ValueError(f"Items of {span} rows: expected at least one row.")
+        span = whole(span, "The span of an item (rows)", low=1)
         count = np.maximum(segments.rows - span + 1, 0)
         kept = count > 0
         self._start = segments.start[kept]

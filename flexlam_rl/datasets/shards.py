@@ -6,6 +6,7 @@ once, opens few files, decodes a chunk once for all items of a batch that lie in
 
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,22 @@ import numpy as np
 
 from flexlam_rl.datasets.codecs import decoder
 from flexlam_rl.datasets.errors import DamagedData, StoreError
-from flexlam_rl.datasets.files import read_json
+from flexlam_rl.datasets.exact import exact
+from flexlam_rl.datasets.files import read_json, settled
+from flexlam_rl.datasets.indexing import pick
 
 OPEN_SHARDS = 256  # files kept open; the usual limit of a process is 1,024
 MISSING = 2**64 - 1
+_readers: "weakref.WeakSet[FrameReader]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Give the readers of a forked process new locks: a thread of the parent may have held the old ones."""
+    for reader in _readers:
+        reader._guard = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class FrameReader:
@@ -30,6 +43,7 @@ class FrameReader:
     """
 
     def __init__(self, path: Path, length: int) -> None:
+        path = settled(path)
         metadata = read_json(path / "zarr.json")
         sharding = metadata["codecs"][0]
         if sharding["name"] != "sharding_indexed":
@@ -45,6 +59,7 @@ class FrameReader:
         self._indices: dict[int, tuple[Any, np.ndarray]] = {}
         self._files: OrderedDict[int, _ShardFile] = OrderedDict()
         self._guard = threading.Lock()
+        _readers.add(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,7 +78,7 @@ class FrameReader:
             IndexError: A frame lies outside the store.
             DamagedData: A chunk does not fit its checksum; the message names shard and chunk.
         """
-        starts = np.asarray(starts, np.int64)
+        starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
             raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
         if out is None:
@@ -92,25 +107,21 @@ class FrameReader:
         return out
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Frames start..stop, (stop - start, H, W, C)."""
-        stop = self._length if stop is None else min(stop, self._length)
-        start = min(start, stop)
+        """Frames start..stop, (stop - start, H, W, C); the numbers mean what they mean in a slice."""
+        start, stop, _ = slice(start, stop).indices(self._length)
         return self.read_spans(np.array([start]), stop - start)[0] if stop > start else np.empty((0, *self.row), np.uint8)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """NumPy indexing along the first axis: a number, a slice, or an array of row numbers or of booleans."""
-        if isinstance(key, slice):
-            start, stop, step = key.indices(self._length)
-            if step == 1:
-                return self.read(start, stop)
-            key = np.arange(start, stop, step)
-        rows = np.asarray(key)
-        if rows.dtype == bool:
-            rows = np.flatnonzero(rows)
-        if not np.issubdtype(rows.dtype, np.integer):
-            raise IndexError(f"Frames are indexed by row numbers, slices or arrays of them, not by {key!r}.")
-        rows = np.where(rows < 0, rows + self._length, rows)
-        return self.read_spans(rows.reshape(-1), 1).reshape(*rows.shape, *self.row)
+        """NumPy indexing, whatever NumPy allows; only the rows that it names are read."""
+        return pick(key, self.shape, self._rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"The frames of {self.path} are read from the disk: they cannot be an array without a copy.")
+        return np.asarray(self.read(), dtype)
+
+    def _rows(self, rows: slice | np.ndarray) -> np.ndarray:
+        return self.read(rows.start, rows.stop) if isinstance(rows, slice) else self.read_spans(rows, 1)[:, 0]
 
     def read_chunk(self, number: int, out: np.ndarray) -> None:
         """Decode one chunk into (chunk, H, W, C).
@@ -118,15 +129,23 @@ class FrameReader:
         Raises:
             DamagedData: It does not fit its checksum.
         """
+        try:
+            self._decode(self.encoded(number), out)
+        except DamagedData as error:
+            raise DamagedData(self.describe(number, str(error))) from None
+
+    def encoded(self, number: int) -> bytes:
+        """One chunk as it lies in its shard.
+
+        Raises:
+            DamagedData: It was never written.
+        """
         shard, inner = divmod(number, self.shard // self.chunk)
         file = self._file(shard)
         offset, nbytes = self._index(shard, file)[inner].tolist()
-        try:
-            if offset == MISSING:
-                raise DamagedData("it was never written")
-            self._decode(file.read(offset, nbytes), out)
-        except DamagedData as error:
-            raise DamagedData(self.describe(number, str(error))) from None
+        if offset == MISSING:
+            raise DamagedData("it was never written")
+        return file.read(offset, nbytes)
 
     def describe(self, number: int, what: str) -> str:
         """The sentence about a damaged chunk."""

@@ -1,5 +1,6 @@
 """Reading rollouts: one store, or many levels as one."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.datasets.files import read_json
+from flexlam_rl.datasets.exact import whole
+from flexlam_rl.datasets.files import read_json, settled
+from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
 from flexlam_rl.datasets.segments import Segments
 from flexlam_rl.datasets.shards import FrameReader
@@ -24,23 +27,21 @@ class RolloutStore:
 
     Attributes:
         path: Its folder.
-        attributes: Everything the group's attributes say.
-        level, split, origin: Which rollouts, and whose.
+        level, split: Which rollouts.
         frames: (N, H, W, C) uint8, read on demand.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = settled(path)
         file = self.path / "zarr.json"
         if not file.exists():
             raise StoreError(f"{self.path} is no rollout store: it has no zarr.json (nothing was committed there).")
-        self.attributes: dict[str, Any] = read_json(file).get("attributes", {})
-        if self.attributes.get("schema") != SCHEMA or self.attributes.get("version") != VERSION:
-            found = f"{self.attributes.get('schema')!r} version {self.attributes.get('version')!r}"
+        self._attributes: dict[str, Any] = read_json(file).get("attributes", {})
+        if self._attributes.get("schema") != SCHEMA or self._attributes.get("version") != VERSION:
+            found = f"{self._attributes.get('schema')!r} version {self._attributes.get('version')!r}"
             raise StoreError(f"{self.path} has the schema {found}: expected {SCHEMA!r} version {VERSION}.")
-        self.level: str = self.attributes["level"]
-        self.split: str = self.attributes["split"]
-        self.origin = Origin.from_attributes(self.attributes["origin"])
+        self.level: str = self._attributes["level"]
+        self.split: str = self._attributes["split"]
         self.frames = FrameReader(self.path / "frames", self.rows)
         self._columns: dict[str, Column] = {}
 
@@ -54,34 +55,44 @@ class RolloutStore:
         return cls(path)
 
     @property
+    def attributes(self) -> dict[str, Any]:
+        """Everything the group's attributes say, a fresh copy."""
+        return copy.deepcopy(self._attributes)
+
+    @property
+    def origin(self) -> Origin:
+        """Whose rollouts, a fresh copy."""
+        return Origin.from_attributes(copy.deepcopy(self._attributes["origin"]))
+
+    @property
     def rows(self) -> int:
         """Committed rows (frames)."""
-        return int(self.attributes["commit"]["rows"])
+        return int(self._attributes["commit"]["rows"])
 
     @property
     def episodes(self) -> int:
         """Committed episodes."""
-        return int(self.attributes["commit"]["episodes"])
+        return int(self._attributes["commit"]["episodes"])
 
     @property
     def steps(self) -> int:
         """Committed actions."""
-        return int(self.attributes["commit"]["steps"])
+        return int(self._attributes["commit"]["steps"])
 
     @property
     def digest(self) -> str:
         """Hash chained over all episodes and their contents: equal for equal data."""
-        return str(self.attributes["commit"]["digest"])
+        return str(self._attributes["commit"]["digest"])
 
     @property
     def with_actions(self) -> bool:
         """False for action-free video."""
-        return bool(self.attributes["with_actions"])
+        return bool(self._attributes["with_actions"])
 
     @property
     def instructions(self) -> list[str]:
         """Texts that the column `instruction` numbers."""
-        return list(self.attributes["instructions"])
+        return list(self._attributes["instructions"])
 
     def column(self, name: str) -> Column:
         """A column by name, "extra/position" and "episodes/start" among them.
@@ -99,7 +110,7 @@ class RolloutStore:
     def column_names(self) -> tuple[str, ...]:
         """All columns beside the frames."""
         steps = [name for name in STEP_COLUMNS if self.with_actions or name not in ("action", "action_native", "reward")]
-        return (*steps, *(f"extra/{name}" for name in self.attributes["extra"]), *(f"episodes/{name}" for name in EPISODE_COLUMNS))
+        return (*steps, *(f"extra/{name}" for name in self._attributes["extra"]), *(f"episodes/{name}" for name in EPISODE_COLUMNS))
 
     def __getattr__(self, name: str) -> Column:
         if name in STEP_COLUMNS:
@@ -121,10 +132,10 @@ class RolloutStore:
     def __repr__(self) -> str:
         return f"RolloutStore({str(self.path)!r}: {self.rows:,} rows, {self.steps:,} steps, {self.episodes:,} episodes, {self.origin.engine})"
 
-    @cached_property
+    @property
     def episode_table(self) -> dict[str, np.ndarray]:
-        """Columns of the table of episodes: start, rows, length, return, seed, key, crc, (E,) each."""
-        return {name: self.column(f"episodes/{name}").read() for name in EPISODE_COLUMNS}
+        """Columns of the table of episodes: start, rows, length, return, seed, key, crc, (E,) each, read-only."""
+        return {name: self.column(f"episodes/{name}").whole() for name in EPISODE_COLUMNS}
 
     @cached_property
     def segments(self) -> Segments:
@@ -140,6 +151,7 @@ class RolloutStore:
         Raises:
             IndexError: There is no such episode.
         """
+        number = whole(number, "The number of an episode")
         if not -self.episodes <= number < self.episodes:
             raise IndexError(f"Episode {number} of {self.path}: it has {self.episodes} episodes.")
         table = {name: column[number].item() for name, column in self.episode_table.items()}
@@ -159,7 +171,7 @@ class RolloutStore:
             instruction=said[0] if len(set(said)) == 1 else said,
             seed=table["seed"],
             key=table["key"],
-            extra={name: self.column(f"extra/{name}").read(low, high) for name in self.attributes["extra"]},
+            extra={name: self.column(f"extra/{name}").read(low, high) for name in self._attributes["extra"]},
             **columns,
         )
 
@@ -178,7 +190,7 @@ class Rollouts(Sequence[RolloutStore]):
     def __init__(self, stores: Sequence[RolloutStore]) -> None:
         if not stores:
             raise StoreError("No rollouts: expected at least one store.")
-        self.stores = list(stores)
+        self.stores = tuple(stores)
         first = self.stores[0]
         for store in self.stores[1:]:
             for what, mine, theirs in (
@@ -215,12 +227,19 @@ class Rollouts(Sequence[RolloutStore]):
 def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: str | None = None) -> list[Path]:
     """Folders of the stores under a root: a collection's folder, a folder of several collections (two looks, say), or one store.
 
+    Args:
+        root: That folder.
+        levels: Names, with or without `contributed/dmlab30/`, or a single one; None for all.
+        split: None for all.
+
     Raises:
         StoreError: There are none, or a level asked for is missing.
     """
-    root = Path(root)
-    if (root / "zarr.json").exists() and root.resolve().suffix == ".zarr":
+    root = settled(root)
+    if (root / "zarr.json").exists() and ".zarr" in (root.suffix, root.resolve().suffix):
         return [root]
+    if levels is not None:
+        levels = [level_folder(level) for level in ([levels] if isinstance(levels, str) else levels)]
     every = (path.parent for pattern in ("*/*.zarr/zarr.json", "*/*/*.zarr/zarr.json") for path in root.glob(pattern))
     found = sorted(path for path in every if split is None or path.stem == split)
     if levels is not None:

@@ -96,7 +96,7 @@ def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
         raise DamagedData(f"{file} is damaged: it cannot be read as npz ({error}).") from None
     if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
         raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, channels) and T.")
-    actions = exact(actions, np.int16, f"Action of {file}:")
+    actions = exact(actions, np.int16, f"Action of {file}")
     if (actions < 0).any():
         raise ValueError(f"Action {actions.min()} of {file}: expected the number of an action, 0 or more.")
     first, stop = max(0, -shift), len(video) - max(0, shift)

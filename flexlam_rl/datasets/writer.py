@@ -1,12 +1,13 @@
 """The writer of a rollout store: append-only, one commit record, safe against a kill at any moment.
 
 An append writes frames and columns past the committed rows first and replaces the group's `zarr.json` last, in one rename: its attribute `commit`
-says how many rows count. TensorStore replaces whole files too, so committed rows survive whatever happens before the commit, and rows after it
-count for nothing and are overwritten by the next append.
+says how many rows count. Every file is replaced as a whole, so committed rows survive whatever happens before the commit, and rows after it count
+for nothing and are overwritten by the next append.
 """
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.datasets.arrays import append_rows, create_arrays, discard_rows, rows_a_file
+from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode, checksum, native_actions
 from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.datasets.files import FolderLock, disk_errors, read_json, write_json
+from flexlam_rl.datasets.exact import exact, whole
+from flexlam_rl.datasets.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
+from flexlam_rl.datasets.names import folder_name, level_folder, split_name
 from flexlam_rl.datasets.schema import (
     ACTION_COLUMNS,
     COLUMN_CHUNK,
@@ -29,6 +34,8 @@ from flexlam_rl.datasets.schema import (
     VERSION,
     Origin,
     column_metadata,
+    compressor,
+    extra_metadata,
     frames_metadata,
     revision,
 )
@@ -39,8 +46,12 @@ CODEC, LEVEL = "zstd", 3
 
 
 def store_path(root: str | Path, level: str, split: str) -> Path:
-    """Folder of one store under a root."""
-    return Path(root) / level / f"{split}.zarr"
+    """Folder of one store under a root.
+
+    Raises:
+        ValueError: Level or split is no name of a folder.
+    """
+    return settled(root) / level_folder(level) / f"{split_name(split)}.zarr"
 
 
 class RolloutWriter:
@@ -48,17 +59,20 @@ class RolloutWriter:
 
     Args:
         root: Folder of the collection.
-        level, split: Name the store, `<root>/<level>/<split>.zarr`.
+        level, split: Name the store, `<root>/<level>/<split>.zarr`; a level with or without `contributed/dmlab30/`.
         origin: Where the data comes from; a store takes one origin.
         with_actions: False writes action-free video: no actions, no rewards.
         extra: Names, dtypes and row shapes of further columns, {"position": ("float32", (3,))}.
         chunk, shard, codec, compression: Layout of the frames of a new store; an existing one keeps its own.
+        reward: Type of the rewards of a new store, "float32" or "float64" (0.1 is no number of float32); an existing one keeps its own.
 
     Raises:
+        ValueError: An argument has a value that no store has.
         StoreLocked: Another writer is open on this store.
         StoreError: The store holds data of another origin, layout or schema version.
 
-    The table of committed episodes' keys is in `keys`: a collection skips what is there. Not safe for threads.
+    The table of committed episodes' keys is in `keys`: a collection skips what is there. Not safe for threads, and a writer belongs to the process
+    that made it: it is not copied, and a forked process makes its own.
     """
 
     def __init__(
@@ -73,26 +87,37 @@ class RolloutWriter:
         shard: int = SHARD,
         codec: str = CODEC,
         compression: int = LEVEL,
+        reward: str = "float32",
     ) -> None:
-        if chunk < 1 or shard % chunk:
+        chunk, shard = whole(chunk, "chunk", low=1), whole(shard, "shard", low=1)
+        if shard % chunk:
             raise ValueError(f"Shards of {shard} frames cannot hold chunks of {chunk} frames: the first must be a multiple of the second.")
+        if reward not in ("float32", "float64"):
+            raise ValueError(f"reward is {reward!r}: expected 'float32' or 'float64'.")
         self.path = store_path(root, level, split)
-        self.origin = origin
-        self.level, self.split = level, split
-        self.with_actions = with_actions
-        self._extra = {name: (dtype, tuple(shape)) for name, (dtype, shape) in (extra or {}).items()}
-        self._layout = (chunk, shard, codec, compression)
-        self._arrays: dict[str, Any] = {}
-        self._context: Any = None
+        self._origin = replace(origin)
+        self.level, self.split = level_folder(level), split_name(split)
+        self.with_actions = bool(with_actions)
+        self.reward = reward
+        self._extra = {name: _extra(name, dtype, shape) for name, (dtype, shape) in (extra or {}).items()}
+        self._layout = (chunk, shard, codec, whole(compression, "compression"))
+        compressor(*self._layout[2:], 1)
+        self._process = os.getpid()
         self._started = {"revision": revision(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.path)
+        self._closed = False
         try:
             self._attributes = self._open()
         except BaseException:
             self._lock.release()
             raise
+
+    @property
+    def origin(self) -> Origin:
+        """Where the data comes from, a fresh copy."""
+        return replace(self._origin)
 
     @property
     def rows(self) -> int:
@@ -120,21 +145,41 @@ class RolloutWriter:
             ValueError: An episode's columns do not fit each other or the store, or its key is in the store.
             DiskFull: Nothing of this call is stored, everything before it stays.
         """
+        self.check_process()
         batch = [self._prepare(episode) for episode in episodes]
         if not batch:
             return
         keys = [episode.key for episode, _ in batch if episode.key >= 0]
         for key in keys:
-            if key in self.keys or keys.count(key) > 1:
+            if key in self._keys or keys.count(key) > 1:
                 raise ValueError(f"Episode {key} is already in {self.path}: a store takes a key once.")
         with disk_errors(self.path):
             self._write(batch)
-        self.keys.update(keys)
+        self._keys.update(keys)
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """Keys of the committed episodes."""
+        return frozenset(self._keys)
+
+    def check_process(self) -> None:
+        """Check that this process may write.
+
+        Raises:
+            StoreError: The writer was closed, or made before a fork.
+        """
+        if os.getpid() != self._process:
+            raise StoreError(f"The writer of {self.path} was made before a fork, by process {self._process}: make one in this process.")
+        if self._closed:
+            raise StoreError(f"The writer of {self.path} is closed: make another one.")
 
     def close(self) -> None:
         """Give the store back; may be called again. Everything appended is committed already."""
-        self._arrays.clear()
+        self._closed = True
         self._lock.release()
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError(f"The writer of {self.path} cannot be copied or pickled: a store has one writer at a time.")
 
     def __enter__(self) -> "RolloutWriter":
         return self
@@ -148,14 +193,15 @@ class RolloutWriter:
             for folder in self.path.iterdir():  # what a writer left that died while it created the store
                 if folder.is_dir():
                     shutil.rmtree(folder)
-            self.keys: set[int] = set()
+            sweep(self.path)
+            self._keys: set[int] = set()
             return self._new_attributes()
         attributes: dict[str, Any] = read_json(file).get("attributes", {})
         where = str(self.path)
         if attributes.get("schema") != SCHEMA or attributes.get("version") != VERSION:
             found = f"{attributes.get('schema')!r} version {attributes.get('version')!r}"
             raise StoreError(f"{where} has the schema {found}: this writer continues {SCHEMA!r} version {VERSION}.")
-        Origin.from_attributes(attributes["origin"]).check_same(self.origin, where)
+        Origin.from_attributes(attributes["origin"]).check_same(self._origin, where)
         if attributes["with_actions"] != self.with_actions:
             raise StoreError(
                 f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: use another folder."
@@ -164,15 +210,14 @@ class RolloutWriter:
         if stored != self._extra:
             raise StoreError(f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same.")
         for name in ("source", "references"):  # what may grow with the store
-            if getattr(self.origin, name):
-                attributes["origin"][name] = getattr(self.origin, name)
+            if getattr(self._origin, name):
+                attributes["origin"][name] = getattr(self._origin, name)
         attributes["writers"].append({**self._started, "first_episode": attributes["commit"]["episodes"]})
+        self._keys = set()
         if attributes["frame_shape"]:
-            self._open_arrays(attributes, create=False)
-            keys = self._arrays["episodes/key"].read().result()
-            self.keys = {int(key) for key in keys[: attributes["commit"]["episodes"]] if key >= 0}
-        else:
-            self.keys = set()
+            self._continue(attributes["commit"])
+            keys = Column(self.path / "episodes/key", attributes["commit"]["episodes"]).read()
+            self._keys.update(keys[keys >= 0].tolist())
         return attributes
 
     def _new_attributes(self) -> dict[str, Any]:
@@ -181,7 +226,7 @@ class RolloutWriter:
             "version": VERSION,
             "level": self.level,
             "split": self.split,
-            "origin": self.origin.attributes(),
+            "origin": self._origin.attributes(),
             "with_actions": self.with_actions,
             "extra": {name: [dtype, list(shape)] for name, (dtype, shape) in self._extra.items()},
             "frame_shape": [],
@@ -190,44 +235,38 @@ class RolloutWriter:
             "commit": {"rows": 0, "episodes": 0, "steps": 0, "digest": hashlib.sha256(SCHEMA.encode()).hexdigest()},
         }
 
-    def _open_arrays(self, attributes: dict[str, Any], create: bool) -> None:
-        import tensorstore as ts
+    def _arrays(self) -> list[str]:
+        return ["frames", *self._step_columns(), *(f"extra/{name}" for name in self._extra), *(f"episodes/{name}" for name in EPISODE_COLUMNS)]
 
-        if self._context is None:
-            # no cache: an append touches each chunk once
-            self._context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
-        shape = tuple(attributes["frame_shape"])
-        specs = {"frames": frames_metadata(shape, *self._layout)} if create else {"frames": {}}
-        specs |= {name: column_metadata(*STEP_COLUMNS[name], COLUMN_CHUNK) for name in self._step_columns()}
-        specs |= {f"extra/{name}": column_metadata(dtype, row, COLUMN_CHUNK) for name, (dtype, row) in self._extra.items()}
-        specs |= {f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()}
-        opened = {}
-        for name, metadata in specs.items():
-            spec: dict[str, Any] = {
-                "driver": "zarr3",
-                "kvstore": {"driver": "file", "path": f"{(self.path / name).resolve()}/"},  # it takes no ".."
-                # an all-zero chunk is stored too: a chunk that is not there is a lost one
-                "store_data_equal_to_fill_value": True,
-            }
-            if create:
-                spec |= {"metadata": metadata}
-            opened[name] = ts.open(spec, context=self._context, open=not create, create=create, delete_existing=create)
-        self._arrays = {name: future.result() for name, future in opened.items()}
-        if not create:
-            commit = attributes["commit"]
-            for name, array in self._arrays.items():
-                length = commit["episodes" if name.startswith("episodes/") else "rows"]
-                if array.shape[0] < length:
-                    raise StoreError(f"{self.path / name} holds {array.shape[0]} rows, its commit record says {length}: run flexlam data validate.")
-                # unfinished work of a writer that died
-                self._arrays[name] = array.resize(exclusive_max=[length, *array.shape[1:]], resize_metadata_only=True).result()
+    def _create(self, shape: tuple[int, ...]) -> None:
+        """Begin the arrays of a store that has none."""
+        types = {**STEP_COLUMNS, "reward": (self.reward, ())}
+        metadata = {"frames": frames_metadata(shape, *self._layout)}
+        metadata |= {name: column_metadata(*types[name], COLUMN_CHUNK) for name in self._step_columns()}
+        metadata |= {f"extra/{name}": extra_metadata(*column) for name, column in self._extra.items()}
+        metadata |= {f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()}
+        create_arrays(self.path, metadata)
+        for group in ["episodes", *(["extra"] if self._extra else [])]:
+            write_json(self.path / group / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
+
+    def _continue(self, commit: dict[str, Any]) -> None:
+        """Look at the arrays of a store, and remove the unfinished work of a writer that died."""
+        sweep(self.path)
+        for name in self._arrays():
+            metadata = read_json(self.path / name / "zarr.json")
+            length = commit["episodes" if name.startswith("episodes/") else "rows"]
+            if metadata["shape"][0] < length:
+                raise StoreError(f"{self.path / name} holds {metadata['shape'][0]} rows, its commit record says {length}: run flexlam data validate.")
+            discard_rows(self.path / name, length, rows_a_file(metadata))
+            if name == "reward":
+                self.reward = metadata["data_type"]
 
     def _step_columns(self) -> list[str]:
         return [name for name in STEP_COLUMNS if self.with_actions or name not in ACTION_COLUMNS]
 
     def _prepare(self, episode: Episode) -> tuple[Episode, dict[str, np.ndarray]]:
         """Check an episode and lay its columns out as they are stored."""
-        episode.check()
+        episode = episode.checked(self.reward)
         shape = list(episode.frames.shape[1:])
         if self._attributes["frame_shape"] not in ([], shape):
             raise ValueError(f"Frames of shape {tuple(shape)} do not fit {self.path}: it has {tuple(self._attributes['frame_shape'])}.")
@@ -236,7 +275,8 @@ class RolloutWriter:
         if not self.with_actions:
             episode = replace(episode, action=None, action_native=None, reward=None)
         rows, length = episode.rows, episode.length
-        columns = {name: np.zeros((rows, *STEP_COLUMNS[name][1]), STEP_COLUMNS[name][0]) for name in self._step_columns()}
+        types = {**STEP_COLUMNS, "reward": (self.reward, ())}
+        columns = {name: np.zeros((rows, *types[name][1]), types[name][0]) for name in self._step_columns()}
         if self.with_actions:
             if episode.reward is None or (episode.action is None and episode.action_native is None):
                 raise ValueError("An episode without actions or rewards: expected both, or a writer made with with_actions=False.")
@@ -245,8 +285,8 @@ class RolloutWriter:
             native = episode.action_native
             if episode.action is not None:
                 # a table of no rows is a native action set, or imported data whose table is unknown
-                if self.origin.action_table:
-                    from_table = native_actions(episode.action, self.origin.action_table, self.origin.action_set)
+                if self._origin.action_table:
+                    from_table = native_actions(episode.action, self._origin.action_table, self._origin.action_set)
                     native = from_table if native is None else native
                 columns["action"][:length] = episode.action
             if native is not None:
@@ -257,19 +297,16 @@ class RolloutWriter:
         columns["terminated"][last] = episode.terminated
         columns["truncated"][last] = episode.truncated
         for name, (dtype, row) in self._extra.items():
-            column = np.asarray(episode.extra[name])
+            column = episode.extra[name]
             if column.shape != (rows, *row):
                 raise ValueError(f"Extra column {name} of an episode has shape {column.shape}: expected {(rows, *row)}.")
-            columns[f"extra/{name}"] = column.astype(dtype, copy=False)
+            columns[f"extra/{name}"] = exact(column, dtype, f"Extra column {name} of an episode")
         return episode, columns
 
     def _write(self, batch: list[tuple[Episode, dict[str, np.ndarray]]]) -> None:
         attributes: dict[str, Any] = json.loads(json.dumps(self._attributes))  # changed only when it is committed
         if not attributes["frame_shape"]:
             attributes["frame_shape"] = list(batch[0][0].frames.shape[1:])
-            self._open_arrays(attributes, create=True)
-            for group in ["episodes", *(["extra"] if self._extra else [])]:
-                write_json(self.path / group / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
         commit = attributes["commit"]
         table = {text: number for number, text in enumerate(attributes["instructions"])}
         start, number = commit["rows"], commit["episodes"]
@@ -300,24 +337,21 @@ class RolloutWriter:
             commit["steps"] += episode.length
             commit["digest"] = hashlib.sha256(f"{commit['digest']} {json.dumps(entry, sort_keys=True)}".encode()).hexdigest()
         attributes["instructions"] = list(table)
+        if not self._attributes["frame_shape"]:
+            self._create(tuple(attributes["frame_shape"]))
         self._append(start, number, parts)
         write_json(self.path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
         self._attributes = attributes
 
     def _append(self, start: int, number: int, parts: dict[str, list[np.ndarray]]) -> None:
         data = {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
-        begin = {name: number if name.startswith("episodes/") else start for name in data}
-        grown = {
-            name: self._arrays[name].resize(exclusive_max=[begin[name] + len(data[name]), *self._arrays[name].shape[1:]], resize_metadata_only=True)
-            for name in data
-        }
-        self._arrays.update({name: future.result() for name, future in grown.items()})
-        futures = [self._arrays[name][begin[name] : begin[name] + len(data[name])].write(data[name]) for name in data]
-        error = None
-        for future in futures:  # all of them end before the caller hears of the first failure
-            try:
-                future.result()
-            except Exception as failure:
-                error = error or failure
-        if error is not None:
-            raise error
+        append_rows(self.path, {name: number if name.startswith("episodes/") else start for name in data}, data)
+
+
+def _extra(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """Type and row shape of a further column, as its array's metadata word them."""
+    folder_name(name, "extra column")
+    kind = np.dtype(dtype)
+    if kind.kind not in "biuf" or kind.itemsize > 8:
+        raise ValueError(f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits.")
+    return kind.name, tuple(whole(size, f"The shape of extra column {name}", low=1) for size in shape)

@@ -75,9 +75,8 @@ def test_frames_index_like_numpy(make_store: Make) -> None:
     store, episodes = make_store()
     frames = np.concatenate([e.frames for e in episodes])
     rows = np.random.default_rng(0).integers(-len(frames), len(frames), (5, 7))
-    for key in (0, -1, slice(3, 70), slice(None, None, 5), slice(10, 2), rows, rows[0] % 2 == 0):
-        expected = frames[: len(key)][key] if isinstance(key, np.ndarray) and key.dtype == bool else frames[key]
-        np.testing.assert_array_equal(store.frames[key], expected)
+    for key in (0, -1, slice(3, 70), slice(None, None, 5), slice(10, 2), rows, np.arange(len(frames)) % 3 == 0):
+        np.testing.assert_array_equal(store.frames[key], frames[key])
     with pytest.raises(IndexError, match="it has frames 0 to"):
         store.frames[len(frames)]
     with pytest.raises(IndexError, match="row numbers"):
