@@ -19,8 +19,27 @@ CAPTION = 14  # height of a line of text in pixels
 PAPER, INK = 24, (225, 225, 225)
 
 
+def shown(picture: Picture) -> Picture:
+    """Make a picture of three channels that shows all that is in it.
+
+    Gray stays gray, and a fourth channel (depth) stands as gray beside the colors.
+
+    Raises:
+        ValueError: A picture of another number of channels.
+    """
+    channels = picture.shape[-1]
+    if channels == 3:
+        return picture
+    if channels == 1:
+        return picture.repeat(3, axis=-1)
+    if channels == 4:
+        return beside([np.ascontiguousarray(picture[..., :3]), picture[..., 3:].repeat(3, axis=-1)])
+    raise ValueError(f"A picture has {channels} channels: those of 1, 3 or 4 can be shown.")
+
+
 def caption(picture: Picture, text: str, lines: int = 1) -> Picture:
     """`picture` with room for `lines` lines of small text below it; what does not fit in the width is cut off."""
+    picture = shown(picture)
     height, width = picture.shape[:2]
     canvas = Image.new("RGB", (width, height + lines * CAPTION), (PAPER,) * 3)
     canvas.paste(Image.fromarray(picture), (0, 0))
@@ -73,28 +92,34 @@ def enlarged(picture: Picture, factor: int) -> Picture:
 
 
 def _atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file."""
+    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file.
+
+    A link stays a link: its target is written.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    target = path.resolve()  # tempfile takes "link/.." for "."
     try:
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.stem}-", dir=target.parent)
     except OSError as error:
         raise OSError(f"Cannot write {str(path)!r}: {error.strerror}.") from None
     os.close(handle)
     try:
         write(Path(name))
         os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
 
 
 def write_png(path: Path | str, picture: Picture) -> None:
-    """Write one picture, compressed as far as PNG goes.
+    """Write one picture as it is `shown`, compressed as far as PNG goes.
 
     Raises:
         OSError: the folder does not exist or cannot be written.
+        ValueError: a picture of a number of channels that cannot be shown.
     """
+    picture = shown(picture)
     _atomically(Path(path), lambda temporary: Image.fromarray(picture).save(temporary, format="PNG", optimize=True))
 
 
@@ -103,6 +128,7 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
 
     Raises:
         OSError: the folder does not exist or cannot be written.
+        ValueError: pictures of other than one or three channels.
     """
     import imageio.v2 as imageio
 
@@ -114,7 +140,10 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
         video = imageio.get_writer(temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error")
         try:
             for picture in pictures:
-                height, width = picture.shape[:2]
+                height, width, channels = picture.shape
+                if channels not in (1, 3):  # ffmpeg would drop a fourth
+                    raise ValueError(f"Cannot write {str(path)!r}: pictures of a video have 1 or 3 channels, these have {channels}.")
+                picture = shown(picture)
                 video.append_data(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
                 count += 1
         except BaseException:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from flexlam_rl.commands.common import need_data
 from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
 
 # the 16 levels of the paper's data: all but the one it does not use
@@ -79,11 +80,7 @@ def levels_named(names: tuple[str, ...]) -> list[str]:
 def run(options: Options) -> int:
     """Collect, with a bar a run and a line a level."""
     levels = levels_named(options.level)
-    try:
-        import google_crc32c  # noqa: F401
-        import numcodecs  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
+    need_data()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

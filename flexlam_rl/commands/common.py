@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -25,6 +26,19 @@ class LevelOptions:
     """Look of litelab; labmaze takes DMLab's own textures from that package."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
     """Engine that runs the level."""
+
+
+def need_data() -> None:
+    """Check that what rollouts on disk need is installed.
+
+    Raises:
+        ImportError: One of the packages of the extra `data` is missing.
+    """
+    for name in ("numcodecs", "google_crc32c", "pyarrow"):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
 
 
 def make_level(options: LevelOptions, *, frame_skip: int, size: int, observations: Sequence[str]) -> gym.Env[Any, Any]:

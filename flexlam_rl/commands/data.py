@@ -1,5 +1,6 @@
 """`flexlam data`: look at rollouts on disk, draw labels from them, import and export."""
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,15 @@ from typing import Annotated, Any
 import tyro
 
 from flexlam_rl.commands import exchange, labels
+from flexlam_rl.commands.common import need_data
 from flexlam_rl.commands.progress import bar
+
+SPEED_SECONDS = 2.0  # for the pairs of all stores together, and again for the windows
+
+
+def speed_seconds(stores: int) -> float:
+    """Seconds for each measurement of one of so many stores: with many of them, the command must not take minutes."""
+    return min(1.0, SPEED_SECONDS / stores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +38,7 @@ class Inspect(_Where):
     json: bool = False
     """Print JSON instead of tables."""
     speed: bool = True
-    """Measure random pairs and windows a second (a second each a store)."""
+    """Measure random pairs and windows per second; the stores share a few seconds for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +51,10 @@ class Validate(_Where):
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet(_Where):
-    """A contact sheet (PNG) a store: frames spread over it."""
+    """Draw a contact sheet (PNG) of each store: frames spread over it."""
 
-    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """File to write, ending in .png; with several stores a folder."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("sheets")
+    """File to write, ending in .png, or a folder for one of each store."""
     count: int = 16
     """Frames on a sheet."""
     episode: int | None = None
@@ -56,8 +65,8 @@ class Sheet(_Where):
 class Video(_Where):
     """One episode as mp4, with actions and rewards drawn in."""
 
-    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """File to write, ending in .mp4; with several stores a folder."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("videos")
+    """File to write, ending in .mp4, or a folder for one of each store."""
     episode: int = 0
     """Number of the episode; negative counts from the end."""
     plain: bool = False
@@ -81,10 +90,9 @@ class Options:
 
 def run(options: Options) -> int:
     """Run the subcommand."""
-    try:
-        from flexlam_rl.datasets.store import RolloutStore, find_stores
-    except ImportError as error:
-        raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
+    need_data()
+    from flexlam_rl.datasets.store import RolloutStore, find_stores
+
     what = options.do
     if isinstance(what, labels.Labels):
         return labels.run(what)
@@ -124,8 +132,9 @@ def _inspect(stores: list[Any], options: Inspect) -> int:
     from flexlam_rl.datasets.look import summary, throughput
 
     found = []
+    seconds = speed_seconds(len(stores))
     for store in stores:
-        entry = summary(store) | (throughput(store) if options.speed else {})
+        entry = summary(store) | (throughput(store, seconds) if options.speed else {})
         entry["references"] = _references(store) | entry["references"]
         found.append(entry)
     if options.json:
@@ -198,22 +207,30 @@ def _return(found: dict[str, Any] | None) -> str:
 
 
 def _targets(stores: list[Any], out: Path, ending: str) -> list[Path]:
-    if len(stores) == 1 and out.suffix:
+    """A file for each store: `out` itself for a single one, else files in the folder `out`, which is made."""
+    if out.suffix and not out.is_dir():
         if out.suffix != ending:
-            raise ValueError(f"Cannot write {out}: expected a file that ends in {ending}.")
+            raise ValueError(f"Cannot write {out}: expected a file that ends in {ending}, or a folder.")
+        if len(stores) > 1:
+            raise ValueError(f"{out} is one file, but there are {len(stores)} stores: give a folder, or choose with --level and --split.")
         return [out]
-    if out.suffix == ending:
-        raise ValueError(f"{out} is one file, but there are {len(stores)} stores: give a folder, or choose with --level and --split.")
+    names = [f"{store.level}-{store.split}" for store in stores]
+    if len(set(names)) < len(names):  # several collections of the same levels
+        names = [f"{store.path.resolve().parents[1].name}-{name}" for store, name in zip(stores, names, strict=True)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Two stores are both called {max(names, key=names.count)}: look at their collections one by one.")
     out.mkdir(parents=True, exist_ok=True)
-    return [out / f"{store.level}-{store.split}{ending}" for store in stores]
+    return [out / f"{name}{ending}" for name in names]
 
 
 def _sheets(stores: list[Any], options: Sheet) -> int:
     from flexlam_rl.datasets.look import sheet_pictures
     from flexlam_rl.viewing import contact_sheet, write_png
 
-    for store, path in zip(stores, _targets(stores, options.out, ".png"), strict=True):
-        write_png(path, contact_sheet(sheet_pictures(store, options.count, options.episode)))
+    sheets = (contact_sheet(sheet_pictures(store, options.count, options.episode)) for store in stores)
+    first = next(sheets)  # what is wrong with the options shows before a folder is made
+    for path, sheet in zip(_targets(stores, options.out, ".png"), itertools.chain([first], sheets), strict=True):
+        write_png(path, sheet)
         print(path)
     return 0
 
@@ -222,6 +239,11 @@ def _videos(stores: list[Any], options: Video) -> int:
     from flexlam_rl.datasets.look import episode_pictures
     from flexlam_rl.viewing import write_video
 
+    for store in stores:  # before a folder is made
+        if options.plain and store.frames.row[-1] not in (1, 3):
+            raise ValueError(f"{store.path} has frames of {store.frames.row[-1]} channels: a plain video has 1 or 3; leave out --plain.")
+        if not -store.episodes <= options.episode < store.episodes:
+            raise ValueError(f"Episode {options.episode} of {store.path}: it has {store.episodes} episodes.")
     for store, path in zip(stores, _targets(stores, options.out, ".mp4"), strict=True):
         pictures = iter(store.episode_at(options.episode).frames) if options.plain else episode_pictures(store, options.episode)
         write_video(path, pictures, fps=60 / store.origin.frame_skip)

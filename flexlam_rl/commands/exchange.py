@@ -1,5 +1,7 @@
 """`flexlam data import|export FORMAT`: rollouts of other formats, in and out."""
 
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +28,8 @@ class FromParquet(_Into):
     level: str | None = None
     """Name of the level; files that this project exported know theirs."""
     split: Literal["train", "test"] | None = None
-    """Split of the store; by default what the files say, else train."""
+    """Take the files of this split (those of a single other one are called so); by default each split that the files
+    name gets a store of its own, train if they name none."""
     action_set: Literal["dreamer15", "impala9"] = "dreamer15"
     """What the numbers of the actions mean."""
     policy: str = "unknown"
@@ -144,11 +147,12 @@ class Export:
 
 
 def run_import(options: Import) -> int:
-    """Import; prints what the store holds now."""
+    """Import; prints what the stores hold now, and on stderr what they have no place for."""
     what = options.do
-    with bar("import") as progress:
+    with warnings.catch_warnings(record=True) as said, bar("import") as progress:
+        warnings.simplefilter("always", UserWarning)
         if isinstance(what, FromParquet):
-            store = _parquet(what, progress)
+            stores = _parquet(what, progress)
         elif isinstance(what, FromTeco):
             from flexlam_rl.datasets.teco import import_teco
 
@@ -164,15 +168,20 @@ def run_import(options: Import) -> int:
                 limit=what.limit,
                 progress=progress,
             )
+            stores = [store]
         elif isinstance(what, FromUnplugged):
             from flexlam_rl.datasets.rl_unplugged import import_rl_unplugged
 
-            store = import_rl_unplugged(_one_or_all(what.files), what.out, what.level, what.split, limit=what.limit, progress=progress)
+            stores = [import_rl_unplugged(_one_or_all(what.files), what.out, what.level, what.split, limit=what.limit, progress=progress)]
         else:
             from flexlam_rl.datasets.minari import import_minari
 
-            store = import_minari(_folder(what.folder), what.out, what.level, what.split, progress=progress)
-    print(f"{store.path}: {store.episodes} episodes, {store.steps} steps.")
+            folder = _folder(what.folder)
+            stores = [import_minari(folder, what.out, what.level, what.split, progress=progress)]
+    for warning in said:
+        print(warning.message, file=sys.stderr)
+    for store in stores:
+        print(f"{store.path}: {store.episodes} episodes, {store.steps} steps.")
     return 0
 
 
@@ -181,56 +190,80 @@ def run_export(options: Export) -> int:
     from flexlam_rl.datasets.store import RolloutStore, find_stores
 
     what = options.do
-    for path in find_stores(_folder(what.folder), what.level or None, what.split):
+    folder = _folder(what.folder)
+    for path in find_stores(folder, what.level or None, what.split):
         store = RolloutStore(path)
+        # several collections in one folder stay apart
+        collection = path.parent.parent
+        out = what.out / collection.relative_to(folder) if collection.is_relative_to(folder) else what.out
         with bar(f"{store.level}/{store.split}") as progress:
             if isinstance(what, ToParquet):
                 from flexlam_rl.datasets.parquet import export_parquet
 
-                target = what.out / store.level
+                target = out / store.level
                 export_parquet(store, target, last_frames=what.last_frames, progress=progress)
             elif isinstance(what, ToMinari):
                 from flexlam_rl.datasets.minari import export_minari
 
-                target = what.out / "dmlab" / store.level / f"{store.split}-v0"
+                target = out / "dmlab" / store.level / f"{store.split}-v0"
                 export_minari(store, target / "data", jpeg=what.jpeg, data_format=what.format, progress=progress)
             else:
                 from flexlam_rl.datasets.mp4 import export_mp4
 
-                target = what.out / f"{store.level}-{store.split}"
+                target = out / f"{store.level}-{store.split}"
                 export_mp4(store, target, progress)
         print(f"{target}: {store.episodes} episodes, {store.steps} steps.")
     return 0
 
 
-def _parquet(what: FromParquet, progress: Any) -> Any:
-    from flexlam_rl.datasets.parquet import exported_from, import_parquet, parquet_files
+def _parquet(what: FromParquet, progress: Any) -> list[Any]:
+    """Import files, those of each split into a store of its own."""
+    from flexlam_rl.datasets.parquet import by_split, import_parquet
+
+    groups = by_split(_one_or_all(what.files))
+    if None in groups and len(groups) > 1:
+        named = ", ".join(repr(name) for name in groups if name is not None)
+        raise ValueError(f"{groups[None][0]} names no split, others are of {named}: import each split by itself, with --split.")
+    if what.split is not None and len(groups) > 1:
+        if what.split not in groups:
+            raise ValueError(f"The files are of the splits {', '.join(map(repr, groups))}: none is {what.split!r}.")
+        groups = {what.split: groups[what.split]}
+    plans = [(files, what.split or split or "train", *_parquet_origin(files, what)) for split, files in groups.items()]
+    return [
+        import_parquet(
+            files,
+            what.out,
+            level,
+            split,
+            origin,
+            alignment="trust" if what.trust else "check",
+            shift=what.shift,
+            restarts=what.restarts,
+            progress=progress,
+        )
+        for files, split, level, origin in plans
+    ]
+
+
+def _parquet_origin(files: list[Path], what: FromParquet) -> tuple[str, Any]:
+    """The level and origin of files of one split."""
+    from flexlam_rl.datasets.parquet import exported_from
     from flexlam_rl.datasets.schema import Origin
     from flexlam_rl.envs.actions import action_set
     from flexlam_rl.envs.levels import level_named
 
-    files = parquet_files(_one_or_all(what.files))
     ours = exported_from(files[0])
+    for file in files[1:]:
+        if exported_from(file) != ours:
+            raise ValueError(f"{file} was exported from other rollouts than {files[0]}: import them one by one.")
     if ours:  # it names its engine and its actions: litelab's data must not pass for the real engine's
-        origin, level = Origin.from_attributes(ours), what.level or ours["level"]
-    else:
-        if what.level is None:
-            raise ValueError(f"{files[0]} does not say which level it is from: give --level, a name that `flexlam levels` lists.")
-        level, actions = level_named(what.level).name, action_set(what.action_set)
-        table = tuple(tuple(map(int, row)) for row in actions.rows)
-        origin = Origin(
-            engine="deepmind_lab", textures="original", action_set=actions.name, action_table=table, action_hash=actions.hash, policy=what.policy
-        )
-    return import_parquet(
-        files,
-        what.out,
-        level,
-        what.split or ours.get("split", "train"),
-        origin,
-        alignment="trust" if what.trust else "check",
-        shift=what.shift,
-        restarts=what.restarts,
-        progress=progress,
+        return what.level or ours["level"], Origin.from_attributes(ours)
+    if what.level is None:
+        raise ValueError(f"{files[0]} does not say which level it is from: give --level, a name that `flexlam levels` lists.")
+    level, actions = level_named(what.level).name, action_set(what.action_set)
+    table = tuple(tuple(map(int, row)) for row in actions.rows)
+    return level, Origin(
+        engine="deepmind_lab", textures="original", action_set=actions.name, action_table=table, action_hash=actions.hash, policy=what.policy
     )
 
 

@@ -97,7 +97,11 @@ def check_alignment(frames: np.ndarray, action: np.ndarray, table: Sequence[Sequ
 
     Raises:
         Misaligned: The columns are shifted, or these frames cannot tell.
+        ValueError: An action that the table has no row for.
     """
+    outside = (action < -1) | (action >= len(table))
+    if outside.any():
+        raise ValueError(f"Action {action[outside][0]} of {what} is not in its action set: it has actions 0 to {len(table) - 1}.")
     yaw = np.append(np.asarray(table)[:, 0], 0)[action]
     found = find_alignment(frames, yaw, usable)
     if found.lag is None:

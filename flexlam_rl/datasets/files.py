@@ -3,11 +3,13 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import json
 import os
+import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -92,26 +94,43 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path} is damaged: it is no JSON ({error}).") from error
 
 
-def begin_export(folder: Path, split: str, names: Sequence[str], about: dict[str, Any]) -> set[str]:
-    """Make the folder of an export; a record in it tells what its files hold.
+@contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when it is complete; nothing is left of one that fails.
 
     Args:
-        folder: Made if it is not there.
-        split: Names the record: a folder may hold exports of several splits.
-        names: Files that the export will write, each atomically.
-        about: Content and options of the export, JSON values.
+        folder: Must not be there, or be empty; the one above it is made.
 
-    Returns:
-        Names that an earlier, interrupted export of the same has written already. Those of another export are removed.
+    Yields:
+        An empty folder beside it, by its full name: TensorStore and HDF5 take no others.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    record = folder / f".{split}-export.json"
-    if record.exists() and read_json(record) == about:
-        return {name for name in names if (folder / name).exists()}
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-    write_json(record, about)
-    return set()
+    folder = folder.resolve()
+    made = [above for above in folder.parents if not above.exists()]
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+            if not _alive(left.name.removeprefix(f".{folder.name}.").split(".")[0]):
+                shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+        yield temporary
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for above in made:  # the innermost first; one that somebody else fills meanwhile stays
+                above.rmdir()
+        raise
+    sync_folder(folder.parent)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError):
+        pass
+    return True
 
 
 def sync_folder(folder: Path) -> None:

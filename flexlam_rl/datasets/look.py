@@ -79,6 +79,10 @@ def action_names(store: RolloutStore) -> list[str]:
 
 def sheet_pictures(store: RolloutStore, count: int = 16, episode: int | None = None, factor: int = 2) -> list[Picture]:
     """Pictures spread evenly over all rows, or over one episode, each with episode, step and reward so far below it."""
+    if count < 1:
+        raise ValueError(f"count is {count}: a sheet needs at least 1 frame.")
+    if episode is not None and not -store.episodes <= episode < store.episodes:
+        raise IndexError(f"Episode {episode} of {store.path}: it has {store.episodes} episodes.")
     table = store.episode_table
     low, high = (0, store.rows) if episode is None else (int(table["start"][episode]), int(table["start"][episode] + table["rows"][episode]))
     rows = [low + i for i in evenly(count, high - low)]
@@ -103,7 +107,7 @@ def episode_pictures(store: RolloutStore, number: int, factor: int = 4) -> Itera
         lines = [f"step {t}" + ("  map restart" if restart[t] else ""), "", said]
         if t < episode.length and episode.reward is not None:
             total += float(episode.reward[t])
-            what = "native" if episode.action is None else names[episode.action[t]] if names else str(episode.action[t])
+            what = "native" if episode.action is None else names[episode.action[t]] if episode.action[t] < len(names) else str(episode.action[t])
             if episode.action is None and episode.action_native is not None:
                 what = " ".join(map(str, episode.action_native[t].tolist()))
             lines[1] = f"{what}   reward {episode.reward[t]:g}   return {total:g}"

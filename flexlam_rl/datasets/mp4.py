@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from flexlam_rl.datasets.files import Progress, begin_export, disk_errors, no_progress
+from flexlam_rl.datasets.export import begin_export
+from flexlam_rl.datasets.files import Progress, disk_errors, no_progress
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.viewing import write_video
 
@@ -11,17 +12,25 @@ def export_mp4(store: RolloutStore, folder: str | Path, progress: Progress = no_
     """Write the frames of every episode as H.264, in their own size and at the speed of play. Run again after an interruption, it continues.
 
     Args:
-        store: Any store.
+        store: Any store of frames with one or three channels.
         folder: Made if it is not there.
         progress: Told the episodes written and their number.
 
     Returns:
         The files, `episode-000000.mp4` and on.
+
+    Raises:
+        ValueError: Frames with channels that a video has no place for.
+        StoreError: The folder holds something else under the names of these files.
     """
+    channels = store.frames.row[-1]
+    if channels not in (1, 3):
+        other = "`flexlam data video` draws a fourth beside the others"
+        raise ValueError(f"{store.path} has frames of {channels} channels: mp4 holds 1 or 3; {other}.")
     folder = Path(folder)
     names = [f"episode-{number:06d}.mp4" for number in range(store.episodes)]
     with disk_errors(folder):
-        there = begin_export(folder, store.split, names, {"digest": store.digest})
+        there = begin_export(folder, store, names, {})
         for number, name in enumerate(names):
             progress(number, len(names))
             if name not in there:

@@ -4,7 +4,7 @@ A record is one episode, a `tf.train.Example` with `observations_pixels` (PNG), 
 before: `observations_action` (one-hot) and `observations_reward`. The last two tell how the columns are aligned, so that is checked, not assumed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,19 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import Misaligned
+from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.files import Progress, no_progress
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
+from flexlam_rl.datasets.resume import stored_lengths
+from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.tfrecord import parse_example, read_records
-from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.datasets.writer import RolloutWriter, store_path
 
 NEEDED = ("observations_pixels", "observations_action", "observations_reward", "actions", "rewards", "discounts")
+NUMBER = "episode_id"  # kept as an extra column where it is there
 
 
 def import_rl_unplugged(
@@ -44,7 +48,7 @@ def import_rl_unplugged(
         progress: Told the bytes of the files read and their sum.
 
     Raises:
-        ValueError: A record lacks a column.
+        ValueError: A record lacks a column, or has a value that the store cannot hold.
         Misaligned: The actions and rewards of a record do not follow its observations.
         DamagedData: A record does not fit its checksum.
     """
@@ -55,38 +59,51 @@ def import_rl_unplugged(
             raise ValueError(f"{file} is no file: expected TFRecords, or a folder that holds tfrecord-*.")
     if not files:
         raise ValueError("No record files: expected a file, a folder that holds tfrecord-*, or a list.")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}: expected at least 1 episode.")
     origin = origin or Origin(engine="deepmind_lab", action_set="rl_unplugged15", policy="R2D2 in training (RL Unplugged)")
-    source = {"format": "rl_unplugged", "files": [Path(file).name for file in files], "restarts": "inferred from rewards"}
+    source: dict[str, Any] = {"format": "rl_unplugged", "files": [Path(file).name for file in files], "restarts": "inferred from rewards"}
+    first = next((parse_example(record) for file in files for record, _ in read_records(file)), {})
+    source["left_out"] = sorted(set(first) - {*NEEDED, NUMBER})
+    extra: dict[str, tuple[str, tuple[int, ...]]] = {NUMBER: ("int64", ())} if NUMBER in first else {}
+    reward = reward_type(np.asarray(first.get("rewards", np.float32(0))).dtype)
+    there = stored_lengths(store_path(root, level, split), source)
     key, before, total = 0, 0, sum(Path(file).stat().st_size for file in files)
-    with RolloutWriter(root, level, split, replace(origin, source=source)) as writer, ThreadPoolExecutor() as pool:
+    with RolloutWriter(root, level, split, replace(origin, source=source), extra=extra, reward=reward) as writer, ThreadPoolExecutor() as pool:
         for file in files:
             for record, position in read_records(file):
                 progress(before + position, total)
                 if limit is not None and key >= limit:
                     break
-                if key not in writer.keys:
-                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool))
+                if key not in there:
+                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool, extra, writer.reward))
                 key += 1
             before += Path(file).stat().st_size
     return RolloutStore(writer.path)
 
 
-def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor) -> Episode:
-    for name in NEEDED:
+def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor, extra: Iterable[str], reward: str) -> Episode:
+    for name in (*NEEDED, *extra):
         if name not in columns:
             raise ValueError(f"{what} has no column {name!r}: it has {', '.join(sorted(columns))}.")
-    actions, rewards = columns["actions"], columns["rewards"]
+    actions = exact(columns["actions"], np.int16, f"Action of {what}")
+    if (actions < 0).any():
+        raise ValueError(f"Action {actions.min()} of {what}: expected the number of an action, 0 or more.")
+    gained, discounts = exact_rewards(columns["rewards"], reward, what), np.asarray(columns["discounts"])
+    if (discounts[:-1] == 0).any():
+        raise ValueError(f"{what} ends at step {int((discounts == 0).argmax())} of {len(discounts)}: expected a discount of 0 at the last one only.")
     seen = columns["observations_action"].reshape(len(actions), -1).argmax(1)
     moved = len(actions) > 1 and not (
-        np.array_equal(seen[1:], actions[:-1]) and np.allclose(columns["observations_reward"][1:], rewards[:-1], atol=1e-4)
+        np.array_equal(seen[1:], actions[:-1]) and np.allclose(columns["observations_reward"][1:], gained[:-1], atol=1e-4)
     )
     if moved:
         raise Misaligned(f"{what} is shifted: the action and reward that an observation shows are not those of the row before.")
     return Episode(
         frames=decode_all(columns["observations_pixels"], pool),
-        action=actions.astype(np.int16),
-        reward=rewards.astype(np.float32),
-        terminated=bool(columns["discounts"][-1] == 0),
-        restart=infer_restarts(level, rewards, len(actions)),
+        action=actions,
+        reward=gained,
+        terminated=bool(discounts[-1] == 0),
+        restart=infer_restarts(level, gained, len(actions)),
         key=key,
+        extra={name: np.repeat(np.asarray(columns[name]).reshape(-1)[:1], len(actions)) for name in extra},
     )

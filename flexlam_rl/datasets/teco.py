@@ -14,10 +14,12 @@ import numpy as np
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import DamagedData
+from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.files import Progress, no_progress
+from flexlam_rl.datasets.resume import stored_lengths
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.datasets.writer import RolloutWriter, store_path
 
 
 def import_teco(
@@ -45,15 +47,21 @@ def import_teco(
         progress: Told the files read and their number.
 
     Raises:
-        ValueError: No files, or a file without `video` and `actions` of one length.
+        ValueError: No files, a file without `video` and `actions` of one length, or an action that is no number of one.
+        StoreError: The store was imported from other files or with other options.
         Misaligned: The action table says that the actions are shifted against the frames.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}: expected at least 1 file.")
     files = sorted(Path(folder).rglob("*.npz"))[:limit]
     if not files:
         raise ValueError(f"{folder} holds no npz files: expected TECO's, one a trajectory.")
     origin = origin or Origin(engine="deepmind_lab", policy="random walk (TECO)")
     checked = bool(origin.action_table) and with_actions
-    source = {"format": "teco", "files": len(files), "shift": shift, "alignment": "checked" if checked else "not checked"}
+    names = [file.relative_to(folder).as_posix() for file in files]
+    source = {"format": "teco", "files": names, "shift": shift, "alignment": "checked" if checked else "not checked"}
+    source["rewards"] = "none in the files: zeros stand for them" if with_actions else "none"
+    there = stored_lengths(store_path(root, level, split), source)
     if checked:
         parts = [_load(file, shift) for file in files[:8]]
         frames = np.concatenate([video[: len(actions)] for video, actions in parts])
@@ -64,7 +72,7 @@ def import_teco(
         batch: list[Episode] = []
         for key, file in enumerate(files):
             progress(key, len(files))
-            if key in writer.keys:
+            if key in there:
                 continue
             video, actions = _load(file, shift)
             batch.append(Episode(video, actions, np.zeros(len(actions), np.float32), key=key))
@@ -87,6 +95,9 @@ def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
     except (zipfile.BadZipFile, EOFError, TypeError) as error:
         raise DamagedData(f"{file} is damaged: it cannot be read as npz ({error}).") from None
     if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
-        raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, 3) and T.")
+        raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, channels) and T.")
+    actions = exact(actions, np.int16, f"Action of {file}")
+    if (actions < 0).any():
+        raise ValueError(f"Action {actions.min()} of {file}: expected the number of an action, 0 or more.")
     first, stop = max(0, -shift), len(video) - max(0, shift)
-    return video[first : min(stop + 1, len(video))], actions[first + shift : stop + shift].astype(np.int16)
+    return video[first : min(stop + 1, len(video))], actions[first + shift : stop + shift]

@@ -182,7 +182,25 @@ def test_rl_unplugged_records_are_imported(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.action, columns["actions"])
         np.testing.assert_array_equal(one.reward, columns["rewards"])
         assert one.terminated == (i % 2 == 0)
+        assert one.extra["episode_id"].tolist() == [i] * 12
     assert import_rl_unplugged(tmp_path, tmp_path / "store", "explore_object_rewards_few").digest == store.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"actions": np.array([0, 70_000])}, "70000 at 1"),
+        ({"actions": np.array([0, -1])}, "Action -1 of Record 0"),
+        ({"actions": np.array([0, 1.5], np.float32)}, "1.5 at 1"),
+        ({"rewards": np.array([np.nan, 0], np.float32)}, "Reward of .* nan at 0"),
+        ({"discounts": np.array([0, 1], np.float32)}, "ends at step 0 of 2"),
+    ],
+)
+def test_records_with_values_that_a_store_cannot_hold_are_refused(tmp_path: Path, changes: dict[str, np.ndarray], words: str) -> None:
+    _, columns = unplugged(1, 2)
+    (tmp_path / "tfrecord-0").write_bytes(record(example({**columns, **changes})))
+    with pytest.raises(ValueError, match=words):
+        import_rl_unplugged(tmp_path, tmp_path / "store", "x")
 
 
 def test_shifted_or_damaged_records_are_refused(tmp_path: Path) -> None:
