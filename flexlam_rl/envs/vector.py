@@ -15,7 +15,7 @@ from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.batch_infos import BatchInfos
 from flexlam_rl.envs.batch_options import reset_mode, spread_levels
-from flexlam_rl.envs.checks import flag, reset_options, writable
+from flexlam_rl.envs.checks import flag, is_integer, reset_options, writable
 from flexlam_rl.envs.dmlab import DMLabEnv
 from flexlam_rl.envs.engines import check_options, choose_engine, config_refusals
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
@@ -293,6 +293,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return fresh
 
     def _native(self, actions: Any) -> np.ndarray:
+        if isinstance(actions, list | tuple) and all(map(is_integer, actions)):
+            actions = [int(action) for action in actions]  # NumPy would make floats of a mixture of its integers
         try:
             actions = np.asarray(actions)
         except ValueError:
