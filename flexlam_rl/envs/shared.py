@@ -40,7 +40,7 @@ def copy_but(thing: Any, memo: dict[int, Any], *heavy: str) -> Any:
         memo: As `__deepcopy__` is given it.
         *heavy: Names of attributes.
     """
-    copied = type(thing).__new__(type(thing))
+    copied: Any = object.__new__(type(thing))
     memo[id(thing)] = copied
     for name, value in thing.__dict__.items():
         copied.__dict__[name] = value if name in heavy else copy.deepcopy(value, memo)

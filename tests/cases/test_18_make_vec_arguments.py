@@ -68,7 +68,8 @@ def test_numpy_numbers_and_specs() -> None:
     for _ in range(3):
         *_, truncated, _ = env.step(np.zeros(2, np.uint8))
     assert truncated.all() and env.metadata["render_fps"] == 15
-    again = gym.make_vec(env.spec)
+    text = env.spec.to_json()
+    again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(text))
     assert again.num_envs == 2 and again.max_episode_steps == 3
     single = env.get_attr("spec")[1]
     assert gym.make(single).spec.max_episode_steps == 3

@@ -71,6 +71,7 @@ def test_lists_that_were_given_stay_the_caller_s() -> None:
     env = gym.make_vec(DEFAULT_ID, level=levels, config=strings, **SAME)
     levels[0], strings["episodeLengthSeconds"] = "nonsense", "nonsense"
     env.unwrapped.envs.clear()
+    assert env.spec.kwargs["level"][0] == "rooms_watermaze"
     assert env.reset(seed=0)[1]["level"].tolist() == ["rooms_watermaze", "explore_goal_locations_small"]
 
 

@@ -104,11 +104,27 @@ def test_numpy_numbers_are_numbers(tmp_path: Path) -> None:
     }  # fmt: skip
     for env in (single(**options), batch(**options, threads=np.int64(1), num_envs=np.int8(2), copy=np.bool_(False))):
         env.reset(seed=np.int64(0))
+        assert gym.envs.registration.EnvSpec.from_json(env.spec.to_json()).kwargs["width"] == 8
         assert env.observation_space.shape[-3:] == (12, 8, 3) and type(env.unwrapped.frame_skip) is int
         pictures = env.render()
         assert (pictures if isinstance(pictures, np.ndarray) else pictures[1]).shape == (8, 16, 3)
     tokens = InstructionTokens(single(observations=["INSTR"], level="language_execute_random_task"), np.int64(3))
     assert type(tokens.spec.additional_wrappers[-1].kwargs["length"]) is int
+
+
+def test_actions_by_name_are_not_cast() -> None:
+    pytest.importorskip("dm_env", reason="dm_env is an optional extra")
+    from flexlam_rl.envs.litelab.dmenv import Lab
+
+    lab = Lab("contributed/dmlab30/rooms_watermaze", ["DEBUG.POS.ROT"], {"width": "8", "height": "8"})
+    lab.reset()
+    turn = "LOOK_LEFT_RIGHT_PIXELS_PER_FRAME"
+    for bad in (0.7, 1.0, "1", None, True, 2**40, float("nan")):
+        with pytest.raises(ValueError, match=f"Action '{turn}' must be an integer, got"):
+            lab.step({turn: bad})
+    with pytest.raises(ValueError, match="Unknown action 'TURN': expected names among LOOK"):
+        lab.step({"TURN": 1})
+    lab.step({turn: np.array(3, np.int32), "FIRE": np.uint8(1)})
 
 
 @pytest.mark.parametrize("row", [(0,) * 6, (600, 0, 0, 0, 0, 0, 0), (0.5,) + (0,) * 6, (True,) + (0,) * 6])

@@ -121,7 +121,7 @@ def test_without_a_render_mode_or_limit() -> None:
     for call in (lambda env: env.get_images(), lambda env: env.render(), lambda env: env.env_is_wrapped(gym.wrappers.TimeLimit)):
         ours, theirs = pair(render_mode=None, max_episode_steps=None)
         ours.reset(), theirs.reset()
-        assert same(outcome(lambda: call(ours)), outcome(lambda: call(theirs)))
+        assert same(outcome(partial(call, ours)), outcome(partial(call, theirs)))
 
 
 def test_wrappers() -> None:
