@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.envs.shared import copy_but, shared, unshared
 from flexlam_rl.models.translator import NO_ACTION, choose_actions
 
 
@@ -39,6 +40,9 @@ class Translation:
         dims = len(actions.discrete) + actions.continuous
         kind = torch.float32 if actions.continuous else torch.int64
         self._previous = torch.full((rows, dims), NO_ACTION, dtype=kind, device=policy.device)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Translation":
+        return copy_but(self, memo, "policy")  # a copied environment plays with the same policy
 
     def reset(self, which: Any = slice(None)) -> None:
         """Episodes begin in the rows `which`."""
@@ -85,8 +89,9 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     def __init__(
         self, env: gym.Env[Any, Any], policy: LatentActionPolicy | str | None = None, budget: int | None = None, any_look: bool = False
     ) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, policy=policy, budget=budget, any_look=any_look)
+        gym.utils.RecordConstructorArgs.__init__(self, policy=shared(policy), budget=budget, any_look=any_look)
         gym.Wrapper.__init__(self, env)
+        policy = unshared(policy)
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
         policy.check(env, any_look)
         self._translate = Translation(policy, 1, _budget(policy, budget))

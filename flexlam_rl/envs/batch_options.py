@@ -98,7 +98,7 @@ def reset_seeds(seed: Any, num_envs: int) -> list[int | None]:
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:  # type: ignore[arg-type]
+    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:
         if len(seed) != num_envs:
             raise ValueError(f"seed has {len(seed)} entries for num_envs={num_envs}: give one number or one for each environment.")
         return [stream_seed(one) for one in seed]
@@ -136,7 +136,7 @@ def episode_seeds(options: Mapping[str, Any], which: np.ndarray, num_envs: int) 
         return [None if one is None else episode_seed(one)] * num_envs
     if one is not None:
         raise ValueError("options must hold 'episode_seed' or 'episode_seeds', not both.")
-    if not isinstance(each, Sequence | np.ndarray) or np.ndim(each) == 0 or len(each) != num_envs:  # type: ignore[arg-type]
+    if not isinstance(each, Sequence | np.ndarray) or np.ndim(each) == 0 or len(each) != num_envs:
         held = f"has {len(each)} entries" if hasattr(each, "__len__") else f"is {each!r}"
         raise ValueError(f"options['episode_seeds'] {held} for num_envs={num_envs}: give one for each environment.")
     seeds: list[int | None] = [None] * num_envs

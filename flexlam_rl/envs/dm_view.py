@@ -73,7 +73,8 @@ class DmEnvView(dm_env.Environment):
 
     def observation_spec(self) -> Any:
         """Spec of the observations: an array, or a dictionary of them."""
-        return self._observation_spec
+        spec = self._observation_spec
+        return dict(spec) if isinstance(spec, dict) else spec
 
     def action_spec(self) -> Any:
         """Spec of the actions."""

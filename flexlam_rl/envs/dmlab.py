@@ -7,12 +7,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.checks import reset_options
 from flexlam_rl.envs.engines import check_options, make_engine
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
+from flexlam_rl.envs.plain_spec import plain_spec
 from flexlam_rl.envs.seeds import EVALUATION_STREAM, SEED_LIMIT, SeededEnv, episode_seed, episode_stream, stream_seed
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
@@ -97,6 +99,7 @@ class DMLabEnv(SeededEnv):
         self._closed = False
         self._seed = -1
         self._window: Any = None
+        self._spec: EnvSpec | None = None
 
     def _link(self) -> None:
         """Prepare what a step needs of the engine."""
@@ -121,6 +124,15 @@ class DMLabEnv(SeededEnv):
         if self._engine is None:
             self._engine = make_engine(self._options)
         self._link()
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """Gymnasium's specification, in Python's own types."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: EnvSpec | None) -> None:
+        self._spec = plain_spec(value)
 
     @property
     def worlds(self) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import TimeLimit
@@ -15,7 +16,7 @@ from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.batch_infos import BatchInfos
 from flexlam_rl.envs.batch_options import reset_mode, spread_levels
-from flexlam_rl.envs.checks import flag, reset_options, writable
+from flexlam_rl.envs.checks import flag, is_integer, reset_options, writable
 from flexlam_rl.envs.dmlab import DMLabEnv
 from flexlam_rl.envs.engines import check_options, choose_engine, config_refusals
 from flexlam_rl.envs.levels import DEFAULT_LEVEL
@@ -23,6 +24,7 @@ from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
 from flexlam_rl.envs.member import Member
+from flexlam_rl.envs.plain_spec import plain_spec
 from flexlam_rl.envs.spaces import observation_space
 from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
 from flexlam_rl.startup import interrupts_held
@@ -150,11 +152,21 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._done = np.ones(self.num_envs, np.bool_)
         self._started = False
+        self._spec: EnvSpec | None = None
         self._rgb = self._worlds.new_picture() if self._worlds.needs_rgb else None
         self._low, self._high = np.array(NATIVE_LOW), np.array(NATIVE_HIGH)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(writable(state))
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """Gymnasium's specification, in Python's own types."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: EnvSpec | None) -> None:
+        self._spec = plain_spec(value)
 
     @property
     def worlds(self) -> np.ndarray:
@@ -172,7 +184,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return self._started
 
     @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]
         """The generator of every environment's episode seeds."""
         return tuple(member.np_random for member in self._members)
 
@@ -296,6 +308,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return fresh
 
     def _native(self, actions: Any) -> np.ndarray:
+        if isinstance(actions, list | tuple) and all(map(is_integer, actions)):
+            actions = [int(action) for action in actions]  # NumPy would make floats of a mixture of its integers
         try:
             actions = np.asarray(actions)
         except ValueError:

@@ -4,6 +4,7 @@ One step plays one frame, actions are dictionaries by name, and the last observa
 module asks its engine for one that does not exist).
 """
 
+from operator import index
 from typing import Any
 
 import dm_env
@@ -11,11 +12,24 @@ import numpy as np
 from dm_env import specs
 
 from flexlam_rl.envs.litelab import lab as litelab
+from flexlam_rl.errors import InvalidAction
+
+_LARGEST = 2**31 - 1
 
 
 def set_runfiles_path(path: str) -> None:
     """Set the folder that error sentences name."""
     litelab.set_runfiles_path(path)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = None
+    if number is None or abs(number) > _LARGEST:
+        raise InvalidAction(f"Action {name!r} must be an integer, got {value!r}.")
+    return number
 
 
 class Lab(dm_env.Environment):
@@ -58,12 +72,18 @@ class Lab(dm_env.Environment):
         return dm_env.restart(self._observation())
 
     def step(self, action: dict[str, Any]) -> dm_env.TimeStep:
-        """Play one frame; buttons that `action` does not name are 0. After the last step it begins an episode."""
+        """Play one frame; buttons that `action` does not name are 0. After the last step it begins an episode.
+
+        Raises:
+            InvalidAction: There is no action of a name, or its value is no integer.
+        """
         if self._needs_reset:
             return self.reset()
         native = np.zeros(len(self._names), np.intc)
         for name, value in action.items():
-            native[self._names.index(name)] = value
+            if name not in self._names:
+                raise InvalidAction(f"Unknown action {name!r}: expected names among {', '.join(self._names)}.")
+            native[self._names.index(name)] = _whole(name, value)
         reward = self._lab.step(native)
         if self._lab.is_running():
             return dm_env.transition(reward=reward, observation=self._observation())

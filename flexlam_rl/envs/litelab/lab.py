@@ -4,7 +4,6 @@ Every legal and illegal call answers as the real one was recorded to (tests/pari
 `close` raises instead of crashing the process, and the calls that a closed real one would crash on raise too.
 """
 
-import copy
 import hashlib
 import os
 import tempfile
@@ -13,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.envs.checks import writable
 from flexlam_rl.envs.litelab import observations as ob
 from flexlam_rl.envs.litelab import settings
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.batch import JOB, PLAY
 from flexlam_rl.envs.litelab.properties import Properties
 from flexlam_rl.envs.litelab.worlds import Worlds
+from flexlam_rl.envs.shared import copy_but
 
 _VERSION = "1.0"
 _ACTIONS = (
@@ -116,12 +117,11 @@ class Lab:
         self._stream = np.random.Generator(np.random.PCG64(given.random_seed))
         self._properties = Properties(given, self._batch, self._maze_of)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(writable(state))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Lab":
-        memo[id(self._level_cache)] = self._level_cache  # a cache is shared, whatever it holds open
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return copied
+        return copy_but(self, memo, "_level_cache")  # a cache is shared, whatever it holds open
 
     def reset(self, episode: int = -1, seed: int | None = None) -> bool:
         """Begin an episode; without a seed, the next of this Lab's own stream. Returns True.

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -25,6 +26,12 @@ def _work(tasks: "SimpleQueue[Any]", done: "SimpleQueue[Any]") -> None:
         del task
 
 
+def _end_threads(pid: int, tasks: "SimpleQueue[Any]", threads: int) -> None:
+    if pid == os.getpid():  # they do not exist in a fork
+        for _ in range(threads):
+            tasks.put(None)
+
+
 class Pool:
     """Runs lists of calls on `threads` threads, the calling one among them.
 
@@ -35,6 +42,7 @@ class Pool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._pid = -1
+        self._end: Any = None
         self._tasks: SimpleQueue[Any] = SimpleQueue()
         self._done: SimpleQueue[Any] = SimpleQueue()
 
@@ -43,6 +51,8 @@ class Pool:
         self._tasks, self._done = SimpleQueue(), SimpleQueue()
         for _ in range(self.threads - 1):
             threading.Thread(target=_work, args=(self._tasks, self._done), name="litelab", daemon=True).start()
+        self._end = weakref.finalize(self, _end_threads, self._pid, self._tasks, self.threads - 1)
+        self._end.atexit = False  # threads of the process end with it
 
     def run(self, calls: Sequence[Callable[[], Any]]) -> None:
         """Run all calls and return when the last has ended; an exception of any of them is raised here."""
@@ -77,13 +87,8 @@ class Pool:
     def __reduce__(self) -> tuple[Any, ...]:
         return Pool, (self.threads,)
 
-    def __del__(self) -> None:
-        if hasattr(self, "_pid"):
-            self.close()
-
     def close(self) -> None:
         """End the threads."""
-        if self._pid == os.getpid():
-            for _ in range(self.threads - 1):
-                self._tasks.put(None)
+        if self._end is not None:
+            self._end()
         self._pid = -1
