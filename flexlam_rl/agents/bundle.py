@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.models.checkpoint import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
 from flexlam_rl.models.lam import LAM
+from flexlam_rl.models.numbers import Plain, real, whole
+from flexlam_rl.models.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 
@@ -23,7 +26,7 @@ MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceMode
 
 
 @dataclass(frozen=True)
-class EnvironmentFacts:
+class EnvironmentFacts(Plain):
     """What the training data was recorded in; a policy refuses an environment that differs.
 
     Attributes:
@@ -46,7 +49,7 @@ class EnvironmentFacts:
 
 
 @dataclass(frozen=True)
-class LabelFacts:
+class LabelFacts(Plain):
     """The labels that the translator was trained on.
 
     Attributes:
@@ -64,8 +67,12 @@ class LabelFacts:
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """How the policy decides unless told otherwise; a temperature of 0 takes the likeliest."""
+class Decoding(Plain):
+    """How the policy decides unless told otherwise; a temperature of 0 takes the likeliest.
+
+    Raises:
+        ValueError: A temperature is negative or no number, or the context is no whole number.
+    """
 
     temperature: float = 1.0
     """Of the codes."""
@@ -74,9 +81,16 @@ class Decoding:
     context: int | None = field(default=None, metadata={"later": True})
     """Frames back that a decision sees, None for all that the sequence model was trained with."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("temperature", "action_temperature"):
+            object.__setattr__(self, name, real(getattr(self, name), name))
+        if self.context is not None:
+            whole(self.context, "context", 2)
+
 
 @dataclass(frozen=True)
-class BundleConfig:
+class BundleConfig(Plain):
     """What config.json of a bundle holds.
 
     Attributes:
@@ -100,6 +114,8 @@ class Bundle:
     translator: Translator
     source: str
     hash: str
+    folder: Path | None = None
+    """Where its files lie; None where it was made in memory."""
 
     @property
     def slots(self) -> int:
@@ -117,13 +133,13 @@ def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
         raise CheckpointError(
             f"No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository, or set {VARIABLE} to one."
         )
-    folder = Path(name)
-    if folder.is_dir():
+    folder = local_folder(name)
+    if folder is not None:
         return folder
     try:
         return Path(snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
-    except Exception as error:  # whatever the hub client raises (network, missing repository, malformed name) ends here
-        raise CheckpointError(f"{str(name)!r} is neither a folder nor a hub repository that can be had: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+        raise not_on_hub(str(name), error) from None
 
 
 def files_hash(folder: Path) -> str:
@@ -162,7 +178,7 @@ def config_bytes(config: BundleConfig) -> bytes:
     return (json.dumps({"format": FORMAT, "kind": KIND, "config": to_json(config)}, indent=1) + "\n").encode()
 
 
-def load_bundle(name: str | Path | None = None, device: str = "cpu", revision: str | None = None) -> Bundle:
+def load_bundle(name: str | Path | None = None, device: str | torch.device = "cpu", revision: str | None = None) -> Bundle:
     """Load a bundle.
 
     Args:
@@ -171,14 +187,16 @@ def load_bundle(name: str | Path | None = None, device: str = "cpu", revision: s
         revision: Hub revision.
 
     Raises:
-        CheckpointError: Files are missing or damaged, or do not belong together.
+        CheckpointError: Files are missing or damaged, hold numbers that are none, or do not belong together.
+        ValueError: There is no such device.
     """
+    target = usable_device(device)
     folder = folder_of(name, revision)
     config = read_config(folder)
     digest = files_hash(folder)
-    models: dict[str, Any] = {part: kind.from_pretrained(folder / part, device=device).eval().requires_grad_(False) for part, kind in MODELS.items()}
+    models: dict[str, Any] = {part: kind.from_pretrained(folder / part, device=target).eval().requires_grad_(False) for part, kind in MODELS.items()}
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
-    return Bundle(config, **models, source=str(name or folder), hash=digest)
+    return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
 
 def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translator: Translator, where: str) -> None:

@@ -54,6 +54,9 @@ def make_bundle(
         ValueError: The data is not what the run was trained on, or stores differ in more than their look.
         OSError: `out` cannot be written, or holds something else.
     """
+    out = out.resolve()  # "..", or a link, names the folder that is replaced
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file; give another folder.")
     if out.exists() and not ((out / CONFIG).is_file() and (out / "lam").is_dir()) and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something other than a bundle; give another folder.")
     models = {}
@@ -127,6 +130,7 @@ def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], h
 
 def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False) -> None:
     """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores float16."""
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -136,6 +140,9 @@ def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedMo
             if half:
                 learned = {name for name, _ in model.named_parameters()}
                 state = {name: (t.half() if name in learned else t).contiguous() for name, t in model.state_dict().items()}
+                for name, tensor in state.items():
+                    if not bool(tensor.isfinite().all()):
+                        raise ValueError(f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without half.")
                 write_atomically(temporary / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
         write_atomically(temporary / CONFIG, config_bytes(config))
         write_atomically(temporary / "README.md", model_card(config, models).encode())
@@ -145,8 +152,14 @@ def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedMo
         if out.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
             os.replace(out, old)
+            try:
+                os.replace(temporary, out)
+            except BaseException:
+                os.replace(old, out)
+                raise
             shutil.rmtree(old)
-        os.replace(temporary, out)
+        else:
+            os.replace(temporary, out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

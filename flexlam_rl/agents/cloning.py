@@ -10,10 +10,13 @@ import numpy as np
 import torch
 
 from flexlam_rl.agents.draws import Draws
-from flexlam_rl.agents.fit import FRAME, environment_facts
+from flexlam_rl.agents.fit import check_spaces, environment_facts
+from flexlam_rl.agents.observations import read_frames
+from flexlam_rl.agents.rows import mask_of
 from flexlam_rl.models.checkpoint import CONFIG, CheckpointError
 from flexlam_rl.models.decode import pick
 from flexlam_rl.models.idm import BehaviourCloning
+from flexlam_rl.models.modes import in_own_modes
 from flexlam_rl.models.translator import NO_ACTION
 
 
@@ -36,7 +39,7 @@ class CloningPolicy:
     def __init__(
         self, checkpoint: str | Path | None, env: Any, seed: int = 0, device: str = "cpu", deterministic: bool | None = None, chunk: int | None = 16
     ) -> None:
-        if checkpoint is None:
+        if checkpoint is None or not str(checkpoint).strip():
             raise ValueError("Policy 'bc' needs --checkpoint: the folder of a run of `python -m train.bc`.")
         root = Path(checkpoint)
         places = [folder for folder in (root / "bc" / "best" / "bc", root / "bc", root) if (folder / CONFIG).is_file()]
@@ -52,6 +55,7 @@ class CloningPolicy:
         for name, value in (("action set", config.actions.name), ("action hash", config.actions.hash), ("frame size", size)):
             if name in found and found[name] != value:
                 raise ValueError(f"The policy was trained with {name} {value!r}; the environment has {found[name]!r}.")
+        check_spaces(env, config.actions, config.channels)
         self.deterministic, self.chunk, self.device = deterministic, chunk, device
         self._draws = Draws(seed, 1)
 
@@ -59,18 +63,16 @@ class CloningPolicy:
         """Environments `which` begin episodes of these seeds."""
         self._draws.begin(which, seeds)
 
-    @torch.no_grad()
+    @in_own_modes
     def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's start."""
-        frames = np.asarray(observation[FRAME] if isinstance(observation, dict) else observation)
-        single = frames.ndim == 3
-        frames = frames[None] if single else frames
-        if frames.shape[1] != self.model.config.channels:
-            frames = np.moveaxis(frames, -1, 1)
+        frames, single = read_frames(observation, (self.model.config.channels, *(self.model.config.image_size,) * 2))
         n = len(frames)
         previous = np.full(n, NO_ACTION) if state is None else np.array(state)
+        if previous.shape != (n,):
+            raise ValueError(f"There are {n} observations, but the state is of shape {previous.shape}: begin with state=None.")
         if episode_start is not None:
-            previous[np.asarray(episode_start, np.bool_).reshape(-1)] = NO_ACTION
+            previous[mask_of(episode_start, n, "episode_start")] = NO_ACTION
         greedy = deterministic if self.deterministic is None else self.deterministic
         draws = None if greedy else torch.from_numpy(self._draws.next(n)[:, 0])
         size = self.chunk or n
@@ -84,4 +86,4 @@ class CloningPolicy:
             parts.append(outputs[: size - short].cpu())
         logits = torch.cat(parts)
         actions = (logits.argmax(-1) if draws is None else pick(logits, draws)).numpy()
-        return (actions[0] if single else actions), actions
+        return (actions[0] if single else actions), actions.copy()  # the caller may change its actions

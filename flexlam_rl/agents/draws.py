@@ -3,7 +3,12 @@
 Legend: `n` environments, `W` numbers a step.
 """
 
+from typing import Any
+
 import numpy as np
+
+from flexlam_rl.agents.rows import begun
+from flexlam_rl.models.numbers import whole
 
 _STEPS = 64  # steps drawn at once
 
@@ -14,10 +19,13 @@ class Draws:
     Args:
         seed: With the episode seeds given to `begin` it determines every number; without them, with the environment's place.
         width: W.
+
+    Raises:
+        ValueError: The seed is no whole number from 0 on.
     """
 
     def __init__(self, seed: int, width: int) -> None:
-        self._seed, self._width = seed, width
+        self._seed, self._width = whole(seed, "seed"), width
         self._generators: list[np.random.Generator] = []
         self._drawn = np.zeros((0, _STEPS, width))
         self._at = np.zeros(0, np.int64)
@@ -31,11 +39,20 @@ class Draws:
         self._drawn = np.concatenate([self._drawn, np.zeros((rows - have, _STEPS, self._width))])
         self._at = np.concatenate([self._at, np.full(rows - have, _STEPS)])
 
-    def begin(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
-        if len(which):
-            self._grow(int(which.max()) + 1)
-        for i, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+    def begin(self, which: Any, seeds: Any) -> None:
+        """Environments `which` begin episodes of these seeds.
+
+        Args:
+            which: Bool mask of all environments, or indices.
+            seeds: One for each entry of `which`.
+
+        Raises:
+            ValueError: `which` or the seeds are not such; nothing has begun then.
+        """
+        index, numbers = begun(which, seeds)
+        if len(index):
+            self._grow(int(index.max()) + 1)
+        for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _STEPS
 

@@ -6,13 +6,16 @@ larger ones). With a fixed chunk, an environment's numbers are the same however 
 Legend: `n` environments, `R` rows of a chunk, `C H W` frame, `A` dimensions of an action.
 """
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from flexlam_rl.models.decode import Decoder, DecodeState
+from flexlam_rl.models.modes import in_own_modes
 from flexlam_rl.models.translator import NO_ACTION
 
 
@@ -38,6 +41,13 @@ class PolicyState:
     """(n,) bool: false where the environment's actions are not wanted any more."""
     restarted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
     """(n,) bool: the map has restarted before the next frame."""
+    made_for: tuple[Any, ...] = ()
+    """What the policy must be that advances it."""
+
+    @in_own_modes
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that a policy can go on from, also where it was made in inference mode."""
+        return type(self)(**{part.name: copy.deepcopy(getattr(self, part.name), memo) for part in fields(self)})
 
     @property
     def rows(self) -> int:
@@ -45,7 +55,9 @@ class PolicyState:
         return len(self.playing)
 
 
-def new_state(decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, ...], dims: int, dtype: torch.dtype) -> PolicyState:
+def new_state(
+    decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, ...], dims: int, dtype: torch.dtype, made_for: tuple[Any, ...] = ()
+) -> PolicyState:
     """Empty history of `rows` environments.
 
     Args:
@@ -55,6 +67,7 @@ def new_state(decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, 
         frame: (C, H, W).
         dims: A.
         dtype: Of actions: int64, or float32 where a dimension is continuous.
+        made_for: See `PolicyState`.
     """
     size = rows if chunk is None else chunk
     device = decoder.model.head.weight.device
@@ -68,4 +81,4 @@ def new_state(decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, 
         )
         for first in range(0, rows, size)
     ]
-    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_))
+    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for)

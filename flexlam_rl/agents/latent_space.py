@@ -3,6 +3,8 @@
 Legend: `n` environments, `K` budget, `V` codes of a slot, `A` dimensions of an action.
 """
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -13,7 +15,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.envs.shared import copy_but, shared, unshared
+from flexlam_rl.agents.rows import rows_of
+from flexlam_rl.models.modes import in_own_modes
 from flexlam_rl.models.translator import NO_ACTION, choose_actions
 
 
@@ -23,39 +26,45 @@ class Translation:
     Args:
         policy: Whose LAM and translator.
         rows: n.
-        budget: K.
+        budget: K; None for the policy's own.
 
     Raises:
         ValueError: The budget is not one of the policy's.
     """
 
-    def __init__(self, policy: LatentActionPolicy, rows: int, budget: int) -> None:
-        slots, prefix = policy.slots, policy.lam.config.prefix
-        if isinstance(budget, bool) or not isinstance(budget, int | np.integer) or not 1 <= budget <= slots or (budget != slots and not prefix):
-            expected = f"1..{slots}" if prefix else f"{slots}, the only one of a Fixed-K model"
-            raise ValueError(f"budget is {budget!r}; expected {expected}.")
-        self.policy, self.budget = policy, int(budget)
+    @in_own_modes
+    def __init__(self, policy: LatentActionPolicy, rows: int, budget: int | None) -> None:
+        given = policy.checked_budget(policy.budget if budget is None else budget)
+        if not isinstance(given, int):
+            raise ValueError(f"The budget is {given.tolist()}, one for each environment; latent actions need one number: give budget=K.")
+        self.policy, self.budget = policy, given
         self.space = spaces.MultiDiscrete([policy.lam.code_count] * self.budget)
         actions = policy.translator.config.actions
         dims = len(actions.discrete) + actions.continuous
         kind = torch.float32 if actions.continuous else torch.int64
         self._previous = torch.full((rows, dims), NO_ACTION, dtype=kind, device=policy.device)
 
+    @in_own_modes
+    def reset(self, which: Any = None) -> None:
+        """Episodes begin everywhere, or in the rows `which` (bool mask or indices)."""
+        rows = len(self._previous)
+        self._previous[np.arange(rows) if which is None else rows_of(which, rows)] = NO_ACTION
+
+    @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> "Translation":
-        return copy_but(self, memo, "policy")  # a copied environment plays with the same policy
+        """A copy that goes on as this one would, with the same policy, of which only the weights are used."""
+        other = copy.copy(self)
+        other._previous = self._previous.clone()
+        return other
 
-    def reset(self, which: Any = slice(None)) -> None:
-        """Episodes begin in the rows `which`."""
-        self._previous[which] = NO_ACTION
-
-    @torch.no_grad()
+    @in_own_modes
     def __call__(self, codes: Any, observation: Any) -> np.ndarray:
         """The likeliest actions (n,), or (n, A), of prefixes (n, K), given the observations they answer.
 
         Raises:
             ValueError: The prefixes have another shape or type, or a code lies outside its range.
         """
-        codes = np.asarray(codes)
+        codes = np.asarray(codes.detach().cpu() if isinstance(codes, torch.Tensor) else codes)
         rows = len(self._previous)
         if codes.shape != (rows, self.budget) or codes.dtype.kind not in "iu":
             raise ValueError(f"A latent action has shape {codes.shape} and type {codes.dtype}; expected integers of shape ({rows}, {self.budget}).")
@@ -64,6 +73,8 @@ class Translation:
         current = None
         if policy.translator.frame is not None:
             frames, _ = policy.frames(observation)
+            if len(frames) != rows:
+                raise ValueError(f"There are {len(frames)} observations for {rows} latent actions.")
             current = torch.from_numpy(np.ascontiguousarray(frames)).to(policy.device)
         spec = policy.translator.config.actions
         self._previous = choose_actions(policy.translator(slots, self._previous, current), spec)
@@ -87,14 +98,15 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], policy: LatentActionPolicy | str | None = None, budget: int | None = None, any_look: bool = False
+        self, env: gym.Env[Any, Any], policy: LatentActionPolicy | str | Path | None = None, budget: int | None = None, any_look: bool = False
     ) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, policy=shared(policy), budget=budget, any_look=any_look)
-        gym.Wrapper.__init__(self, env)
-        policy = unshared(policy)
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
+        self._translate = Translation(policy, 1, budget)
         policy.check(env, any_look)
-        self._translate = Translation(policy, 1, _budget(policy, budget))
+        # what makes such an environment anew: where the weights lie, instead of a copy of them
+        where = policy.bundle.folder or policy.bundle.source
+        gym.utils.RecordConstructorArgs.__init__(self, policy=str(where), budget=self._translate.budget, any_look=bool(any_look))
+        gym.Wrapper.__init__(self, env)
         self.action_space = self._translate.space
         self._observation: Any = None
 
@@ -119,11 +131,13 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         policy, budget, any_look: As for `LatentActionSpace`.
     """
 
-    def __init__(self, env: VectorEnv, policy: LatentActionPolicy | str | None = None, budget: int | None = None, any_look: bool = False) -> None:
+    def __init__(
+        self, env: VectorEnv, policy: LatentActionPolicy | str | Path | None = None, budget: int | None = None, any_look: bool = False
+    ) -> None:
         super().__init__(env)
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
         policy.check(env, any_look)
-        self._translate = Translation(policy, env.num_envs, _budget(policy, budget))
+        self._translate = Translation(policy, env.num_envs, budget)
         self.single_action_space = self._translate.space
         self.action_space = batch_space(self.single_action_space, env.num_envs)
         self._same_step = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
@@ -133,8 +147,9 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As the environments'."""
         mask = None if options is None else options.get("reset_mask")
-        self._translate.reset(slice(None) if mask is None else torch.from_numpy(np.asarray(mask)))
-        self._over[:] = False
+        which = np.arange(self.num_envs) if mask is None else rows_of(mask, self.num_envs, "reset_mask")
+        self._translate.reset(which)
+        self._over[which] = False
         self._observations, infos = self.env.reset(seed=seed, options=options)
         return self._observations, infos
 
@@ -146,14 +161,6 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         # with NEXT_STEP the observation after the end is still the old episode's: the action after it is ignored
         begins = over if self._same_step else self._over
         if begins.any():
-            self._translate.reset(torch.from_numpy(np.asarray(begins)))
+            self._translate.reset(begins)
         self._over = over.copy()
         return self._observations, rewards, terminated, truncated, {**infos, "action": real, "_action": np.ones(len(real), np.bool_)}
-
-
-def _budget(policy: LatentActionPolicy, budget: int | None) -> int:
-    if budget is not None:
-        return budget
-    if not isinstance(policy.budget, int):
-        raise ValueError("The policy has a budget for each environment; give budget=K.")
-    return policy.budget

@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from flexlam_rl.agents.base import base_env, batch_size
 from flexlam_rl.agents.fit import environment_facts
+from flexlam_rl.agents.observations import read_frames
 from flexlam_rl.agents.play import FRAME, WORDS
+from flexlam_rl.agents.rows import begun, mask_of
 from flexlam_rl.envs.actions import action_set as find_action_set
 from flexlam_rl.envs.wrappers import VOCABULARY, tokens
 from flexlam_rl.models.checkpoint import write_atomically
+from flexlam_rl.models.modes import built_plainly, in_own_modes, own_modes
+from flexlam_rl.models.numbers import real, whole
 
 KIND = "flexlam_rl.recurrent_ppo"
 CONFIG, WEIGHTS = "config.json", "policy.safetensors"
@@ -61,6 +66,7 @@ class Network:
         extractor = {"cnn_output_dim": self.features} if self.words else {"features_dim": self.features}
         return {"lstm_hidden_size": self.lstm, "features_extractor_kwargs": extractor}
 
+    @built_plainly
     def build(self) -> Any:
         """A fresh policy network."""
         from sb3_contrib.ppo_recurrent import CnnLstmPolicy, MultiInputLstmPolicy
@@ -82,6 +88,24 @@ def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, An
     write_atomically(folder / CONFIG, json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode())
 
 
+def _fill(policy: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Give a policy its weights; a wrong file is a ValueError that names it."""
+    own = {f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()}
+    if set(own) != set(weights):
+        odd, missing = sorted(set(weights) - set(own))[:3], sorted(set(own) - set(weights))[:3]
+        raise ValueError(f"{path} has unknown tensors {odd} and lacks {missing}.")
+    for name, tensor in own.items():
+        found = weights[name]
+        if found.shape != tensor.shape or found.dtype != tensor.dtype:
+            raise ValueError(
+                f"{path}: tensor {name!r} is {found.dtype} of shape {tuple(found.shape)}; expected {tensor.dtype} {tuple(tensor.shape)}."
+            )
+        if not bool(found.isfinite().all()):
+            raise ValueError(f"{path}: tensor {name!r} holds NaN or infinite numbers.")
+    for part, module in parts(policy).items():
+        module.load_state_dict({name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")})
+
+
 class LearnedExpert:
     """Plays with a policy that `flexlam expert train` wrote.
 
@@ -99,19 +123,22 @@ class LearnedExpert:
         folder = Path(path)
         try:
             config = json.loads((folder / CONFIG).read_bytes())
-            weights = load_file(folder / WEIGHTS)
-        except FileNotFoundError:
+            with own_modes():
+                weights = load_file(folder / WEIGHTS)
+        except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{folder} holds no learned expert: {CONFIG} or {WEIGHTS} is missing.") from None
+        except (SafetensorError, ValueError) as error:
+            raise ValueError(f"{folder} holds a damaged learned expert: {error}") from None
         if config.get("kind") != KIND:
             raise ValueError(f"{folder / 'config.json'} describes a {config.get('kind')!r}: expected {KIND!r}.")
         self.network = Network(**config["network"])
         self._check(env)
-        self.policy = self.network.build()
-        for part, module in parts(self.policy).items():
-            module.load_state_dict({name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")})
+        with own_modes(), torch.random.fork_rng(devices=[]):  # weights are drawn only to be replaced
+            self.policy = self.network.build()
+        _fill(self.policy, weights, folder / WEIGHTS)
         self.policy.set_training_mode(False)
-        self.temperature = temperature
-        self._seed = seed
+        self.temperature = real(temperature, "temperature")
+        self._seed = seed = whole(seed, "seed")
         self._n = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._n)]
 
@@ -134,20 +161,17 @@ class LearnedExpert:
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
         """Environments `which` begin episodes of these seeds."""
-        for i, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+        index, numbers = begun(which, seeds, self._n)
+        for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
 
+    @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Actions (N,) int64, a bare one for a single environment, and the LSTM's state: two arrays (layers, N, width)."""
-        frames = observation[FRAME] if isinstance(observation, dict) else observation
-        frames = np.asarray(frames)
-        single = frames.ndim == 3
-        frames = frames[None] if single else frames
+        frames, single = read_frames(observation, (3, self.network.height, self.network.width))
         n = len(frames)
-        if frames.shape[1] != 3:
-            frames = np.moveaxis(frames, -1, 1)
         seen: Any = torch.as_tensor(np.ascontiguousarray(frames))
         if self.network.words:
             texts = observation[WORDS]
@@ -157,10 +181,9 @@ class LearnedExpert:
         lstm = self.policy.lstm_actor
         if state is None:
             state = (np.zeros((lstm.num_layers, n, lstm.hidden_size), np.float32),) * 2
-        starts = np.zeros(n, np.float32) if episode_start is None else np.asarray(episode_start, np.float32).reshape(n)
-        with torch.no_grad():
-            distribution, (hidden, cell) = self.policy.get_distribution(seen, tuple(torch.as_tensor(part) for part in state), torch.as_tensor(starts))
-            logits = distribution.distribution.logits.double().numpy()
+        starts = np.zeros(n, np.float32) if episode_start is None else mask_of(episode_start, n, "episode_start").astype(np.float32)
+        distribution, (hidden, cell) = self.policy.get_distribution(seen, tuple(torch.as_tensor(part) for part in state), torch.as_tensor(starts))
+        logits = distribution.distribution.logits.double().numpy()
         if deterministic or self.temperature == 0.0:
             actions = logits.argmax(1)
         else:

@@ -134,6 +134,8 @@ class Player:
 
             from flexlam_rl.agents.policy import LatentActionPolicy
 
+            if self.cache not in ("fp32", "bf16"):
+                raise ValueError(f"cache is {self.cache!r}; expected 'fp32' or 'bf16'.")
             return LatentActionPolicy(
                 self.bundle, budgets, deterministic=self.deterministic, seed=self.seed, chunk=self.chunk, env=env,
                 decoding=self.decoding, any_look=self.any_look, executor=self._executor,

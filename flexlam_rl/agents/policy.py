@@ -6,10 +6,10 @@ newest frame; generate the first K codes; fill the other slots with the null; tr
 Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame, `R` rows of a chunk.
 """
 
+import copy
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -19,30 +19,17 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.agents.bundle import Bundle, Decoding, load_bundle
+from flexlam_rl.agents.decision import PARTS, Decision, read_only
 from flexlam_rl.agents.draws import Draws
-from flexlam_rl.agents.fit import FRAME, check_environment
+from flexlam_rl.agents.fit import check_environment
 from flexlam_rl.agents.history import Chunk, PolicyState, new_state
+from flexlam_rl.agents.observations import read_frames
+from flexlam_rl.agents.rows import begun, mask_of, rows_of
 from flexlam_rl.models.decode import Decoder, pick
+from flexlam_rl.models.modes import in_own_modes, own_modes
+from flexlam_rl.models.numbers import whole
+from flexlam_rl.models.threads import forked
 from flexlam_rl.models.translator import NO_ACTION, choose_actions
-
-PARTS = ("encode", "context", "generate", "translate")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The last step, on request.
-
-    Attributes:
-        budgets: (n,) int64, each environment's K.
-        codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play.
-        probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where there is none.
-        seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks, and "total".
-    """
-
-    budgets: np.ndarray
-    codes: np.ndarray
-    probabilities: np.ndarray
-    seconds: dict[str, float]
 
 
 class LatentActionPolicy:
@@ -82,12 +69,13 @@ class LatentActionPolicy:
         cache: torch.dtype | None = None,
         executor: Executor | None = None,
     ) -> None:
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"chunk is {chunk}; expected at least 1, or None.")
+        if deterministic not in (None, True, False):
+            raise ValueError(f"deterministic is {deterministic!r}; expected True, False or None.")
         self.bundle = bundle
         self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
         self.decoding = decoding or bundle.config.decoding
-        self.deterministic, self.chunk, self.executor = deterministic, chunk, executor
+        self.deterministic, self.executor = None if deterministic is None else bool(deterministic), executor
+        self.chunk = None if chunk is None else whole(chunk, "chunk", 1)
         self.decoder = Decoder(self.sequence, cache, self.decoding.context)
         self.slots = bundle.slots
         self.last: Decision | None = None
@@ -95,12 +83,13 @@ class LatentActionPolicy:
         self._dims = len(self._actions.discrete) + self._actions.continuous
         self._dtype = torch.float32 if self._actions.continuous else torch.int64
         self._frame = (self.lam.config.channels, self.lam.config.image_size, self.lam.config.image_size)
+        self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
         self._draws = Draws(seed, self.slots + len(self._actions.discrete))
         self._state: PolicyState | None = None  # of the plain loop
         self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
         self._current: PolicyState | None = None
         self._single = False
-        self.budget = self.slots if budget is None else budget
+        self._budget = self.checked_budget(self.slots if budget is None else budget)
         if env is not None:
             self.check(env, any_look)
 
@@ -110,7 +99,7 @@ class LatentActionPolicy:
         name: str | Path | None = None,
         budget: int | Sequence[int] | np.ndarray | None = None,
         *,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         revision: str | None = None,
         **options: Any,
     ) -> Self:
@@ -125,7 +114,7 @@ class LatentActionPolicy:
 
         Raises:
             CheckpointError: There is no such bundle, or it is damaged.
-            ValueError: The budget, or the environment given, does not fit.
+            ValueError: There is no such device, or the budget or the environment given does not fit.
         """
         return cls(load_bundle(name, device, revision), budget, **options)
 
@@ -136,20 +125,33 @@ class LatentActionPolicy:
 
     @property
     def budget(self) -> int | np.ndarray:
-        """K: one number, or an (n,) array of one for each environment. May be set at any step."""
-        return self._budget
+        """K: one number, or a read-only (n,) array of one for each environment. May be set at any step, to a new value as a whole."""
+        return self._budget if isinstance(self._budget, int) else read_only(self._budget)
 
     @budget.setter
-    def budget(self, value: int | Sequence[int] | np.ndarray) -> None:
-        budgets = np.asarray(value)
+    def budget(self, value: Any) -> None:
+        self._budget = self.checked_budget(value)
+
+    def checked_budget(self, value: Any) -> int | np.ndarray:
+        """A budget that this policy can play with: a number, or an array of its own of one for each environment.
+
+        Raises:
+            ValueError: It can not; with what it can.
+        """
+        try:
+            budgets = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            budgets = np.empty(0)
         low = 1 if self.lam.config.prefix else self.slots
         if budgets.dtype.kind not in "iu" or budgets.ndim > 1 or budgets.size == 0 or budgets.min() < low or budgets.max() > self.slots:
             expected = f"{low}..{self.slots}" if self.lam.config.prefix else f"{self.slots}, the only one of a Fixed-K model"
             raise ValueError(f"budget is {value!r}; expected {expected}.")
-        self._budget = int(budgets) if budgets.ndim == 0 else budgets.astype(np.int64)
+        return int(budgets) if budgets.ndim == 0 else budgets.astype(np.int64)
 
     def check(self, env: Any, any_look: bool = False) -> None:
-        """Refuse an environment that differs from the one trained in: action set, frame size, frame skip; engine, look and overlay too.
+        """Refuse an environment that differs from the one trained in.
+
+        Compared are action space and action set, frame size and type, and frame skip; engine, look and overlay too.
 
         Args:
             env: A (wrapped) environment or batch.
@@ -158,27 +160,45 @@ class LatentActionPolicy:
         Raises:
             ValueError: The first difference, with both values.
         """
-        check_environment(self.bundle.config.environment, env, any_look)
+        check_environment(self.bundle.config.environment, env, any_look, self._actions, self._frame[0])
 
-    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds: their draws follow from them."""
-        self._draws.begin(np.asarray(which), np.asarray(seeds))
+    def begin_episodes(self, which: Any, seeds: Any) -> None:
+        """Environments begin episodes of these seeds: their draws follow from them.
+
+        Args:
+            which: Bool mask (n,), or indices, each once.
+            seeds: One for each entry of `which`; of a mask's, those count where it is true.
+
+        Raises:
+            ValueError: `which` does not fit the environments that play, or the seeds do not fit `which`.
+        """
+        index, _ = begun(which, seeds)
+        if self._current is not None and self._is_another_batch(which, index):
+            self._current = None
         if self._current is not None:
-            self._current.playing[which] = True
+            self._current.playing[rows_of(which, self._current.rows)] = True
+        self._draws.begin(which, seeds)
 
-    def end_episodes(self, which: np.ndarray) -> None:
-        """Environments `which` play no more: chunks without a playing environment are not computed, their actions are 0."""
+    def _is_another_batch(self, which: Any, index: np.ndarray) -> bool:
+        """Whether all of a batch begin that has another size than the one that has played so far."""
+        assert self._current is not None
+        all_of_them = np.array_equal(np.sort(index), np.arange(np.size(which)))
+        return all_of_them and (len(index) > self._current.rows or (np.asarray(which).dtype == np.bool_ and len(index) < self._current.rows))
+
+    def end_episodes(self, which: Any) -> None:
+        """Environments `which` (mask or indices) play no more: chunks of such alone are not computed, their actions are 0."""
         if self._current is not None:
-            self._current.playing[which] = False
+            self._current.playing[rows_of(which, self._current.rows)] = False
 
-    def map_restarted(self, which: np.ndarray) -> None:
-        """The map has restarted before the next frame of environments `which` (`info["map_reset"]`).
+    def map_restarted(self, which: Any) -> None:
+        """The map has restarted before the next frame of environments `which` (mask or indices; `info["map_reset"]`).
 
         Their history begins anew, as training windows do, which never lead across a restart; the previous action stays.
         """
         if self._current is not None:
-            self._current.restarted[which] = True
+            self._current.restarted[rows_of(which, self._current.rows)] = True
 
+    @in_own_modes
     def predict(
         self, observation: Any, state: PolicyState | None = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, PolicyState]:
@@ -199,13 +219,12 @@ class LatentActionPolicy:
         frames, single = self.frames(observation)
         n = len(frames)
         if state is None:
-            state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype)
+            state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
             starts = np.ones(n, np.bool_)
         else:
-            starts = np.zeros(n, np.bool_) if episode_start is None else np.array(episode_start, np.bool_).reshape(-1)
-        if state.rows != n or len(starts) != n:
-            raise ValueError(f"There are {n} observations, but the state is of {state.rows} environments and episode_start of {len(starts)}.")
-        budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget
+            starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
+            self._check_state(state, n)
+        budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
         if len(budgets) != n:
             raise ValueError(f"budget has {len(budgets)} entries for {n} environments: give one number or one for each.")
         greedy = deterministic if self.deterministic is None else self.deterministic
@@ -214,22 +233,24 @@ class LatentActionPolicy:
         actions = actions[:, 0] if self._dims == 1 else actions
         return (actions[0] if single else actions), state
 
-    def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
-        """Frames as (n, C, H, W) uint8, and whether there was only one."""
-        if isinstance(observation, tuple):
-            raise ValueError("The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the first is meant.")
-        frames = np.asarray(observation[FRAME] if isinstance(observation, dict) else observation)
-        single = frames.ndim == 3
-        frames = frames[None] if single else frames
-        c, h, w = self._frame
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] not in ((h, w, c), (c, h, w)):
+    def _check_state(self, state: PolicyState, n: int) -> None:
+        if not isinstance(state, PolicyState):
+            raise ValueError(f"state is a {type(state).__name__}; expected what the last call of predict returned, or None at the first.")
+        if state.rows != n:
             raise ValueError(
-                f"The observation has shape {frames.shape[1:] if single else frames.shape} and type {frames.dtype}; the policy was trained with "
-                f"frames ({h}, {w}, {c}) uint8, or ({c}, {h}, {w}), alone or in a batch."
+                f"There are {n} observations, but the state is of {state.rows} environments: begin with state=None, or in a plain loop with reset()."
             )
-        return (np.moveaxis(frames, -1, 1) if frames.shape[1:] == (h, w, c) else frames), single
+        if state.made_for != self._made_for:
+            raise ValueError("The state is of a policy with other models or another context, cache, chunk or device: begin with state=None.")
 
-    @torch.no_grad()
+    def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
+        """Frames as (n, C, H, W) uint8, and whether there was only one.
+
+        Raises:
+            ValueError: They are of another size or type than the policy was trained with.
+        """
+        return read_frames(observation, self._frame)
+
     def _decide(self, frames: np.ndarray, state: PolicyState, starts: np.ndarray, budgets: np.ndarray, greedy: bool) -> np.ndarray:
         began = time.perf_counter()
         n = len(frames)
@@ -239,9 +260,12 @@ class LatentActionPolicy:
         def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
             rows = slice(chunk.first, chunk.first + chunk.count)
             given = None if draws is None else draws[rows]
-            return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
+            with own_modes(len(chunk.frames) if self.device.type == "cpu" else 1):  # an executor's thread has modes of its own
+                return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
 
-        results = list(self.executor.map(run, work)) if self.executor is not None and len(work) > 1 else [run(chunk) for chunk in work]
+        # an executor's threads are not there in a forked process
+        executor = self.executor if len(work) > 1 and not forked() else None
+        results = [run(chunk) for chunk in work] if executor is None else list(executor.map(run, work))
         widest = int(budgets.max())
         actions = np.zeros((n, self._dims), np.float32 if self._actions.continuous else np.int64)
         codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
@@ -305,14 +329,21 @@ class LatentActionPolicy:
         mark()
         return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]
 
-    def reset(self, which: np.ndarray | None = None) -> None:
-        """The plain loop's next observation begins an episode, everywhere or where the bool array `which` (n,) is true."""
+    def reset(self, which: Any = None) -> None:
+        """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or indices).
+
+        Raises:
+            ValueError: `which` does not fit the environments that play.
+        """
         if which is None:
-            self._state = None
-            self._waiting = None
-        else:
-            mask = np.asarray(which, np.bool_)
-            self._waiting = mask if self._waiting is None else self._waiting | mask
+            if self._current is self._state:
+                self._current = None
+            self._state = self._waiting = None
+            return
+        index = rows_of(which, None if self._state is None else self._state.rows)
+        if self._state is not None:  # else all begin
+            self._waiting = np.zeros(self._state.rows, np.bool_) if self._waiting is None else self._waiting
+            self._waiting[index] = True
 
     def __call__(self, observation: Any, info: dict[str, Any] | None = None) -> np.ndarray:
         """The action, for a plain loop over one environment or a batch; the history is kept inside.
@@ -320,14 +351,29 @@ class LatentActionPolicy:
         Args:
             observation: As for `predict`.
             info: What the environment gave with it; `map_reset` in it is heeded.
+
+        Raises:
+            ValueError: As for `predict`; nothing has been decided then.
         """
         restarted = None if info is None else info.get("map_reset")
-        if restarted is not None and self._state is not None and np.any(restarted):
-            self._state.restarted[np.flatnonzero(np.atleast_1d(restarted))] = True
-        starts = self._waiting
+        if restarted is not None and self._state is not None:
+            self._state.restarted |= mask_of(restarted, self._state.rows, "map_reset")
+        actions, self._state = self.predict(observation, self._state, self._waiting)
         self._waiting = None
-        actions, self._state = self.predict(observation, self._state, starts)
         return actions
+
+    @in_own_modes
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that goes on as this one would; the weights, which nothing changes, and the executor are shared."""
+        other = object.__new__(type(self))
+        memo[id(self)] = other
+        shared = ("bundle", "lam", "sequence", "translator", "decoder", "executor")
+        other.__dict__ |= {name: value if name in shared else copy.deepcopy(value, memo) for name, value in vars(self).items()}
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: all but the executor, which has threads; decisions do not depend on it."""
+        return {**vars(self), "executor": None}
 
     def as_tensordict_module(self, **options: Any) -> Any:
         """This policy as a TensorDictModule for TorchRL; the options of `agents.tensordicts.LatentActionModule` (extra `tensordict`)."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.agents.draws import Draws
+from flexlam_rl.agents.rows import mask_of, rows_of
 
 
 class PreviousActionPolicy:
@@ -38,17 +39,19 @@ class PreviousActionPolicy:
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
         """Environments `which` begin episodes of these seeds."""
+        rows_of(which, self._rows)
         self._draws.begin(which, seeds)
 
     def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's start."""
         previous = np.full(self._rows, -1) if state is None else np.array(state)
         if episode_start is not None:
-            previous[np.asarray(episode_start, np.bool_).reshape(-1)] = -1
+            previous[mask_of(episode_start, self._rows, "episode_start")] = -1
         sums = self._sums[previous + 1]
         if deterministic:
             actions = np.diff(sums, axis=1, prepend=0).argmax(1)
         else:
             actions = (sums <= self._draws.next(self._rows)).sum(1).clip(max=sums.shape[1] - 1)
         images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
-        return (actions[0] if self._single and np.ndim(images) != 4 else actions), actions
+        # the state is a copy: the caller may change its actions
+        return (actions[0] if self._single and np.ndim(images) != 4 else actions), actions.copy()

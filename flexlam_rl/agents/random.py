@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.agents.base import action_count, base_env, batch_size
+from flexlam_rl.agents.rows import begun
 from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
+from flexlam_rl.models.numbers import whole
 
 _BLOCK = 1024  # actions drawn at once
 
@@ -21,7 +23,7 @@ class RandomPolicy:
     def __init__(self, env: Any, seed: int = 0) -> None:
         base = base_env(env)
         self._count = action_count(env)
-        self._seed = seed
+        self._seed = seed = whole(seed, "seed")
         self._single = not hasattr(base, "num_envs")
         self._num_envs = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
@@ -31,7 +33,8 @@ class RandomPolicy:
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
         """Environments `which` begin episodes of these seeds."""
-        for i, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+        index, numbers = begun(which, seeds, self._num_envs)
+        for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _BLOCK
 

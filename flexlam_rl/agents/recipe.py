@@ -3,9 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flexlam_rl.models.numbers import Plain, real, whole
+
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Plain):
     """Recurrent PPO on one level."""
 
     level: str
@@ -36,8 +38,10 @@ class Recipe:
     def check(self) -> None:
         """Raises ValueError for a number out of range."""
         for name in ("steps", "num_envs", "rollout", "evaluate_every", "evaluation_episodes", "lstm", "features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+            whole(getattr(self, name), name, 1)
+        whole(self.seed, "seed")
+        for name in ("learning_rate", "entropy"):
+            real(getattr(self, name), name)
         if self.num_envs * self.rollout < 2:
             raise ValueError("num_envs * rollout must be at least 2: one step is no batch.")
 

@@ -51,14 +51,14 @@ class LatentActionModule(TensorDictModuleBase):
         frames = tensordict.get(self.in_keys[0])
         lead = frames.shape[:-3]
         init = tensordict.get(self._is_init, None)
-        starts = None if init is None else init.reshape(-1).cpu().numpy().astype(np.bool_)
-        actions, self._state = self.policy.predict(frames.reshape(-1, *frames.shape[-3:]).cpu().numpy(), self._state, starts)
+        starts = None if init is None else init.reshape(-1).cpu().numpy()
+        actions, self._state = self.policy.predict(frames.reshape(-1, *frames.shape[-3:]), self._state, starts)
         chosen = torch.from_numpy(np.asarray(actions)).to(frames.device)
         if self._one_hot:
             choices = self.policy.translator.config.actions.discrete[0]
             chosen = torch.nn.functional.one_hot(chosen, choices)
         tensordict.set(self.out_keys[0], chosen.reshape(*lead, *chosen.shape[1:]))
         if len(self.out_keys) > 1 and self.policy.last is not None:
-            codes = torch.from_numpy(self.policy.last.codes).to(frames.device)
+            codes = torch.from_numpy(self.policy.last.codes.copy()).to(frames.device)
             tensordict.set(self.out_keys[1], codes.reshape(*lead, -1))
         return tensordict

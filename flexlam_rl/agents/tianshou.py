@@ -7,6 +7,7 @@ import numpy as np
 from tianshou.algorithm.algorithm_base import Policy
 from tianshou.data import Batch
 
+from flexlam_rl.agents.observations import FRAME
 from flexlam_rl.agents.policy import LatentActionPolicy
 
 
@@ -33,7 +34,10 @@ class TianshouLatentPolicy(Policy):
         Raises:
             ValueError: There are more rows than the collection began with.
         """
-        frames = np.asarray(batch.obs)
+        obs = batch.obs
+        frames = np.asarray(obs[FRAME] if isinstance(obs, Batch | dict) else obs)
+        if not len(frames):
+            return Batch(act=np.zeros(0, np.int64), state=np.zeros(0, np.int64))
         if state is None:
             self._history, self._places = None, len(frames)
             state = np.zeros(len(frames), np.int64)

@@ -11,18 +11,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
+import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from flexlam_rl.models.modes import built_plainly, in_own_modes
+from flexlam_rl.models.places import CheckpointError, local_folder, not_on_hub, usable_device
+
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message names it and what is wrong."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -62,6 +62,8 @@ def to_json(value: Any) -> Any:
         return {f.name: to_json(getattr(value, f.name)) for f in fields}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     return {name: to_json(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
@@ -79,7 +81,11 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
         if not needed <= set(value) <= names:
             odd, missing = sorted(set(value) - names), sorted(needed - set(value))
             raise CheckpointError(f"{where} has unknown fields {odd} and lacks {missing}.")
-        return kind(**{name: from_json(hints[name], value[name], f"{where}.{name}") for name in value})  # type: ignore[operator]
+        given = {name: from_json(hints[name], value[name], f"{where}.{name}") for name in value}
+        try:
+            return kind(**given)  # type: ignore[operator]
+        except ValueError as error:
+            raise CheckpointError(f"{where}: {error}") from None
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, list):
         return tuple(from_json(args[0], v, where) for v in value)
@@ -104,6 +110,11 @@ class PretrainedModel(nn.Module, ModelHubMixin):
     heavy: ClassVar[tuple[str, ...]] = ()
     """Parts that do nearly all of the arithmetic, each one graph without a break for torch.compile."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = built_plainly(vars(cls)["__init__"])
+
     def compile_heavy(self) -> None:
         """Compile the heavy parts in place; names and weights stay as they are."""
         for name in self.heavy:
@@ -116,6 +127,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         write_atomically(Path(save_directory) / CONFIG, (json.dumps(record, indent=2) + "\n").encode())
 
     @classmethod
+    @in_own_modes
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Self:  # type: ignore[override]
         """Load a model from a folder or a hub repository.
 
@@ -126,7 +138,9 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
         Raises:
             CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the configuration.
+            ValueError: There is no such device.
         """
+        target = usable_device(device)
         name = str(pretrained_model_name_or_path)
         config_path, weights_path = _locate(name, revision)
         try:
@@ -139,26 +153,29 @@ class PretrainedModel(nn.Module, ModelHubMixin):
             raise CheckpointError(f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl.")
         if record.get("class") != cls.__name__:
             raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
-        model = cls(from_json(cls.config_class, record.get("config"), f"{config_path}: config"))
+        config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
+        # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
+        with torch.device("meta"):
+            model = cls(config)
         try:
             state = load_file(weights_path, device="cpu")
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
         _fill(model, state, weights_path)
-        return model.to(device)
+        return model.to(target)
 
 
 def _locate(name: str, revision: str | None) -> tuple[Path, Path]:
-    folder = Path(name)
-    if folder.is_dir():
+    folder = local_folder(name)
+    if folder is not None:
         for file in (CONFIG, WEIGHTS):
             if not (folder / file).is_file():
                 raise CheckpointError(f"{folder} holds no {file}; a checkpoint has {CONFIG} and {WEIGHTS}.")
         return folder / CONFIG, folder / WEIGHTS
     try:
         return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(hf_hub_download(name, WEIGHTS, revision=revision))
-    except Exception as error:  # whatever the hub client raises (network, missing repository, malformed name) ends here
-        raise CheckpointError(f"{name!r} is neither a folder nor a hub repository that can be had: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+        raise not_on_hub(name, error) from None
 
 
 def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
@@ -167,6 +184,13 @@ def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
     if odd or missing:
         raise CheckpointError(f"{path} has unknown tensors {odd[:3]} and lacks {missing[:3]}.")
     for key, tensor in own.items():
-        if state[key].shape != tensor.shape:
-            raise CheckpointError(f"{path}: tensor {key!r} has shape {tuple(state[key].shape)}; expected {tuple(tensor.shape)}.")
-    model.load_state_dict(state)
+        found = state[key]
+        if found.shape != tensor.shape:
+            raise CheckpointError(f"{path}: tensor {key!r} has shape {tuple(found.shape)}; expected {tuple(tensor.shape)}.")
+        if found.dtype != tensor.dtype and found.dtype not in (torch.float16, torch.bfloat16):
+            raise CheckpointError(f"{path}: tensor {key!r} has type {found.dtype}; expected {tensor.dtype}.")
+        if not bool(found.isfinite().all()):
+            count = int((~found.isfinite()).sum())
+            raise CheckpointError(f"{path}: tensor {key!r} has {count} of {found.numel()} numbers that are NaN or infinite.")
+    # copies: what is read from the file may lie in the file
+    model.load_state_dict({key: state[key].to(tensor.dtype, copy=True) for key, tensor in own.items()}, assign=True)

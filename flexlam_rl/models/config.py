@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from flexlam_rl.models.numbers import Plain
+
 
 @dataclass(frozen=True)
-class ActionSpec:
+class ActionSpec(Plain):
     """What a translator predicts: one categorical a discrete dimension, one number a continuous one."""
 
     discrete: tuple[int, ...] = (15,)
@@ -19,7 +21,7 @@ class ActionSpec:
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(Plain):
     """Two-frame ViT with slot tokens (paper, table 6). Patch size and read-out are free there; 8 gives 64 patches."""
 
     width: int = 192
@@ -30,7 +32,7 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class DecoderConfig:
+class DecoderConfig(Plain):
     """Rectified-flow DiT (paper, table 6)."""
 
     width: int = 192
@@ -49,7 +51,7 @@ class DecoderConfig:
 
 
 @dataclass(frozen=True)
-class LAMConfig:
+class LAMConfig(Plain):
     """A latent action model. FlexLAM and Fixed-K differ by `slots` and `prefix` alone."""
 
     image_size: int = 64
@@ -67,7 +69,7 @@ Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+fra
 
 
 @dataclass(frozen=True)
-class TranslatorConfig:
+class TranslatorConfig(Plain):
     """Hourglass MLP (paper, table 7): narrow residual blocks on a wide stream."""
 
     slots: int = 64
@@ -83,7 +85,7 @@ class TranslatorConfig:
 
 
 @dataclass(frozen=True)
-class SequenceConfig:
+class SequenceConfig(Plain):
     """Qwen3-style decoder over frame patches and code blocks (paper, table 8); the number of layers is free there."""
 
     slots: int = 64
@@ -109,7 +111,7 @@ class SequenceConfig:
 
 
 @dataclass(frozen=True)
-class IDMConfig:
+class IDMConfig(Plain):
     """Inverse dynamics baseline: actions straight from two frames and the previous action, no bottleneck."""
 
     image_size: int = 64
@@ -122,7 +124,7 @@ class IDMConfig:
 
 
 @dataclass(frozen=True)
-class FeatureConfig:
+class FeatureConfig(Plain):
     """Baseline on the change of frozen visual features, with the translator's MLP."""
 
     channels: int = 3

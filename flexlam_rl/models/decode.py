@@ -12,12 +12,15 @@ Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.models.fused import FusedLayer
 from flexlam_rl.models.layout import block_start
+from flexlam_rl.models.modes import in_own_modes
+from flexlam_rl.models.numbers import whole
 from flexlam_rl.models.sequence import SequenceModel, rotary
 
 _EMPTY = -(10**9)
@@ -66,6 +69,7 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
 class Decoder:
     """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
 
+    @in_own_modes
     def __init__(self, model: SequenceModel, cache: torch.dtype | None = None, context: int | None = None) -> None:
         """
         Args:
@@ -74,14 +78,16 @@ class Decoder:
             context: Frames back that a decision sees; None for as many as the model was trained with, which is the most.
 
         Raises:
-            ValueError: `context` lies outside 2 and the model's own.
+            ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
         """
-        if context is not None and not 2 <= context <= model.config.frames:
+        if context is not None and not (isinstance(context, int | np.integer) and 2 <= context <= model.config.frames):
             raise ValueError(f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was trained.")
+        if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
+            raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
         self.model = model
         self.layers = [FusedLayer(layer) for layer in model.transformer.stack()]
         self.cache = cache or model.head.weight.dtype
-        config = model.config if context is None else replace(model.config, frames=context)
+        config = model.config if context is None else replace(model.config, frames=int(context))
         self.config = config
         self.head_dim = config.width // config.heads
         self.ring = -(-config.frames // config.stride)
@@ -90,6 +96,7 @@ class Decoder:
         self.frame_end = self.stride_end + config.patches
         self.size = self.frame_end + config.slots
 
+    @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""
         config, weight = self.config, self.model.head.weight
@@ -109,13 +116,14 @@ class Decoder:
             return torch.zeros(shape, device=device, dtype=self.cache)
         return torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=self.cache).transpose(-1, -2)
 
+    @in_own_modes
     def clear(self, state: DecodeState, rows: Tensor) -> None:
         """Begin anew in the rows where bool `rows` (B,) is true; other rows are not touched."""
         state.step[rows] = 0
         state.block_frame[rows] = _EMPTY
         state.stride_frame[rows] = _EMPTY
 
-    @torch.no_grad()
+    @in_own_modes
     def observe(self, state: DecodeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
         """Take in the newest frame and the codes of the transition that led to it.
 
@@ -189,7 +197,7 @@ class Decoder:
         state.step.add_(1)
         return model.transformer.norm(x[:, -1])
 
-    @torch.no_grad()
+    @in_own_modes
     def generate(
         self,
         state: DecodeState,
@@ -214,8 +222,7 @@ class Decoder:
             are greedy or sampled with the same `draws`.
         """
         config, model = self.config, self.model
-        if not 1 <= budget <= config.slots:
-            raise ValueError(f"budget is {budget}; expected 1..{config.slots}.")
+        budget = whole(budget, "budget", 1, config.slots)
         frame = state.step - 1
         start = block_start(frame, config.slots, config.patches, config.stride)
         assert isinstance(start, Tensor)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from flexlam_rl.models.blocks import ModulatedBlock, patchify, to_unit, unpatchify
 from flexlam_rl.models.config import DecoderConfig
+from flexlam_rl.models.modes import in_own_modes
+from flexlam_rl.models.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
 _LEAST_REST = 0.05
@@ -20,9 +22,9 @@ _LEAST_REST = 0.05
 def sample_tau(batch: int, config: DecoderConfig, generator: torch.Generator) -> Tensor:
     """Times (B,) in [0, 1): a share at pure noise, the rest logit-normal (config)."""
     device = generator.device
-    normal = torch.randn(batch, generator=generator, device=device)
+    normal = torch.randn(batch, generator=generator, device=device, dtype=torch.float32)
     tau = torch.sigmoid(normal * config.tau_std + config.tau_mean)
-    pure = torch.rand(batch, generator=generator, device=device) < config.noise_share
+    pure = torch.rand(batch, generator=generator, device=device, dtype=torch.float32) < config.noise_share
     return torch.where(pure, torch.zeros_like(tau), tau)
 
 
@@ -57,7 +59,7 @@ class FlowDecoder(nn.Module):
         x = self.embed(torch.cat([patchify(noisy, patch), patchify(current, patch)], dim=-1)) + self.position
         patches = x.shape[1]
         x = torch.cat([x, self.slot_embed(slots) + self.slot_position], dim=1)
-        frequencies = torch.exp(torch.arange(32, device=tau.device) * (-math.log(1000.0) / 31))
+        frequencies = torch.exp(torch.arange(32, device=tau.device, dtype=torch.float32) * (-math.log(1000.0) / 31))
         angles = tau.float()[:, None] * 1000.0 * frequencies
         condition = self.time(torch.cat([angles.sin(), angles.cos()], dim=-1).to(x.dtype))
         for block in self.blocks:
@@ -85,7 +87,7 @@ class FlowDecoder(nn.Module):
             error = error * (1.0 - at).clamp_min(_LEAST_REST)
         return error.square().mean(dim=(1, 2, 3))
 
-    @torch.no_grad()
+    @in_own_modes
     def sample(self, current: Tensor, slots: Tensor, steps: int = 8, generator: torch.Generator | None = None) -> Tensor:
         """Decode next frames with Euler steps from noise.
 
@@ -98,13 +100,13 @@ class FlowDecoder(nn.Module):
         Returns:
             Float (B, C, H, W), about [-1, 1].
         """
-        if steps < 1:
-            raise ValueError(f"steps is {steps}; a sampler needs at least 1.")
+        steps = whole(steps, "steps", 1)
         shape = current.shape
         device = current.device
-        x = torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
+        source = generator.device if generator else device
+        x = torch.randn(shape, generator=generator, device=source, dtype=torch.float32).to(device)
         for i in range(steps):
-            tau = torch.full((shape[0],), i / steps, device=device)
+            tau = torch.full((shape[0],), i / steps, device=device, dtype=torch.float32)
             x = x + self(x, tau, current, slots) / steps
         return x
 

@@ -30,7 +30,7 @@ def sample_prefix_lengths(batch: int, slots: int, generator: torch.Generator, la
     lengths = torch.randint(0, slots + 1, (batch,), generator=generator, device=generator.device)
     if law == "uniform":
         return lengths
-    exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device)
+    exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device, dtype=torch.float32)
     return torch.where(coin < 0.5, ((slots + 1) ** exponent).long().clamp(1, slots), lengths)
 
 

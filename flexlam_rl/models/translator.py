@@ -54,7 +54,7 @@ def action_outputs(spec: ActionSpec) -> int:
 
 def action_losses(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> Tensor:
     """Loss of each example (B,): cross-entropy a discrete dimension plus squared error a continuous one."""
-    loss = torch.zeros(len(outputs), device=outputs.device)
+    loss = torch.zeros(len(outputs), device=outputs.device, dtype=torch.float32)
     start = 0
     for i, n in enumerate(spec.discrete):
         loss = loss + F.cross_entropy(outputs[:, start : start + n].float(), actions[:, i].long(), reduction="none")

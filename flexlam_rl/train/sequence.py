@@ -94,7 +94,7 @@ class SequenceStage:
 def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
     """Codes (B, T, M) of the transitions in windows of frames (B, T + 1, C, H, W)."""
     b, t = frames.shape[0], frames.shape[1] - 1
-    codes = lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
+    codes = lam.quantise(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
     return codes.view(b, t, -1)
 
 

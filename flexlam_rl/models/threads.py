@@ -1,0 +1,67 @@
+"""Few rows are computed fastest in one thread: on small products, threads spend their time waiting for each other.
+
+`torch.set_num_threads` is of no use here: it also changes what threads that start meanwhile will have. OpenMP and MKL each keep a
+number for the calling thread alone, which is what is set and restored.
+"""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+
+ROWS = 64
+"""Rows from which on the caller's threads are used."""
+_FORKED = False
+
+
+def _in_child() -> None:
+    global _FORKED
+    _FORKED = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+def forked() -> bool:
+    """Whether this process was forked from one that had loaded this module: OpenMP's threads, and an executor's, stayed there."""
+    return _FORKED
+
+
+@cache
+def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | None:
+    """OpenMP's and MKL's numbers of threads of the calling thread, of the libraries that torch itself uses; None where there are none."""
+    try:
+        library = ctypes.CDLL(torch._C.__file__)
+        # in lower case it is MKL's function for Fortran, which takes the address of a number
+        return library.omp_set_num_threads, getattr(library, "MKL_Set_Num_Threads_Local", None)
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+@contextmanager
+def one_thread(rows: int | None) -> Iterator[None]:
+    """Compute in the calling thread alone where `rows` are few, and always in a forked process, where other threads would never come.
+
+    Args:
+        rows: Rows that are computed together; None for any number.
+    """
+    wanted = _FORKED or (rows is not None and rows < ROWS)
+    before = torch.get_num_threads()  # torch sets a new thread's number when it is first asked: before ours, not after
+    setters = _setters() if wanted and before > 1 else None
+    if setters is None:
+        yield
+        return
+    openmp, mkl = setters
+    openmp(1)
+    mkl_before = None if mkl is None else mkl(1)
+    try:
+        yield
+    finally:
+        openmp(before)
+        if mkl is not None:
+            mkl(mkl_before or 0)
