@@ -12,7 +12,6 @@ from flexlam_rl.models.checkpoint import model_digest
 from flexlam_rl.models.features import FeatureTranslator
 from flexlam_rl.models.idm import IDM, BehaviourCloning
 from flexlam_rl.models.lam import LAM
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.models.sequence import SequenceModel
 from flexlam_rl.models.translator import Translator
 from flexlam_rl.train import data, distributed, preflight
@@ -21,6 +20,7 @@ from flexlam_rl.train.controls import CODE_KINDS, ControlStage
 from flexlam_rl.train.identity import check_folder
 from flexlam_rl.train.lam import LAMStage
 from flexlam_rl.train.loop import TrainingError, run
+from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.plan import DIRECT, STAGES, RunConfig, plan, windows
 from flexlam_rl.train.recipes import RECIPES, lam_config
 from flexlam_rl.train.sequence import SequenceStage

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from flexlam_rl.datasets import Rollouts, Windows, load_labels, make_labels
+from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.labels import PARTS, LabelSet, label_names
 from flexlam_rl.models.checkpoint import CONFIG, from_json
 from flexlam_rl.models.config import LAMConfig
@@ -53,7 +54,7 @@ def check(args: TrainArgs, stages: Sequence[str], train: Rollouts, test: Rollout
             actions = data.action_spec(train)
             for part in labels(args, train):
                 data.check_actions(train, part)
-        except ValueError as error:
+        except (ValueError, StoreError) as error:
             raise type(error)(f"the {labelled[0]} cannot be trained: {str(error).rstrip('.')}{alone}.") from None
     if "lam" in stages or not on_codes:
         lam = lam_config(RECIPES[args.preset], args.fixed, args.levels)

@@ -1,5 +1,6 @@
 """A toy world with known actions: a textured canvas seen through a window that moves, with a distractor that moves by itself."""
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,3 +101,19 @@ def rollouts(tmp_path_factory) -> Path:
 def args(rollouts, tmp_path) -> TrainArgs:
     """Options of a quick training on them."""
     return TrainArgs(data=rollouts, out=tmp_path / "run", preset="debug", label_count=60)
+
+
+@pytest.fixture(scope="session")
+def make_rollouts():
+    """make_rollouts(root) writes small rollouts, and gives the folder."""
+    return write_rollouts
+
+
+@pytest.fixture(scope="session")
+def stages():
+    """Stages of the toy world, by name: the module beside this file."""
+    spec = importlib.util.spec_from_file_location("fixture_stages", Path(__file__).with_name("stages.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

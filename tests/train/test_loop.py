@@ -153,7 +153,7 @@ def test_a_newer_state_and_one_of_another_model_are_named(tmp_path):
 def test_a_folder_of_another_configuration_is_refused(tmp_path):
     check_folder(tmp_path, LoopConfig())
     check_folder(tmp_path, LoopConfig())
-    with pytest.raises(TrainingError, match="another configuration: lr is 0.001 there and 1.0 here; seed is 0 there and 5 here"):
+    with pytest.raises(TrainingError, match=r"another configuration: lr is 0\.001 there and 1\.0 here; seed is 0 there and 5 here"):
         check_folder(tmp_path, replace(LoopConfig(), lr=1.0, seed=5))
 
 

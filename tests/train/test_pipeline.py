@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +18,7 @@ from flexlam_rl.models.translator import Translator
 from flexlam_rl.train import pipeline
 from flexlam_rl.train.data import CurriculumSource
 from flexlam_rl.train.loop import TrainingError
-from flexlam_rl.train.pipeline import TrainArgs, main, train_all, train_stage
+from flexlam_rl.train.pipeline import main, train_all, train_stage
 from flexlam_rl.train.recipes import RECIPES
 
 
