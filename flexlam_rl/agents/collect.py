@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flexlam_rl.agents.plan import SPLITS, Schedule, Settings
+from flexlam_rl.agents.registry import is_reader
 from flexlam_rl.agents.work import EXECUTORS, Processes, Ray, Workers, default_envs, play_elsewhere, play_here, spread
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.errors import StoreError
@@ -135,8 +136,8 @@ def check(settings: Settings, job: Job) -> None:
     if settings.temperature < 0:
         raise ValueError(f"temperature must be at least 0, got {settings.temperature}.")
     if settings.engine != "litelab":
-        if settings.expert == "scripted":
-            raise ValueError("The scripted expert reads litelab's worlds and cannot play deepmind_lab: use --engine litelab or another --expert.")
+        if is_reader(settings.expert):
+            raise ValueError(f"Expert {settings.expert!r} reads litelab's worlds and cannot play deepmind_lab: use --engine litelab or another one.")
         if job.executor == "native":
             raise ValueError("executor 'native' is litelab's batch: the real engine needs 'processes' or 'ray'.")
 
