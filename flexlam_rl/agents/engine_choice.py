@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from flexlam_rl.agents.registry import is_reader
 from flexlam_rl.envs.engines import choose_engine
-
-SCRIPTED = "The scripted expert reads litelab's worlds and cannot play deepmind_lab"
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
@@ -12,21 +11,22 @@ def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
 
     Args:
         given: Engine as on the command line, "auto" among the choices.
-        expert: "scripted", "random", "learned:PATH" or "module:factory".
+        expert: As `agents.registry.make_expert` takes it.
         other: What else to give on the command line, such as "another --expert".
 
     Returns:
         The engine, and a line to print where "auto" would be another one for other experts ("" else).
 
     Raises:
-        ValueError: The scripted expert is to play the real engine.
+        ValueError: An expert that reads litelab's worlds is to play the real engine.
     """
-    if expert != "scripted":
+    if not is_reader(expert):
         return choose_engine(given), ""
+    reason = f"The {expert} expert reads litelab's worlds and cannot play deepmind_lab"
     if given == "deepmind_lab":
-        raise ValueError(f"{SCRIPTED}: use --engine litelab or {other}.")
+        raise ValueError(f"{reason}: use --engine litelab or {other}.")
     real = choose_engine(given) != "litelab"
-    return "litelab", f"{SCRIPTED}: it plays litelab; {other} can play deepmind_lab." if real else ""
+    return "litelab", f"{reason}: it plays litelab; {other} can play deepmind_lab." if real else ""
 
 
 def checkpoint_engine(given: str, checkpoint: str | Path | None) -> tuple[str, str]:

@@ -10,13 +10,12 @@ import numpy as np
 
 from flexlam_rl.agents.plan import Settings
 from flexlam_rl.agents.play import Tally, play_batch, play_single
-from flexlam_rl.agents.registry import make_expert
+from flexlam_rl.agents.registry import is_reader, make_expert
 from flexlam_rl.datasets.schema import revision
 from flexlam_rl.envs.dmlab import SEED_LIMIT, DMLabEnv, episode_stream
 from flexlam_rl.envs.returns import SCHEMA, VERSION
 from flexlam_rl.envs.vector import DMLabVectorEnv
 
-_BLIND = ("scripted", "random")  # who does not look at pictures, which are then not drawn
 PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, ..."
 
 
@@ -56,7 +55,7 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
     length = settings.full_length(level)
     env: Any
     if settings.engine == "litelab":
-        if settings.expert in _BLIND:
+        if settings.expert == "random" or is_reader(settings.expert):  # these look at no pictures, which are then not drawn
             options["observations"] = ("DEBUG.POS.TRANS",)
         env = DMLabVectorEnv([level] * min(num_envs, episodes), autoreset_mode="Disabled", copy=False, **options)
         policy = make_expert(settings.expert, env, settings.temperature, settings.seed)

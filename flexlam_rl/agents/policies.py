@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flexlam_rl.agents.registry import make_expert
+from flexlam_rl.agents.registry import is_reader, make_expert
 
 if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
     from flexlam_rl.agents.play import Policy
 
 GROUP = "flexlam_rl.policies"
-BUILT_IN = ("flexlam", "random", "expert", "previous-action", "bc")
-BLIND = ("random", "expert", "previous-action")
+BUILT_IN = ("flexlam", "random", "expert", "reactive", "previous-action", "bc")
+BLIND = ("random", "expert", "reactive", "previous-action")
 """Who does not look at frames, which are then not drawn."""
 Factory = Callable[..., Any]
 _REGISTERED: dict[str, Factory] = {}
@@ -88,7 +88,7 @@ class Player:
     @property
     def blind(self) -> bool:
         """Whether it sees no frames."""
-        return self.name in BLIND
+        return self.name in BLIND or is_reader(self.name)
 
     @cached_property
     def bundle(self) -> Any:
@@ -150,8 +150,8 @@ class Player:
             from flexlam_rl.agents.cloning import CloningPolicy
 
             return CloningPolicy(self.checkpoint, env, self.seed, self.device, self.deterministic, self.chunk)
-        if self.name in ("random", "expert"):
-            return make_expert("scripted" if self.name == "expert" else "random", env, seed=self.seed)
+        if self.name in ("random", "expert", "reactive"):
+            return make_expert("scripted" if self.name == "expert" else self.name, env, seed=self.seed)
         factory = _REGISTERED.get(self.name)
         if factory is None and self.name in (points := _found()):
             factory = points[self.name].load()

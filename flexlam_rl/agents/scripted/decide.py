@@ -16,6 +16,7 @@ def decide_range(worlds, memories, low, high, salt, actions):
         if w.restarts != m.restarts:
             mem.restarted(w, m)
         m.frame = w.frame
+        mem.forget(w, m)
         if w.running == 0:
             actions[i] = mem.FORWARD
         elif w.family == s.PSYCHLAB:

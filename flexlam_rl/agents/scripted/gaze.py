@@ -9,12 +9,12 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import psychlab
 from flexlam_rl.envs.litelab.rng import uniform
 
-_BUTTON_Y = 0.95
-_CENTRE = 0.5
+BUTTON_Y = 0.95
+CENTRE = 0.5
 
 
 @kernel
-def _towards(w, x, y):
+def towards(w, x, y):
     """Degrees (left, down) that the gaze must turn to reach a point of the screen."""
     p = w.players[0]
     dx = psychlab.SCREEN_LEFT + x * psychlab.SCREEN_SIZE - p.pos[0]
@@ -25,7 +25,7 @@ def _towards(w, x, y):
 
 
 @kernel
-def _button(w):
+def button(w):
     """The x of the button to answer with, 0.4 or 0.6."""
     present = False
     for r in range(psychlab.GRID):
@@ -36,7 +36,7 @@ def _button(w):
 
 
 @kernel
-def _look(left, down):
+def look(left, down):
     """One look that reduces the larger of two errors in degrees; -1 if both are within half a small look."""
     if abs(left) > 0.5 * SMALL and abs(left) >= abs(down):
         return turn(left)
@@ -48,24 +48,12 @@ def _look(left, down):
 
 
 @kernel
-def decide(w, m):
-    """The next look."""
-    if m.temperature > 0.0 and uniform(m) < 0.02 * m.temperature:
-        return mem.UP if uniform(m) < 0.5 else mem.DOWN
-    if w.psy_phase != psychlab.SEARCH:
-        left, down = _towards(w, _CENTRE, _CENTRE)
-        action = _look(left, down)
-        if action >= 0:
-            return action
-        # a small look is wider than the box of the cross: swing over it
-        m.answered += 1
-        if m.answered % 4 < 2:
-            return mem.LEFT if left > 0.0 else mem.RIGHT
-        return mem.DOWN if down > 0.0 else mem.UP
+def answer(w):
+    """The next look while the array is shown: to the right button and off it."""
     if w.psy_hover != psychlab.NOWHERE:
         return mem.UP  # leaving the button answers
-    x = _button(w)
-    left, down = _towards(w, x, _BUTTON_Y)
+    x = button(w)
+    left, down = towards(w, x, BUTTON_Y)
     p = w.players[0]
     # sideways first: the way down must not cross the other button
     if abs(left) > 0.5 * SMALL:
@@ -73,3 +61,21 @@ def decide(w, m):
     if abs(down) > 0.4 * SMALL:
         return mem.DOWN if down > 0.0 else mem.UP
     return mem.LEFT if p.yaw * TURN < 0.5 * np.pi else mem.RIGHT
+
+
+@kernel
+def decide(w, m):
+    """The next look."""
+    if m.temperature > 0.0 and uniform(m) < 0.02 * m.temperature:
+        return mem.UP if uniform(m) < 0.5 else mem.DOWN
+    if w.psy_phase != psychlab.SEARCH:
+        left, down = towards(w, CENTRE, CENTRE)
+        action = look(left, down)
+        if action >= 0:
+            return action
+        # a small look is wider than the box of the cross: swing over it
+        m.answered += 1
+        if m.answered % 4 < 2:
+            return mem.LEFT if left > 0.0 else mem.RIGHT
+        return mem.DOWN if down > 0.0 else mem.UP
+    return answer(w)

@@ -22,19 +22,22 @@ def _turn_cost(w, x, y):
 
 
 @kernel
+def at_unseen(w, m, r, c):
+    """Whether a cell has an unseen one beside it."""
+    for side in range(4):
+        rr, cc = r + _DR[side], c + _DC[side]
+        if 0 <= rr < w.rows and 0 <= cc < w.cols and m.seen[rr, cc] == mem.UNKNOWN:
+            return True
+    return False
+
+
+@kernel
 def _frontier(w, m, dist):
     """The nearest seen free cell beside an unseen one, (row, col), or (-1, -1)."""
     best, row, col = 1e9, -1, -1
     for r in range(w.rows):
         for c in range(w.cols):
-            if dist[r, c] == UNREACHED:
-                continue
-            unseen = 0
-            for side in range(4):
-                rr, cc = r + _DR[side], c + _DC[side]
-                if 0 <= rr < w.rows and 0 <= cc < w.cols and m.seen[rr, cc] == mem.UNKNOWN:
-                    unseen += 1
-            if unseen > 0:
+            if dist[r, c] != UNREACHED and at_unseen(w, m, r, c):
                 cost = dist[r, c] + _turn_cost(w, (c + 0.5) * s.CELL, (w.rows - r - 0.5) * s.CELL)
                 if cost < best:
                     best, row, col = cost, r, c
@@ -67,7 +70,7 @@ def _in_room(w, m, k):
 
 
 @kernel
-def _appraise(w, m, want, avoid):
+def appraise(w, m, want, avoid):
     """Which known items are worth going to, and which must not be touched."""
     learned = 0
     for g in range(w.categories):
@@ -102,7 +105,7 @@ def _appraise(w, m, want, avoid):
 
 
 @kernel
-def _choose_item(w, m, want, dist):
+def choose_item(w, m, want, dist):
     """The wanted item with the best worth for its way, or -1."""
     best, chosen = 1e9, -1
     for k in range(w.item_count):
@@ -117,7 +120,7 @@ def _choose_item(w, m, want, dist):
 
 
 @kernel
-def _fight(w, m):
+def fight(w, m):
     """Aim and fire at an opponent in view; -1 if there is none."""
     best, chosen = 1e9, -1
     for k in range(1, w.player_count):
@@ -129,7 +132,7 @@ def _fight(w, m):
     if chosen < 0:
         return -1
     p, q = w.players[0], w.players[chosen]
-    m.enemy_x, m.enemy_y, m.enemy_frame = q.pos[0], q.pos[1], w.frame
+    m.enemy_x, m.enemy_y, m.enemy_frame, m.enemy_at = q.pos[0], q.pos[1], w.frame, m.step
     # lead by the frames of one step
     x, y = q.pos[0] + q.vel[0] * 0.032, q.pos[1] + q.vel[1] * 0.032
     error = bearing(w, x, y) + jitter(m)
@@ -150,7 +153,7 @@ def decide(w, m):
     see_cells(w, m)
     see_items(w, m, FAR)
     if w.family == s.LASERTAG:
-        action = _fight(w, m)
+        action = fight(w, m)
         if action >= 0:
             m.still = 0
             return action
@@ -159,11 +162,11 @@ def decide(w, m):
         return action
     want = np.zeros(s.MAX_ITEMS)
     avoid = np.zeros(s.MAX_ITEMS, np.uint8)
-    _appraise(w, m, want, avoid)
+    appraise(w, m, want, avoid)
     dist = np.empty((s.MAX_CELLS, s.MAX_CELLS), np.uint16)
     back = np.empty((s.MAX_CELLS, s.MAX_CELLS), np.int32)
     flood(w, m, avoid, dist, back)
-    k = _choose_item(w, m, want, dist)
+    k = choose_item(w, m, want, dist)
     if k >= 0:
         x, y = w.items[k].pos[0], w.items[k].pos[1]
         row, col = row_of(w, y), col_of(x)

@@ -21,15 +21,20 @@ MEMORY = np.dtype(
         ("total", "f8"),
         ("rng", "u8"),
         ("temperature", "f8"),
+        ("horizon", "i4"),  # steps for which what was seen is remembered; -1 is always
+        ("step", "i4"),  # of the episode
         # text mazes
         ("seen", "u1", (s.MAX_CELLS, s.MAX_CELLS)),
+        ("seen_at", "i4", (s.MAX_CELLS, s.MAX_CELLS)),  # step of the last sight
         ("visited", "i4", (s.MAX_CELLS, s.MAX_CELLS)),  # frame of the last visit
         ("goal_known", "u1"),
         # items
         ("known", "u1", s.MAX_ITEMS),  # seen in this episode (or since the last restart, where they change)
         ("there", "u1", s.MAX_ITEMS),  # believed to be there now
         ("taken_at", "i4", s.MAX_ITEMS),
+        ("item_at", "i4", s.MAX_ITEMS),  # step of the last sight
         ("value", "i1", 16),  # of a category: 0 not felt yet, 1 good, -1 bad
+        ("felt_at", "i4", 16),
         # getting unstuck
         ("last_x", "f8"),
         ("last_y", "f8"),
@@ -41,10 +46,13 @@ MEMORY = np.dtype(
         ("enemy_x", "f8"),
         ("enemy_y", "f8"),
         ("enemy_frame", "i4"),
+        ("enemy_at", "i4"),  # step of the last sight
         # open ground
         ("heading", "f8"),
         ("covered", "u1", (COVER, COVER)),
+        ("covered_at", "i4", (COVER, COVER)),
         ("platform_known", "u1"),
+        ("platform_at", "i4"),
         ("platform", "f8", 2),
         ("answered", "i4"),
     ],
@@ -58,6 +66,7 @@ def begin(w, m, salt):
     temperature = m.temperature
     m.seed = w.seed
     m.frame = -1
+    m.step = 0
     m.restarts = 0
     m.total = 0.0
     m.rng = mix(np.uint64(w.seed) + np.uint64(salt))
@@ -105,3 +114,33 @@ def restarted(w, m):
             for c in range(w.cols):
                 if w.cell[r, c] >= s.DOOR_H:
                     m.seen[r, c] = UNKNOWN
+
+
+@kernel
+def forget(w, m):
+    """One step on: what was last seen more than `horizon` steps ago is forgotten."""
+    m.step += 1
+    if m.horizon < 0:
+        return
+    oldest = m.step - m.horizon
+    for r in range(w.rows):
+        for c in range(w.cols):
+            if m.seen_at[r, c] < oldest:
+                m.seen[r, c] = UNKNOWN
+                m.visited[r, c] = -1
+    for k in range(w.item_count):
+        if m.item_at[k] < oldest:
+            m.known[k] = 0
+            m.there[k] = 0
+    for g in range(w.categories):
+        if m.felt_at[g] < oldest:
+            m.value[g] = 0
+    if w.family == s.WATERMAZE:
+        if m.platform_at < oldest:
+            m.platform_known = 0
+        for i in range(COVER):
+            for j in range(COVER):
+                if m.covered_at[i, j] < oldest:
+                    m.covered[i, j] = 0
+    if m.enemy_at < oldest:
+        m.enemy_frame = -100000

@@ -19,7 +19,7 @@ NATLAB_SIZE = 2048.0
 
 
 @kernel
-def _around(w, m, x, y, avoid):
+def around(w, m, x, y, avoid):
     """The bearing nearest to that of (x, y) along which nothing unwanted is touched for the next steps."""
     p = w.players[0]
     ahead = np.arctan2(y - p.pos[1], x - p.pos[0])
@@ -39,7 +39,7 @@ def _around(w, m, x, y, avoid):
 
 
 @kernel
-def _nearest(w, m, want):
+def nearest(w, m, want):
     """The wanted known item with the least way and turning, or -1."""
     p = w.players[0]
     best, chosen = 1e9, -1
@@ -75,17 +75,17 @@ def deferred(w, m):
             x, y = DOOR_NEAR, 0.0
         else:
             x, y = DOOR_FAR + 60.0, 0.0
-        return noisy(w, m, steer(wrap(_around(w, m, x, y, avoid) + jitter(m))))
-    k = _nearest(w, m, want)
+        return noisy(w, m, steer(wrap(around(w, m, x, y, avoid) + jitter(m))))
+    k = nearest(w, m, want)
     if k < 0:
         m.look_around += 1
         if m.look_around % 40 < 15:
             return noisy(w, m, mem.LEFT_FAST)
         # nothing in view: cross the room's middle
-        return noisy(w, m, steer(wrap(_around(w, m, 760.0 if cakes else 30.0, 0.0, avoid) + jitter(m))))
+        return noisy(w, m, steer(wrap(around(w, m, 760.0 if cakes else 30.0, 0.0, avoid) + jitter(m))))
     m.look_around = 0
     it = w.items[k]
-    return noisy(w, m, steer(wrap(_around(w, m, it.pos[0], it.pos[1], avoid) + jitter(m))))
+    return noisy(w, m, steer(wrap(around(w, m, it.pos[0], it.pos[1], avoid) + jitter(m))))
 
 
 @kernel
@@ -97,7 +97,7 @@ def natlab(w, m):
         return action
     p = w.players[0]
     want = np.ones(s.MAX_ITEMS, np.uint8)
-    k = _nearest(w, m, want)
+    k = nearest(w, m, want)
     if k >= 0:
         it = w.items[k]
         if m.still > 5:
@@ -119,6 +119,7 @@ def watermaze(w, m):
     action = level_view(w)
     if w.platform_up == 1:
         m.platform_known = 1
+        m.platform_at = m.step
         m.platform[0] = p.pos[0]
         m.platform[1] = p.pos[1]
         return action if action >= 0 else noisy(w, m, mem.LEFT if below(m, 2) == 0 else mem.RIGHT)
@@ -134,6 +135,7 @@ def watermaze(w, m):
                 d = np.hypot(px - p.pos[0], py - p.pos[1])
                 if d < REACH or px * px + py * py > POOL * POOL:
                     m.covered[i, j] = 1
+                    m.covered_at[i, j] = m.step
                     continue
                 cost = d + 1.0 * abs(bearing(w, px, py))
                 if cost < best:

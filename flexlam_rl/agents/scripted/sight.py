@@ -39,6 +39,7 @@ def see_cells(w, m):
     p = w.players[0]
     r0, c0 = row_of(w, p.pos[1]), col_of(p.pos[0])
     m.seen[r0, c0] = FREE
+    m.seen_at[r0, c0] = m.step
     m.visited[r0, c0] = w.frame
     yaw = p.yaw * TURN
     for i in range(RAYS):
@@ -61,6 +62,7 @@ def see_cells(w, m):
                 ty += ay
             if r < 0 or c < 0 or r >= w.rows or c >= w.cols:
                 break
+            m.seen_at[r, c] = m.step
             if solid(w, r, c):
                 m.seen[r, c] = BLOCKED
                 break
@@ -91,11 +93,13 @@ def see_items(w, m, far):
         it = w.items[k]
         near = abs(p.pos[0] - it.pos[0]) < 80.0 and abs(p.pos[1] - it.pos[1]) < 70.0
         if it.active == 1:
-            if m.there[k] == 0 and in_view(w, it.pos[0], it.pos[1], it.pos[2], far):
+            if (m.there[k] == 0 or m.horizon >= 0) and in_view(w, it.pos[0], it.pos[1], it.pos[2], far):
                 m.known[k] = 1
                 m.there[k] = 1
+                m.item_at[k] = m.step
         elif m.there[k] == 1 and (near or in_view(w, it.pos[0], it.pos[1], it.pos[2], far)):
             m.there[k] = 0
             m.taken_at[k] = w.frame
             if near and felt != 0.0 and w.categories > 0:
                 m.value[it.group] = 1 if felt > 0.0 else -1
+                m.felt_at[it.group] = m.step
