@@ -185,7 +185,15 @@ def run(options: Options) -> int:
     Raises:
         ValueError: Options that do not fit each other or the data.
         TrainingError: The folder holds another study.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
+    from flexlam_rl.train.stopping import resumable
+
+    with resumable(options.out):
+        return _run(options)
+
+
+def _run(options: Options) -> int:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval import alignment_report
     from flexlam_rl.eval.health import load_transitions

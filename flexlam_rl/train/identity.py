@@ -40,8 +40,10 @@ def differences(before: Any, now: Any, config: Any = None, name: str = "") -> It
             missing = key not in before and metadata.get("unknown before")
             if not metadata.get("identity", True) or missing or (leader and before.get(leader) != now.get(leader)):
                 continue
+            # files leave out fields that came later where these have their default
+            default = resolved(fields[key].default) if "later" in metadata else ABSENT
             inner = f"{name}.{key}" if name else key
-            yield from differences(before.get(key, ABSENT), now.get(key, ABSENT), getattr(config, key, None), inner)
+            yield from differences(before.get(key, default), now.get(key, default), getattr(config, key, None), inner)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for i, (old, new) in enumerate(zip(before, now, strict=True)):
             yield from differences(old, new, None, f"{name}[{i}]")

@@ -24,7 +24,7 @@ from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.plan import DIRECT, STAGES, RunConfig, plan, windows
 from flexlam_rl.train.recipes import RECIPES, lam_config
 from flexlam_rl.train.sequence import SequenceStage
-from flexlam_rl.train.stopping import stopping
+from flexlam_rl.train.stopping import resumable
 from flexlam_rl.train.translator import DirectStage, TranslatorStage
 
 __all__ = ["ControlArgs", "TrainArgs", "figures_line", "main", "train_all", "train_stage"]
@@ -43,12 +43,9 @@ def _start(args: TrainArgs, config: RunConfig) -> Path:
 @contextmanager
 def _alone(args: TrainArgs) -> Iterator[None]:
     """Leave the caller's torch modes and random numbers alone, and end on a signal with a sentence that says how to go on."""
-    with neutral_modes(), torch.random.fork_rng(devices=[]), stopping():
+    with neutral_modes(), torch.random.fork_rng(devices=[]), resumable(args.out):
         torch.default_generator.manual_seed(args.seed)
-        try:
-            yield
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(str(stop) or f"nothing in {args.out} is lost; the same command continues") from None
+        yield
 
 
 def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 
@@ -48,3 +49,17 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
         if before or _active is stop:
             _active = None
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """End on Ctrl-C and SIGTERM with a KeyboardInterrupt whose message says how to go on.
+
+    Args:
+        out: Folder in which the same command continues.
+    """
+    with stopping():
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(str(stop) or f"nothing in {out} is lost; the same command continues") from None

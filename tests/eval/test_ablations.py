@@ -76,7 +76,7 @@ def test_means_and_intervals_are_over_seeds():
         (["--budgets", "0,4"], "budgets is 0; expected 1..4"),
         (["--label-counts", "few"], "label_counts is 'few'; expected numbers as in 1,4,16"),
         (["--seeds", "0"], "seeds is 0"),
-        (["--steps", "9"], "holds a run with another configuration (differs in: steps)"),
+        (["--steps", "9"], "holds a run with another configuration: steps is 3 there and 9 here"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(study, lam, rollouts, capsys, more, sentence):

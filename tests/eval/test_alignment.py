@@ -117,7 +117,7 @@ def test_jobs_finish_a_seed_before_the_next():
         (["--labels", "wide"], "labels has 'wide'; expected some of standard, narrow"),
         (["--seeds", "0"], "seeds is 0"),
         (["--narrow-level", "gamma"], "level 'gamma' is not among the rollouts"),
-        (["--steps", "9"], "holds a run with another configuration (differs in: steps)"),
+        (["--steps", "9"], "holds a run with another configuration: steps is 3 there and 9 here"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(study, rollouts, capsys, more, sentence):
@@ -145,4 +145,5 @@ def test_levels_and_conditioning_reach_every_model_and_belong_to_the_study(rollo
         assert json.loads((run / "standard/translator/config.json").read_text())["model"]["conditioning"] == "slots+frame"
     capsys.readouterr()
     assert main(["alignment", *arguments(rollouts, tmp_path, *one)]) == 2
-    assert "conditioning, levels" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "conditioning is 'slots+frame' there and 'slots+action' here; levels is [5, 3] there and None here" in error
