@@ -126,7 +126,7 @@ class DMLabEnv(SeededEnv):
         self._link()
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """Gymnasium's specification, in Python's own types."""
         return self._spec
 

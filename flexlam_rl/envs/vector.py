@@ -160,7 +160,7 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.__dict__.update(writable(state))
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """Gymnasium's specification, in Python's own types."""
         return self._spec
 
@@ -183,8 +183,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         """Whether there was a first reset."""
         return self._started
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The generator of every environment's episode seeds."""
         return tuple(member.np_random for member in self._members)
 
