@@ -29,14 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.collect import Job, collect
-from flexlam_rl.agents.plan import Settings
-from flexlam_rl.agents.play import Tally, play_batch
-from flexlam_rl.agents.scripted.expert import ScriptedExpert
-from flexlam_rl.agents.work import play_here
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.agents.collection.collect import Job, collect
+from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.collection.workers import play_here
+from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+from flexlam_rl.agents.rollout import Tally, play_batch
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.envs.litelab.pool import core_count
-from flexlam_rl.envs.vector import DMLabVectorEnv
 
 EXPLORE = tuple(name for name in LEVELS if name.startswith("explore_"))
 

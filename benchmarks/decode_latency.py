@@ -19,11 +19,11 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.config import PRESETS, TranslatorConfig
-from flexlam_rl.models.decode import Decoder
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator, choose_actions
+from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
+from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator, choose_actions
 
 WARM_UP = 20
 

@@ -36,7 +36,7 @@ import gymnasium as gym
 import numpy as np
 
 import flexlam_rl  # noqa: F401 - registers the environments
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 
 ENV_ID, FRAME_SKIP, NUM_ENVS, RESETS = "FlexLAM-DMLab-v0", 4, 64, 41
 DEFAULT = "explore_goal_locations_small"

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import flexlam_rl  # noqa: F401 - registers the environments
-from flexlam_rl.envs.levels import LEVELS
-from flexlam_rl.viewing import above, beside, enlarged, evenly, write_png
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.utils.pictures import above, beside, enlarged, evenly, write_png
 
 COLUMNS, ENLARGED, SEED = 6, 2, 101
 REPLAYED = ("psychlab_visual_search",)

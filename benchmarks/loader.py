@@ -65,7 +65,7 @@ def played() -> Iterator[np.ndarray]:
     import gymnasium as gym
 
     import flexlam_rl  # noqa: F401 - registers the environments
-    from flexlam_rl.envs.levels import LEVELS
+    from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 
     random = np.random.default_rng(0)
     for name in LEVELS:
@@ -144,7 +144,7 @@ def stored(store: RolloutStore, cache: Path | None, workers: int = WORKERS) -> W
 
 def minari(folder: Path, store: RolloutStore, starts: Starts, jpeg: bool) -> Way:
     """Minari's own reader: an episode at a time."""
-    from flexlam_rl.datasets.minari import export_minari
+    from flexlam_rl.datasets.formats.minari import export_minari
 
     dataset = export_minari(store, folder / "data", jpeg=jpeg)
 

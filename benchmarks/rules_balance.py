@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import bots, engine, settings
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel

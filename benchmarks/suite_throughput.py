@@ -21,18 +21,18 @@ import numpy as np
 import torch
 
 import flexlam_rl  # noqa: F401  registers the environments
-from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts, load_bundle
-from flexlam_rl.agents.bundling import write_bundle
-from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.agents.policy.bundle import BundleConfig, EnvironmentFacts, LabelFacts, load_bundle
+from flexlam_rl.agents.policy.bundling import write_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.checkpoints import default
-from flexlam_rl.envs.actions import action_set
-from flexlam_rl.envs.levels import SUITE
+from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.envs.domains.dmlab.levels import SUITE
 from flexlam_rl.eval.latency import budgets_of, describe_machine
-from flexlam_rl.eval.suite import CPU_CHUNK, CUDA_CHUNK
-from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator
+from flexlam_rl.eval.suite.command import CPU_CHUNK, CUDA_CHUNK
+from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, TranslatorConfig
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator
 
 
 def random_bundle(preset: str, device: str) -> Any:

@@ -37,14 +37,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from flexlam_rl.datasets import Rollouts, RolloutWriter, TransitionPairs, Windows, open_rollouts
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.lam import LAMStage
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
-from flexlam_rl.train.lam import LAMStage
-from flexlam_rl.train.loop import LoopConfig, Stage, run
-from flexlam_rl.train.recipes import RECIPES
-from flexlam_rl.train.sequence import SequenceStage
 from flexlam_rl.train.source import to_device
+from flexlam_rl.train.trainer import LoopConfig, Stage, run
 
 
 def synthetic(root: Path, episodes: int = 8, length: int = 200) -> Rollouts:

@@ -21,10 +21,10 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
 import flexlam_rl  # noqa: F401  registers the environments
+from flexlam_rl.agents.adapters.sb3 import SB3VecEnv
 from flexlam_rl.agents.latent_space import VectorLatentActionSpace
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.envs.sb3 import SB3VecEnv
-from flexlam_rl.models.checkpoint import write_atomically
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.nn.pretrained import write_atomically
 
 SPACES = ("native", "latent")
 

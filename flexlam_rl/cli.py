@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from flexlam_rl.command_line import answer, parse, wrong_use
-from flexlam_rl.output import prepare_output
+from flexlam_rl.utils.command_line import answer, parse, wrong_use
+from flexlam_rl.utils.output import prepare_output
 
 # name -> (module with `Options` and `run`, what it does)
 COMMANDS = {
@@ -17,11 +17,11 @@ COMMANDS = {
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),
-    "alignment": ("flexlam_rl.eval.alignment", "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts"),
-    "health": ("flexlam_rl.eval.health", "say whether a latent action model is good enough, with figures and reasons"),
+    "alignment": ("flexlam_rl.eval.studies.alignment", "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts"),
+    "health": ("flexlam_rl.eval.lam.health", "say whether a latent action model is good enough, with figures and reasons"),
     "bundle": ("flexlam_rl.commands.bundle", "put the models of a training run into one folder that a policy loads"),
-    "suite": ("flexlam_rl.eval.suite", "play the evaluation suite and print its table"),
-    "compare": ("flexlam_rl.eval.compare", "put two suites side by side and say which differences their intervals support"),
+    "suite": ("flexlam_rl.eval.suite.command", "play the evaluation suite and print its table"),
+    "compare": ("flexlam_rl.eval.suite.compare", "put two suites side by side and say which differences their intervals support"),
 }
 
 

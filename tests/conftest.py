@@ -54,14 +54,14 @@ def write_random_bundle(
 
     import torch
 
-    from flexlam_rl.agents.bundle import BundleConfig, EnvironmentFacts, LabelFacts
-    from flexlam_rl.agents.bundling import write_bundle
-    from flexlam_rl.envs.actions import action_set
-    from flexlam_rl.models.config import PRESETS, ActionSpec, TranslatorConfig
-    from flexlam_rl.models.config import fixed as fixed_config
-    from flexlam_rl.models.lam import LAM
-    from flexlam_rl.models.sequence import SequenceModel
-    from flexlam_rl.models.translator import Translator
+    from flexlam_rl.agents.policy.bundle import BundleConfig, EnvironmentFacts, LabelFacts
+    from flexlam_rl.agents.policy.bundling import write_bundle
+    from flexlam_rl.envs.domains.dmlab.actions import action_set
+    from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, TranslatorConfig
+    from flexlam_rl.models.flexlam.config import fixed as fixed_config
+    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.models.flexlam.sequence import SequenceModel
+    from flexlam_rl.models.flexlam.translator import Translator
 
     sizes = PRESETS["debug"]
     actions = action_set("dreamer15")

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from flexlam_rl.cli import COMMANDS, main
-from flexlam_rl.command_line import INTERRUPTED, WRONG_USE
-from flexlam_rl.envs.levels import LEVELS, SUITE
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE
+from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
 
 LEVEL = "explore_goal_locations_small"
 
@@ -159,7 +159,7 @@ def test_play_shows_a_few_frames_without_a_display() -> None:
 def test_keys_become_native_actions() -> None:
     pygame = pytest.importorskip("pygame")
     from flexlam_rl.commands.play import LOOK, native_action
-    from flexlam_rl.envs.actions import ACTION_SETS
+    from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 
     def held(*names: int) -> np.ndarray:
         return native_action({key: key in names for key in _keys(pygame)}, pygame)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flexlam_rl.checkpoints import VARIABLE, default
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

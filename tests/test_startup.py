@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flexlam_rl.cli import COMMANDS
-from flexlam_rl.startup import EXTRAS, INTERRUPTED, WRONG_USE
+from flexlam_rl.utils.startup import EXTRAS, INTERRUPTED, WRONG_USE
 
 ROOT = Path(__file__).resolve().parents[1]
 FLEXLAM = ["-m", "flexlam_rl.cli"]

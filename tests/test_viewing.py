@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexlam_rl.viewing import GAP, above, beside, caption, contact_sheet, evenly, write_png, write_video
+from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_png, write_video
 
 
 def _flat(value: int, height: int = 8, width: int = 12) -> np.ndarray:

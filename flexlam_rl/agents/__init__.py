@@ -1,6 +1,6 @@
 """Policies that play: experts, controls and the latent action policy, all with Stable-Baselines3's `predict`."""
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
-    from flexlam_rl.checkout import leave_root
+    from flexlam_rl.utils.checkout import leave_root
 
     leave_root()

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from flexlam_rl.agents.registry import is_reader
-from flexlam_rl.envs.engines import choose_engine
+from flexlam_rl.agents.experts.registry import is_reader
+from flexlam_rl.envs.domains.dmlab.engines import choose_engine
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def checkpoint_engine(given: str, checkpoint: str | Path | None) -> tuple[str, s
     chosen = choose_engine(given)
     if given != "auto" or chosen == "litelab":
         return chosen, ""
-    from flexlam_rl.agents.bundle import folder_of, read_config
+    from flexlam_rl.agents.policy.bundle import folder_of, read_config
 
     known = read_config(folder_of(checkpoint)).environment.engine
     if known != "litelab":

@@ -14,10 +14,10 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.agents.rows import rows_of
-from flexlam_rl.models.modes import in_own_modes
-from flexlam_rl.models.translator import NO_ACTION, choose_actions
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.agents.policy.rows import rows_of
+from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
+from flexlam_rl.nn.modes import in_own_modes
 
 
 class Translation:

@@ -33,8 +33,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Write the bundle and say what it is."""
-    from flexlam_rl.agents.bundle import Decoding
-    from flexlam_rl.agents.bundling import make_bundle
+    from flexlam_rl.agents.policy.bundle import Decoding
+    from flexlam_rl.agents.policy.bundling import make_bundle
 
     for name in ("temperature", "action_temperature"):
         if getattr(options, name) < 0:

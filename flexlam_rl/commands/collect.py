@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from flexlam_rl.commands.common import need_data
-from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
 
 # the 16 levels of the paper's data: all but the one it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
@@ -84,9 +84,9 @@ def run(options: Options) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from flexlam_rl.agents.collect import Done, Job, collect
+    from flexlam_rl.agents.collection.collect import Done, Job, collect
+    from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.engine_choice import expert_engine
-    from flexlam_rl.agents.plan import Settings
 
     engine, line = expert_engine(options.engine, options.expert, "another --expert")
     if line:

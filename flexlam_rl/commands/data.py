@@ -11,7 +11,7 @@ import tyro
 
 from flexlam_rl.commands import exchange, labels
 from flexlam_rl.commands.common import need_data
-from flexlam_rl.commands.progress import bar
+from flexlam_rl.utils.progress import bar
 
 SPEED_SECONDS = 2.0  # for the pairs of all stores together, and again for the windows
 
@@ -146,8 +146,8 @@ def _inspect(stores: list[Any], options: Inspect) -> int:
 
 def _references(store: Any) -> dict[str, float]:
     """Known returns of the store's level on its own engine; those of another are never shown beside it."""
-    from flexlam_rl.envs.levels import LEVELS
-    from flexlam_rl.envs.returns import litelab_table
+    from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+    from flexlam_rl.envs.domains.dmlab.returns import litelab_table
 
     level = LEVELS.get(store.level)
     if level is None:
@@ -225,7 +225,7 @@ def _targets(stores: list[Any], out: Path, ending: str) -> list[Path]:
 
 def _sheets(stores: list[Any], options: Sheet) -> int:
     from flexlam_rl.datasets.look import sheet_pictures
-    from flexlam_rl.viewing import contact_sheet, write_png
+    from flexlam_rl.utils.pictures import contact_sheet, write_png
 
     sheets = (contact_sheet(sheet_pictures(store, options.count, options.episode)) for store in stores)
     first = next(sheets)  # what is wrong with the options shows before a folder is made
@@ -237,7 +237,7 @@ def _sheets(stores: list[Any], options: Sheet) -> int:
 
 def _videos(stores: list[Any], options: Video) -> int:
     from flexlam_rl.datasets.look import episode_pictures
-    from flexlam_rl.viewing import write_video
+    from flexlam_rl.utils.pictures import write_video
 
     for store in stores:  # before a folder is made
         if options.plain and store.frames.row[-1] not in (1, 3):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from flexlam_rl.commands.progress import bar
+from flexlam_rl.utils.progress import bar
 
 Out = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 
@@ -154,7 +154,7 @@ def run_import(options: Import) -> int:
         if isinstance(what, FromParquet):
             stores = _parquet(what, progress)
         elif isinstance(what, FromTeco):
-            from flexlam_rl.datasets.teco import import_teco
+            from flexlam_rl.datasets.formats.teco import import_teco
 
             origin = _teco_origin(what.turns) if what.turns else None
             store = import_teco(
@@ -170,11 +170,11 @@ def run_import(options: Import) -> int:
             )
             stores = [store]
         elif isinstance(what, FromUnplugged):
-            from flexlam_rl.datasets.rl_unplugged import import_rl_unplugged
+            from flexlam_rl.datasets.formats.rl_unplugged import import_rl_unplugged
 
             stores = [import_rl_unplugged(_one_or_all(what.files), what.out, what.level, what.split, limit=what.limit, progress=progress)]
         else:
-            from flexlam_rl.datasets.minari import import_minari
+            from flexlam_rl.datasets.formats.minari import import_minari
 
             folder = _folder(what.folder)
             stores = [import_minari(folder, what.out, what.level, what.split, progress=progress)]
@@ -198,17 +198,17 @@ def run_export(options: Export) -> int:
         out = what.out / collection.relative_to(folder) if collection.is_relative_to(folder) else what.out
         with bar(f"{store.level}/{store.split}") as progress:
             if isinstance(what, ToParquet):
-                from flexlam_rl.datasets.parquet import export_parquet
+                from flexlam_rl.datasets.formats.parquet import export_parquet
 
                 target = out / store.level
                 export_parquet(store, target, last_frames=what.last_frames, progress=progress)
             elif isinstance(what, ToMinari):
-                from flexlam_rl.datasets.minari import export_minari
+                from flexlam_rl.datasets.formats.minari import export_minari
 
                 target = out / "dmlab" / store.level / f"{store.split}-v0"
                 export_minari(store, target / "data", jpeg=what.jpeg, data_format=what.format, progress=progress)
             else:
-                from flexlam_rl.datasets.mp4 import export_mp4
+                from flexlam_rl.datasets.formats.mp4 import export_mp4
 
                 target = out / f"{store.level}-{store.split}"
                 export_mp4(store, target, progress)
@@ -218,7 +218,7 @@ def run_export(options: Export) -> int:
 
 def _parquet(what: FromParquet, progress: Any) -> list[Any]:
     """Import files, those of each split into a store of its own."""
-    from flexlam_rl.datasets.parquet import by_split, import_parquet
+    from flexlam_rl.datasets.formats.parquet import by_split, import_parquet
 
     groups = by_split(_one_or_all(what.files))
     if None in groups and len(groups) > 1:
@@ -247,10 +247,10 @@ def _parquet(what: FromParquet, progress: Any) -> list[Any]:
 
 def _parquet_origin(files: list[Path], what: FromParquet) -> tuple[str, Any]:
     """The level and origin of files of one split."""
-    from flexlam_rl.datasets.parquet import exported_from
+    from flexlam_rl.datasets.formats.parquet import exported_from
     from flexlam_rl.datasets.schema import Origin
-    from flexlam_rl.envs.actions import action_set
-    from flexlam_rl.envs.levels import level_named
+    from flexlam_rl.envs.domains.dmlab.actions import action_set
+    from flexlam_rl.envs.domains.dmlab.levels import level_named
 
     ours = exported_from(files[0])
     for file in files[1:]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from flexlam_rl.agents.recipe import Recipe
-from flexlam_rl.envs.levels import LEVELS, level_named
+from flexlam_rl.agents.experts.pixel.recipe import Recipe
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def run(options: Options) -> int:
 
 
 def _plot(options: Plot) -> int:
-    from flexlam_rl.agents.curve import draw_curve
+    from flexlam_rl.agents.experts.pixel.curve import draw_curve
 
     if options.out.suffix != ".png":
         raise ValueError(f"Cannot write {options.out}: expected a file that ends in .png.")
@@ -84,11 +84,11 @@ def _score(options: Score) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.engine_choice import expert_engine
-    from flexlam_rl.agents.experts import score_table
-    from flexlam_rl.agents.plan import Settings
+    from flexlam_rl.agents.experts.measure import score_table
     from flexlam_rl.commands.collect import levels_named
-    from flexlam_rl.datasets.files import write_json
+    from flexlam_rl.utils.files import write_json
 
     if options.episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {options.episodes}.")
@@ -140,7 +140,7 @@ def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
 
 def _train(options: Train) -> int:
     try:
-        from flexlam_rl.agents.training import train
+        from flexlam_rl.agents.experts.pixel.training import train
     except ImportError as error:
         raise ImportError(f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error}).") from error
     values = {field.name: getattr(options, field.name) for field in fields(Recipe)} | {"level": level_named(options.level).name}

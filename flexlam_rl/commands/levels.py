@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 
 
 @dataclass(frozen=True)

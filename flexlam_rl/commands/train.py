@@ -1,7 +1,7 @@
 """`flexlam train --preset tiny --data DIR --out RUN`: LAM, sequence model and translator in a row."""
 
-from flexlam_rl.train.pipeline import TrainArgs as Options
-from flexlam_rl.train.pipeline import figures_line, train_all
+from flexlam_rl.models.flexlam.pipeline import TrainArgs as Options
+from flexlam_rl.models.flexlam.pipeline import figures_line, train_all
 
 __all__ = ["Options", "run"]
 

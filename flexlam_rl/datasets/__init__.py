@@ -3,42 +3,32 @@
 Arrays are NumPy's; torch is loaded only where it is asked for.
 """
 
-import importlib
-from typing import Any
+from flexlam_rl.utils.lazy import lazy_names
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
-    from flexlam_rl.checkout import leave_root
+    from flexlam_rl.utils.checkout import leave_root
 
     leave_root()
 
 _WHERE = {
-    "Batches": "loader",
-    "DamagedData": "errors",
-    "DiskFull": "errors",
-    "Episode": "episode",
-    "LabelSet": "labels",
-    "Misaligned": "errors",
-    "Origin": "schema",
-    "RawFrames": "cache",
-    "Rollouts": "store",
-    "RolloutStore": "store",
-    "RolloutWriter": "writer",
-    "StoreError": "errors",
-    "StoreLocked": "errors",
-    "TransitionPairs": "samplers",
-    "Windows": "samplers",
-    "load_labels": "labels",
-    "make_labels": "labels",
-    "open_rollouts": "store",
+    "Batches": "datasets.loader",
+    "DamagedData": "utils.errors",
+    "DiskFull": "utils.errors",
+    "Episode": "datasets.episode",
+    "LabelSet": "datasets.labels",
+    "Misaligned": "utils.errors",
+    "Origin": "datasets.schema",
+    "RawFrames": "datasets.cache",
+    "RolloutStore": "datasets.store",
+    "RolloutWriter": "datasets.writer",
+    "Rollouts": "datasets.store",
+    "StoreError": "utils.errors",
+    "StoreLocked": "utils.errors",
+    "TransitionPairs": "datasets.samplers",
+    "Windows": "datasets.samplers",
+    "load_labels": "datasets.labels",
+    "make_labels": "datasets.labels",
+    "open_rollouts": "datasets.store",
 }
 __all__ = list(_WHERE)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"flexlam_rl.datasets.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _WHERE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexlam_rl.datasets.errors import Misaligned
+from flexlam_rl.utils.errors import Misaligned
 
 LAGS = (-3, -2, -1, 0, 1, 2, 3)
 ENOUGH_TURNS = 30

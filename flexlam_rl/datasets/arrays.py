@@ -16,8 +16,8 @@ import numpy as np
 
 from flexlam_rl.datasets.codecs import encoder
 from flexlam_rl.datasets.columns import Column
-from flexlam_rl.datasets.files import atomic_file, read_json, sweep, write_json
 from flexlam_rl.datasets.shards import MISSING, FrameReader
+from flexlam_rl.utils.files import atomic_file, read_json, sweep, write_json
 
 THREADS = 16  # compressing leaves the interpreter free, and a disk takes many files to heart as fast as one
 

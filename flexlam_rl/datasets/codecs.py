@@ -10,7 +10,7 @@ import google_crc32c
 import numpy as np
 from numcodecs import blosc, zstd
 
-from flexlam_rl.datasets.errors import DamagedData, StoreError
+from flexlam_rl.utils.errors import DamagedData, StoreError
 
 Decoder = Callable[[bytes, np.ndarray], None]
 Encoder = Callable[[np.ndarray], bytes]

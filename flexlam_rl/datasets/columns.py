@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.codecs import decoder
-from flexlam_rl.datasets.errors import DamagedData
-from flexlam_rl.datasets.files import read_json
+from flexlam_rl.utils.errors import DamagedData
+from flexlam_rl.utils.files import read_json
 
 
 class Column:

@@ -18,14 +18,14 @@ import numpy as np
 
 from flexlam_rl.datasets.arrays import append_rows, create_arrays
 from flexlam_rl.datasets.columns import Column
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import exact, plain, whole
-from flexlam_rl.datasets.files import disk_errors, read_json, sync_folder, write_json
 from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import column_metadata
 from flexlam_rl.datasets.segments import Items
 from flexlam_rl.datasets.store import Rollouts
+from flexlam_rl.utils.errors import StoreError
+from flexlam_rl.utils.files import disk_errors, read_json, sync_folder, write_json
 
 PARTS = ("train", "validation")
 

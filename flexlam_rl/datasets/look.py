@@ -8,7 +8,7 @@ import numpy as np
 
 from flexlam_rl.datasets.samplers import TransitionPairs, Windows
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.viewing import Picture, caption, enlarged, evenly
+from flexlam_rl.utils.pictures import Picture, caption, enlarged, evenly
 
 
 def summary(store: RolloutStore) -> dict[str, Any]:

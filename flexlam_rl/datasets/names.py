@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flexlam_rl.envs.levels import DMLAB_PREFIX
+from flexlam_rl.envs.domains.dmlab.levels import DMLAB_PREFIX
 
 
 def level_folder(level: Any) -> str:

@@ -9,10 +9,10 @@ import gymnasium as gym
 import numpy as np
 
 from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures, is_planar
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import as_array, exact, flag, whole
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.utils.errors import StoreError
 
 FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexlam_rl.envs.levels import DMLAB_PREFIX
+from flexlam_rl.envs.domains.dmlab.levels import DMLAB_PREFIX
 
 
 @dataclass(frozen=True)

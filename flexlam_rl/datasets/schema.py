@@ -33,8 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import exact, plain, whole
+from flexlam_rl.utils.errors import StoreError
 
 SCHEMA = "flexlam_rl.rollouts"
 VERSION = 1
@@ -74,7 +74,7 @@ class Origin:
         textures: Look of the engine ("procedural", "labmaze", or "original").
         action_set: Name of the action set ("dreamer15").
         action_table: Native actions of the discrete ones, (n, 7) as nested tuples; empty for native actions.
-        action_hash: Hash of that table (`flexlam_rl.envs.actions.ActionSet.hash`).
+        action_hash: Hash of that table (`flexlam_rl.envs.domains.dmlab.actions.ActionSet.hash`).
         frame_skip: 60 Hz frames a step.
         hud: "full", "reduced" or "none".
         policy: Who played, by name.

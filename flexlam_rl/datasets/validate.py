@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from flexlam_rl.datasets.episode import checksum
-from flexlam_rl.datasets.errors import DamagedData, StoreError
-from flexlam_rl.datasets.files import read_json
 from flexlam_rl.datasets.labels import label_names, load_labels
 from flexlam_rl.datasets.schema import ACTION_COLUMNS, SCHEMA
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.utils.errors import DamagedData, StoreError
+from flexlam_rl.utils.files import read_json
 
 
 @dataclass

@@ -20,9 +20,7 @@ import numpy as np
 from flexlam_rl.datasets.arrays import append_rows, create_arrays, discard_rows, rows_a_file
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode, checksum, native_actions
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.exact import exact, whole
-from flexlam_rl.datasets.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
 from flexlam_rl.datasets.names import folder_name, level_folder, split_name
 from flexlam_rl.datasets.schema import (
     ACTION_COLUMNS,
@@ -39,6 +37,8 @@ from flexlam_rl.datasets.schema import (
     frames_metadata,
     revision,
 )
+from flexlam_rl.utils.errors import StoreError
+from flexlam_rl.utils.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
 
 CHUNK = 4  # frames decoded together; docs/data.md has the measurement
 SHARD = 4096  # frames a file

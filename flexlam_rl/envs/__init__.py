@@ -1,39 +1,28 @@
-"""Gymnasium environments over litelab (embedded) and the real DeepMind Lab. The names below are loaded when they are first used."""
+"""Gymnasium environments: DeepMind Lab on litelab (embedded) and on the real engine. Names are loaded when they are first used."""
 
-import importlib
-from typing import Any
+from flexlam_rl.utils.lazy import lazy_names
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
-    from flexlam_rl.checkout import leave_root
+    from flexlam_rl.utils.checkout import leave_root
 
     leave_root()
 
 _WHERE = {
-    "ACTION_SETS": "actions",
-    "ActionSet": "actions",
-    "DMLabEnv": "dmlab",
-    "DMLabVectorEnv": "vector",
-    "DmEnvView": "dm_view",
-    "InstructionTokens": "wrappers",
-    "LEVELS": "levels",
-    "LevelCache": "level_cache",
-    "SB3VecEnv": "sb3",
-    "SUITE": "levels",
-    "VectorInstructionTokens": "wrappers",
-    "action_set": "actions",
-    "dm_env_view": "dm_view",
-    "level_named": "levels",
-    "make_sb3": "sb3",
-    "make_vector": "vector",
+    "ACTION_SETS": "envs.domains.dmlab.actions",
+    "ActionSet": "envs.domains.dmlab.actions",
+    "DMLabEnv": "envs.domains.dmlab.env",
+    "DMLabVectorEnv": "envs.domains.dmlab.vector",
+    "DmEnvView": "envs.domains.dmlab.dm_view",
+    "EnvSpec": "envs.spec",
+    "InstructionTokens": "envs.wrappers.instructions",
+    "LEVELS": "envs.domains.dmlab.levels",
+    "LevelCache": "envs.domains.dmlab.level_cache",
+    "SUITE": "envs.domains.dmlab.levels",
+    "VectorInstructionTokens": "envs.wrappers.instructions",
+    "action_set": "envs.domains.dmlab.actions",
+    "dm_env_view": "envs.domains.dmlab.dm_view",
+    "level_named": "envs.domains.dmlab.levels",
+    "make_vector": "envs.domains.dmlab.vector",
 }
 __all__ = list(_WHERE)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"flexlam_rl.envs.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+__getattr__, __dir__ = lazy_names(__name__, _WHERE)

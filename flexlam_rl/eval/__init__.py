@@ -1,6 +1,6 @@
-"""Evaluation: the suite, matched budgets, latency, health report and plots."""
+"""Evaluation: the suite, measures of latent action models, and studies."""
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
-    from flexlam_rl.checkout import leave_root
+    from flexlam_rl.utils.checkout import leave_root
 
     leave_root()

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval.number_lists import budget_list
+from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.number_lists import budget_list
 
 WARM_UP, TIMED = 20, 100
 
@@ -108,7 +108,7 @@ def run(options: Options) -> int:
     Raises:
         ValueError: A budget or a number is not allowed, or the checkpoint cannot be used.
     """
-    from flexlam_rl.agents.policy import LatentActionPolicy
+    from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 
     for name in ("steps", "num_envs"):
         if getattr(options, name) < 1:
@@ -124,7 +124,7 @@ def run(options: Options) -> int:
         rows.append(found)
         print(f"{k:>4} {found.mean:>10.2f} {found.deviation:>8.2f}   " + ", ".join(f"{value:.2f}" for value in found.parts.values()), flush=True)
     if options.out is not None:
-        from flexlam_rl.models.checkpoint import write_atomically
+        from flexlam_rl.nn.pretrained import write_atomically
 
         record = {
             **about,
@@ -144,7 +144,7 @@ def describe_machine(device: str) -> dict[str, Any]:
     import torch
 
     from flexlam_rl.datasets.schema import revision
-    from flexlam_rl.eval.results import machine
+    from flexlam_rl.eval.suite.results import machine
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {

@@ -1,1 +1,1 @@
-"""Models of FlexLAM and its baselines, in pure torch. They know nothing of environments or datasets."""
+"""Models, one folder per system. They know nothing of environments."""

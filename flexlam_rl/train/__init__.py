@@ -1,6 +1,6 @@
-"""Training stages, one file each."""
+"""Training: one loop with exact resume, its state, optimisers and sources of batches. Knows no model."""
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
-    from flexlam_rl.checkout import leave_root
+    from flexlam_rl.utils.checkout import leave_root
 
     leave_root()

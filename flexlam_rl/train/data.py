@@ -9,9 +9,9 @@ from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows, open_rollouts
 from flexlam_rl.datasets.labels import LabelSet
-from flexlam_rl.models.config import ActionSpec
+from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.models.flexlam.stages.translator import Labels
 from flexlam_rl.train.source import to_device
-from flexlam_rl.train.translator import Labels
 
 
 class PairSource:
@@ -99,7 +99,7 @@ def action_spec(rollouts: Rollouts) -> ActionSpec:
     Raises:
         ValueError: If there is none, or stores differ.
     """
-    from flexlam_rl.envs.actions import action_set
+    from flexlam_rl.envs.domains.dmlab.actions import action_set
 
     names = {store.origin.action_set for store in rollouts.stores}
     if len(names) != 1 or None in names:

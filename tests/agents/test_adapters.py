@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from flexlam_rl.agents.bundle import load_bundle
-from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 
 LEVEL = "rooms_exploit_deferred_effects_train"
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from flexlam_rl.agents.bundle import Decoding, load_bundle
-from flexlam_rl.agents.bundling import make_bundle
-from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.agents.policy.bundle import Decoding, load_bundle
+from flexlam_rl.agents.policy.bundling import make_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.cli import main
-from flexlam_rl.command_line import WRONG_USE
 from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
-from flexlam_rl.envs.actions import action_set
-from flexlam_rl.models.checkpoint import CheckpointError
-from flexlam_rl.train.loop import TrainingError
-from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.nn.pretrained import CheckpointError
+from flexlam_rl.train.trainer import TrainingError
+from flexlam_rl.utils.command_line import WRONG_USE
 
 
 def write_rollouts(root: Path, textures: str, seed: int) -> Path:

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flexlam_rl.agents.collect import Job, collect
-from flexlam_rl.agents.plan import Settings, episode_seeds
-from flexlam_rl.agents.play import play_single
-from flexlam_rl.agents.registry import make_expert
-from flexlam_rl.agents.work import Processes
+from flexlam_rl.agents.collection.collect import Job, collect
+from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
+from flexlam_rl.agents.collection.workers import Processes
+from flexlam_rl.agents.experts.registry import make_expert
+from flexlam_rl.agents.rollout import play_single
 from flexlam_rl.cli import main
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import store_path
-from flexlam_rl.envs.actions import ACTION_SETS
-from flexlam_rl.envs.dmlab import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.utils.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
 MAZE, ROOM, WORDS = "explore_goal_locations_small", "rooms_exploit_deferred_effects_train", "language_execute_random_task"
@@ -181,9 +181,9 @@ import os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import tensorstore
-from flexlam_rl.agents.collect import Job, collect
-from flexlam_rl.agents.plan import Settings
-from flexlam_rl.agents.work import play_here
+from flexlam_rl.agents.collection.collect import Job, collect
+from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.collection.workers import play_here
 levels, kills = sys.argv[3].split(","), int(sys.argv[4])
 settings = Settings(frame_skip=30, width=16, height=16)
 for level in levels:  # loads the compiled code; its threads end with it

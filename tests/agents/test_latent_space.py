@@ -7,9 +7,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.agents.bundle import load_bundle
 from flexlam_rl.agents.latent_space import LatentActionSpace, VectorLatentActionSpace
-from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 
 LEVEL = "rooms_exploit_deferred_effects_train"
 

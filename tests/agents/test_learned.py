@@ -11,15 +11,15 @@ from PIL import Image
 
 pytest.importorskip("sb3_contrib")
 
-from flexlam_rl.agents.learned import LearnedExpert
-from flexlam_rl.agents.recipe import Recipe
-from flexlam_rl.agents.training import train
+from flexlam_rl.agents.experts.pixel.recipe import Recipe
+from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
+from flexlam_rl.agents.experts.pixel.training import train
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import store_path
-from flexlam_rl.envs.dmlab import DMLabEnv
-from flexlam_rl.envs.vector import DMLabVectorEnv
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 
 LEVEL = "rooms_exploit_deferred_effects_train"
 TOY = {"num_envs": 2, "rollout": 16, "evaluate_every": 32, "evaluation_episodes": 1, "lstm": 8, "features": 8, "device": "cpu"}

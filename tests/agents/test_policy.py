@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.agents.bundle import Decoding, load_bundle
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.models.decode import Decoder
-from flexlam_rl.models.translator import choose_actions
+from flexlam_rl.agents.policy.bundle import Decoding, load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.models.flexlam.translator import choose_actions
 
 M = 4
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexlam_rl.agents.plan import Schedule, episode_seeds
+from flexlam_rl.agents.collection.schedule import Schedule, episode_seeds
 from flexlam_rl.datasets.episode import Episode
 
 LEVEL = "rooms_watermaze"

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flexlam_rl.agents.experts import measure
-from flexlam_rl.agents.plan import Settings
-from flexlam_rl.agents.random import RandomPolicy
+from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.experts.measure import measure
+from flexlam_rl.agents.policy.random import RandomPolicy
 from flexlam_rl.cli import main
-from flexlam_rl.envs.dmlab import DMLabEnv
-from flexlam_rl.envs.returns import litelab_table
-from flexlam_rl.envs.vector import DMLabVectorEnv
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.returns import litelab_table
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 
 ROOM, PSYCHLAB = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
 
@@ -41,7 +41,7 @@ def test_evaluation_episodes_are_those_of_a_users_own_loop() -> None:
     returns = measure(ROOM, Settings(), 3, num_envs=2).returns
     for i, expected in enumerate(returns):
         env = DMLabEnv(ROOM, "litelab", evaluation=True, width=8, height=8)
-        from flexlam_rl.agents.scripted.expert import ScriptedExpert
+        from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
 
         expert = ScriptedExpert(env)
         observation, _ = env.reset(seed=i)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import flexlam_rl  # noqa: F401 - registers the environments
-from flexlam_rl.agents.experts import measure
-from flexlam_rl.agents.plan import Settings
-from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.agents.scripted.expert import ScriptedExpert
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.experts.measure import measure
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.vector import DMLabVectorEnv
 
 BLIND = {"engine": "litelab", "observations": ("DEBUG.POS.TRANS",)}
 SMALL_LOOKS = (mem.LEFT, mem.RIGHT, mem.FORWARD_LEFT, mem.FORWARD_RIGHT)
@@ -75,7 +75,7 @@ def test_evaluate_policy_of_stable_baselines() -> None:
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.vec_env import VecMonitor
 
-    from flexlam_rl.envs.sb3 import make_sb3
+    from flexlam_rl.agents.adapters.sb3 import make_sb3
 
     env = VecMonitor(make_sb3(2, level="rooms_exploit_deferred_effects_train", engine="litelab", width=8, height=8, seed=0))
     returns, lengths = evaluate_policy(ScriptedExpert(env), env, 4, return_episode_rewards=True)

@@ -83,7 +83,7 @@ def test_a_store_is_found_from_within_and_through_a_link(here: Path, monkeypatch
 
 def test_a_minari_export_that_fails_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari
+    from flexlam_rl.datasets.formats.minari import export_minari
 
     store = write("data")
     for file in (store.path / "frames").rglob("*"):
@@ -96,7 +96,7 @@ def test_a_minari_export_that_fails_leaves_nothing(here: Path, monkeypatch: pyte
 
 def test_what_a_killed_export_left_is_removed(here: Path) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari
+    from flexlam_rl.datasets.formats.minari import export_minari
 
     old = Path("out/.data.999999999.1.tmp")
     old.mkdir(parents=True)

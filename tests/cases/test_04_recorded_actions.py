@@ -7,9 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.record import RecordRollouts
 from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.utils.errors import StoreError
 
 IMAGE = gym.spaces.Box(0, 255, (16, 16, 3), np.uint8)
 

@@ -14,9 +14,9 @@ import pytest
 
 import flexlam_rl  # noqa: F401  registers the environments
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter, TransitionPairs, make_labels
-from flexlam_rl.datasets.errors import StoreError, StoreLocked
 from flexlam_rl.datasets.record import RecordRollouts
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.utils.errors import StoreError, StoreLocked
 
 pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)

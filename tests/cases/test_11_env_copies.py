@@ -15,10 +15,10 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 from flexlam_rl.envs.litelab.lab import Lab
-from flexlam_rl.envs.wrappers import InstructionTokens, VectorInstructionTokens
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.wrappers.instructions import InstructionTokens, VectorInstructionTokens
 
 SHORT = {"episodeLengthSeconds": "1"}  # 15 steps
 EVERYTHING = ["RGBD_INTERLEAVED", "INSTR", "VEL.TRANS", "DEBUG.POS.TRANS", "DEBUG.MAZE.LAYOUT", "FRAMES_REMAINING_AT_60"]
@@ -147,7 +147,7 @@ def test_batches_under_wrappers(how: Callable[[Any], Any]) -> None:
 @WAYS
 def test_stable_baselines(how: Callable[[Any], Any]) -> None:
     pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is an optional extra")
-    from flexlam_rl.envs.sb3 import make_sb3
+    from flexlam_rl.agents.adapters.sb3 import make_sb3
 
     env = make_sb3(2, engine="litelab", seed=0, config=SHORT)
     env.reset()
@@ -162,7 +162,7 @@ def test_stable_baselines(how: Callable[[Any], Any]) -> None:
 @WAYS
 def test_the_other_faces(how: Callable[[Any], Any]) -> None:
     dm_env = pytest.importorskip("dm_env", reason="dm_env is an optional extra")
-    from flexlam_rl.envs.dm_view import dm_env_view
+    from flexlam_rl.envs.domains.dmlab.dm_view import dm_env_view
 
     view = dm_env_view(gym.make(DEFAULT_ID, engine="litelab", config=SHORT), seed=0)
     view.reset()
@@ -221,7 +221,7 @@ def test_threads_of_copies_end_with_them() -> None:
 def test_heavy_arguments_of_wrappers_are_not_copied(bundle_folder: Path) -> None:
     pytest.importorskip("torch")
     from flexlam_rl.agents.latent_space import LatentActionSpace, VectorLatentActionSpace
-    from flexlam_rl.agents.policy import LatentActionPolicy
+    from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 
     policy = LatentActionPolicy.from_pretrained(bundle_folder, budget=2)
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.teco import import_teco
 from flexlam_rl.datasets.pictures import decode, decode_all, encode_png
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.datasets.teco import import_teco
 
 ORIGIN = Origin(engine="x", action_table=((0,) * 7,) * 15)
 GAP = 4
@@ -52,7 +52,7 @@ def test_parquet_refuses_five_channels_before_it_writes(make: Make, tmp_path: Pa
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_minari(make: Make, tmp_path: Path, channels: int, form: str) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari, import_minari
+    from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     store = make(channels)
     export_minari(store, tmp_path / "m", data_format=form)

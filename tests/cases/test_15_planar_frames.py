@@ -8,10 +8,10 @@ import pytest
 
 import flexlam_rl  # noqa: F401  registers the environments
 from flexlam_rl.datasets import Episode, Origin, RawFrames, RolloutWriter, TransitionPairs
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.record import RecordRollouts
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
+from flexlam_rl.utils.errors import StoreError
 
 SHORT = {"engine": "litelab", "config": {"episodeLengthSeconds": "1"}}
 

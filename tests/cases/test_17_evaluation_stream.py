@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.dmlab import SEED_LIMIT, episode_stream
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT, episode_stream
+from flexlam_rl.envs.registration import DEFAULT_ID
 
 
 def make(**options: Any) -> Any:

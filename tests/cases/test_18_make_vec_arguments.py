@@ -8,7 +8,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.envs.registration import DEFAULT_ID
 
 SHORT = {"episodeLengthSeconds": "0.5"}  # 8 steps
 

@@ -12,10 +12,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
-from flexlam_rl.train import optim, pipeline, plan
-from flexlam_rl.train.loop import LoopConfig, TrainingError, check_folder, run
-from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
-from flexlam_rl.train.recipes import RECIPES
+from flexlam_rl.models.flexlam import pipeline, plan
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.train import optim
+from flexlam_rl.train.trainer import LoopConfig, TrainingError, check_folder, run
 
 _spec = importlib.util.spec_from_file_location("resume_stages", Path(__file__).parents[1] / "train" / "stages.py")
 assert _spec and _spec.loader

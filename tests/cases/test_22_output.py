@@ -61,7 +61,7 @@ def test_compare_prints_a_path_that_the_terminal_cannot(played, tmp_path):
 def test_a_narrow_terminal_loses_nothing(columns, played):
     """The table of a real terminal is as wide as it is; its lines go on in the next."""
     code = (
-        "import json, sys; from rich.console import Console; from flexlam_rl.eval.table import print_summary;"
+        "import json, sys; from rich.console import Console; from flexlam_rl.eval.suite.table import print_summary;"
         f"c = Console(force_terminal=True, width={columns}, color_system=None);"
         "s = json.load(open(sys.argv[1], encoding='utf-8'))['summary']; print_summary(c, s, 'title');"
         "print_summary(c, {'a': s['random'], 'b': s['random']}, 'title')"

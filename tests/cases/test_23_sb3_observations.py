@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is an optional extra")
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.sb3 import SB3VecEnv, make_sb3
-from flexlam_rl.envs.wrappers import VectorInstructionTokens
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.agents.adapters.sb3 import SB3VecEnv, make_sb3
+from flexlam_rl.envs.registration import DEFAULT_ID
+from flexlam_rl.envs.wrappers.instructions import VectorInstructionTokens
 
 SAME = {"num_envs": 2, "engine": "litelab", "autoreset_mode": "SameStep"}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.actions import ActionSet
-from flexlam_rl.envs.dmlab import DMLabEnv
-from flexlam_rl.envs.vector import DMLabVectorEnv, make_vector
-from flexlam_rl.envs.wrappers import InstructionTokens
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.envs.domains.dmlab.actions import ActionSet
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv, make_vector
+from flexlam_rl.envs.registration import DEFAULT_ID
+from flexlam_rl.envs.wrappers.instructions import InstructionTokens
 
 NO_COUNTS = (0, -1, True, "2", 1.5, float("nan"), np.float64(2), [2], 2**40)
 NO_FLAGS = (0, 1, "False", "no", [], np.int64(1))

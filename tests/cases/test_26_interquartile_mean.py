@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from flexlam_rl.eval.stats import interquartile_mean
-from flexlam_rl.eval.table import summarise
+from flexlam_rl.eval.suite.statistics import interquartile_mean
+from flexlam_rl.eval.suite.table import summarise
 
 LEVELS = ("rooms_watermaze", "explore_goal_locations_small", "psychlab_visual_search")
 

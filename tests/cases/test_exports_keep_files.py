@@ -10,8 +10,8 @@ import pytest
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter, StoreError
-from flexlam_rl.datasets.mp4 import export_mp4
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.mp4 import export_mp4
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
 from flexlam_rl.datasets.store import RolloutStore
 
 Export = Callable[..., list[Path]]

@@ -11,10 +11,10 @@ import pytest
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter, StoreError
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.teco import import_teco
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.datasets.teco import import_teco
 
 ENDS = ((True, False), (False, True), (False, False), (False, False), (True, True))
 TABLE = tuple((turn, 0, 0, 0, 0, 0, 0) for turn in range(5))
@@ -37,7 +37,7 @@ def back_from(form: str, store: RolloutStore, folder: Path, **options: Any) -> R
         export_parquet(store, folder / "p", last_frames="row", episodes_per_file=2)
         return import_parquet(folder / "p", folder / "s", store.level, store.split, store.origin, alignment="trust", **options)
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari, import_minari
+    from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     return import_minari(export_minari(store, folder / form, data_format=form), folder / "s")
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from flexlam_rl.datasets import Origin, StoreError
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.teco import import_teco
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.datasets.teco import import_teco
 
 N = 6
 PICTURE = encode_png(np.zeros((16, 16, 3), np.uint8))
@@ -156,7 +156,7 @@ def dataset(folder: Path, space: gym.Space[Any], **changes: Any) -> Any:
 def test_minari_values_that_a_store_cannot_hold_are_refused(
     tmp_path: Path, space: gym.Space[Any], changes: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    from flexlam_rl.datasets.minari import import_minari
+    from flexlam_rl.datasets.formats.minari import import_minari
 
     with pytest.raises(error, match=words):
         import_minari(dataset(tmp_path / "d", space, **changes), tmp_path / "s", "x")
@@ -165,7 +165,7 @@ def test_minari_values_that_a_store_cannot_hold_are_refused(
 def test_minari_keeps_ends_seeds_restarts_actions_and_episode_numbers(tmp_path: Path) -> None:
     infos = {"map_reset": np.arange(6) == 3, "health": np.arange(6), "key": np.zeros(6, int), "instruction": np.ones(6, int)}
     found = dataset(tmp_path / "d", gym.spaces.Discrete(5), infos=infos)
-    from flexlam_rl.datasets.minari import import_minari
+    from flexlam_rl.datasets.formats.minari import import_minari
 
     with pytest.warns(UserWarning, match="health, instruction, key"):
         import_minari(found.filter_episodes(lambda one: one.id == 1), tmp_path / "s", "x")
@@ -179,7 +179,7 @@ def test_minari_keeps_ends_seeds_restarts_actions_and_episode_numbers(tmp_path: 
 
 
 def test_minari_rewards_of_float64_keep_their_value(tmp_path: Path) -> None:
-    from flexlam_rl.datasets.minari import import_minari
+    from flexlam_rl.datasets.formats.minari import import_minari
 
     store = import_minari(dataset(tmp_path / "d", gym.spaces.Discrete(5), rewards=np.full(5, 0.1)), tmp_path / "s", "x")
     assert store.reward[:].tolist() == [*[0.1] * 5, 0] * 2

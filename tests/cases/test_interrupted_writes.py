@@ -9,9 +9,9 @@ import pytest
 
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter, load_labels, make_labels
 from flexlam_rl.datasets import labels as module
-from flexlam_rl.datasets.errors import DiskFull, StoreError
 from flexlam_rl.datasets.store import RolloutStore, open_rollouts
 from flexlam_rl.datasets.validate import validate
+from flexlam_rl.utils.errors import DiskFull, StoreError
 
 
 def write(root: Path, level: str, key: int = 0) -> Path:

@@ -11,15 +11,15 @@ import pytest
 from stamps import ORIGIN, episode
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import DamagedData, Misaligned, StoreError
+from flexlam_rl.datasets.formats.rl_unplugged import import_rl_unplugged
+from flexlam_rl.datasets.formats.teco import import_teco
+from flexlam_rl.datasets.formats.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.pictures import encode_png
-from flexlam_rl.datasets.rl_unplugged import import_rl_unplugged
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.datasets.teco import import_teco
-from flexlam_rl.datasets.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.utils.errors import DamagedData, Misaligned, StoreError
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 
@@ -34,7 +34,7 @@ def big(number: int, length: int, last: bool) -> Episode:
 @pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
 def test_minari_and_back_is_exact(tmp_path: Path, data_format: str) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari, import_minari
+    from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     with RolloutWriter(tmp_path / "a", "level", "test", ORIGIN, extra={"position": ("float32", (3,))}) as writer:
         writer.append_episodes([big(0, 9, True), big(1, 5, False), replace(big(2, 7, True), seed=-1, truncated=False, terminated=True)])
@@ -55,7 +55,7 @@ def test_minari_and_back_is_exact(tmp_path: Path, data_format: str) -> None:
 
 def test_minari_as_it_comes_changes_the_pictures_and_says_so(tmp_path: Path) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari, import_minari
+    from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     with RolloutWriter(tmp_path / "a", "level", "test", ORIGIN, extra={"position": ("float32", (3,))}) as writer:
         writer.append_episode(big(0, 9, True))
@@ -66,7 +66,7 @@ def test_minari_as_it_comes_changes_the_pictures_and_says_so(tmp_path: Path) -> 
 
 def test_minari_needs_actions(make_store: Make, tmp_path: Path) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari
+    from flexlam_rl.datasets.formats.minari import export_minari
 
     store, _ = make_store(with_actions=False)
     with pytest.raises(StoreError, match="video without actions"):

@@ -14,13 +14,13 @@ from stamps import ORIGIN, episode
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.formats.mp4 import export_mp4
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
 from flexlam_rl.datasets.labels import load_labels
-from flexlam_rl.datasets.mp4 import export_mp4
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.store import RolloutStore, open_rollouts
 from flexlam_rl.datasets.writer import RolloutWriter
-from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 DREAMER = ACTION_SETS["dreamer15"]

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from stamps import ORIGIN, episode, read_stamps
 
-from flexlam_rl.datasets import files
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import DiskFull, StoreLocked
 from flexlam_rl.datasets.labels import make_labels
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.utils import files
+from flexlam_rl.utils.errors import DiskFull, StoreLocked
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 ROOT = Path(__file__).parents[2]

@@ -8,10 +8,10 @@ import pytest
 from stamps import episode
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.labels import load_labels, make_labels
 from flexlam_rl.datasets.samplers import TransitionPairs
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.utils.errors import StoreError
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 

@@ -17,8 +17,8 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.look import action_names, episode_pictures, sheet_pictures, summary, throughput
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
-from flexlam_rl.envs.actions import ACTION_SETS
-from flexlam_rl.envs.returns import litelab_table
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.returns import litelab_table
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 LITELAB = litelab_table()["levels"]["rooms_watermaze"]

@@ -13,12 +13,12 @@ from stamps import ORIGIN
 
 from flexlam_rl.datasets.alignment import LAGS, find_alignment, horizontal_shift
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import Misaligned
-from flexlam_rl.datasets.parquet import export_parquet, import_parquet
+from flexlam_rl.datasets.formats.parquet import export_parquet, import_parquet
 from flexlam_rl.datasets.pictures import decode
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.store import RolloutStore
-from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
+from flexlam_rl.utils.errors import Misaligned
 
 RECORDINGS = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
 needs_recordings = pytest.mark.skipif(not RECORDINGS, reason="FLEXLAM_DMLAB_RECORDINGS names no folder of recordings of the real DMLab")
@@ -65,7 +65,7 @@ def test_recordings_survive_the_round_trip(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", FILES[5::20], ids=lambda path: path.stem)
 def test_recordings_survive_minari_and_back(file: Path, tmp_path: Path) -> None:
     pytest.importorskip("minari")
-    from flexlam_rl.datasets.minari import export_minari, import_minari
+    from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     store = import_parquet(file, tmp_path / "store", file.stem.rsplit("-", 1)[0], "train", REAL)
     back = import_minari(export_minari(store, tmp_path / "minari" / "data"), tmp_path / "back")

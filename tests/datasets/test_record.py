@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from stamps import stamp
 
-from flexlam_rl.datasets.errors import StoreError
 from flexlam_rl.datasets.record import RecordRollouts, origin_of
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
+from flexlam_rl.utils.errors import StoreError
 
 
 class Counter(gym.Env[Any, Any]):
@@ -93,7 +93,7 @@ def test_environments_without_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_dmlab_level_is_recorded_with_its_origin(tmp_path: Path) -> None:
-    gym.register("Recorded-v0", entry_point="flexlam_rl.envs.dmlab:DMLabEnv")
+    gym.register("Recorded-v0", entry_point="flexlam_rl.envs.domains.dmlab.env:DMLabEnv")
     env = RecordRollouts(
         gym.make("Recorded-v0", level="rooms_exploit_deferred_effects_train", engine="litelab", frame_skip=60), tmp_path, policy="forward"
     )

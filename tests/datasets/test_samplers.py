@@ -14,10 +14,10 @@ from stamps import episode, read_stamps, valid_starts
 
 from flexlam_rl.datasets.cache import RawFrames
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import DamagedData
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.samplers import Spans, TransitionPairs, Windows
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.utils.errors import DamagedData
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 Made = tuple[Rollouts, list[list[Episode]]]

@@ -15,11 +15,11 @@ from stamps import ORIGIN, episode, stamp, valid_starts
 
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.errors import StoreError, StoreLocked
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.segments import Items, Segments
 from flexlam_rl.datasets.store import Rollouts, RolloutStore, open_rollouts
 from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.utils.errors import StoreError, StoreLocked
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from flexlam_rl.envs.actions import ACTION_SETS, NATIVE_HIGH, NATIVE_LOW, action_set
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS, NATIVE_HIGH, NATIVE_LOW, action_set
 
 
 def test_dreamer15_is_the_set_of_the_recordings() -> None:

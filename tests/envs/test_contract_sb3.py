@@ -15,8 +15,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.sb3 import SB3VecEnv, make_sb3
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.agents.adapters.sb3 import SB3VecEnv, make_sb3
+from flexlam_rl.envs.registration import DEFAULT_ID
 
 OPTIONS: dict[str, Any] = {
     "engine": "litelab", "width": 8, "height": 8, "config": {"episodeLengthSeconds": "0.5"}, "render_mode": "rgb_array", "render_size": (16, 12),

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.envs.registration import DEFAULT_ID
 
 OPTIONS: dict[str, Any] = {
     "num_envs": 3, "engine": "litelab", "width": 8, "height": 8, "config": {"episodeLengthSeconds": "0.5"}, "render_mode": "rgb_array",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import stand_in
 
-from flexlam_rl.envs import real_engine
-from flexlam_rl.envs.dmlab import DMLabEnv
+from flexlam_rl.envs.domains.dmlab import real_engine
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 
 
 def test_copies_before_and_in_an_episode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

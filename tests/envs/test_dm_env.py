@@ -8,8 +8,8 @@ import pytest
 import stand_in
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs import real_engine
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.domains.dmlab import real_engine
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 dm_env = pytest.importorskip("dm_env", reason="dm_env is an optional extra")
 specs = dm_env.specs
@@ -37,7 +37,7 @@ def test_module_face() -> None:
 
 
 def check_view(env: gym.Env, steps: int) -> None:
-    from flexlam_rl.envs.dm_view import dm_env_view
+    from flexlam_rl.envs.domains.dmlab.dm_view import dm_env_view
 
     view = dm_env_view(env, seed=3)
     spec = view.observation_spec()
@@ -68,7 +68,7 @@ def test_view_of_the_real_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_specs_of_spaces() -> None:
-    from flexlam_rl.envs.dm_view import spec_of
+    from flexlam_rl.envs.domains.dmlab.dm_view import spec_of
 
     assert spec_of(gym.spaces.Discrete(3), "a") == specs.DiscreteArray(3, name="a")
     bounded = spec_of(gym.spaces.Box(0, 1, (2,), np.float32), "b")

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs.actions import NATIVE_HIGH, NATIVE_LOW
-from flexlam_rl.envs.levels import LEVELS
-from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 INFO_KEYS = {"engine", "level", "episode_seed", "map_reset", "frames", "events"}
 
@@ -229,7 +229,7 @@ def test_calls_out_of_order() -> None:
     ],
 )
 def test_bad_options_are_one_sentence(options: dict[str, Any], message: str) -> None:
-    from flexlam_rl.envs.dmlab import DMLabEnv
+    from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 
     with pytest.raises(ValueError) as caught:
         DMLabEnv(**{"engine": "litelab", **options})

@@ -7,8 +7,8 @@ import sys
 import gymnasium as gym
 
 import flexlam_rl
-from flexlam_rl.envs.levels import LEVELS
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 
 def run(code: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flexlam_rl.envs.level_cache import LevelCache, default_folder
+from flexlam_rl.envs.domains.dmlab.level_cache import LevelCache, default_folder
 
 
 def put(cache: LevelCache, key: str, content: bytes, folder: Path) -> None:
@@ -86,7 +86,7 @@ def test_disk_that_fails_costs_the_entry_only(tmp_path: Path, monkeypatch: pytes
 WRITER = """
 import sys
 from pathlib import Path
-from flexlam_rl.envs.level_cache import LevelCache
+from flexlam_rl.envs.domains.dmlab.level_cache import LevelCache
 cache = LevelCache(sys.argv[1])
 source = Path(sys.argv[2])
 k = 0
@@ -116,7 +116,7 @@ def test_kill_at_any_moment_leaves_whole_entries(tmp_path: Path) -> None:
 HAMMER = """
 import sys
 from pathlib import Path
-from flexlam_rl.envs.level_cache import LevelCache
+from flexlam_rl.envs.domains.dmlab.level_cache import LevelCache
 
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
 cache = LevelCache(folder)

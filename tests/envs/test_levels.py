@@ -2,7 +2,7 @@
 
 import pytest
 
-from flexlam_rl.envs.levels import LEVELS, SUITE, level_named
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
 from flexlam_rl.envs.litelab.levels.table import LEVELS as ENGINE
 
 

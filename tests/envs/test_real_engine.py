@@ -14,9 +14,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs import level_cache, real_engine
-from flexlam_rl.errors import EngineMissing, ResetNeeded
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.domains.dmlab import level_cache, real_engine
+from flexlam_rl.envs.errors import EngineMissing, ResetNeeded
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 MAZE_LEVEL = "explore_obstructed_goals_small"
 

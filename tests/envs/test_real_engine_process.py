@@ -18,8 +18,8 @@ import stand_in
 from gymnasium.utils.env_checker import check_env
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.envs import real_engine
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.domains.dmlab import real_engine
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 LEVEL = "explore_obstructed_goals_small"
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from flexlam_rl.envs.levels import LEVELS, SUITE
-from flexlam_rl.envs.returns import Reference, find_reference, litelab_table, normalise
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE
+from flexlam_rl.envs.domains.dmlab.returns import Reference, find_reference, litelab_table, normalise
 
 LEVEL = "rooms_watermaze"
 

@@ -13,10 +13,10 @@ import stand_in
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
-from flexlam_rl.envs import real_engine
-from flexlam_rl.envs.sb3 import SB3VecEnv, make_sb3
-from flexlam_rl.envs.vector import DMLabVectorEnv
-from flexlam_rl.registration import DEFAULT_ID
+from flexlam_rl.agents.adapters.sb3 import SB3VecEnv, make_sb3
+from flexlam_rl.envs.domains.dmlab import real_engine
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.envs.registration import DEFAULT_ID
 
 SHORT = {"episodeLengthSeconds": "0.5"}  # 8 steps
 

@@ -10,10 +10,10 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import flexlam_rl  # noqa: F401
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
 from flexlam_rl.envs.litelab.pool import Pool
-from flexlam_rl.envs.vector import DMLabVectorEnv
-from flexlam_rl.errors import ClosedError, InvalidAction, ResetNeeded
-from flexlam_rl.registration import DEFAULT_ID, level_id
+from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 LEVELS = [
     "explore_goal_locations_small",

@@ -8,7 +8,7 @@ import pytest
 from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
-from flexlam_rl.envs.actions import action_set
+from flexlam_rl.envs.domains.dmlab.actions import action_set
 
 
 def episode(seed: int, length: int, with_actions: bool) -> Episode:

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval import ablations
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.train.pipeline import TrainArgs, train_stage
+from flexlam_rl.eval.studies import ablations
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
+from flexlam_rl.utils.command_line import run as run_command
 
 
 @pytest.fixture(scope="module")

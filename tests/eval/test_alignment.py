@@ -14,8 +14,8 @@ import pytest
 
 import flexlam_rl
 from flexlam_rl.cli import main
-from flexlam_rl.eval import alignment, alignment_report
-from flexlam_rl.eval.alignment import Job, Options
+from flexlam_rl.eval.studies import alignment, alignment_report
+from flexlam_rl.eval.studies.alignment import Job, Options
 
 ROOT = Path(flexlam_rl.__file__).parents[1]
 
@@ -69,7 +69,7 @@ def test_a_study_killed_again_and_again_equals_one_that_ran_through(rollouts, st
     command = [
         sys.executable,
         "-m",
-        "flexlam_rl.eval.alignment",
+        "flexlam_rl.eval.studies.alignment",
         *arguments(rollouts, tmp_path, "--seeds", "1", "--budgets", "4", "--labels", "narrow"),
     ]
     for wanted in ("runs/flexlam-seed0/lam/metrics.jsonl", "results/flexlam-seed0-narrow.json"):

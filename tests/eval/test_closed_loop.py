@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from flexlam_rl.command_line import WRONG_USE
-from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval import alignment, closed_loop
+from flexlam_rl.eval.studies import alignment, closed_loop
+from flexlam_rl.utils.command_line import WRONG_USE
+from flexlam_rl.utils.command_line import run as run_command
 from tests.eval.conftest import write_rollouts
 
 SHORT = "rooms_exploit_deferred_effects_train"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.command_line import WRONG_USE
-from flexlam_rl.eval.results import Folder
-from flexlam_rl.eval.table import by_column, summarise
-from flexlam_rl.eval.waves import Job, Played
+from flexlam_rl.eval.suite.play import Job, Played
+from flexlam_rl.eval.suite.results import Folder
+from flexlam_rl.eval.suite.table import by_column, summarise
+from flexlam_rl.utils.command_line import WRONG_USE
 
 LEVELS = ("rooms_watermaze", "explore_goal_locations_small")
 SCENE = {

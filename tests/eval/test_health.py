@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from flexlam_rl.eval.images import structural_similarity
+from flexlam_rl.eval.lam.ssim import structural_similarity
 
 
 def pictures(seed: int, size: int = 16) -> torch.Tensor:

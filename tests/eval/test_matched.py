@@ -6,10 +6,12 @@ import shutil
 
 import pytest
 
-from flexlam_rl.agents.bundle import load_bundle
-from flexlam_rl.command_line import WRONG_USE
-from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval import card, matched, suite
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.eval.studies import matched
+from flexlam_rl.eval.suite import card
+from flexlam_rl.eval.suite import command as suite
+from flexlam_rl.utils.command_line import WRONG_USE
+from flexlam_rl.utils.command_line import run as run_command
 
 SHORT = "rooms_exploit_deferred_effects_train"
 

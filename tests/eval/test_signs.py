@@ -5,7 +5,9 @@ import copy
 import pytest
 import torch
 
-from flexlam_rl.eval import measures, probe, signs
+from flexlam_rl.eval.lam import failure_checks as signs
+from flexlam_rl.eval.lam import metrics as measures
+from flexlam_rl.eval.lam import probe
 
 
 def healthy():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from flexlam_rl.eval.results import read_results
-from flexlam_rl.eval.stats import difference, estimate, interquartile_mean, interval_ends, mean_of_levels, standard_error
-from flexlam_rl.eval.table import by_column, normalised
+from flexlam_rl.eval.suite.results import read_results
+from flexlam_rl.eval.suite.statistics import difference, estimate, interquartile_mean, interval_ends, mean_of_levels, standard_error
+from flexlam_rl.eval.suite.table import by_column, normalised
 
 CONTROLS = Path(__file__).resolve().parents[2] / "results" / "controls"
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.command_line import INTERRUPTED, WRONG_USE
+from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = "rooms_exploit_deferred_effects_train"  # 60 s at most
@@ -96,7 +96,7 @@ def test_a_run_grows_and_nothing_is_played_twice(played, bundle_folder, tmp_path
     new = [line for line in after[len(before) :].splitlines() if b'"session"' not in line]  # one there is, if a day has ended meanwhile
     assert len(new) == 1
     assert "3 of 4 episodes" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr("flexlam_rl.eval.suite.play_wave", None)  # nothing is left to play
+    monkeypatch.setattr("flexlam_rl.eval.suite.command.play_wave", None)  # nothing is left to play
     assert suite(out, "--checkpoint", str(bundle_folder), "--budget", "3", episodes=4) == 0
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_is_continued_on_another_day_has_the_same_results(played, bun
 def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_folder, tmp_path):
     """SIGKILL five times in mid-run, once with a half-written line left behind."""
     out = tmp_path / "killed"
-    command = [sys.executable, "-m", "flexlam_rl.eval.suite", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1,3"]
+    command = [sys.executable, "-m", "flexlam_rl.eval.suite.command", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1,3"]
     command += ["--episodes", "3", "--levels", SHORT, "--num-envs", "1", "--no-plots"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     log = out / "episodes.jsonl"
@@ -165,9 +165,9 @@ def test_controls_run_through_the_same_suite(policy, bundle_folder, tmp_path):
 def test_behaviour_cloning_plays(tmp_path, capsys):
     import torch
 
-    from flexlam_rl.envs.actions import action_set
-    from flexlam_rl.models.config import PRESETS, ActionSpec, IDMConfig
-    from flexlam_rl.models.idm import BehaviourCloning
+    from flexlam_rl.envs.domains.dmlab.actions import action_set
+    from flexlam_rl.models.baselines.idm import BehaviourCloning
+    from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, IDMConfig
 
     actions, folder = action_set("dreamer15"), tmp_path / "train" / "bc" / "best" / "bc"
     torch.manual_seed(0)
@@ -187,7 +187,7 @@ def test_behaviour_cloning_plays(tmp_path, capsys):
 
 
 def test_other_packages_policies_play(tmp_path, monkeypatch):
-    from flexlam_rl.agents import policies
+    from flexlam_rl.agents.policy import registry as policies
 
     class Turn:
         def __init__(self, env, checkpoint, seed, device, deterministic):
@@ -265,7 +265,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
-    monkeypatch.setattr("flexlam_rl.eval.results.os.fsync", full)
+    monkeypatch.setattr("flexlam_rl.eval.suite.results.os.fsync", full)
     assert suite(tmp_path / "run", "--policy", "random", episodes=2) == WRONG_USE
     said = capsys.readouterr().err
     assert "is full" in said
@@ -273,8 +273,8 @@ def test_a_full_disk_is_one_sentence(tmp_path, capsys, monkeypatch):
 
 
 def test_two_runs_cannot_write_one_folder(tmp_path):
-    from flexlam_rl.datasets.errors import StoreLocked
-    from flexlam_rl.eval.results import Folder
+    from flexlam_rl.eval.suite.results import Folder
+    from flexlam_rl.utils.errors import StoreLocked
 
     folder = Folder(tmp_path / "run", {"policy": "x"})
     with pytest.raises(StoreLocked):
@@ -294,7 +294,7 @@ def test_videos_and_plots(bundle_folder, tmp_path):
 
 
 def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("flexlam_rl.eval.progress.EVERY", 0.0)
+    monkeypatch.setattr("flexlam_rl.eval.suite.progress.EVERY", 0.0)
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
     assert len(lines) > 100

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.command_line import INTERRUPTED, WRONG_USE
-from flexlam_rl.eval import suite
-from flexlam_rl.eval.progress import Progress, Remaining
-from flexlam_rl.eval.results import Folder
-from flexlam_rl.eval.waves import Job, Played, Scene, plan
+from flexlam_rl.eval.suite import command as suite
+from flexlam_rl.eval.suite.play import Job, Played, Scene, plan
+from flexlam_rl.eval.suite.progress import Progress, Remaining
+from flexlam_rl.eval.suite.results import Folder
+from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
 
 SHORT, LONG = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.command_line import WRONG_USE
-from flexlam_rl.envs import level_cache, real_engine
-from flexlam_rl.envs.levels import LEVELS as LEVEL_FACTS
-from flexlam_rl.envs.levels import SUITE
+from flexlam_rl.envs.domains.dmlab import level_cache, real_engine
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS as LEVEL_FACTS
+from flexlam_rl.envs.domains.dmlab.levels import SUITE
+from flexlam_rl.utils.command_line import WRONG_USE
 
 LEVELS = ("explore_obstructed_goals_small", "rooms_watermaze")
 

@@ -11,12 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from flexlam_rl.agents.bundle import load_bundle
-from flexlam_rl.command_line import WRONG_USE
-from flexlam_rl.command_line import run as run_command
-from flexlam_rl.eval import budgets, latency, prefix_sweep, suite, transfer
-from flexlam_rl.eval.transitions import expert_transitions
-from flexlam_rl.models.lam import LAM
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.eval import latency
+from flexlam_rl.eval.lam import prefix_sweep, transfer
+from flexlam_rl.eval.lam.transitions import expert_transitions
+from flexlam_rl.eval.studies import budgets
+from flexlam_rl.eval.suite import command as suite
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.utils.command_line import WRONG_USE
+from flexlam_rl.utils.command_line import run as run_command
 
 LEVEL = "explore_goal_locations_small"
 SHORT = "rooms_exploit_deferred_effects_train"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flexlam_rl.models.config import PRESETS
-from flexlam_rl.models.sequence import SequenceModel
+from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.sequence import SequenceModel
 
 CONFIG = PRESETS["debug"].sequence
 

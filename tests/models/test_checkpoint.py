@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flexlam_rl.models.checkpoint import CheckpointError
-from flexlam_rl.models.config import PRESETS, ActionSpec, EncoderConfig, IDMConfig, TranslatorConfig
-from flexlam_rl.models.idm import IDM
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator
+from flexlam_rl.models.baselines.idm import IDM
+from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, EncoderConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.pretrained import CheckpointError
 
 DEBUG = PRESETS["debug"]
 MODELS = {

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from flexlam_rl.models.config import PRESETS, EncoderConfig, IDMConfig, TranslatorConfig
-from flexlam_rl.models.idm import IDM
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator
+from flexlam_rl.models.baselines.idm import IDM
+from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator
 
 DEBUG = PRESETS["debug"]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flexlam_rl.models.config import PRESETS
-from flexlam_rl.models.decode import Decoder
+from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.decode import Decoder
 
 CONFIG = PRESETS["debug"].sequence
 

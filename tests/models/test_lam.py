@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from flexlam_rl.models.config import PRESETS, LAMConfig, TranslatorConfig, fixed
-from flexlam_rl.models.decoder import sample_tau
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.translator import Translator
+from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.flexlam.decoder import sample_tau
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.translator import Translator
 
 DEBUG = PRESETS["debug"].lam
 
@@ -135,7 +135,7 @@ def test_training_and_inference_give_the_decoder_the_same_slots():
     lam = LAM(DEBUG)
     current, following = frames(4)
     vectors, codes = lam.quantise(current, following)
-    from flexlam_rl.models.prefix import null_fill
+    from flexlam_rl.nn.prefix import null_fill
 
     lengths = torch.tensor([0, 1, 2, 4])
     assert torch.allclose(null_fill(vectors, lengths, lam.null), lam.prefix_slots(codes, lengths), atol=1e-6)

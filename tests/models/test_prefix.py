@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flexlam_rl.models.prefix import null_fill, retained, sample_prefix_lengths
+from flexlam_rl.nn.prefix import null_fill, retained, sample_prefix_lengths
 
 
 def test_lengths_cover_zero_to_m_uniformly():

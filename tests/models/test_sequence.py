@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from flexlam_rl.models.config import PRESETS
-from flexlam_rl.models.layout import layout
-from flexlam_rl.models.sequence import rotary
+from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.layout import layout
+from flexlam_rl.models.flexlam.sequence import rotary
 
 CONFIG = PRESETS["debug"].sequence
 

@@ -10,9 +10,9 @@ import pytest
 from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
-from flexlam_rl.envs.actions import action_set
-from flexlam_rl.models.config import PRESETS, DecoderConfig, EncoderConfig, LAMConfig
-from flexlam_rl.train.arguments import TrainArgs
+from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.models.flexlam.arguments import TrainArgs
+from flexlam_rl.models.flexlam.config import PRESETS, DecoderConfig, EncoderConfig, LAMConfig
 
 MOVES = ((0, 0), (0, 4), (0, -4), (4, 0), (-4, 0))
 SIZE = 32

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flexlam_rl.models.config import PRESETS, ActionSpec, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
-from flexlam_rl.models.features import FeatureTranslator
-from flexlam_rl.models.idm import IDM, BehaviourCloning
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator
+from flexlam_rl.models.baselines.control_stage import ControlStage
+from flexlam_rl.models.baselines.features import FeatureTranslator
+from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
+from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.lam import LAMStage
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.models.flexlam.stages.translator import DirectStage, TranslatorStage
+from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train import distributed
-from flexlam_rl.train.controls import ControlStage
-from flexlam_rl.train.lam import LAMStage
-from flexlam_rl.train.loop import LoopConfig, run
-from flexlam_rl.train.sequence import SequenceStage
 from flexlam_rl.train.source import ArraySource, to_device
-from flexlam_rl.train.translator import DirectStage, TranslatorStage
+from flexlam_rl.train.trainer import LoopConfig, run
 
 NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm", "bc", "features", "shuffled", "random", "previous")
 LOOP = LoopConfig(steps=12, batch=4, warmup=2, lr=2e-3, eval_every=5, save_every=3, log_every=2, ema=0.9)

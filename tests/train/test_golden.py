@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from flexlam_rl.models import lam as lam_module
-from flexlam_rl.models.encoder import TransitionEncoder
-from flexlam_rl.train.loop import run
+from flexlam_rl.models.flexlam import lam as lam_module
+from flexlam_rl.models.flexlam.encoder import TransitionEncoder
+from flexlam_rl.train.trainer import run
 
 FILE = Path(__file__).with_name("golden.json")
 _spec = importlib.util.spec_from_file_location("golden_stages", Path(__file__).with_name("stages.py"))

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import flexlam_rl
-from flexlam_rl.models.checkpoint import CheckpointError
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.train.loop import LoopConfig, TrainingError, check_folder, run
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.nn.pretrained import CheckpointError
+from flexlam_rl.train.trainer import LoopConfig, TrainingError, check_folder, run
 
 SCRIPT = Path(__file__).with_name("stages.py")
 _spec = importlib.util.spec_from_file_location("toy_stages", SCRIPT)

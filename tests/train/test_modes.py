@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexlam_rl.train.pipeline import train_all
+from flexlam_rl.models.flexlam.pipeline import train_all
 
 
 @contextmanager
@@ -41,7 +41,7 @@ MODES = {
 @pytest.fixture(scope="module")
 def plain(make_rollouts, tmp_path_factory):
     """Options, and the figures of a training in no mode."""
-    from flexlam_rl.train.pipeline import TrainArgs
+    from flexlam_rl.models.flexlam.pipeline import TrainArgs
 
     root = tmp_path_factory.mktemp("modes")
     args = TrainArgs(make_rollouts(root / "data"), root / "plain", "debug", steps=2, label_count=60)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.train.pipeline import TrainArgs, train_all
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all
 
 
 def temporaries(*folders):

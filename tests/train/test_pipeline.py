@@ -8,18 +8,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flexlam_rl.envs.actions import action_set
-from flexlam_rl.models import lam as lam_module
-from flexlam_rl.models.features import FeatureTranslator
-from flexlam_rl.models.idm import IDM, BehaviourCloning
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator
-from flexlam_rl.train import pipeline
+from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.models.baselines.features import FeatureTranslator
+from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
+from flexlam_rl.models.flexlam import lam as lam_module
+from flexlam_rl.models.flexlam import pipeline
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.pipeline import main, train_all, train_stage
+from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train.data import CurriculumSource
-from flexlam_rl.train.loop import TrainingError
-from flexlam_rl.train.pipeline import main, train_all, train_stage
-from flexlam_rl.train.recipes import RECIPES
+from flexlam_rl.train.trainer import TrainingError
 
 
 def test_all_stages_run_in_a_row_and_their_models_load(args):

@@ -7,8 +7,8 @@ import pytest
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
-from flexlam_rl.datasets.errors import StoreError
-from flexlam_rl.train.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
+from flexlam_rl.utils.errors import StoreError
 
 
 def write(root, origin, episodes, split="train"):

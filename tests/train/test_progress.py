@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from flexlam_rl.train.loop import TrainingError, run
 from flexlam_rl.train.progress import Pace
+from flexlam_rl.train.trainer import TrainingError, run
 
 
 def test_steps_alone_are_a_lower_bound_until_evaluations_are_measured():

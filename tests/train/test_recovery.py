@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flexlam_rl.eval.health import examine
-from flexlam_rl.eval.measures import Transitions
-from flexlam_rl.eval.signs import one
-from flexlam_rl.models.config import ActionSpec, TranslatorConfig
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.translator import Translator
-from flexlam_rl.train.controls import ControlStage
-from flexlam_rl.train.lam import LAMStage
-from flexlam_rl.train.loop import LoopConfig, run
+from flexlam_rl.eval.lam.failure_checks import one
+from flexlam_rl.eval.lam.health import examine
+from flexlam_rl.eval.lam.metrics import Transitions
+from flexlam_rl.models.baselines.control_stage import ControlStage
+from flexlam_rl.models.flexlam.config import ActionSpec, TranslatorConfig
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.stages.lam import LAMStage
+from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
+from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train.source import ArraySource, to_device
-from flexlam_rl.train.translator import TranslatorStage
+from flexlam_rl.train.trainer import LoopConfig, run
 
 ACTIONS = ActionSpec((5,), 0, "toy")
 FEW = 60

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.train import stopping
-from flexlam_rl.train.loop import run
-from flexlam_rl.train.pipeline import train_all, train_stage
+from flexlam_rl.train.trainer import run
 
 
 def signal_at(step, number):

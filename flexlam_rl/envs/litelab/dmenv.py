@@ -11,8 +11,8 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from flexlam_rl.envs.errors import InvalidAction
 from flexlam_rl.envs.litelab import lab as litelab
-from flexlam_rl.errors import InvalidAction
 
 _LARGEST = 2**31 - 1
 

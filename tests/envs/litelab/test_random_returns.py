@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import engine
 from tests.envs.litelab.worlds import make_world
 

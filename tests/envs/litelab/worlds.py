@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flexlam_rl.envs.actions import ACTION_SETS
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import engine, settings
 from flexlam_rl.envs.litelab import state as s
 

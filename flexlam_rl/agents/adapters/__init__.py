@@ -1,0 +1,1 @@
+"""The environments and policies behind the interfaces of other libraries."""

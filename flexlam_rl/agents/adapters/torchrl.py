@@ -1,0 +1,64 @@
+"""A latent action policy as a TensorDictModule, for TorchRL's environments and collectors (the extra `tensordict`)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModuleBase
+
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+
+Key = Any
+"""A key of a TensorDict: a string, or a tuple of strings for a nested one."""
+
+
+class LatentActionModule(TensorDictModuleBase):
+    """Reads frames, writes actions. The history is kept inside, so one module serves one environment or batch at a time.
+
+    Args:
+        policy: What decides.
+        observation: Key of the frames, uint8 (B..., H, W, C) or (B..., C, H, W).
+        action: Key of the actions, int64 (B...), or one-hot (B..., A) where `one_hot` (TorchRL's default for `Discrete`).
+        is_init: Key of a bool tensor (B..., 1), as TorchRL's transform `InitTracker` writes it: where an episode begins. Where the
+            key is missing, episodes begin at the first call after `reset`.
+        codes: Key to write the codes to, int64 (B..., largest K), -1 after an environment's own K; None for none.
+        one_hot: Whether actions are one-hot.
+    """
+
+    def __init__(
+        self,
+        policy: LatentActionPolicy,
+        observation: Key = "pixels",
+        action: Key = "action",
+        is_init: Key = "is_init",
+        codes: Key = None,
+        one_hot: bool = False,
+    ) -> None:
+        self.in_keys = [observation]
+        self.out_keys = [action] if codes is None else [action, codes]
+        super().__init__()
+        self.policy = policy
+        self._is_init, self._one_hot = is_init, one_hot
+        self._state: Any = None
+
+    def reset(self) -> None:
+        """The next call begins episodes everywhere."""
+        self._state = None
+
+    def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
+        """Write the actions for the frames of `tensordict`; its batch may have any shape."""
+        frames = tensordict.get(self.in_keys[0])
+        lead = frames.shape[:-3]
+        init = tensordict.get(self._is_init, None)
+        starts = None if init is None else init.reshape(-1).cpu().numpy()
+        actions, self._state = self.policy.predict(frames.reshape(-1, *frames.shape[-3:]), self._state, starts)
+        chosen = torch.from_numpy(np.asarray(actions)).to(frames.device)
+        if self._one_hot:
+            choices = self.policy.translator.config.actions.discrete[0]
+            chosen = torch.nn.functional.one_hot(chosen, choices)
+        tensordict.set(self.out_keys[0], chosen.reshape(*lead, *chosen.shape[1:]))
+        if len(self.out_keys) > 1 and self.policy.last is not None:
+            codes = torch.from_numpy(self.policy.last.codes.copy()).to(frames.device)
+            tensordict.set(self.out_keys[1], codes.reshape(*lead, -1))
+        return tensordict

@@ -1,0 +1,1 @@
+"""Collecting rollouts: which episodes are played, where, and how they reach the disk."""

@@ -1,0 +1,206 @@
+"""Collecting rollouts: who plays what, stored as it ends, continued after a kill."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flexlam_rl.agents.collection.schedule import SPLITS, Schedule, Settings
+from flexlam_rl.agents.collection.workers import EXECUTORS, Processes, Ray, Workers, default_envs, play_elsewhere, play_here, spread
+from flexlam_rl.agents.engine_choice import check_look, expert_engine
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.envs.domains.dmlab.levels import level_named
+from flexlam_rl.envs.litelab.pool import core_count
+from flexlam_rl.utils.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to collect.
+
+    Attributes:
+        levels: Their names.
+        split: "train" or "test".
+        steps: Steps a level, those already stored included.
+        out: Folder of the collection.
+        with_actions: False stores action-free video.
+        executor: "native" (litelab, this process), "processes" or "ray".
+        num_envs: Environments that play at once, None to choose.
+        workers: Of "processes" and "ray", None for one a core.
+        ray_address: Of a Ray cluster, None for a local one.
+        layout: chunk, shard, codec, compression of new stores.
+    """
+
+    levels: Sequence[str]
+    split: str
+    steps: int
+    out: Path
+    with_actions: bool = True
+    executor: str = "native"
+    num_envs: int | None = None
+    workers: int | None = None
+    ray_address: str | None = None
+    layout: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was collected of a level: all episodes and steps in the store, those new in this run, and its seconds."""
+
+    level: str
+    episodes: int
+    steps: int
+    new_episodes: int
+    new_steps: int
+    seconds: float
+
+
+class Storing:
+    """Appends episodes to a store in a thread of its own, so that playing goes on meanwhile.
+
+    Args:
+        writer: The store's.
+        room: Episodes that may wait; `put` blocks when there are more.
+    """
+
+    def __init__(self, writer: RolloutWriter, room: int) -> None:
+        self.writer = writer
+        self._queue: queue.Queue[Episode | None] = queue.Queue(max(1, room))
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rollout-writer", daemon=False)
+        self._thread.start()
+
+    def put(self, episode: Episode) -> None:
+        """Hand over an episode.
+
+        Raises:
+            Exception: What storing an earlier one raised.
+        """
+        if self._error is not None:
+            raise self._error
+        self._queue.put(episode)
+
+    def close(self) -> None:
+        """Wait until everything handed over is stored.
+
+        Raises:
+            Exception: What storing raised.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        over = False
+        while not over:
+            batch = [self._queue.get()]
+            time.sleep(0.02)  # episodes of one length end together
+            # one commit for all that wait: a shard is then written once, not once an episode
+            while len(batch) < 64 and batch[-1] is not None:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            over = batch[-1] is None
+            if self._error is None:  # after an error only the queue is emptied, so that nobody waits for room
+                try:
+                    self.writer.append_episodes([episode for episode in batch if episode is not None])
+                except BaseException as error:
+                    self._error = error
+
+
+def check(settings: Settings, job: Job) -> None:
+    """Check what can be checked before anything is written.
+
+    Raises:
+        ValueError: With what is wrong.
+    """
+    for level in job.levels:
+        level_named(level)
+    if job.split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {job.split!r}.")
+    if job.executor not in EXECUTORS:
+        raise ValueError(f"executor must be one of {', '.join(map(repr, EXECUTORS))}, got {job.executor!r}.")
+    for name in ("steps", "num_envs", "workers"):
+        value = getattr(job, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
+    if settings.seed < 0:
+        raise ValueError(f"seed must be at least 0, got {settings.seed}.")
+    if settings.temperature < 0:
+        raise ValueError(f"temperature must be at least 0, got {settings.temperature}.")
+    if settings.engine != "litelab":
+        expert_engine(settings.engine, settings.expert, "another --expert")
+        check_look(settings.engine, settings.textures)
+        if job.executor == "native":
+            raise ValueError("executor 'native' is litelab's batch: the real engine needs 'processes' or 'ray'.")
+
+
+def collect(
+    settings: Settings,
+    job: Job,
+    on_steps: Callable[[str, int], None] | None = None,
+    on_level: Callable[[Done], None] | None = None,
+) -> list[Done]:
+    """Collect; run again with the same arguments after an interruption, it continues.
+
+    Args:
+        settings, job: How and what.
+        on_steps: Told the level and the number of steps played since the last call.
+        on_level: Told about every level that is complete.
+
+    Raises:
+        StoreError: A folder holds other data (another seed, expert, action set, ...), or another writer is at work on it.
+        ValueError: As `check`.
+    """
+    check(settings, job)
+    results = []
+    with ExitStack() as stack:
+        workers: Workers | None = None
+        if job.executor != "native":
+            workers = Ray(job.workers, job.ray_address) if job.executor == "ray" else Processes(job.workers or core_count())
+            stack.callback(workers.close)
+        for level in job.levels:
+            results.append(_collect_level(settings, job, level, workers, on_steps))
+            if on_level is not None:
+                on_level(results[-1])
+    return results
+
+
+def _collect_level(settings: Settings, job: Job, level: str, workers: Workers | None, on_steps: Callable[[str, int], None] | None) -> Done:
+    begun = time.monotonic()
+    told = (lambda count: on_steps(level, count)) if on_steps is not None else (lambda count: None)
+    with RolloutWriter(job.out, level, job.split, settings.origin(level), with_actions=job.with_actions, **dict(job.layout)) as writer:
+        episodes, steps = writer.episodes, writer.steps
+        if writer.keys != set(range(episodes)):
+            raise StoreError(f"{writer.path} was not made by a collection: its episodes are not numbered 0 to {episodes - 1}; use another folder.")
+        told(min(steps, job.steps))
+        schedule = Schedule(job.steps, settings.full_length(level), level_named(level).terminates, episodes, steps)
+        if not schedule.complete:
+            cores = workers.count if workers is not None else core_count()
+            at_once = job.num_envs or default_envs(level, settings.frame_skip, cores)
+            if workers is None:
+                n = spread(schedule.remaining, at_once)
+                played = play_here(settings, level, job.split, schedule.begin, n, on_steps=told)
+            else:
+                a_task = max(1, spread(schedule.remaining, at_once) // workers.count) if settings.engine == "litelab" else 1
+                played = play_elsewhere(workers, settings, level, job.split, schedule.begin, a_task)
+            storing = Storing(writer, at_once)
+            try:
+                for key, episode in played:
+                    if workers is not None:
+                        told(episode.length)
+                    for ready in schedule.finish(key, episode):
+                        storing.put(ready)
+                    if schedule.complete:
+                        break
+            finally:
+                played.close()  # type: ignore[attr-defined]
+                storing.close()
+        return Done(level, writer.episodes, writer.steps, writer.episodes - episodes, writer.steps - steps, time.monotonic() - begun)

@@ -1,0 +1,153 @@
+"""What a collection plays: settings that every process shares, the seed of every episode, and which episodes a number of steps needs."""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.permutation import Permutation
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT
+from flexlam_rl.envs.domains.dmlab.levels import level_named
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How levels are played, and by whom.
+
+    Attributes:
+        expert: "scripted", "random", "module:factory" or "learned:PATH" (see `agents.registry.make_expert`).
+        temperature: Of the expert.
+        seed: Root of all seeds.
+        engine: "litelab" or "deepmind_lab", never "auto".
+        action_set, frame_skip, width, height, hud, textures: As for `DMLabEnv`.
+    """
+
+    expert: str = "scripted"
+    temperature: float = 1.0
+    seed: int = 0
+    engine: str = "litelab"
+    action_set: str = "dreamer15"
+    frame_skip: int = 4
+    width: int = 64
+    height: int = 64
+    hud: str = "full"
+    textures: str = "procedural"
+
+    def env_options(self, level: str) -> dict[str, Any]:
+        """Options of `DMLabEnv` and of the native batch for a level, the level's name left out."""
+        words = ("INSTR",) if level.startswith("language_") else ()
+        return {
+            "action_set": self.action_set,
+            "frame_skip": self.frame_skip,
+            "width": self.width,
+            "height": self.height,
+            "hud": self.hud,
+            "textures": self.textures,
+            "observations": ("RGB_INTERLEAVED", *words),
+        }
+
+    def origin(self, level: str) -> Origin:
+        """What a store says about its data's origin."""
+        from flexlam_rl import __version__
+        from flexlam_rl.envs.registration import level_id
+
+        actions = action_set(self.action_set)
+        return Origin(
+            env_id=level_id(level),
+            engine=self.engine,
+            engine_version=__version__ if self.engine == "litelab" else "",
+            textures=self.textures if self.engine == "litelab" else "original",
+            action_set=actions.name,
+            action_table=tuple(tuple(map(int, row)) for row in actions.rows),
+            action_hash=actions.hash,
+            frame_skip=self.frame_skip,
+            hud=self.hud,
+            policy=self.expert,
+            policy_params={"temperature": self.temperature},
+            seed=self.seed,
+        )
+
+    def full_length(self, level: str) -> int:
+        """Steps of an episode that runs until the time is up."""
+        return -(-level_named(level).frames // self.frame_skip)
+
+
+def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.ndarray:
+    """Seeds of episodes `keys` of a level and split, int64 in [0, 2**31).
+
+    Training seeds are even and test seeds odd, whatever the root seed, so that no two collections share a maze across splits; within a
+    level and split no seed comes twice.
+
+    Raises:
+        ValueError: Another split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}.")
+    shuffle = Permutation(SEED_LIMIT // 2, seed, zlib.crc32(level.encode()))
+    return 2 * shuffle(np.fromiter(keys, np.int64)) + SPLITS.index(split)
+
+
+class Schedule:
+    """Which episodes a collection of `steps` steps needs: 0..K-1 with the smallest K whose lengths add up to it.
+
+    Lengths are known only when episodes have ended, so some may be begun in vain; these are dropped. Episodes are given out for storing
+    in the order of their numbers: an interrupted and continued collection is the one that was never interrupted, row by row.
+
+    Args:
+        steps: To collect, those stored already included.
+        full_length: Of an episode that runs until the time is up.
+        terminates: Whether episodes can end earlier.
+        episodes, stored: Number of episodes stored already, and their steps.
+    """
+
+    def __init__(self, steps: int, full_length: int, terminates: bool, episodes: int = 0, stored: int = 0) -> None:
+        self.steps = steps
+        self.full_length = full_length
+        self.terminates = terminates
+        self.stored = stored
+        self._next_store = self._next_begin = episodes
+        self._lengths: dict[int, int] = {}
+        self._waiting: dict[int, Episode] = {}
+        self._seen = (0, 0)  # episodes that ended, their steps
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything needed has been given out for storing."""
+        return self.stored >= self.steps
+
+    @property
+    def remaining(self) -> int:
+        """Episodes that are probably still to be given out."""
+        return max(0, -(-(self.steps - self.stored) // self._guess()))
+
+    def _guess(self) -> int:
+        count, total = self._seen
+        return max(1, total // count) if self.terminates and count else self.full_length
+
+    def begin(self) -> int | None:
+        """The episode to begin next, or None while those begun will probably do."""
+        begun = self._next_begin - self._next_store
+        known = sum(self._lengths.values())
+        if self.stored + known + (begun - len(self._lengths)) * self._guess() >= self.steps:
+            return None
+        self._next_begin += 1
+        return self._next_begin - 1
+
+    def finish(self, key: int, episode: Episode) -> list[Episode]:
+        """An episode has ended; returns those that can be stored now, in order."""
+        self._lengths[key] = episode.length
+        self._waiting[key] = episode
+        self._seen = (self._seen[0] + 1, self._seen[1] + episode.length)
+        ready = []
+        while not self.complete and self._next_store in self._waiting:
+            ready.append(self._waiting.pop(self._next_store))
+            self.stored += self._lengths.pop(self._next_store)
+            self._next_store += 1
+        return ready

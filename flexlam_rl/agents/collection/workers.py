@@ -1,0 +1,214 @@
+"""Episodes played somewhere: in this process on all cores, in processes, or on a Ray cluster. All give the same episodes."""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any, Protocol
+
+import numpy as np
+
+from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
+from flexlam_rl.agents.experts.registry import make_expert
+from flexlam_rl.agents.rollout import play_batch, play_single
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.levels import level_named
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.utils.startup import interrupts_held
+
+EXECUTORS = ("native", "processes", "ray")
+OnSteps = Callable[[int], None]
+
+
+def play_here(
+    settings: Settings,
+    level: str,
+    split: str,
+    begin: Callable[[], int | None],
+    num_envs: int,
+    threads: int | None = None,
+    on_steps: OnSteps | None = None,
+) -> Iterator[tuple[int, Episode]]:
+    """Play episodes on litelab's native batch in this process; `begin` gives the number of the next one."""
+
+    def numbered() -> tuple[int, int] | None:
+        key = begin()
+        return None if key is None else (key, int(episode_seeds(settings.seed, level, split, [key])[0]))
+
+    env = DMLabVectorEnv([level] * num_envs, autoreset_mode="Disabled", copy=False, threads=threads, **settings.env_options(level))
+    try:
+        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        yield from play_batch(env, policy, numbered, settings.full_length(level), on_steps=on_steps)
+    finally:
+        env.close()
+
+
+def play_task(settings: Settings, level: str, split: str, keys: list[int]) -> list[Episode]:
+    """Play the episodes of these numbers on one core: what processes and Ray's workers run."""
+    if settings.engine == "litelab":
+        queue = iter(keys)
+        return [episode for _, episode in play_here(settings, level, split, lambda: next(queue, None), len(keys), threads=1)]
+    env, policy = _single(settings, level)
+    seeds = episode_seeds(settings.seed, level, split, keys).tolist()
+    return [episode for _, episode in play_single(env, policy, list(zip(keys, seeds, strict=True)), settings.full_length(level))]
+
+
+_open: dict[str, Any] = {}
+
+
+def _single(settings: Settings, level: str) -> tuple[DMLabEnv, Any]:
+    """This process's environment for a level, kept because the real engine takes seconds to start."""
+    if _open.get("what") != (settings, level):
+        if "env" in _open:
+            _open["env"].close()
+        options = settings.env_options(level)
+        if settings.engine == "deepmind_lab":
+            del options["textures"]  # it has one look
+        env = DMLabEnv(level, engine=settings.engine, **options)
+        _open.update(what=(settings, level), env=env, policy=make_expert(settings.expert, env, settings.temperature, settings.seed))
+    return _open["env"], _open["policy"]
+
+
+class Workers(Protocol):
+    """Runs `play_task` elsewhere."""
+
+    count: int
+
+    def submit(self, *arguments: Any) -> None:
+        """Start a task."""
+
+    def results(self) -> list[list[Episode]]:
+        """Wait until at least one task is done; what those gave that are."""
+
+    def close(self) -> None:
+        """Give up what is not done."""
+
+
+def _quiet_worker(parent: int) -> None:
+    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        _remove_scratch("remove_all")
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _remove_scratch(how: str) -> None:
+    """Remove temporary files of the real engine, where it is in use."""
+    with contextlib.suppress(ImportError):  # a system without file locks has no real engine
+        getattr(importlib.import_module("flexlam_rl.envs.domains.dmlab.scratch"), how)()
+
+
+class Processes:
+    """Processes of this machine."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_quiet_worker, initargs=(os.getpid(),))
+        self._running: set[Future[list[Episode]]] = set()
+
+    def submit(self, *arguments: Any) -> None:
+        """Start a task."""
+        with interrupts_held():  # a process that is still starting does not know yet to ignore Ctrl-C
+            self._running.add(self._pool.submit(play_task, *arguments))
+
+    def results(self) -> list[list[Episode]]:
+        """Wait until at least one task is done; what those gave that are."""
+        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+        return [future.result() for future in done]
+
+    def close(self) -> None:
+        """End the processes; tasks that are not done are given up."""
+        running = list((getattr(self._pool, "_processes", None) or {}).values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in running:
+            with contextlib.suppress(OSError, ValueError):
+                process.terminate()
+        for process in running:
+            process.join()
+        _remove_scratch("sweep")
+
+
+class Ray:
+    """Workers of a Ray cluster, or of this machine when there is none.
+
+    Args:
+        count: Tasks at a time, None for the cluster's CPUs.
+        address: Of the cluster; None starts one on this machine.
+
+    Raises:
+        ImportError: Ray is not installed.
+    """
+
+    def __init__(self, count: int | None = None, address: str | None = None) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise ImportError("--executor ray needs Ray, which is not installed: pip install 'flexlam_rl[ray]'.") from None
+        self._ray = ray
+        self._mine = not ray.is_initialized()
+        if self._mine:
+            ray.init(address=address, num_cpus=None if address else count, include_dashboard=None if address else False, log_to_driver=False)
+        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._task = ray.remote(num_cpus=1)(play_task)
+        self._running: list[Any] = []
+
+    def submit(self, *arguments: Any) -> None:
+        """Start a task."""
+        self._running.append(self._task.remote(*arguments))
+
+    def results(self) -> list[list[Episode]]:
+        """Wait until at least one task is done; what those gave that are."""
+        done, self._running = self._ray.wait(self._running, num_returns=1)
+        return [self._ray.get(reference) for reference in done]
+
+    def close(self) -> None:
+        """Cancel what is not done; end Ray if it was started here."""
+        for reference in self._running:
+            self._ray.cancel(reference, force=True)
+        if self._mine:
+            self._ray.shutdown()
+
+
+def play_elsewhere(
+    workers: Workers, settings: Settings, level: str, split: str, begin: Callable[[], int | None], a_task: int
+) -> Iterator[tuple[int, Episode]]:
+    """Play episodes on workers, `a_task` a task; `begin` gives the number of the next one."""
+    running = 0
+    while True:
+        while running < workers.count + 1:  # one more, so that no worker waits
+            keys = [key for key in (begin() for _ in range(a_task)) if key is not None]
+            if not keys:
+                break
+            workers.submit(settings, level, split, keys)
+            running += 1
+        if not running:
+            return
+        for episodes in workers.results():
+            running -= 1
+            for episode in episodes:
+                yield episode.key, episode
+
+
+def spread(episodes: int, at_once: int) -> int:
+    """How many environments play `episodes` in the fewest rounds, at most `at_once`, without idle ones in the last round."""
+    rounds = -(-episodes // at_once)
+    return max(1, -(-episodes // max(1, rounds)))
+
+
+def default_envs(level: str, frame_skip: int, cores: int) -> int:
+    """Environments of a batch: enough to fill the cores, few enough that unfinished episodes take a few GiB at most."""
+    rows = level_named(level).frames / frame_skip
+    memory = int(4 * 2**30 / (rows * 64 * 64 * 3))
+    return int(np.clip(16 * cores, 1, max(2 * cores, memory)))

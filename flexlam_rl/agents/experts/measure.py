@@ -1,0 +1,124 @@
+"""Measuring experts: mean returns over fixed evaluation episodes."""
+
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.experts.registry import is_reader, make_expert
+from flexlam_rl.agents.rollout import Tally, play_batch, play_single
+from flexlam_rl.datasets.schema import revision
+from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT, DMLabEnv, episode_stream
+from flexlam_rl.envs.domains.dmlab.returns import SCHEMA, VERSION
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+
+PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, ..."
+
+
+@dataclass(frozen=True)
+class Score:
+    """Returns of one policy on one level, in the order of the episodes."""
+
+    level: str
+    expert: str
+    returns: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean; NaN for a single episode."""
+        n = len(self.returns)
+        return float(np.std(self.returns, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+
+
+def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, first: int = 0) -> Score:
+    """Play evaluation episodes of a level.
+
+    Args:
+        level: Its name.
+        settings: Who plays, and how.
+        episodes: How many.
+        num_envs: That play at once on litelab.
+        first: Number of the first one.
+    """
+    seeds = [int(episode_stream(i, True).integers(SEED_LIMIT)) for i in range(first, first + episodes)]
+    options = settings.env_options(level) | {"evaluation": True}
+    numbered = list(enumerate(seeds))
+    length = settings.full_length(level)
+    env: Any
+    if settings.engine == "litelab":
+        if settings.expert == "random" or is_reader(settings.expert):  # these look at no pictures, which are then not drawn
+            options["observations"] = ("DEBUG.POS.TRANS",)
+        env = DMLabVectorEnv([level] * min(num_envs, episodes), autoreset_mode="Disabled", copy=False, **options)
+        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        queue = iter(numbered)
+        played = play_batch(env, policy, lambda: next(queue, None), length, Tally)
+    else:
+        del options["textures"]
+        env = DMLabEnv(level, engine=settings.engine, **options)
+        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        played = play_single(env, policy, numbered, length, Tally)
+    try:
+        totals = {key: tally.total for key, tally in played}
+    finally:
+        env.close()
+    return Score(level, settings.expert, tuple(totals[i] for i in range(episodes)))
+
+
+def score_table(
+    levels: Sequence[str],
+    settings: Settings,
+    episodes: int,
+    command: str,
+    on_score: Callable[[Score], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the random policy and the expert of `settings` on levels; the table as JSON values.
+
+    Args:
+        levels: Names.
+        settings: How they are played; `expert` is the expert.
+        episodes: A level and policy.
+        command: That made the table, kept in it.
+        on_score: Told every result.
+    """
+    from dataclasses import replace
+
+    from flexlam_rl import __version__
+
+    rows: dict[str, Any] = {}
+    for level in levels:
+        rows[level] = {}
+        for role, expert in (("random", "random"), ("expert", settings.expert)):
+            score = measure(level, replace(settings, expert=expert), episodes)
+            rows[level][role] = {
+                "policy": expert,
+                "mean": round(score.mean, 4),
+                "standard_error": None if math.isnan(score.standard_error) else round(score.standard_error, 4),
+                "episodes": episodes,
+            }
+            if on_score is not None:
+                on_score(score)
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "engine": settings.engine,
+        "engine_version": __version__ if settings.engine == "litelab" else "",
+        "revision": revision(),
+        "textures": settings.textures if settings.engine == "litelab" else "original",
+        "action_set": settings.action_set,
+        "frame_skip": settings.frame_skip,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "protocol": PROTOCOL,
+        "command": command,
+        "date": datetime.date.today().isoformat(),
+        "levels": rows,
+    }

@@ -1,0 +1,1 @@
+"""Experts that act on pixels: recurrent policies trained by reward."""

@@ -1,0 +1,24 @@
+"""Reactive expert of psychlab_visual_search: as the scripted one, but how it swings over the cross follows from its last two looks."""
+
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.agents.experts.scripted.gaze import CENTRE, answer, look, towards
+from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels import psychlab
+from flexlam_rl.envs.litelab.rng import uniform
+
+
+@kernel
+def decide(w, m):
+    """The next look."""
+    if m.temperature > 0.0 and uniform(m) < 0.02 * m.temperature:
+        return mem.UP if uniform(m) < 0.5 else mem.DOWN
+    if w.psy_phase == psychlab.SEARCH:
+        return answer(w)
+    left, down = towards(w, CENTRE, CENTRE)
+    action = look(left, down)
+    if action >= 0:
+        return action
+    # a small look is wider than the box of the cross: swing over it, twice sideways and twice upright
+    if m.before != mem.LEFT and m.before != mem.RIGHT:
+        return mem.LEFT if left > 0.0 else mem.RIGHT
+    return mem.DOWN if down > 0.0 else mem.UP

@@ -1,0 +1,42 @@
+"""What a reactive expert remembers: sights of the last steps, its last actions, and nothing from before a restart of the map."""
+
+import numpy as np
+
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.envs.litelab.kernel import kernel
+
+LONGEST = 30  # steps, two seconds: no reactive expert remembers more
+NOTHING = -1  # no action yet
+
+# The fields of the scripted experts, whose sight and walking this one shares, and a few more.
+MEMORY = np.dtype(
+    [(name, mem.MEMORY[name].base, mem.MEMORY[name].shape) for name in mem.MEMORY.names or ()]
+    + [
+        ("last", "i1"),  # own action of the step before, and of the one before that
+        ("before", "i1"),
+        ("turns", "i4"),  # fast turns in a row that end with `last`
+    ],
+    align=True,
+)
+
+
+@kernel
+def begin(w, m, salt):
+    """Forget everything; the random stream of the noise begins anew in a new episode and goes on after a restart of the map."""
+    stream, again = m.rng, m.seed == w.seed and w.frame > 0
+    mem.begin(w, m, salt)
+    if again:
+        m.rng = stream
+    m.restarts = w.restarts
+    m.total = w.total
+    m.last = NOTHING
+    m.before = NOTHING
+    m.turns = 0
+
+
+@kernel
+def took(m, action):
+    """Note an own action."""
+    m.before = m.last
+    m.last = action
+    m.turns = m.turns + 1 if action == mem.LEFT_FAST or action == mem.RIGHT_FAST else 0

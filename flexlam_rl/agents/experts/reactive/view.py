@@ -1,0 +1,34 @@
+"""The depth of the view along the horizon, ray by ray."""
+
+import numpy as np
+
+from flexlam_rl.agents.experts.scripted.sight import HALF_VIEW, RAYS, TURN
+from flexlam_rl.envs.litelab.collide import ray_hit
+from flexlam_rl.envs.litelab.kernel import kernel
+
+DEEPEST = 2000.0
+MIDDLE = RAYS // 2
+_DEGREES = np.degrees(HALF_VIEW)
+
+
+@kernel
+def angle(i):
+    """Degrees to the left at which ray `i` looks; ray 0 is the leftmost."""
+    return _DEGREES * (1.0 - 2.0 * i / (RAYS - 1))
+
+
+@kernel
+def look(w, depth):
+    """Fill `depth` (RAYS) with the distances to what stands in the way, in world units."""
+    p = w.players[0]
+    for i in range(RAYS):
+        a = p.yaw * TURN + np.radians(angle(i))
+        depth[i] = ray_hit(w, p.pos[0], p.pos[1], p.pos[2] + p.view_height, np.cos(a), np.sin(a), 0.0, DEEPEST)
+
+
+@kernel
+def deeper_left(w):
+    """Whether the left half of the view is at least as deep as the right half."""
+    depth = np.empty(RAYS)
+    look(w, depth)
+    return depth[:MIDDLE].sum() >= depth[MIDDLE + 1 :].sum()

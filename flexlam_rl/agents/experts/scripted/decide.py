@@ -1,0 +1,31 @@
+"""One compiled call that decides for a range of worlds."""
+
+from flexlam_rl.agents.experts.scripted import gaze, mazes, rooms
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.kernel import kernel
+
+
+@kernel
+def decide_range(worlds, memories, low, high, salt, actions):
+    """Decide for worlds low..high-1 into actions[low..high-1] (numbers of dreamer15)."""
+    for i in range(low, high):
+        w, m = worlds[i], memories[i]
+        if w.seed != m.seed or w.frame < m.frame or w.frame == 0:
+            mem.begin(w, m, salt)
+        if w.restarts != m.restarts:
+            mem.restarted(w, m)
+        m.frame = w.frame
+        mem.forget(w, m)
+        if w.running == 0:
+            actions[i] = mem.FORWARD
+        elif w.family == s.PSYCHLAB:
+            actions[i] = gaze.decide(w, m)
+        elif w.family == s.DEFERRED:
+            actions[i] = rooms.deferred(w, m)
+        elif w.family == s.NATLAB:
+            actions[i] = rooms.natlab(w, m)
+        elif w.family == s.WATERMAZE:
+            actions[i] = rooms.watermaze(w, m)
+        else:
+            actions[i] = mazes.decide(w, m)

@@ -1,0 +1,70 @@
+"""The scripted experts as one object with Stable-Baselines3's `predict`."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from flexlam_rl.agents.base import base_env
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.agents.experts.scripted.decide import decide_range
+from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
+
+
+class ScriptedExpert:
+    """Plays every level of litelab from what it has seen in the episode.
+
+    Args:
+        env: A litelab environment: single, wrapped, the native batch, or Stable-Baselines3's view of one of these. Its action set must
+            be dreamer15 or native7.
+        temperature: 0 plays without slips; 1 adds noise to aims and now and then another action, as a person would.
+        seed: Of that noise; with the environment's seeds it determines every action.
+        memory: Steps for which what was seen is remembered, None for all of the episode.
+
+    Raises:
+        ValueError: If the environment is not litelab's, its action set cannot express the expert's actions, or a number is below 0.
+    """
+
+    kind: ClassVar[str] = "scripted"
+    record: ClassVar[np.dtype] = mem.MEMORY
+    decide: ClassVar[Callable[..., None]] = staticmethod(decide_range)
+
+    def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0, memory: int | None = None) -> None:
+        base = base_env(env)
+        worlds = getattr(base, "worlds", None)
+        if worlds is None:
+            raise ValueError(f"The {self.kind} expert reads litelab's worlds, which {type(base).__name__} does not have: use engine='litelab'.")
+        self.worlds: np.ndarray = worlds
+        name = base.action_set.name
+        if name not in ("dreamer15", "native7"):
+            raise ValueError(f"the {self.kind} expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}.")
+        self.table = find_action_set("dreamer15").table if name == "native7" else None
+        if temperature < 0:
+            raise ValueError(f"temperature is {temperature}; expected 0 or more.")
+        if memory is not None and memory < 0:
+            raise ValueError(f"memory is {memory}; expected 0 steps or more.")
+        self.salt = seed
+        self.memories = np.zeros(len(self.worlds), self.record)
+        self.memories["temperature"] = temperature
+        self.memories["horizon"] = -1 if memory is None else memory
+        self.memories["frame"] = 1 << 30
+        self.chosen = np.zeros(len(self.worlds), np.int64)
+
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """Actions for the environment's present state; `observation` is not looked at, and a new episode is noticed by itself.
+
+        Returns:
+            int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment. And `state`, unchanged.
+        """
+        self.decide(self.worlds, self.memories, 0, len(self.worlds), self.salt, self.chosen)
+        actions = self.chosen.copy() if self.table is None else self.table[self.chosen].astype(np.int32)
+        single = len(self.worlds) == 1 and np.ndim(observation) in (0, 3) and not isinstance(observation, dict)
+        return (actions[0] if single else actions), state
+
+    def reset(self) -> None:
+        """Forget all episodes."""
+        self.memories["frame"] = 1 << 30
+
+    def __call__(self, observation: Any) -> Any:
+        """One action for a plain Gymnasium loop."""
+        return self.predict(observation)[0]

@@ -1,0 +1,226 @@
+"""A bundle: everything that a policy needs, in one folder or hub repository.
+
+config.json                    what it was trained in and on (`BundleConfig`)
+lam/ sequence/ translator/     a model each: config.json and model.safetensors
+README.md                      the model card
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+
+from flexlam_rl.checkpoints import VARIABLE, default
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.numbers import Plain, real, whole
+from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
+from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
+
+FORMAT, KIND = 1, "flexlam_rl.bundle"
+MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceModel, "translator": Translator}
+
+
+@dataclass(frozen=True)
+class EnvironmentFacts(Plain):
+    """What the training data was recorded in; a policy refuses an environment that differs.
+
+    Attributes:
+        action_set, action_hash: Name and hash of the actions.
+        frame_skip: 60 Hz frames a step.
+        width, height: Of a frame in pixels.
+        engine: "litelab" or "deepmind_lab".
+        textures: Looks that were seen in training ("procedural", "labmaze", "original").
+        hud: "full", "reduced" or "none".
+    """
+
+    action_set: str
+    action_hash: str
+    frame_skip: int
+    width: int
+    height: int
+    engine: str
+    textures: tuple[str, ...]
+    hud: str
+
+
+@dataclass(frozen=True)
+class LabelFacts(Plain):
+    """The labels that the translator was trained on.
+
+    Attributes:
+        name: Of the label set.
+        count: Labelled transitions, training and validation together.
+        levels: Where they come from.
+        pairs: How often the labels of the training part have action j after previous action i - 1 (row 0: an episode's first step);
+            (A + 1) rows of A counts. The previous-action control plays by it.
+    """
+
+    name: str
+    count: int
+    levels: tuple[str, ...]
+    pairs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Decoding(Plain):
+    """How the policy decides unless told otherwise; a temperature of 0 takes the likeliest.
+
+    Raises:
+        ValueError: A temperature is negative or no number, or the context is no whole number.
+    """
+
+    temperature: float = 1.0
+    """Of the codes."""
+    action_temperature: float = 0.0
+    """Of the translator's actions."""
+    context: int | None = field(default=None, metadata={"later": True})
+    """Frames back that a decision sees, None for all that the sequence model was trained with."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("temperature", "action_temperature"):
+            object.__setattr__(self, name, real(getattr(self, name), name))
+        if self.context is not None:
+            whole(self.context, "context", 2)
+
+
+@dataclass(frozen=True)
+class BundleConfig(Plain):
+    """What config.json of a bundle holds.
+
+    Attributes:
+        environment, labels, decoding: See there.
+        training: Where the models come from: data, steps, validation figures, git revision; JSON values, for people.
+    """
+
+    environment: EnvironmentFacts
+    labels: LabelFacts
+    decoding: Decoding = field(default_factory=Decoding)
+    training: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle: its configuration, its three models, where it came from, and the hash of its files."""
+
+    config: BundleConfig
+    lam: LAM
+    sequence: SequenceModel
+    translator: Translator
+    source: str
+    hash: str
+    folder: Path | None = None
+    """Where its files lie; None where it was made in memory."""
+
+    @property
+    def slots(self) -> int:
+        """M, the largest budget."""
+        return self.lam.config.slots
+
+
+def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
+    """The folder of a bundle: itself, a downloaded hub repository, or (None) the default: `FLEXLAM_CHECKPOINT`, or what comes with the package.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if name is None and (name := default()) is None:
+        raise CheckpointError(
+            f"No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository, or set {VARIABLE} to one."
+        )
+    folder = local_folder(name)
+    if folder is not None:
+        return folder
+    try:
+        return Path(snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+        raise not_on_hub(str(name), error) from None
+
+
+def files_hash(folder: Path) -> str:
+    """SHA-256 of a bundle's configurations and weights: the same models and settings, the same hash."""
+    files = [folder / CONFIG, *(folder / name / file for name in MODELS for file in (CONFIG, WEIGHTS))]
+    try:
+        return digest(files)
+    except OSError as error:
+        raise CheckpointError(f"{folder} is no whole bundle: {Path(error.filename).relative_to(folder)} is missing or cannot be read.") from None
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """A bundle's configuration.
+
+    Raises:
+        CheckpointError: It is missing, damaged, of something else, or of a newer format.
+    """
+    path = folder / CONFIG
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no bundle: {CONFIG} is missing; `flexlam bundle RUN -o DIR` makes one from a training run.") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable JSON: {error}.") from None
+    if not isinstance(record, dict) or record.get("kind") != KIND:
+        found = record.get("class") or record.get("kind") if isinstance(record, dict) else None
+        raise CheckpointError(f"{path} describes a {found!r}; expected a {KIND!r}: `flexlam bundle RUN -o DIR` makes one from a training run.")
+    if not isinstance(record.get("format"), int) or record["format"] > FORMAT:
+        raise CheckpointError(f"{path} has format {record.get('format')!r}; this version reads up to {FORMAT}: update flexlam_rl.")
+    config: BundleConfig = from_json(BundleConfig, record.get("config"), f"{path}: config")
+    return config
+
+
+def config_bytes(config: BundleConfig) -> bytes:
+    """The configuration as config.json holds it."""
+    return (json.dumps({"format": FORMAT, "kind": KIND, "config": to_json(config)}, indent=1) + "\n").encode()
+
+
+def load_bundle(name: str | Path | None = None, device: str | torch.device = "cpu", revision: str | None = None) -> Bundle:
+    """Load a bundle.
+
+    Args:
+        name: A folder, a hub id "owner/name", or None for the one that comes with the package.
+        device: Where the models go.
+        revision: Hub revision.
+
+    Raises:
+        CheckpointError: Files are missing or damaged, hold numbers that are none, or do not belong together.
+        ValueError: There is no such device.
+    """
+    target = usable_device(device)
+    folder = folder_of(name, revision)
+    config = read_config(folder)
+    digest = files_hash(folder)
+    models: dict[str, Any] = {part: kind.from_pretrained(folder / part, device=target).eval().requires_grad_(False) for part, kind in MODELS.items()}
+    check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
+    return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
+
+
+def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translator: Translator, where: str) -> None:
+    """Refuse models that do not belong together.
+
+    Raises:
+        CheckpointError: The first fact that differs, with both values.
+    """
+    env, slots, actions = config.environment, lam.config.slots, translator.config.actions
+    pairs = {
+        "slots of LAM and sequence model": (slots, sequence.config.slots),
+        "slots of LAM and translator": (slots, translator.config.slots),
+        "codes of LAM and sequence model": (lam.code_count, sequence.config.codes),
+        "numbers a slot of LAM and translator": (len(lam.config.levels), translator.config.code_dim),
+        "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
+        "frame size of LAM and environment": (lam.config.image_size, env.width),
+        "frame width and height": (env.width, env.height),
+        "frame size of LAM and sequence model": (lam.config.image_size, sequence.config.image_size),
+        "action set of translator and environment": (actions.name, env.action_set),
+        "hash of the action set of translator and environment": (actions.hash, env.action_hash),
+    }
+    for what, (one, other) in pairs.items():
+        if one != other:
+            raise CheckpointError(f"{where}: {what} differ: {one!r} and {other!r}.")
+    context, trained = config.decoding.context, sequence.config.frames
+    if context is not None and not (isinstance(context, int) and 2 <= context <= trained):
+        raise CheckpointError(f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained.")

@@ -1,0 +1,202 @@
+"""Making a bundle from a training run."""
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import save
+
+from flexlam_rl.agents.policy.bundle import MODELS, BundleConfig, Decoding, EnvironmentFacts, LabelFacts, check_fit, config_bytes, files_hash
+from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
+from flexlam_rl.datasets.schema import revision
+from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, model_digest, write_atomically
+
+# where a run keeps each model, and which stage gives it, without and with joint alignment
+_PLACES = {
+    "translator": {"lam": "lam/best/lam", "sequence": "sequence/best/sequence", "translator": "translator/best/translator"},
+    "joint": {"lam": "joint/best/lam", "sequence": "sequence/best/sequence", "translator": "joint/best/translator"},
+}
+
+
+def make_bundle(
+    run: Path,
+    out: Path,
+    data: Sequence[Path],
+    stage: str = "translator",
+    half: bool = False,
+    decoding: Decoding | None = None,
+    aligned: Path | None = None,
+) -> tuple[BundleConfig, str]:
+    """Write a bundle of a run's best models.
+
+    Args:
+        run: The run's folder, with finished stages lam, sequence and `stage`.
+        out: The bundle's folder; a bundle there is replaced.
+        data: Folders of the rollouts that the run was trained on; the first is the one with the labels. Several may differ in their look.
+        stage: "translator", or "joint" for the LAM and translator of joint alignment.
+        half: Store weights in float16: half the size, rounded to 3 digits.
+        decoding: Temperatures that the policy plays with.
+        aligned: Folder of the run that has `stage`, where that is another one, trained on `run`'s LAM.
+
+    Returns:
+        The configuration and the hash of the bundle.
+
+    Raises:
+        CheckpointError: A stage is missing, or models do not belong together.
+        ValueError: The data is not what the run was trained on, or stores differ in more than their look.
+        OSError: `out` cannot be written, or holds something else.
+    """
+    out = out.resolve()  # "..", or a link, names the folder that is replaced
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file; give another folder.")
+    if out.exists() and not ((out / CONFIG).is_file() and (out / "lam").is_dir()) and any(out.iterdir()):
+        raise FileExistsError(f"{out} holds something other than a bundle; give another folder.")
+    models = {}
+    runs = {"lam": run, "sequence": run, stage: aligned or run}
+    for part, place in _PLACES[stage].items():
+        name = place.split("/")[0]
+        folder = runs[name] / place
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
+        models[part] = MODELS[part].from_pretrained(folder)
+    records = {name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)}
+    own = model_digest(run / "lam/best/lam")
+    for name, trained in records.items():
+        # runs from before it was recorded do not say
+        if trained.get("lam", own) != own:
+            raise CheckpointError(f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on this one.")
+    record = records[stage]
+    rollouts = [open_rollouts(folder, split="train") for folder in data]
+    digests = [tuple(r.digests) for r in rollouts]
+    if tuple(record["data"]) not in (digests[0], tuple(d for part in digests for d in part)):
+        raise ValueError(f"{', '.join(map(str, data))} is not the data that {runs[stage]} was trained on (its digests differ).")
+    facts = _environment(rollouts, int(models["lam"].config.image_size))
+    labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
+    config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half))
+    check_fit(config, models["lam"], models["sequence"], models["translator"], str(run))  # type: ignore[arg-type]
+    write_bundle(out, config, models, half)
+    return config, files_hash(out)
+
+
+def _environment(rollouts: Sequence[Rollouts], size: int) -> EnvironmentFacts:
+    origins = [store.origin for part in rollouts for store in part.stores]
+    same = {name: {getattr(origin, name) for origin in origins} for name in ("action_set", "action_hash", "frame_skip", "engine", "hud")}
+    for name, values in same.items():
+        if len(values) != 1:
+            raise ValueError(f"The rollouts have {name} {sorted(map(str, values))}; a policy needs one.")
+    one = {name: values.pop() for name, values in same.items()}
+    return EnvironmentFacts(**one, width=size, height=size, textures=tuple(sorted({origin.textures for origin in origins})))
+
+
+def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
+    """How many labels there are, from where, and which actions follow which."""
+    from flexlam_rl.train.data import labelled
+
+    parts = [load_labels(rollouts, name, part) for part in ("train", "validation")]
+    pairs: np.ndarray = np.zeros((0, 0), np.int64)
+    if len(spec.discrete) == 1 and not spec.continuous:
+        known = labelled(rollouts, parts[0])
+        actions = spec.discrete[0]
+        pairs = np.zeros((actions + 1, actions), np.int64)
+        np.add.at(pairs, (known["previous"][:, 0] + 1, known["action"][:, 0]), 1)
+    levels = tuple(dict.fromkeys(str(level) for level in parts[0].attributes["levels"]))  # a level of two looks is one
+    return LabelFacts(name, sum(map(len, parts)), levels, tuple(tuple(map(int, row)) for row in pairs))
+
+
+def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], half: bool) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, run in runs.items():
+        with contextlib.suppress(OSError, ValueError):
+            figures[name] = json.loads((run / name / "best" / "metrics.json").read_text(encoding="utf-8"))
+    return {
+        "levels": sorted({level for part in rollouts for level in part.levels}),
+        "experts": sorted({store.origin.policy for part in rollouts for store in part.stores}),
+        "steps": sum(part.steps for part in rollouts),
+        "alignment": stage,
+        "best": figures,
+        "weights": "float16" if half else "float32",
+        "revision": revision(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False) -> None:
+    """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores float16."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for part, model in models.items():
+            model.save_pretrained(temporary / part)
+            (temporary / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
+            if half:
+                learned = {name for name, _ in model.named_parameters()}
+                state = {name: (t.half() if name in learned else t).contiguous() for name, t in model.state_dict().items()}
+                for name, tensor in state.items():
+                    if not bool(tensor.isfinite().all()):
+                        raise ValueError(f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without half.")
+                write_atomically(temporary / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
+        write_atomically(temporary / CONFIG, config_bytes(config))
+        write_atomically(temporary / "README.md", model_card(config, models).encode())
+        os.chmod(temporary, 0o755)
+        for path in temporary.rglob("*"):
+            os.chmod(path, 0o755 if path.is_dir() else 0o644)
+        if out.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+            os.replace(out, old)
+            try:
+                os.replace(temporary, out)
+            except BaseException:
+                os.replace(old, out)
+                raise
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
+    """README.md of a bundle: what it was trained in and on, and its sizes."""
+    env, labels, training = config.environment, config.labels, config.training
+    lam: Any = models["lam"].config
+    name = "FlexLAM" if lam.prefix else f"Fixed-K (K = {lam.slots})"
+    sizes = ", ".join(f"{part} {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M" for part, model in models.items())
+    looks = " and ".join(env.textures)
+    lines = [
+        "---",
+        "library_name: flexlam_rl",
+        "license: apache-2.0",
+        "---",
+        "",
+        f"# {name} policy for DMLab levels",
+        "",
+        f"- **Slots**: M = {lam.slots}, {models['lam'].code_count} codes each" + (" (any budget 1..M)" if lam.prefix else ""),
+        f"- **Parameters**: {sizes}, stored as {training['weights']}",
+        f"- **Environment**: {env.engine}, look {looks}, {env.width}x{env.height} frames, overlay {env.hud}, frame skip {env.frame_skip}, "
+        f"actions {env.action_set}",
+        f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on {len(training['levels'])} levels, "
+        "without actions",
+        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set {labels.name!r})",
+        f"- **Play**: {_choice('codes', config.decoding.temperature)}, {_choice('actions', config.decoding.action_temperature)}, "
+        f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
+        f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",
+        "",
+        "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite --checkpoint FOLDER`.",
+        f"Returns on {env.engine} say nothing about another engine.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _choice(what: str, temperature: float) -> str:
+    return f"{what} drawn at temperature {temperature}" if temperature else f"likeliest {what}"

@@ -1,0 +1,84 @@
+"""What a latent action policy remembers of each environment, in chunks of rows that are computed together.
+
+A number's last bit can depend on how many rows a matrix product has (measured on x86: products of fewer than 16 rows differ from
+larger ones). With a fixed chunk, an environment's numbers are the same however many others play beside it; unused rows are filled up.
+
+Legend: `n` environments, `R` rows of a chunk, `C H W` frame, `A` dimensions of an action.
+"""
+
+import copy
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.flexlam.decode import Decoder, DecodeState
+from flexlam_rl.models.flexlam.translator import NO_ACTION
+from flexlam_rl.nn.modes import in_own_modes
+
+
+@dataclass
+class Chunk:
+    """Rows `first` to `first + count` of the environments; the rest of its R rows are padding."""
+
+    first: int
+    count: int
+    decode: DecodeState
+    frames: Tensor
+    """uint8 (R, C, H, W): the last frames."""
+    previous: Tensor
+    """(R, A): the last actions, -1 at an episode's start."""
+
+
+@dataclass
+class PolicyState:
+    """The history of n environments. It is advanced in place: keep the one that `predict` returns, and do not use it twice."""
+
+    chunks: list[Chunk]
+    playing: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(n,) bool: false where the environment's actions are not wanted any more."""
+    restarted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(n,) bool: the map has restarted before the next frame."""
+    made_for: tuple[Any, ...] = ()
+    """What the policy must be that advances it."""
+
+    @in_own_modes
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that a policy can go on from, also where it was made in inference mode."""
+        return type(self)(**{part.name: copy.deepcopy(getattr(self, part.name), memo) for part in fields(self)})
+
+    @property
+    def rows(self) -> int:
+        """n."""
+        return len(self.playing)
+
+
+def new_state(
+    decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, ...], dims: int, dtype: torch.dtype, made_for: tuple[Any, ...] = ()
+) -> PolicyState:
+    """Empty history of `rows` environments.
+
+    Args:
+        decoder: Of the sequence model.
+        rows: n.
+        chunk: R; None computes all rows together.
+        frame: (C, H, W).
+        dims: A.
+        dtype: Of actions: int64, or float32 where a dimension is continuous.
+        made_for: See `PolicyState`.
+    """
+    size = rows if chunk is None else chunk
+    device = decoder.model.head.weight.device
+    chunks = [
+        Chunk(
+            first,
+            min(size, rows - first),
+            decoder.initial_state(size),
+            torch.zeros(size, *frame, dtype=torch.uint8, device=device),
+            torch.full((size, dims), NO_ACTION, dtype=dtype, device=device),
+        )
+        for first in range(0, rows, size)
+    ]
+    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for)

@@ -1,0 +1,54 @@
+"""The uniformly random policy."""
+
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.agents.base import action_count, base_env, batch_size
+from flexlam_rl.agents.policy.rows import begun
+from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
+from flexlam_rl.nn.numbers import whole
+
+_BLOCK = 1024  # actions drawn at once
+
+
+class RandomPolicy:
+    """Uniformly random actions.
+
+    Args:
+        env: A (wrapped) environment or batch; its single action space tells the actions.
+        seed: With the episode seeds given to `begin_episodes` it determines every action; without them, with the order of episodes.
+    """
+
+    def __init__(self, env: Any, seed: int = 0) -> None:
+        base = base_env(env)
+        self._count = action_count(env)
+        self._seed = seed = whole(seed, "seed")
+        self._single = not hasattr(base, "num_envs")
+        self._num_envs = batch_size(env)
+        self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
+        shape = (self._num_envs, _BLOCK) if self._count else (self._num_envs, _BLOCK, 7)
+        self._drawn = np.zeros(shape, np.int64 if self._count else np.int32)
+        self._at = np.full(self._num_envs, _BLOCK)
+
+    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
+        """Environments `which` begin episodes of these seeds."""
+        index, numbers = begun(which, seeds, self._num_envs)
+        for i, seed in zip(index.tolist(), numbers, strict=True):
+            self._generators[i] = np.random.default_rng([self._seed, 0, seed])
+            self._at[i] = _BLOCK
+
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """Actions (N,), or (N, 7) native ones, without the leading dimension for a single environment; `state` is passed through."""
+        for i in np.flatnonzero(self._at == _BLOCK).tolist():
+            generator = self._generators[i]
+            if self._count:
+                self._drawn[i] = generator.integers(self._count, size=_BLOCK)
+            else:
+                self._drawn[i] = generator.integers(NATIVE_LOW, NATIVE_HIGH, size=(_BLOCK, 7), endpoint=True)
+            self._at[i] = 0
+        actions = self._drawn[np.arange(self._num_envs), self._at]
+        self._at += 1
+        images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
+        # a single environment that Stable-Baselines3 has wrapped as a batch of one gets a batch of one
+        return (actions[0] if self._single and np.ndim(images) != 4 else actions), state

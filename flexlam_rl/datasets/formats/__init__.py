@@ -1,0 +1,1 @@
+"""Formats that rollouts are imported from and exported to, one file each."""

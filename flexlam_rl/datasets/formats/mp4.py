@@ -1,0 +1,39 @@
+"""Export to mp4, one file an episode: for people and for tools that read video. Lossy."""
+
+from pathlib import Path
+
+from flexlam_rl.datasets.formats.export import begin_export
+from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.utils.files import Progress, disk_errors, no_progress
+from flexlam_rl.utils.pictures import write_video
+
+
+def export_mp4(store: RolloutStore, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
+    """Write the frames of every episode as H.264, in their own size and at the speed of play. Run again after an interruption, it continues.
+
+    Args:
+        store: Any store of frames with one or three channels.
+        folder: Made if it is not there.
+        progress: Told the episodes written and their number.
+
+    Returns:
+        The files, `episode-000000.mp4` and on.
+
+    Raises:
+        ValueError: Frames with channels that a video has no place for.
+        StoreError: The folder holds something else under the names of these files.
+    """
+    channels = store.frames.row[-1]
+    if channels not in (1, 3):
+        other = "`flexlam data video` draws a fourth beside the others"
+        raise ValueError(f"{store.path} has frames of {channels} channels: mp4 holds 1 or 3; {other}.")
+    folder = Path(folder)
+    names = [f"episode-{number:06d}.mp4" for number in range(store.episodes)]
+    with disk_errors(folder):
+        there = begin_export(folder, store, names, {})
+        for number, name in enumerate(names):
+            progress(number, len(names))
+            if name not in there:
+                write_video(folder / name, iter(store.episode_at(number).frames), fps=60 / store.origin.frame_skip)
+    progress(len(names), len(names))
+    return [folder / name for name in names]

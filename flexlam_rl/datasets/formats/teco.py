@@ -1,0 +1,103 @@
+"""Import of TECO's DMLab videos: one npz a trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,).
+
+40,000 walks of 300 frames through random mazes, with three actions and no rewards: for pretraining and prediction only. Which action of a row leads
+where is not documented there, so it is recovered from the frames when the turns of the actions are given.
+"""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from flexlam_rl.datasets.alignment import check_alignment
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.exact import exact
+from flexlam_rl.datasets.formats.resume import stored_lengths
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.datasets.writer import RolloutWriter, store_path
+from flexlam_rl.utils.errors import DamagedData
+from flexlam_rl.utils.files import Progress, no_progress
+
+
+def import_teco(
+    folder: str | Path,
+    root: str | Path,
+    level: str = "teco_dmlab",
+    split: str = "train",
+    origin: Origin | None = None,
+    *,
+    with_actions: bool = True,
+    shift: int = 0,
+    limit: int | None = None,
+    progress: Progress = no_progress,
+) -> RolloutStore:
+    """Import a folder of npz files (also in subfolders), in the order of their names. Run again, it continues.
+
+    Args:
+        folder: Holds the files.
+        root, level, split: The store.
+        origin: With an action table, the alignment of actions and frames is checked on the first files; without one it is not, and the source says
+        so.
+        with_actions: False imports the video alone.
+        shift: Take the action of frame t from row t + shift.
+        limit: Import no more files than this.
+        progress: Told the files read and their number.
+
+    Raises:
+        ValueError: No files, a file without `video` and `actions` of one length, or an action that is no number of one.
+        StoreError: The store was imported from other files or with other options.
+        Misaligned: The action table says that the actions are shifted against the frames.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}: expected at least 1 file.")
+    files = sorted(Path(folder).rglob("*.npz"))[:limit]
+    if not files:
+        raise ValueError(f"{folder} holds no npz files: expected TECO's, one a trajectory.")
+    origin = origin or Origin(engine="deepmind_lab", policy="random walk (TECO)")
+    checked = bool(origin.action_table) and with_actions
+    names = [file.relative_to(folder).as_posix() for file in files]
+    source = {"format": "teco", "files": names, "shift": shift, "alignment": "checked" if checked else "not checked"}
+    source["rewards"] = "none in the files: zeros stand for them" if with_actions else "none"
+    there = stored_lengths(store_path(root, level, split), source)
+    if checked:
+        parts = [_load(file, shift) for file in files[:8]]
+        frames = np.concatenate([video[: len(actions)] for video, actions in parts])
+        actions = np.concatenate([actions for _, actions in parts])
+        usable = np.concatenate([np.append(np.ones(len(actions) - 1, bool), False) for _, actions in parts])
+        check_alignment(frames, actions, origin.action_table, usable, str(folder))
+    with RolloutWriter(root, level, split, replace(origin, source=source), with_actions=with_actions) as writer:
+        batch: list[Episode] = []
+        for key, file in enumerate(files):
+            progress(key, len(files))
+            if key in there:
+                continue
+            video, actions = _load(file, shift)
+            batch.append(Episode(video, actions, np.zeros(len(actions), np.float32), key=key))
+            if len(batch) == 16:
+                writer.append_episodes(batch)
+                batch = []
+        writer.append_episodes(batch)
+        progress(len(files), len(files))
+    return RolloutStore(writer.path)
+
+
+def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and the action after each of them; frames whose action is unknown are left out, but for the last."""
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            missing: Sequence[str] = [name for name in ("video", "actions") if name not in data]
+            if missing:
+                raise ValueError(f"{file} has no array {missing[0]!r}: expected video and actions.")
+            video, actions = data["video"], data["actions"].reshape(-1)
+    except (zipfile.BadZipFile, EOFError, TypeError) as error:
+        raise DamagedData(f"{file} is damaged: it cannot be read as npz ({error}).") from None
+    if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
+        raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, channels) and T.")
+    actions = exact(actions, np.int16, f"Action of {file}")
+    if (actions < 0).any():
+        raise ValueError(f"Action {actions.min()} of {file}: expected the number of an action, 0 or more.")
+    first, stop = max(0, -shift), len(video) - max(0, shift)
+    return video[first : min(stop + 1, len(video))], actions[first + shift : stop + shift]

@@ -1,0 +1,1 @@
+"""Worlds: each is one family of tasks (see `flexlam_rl.envs.domain`)."""

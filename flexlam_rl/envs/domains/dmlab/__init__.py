@@ -1,0 +1,1 @@
+"""DeepMind Lab: levels, actions and the environments on both engines."""

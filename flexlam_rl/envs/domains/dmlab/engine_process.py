@@ -1,0 +1,84 @@
+"""A real engine in a process of its own, for an environment whose process holds another engine already."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+from flexlam_rl.envs.domains.dmlab.quiet import VARIABLE
+from flexlam_rl.utils.startup import interrupts_held
+
+
+class EngineProcess:
+    """Stands in for the module `deepmind_lab`: `Lab(...)` opens the engine there, other methods are that engine's."""
+
+    def __init__(self) -> None:
+        self._connection, there = Pipe()
+        code = f"from flexlam_rl.envs.domains.dmlab.engine_process import serve; serve({there.fileno()})"
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        output = None if os.environ.get(VARIABLE) else subprocess.DEVNULL
+        with there, interrupts_held():
+            # no fork, which would copy the engine here, and no multiprocessing, which runs the caller's script again
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                pass_fds=[there.fileno()],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return partial(self._call, name)
+
+    def Lab(self, *arguments: Any, **options: Any) -> "EngineProcess":
+        """Open the engine."""
+        self._call("Lab", *arguments, **options)
+        return self
+
+    def close(self) -> None:
+        """Close the engine; one whose process has ended is closed already."""
+        if self._process.poll() is None:
+            self._call("close")
+
+    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            self._connection.send((name, arguments, options))
+            good, value = self._connection.recv()
+        except (EOFError, OSError):
+            code = self._process.wait()
+            raise RuntimeError(f"The process of the DeepMind Lab engine has ended (exit code {code}): {VARIABLE}=1 shows what it printed.") from None
+        if not good:
+            raise value
+        return value
+
+    def stop(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.wait()
+
+
+def serve(descriptor: int) -> None:
+    """Answer calls for one engine until the other end hangs up: what the process runs."""
+    from flexlam_rl.envs.domains.dmlab.real_engine import load_module
+
+    connection, lab = Connection(descriptor), None
+    while True:
+        try:
+            name, arguments, options = connection.recv()
+        except (EOFError, OSError):
+            break
+        try:
+            if name == "Lab":
+                lab = load_module().Lab(*arguments, **options)
+                connection.send((True, None))
+            else:
+                connection.send((True, getattr(lab, name)(*arguments, **options)))
+        except Exception as error:
+            connection.send((False, error))
+    if lab is not None:
+        lab.close()

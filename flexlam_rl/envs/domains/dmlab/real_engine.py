@@ -1,0 +1,182 @@
+"""The real DeepMind Lab behind the interface that `DMLabEnv` uses.
+
+The engine is loaded at the first reset, so that an environment may be made in one process and played in another. A
+process holds at most one, because DeepMind Lab's engine is not re-entrant: a second one is opened in a process of its
+own. The engine keeps state from episode to episode, so that a seed gives the same episode only in a fresh one: it is
+closed and opened again at every reset, unless told otherwise.
+"""
+
+import atexit
+import importlib
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.envs.domains.dmlab import scratch
+from flexlam_rl.envs.domains.dmlab.engine_process import EngineProcess
+from flexlam_rl.envs.domains.dmlab.engines import Options
+from flexlam_rl.envs.domains.dmlab.level_cache import LevelCache
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.quiet import quiet
+from flexlam_rl.envs.errors import EngineMissing
+from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
+
+_MAP_FRAME, _REMAINING, _PICTURE = "MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"
+
+_HOW_TO_INSTALL = (
+    "The module deepmind_lab cannot be imported ({reason}). Ways to get it: build the wheel with Bazel from the google-deepmind/lab "
+    "repository (python/pip_package), run one of the Docker images that DreamerV3 and dmlab-gym build it in, or use "
+    "engine='litelab', which needs no build."
+)
+
+_owner: tuple[int, "weakref.ref[RealEngine]"] | None = None  # process and engine that hold the one instance
+atexit.register(scratch.remove_all)
+
+
+def _holder() -> "RealEngine | None":
+    """The engine that this process holds; one that was dropped without being closed has closed itself."""
+    return _owner[1]() if _owner is not None and _owner[0] == os.getpid() else None
+
+
+def load_module() -> ModuleType:
+    """The module `deepmind_lab`.
+
+    Raises:
+        EngineMissing: It cannot be imported; the sentence names ways to install it.
+    """
+    try:
+        return importlib.import_module("deepmind_lab")
+    except ImportError as error:
+        raise EngineMissing(_HOW_TO_INSTALL.format(reason=error)) from error
+
+
+class RealEngine:
+    """One level of the real engine.
+
+    Args:
+        options: Checked options of the environment.
+
+    Raises:
+        EngineMissing: The module `deepmind_lab` cannot be imported.
+        ValueError: The cache folder cannot be written to.
+    """
+
+    name = "deepmind_lab"
+    has_events = True
+
+    def __init__(self, options: Options) -> None:
+        self._module = load_module()
+        self._options = options
+        known = LEVELS.get(options.level)
+        self.players = known.players if known is not None else 1
+        self._terminates = known is None or known.terminates
+        self._cache = LevelCache(options.level_cache)
+        self._names = options.observations
+        extra = [name for name in (_MAP_FRAME, _REMAINING, _PICTURE) if name not in self._names]
+        if options.render_mode is None and _PICTURE in extra:
+            extra.remove(_PICTURE)  # reading a picture draws it
+        self._asked = [*self._names, *extra]
+        self._lab: Any = None
+        self._folder: Path | None = None
+        self._elsewhere: EngineProcess | None = None
+        self._seen: dict[str, Any] = {}
+
+    def prepare(self, action: Sequence[int]) -> np.ndarray:
+        """A native action as the (7,) intc array that the engine takes."""
+        return np.array(action, np.intc)
+
+    def _open(self) -> None:
+        global _owner
+        module: Any = self._module
+        if _holder() not in (None, self):
+            module = self._elsewhere = self._elsewhere or EngineProcess()
+        else:
+            _owner = (os.getpid(), weakref.ref(self))
+        try:
+            self._folder = scratch.make()
+            with quiet():
+                self._lab = module.Lab(
+                    self._options.path,
+                    list(self._asked),
+                    config=dict(self._options.config),
+                    renderer="software",
+                    level_cache=self._cache,
+                    temp_folder=str(self._folder),
+                )
+        except BaseException:
+            self._release()
+            raise
+
+    def reset(self, seed: int) -> Any:
+        """Begin the episode of a seed in [0, 2**31); returns the first observation."""
+        if self._lab is not None and self._options.reopen:
+            self._release()
+        if self._lab is None:
+            self._open()
+        with quiet():
+            self._lab.reset(seed=seed)
+            self._seen = self._lab.observations()
+        return self._observation()
+
+    def _count(self, name: str) -> int:
+        """A counter among the observations; the engine computes it in floating point, 5259.999999 for 5260."""
+        return round(float(self._seen[name][0]))
+
+    def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
+        """Play frames of a prepared action: (observation, reward, end, map restarts, frames played).
+
+        After the end the engine has no observation, so the one before it is repeated. Whether the level's own rules ended the
+        episode is told from the frames that remained before the step.
+        """
+        map_frame, remaining = self._count(_MAP_FRAME), self._count(_REMAINING)
+        with quiet():
+            reward = float(self._lab.step(action, num_steps=frames))
+            running = self._lab.is_running()
+            if running:
+                self._seen = self._lab.observations()
+        if running:
+            played = remaining - self._count(_REMAINING)
+            return self._observation(), reward, RUNNING, int(self._count(_MAP_FRAME) < map_frame + frames), played
+        early = self._terminates and remaining > frames
+        return self._observation(), reward, TERMINATED if early else TRUNCATED, 0, min(frames, remaining)
+
+    def _observation(self) -> Any:
+        seen = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._seen.items()}
+        return seen[self._names[0]] if len(self._names) == 1 else {name: seen[name] for name in self._names}
+
+    def picture(self, width: int, height: int) -> np.ndarray:
+        """The current view, enlarged without smoothing to (height, width, 3) uint8: the engine draws at one size only."""
+        small = self._seen[_PICTURE]
+        rows = np.arange(height) * small.shape[0] // height
+        columns = np.arange(width) * small.shape[1] // width
+        return np.ascontiguousarray(small[rows][:, columns])
+
+    def events(self) -> list[tuple[str, list[Any]]]:
+        """Events of the last step."""
+        return list(self._lab.events())
+
+    def close(self) -> None:
+        """Close the engine and free the process for another."""
+        self._release()
+        if self._elsewhere is not None:
+            self._elsewhere.stop()
+            self._elsewhere = None
+
+    def _release(self) -> None:
+        global _owner
+        lab, self._lab = self._lab, None
+        try:
+            if lab is not None:
+                with quiet():
+                    lab.close()
+        finally:
+            if self._folder is not None:
+                scratch.remove(self._folder)
+                self._folder = None
+            if _holder() is self:
+                _owner = None

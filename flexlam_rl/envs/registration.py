@@ -1,0 +1,25 @@
+"""Gymnasium ids: one for any level, one a level. Entry points are strings, so that registering imports nothing."""
+
+import gymnasium as gym
+
+DEFAULT_ID = "FlexLAM-DMLab-v0"
+
+
+def level_id(level: str) -> str:
+    """The Gymnasium id of a level."""
+    return f"FlexLAM-DMLab/{level}-v0"
+
+
+def register_all() -> None:
+    """Register all ids that are not registered yet."""
+    from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+
+    kwargs: dict[str, dict[str, str]] = {DEFAULT_ID: {}} | {level_id(name): {"level": name} for name in LEVELS}
+    for env_id, values in kwargs.items():
+        if env_id not in gym.registry:
+            gym.register(
+                env_id,
+                entry_point="flexlam_rl.envs.domains.dmlab.env:DMLabEnv",
+                vector_entry_point="flexlam_rl.envs.domains.dmlab.vector:make_vector",
+                kwargs=values,
+            )

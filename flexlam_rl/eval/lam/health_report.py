@@ -1,0 +1,170 @@
+"""The health report as a page with pictures."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from flexlam_rl.eval.lam.metrics import Transitions
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.nn.pretrained import write_atomically
+
+_COLOURS = {"codes": "tab:blue", "shuffled": "tab:orange", "random": "tab:red", "null": "tab:gray"}
+_SHEET_ROWS = 4
+
+_TEXT = {
+    "good": "No known failure was found: the codes tell what happened between two frames, and actions can be had from them.",
+    "doubtful": "The model works, but something is lost; see the warnings.",
+    "bad": "The model is no usable interface to actions; see the failures.",
+}
+
+
+def write(figures: dict[str, Any], lam: LAM, data: Transitions, out: Path) -> None:
+    """Write README.md and its pictures into `out`.
+
+    Args:
+        figures: As `health.examine` gives them, with "checkpoint", "data", "seed", "seconds".
+        lam: For the sheet of decodings.
+        data: For the same.
+        out: An existing folder.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    _curves(figures, out / "curves.png")
+    _slots(figures, out / "slots.png")
+    _sheet(lam, data, out / "sheet.png")
+    write_atomically(out / "README.md", page(figures).encode())
+
+
+def page(figures: dict[str, Any]) -> str:
+    """The page as Markdown."""
+    data = figures["data"]
+    kind = "FlexLAM" if figures["prefix"] else "Fixed-K"
+    lines = [
+        f"# Health of {figures['checkpoint']}: {figures['verdict']}",
+        "",
+        _TEXT[figures["verdict"]],
+        "",
+        f"{kind}, {figures['slots']} slots of FSQ levels {figures['levels']}. Measured on the {data['split']} split of {len(data['levels'])} levels, "
+        f"engine {data['engine']}: {figures['transitions']} transitions for the flow loss, {figures['with_actions']} for codes and actions, "
+        f"seed {figures['seed']}, {figures['seconds']:.0f} s. docs/health.md in the repository explains every figure.",
+        "",
+        "## Checks",
+        "",
+        "| check | weight | found | figures |",
+        "|---|---|---|---|",
+        *(f"| {s['name']} | {s['weight']} | {'**yes**' if s['found'] else 'no'} | {s['reason']} |" for s in figures["signs"]),
+        "",
+        "## Reconstruction",
+        "",
+        "![Flow loss, PSNR and accuracy by budget](curves.png)",
+        "",
+        "| codes | K | flow loss | gain of the true codes | PSNR, dB | SSIM |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in figures["reconstruction"]:
+        gain = f"{row['gain']:.5f} ± {row['gain_se']:.5f}"
+        lines.append(f"| {row['codes']} | {row['k']} | {row['loss']:.5f} ± {row['loss_se']:.5f} | {gain} | {row['psnr']:.2f} | {row['ssim']:.4f} |")
+    lines += [
+        f"| (current frame) | | | | {figures['still']['psnr']:.2f} | {figures['still']['ssim']:.4f} |",
+        "",
+        "Rows of the true codes show their gain over shuffled ones.",
+        "",
+        "![Frame, next frame, decodings at growing K](sheet.png)",
+    ]
+    lines += _action_tables(figures)
+    usage = figures["usage"]
+    lines += [
+        "",
+        "## Use of the codes",
+        "",
+        "![Perplexity, importance and gradient by slot](slots.png)",
+        "",
+        f"Perplexity of the slots: {min(usage['perplexity']):.1f} to {max(usage['perplexity']):.1f}; "
+        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected of even use).",
+        "",
+        "| part | gradient norm |",
+        "|---|--:|",
+        *(f"| {part} | {norm:.2e} |" for part, norm in figures["gradient"]["norm"].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _action_tables(figures: dict[str, Any]) -> list[str]:
+    if "probe" not in figures:
+        return ["", "No actions are recorded with these rollouts, so nothing is said about them."]
+    lines = ["", "## Actions, read linearly", "", "| from | K | accuracy |", "|---|--:|--:|"]
+    lines += [f"| {r['from']} | {r['k'] or ''} | {r['accuracy']:.3f} ± {r['accuracy_se']:.3f} |" for r in figures["probe"]]
+    if "translation" in figures:
+        lines += [
+            "",
+            "## Translator",
+            "",
+            "K = 0 is the translator on the previous action alone.",
+            "",
+            "| codes | K | loss | accuracy |",
+            "|---|--:|--:|--:|",
+        ]
+        for r in figures["translation"]:
+            accuracy = f"{r['accuracy']:.3f} ± {r['accuracy_se']:.3f}" if "accuracy" in r else ""
+            lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {accuracy} |")
+    return lines
+
+
+def _curves(figures: dict[str, Any], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    panels = [("reconstruction", "loss", "flow loss"), ("reconstruction", "psnr", "PSNR, dB"), ("reconstruction", "ssim", "SSIM")]
+    if "translation" in figures and "accuracy" in figures["translation"][0]:
+        panels.append(("translation", "accuracy", "translator accuracy"))
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.0), layout="constrained")
+    for axis, (table, key, title) in zip(axes, panels, strict=True):
+        for kind, colour in _COLOURS.items():
+            rows = sorted((row for row in figures[table] if row["codes"] == kind), key=lambda row: row["k"])
+            if not rows:
+                continue
+            if kind == "null":
+                axis.axhline(rows[0][key], color=colour, linestyle="--", label="K = 0")
+                continue
+            values, k = [row[key] for row in rows], [row["k"] for row in rows]
+            axis.plot(k, values, "o-", color=colour, label=kind, markersize=3)
+            if f"{key}_se" in rows[0]:
+                width = [2 * row[f"{key}_se"] for row in rows]
+                axis.fill_between(k, [v - w for v, w in zip(values, width, strict=True)], [v + w for v, w in zip(values, width, strict=True)],
+                                  color=colour, alpha=0.2)  # fmt: skip
+        if key in figures["still"]:
+            axis.axhline(figures["still"][key], color="black", linestyle=":", label="current frame")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(k := sorted({row["k"] for row in figures[table] if row["k"]}), [str(x) for x in k])
+        axis.set_xlabel("K")
+        axis.set_title(title, fontsize=10)
+    axes[-1].legend(fontsize=7)
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+def _slots(figures: dict[str, Any], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    series = {
+        "perplexity of the codes": figures["usage"]["perplexity"],
+        "loss added by a wrong code": figures["importance"],
+        "gradient at the slot": figures["gradient"]["by_slot"],
+    }
+    fig, axes = plt.subplots(1, 3, figsize=(10, 2.6), layout="constrained")
+    for axis, (title, values) in zip(axes, series.items(), strict=True):
+        axis.bar(range(1, len(values) + 1), values, color="tab:blue")
+        axis.set_xlabel("slot")
+        axis.set_title(title, fontsize=10)
+    fig.savefig(path, dpi=100)
+    plt.close(fig)
+
+
+def _sheet(lam: LAM, data: Transitions, path: Path) -> None:
+    from flexlam_rl.models.flexlam.sheets import prefix_sheet
+
+    few = data[:_SHEET_ROWS]
+    prefix_sheet(lam, few.current, few.following, path)
+    # 256 colours are enough to look at, and a fifth of the size
+    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)

@@ -1,0 +1,88 @@
+"""`python -m eval.prefix_sweep -o sheet.png`: what a growing prefix tells: frame, true next frame, decodings at K = 0, 1, 4, ... M."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from flexlam_rl.utils.command_line import run as run_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Draw decodings of transitions at growing budgets, and measure them."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """PNG file to write; the figures go to a JSON file beside it."""
+    checkpoint: str | None = None
+    """Folder or hub id of a bundle; by default the one that comes with the package."""
+    levels: tuple[str, ...] = ("explore_goal_locations_small", "rooms_watermaze")
+    """Levels whose transitions are shown."""
+    count: int = 4
+    """Transitions a level that are drawn."""
+    measured: int = 64
+    """Transitions a level that are measured."""
+    steps: int = 8
+    """Euler steps of the decoder."""
+    seed: int = 0
+    """Of the episodes and of the decoder's noise."""
+    device: str = "cpu"
+    """torch device."""
+
+
+def run(options: Options) -> int:
+    """Write the sheet and its figures.
+
+    Raises:
+        ValueError: A number or a level is not allowed, or the checkpoint cannot be used.
+    """
+    from flexlam_rl.agents.policy.bundle import load_bundle
+    from flexlam_rl.envs.domains.dmlab.levels import level_named
+    from flexlam_rl.eval.lam.transitions import expert_transitions
+    from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
+    from flexlam_rl.models.flexlam.sheets import grid
+    from flexlam_rl.models.flexlam.stages.lam import budgets
+    from flexlam_rl.nn.pretrained import write_atomically
+
+    for name in ("count", "measured", "steps"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name} is {getattr(options, name)}; at least 1 is needed.")
+    if options.out.suffix.lower() != ".png":
+        raise ValueError(f"Cannot write {str(options.out)!r}: the file's name must end in .png.")
+    levels = [level_named(level).name for level in options.levels]
+    bundle = load_bundle(options.checkpoint, options.device)
+    lam = bundle.lam
+    shown = [
+        expert_transitions(bundle.config.environment, level, max(options.count, options.measured), options.seed + i) for i, level in enumerate(levels)
+    ]
+    current, following = (torch.cat([getattr(t, name) for t in shown]).to(options.device) for name in ("current", "following"))
+    codes = lam.encode(current, following)
+    chosen = torch.cat([_spread(len(t.current), options.count) + sum(len(s.current) for s in shown[:i]) for i, t in enumerate(shown)])
+    target = following.float() / 127.5 - 1
+    columns, figures = {"frame": current[chosen], "next": following[chosen]}, {}
+    figures["still"] = float(peak_signal_to_noise(current.float() / 127.5 - 1, target).mean())
+    sweep = budgets(lam.config.slots) if lam.config.prefix else [lam.config.slots]
+    for k in sweep:
+        generator = torch.Generator(options.device).manual_seed(options.seed)
+        decoded = lam.decode(current, codes, k, options.steps, generator)
+        columns[f"K = {k}"] = decoded[chosen]
+        figures[f"K = {k}"] = float(peak_signal_to_noise(decoded.float() / 127.5 - 1, target).mean())
+    grid(columns, options.out)
+    record = {"checkpoint": bundle.hash, "levels": levels, "transitions": len(current), "steps": options.steps, "psnr_db": figures}
+    write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
+    print(f"{options.out}: PSNR in dB of {len(current)} transitions: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+    return 0
+
+
+def _spread(total: int, count: int) -> torch.Tensor:
+    from flexlam_rl.utils.pictures import evenly
+
+    return torch.tensor(evenly(count, total))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "python -m eval.prefix_sweep"))

@@ -1,0 +1,117 @@
+"""Linear probes: what can be read out of codes by a linear map.
+
+Shapes: B transitions, M slots, F features, A actions.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.eval.lam.metrics import Transitions, control_codes
+from flexlam_rl.nn.blocks import to_unit
+
+_DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
+_RIDGES = (1.0, 10.0, 100.0, 1000.0)
+
+
+def one_hot_digits(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
+    """Codes (B, K) to their FSQ digits, one-hot: (B, K * sum(levels))."""
+    parts, rest = [], codes
+    for level in levels:
+        digit, rest = rest % level, rest // level
+        parts.append(F.one_hot(digit, level).float().flatten(1))
+    return torch.cat(parts, dim=-1)
+
+
+def small_view(frames: Tensor, size: int = 8) -> Tensor:
+    """Frames (B, C, H, W) as (B, C * size * size) averages in [-1, 1]."""
+    return F.adaptive_avg_pool2d(to_unit(frames), size).flatten(1)
+
+
+def logistic(features: Tensor, labels: Tensor, classes: int, decay: float) -> tuple[Tensor, Tensor]:
+    """Multinomial logistic regression: weights (F, A) and biases (A,) that minimise cross-entropy plus `decay` times the squared weights."""
+    weight = torch.zeros(features.shape[1], classes, device=features.device, requires_grad=True)
+    bias = torch.zeros(classes, device=features.device, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=100, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = F.cross_entropy(features @ weight + bias, labels) + decay * weight.square().sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    return weight.detach(), bias.detach()
+
+
+def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[float, float]:
+    """Accuracy and its standard error of a linear probe on the last third; fitted on the first, its decay chosen on the middle one.
+
+    Args:
+        features: (B, F).
+        labels: int64 (B,) in 0..classes-1.
+        classes: A.
+    """
+    third = len(features) // 3
+    fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
+    scale = features[fit].std(0).clamp_min(1e-3)
+    features = (features - features[fit].mean(0)) / scale
+    best = (-1.0, 0.0)
+    for decay in _DECAYS:
+        weight, bias = logistic(features[fit], labels[fit], classes, decay)
+        right = [((features[part] @ weight + bias).argmax(-1) == labels[part]).double().mean() for part in (choose, test)]
+        best = max(best, (float(right[0]), float(right[1])))
+    return best[1], (best[1] * (1 - best[1]) / third) ** 0.5
+
+
+def action_recovery(codes: Tensor, data: Transitions, levels: tuple[int, ...], budgets: list[int], classes: int, count: int) -> list[dict[str, Any]]:
+    """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is no code.
+
+    "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the commonest action, and the
+    change between two frames averaged to 8 x 8.
+    """
+    assert data.action is not None and data.previous is not None
+    labels = data.action[:, 0].long()
+    before = F.one_hot(data.previous[:, 0].long() + 1, classes + 1).float()
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, k: int | None, features: Tensor) -> None:
+        accuracy, error = probe_accuracy(features, labels, classes)
+        rows.append({"from": name, "k": k, "accuracy": accuracy, "accuracy_se": error})
+
+    for k in budgets:
+        add("codes", k, one_hot_digits(codes[:, :k], levels))
+    for k in budgets:
+        add("codes + previous action", k, torch.cat([one_hot_digits(codes[:, :k], levels), before], dim=-1))
+    add("shuffled", budgets[-1], one_hot_digits(control_codes(codes, "shuffled", count), levels))
+    add("previous action", None, before)
+    add("commonest action", None, torch.zeros(len(labels), 1, device=labels.device))
+    add("change of the picture", None, small_view(data.following) - small_view(data.current))
+    return rows
+
+
+def explained(features: Tensor, targets: Tensor) -> float:
+    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the last third of the rows.
+
+    It is fitted to the first third, its decay chosen on the middle one.
+    """
+    third = len(features) // 3
+    fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
+    x, y = features.double(), targets.double()
+    x, y = x - x[fit].mean(0), y - y[fit].mean(0)
+    best = (-float("inf"), 0.0)
+    for decay in _RIDGES:
+        gram = x[fit].T @ x[fit] + decay * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        weight = torch.linalg.solve(gram, x[fit].T @ y[fit])
+        shares = [float(1 - (y[part] - x[part] @ weight).square().sum() / y[part].square().sum().clamp_min(1e-12)) for part in (choose, test)]
+        best = max(best, (shares[0], shares[1]))
+    return best[1]
+
+
+def appearance(codes: Tensor, data: Transitions, levels: tuple[int, ...]) -> dict[str, float]:
+    """How much of the current picture, and of the change to the next, can be read linearly out of the codes (R squared, at most 1)."""
+    features = one_hot_digits(codes, levels)
+    now, then = small_view(data.current, 4), small_view(data.following, 4)
+    return {"current_r2": explained(features, now), "change_r2": explained(features, then - now)}

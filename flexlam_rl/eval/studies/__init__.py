@@ -1,0 +1,1 @@
+"""Studies: many trainings and measurements, compared with statistics over seeds."""

@@ -1,0 +1,234 @@
+"""`python -m eval.ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as labels grow.
+
+On one trained LAM and the same labels, test split and budgets (paper, section 6.3 and appendix D.1):
+
+- the translator on the codes alone, with the previous action, with the current frame, and with both;
+- joint alignment, which moves the encoder by the action loss, beside the frozen LAM;
+- the inverse dynamics model, which has the labels alone and no codes.
+
+A killed study continues with the same command; more seeds or label counts extend a finished one.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from flexlam_rl.eval.studies.alignment_report import interval
+from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.tabular import csv_bytes
+
+# name in the report -> stage and conditioning
+CASES: dict[str, tuple[str, str]] = {
+    "codes alone": ("translator", "slots"),
+    "codes, previous action": ("translator", "slots+action"),
+    "codes, frame": ("translator", "slots+frame"),
+    "codes, previous action, frame": ("translator", "slots+action+frame"),
+    "joint alignment": ("joint", "slots+action"),
+    "inverse dynamics": ("idm", "slots+action"),
+}
+METRICS = ("loss", "accuracy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Translator conditioning, joint alignment and inverse dynamics on one LAM, as labels grow."""
+
+    lam: tyro.conf.Positional[Path]
+    """Run with the trained LAM."""
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the study; the same command continues a stopped one in it."""
+    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    """Of lengths and rates, and of the inverse dynamics model's size."""
+    label_counts: str = "100,400,4000"
+    """Numbers of labels, validation included."""
+    budgets: str = "1,16"
+    """Budgets K to measure at."""
+    seeds: int = 3
+    """Seeds 0 to so many less one, of labels, weights and order."""
+    steps: int | None = None
+    """Steps of every case, instead of the preset's."""
+    held_out: int = 4000
+    """Transitions of the test split that every case is measured on."""
+    device: str = "cpu"
+    precision: Literal["fp32", "bf16"] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of the study."""
+
+    seed: int
+    labels: int
+    case: str
+
+    @property
+    def name(self) -> str:
+        """Name of its folder and its result: joint-alignment-400-seed0."""
+        return f"{self.case.replace(', ', '-').replace(' ', '-')}-{self.labels}-seed{self.seed}"
+
+
+def jobs(options: Options, counts: list[int]) -> Iterator[Job]:
+    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    return (Job(seed, labels, case) for seed in range(options.seeds) for labels in counts for case in CASES)
+
+
+def train(job: Job, options: Options) -> Path:
+    """Train what the job names, and return its folder; a finished one returns at once."""
+    from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
+
+    stage, conditioning = CASES[job.case]
+    folder = options.out / "runs" / job.name
+    args = TrainArgs(
+        data=options.data, out=folder, preset=options.preset, labels=f"ablation-{job.labels}-seed{job.seed}", label_count=job.labels,
+        seed=job.seed, device=options.device, steps=options.steps, precision=options.precision, lam_run=options.lam,
+    )  # fmt: skip
+    train_stage(stage, replace(args, conditioning=conditioning))  # type: ignore[arg-type]
+    return folder / stage / "best"
+
+
+def measure(job: Job, folder: Path, options: Options, budgets: list[int], data: Any, frozen: Any, codes: Any) -> list[dict[str, Any]]:
+    """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen` LAM on `data`."""
+    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.studies.trained_models import load_model
+    from flexlam_rl.models.baselines.idm import IDM
+    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.models.flexlam.translator import Translator
+
+    head = {"case": job.case, "labels": job.labels, "seed": job.seed}
+    if CASES[job.case][0] == "idm":
+        model = load_model(IDM, folder, "idm", options.device)
+        return [head | {"budget": None} | measures.direct(model, data, ("current", "following", "previous"))]
+    if CASES[job.case][0] == "joint":
+        frozen = load_model(LAM, folder, "lam", options.device)
+        codes = measures.encode(frozen, data)
+    translator = load_model(Translator, folder, "translator", options.device)
+    return [head | {"budget": k} | measures.translate(translator, frozen, data, codes, k) for k in budgets]
+
+
+def run(options: Options) -> int:
+    """Train and measure all that is missing; the report is written anew after every case.
+
+    Raises:
+        ValueError: Options that do not fit each other or the data.
+        TrainingError: The folder holds another study.
+        CheckpointError: The run has no LAM.
+    """
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam.health import load_transitions
+    from flexlam_rl.eval.studies.trained_models import load_model
+    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.train.trainer import check_folder
+
+    lam = load_model(LAM, options.lam, "lam", options.device)
+    counts = sorted(number_list("label_counts", options.label_counts, 1))
+    budgets = sorted(number_list("budgets", options.budgets, 1, lam.config.slots))
+    if options.seeds < 1:
+        raise ValueError(f"seeds is {options.seeds}; at least 1 is needed.")
+    test = open_rollouts(options.data, split="test")
+    data = load_transitions(test, options.held_out, seed=0)
+    if data.action is None:
+        raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
+    data = data.to(options.device)
+    codes = measures.encode(lam, data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    # seeds and label counts may grow
+    check_folder(options.out, replace(options, seeds=0, label_counts="", data=Path(), out=Path()))
+    todo = list(jobs(options, counts))
+    began, trained = time.monotonic(), 0
+    for number, job in enumerate(todo):
+        result = options.out / "results" / f"{job.name}.json"
+        if result.exists():
+            continue
+        left = f"; about {(time.monotonic() - began) / trained * (len(todo) - number) / 60:.0f} min left for all" if trained else ""
+        print(f"ablations: job {number + 1} of {len(todo)}, {job.name}{left}", flush=True)
+        rows = measure(job, train(job, options), options, budgets, data, lam, codes)
+        write_atomically(result, (json.dumps(rows, indent=1) + "\n").encode())
+        trained += 1
+        write(options.out)
+    print(write(options.out))
+    return 0
+
+
+def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a case, budget and number of labels: mean and half width of the 95 % interval (Student's t over seeds) of each metric."""
+    order = list(CASES)
+    keys = sorted({(order.index(r["case"]), r["budget"] or 0, r["labels"]) for r in rows})
+    table = []
+    for case, budget, labels in keys:
+        here = [r for r in rows if (r["case"], r["budget"] or 0, r["labels"]) == (order[case], budget, labels)]
+        entry: dict[str, Any] = {"case": order[case], "budget": budget or None, "labels": labels, "seeds": len(here)}
+        for metric in METRICS:
+            entry[metric], entry[f"{metric}_half_width"] = interval([r[metric] for r in here])
+        table.append(entry)
+    return table
+
+
+def markdown(table: list[dict[str, Any]]) -> str:
+    """Accuracy and loss on the test split, a line a case and budget, a column a number of labels."""
+    counts = sorted({e["labels"] for e in table})
+    parts = []
+    for metric in METRICS:
+        parts.append(f"Translator {metric} on the test split:\n")
+        parts.append("| what predicts the action | K | " + " | ".join(f"{n} labels" for n in counts) + " |\n|---|--:" + "|--:" * len(counts) + "|")
+        for case, budget in dict.fromkeys((e["case"], e["budget"]) for e in table):
+            cells = []
+            for n in counts:
+                entry = next((e for e in table if (e["case"], e["budget"], e["labels"]) == (case, budget, n)), None)
+                half = "" if entry is None or entry["seeds"] < 2 else f" ± {entry[f'{metric}_half_width']:.3f}"
+                cells.append("" if entry is None else f"{entry[metric]:.3f}{half}")
+            parts.append(f"| {case} | {budget or ''} | " + " | ".join(cells) + " |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def write(out: Path) -> str:
+    """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
+    from flexlam_rl.nn.pretrained import write_atomically
+
+    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
+    table = summarise(rows)
+    write_atomically(out / "results.csv", csv_bytes(rows))
+    write_atomically(out / "summary.json", (json.dumps({"interval": "95 %, Student's t over seeds", "rows": table}, indent=1) + "\n").encode())
+    page = markdown(table)
+    write_atomically(out / "summary.md", page.encode())
+    plot(table, out / "ablations.png")
+    return page
+
+
+def plot(table: list[dict[str, Any]], path: Path) -> None:
+    """Accuracy and loss against the number of labels, a line a case at its largest budget."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from flexlam_rl.eval.suite.plots import save
+
+    largest = max((e["budget"] or 0) for e in table)
+    fig, axes = plt.subplots(1, len(METRICS), figsize=(9, 3.4))
+    for axis, metric in zip(axes, METRICS, strict=True):
+        for case in CASES:
+            line = [e for e in table if e["case"] == case and e["budget"] in (None, largest)]
+            half = [np.nan_to_num(e[f"{metric}_half_width"]) for e in line]
+            axis.errorbar([e["labels"] for e in line], [e[metric] for e in line], half, marker="o", markersize=3, capsize=3, label=case)
+        axis.set_xscale("log")
+        axis.set_xlabel("labels")
+        axis.set_title(f"{metric} on the test split, K = {largest}", fontsize=10)
+    axes[0].legend(fontsize=8)
+    save(fig, path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "python -m eval.ablations"))

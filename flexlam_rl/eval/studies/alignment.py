@@ -1,0 +1,268 @@
+"""`python -m eval.alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal budgets, without rollouts.
+
+For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind of labels; all with
+the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test split. A killed study continues with
+the same command; more seeds, budgets or labels extend a finished one. See docs/alignment.md.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.models.flexlam.config import Conditioning
+from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.options import tidy
+
+NARROW_LEVEL = "lasertag_one_opponent_large"
+# of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
+FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
+DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "debug": "1,2,4"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare FlexLAM@K with separately trained Fixed-K models by how well actions align, at equal budgets."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the study; the same command continues a stopped one in it."""
+    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    budgets: str | None = None
+    """Budgets K, as in 4,16,64; None for the preset's."""
+    seeds: int = 3
+    """Seeds 0 to so many less one, of weights, data order and labels."""
+    steps: int | None = None
+    """Steps of every latent action model, instead of the preset's."""
+    translator_steps: int | None = None
+    """Steps of every translator, instead of the preset's."""
+    labels: str = "standard,narrow"
+    """Kinds of labels: standard (uniform over levels), narrow (one level)."""
+    label_count: int | None = None
+    """Labels of each kind, validation included; None for the paper's shares, 0.025 % and 0.04 % of all steps."""
+    narrow_level: str = NARROW_LEVEL
+    """Level of the narrow labels."""
+    held_out: int = 4000
+    """Transitions of the test split that every translator is measured on."""
+    cache: Path | None = None
+    """Folder for a raw copy of the frames, which reads faster."""
+    prefix_law: Literal["uniform", "mixed"] = "uniform"
+    """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
+    levels: tuple[int, ...] | None = None
+    """FSQ levels of every latent action model, as of `flexlam train`."""
+    conditioning: Conditioning = "slots+action"
+    """What every translator sees, as of `flexlam train`; which plays best is in docs/translator.md."""
+    device: str = "cpu"
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of training, as of `flexlam train`."""
+
+    def __post_init__(self) -> None:
+        tidy(self)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One latent action model of the study, or one translator on it (`labels`)."""
+
+    seed: int
+    slots: int | None
+    """K of a Fixed-K model; None for FlexLAM."""
+    labels: str = ""
+
+    @property
+    def model(self) -> str:
+        """Name of the model and its folder: flexlam-seed0, fixed4-seed0."""
+        return f"{'flexlam' if self.slots is None else f'fixed{self.slots}'}-seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """Name of the job."""
+        return f"{self.model}-{self.labels}" if self.labels else self.model
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all runs of one folder share."""
+
+    preset: str
+    steps: int | None
+    translator_steps: int | None
+    label_count: int | None
+    narrow_level: str
+    held_out: int
+    precision: str | None
+    prefix_law: str | None
+    """None for the uniform law."""
+    data: tuple[str, ...]
+    levels: tuple[int, ...] | None = field(default=None, metadata={"later": True})
+    conditioning: str = field(default="slots+action", metadata={"later": True})
+
+
+def parse(options: Options) -> tuple[list[int], list[str]]:
+    """Budgets and kinds of labels.
+
+    Raises:
+        ValueError: A budget outside 1..M, an unknown kind of labels, or counts below 1.
+    """
+    from flexlam_rl.models.flexlam.config import PRESETS
+
+    slots = PRESETS[options.preset].lam.slots
+    budgets = sorted(number_list("budgets", options.budgets or DEFAULT_BUDGETS[options.preset], 1, slots))
+    kinds = options.labels.split(",")
+    for kind in kinds:
+        if kind not in FRACTIONS:
+            raise ValueError(f"labels has {kind!r}; expected some of {', '.join(FRACTIONS)}.")
+    for name in ("seeds", "held_out"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name} is {getattr(options, name)}; at least 1 is needed.")
+    return budgets, kinds
+
+
+def jobs(budgets: list[int], kinds: list[str], seeds: int) -> Iterator[Job]:
+    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    for seed in range(seeds):
+        for slots in (None, *budgets):
+            yield Job(seed, slots)
+            for kind in kinds:
+                yield Job(seed, slots, kind)
+
+
+def train(job: Job, options: Options) -> None:
+    """Train what the job names; a finished one returns at once, a stopped one continues."""
+    from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
+
+    folder = options.out / "runs" / job.model
+    args = TrainArgs(
+        data=options.data, out=folder, preset=options.preset, fixed=job.slots, cache=options.cache, seed=job.seed, device=options.device,
+        steps=options.steps, levels=options.levels, precision=options.precision, prefix_law=options.prefix_law if job.slots is None else "uniform",
+    )  # fmt: skip
+    if not job.labels:
+        train_stage("lam", args)
+        return
+    amount = options.label_count or f"{FRACTIONS[job.labels]:.5f}"
+    changes: dict[str, Any] = {
+        "conditioning": options.conditioning, "out": folder / job.labels, "lam_run": folder, "steps": options.translator_steps,
+        # drawn once a seed, the same for all models
+        "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}", "label_count": options.label_count,
+        "label_fraction": FRACTIONS[job.labels], "label_level": options.narrow_level if job.labels == "narrow" else None,
+    }  # fmt: skip
+    train_stage("translator", TrainArgs(**{**vars(args), **changes}))
+
+
+def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
+    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its own."""
+    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.studies.trained_models import load_model
+    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.models.flexlam.translator import Translator
+
+    folder = options.out / "runs" / job.model
+    lam = load_model(LAM, folder, "lam", options.device)
+    translator = load_model(Translator, folder / job.labels, "translator", options.device)
+    chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text(encoding="utf-8"))
+    codes = measures.encode(lam, data)
+    few = slice(0, 512)
+    rows = []
+    for k in [0, *budgets] if job.slots is None else [job.slots]:
+        scores = measures.translate(translator, lam, data, codes, k)
+        rows.append({
+            "model": "FlexLAM" if job.slots is None else "Fixed-K", "budget": k, "labels": job.labels, "seed": job.seed, **scores,
+            "flow_loss": float(measures.flow_losses(lam, data[few], codes[few], k).mean()),
+            # the figure that chose the checkpoint, on the labels' own small validation part
+            "validation_loss": chosen["loss"], "step": chosen["step"],
+        })  # fmt: skip
+    return rows
+
+
+def run(options: Options) -> int:
+    """Train and measure all that is missing; the report is written anew after every translator.
+
+    Raises:
+        ValueError: Options that do not fit each other or the data.
+        TrainingError: The folder holds another study.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
+    """
+    from flexlam_rl.train.stopping import resumable
+
+    with resumable(options.out):
+        return _run(options)
+
+
+def _run(options: Options) -> int:
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.lam.health import load_transitions
+    from flexlam_rl.eval.studies import alignment_report
+    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.train.trainer import check_folder
+
+    budgets, kinds = parse(options)
+    rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
+    if "narrow" in kinds and options.narrow_level not in rollouts.levels:
+        raise ValueError(f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: {', '.join(rollouts.levels)}.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    study = _Study(
+        options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
+        options.precision, None if options.prefix_law == "uniform" else options.prefix_law, (*rollouts.digests, *test.digests),
+        options.levels, options.conditioning,
+    )  # fmt: skip
+    check_folder(options.out, study)
+    data = load_transitions(test, options.held_out, seed=0)
+    if data.action is None:
+        raise ValueError(f"the rollouts in {options.data} have no actions; alignment needs them.")
+    data = data.to(options.device)
+    todo = list(jobs(budgets, kinds, options.seeds))
+    clock = _Clock(todo)
+    for job in todo:
+        began = time.monotonic()
+        result = options.out / "results" / f"{job.name}.json"
+        needed = [job] if job.labels else [Job(job.seed, job.slots, kind) for kind in kinds]
+        if all(_measured(options.out, other, budgets) for other in needed):
+            clock.done(job, None)
+            continue
+        print(f"alignment: {clock.title(job)}", flush=True)
+        train(job, options)
+        if job.labels:
+            write_atomically(result, (json.dumps(measure(job, options, budgets, data), indent=1) + "\n").encode())
+            alignment_report.write(options.out, study, test)
+        clock.done(job, time.monotonic() - began)
+    print(alignment_report.write(options.out, study, test))
+    return 0
+
+
+def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
+    """Whether a translator's rows are there for all budgets; measuring anew for more of them is cheap."""
+    result = out / "results" / f"{job.name}.json"
+    return result.exists() and (job.slots is not None or {row["budget"] for row in json.loads(result.read_text(encoding="utf-8"))} >= set(budgets))
+
+
+class _Clock:
+    """Which job of how many, and how long the rest will take by the jobs of the same kind so far."""
+
+    def __init__(self, todo: list[Job]) -> None:
+        self.left = list(todo)
+        self.total = len(todo)
+        self.seconds: dict[bool, list[float]] = {True: [], False: []}
+
+    def done(self, job: Job, seconds: float | None) -> None:
+        self.left.remove(job)
+        # a job that was found finished, or nearly so, says nothing of the others
+        if seconds is not None and seconds > 1.0:
+            self.seconds[bool(job.labels)].append(seconds)
+
+    def title(self, job: Job) -> str:
+        left = 0.0
+        for other in self.left:
+            known = self.seconds[bool(other.labels)]
+            if not known:
+                return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}"
+            left += sum(known) / len(known)
+        return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}; about {left / 60:.0f} min left for all"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "python -m eval.alignment"))

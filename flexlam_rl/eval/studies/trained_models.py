@@ -1,0 +1,35 @@
+"""Trained models of a run's folder, whichever way the folder is laid out."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
+
+Model = TypeVar("Model", bound=PretrainedModel)
+
+
+def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
+    """Where a run keeps the model `name`: as training writes it, as a published checkpoint does, or the folder itself; None if nowhere.
+
+    Args:
+        run: `--out` of a training, a folder with one sub-folder a model, or the folder of one model.
+        name: "lam", "sequence", "translator" or "idm".
+        stage: Stage that trained it, where that is not named like the model.
+    """
+    for folder in (run / (stage or name) / "best" / name, run / name, run):
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    return None
+
+
+def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> Model:
+    """The model `name` of a run, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be used.
+    """
+    folder = model_folder(run, name)
+    if folder is None:
+        raise CheckpointError(f"{run} holds no {name}; expected {run / name / 'best' / name} as training writes it, or {run / name}.")
+    model: Any = kind.from_pretrained(folder, device=device)
+    return model.requires_grad_(False).eval()

@@ -1,0 +1,10 @@
+"""The evaluation suite: normalised returns over the scored levels, with intervals."""
+
+from flexlam_rl.utils.lazy import lazy_names
+
+_WHERE = {
+    "Options": "eval.suite.command",
+    "run": "eval.suite.command",
+}
+__all__ = list(_WHERE)
+__getattr__, __dir__ = lazy_names(__name__, _WHERE)

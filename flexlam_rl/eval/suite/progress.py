@@ -1,0 +1,124 @@
+"""How far a suite is: bars on a terminal, a line now and then elsewhere, both with an estimate of what is left."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from flexlam_rl.eval.suite.play import Job, Scene
+from flexlam_rl.eval.suite.videos import Videos
+
+EVERY = 30.0
+"""Seconds between two lines."""
+
+
+class Remaining:
+    """Estimates how long a suite still plays.
+
+    A wave plays as long as its longest episode, and a round of it takes about as long for a few environments as for
+    many, so rounds are counted beside the steps of single environments, and the larger estimate is given.
+
+    Args:
+        waves: The episodes, in the order of play.
+        scene: Tells how long episodes can be.
+    """
+
+    def __init__(self, waves: Sequence[Sequence[Job]], scene: Scene) -> None:
+        self._scene = scene
+        self._open = [set(wave) for wave in waves]
+        self.total = sum(scene.steps(job.level) for wave in waves for job in wave)
+        """Steps of all environments, as far as is known yet."""
+        self.steps = 0
+        """Those that were made."""
+        self._rounds = self._in_wave = 0
+        self._first: tuple[float, int, int] | None = None
+
+    def stepped(self, playing: int, now: float) -> None:
+        """Count a round in which so many environments made a step, at the time `now` in seconds."""
+        self.steps += playing
+        self._rounds += 1
+        self._in_wave += 1
+        if self._first is None:  # the time before is for starting and compiling, which happens once
+            self._first = (now, self.steps, self._rounds)
+
+    def finished(self, job: Job, steps: int) -> None:
+        """Count the end of an episode; one that ended early leaves less to do."""
+        self.total -= self._scene.steps(job.level) - steps
+        self._open[0].discard(job)
+        if not self._open[0] and len(self._open) > 1:
+            self._open.pop(0)
+            self._in_wave = 0
+
+    def seconds(self, now: float) -> float | None:
+        """Seconds left at the time `now`; None while nothing is known."""
+        if self._first is None or self._rounds == self._first[2]:
+            return None
+        began, steps, rounds = self._first
+        longest = [max((self._scene.steps(job.level) for job in wave), default=0) for wave in self._open]
+        rounds_left = max(0, sum(longest) - self._in_wave)
+        shares = (rounds_left / (self._rounds - rounds), (self.total - self.steps) / max(1, self.steps - steps))
+        return (now - began) * max(shares)
+
+
+class Progress(Videos):
+    """Watches a suite: shows how far it is, and writes videos where a folder is given.
+
+    Args:
+        waves: What is to be played, in this order.
+        scene: Tells how long episodes can be.
+        console: rich's.
+        videos: Folder of videos, None for none.
+    """
+
+    def __init__(self, waves: Sequence[Sequence[Job]], scene: Scene, console: Any, videos: Path | None = None) -> None:
+        super().__init__(videos)
+        self._count, self._done = sum(map(len, waves)), 0
+        self._remaining = Remaining(waves, scene)
+        self._told = time.monotonic()
+        self._bar: Any = None
+        if console.is_terminal:
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+            self._bar = Bars(*columns, console=console, transient=True)
+            self._task = self._bar.add_task(self._words(), total=self._remaining.total, left="")
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def stepped(self, playing: int) -> None:
+        """Say how far it is, if it is time to."""
+        now, remaining = time.monotonic(), self._remaining
+        remaining.stepped(playing, now)
+        if now - self._told <= (1.0 if self._bar else EVERY):
+            return
+        self._told = now
+        left = self._left(now)
+        if self._bar:
+            self._bar.update(self._task, completed=remaining.steps, total=remaining.total, left=left)
+        else:
+            share = 100 * remaining.steps / remaining.total
+            print(f"suite: {self._words()}, {share:.0f} % of the steps{', ' if left else ''}{left}", flush=True)
+
+    def finished(self, job: Job, steps: int) -> None:
+        """Count the end of an episode, and write its video."""
+        self._done += 1
+        self._remaining.finished(job, steps)
+        if self._bar:
+            self._bar.update(self._task, description=self._words())
+        self.ended(job)
+
+    def _left(self, now: float) -> str:
+        seconds = self._remaining.seconds(now)
+        return "" if seconds is None else f"about {seconds / 60:.1f} min left"
+
+    def _words(self) -> str:
+        return f"{self._done}/{self._count} episodes"

@@ -1,0 +1,191 @@
+"""A suite's summary, and the table that is printed of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.envs.domains.dmlab.returns import find_reference, normalise
+from flexlam_rl.eval.suite.statistics import ENOUGH, estimate, interquartile_mean, mean_of_levels, standard_error
+
+Returns = Mapping[str, np.ndarray]
+"""Level to the returns of its episodes, (E,)."""
+AGGREGATES = {"iqm": "interquartile mean", "mean": "mean of levels"}
+"""Key in a summary to its name; the first leads, because single lucky episodes do not move it."""
+TOO_FEW = "too few for a claim"
+_STATISTICS = {"iqm": interquartile_mean, "mean": mean_of_levels}
+
+
+def normalised(returns: Returns, engine: str, minus_random: bool = False) -> dict[str, np.ndarray]:
+    """Compute every episode's return in percent of the same engine's expert.
+
+    Args:
+        returns: Of one policy and budget.
+        engine: It played on.
+        minus_random: Give 100 (r - random) / (expert - random) instead of 100 r / expert.
+
+    Returns:
+        Level to percentages, (E,); levels without the references that this takes are left out.
+    """
+    out = {}
+    for level, values in returns.items():
+        try:
+            out[level] = np.array([normalise(float(v), level, engine=engine, minus_random=minus_random) for v in values])
+        except ValueError:
+            continue
+    return out
+
+
+def summarise(returns: Returns, engine: str) -> dict[str, Any]:
+    """Compute mean and standard error per level, raw and normalised, and the aggregates, as JSON values.
+
+    Args:
+        returns: Of one policy and budget.
+        engine: It played on; normalised by that engine's references alone.
+    """
+    scores, above = normalised(returns, engine), normalised(returns, engine, minus_random=True)
+    rows: dict[str, Any] = {}
+    for level, values in returns.items():
+        row: dict[str, Any] = {
+            "mean": float(values.mean()), "standard_error": _finite(standard_error(values)), "episodes": len(values),
+        }  # fmt: skip
+        if level in scores:
+            reference = find_reference(level, engine)
+            row |= {
+                "expert": reference.mean,
+                "normalised": float(scores[level].mean()),
+                "normalised_error": _finite(standard_error(scores[level])),
+                "minus_random": float(above[level].mean()) if level in above else None,
+                "random_normalised": (None if reference.random is None else normalise(reference.random, level, engine=engine)),
+            }
+        rows[level] = row
+    out: dict[str, Any] = {"levels": rows}
+    if scores:
+        for key, statistic in _STATISTICS.items():
+            out[key] = asdict(estimate(list(scores.values()), statistic))
+            # of all the levels or of none: aggregates over different levels cannot stand side by side
+            whole = above.keys() == scores.keys()
+            out[f"{key}_minus_random"] = asdict(estimate(list(above.values()), statistic)) if whole else None
+        random = [row["random_normalised"] for row in rows.values() if row.get("random_normalised") is not None]
+        out["random_mean"] = float(np.mean(random)) if random else None
+    return out
+
+
+def summaries_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Summarise every column of a suite's results anew from its episodes, so that all results have one kind of interval.
+
+    Args:
+        record: Content of results.json; its own summary only tells the name of the policy.
+    """
+    name = next(iter(record["summary"])).partition("@")[0]
+    columns = by_column(record["episodes"], name)
+    return {title: summarise(returns, record["scene"]["engine"]) for title, returns in columns.items()}
+
+
+def fewest_episodes(summary: Mapping[str, Any]) -> int:
+    """Episodes of the level that has the fewest."""
+    return min(row["episodes"] for row in summary["levels"].values())
+
+
+def remark(episodes: int) -> str:
+    """What to say beside figures of so many episodes per level; nothing where there are enough."""
+    return TOO_FEW if episodes < ENOUGH else ""
+
+
+def _finite(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def print_summary(console: Any, summaries: Mapping[str, Mapping[str, Any]], title: str) -> None:
+    """Print the aggregates as columns of their own table, and one row per level.
+
+    Args:
+        console: rich's.
+        summaries: Column title ("FlexLAM@16", "random") to what `summarise` gives.
+        title: Of the table.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table.add_column("level", no_wrap=True)
+    one = len(summaries) == 1
+    alone = ("return", "± s.e.", "expert", "normalised %", "± s.e.", "minus random %", "random %")
+    for heading in alone if one else ("random %", *summaries):
+        table.add_column(heading, justify="right", no_wrap=True)
+    first = next(iter(summaries.values()))
+    for level, row in first["levels"].items():
+        if one:
+            cells = [
+                number(row["mean"]), number(row["standard_error"]), number(row.get("expert")),
+                number(row.get("normalised"), 1), number(row.get("normalised_error"), 1),
+                number(row.get("minus_random"), 1), number(row.get("random_normalised"), 1),
+            ]  # fmt: skip
+        else:
+            errors = [with_error(s["levels"][level]) for s in summaries.values()]
+            cells = [number(row.get("random_normalised"), 1), *errors]
+        table.add_row(level, *cells)
+    print_table(console, table)
+    if "iqm" in first:
+        print_table(console, _aggregates(summaries))
+
+
+def _aggregates(summaries: Mapping[str, Mapping[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("normalised [95 %]", "interquartile mean", "minus random", "mean of levels", "minus random", ""):
+        table.add_column(heading, no_wrap=True)
+    for title, summary in summaries.items():
+        parts = (summary[key] for name in AGGREGATES for key in (name, f"{name}_minus_random"))
+        table.add_row(title, *map(interval, parts), remark(fewest_episodes(summary)))
+    random = next(iter(summaries.values())).get("random_mean")
+    if random is not None and "random" not in summaries:
+        table.add_row("random policy", "", "", number(random, 1), "0.0", "")
+    return table
+
+
+def print_table(console: Any, table: Any) -> None:
+    """Print a table as wide as it is: what a narrow terminal cannot show on one line goes on in the next, nothing is cut."""
+    from rich.segment import Segments
+
+    width = console.measure(table, options=console.options.update(width=1000)).maximum
+    console.print(Segments(console.render(table, console.options.update(width=width))), crop=False, end="")
+
+
+def wide_console() -> Any:
+    """Make rich's console; 120 columns wide where the output is no terminal, whose width nobody knows."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for a cell; nothing for None."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def with_error(row: Mapping[str, Any]) -> str:
+    """Normalised mean and standard error; the raw ones in brackets where nothing is known to normalise by."""
+    if "normalised" in row:
+        return f"{row['normalised']:.1f} ± {number(row['normalised_error'], 1) or '?'}"
+    return f"({row['mean']:.2f} ± {number(row['standard_error']) or '?'})"
+
+
+def interval(value: Mapping[str, float | None] | None) -> str:
+    """An estimate with its 95 % interval, where there is one; nothing for None."""
+    if value is None:
+        return ""
+    if value["low"] is None:
+        return number(value["value"], 1)
+    return f"{value['value']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
+
+
+def by_column(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, dict[str, np.ndarray]]:
+    """Episodes of results.json as column title to level to returns, in the order of the episodes."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        title = f"{name}@{row['budget']}" if row["budget"] else name
+        found.setdefault(title, {}).setdefault(row["level"], []).append(row["return"])
+    return {title: {level: np.array(values) for level, values in levels.items()} for title, levels in found.items()}

@@ -1,0 +1,51 @@
+"""What the translator's figures are compared with: the same translator on what tells less, or tells it in another way.
+
+Kinds: "random", codes drawn uniformly; "shuffled", codes of another transition of the batch; "previous", the previous action alone, all
+slots null; "features", the change of frozen visual features in place of the slots. Same labels, same loop, same choice of the best
+checkpoint as the translator. Behaviour cloning has a file of its own, `train.bc`.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.stages.translator import Labels, TranslatorStage
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+
+CodeKind = Literal["random", "shuffled", "previous"]
+CODE_KINDS: tuple[CodeKind, ...] = ("random", "shuffled", "previous")
+
+
+class ControlStage(TranslatorStage):
+    """A translator on codes that say nothing of the transition."""
+
+    def __init__(
+        self, kind: CodeKind, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, law: PrefixLaw = "uniform"
+    ) -> None:
+        super().__init__(model, lam, labels, held_out, batch, seed, law=law)
+        self.kind, self.name = kind, kind
+
+    def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Null-filled slots (B, M, d) of the control; fresh ones at each step, the same ones at each evaluation."""
+        device = batch["action"].device
+        generator = generator or torch.Generator(device).manual_seed(0)
+        rows, m = len(batch["action"]), self.lam.config.slots
+        if self.kind == "previous":
+            return self.lam.null.detach().expand(rows, m, -1)
+        if self.kind == "random":
+            codes = torch.randint(0, self.lam.code_count, (rows, m), generator=generator, device=device)
+            return null_fill(self.lam.embed(codes), lengths, self.lam.null)
+        # a cycle through a random order: no row keeps its own codes
+        order = torch.randperm(rows, generator=generator, device=device)
+        vectors = torch.empty_like(batch["vectors"])
+        vectors[order] = batch["vectors"][order.roll(1)]
+        return null_fill(vectors, lengths, self.lam.null)
+
+
+if __name__ == "__main__":
+    from flexlam_rl.models.flexlam.pipeline import main
+
+    main("control")

@@ -1,0 +1,177 @@
+"""Configurations of all models, and the presets. Frozen dataclasses: what a checkpoint's config.json holds."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from flexlam_rl.nn.numbers import Plain
+
+
+@dataclass(frozen=True)
+class ActionSpec(Plain):
+    """What a translator predicts: one categorical a discrete dimension, one number a continuous one."""
+
+    discrete: tuple[int, ...] = (15,)
+    """Number of choices of each discrete dimension."""
+    continuous: int = 0
+    """Number of continuous dimensions."""
+    name: str = "dreamer15"
+    """Name of the action set."""
+    hash: str = ""
+    """Hash of the action set's table; a policy refuses an environment with another one."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig(Plain):
+    """Two-frame ViT with slot tokens (paper, table 6). Patch size and read-out are free there; 8 gives 64 patches."""
+
+    width: int = 192
+    depth: int = 8
+    heads: int = 3
+    mlp_ratio: float = 4.0
+    patch: int = 8
+
+
+@dataclass(frozen=True)
+class DecoderConfig(Plain):
+    """Rectified-flow DiT (paper, table 6)."""
+
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    ffn: int = 776
+    patch: int = 4
+    predict: Literal["velocity", "frame"] = "velocity"
+    """What the network puts out: the velocity, or the clean next frame as a change to the current one (the velocity then follows).
+    A decoder whose width is below the numbers in a patch cannot carry the noise of a velocity, hence "frame" in the small presets."""
+    noise_share: float = 0.5
+    """Share of examples at pure noise (tau = 0): there a next frame cannot give itself away, so the codes must carry it."""
+    tau_mean: float = -1.5
+    """The other examples draw tau = sigmoid(N(tau_mean, tau_std))."""
+    tau_std: float = 1.0
+
+
+@dataclass(frozen=True)
+class LAMConfig(Plain):
+    """A latent action model. FlexLAM and Fixed-K differ by `slots` and `prefix` alone."""
+
+    image_size: int = 64
+    channels: int = 3
+    slots: int = 64
+    levels: tuple[int, ...] = (8, 5, 5, 5)
+    prefix: bool = True
+    """True: FlexLAM, k ~ Uniform{0..M} in training. False: Fixed-K, k = M always."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+
+
+Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
+"""What a translator sees: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no "slots+frame")."""
+
+
+@dataclass(frozen=True)
+class TranslatorConfig(Plain):
+    """Hourglass MLP (paper, table 7): narrow residual blocks on a wide stream."""
+
+    slots: int = 64
+    code_dim: int = 4
+    prefix: bool = True
+    actions: ActionSpec = field(default_factory=ActionSpec)
+    conditioning: Conditioning = "slots+action"
+    depth: int = 5
+    hidden: int = 96
+    wide: int = 512
+    image_size: int = 64
+    channels: int = 3
+
+
+@dataclass(frozen=True)
+class SequenceConfig(Plain):
+    """Qwen3-style decoder over frame patches and code blocks (paper, table 8); the number of layers is free there."""
+
+    slots: int = 64
+    codes: int = 1000
+    image_size: int = 64
+    channels: int = 3
+    patch: int = 8
+    stride: int = 8
+    frames: int = 34
+    width: int = 256
+    ffn: int = 1024
+    depth: int = 8
+    heads: int = 4
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+    stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
+    """How a frame becomes patch tokens: a linear map of each patch (the paper), or a few convolutions."""
+
+    @property
+    def patches(self) -> int:
+        """N, the image tokens of one frame."""
+        return (self.image_size // self.patch) ** 2
+
+
+@dataclass(frozen=True)
+class IDMConfig(Plain):
+    """Inverse dynamics baseline: actions straight from two frames and the previous action, no bottleneck."""
+
+    image_size: int = 64
+    channels: int = 3
+    actions: ActionSpec = field(default_factory=ActionSpec)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    depth: int = 5
+    hidden: int = 96
+    wide: int = 512
+
+
+@dataclass(frozen=True)
+class FeatureConfig(Plain):
+    """Baseline on the change of frozen visual features, with the translator's MLP."""
+
+    channels: int = 3
+    actions: ActionSpec = field(default_factory=ActionSpec)
+    seed: int = 0
+    """Of the frozen weights."""
+    depth: int = 5
+    hidden: int = 96
+    wide: int = 512
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes that belong together."""
+
+    lam: LAMConfig
+    sequence: SequenceConfig
+
+
+def _preset(slots: int, encoder: EncoderConfig, decoder: DecoderConfig, **sequence: Any) -> Preset:
+    lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder)
+    return Preset(lam, SequenceConfig(slots=slots, **sequence))
+
+
+PRESETS: dict[str, Preset] = {
+    # the tables' sizes; a patch of 4 has 48 numbers, well below the width, so velocity prediction holds
+    "paper": _preset(64, EncoderConfig(), DecoderConfig()),
+    # one consumer GPU, hours
+    "small": _preset(64, EncoderConfig(width=192, depth=6), DecoderConfig(depth=8, patch=8, predict="frame"), depth=6),
+    # two cores, minutes
+    "tiny": _preset(
+        16,
+        EncoderConfig(width=128, depth=3, heads=4, patch=16),
+        DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
+        # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches (docs/sequence.md)
+        width=128, ffn=384, depth=2, patch=32, stem="conv",
+    ),
+    # seconds
+    "debug": _preset(
+        4,
+        EncoderConfig(width=32, depth=1, heads=2, patch=16),
+        DecoderConfig(width=32, depth=1, heads=2, ffn=64, patch=16, predict="frame"),
+        width=32, ffn=64, depth=2, heads=2, patch=16, frames=6, stride=2,
+    ),
+}  # fmt: skip
+
+
+def fixed(lam: LAMConfig, slots: int, levels: tuple[int, ...] | None = None) -> LAMConfig:
+    """The Fixed-K baseline of a FlexLAM configuration: `slots` = K, always all kept. Fixed-K2† is `fixed(lam, 2, (5,))`."""
+    return replace(lam, slots=slots, prefix=False, levels=levels or lam.levels)

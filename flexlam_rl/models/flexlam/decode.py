@@ -1,0 +1,275 @@
+"""Cached decoding: one decision step for many environments at once (paper, appendix B.5 and B.6).
+
+Keys and values of the past are kept in rings, one entry a frame and row, and never moved: rotary positions make a cached key valid for
+as long as it lies in the window. Every row (environment) has its own clock; clearing a row marks its entries as empty and touches no
+other row. The rings, in the order in which they lie in memory:
+
+    codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated so far
+
+Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D width, V codes, C H W frame.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.models.flexlam.layout import block_start
+from flexlam_rl.models.flexlam.sequence import SequenceModel, rotary
+from flexlam_rl.nn.fused import FusedLayer
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.numbers import whole
+
+_EMPTY = -(10**9)
+
+
+class DecodeState(NamedTuple):
+    """History of B rows. All tensors have the rows first, except keys and values: (layers, B, heads, S, head_dim)."""
+
+    keys: Tensor
+    values: Tensor
+    step: Tensor
+    """int64 (B,): frames seen since the row was cleared."""
+    block_frame: Tensor
+    """int64 (B, 34): which block each ring entry holds."""
+    stride_frame: Tensor
+    """int64 (B, R): which stride frame each ring entry holds."""
+
+
+class Decoded(NamedTuple):
+    """Result of a decision: codes int64 (B, K) and their log-probabilities (B, K)."""
+
+    codes: Tensor
+    log_probs: Tensor
+
+
+def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None) -> Tensor:
+    """Codes (B,) from logits (B, V): the likeliest (of equals the lowest), or drawn where a generator or uniform `draws` (B,) are given."""
+    if draws is not None:
+        return pick(logits, draws, temperature)
+    if generator is None:
+        return logits.argmax(-1)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+
+
+def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
+    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,) in [0, 1).
+
+    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In float64, because
+    rounding of a sum over a thousand codes would shift choices.
+    """
+    sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
+    return found.clamp_max(logits.shape[-1] - 1)
+
+
+class Decoder:
+    """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
+
+    @in_own_modes
+    def __init__(self, model: SequenceModel, cache: torch.dtype | None = None, context: int | None = None) -> None:
+        """
+        Args:
+            model: The sequence model; its weights as they are now.
+            cache: Type of the cached keys and values, in which attention is then computed too; None for the model's own.
+            context: Frames back that a decision sees; None for as many as the model was trained with, which is the most.
+
+        Raises:
+            ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
+        """
+        if context is not None and not (isinstance(context, int | np.integer) and 2 <= context <= model.config.frames):
+            raise ValueError(f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was trained.")
+        if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
+            raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
+        self.model = model
+        self.layers = [FusedLayer(layer) for layer in model.transformer.stack()]
+        self.cache = cache or model.head.weight.dtype
+        config = model.config if context is None else replace(model.config, frames=int(context))
+        self.config = config
+        self.head_dim = config.width // config.heads
+        self.ring = -(-config.frames // config.stride)
+        self.code_end = config.frames * config.slots
+        self.stride_end = self.code_end + self.ring * config.patches
+        self.frame_end = self.stride_end + config.patches
+        self.size = self.frame_end + config.slots
+
+    @in_own_modes
+    def initial_state(self, rows: int) -> DecodeState:
+        """Empty history of `rows` rows on the model's device."""
+        config, weight = self.config, self.model.head.weight
+        shape = (config.depth, rows, config.heads, self.size, self.head_dim)
+        whole = {"device": weight.device, "dtype": torch.long}
+        return DecodeState(
+            self._empty_keys(shape, weight.device),
+            torch.zeros(shape, device=weight.device, dtype=self.cache),
+            torch.zeros(rows, **whole),  # type: ignore[call-overload]
+            torch.full((rows, config.frames), _EMPTY, **whole),  # type: ignore[call-overload]
+            torch.full((rows, self.ring), _EMPTY, **whole),  # type: ignore[call-overload]
+        )
+
+    def _empty_keys(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """Keys, in memory one column an entry where `_attend` reads them so; their shape does not tell."""
+        if device.type != "cpu" or self.cache == torch.bfloat16:  # torch's own attention takes rows, and sums bfloat16 in float32
+            return torch.zeros(shape, device=device, dtype=self.cache)
+        return torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=self.cache).transpose(-1, -2)
+
+    @in_own_modes
+    def clear(self, state: DecodeState, rows: Tensor) -> None:
+        """Begin anew in the rows where bool `rows` (B,) is true; other rows are not touched."""
+        state.step[rows] = 0
+        state.block_frame[rows] = _EMPTY
+        state.stride_frame[rows] = _EMPTY
+
+    @in_own_modes
+    def observe(self, state: DecodeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
+        """Take in the newest frame and the codes of the transition that led to it.
+
+        Args:
+            state: History; advanced in place.
+            frames: The newest frames (B, C, H, W).
+            last_codes: int64 (B, M), the realised transition's whole block; ignored in rows at their first frame, and may be None
+                when all rows are.
+
+        Returns:
+            Hidden states (B, D) from which the first code is predicted.
+        """
+        config, model = self.config, self.model
+        m, n, step = config.slots, config.patches, state.step
+        rows = torch.arange(len(step), device=step.device)
+        first = step == 0
+        patches = model.embed_frames(frames)
+        t = block_start(step, m, n, config.stride)
+        assert isinstance(t, Tensor)
+        patch_position = t[:, None] + torch.arange(n, device=t.device)
+        if last_codes is None:
+            if not bool(first.all()):
+                raise ValueError("last_codes is None, but some rows have a past; their last transition's codes are needed.")
+            x, position, query_frame, m = patches, patch_position, step[:, None].expand(-1, n), 0
+        else:
+            previous = (step - 1).clamp_min(0)
+            shift = torch.where(previous % config.stride == 0, n, 0)
+            start = block_start(previous, m, n, config.stride) + shift
+            x = torch.cat([model.embed_codes(last_codes), patches], dim=1)
+            position = torch.cat([start[:, None] + torch.arange(m, device=t.device), patch_position], dim=1)
+            query_frame = torch.cat([previous[:, None].expand(-1, m), step[:, None].expand(-1, n)], dim=1)
+        # a query sees the ring entries of blocks and stride frames before its own frame; a block on the stride also sees its own patches
+        is_code = torch.arange(x.shape[1], device=t.device) < m
+        blocks = state.block_frame[:, None, :]
+        strides = state.stride_frame[:, None, :]
+        q = query_frame[:, :, None]
+        see_blocks = (blocks < q) & (blocks > q - config.frames)
+        see_strides = ((strides < q) | ((strides == q) & is_code[None, :, None])) & (strides > q - config.frames)
+        past = torch.cat([see_blocks.repeat_interleave(config.slots, -1), see_strides.repeat_interleave(n, -1)], dim=-1)
+        causal = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=t.device).tril()
+        now = causal.expand(len(step), -1, -1)
+        if m:
+            now = now & ~(first[:, None, None] & is_code)  # a row's first frame has no transition before it
+            now = now | torch.eye(x.shape[1], dtype=torch.bool, device=t.device)  # (its unused rows must still see something)
+        # in memory the newest frame's patches stand before the codes
+        mask = self._additive(torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None])
+        cos, sin = (a[:, None] for a in rotary(position, self.head_dim, config.rope_theta))
+        code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
+        on_stride = step % config.stride == 0
+        stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
+        keep_code, keep_stride = rows[~first], rows[on_stride]
+        for i, layer in enumerate(self.layers):
+            keys, values = state.keys[i], state.values[i]
+            query, key, value = layer.project(x, layer.turns(cos, sin))
+            # the block of the past transition stands where this step's codes will be generated, until it is in its ring
+            for store, fresh in ((keys, key), (values, value)):
+                store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
+                store[:, :, self.frame_end : self.frame_end + m] = fresh[:, :, :m]
+            seen = self.frame_end + m
+            if i + 1 == len(self.layers):  # only the last patch predicts
+                x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
+            x = layer.finish(x, _attend(query.to(self.cache), keys[:, :, :seen], values[:, :, :seen], mask).to(x.dtype))
+            for store, fresh in ((keys, key), (values, value)):
+                if m and len(keep_code):
+                    store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
+                if len(keep_stride):
+                    store[keep_stride[:, None], :, stride_at[keep_stride]] = fresh[keep_stride, :, m:].transpose(1, 2).to(self.cache)
+        if m:
+            state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
+        state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
+        state.step.add_(1)
+        return model.transformer.norm(x[:, -1])
+
+    @in_own_modes
+    def generate(
+        self,
+        state: DecodeState,
+        hidden: Tensor,
+        budget: int,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        draws: Tensor | None = None,
+    ) -> Decoded:
+        """Generate the first `budget` codes of the current block.
+
+        Args:
+            state: History after `observe`; its rings of the past are not changed.
+            hidden: What `observe` returned.
+            budget: K in 1..M.
+            generator: Random stream for sampling; None takes the likeliest code (greedy).
+            temperature: Divides the logits when sampling.
+            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own random stream.
+
+        Returns:
+            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a larger one's, if they
+            are greedy or sampled with the same `draws`.
+        """
+        config, model = self.config, self.model
+        budget = whole(budget, "budget", 1, config.slots)
+        frame = state.step - 1
+        start = block_start(frame, config.slots, config.patches, config.stride)
+        assert isinstance(start, Tensor)
+        positions = start[:, None] + config.patches + torch.arange(config.slots, device=start.device)
+        cos, sin = (a[:, None] for a in rotary(positions, self.head_dim, config.rope_theta))
+        now = frame[:, None]
+        see_blocks = (state.block_frame < now) & (state.block_frame > now - config.frames)
+        # the newest frame's patches stand behind the rings, also when it is on the stride
+        see_strides = (state.stride_frame < now) & (state.stride_frame > now - config.frames)
+        mask = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
+        mask[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
+        mask[:, 0, 0, self.code_end : self.stride_end] = see_strides.repeat_interleave(config.patches, -1)
+        mask = self._additive(mask)
+        turns = [layer.turns(cos, sin) for layer in self.layers]
+        codes, log_probs = [], []
+        for i in range(budget):
+            logits = model.head(hidden).float()
+            log_p = logits.log_softmax(-1)
+            code = choose_codes(logits, generator, temperature, None if draws is None else draws[:, i])
+            codes.append(code)
+            log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
+            if i + 1 < budget:
+                hidden = self._step(state, model.embed_codes(code[:, None], i), turns, mask, i)
+        return Decoded(torch.stack(codes, 1), torch.stack(log_probs, 1))
+
+    def _additive(self, mask: Tensor) -> Tensor:
+        """What attention makes of a bool mask in every layer and step: a fifth of its time on a CPU, so it is made once."""
+        return torch.zeros(mask.shape, dtype=self.cache, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+    def _step(self, state: DecodeState, x: Tensor, turns: list[tuple[Tensor, Tensor]], mask: Tensor, i: int) -> Tensor:
+        """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D); `turns` are all codes' of each layer."""
+        end = self.frame_end + i + 1
+        visible = mask[..., :end]
+        stores = zip(state.keys[:, :, :, :end], state.values[:, :, :, :end], self.layers, turns, strict=True)
+        for keys, values, layer, (first, second) in stores:
+            query, key, value = layer.project(x, (first[..., i : i + 1, :], second[..., i : i + 1, :]))
+            keys[:, :, -1:], values[:, :, -1:] = key, value
+            x = layer.finish(x, _attend(query.to(self.cache), keys, values, visible).to(x.dtype))
+        return self.model.transformer.norm(x[:, 0])
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """Attention of query (B, heads, L, hd) to keys and values (B, heads, S, hd), with an additive mask (B, 1, L, S)."""
+    if keys.stride(-1) == 1:
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+    if query.shape[2] > 1:
+        return F.scaled_dot_product_attention(query, keys.contiguous(), values, attn_mask=mask)
+    # keys in columns, one token: along the entries, not along a head's few numbers, the product takes a fifth less time
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, keys.transpose(-1, -2)).add_(mask)
+    return torch.matmul(scores.softmax(-1), values)

@@ -1,0 +1,40 @@
+"""Transition encoder: two consecutive frames to M slot vectors (paper, table 6).
+
+Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers a slot.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from flexlam_rl.models.flexlam.config import EncoderConfig
+from flexlam_rl.nn.blocks import Block, patchify, to_unit
+
+
+class TransitionEncoder(nn.Module):
+    """ViT over tubelets of both frames; learned slot tokens join the patches and are read out, so that any M fits.
+
+    The paper leaves the read-out open; register tokens let every slot look at every patch and at the other slots.
+    """
+
+    def __init__(self, config: EncoderConfig, image_size: int, channels: int, slots: int, out_dim: int) -> None:
+        super().__init__()
+        if image_size % config.patch:
+            raise ValueError(f"image size {image_size} is not a multiple of the encoder's patch {config.patch}.")
+        patches = (image_size // config.patch) ** 2
+        self.patch = config.patch
+        self.embed = nn.Linear(2 * channels * config.patch**2, config.width)
+        self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
+        self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(config.width, config.heads, int(config.mlp_ratio * config.width)) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, out_dim)
+
+    def forward(self, current: Tensor, following: Tensor) -> Tensor:
+        """Frames (B, C, H, W), uint8 or float in [-1, 1], to (B, M, d)."""
+        # the change is given beside the current frame: the same information, but a small motion is not lost in two large values
+        now, then = to_unit(current), to_unit(following)
+        tokens = self.embed(torch.cat([patchify(now, self.patch), patchify(then - now, self.patch)], dim=-1)) + self.position
+        x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x[:, : len(self.slot_tokens)]))

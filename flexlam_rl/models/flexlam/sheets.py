@@ -1,0 +1,41 @@
+"""Sample sheets: what a model makes of held-out transitions, as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from flexlam_rl.models.flexlam.lam import LAM
+
+_SCALE, _TOP = 2, 14
+
+
+def grid(columns: dict[str, Tensor], path: Path) -> None:
+    """Write columns of uint8 frames (B, C, H, W), each under its title, as one PNG."""
+    first = next(iter(columns.values()))
+    rows, _, height, width = first.shape
+    cell_h, cell_w = height * _SCALE + 2, width * _SCALE + 2
+    sheet = Image.new("RGB", (cell_w * len(columns), cell_h * rows + _TOP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (title, frames) in enumerate(columns.items()):
+        draw.text((i * cell_w + 3, 1), title, fill="black")
+        for j, frame in enumerate(frames.cpu().permute(0, 2, 3, 1).numpy()):
+            tile = Image.fromarray(np.ascontiguousarray(frame)).resize((width * _SCALE, height * _SCALE), Image.Resampling.NEAREST)
+            sheet.paste(tile, (i * cell_w, j * cell_h + _TOP))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def prefix_sheet(model: LAM, current: Tensor, following: Tensor, path: Path, seed: int = 0) -> None:
+    """Frame, true next frame and decodings at growing K (uint8 frames (B, C, H, W)), all from the same noise."""
+    from flexlam_rl.models.flexlam.stages.lam import budgets
+
+    codes = model.encode(current, following)
+    sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
+    columns = {"frame": current, "next": following}
+    for k in sweep:
+        generator = torch.Generator(current.device).manual_seed(seed)
+        columns[f"K = {k}"] = model.decode(current, codes, k, 8, generator)
+    grid(columns, path)

@@ -1,0 +1,104 @@
+"""Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.nn.prefix import sample_prefix_lengths
+from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.train.source import Source, to_device
+
+Targets = Literal["blocks", "prefixes"]
+"""What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed prefix law draws.
+
+A decision spends its budget on first codes, whose mistakes cost most; prefixes train these in every step, and cost less.
+"""
+
+
+class SequenceStage:
+    """Cross-entropy over code blocks of a frozen LAM, or over their first codes."""
+
+    name = "sequence"
+
+    def __init__(self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor, targets: Targets = "blocks") -> None:
+        """
+        Args:
+            model: What trains.
+            lam: Frozen; gives the codes.
+            source: Batches with "frames" (B, T + 1, H, W, C): T transitions a window.
+            held_out: uint8 windows (B, T + 1, C, H, W), never trained on.
+            targets: What a step predicts.
+        """
+        if model.config.slots != lam.config.slots or model.config.codes != lam.code_count:
+            raise ValueError(
+                f"the sequence model has {model.config.slots} slots of {model.config.codes} codes, "
+                f"the LAM {lam.config.slots} of {lam.code_count}; they must be equal."
+            )
+        self.model, self.lam, self.source, self.held_out = model, lam.requires_grad_(False).eval(), source, held_out
+        self.targets = targets
+        self.grows_at: int | None = getattr(source, "short_steps", None)
+        """Step from which on windows are longer, where the source has a curriculum."""
+
+    def saved(self) -> dict[str, PretrainedModel]:
+        return {"sequence": self.model}
+
+    def trained(self) -> dict[str, nn.Module]:
+        return {"sequence": self.model}
+
+    def next_batch(self, device: str) -> dict[str, Tensor]:
+        self.lam.to(device)
+        frames = to_device(self.source.next(), device)["frames"]
+        return {"frames": frames, "codes": encode_windows(self.lam, frames)}
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
+        phase = int(torch.randint(0, self.model.config.stride, (1,), generator=generator, device=generator.device))
+        # one length for the whole batch: tokens of other lengths would be computed for nothing
+        predicted = None if self.targets == "blocks" else max(1, int(sample_prefix_lengths(1, self.model.config.slots, generator, "mixed")))
+        losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
+        return losses.mean(), {"loss_first": losses[..., 0].mean(), "loss_last": losses[..., -1].mean()}
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        """Cross-entropy and accuracy of held-out blocks: of all codes, and of the first code alone."""
+        losses, hits = [], []
+        for frames in self.held_out.split(16):
+            frames = frames.to(device)
+            codes = encode_windows(self.lam, frames)
+            logits = self.model(frames[:, :-1], codes)
+            losses.append(-logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0])
+            hits.append((logits.argmax(-1) == codes).float())
+        loss, hit = torch.cat(losses), torch.cat(hits)
+        return {
+            "loss": float(loss.mean()),
+            "loss_first": float(loss[..., 0].mean()),
+            "accuracy": float(hit.mean()),
+            "accuracy_first": float(hit[..., 0].mean()),
+        }
+
+    def sheet(self, path: Path) -> None:
+        """Nothing to show: decisions are seen in the suite."""
+
+    def cursor(self) -> dict[str, Any]:
+        return self.source.state_dict()
+
+    def seek(self, cursor: dict[str, Any]) -> None:
+        self.source.load_state_dict(cursor)
+
+
+@torch.no_grad()
+def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
+    """Codes (B, T, M) of the transitions in windows of frames (B, T + 1, C, H, W)."""
+    b, t = frames.shape[0], frames.shape[1] - 1
+    codes = lam.quantise(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
+    return codes.view(b, t, -1)
+
+
+if __name__ == "__main__":
+    from flexlam_rl.models.flexlam.pipeline import main
+
+    main("sequence")

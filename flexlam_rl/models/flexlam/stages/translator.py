@@ -1,0 +1,161 @@
+"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and models without codes (paper, 4.2 and 6.3)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.stages.lam import budgets
+from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
+from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.train.source import ArraySource, to_device
+
+Labels = dict[str, np.ndarray[Any, Any]]
+"""Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an episode's start."""
+
+
+class LabelStage:
+    """What the stages on labels share: batches from memory and a cursor."""
+
+    def __init__(self, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+        self.source = ArraySource(labels, batch, seed)
+        self.held_out = held_out
+
+    def next_batch(self, device: str) -> dict[str, Tensor]:
+        return to_device(self.source.next(), device)
+
+    def sheet(self, path: Path) -> None:
+        """Nothing to show."""
+
+    def cursor(self) -> dict[str, Any]:
+        return self.source.state_dict()
+
+    def seek(self, cursor: dict[str, Any]) -> None:
+        self.source.load_state_dict(cursor)
+
+
+class TranslatorStage(LabelStage):
+    """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
+
+    def __init__(
+        self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
+        law: PrefixLaw = "uniform",
+    ) -> None:  # fmt: skip
+        # a frozen LAM says the same of a label each time, so it is asked once
+        super().__init__({**labels, "row": np.arange(len(labels["action"]))}, held_out, batch, seed)
+        self.labels = labels
+        self.vectors: dict[str, Tensor] = {}
+        if (model.config.slots, model.config.prefix) != (lam.config.slots, lam.config.prefix):
+            raise ValueError(
+                f"the translator is for {model.config.slots} slots (prefix {model.config.prefix}), "
+                f"the LAM has {lam.config.slots} (prefix {lam.config.prefix})."
+            )
+        self.model, self.lam, self.joint, self.law = model, lam, joint, law
+        self.name = "joint" if joint else "translator"
+        lam.requires_grad_(False)
+        if joint:
+            lam.encoder.requires_grad_(True)
+            lam.null.requires_grad_(lam.config.prefix)
+
+    def saved(self) -> dict[str, PretrainedModel]:
+        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
+
+    def trained(self) -> dict[str, nn.Module]:
+        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
+
+    @torch.no_grad()
+    def _encoded(self, part: str, labels: Labels, device: str) -> Tensor:
+        """The frozen LAM's slot vectors (N, M, d) of all labels of a part."""
+        if part not in self.vectors:
+            self.lam.to(device)
+            chunks = (to_device({k: labels[k][i : i + 256] for k in ("current", "following")}, device) for i in range(0, len(labels["action"]), 256))
+            self.vectors[part] = torch.cat([self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks])
+        return self.vectors[part]
+
+    def next_batch(self, device: str) -> dict[str, Tensor]:
+        batch = super().next_batch(device)
+        rows = batch.pop("row")
+        return batch if self.joint else batch | {"vectors": self._encoded("train", self.labels, device)[rows]}
+
+    def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
+        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantise(batch["current"], batch["following"])[0]
+        return null_fill(vectors, lengths, self.lam.null)
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        self.lam.to(batch["current"].device)
+        lengths = self.lam.lengths(len(batch["action"]), generator, self.law)
+        outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["current"])
+        return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        """Translator loss and accuracy as a function of K; "loss" is the mean over the reported K >= 1."""
+        self.lam.to(device)
+        if self.joint:
+            self.vectors.clear()
+        batch = to_device(self.held_out, device) | {"vectors": self._encoded("held out", self.held_out, device)}
+        figures: dict[str, float] = {}
+        values = []
+        for k in budgets(self.lam.config.slots)[1:] if self.lam.config.prefix else [self.lam.config.slots]:
+            outputs = self.model(self.slots(batch, torch.full((len(batch["action"]),), k, device=device)), batch["previous"], batch["current"])
+            figures |= {f"{name}_k{k}": value for name, value in scores(outputs, batch["action"], self.model.config.actions).items()}
+            values.append(figures[f"loss_k{k}"])
+        figures["loss"] = sum(values) / len(values)
+        return figures
+
+
+class DirectStage(LabelStage):
+    """A model from frames and the previous action to actions, on the labels alone: the IDM, behaviour cloning, frozen features."""
+
+    def __init__(self, name: str, model: PretrainedModel, inputs: tuple[str, ...], labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+        """
+        Args:
+            name: Of the stage and of the model in its folder.
+            model: What trains; its `config.actions` says what it predicts.
+            inputs: Which columns of the labels it takes, in order.
+            labels: To train on.
+            held_out: To choose the best checkpoint by.
+            batch: Examples a step.
+            seed: Of their order.
+        """
+        super().__init__(labels, held_out, batch, seed)
+        self.name, self.model, self.inputs = name, model, inputs
+
+    def saved(self) -> dict[str, PretrainedModel]:
+        return {self.name: self.model}
+
+    def trained(self) -> dict[str, nn.Module]:
+        return {self.name: self.model}
+
+    def outputs(self, batch: dict[str, Tensor]) -> Tensor:
+        """What the model gives for a batch."""
+        return self.model(*(batch[name] for name in self.inputs))
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        return action_losses(self.outputs(batch), batch["action"], self.model.config.actions).mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        batch = to_device(self.held_out, device)
+        return scores(self.outputs(batch), batch["action"], self.model.config.actions)
+
+
+def scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
+    """Mean loss, and the share of examples whose discrete dimensions are all right."""
+    discrete = len(spec.discrete)
+    scores = {"loss": float(action_losses(outputs, actions, spec).mean())}
+    if discrete:
+        chosen = choose_actions(outputs, spec)[:, :discrete].long()
+        scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
+    return scores
+
+
+if __name__ == "__main__":
+    from flexlam_rl.models.flexlam.pipeline import main
+
+    main("translator")

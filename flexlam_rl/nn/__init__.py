@@ -1,0 +1,1 @@
+"""Parts of models with no method in them."""

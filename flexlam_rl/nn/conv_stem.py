@@ -1,0 +1,47 @@
+"""A frame as patch tokens through a few convolutions, instead of one linear map of each patch.
+
+"Early Convolutions Help Transformers See Better" (Xiao et al., 2021): small transformers learn to see in fewer steps this way. The
+paper's sequence model embeds patches linearly; this is for the small presets. See docs/sequence.md for what it changes.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.nn.blocks import patchify
+
+CELL = 4
+"""Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what they do."""
+CELL_WIDTH = 64
+"""Numbers a cell, more than its 48 pixel values: nothing is lost before the first convolution."""
+
+
+class ConvStem(nn.Module):
+    """Cells of 4 x 4 pixels, then convolutions that halve the picture until one position stands for a patch.
+
+    A token sees almost a patch's width to each side of its patch's first pixel.
+
+    Args:
+        channels: Of the picture.
+        width: D, of a token and of every convolution.
+        patch: Pixels along a side of a patch, a power of two from 8 on.
+
+    Raises:
+        ValueError: `patch` is no such number.
+    """
+
+    def __init__(self, channels: int, width: int, patch: int) -> None:
+        super().__init__()
+        halvings = (patch // CELL).bit_length() - 1
+        if patch < 2 * CELL or patch != CELL << halvings:
+            raise ValueError(f"patch is {patch}; a convolutional stem needs a power of two from {2 * CELL} on.")
+        self.cells = nn.Linear(channels * CELL**2, CELL_WIDTH)
+        self.convolutions = nn.ModuleList(nn.Conv2d(CELL_WIDTH if i == 0 else width, width, 3, 2, 1) for i in range(halvings))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] to tokens (B, N, D), row by row as `patchify` orders patches."""
+        rows, columns = images.shape[-2] // CELL, images.shape[-1] // CELL
+        # with the channels last in memory, as a linear layer leaves them, convolutions are fast on a CPU
+        x: Tensor = self.cells(patchify(images, CELL)).unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            x = convolution(F.gelu(x))
+        return x.flatten(2).transpose(1, 2)

@@ -1,0 +1,196 @@
+"""Models on disk: config.json and model.safetensors in one folder or hub repository; strict, atomic, never pickle."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin, hf_hub_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from flexlam_rl.nn.modes import built_plainly, in_own_modes
+from flexlam_rl.nn.places import CheckpointError, local_folder, not_on_hub, usable_device
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that at any moment either the old file or the whole new one is there."""
+    path = path.resolve()  # what a link leads to is replaced, not the link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # a temporary file is its owner's alone
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, in their order."""
+    hasher = hashlib.sha256()
+    for path in files:
+        hasher.update(path.read_bytes() + b"|")
+    return hasher.hexdigest()
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of a model's configuration and weights."""
+    return digest((folder / CONFIG, folder / WEIGHTS))
+
+
+def to_json(value: Any) -> Any:
+    """What `from_json` reads again; fields that came later are left out at their default, so that older files and new ones are equal."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != f.default]
+        return {f.name: to_json(getattr(value, f.name)) for f in fields}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return {name: to_json(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def from_json(kind: Any, value: Any, where: str) -> Any:
+    """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors.
+
+    A field whose metadata has "later" was added after files without it had been written, and may be missing.
+    """
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{where} is {value!r}; expected an object with the fields of {kind.__name__}.")  # type: ignore[union-attr]
+        hints = typing.get_type_hints(kind)
+        names = {f.name for f in dataclasses.fields(kind)}
+        needed = {f.name for f in dataclasses.fields(kind) if "later" not in f.metadata}
+        if not needed <= set(value) <= names:
+            odd, missing = sorted(set(value) - names), sorted(needed - set(value))
+            raise CheckpointError(f"{where} has unknown fields {odd} and lacks {missing}.")
+        given = {name: from_json(hints[name], value[name], f"{where}.{name}") for name in value}
+        try:
+            return kind(**given)  # type: ignore[operator]
+        except ValueError as error:
+            raise CheckpointError(f"{where}: {error}") from None
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        return tuple(from_json(args[0], v, where) for v in value)
+    if origin is Literal:
+        if value not in args:
+            raise CheckpointError(f"{where} is {value!r}; expected one of {list(args)}.")
+        return value
+    if origin in (Union, types.UnionType):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise CheckpointError(f"{where} is {value!r}; expected {getattr(kind, '__name__', kind)}.")
+    return value
+
+
+class PretrainedModel(nn.Module, ModelHubMixin):
+    """A model that is saved, loaded and pushed to a hub as a configuration and safetensors."""
+
+    config_class: ClassVar[type]
+    config: Any
+    heavy: ClassVar[tuple[str, ...]] = ()
+    """Parts that do nearly all of the arithmetic, each one graph without a break for torch.compile."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = built_plainly(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    def compile_heavy(self) -> None:
+        """Compile the heavy parts in place; names and weights stay as they are."""
+        for name in self.heavy:
+            getattr(self, name).compile(fullgraph=True)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        record = {"format": FORMAT, "class": type(self).__name__, "config": to_json(self.config)}
+        write_atomically(Path(save_directory) / WEIGHTS, save(state, metadata={"class": type(self).__name__}))
+        write_atomically(Path(save_directory) / CONFIG, (json.dumps(record, indent=2) + "\n").encode())
+
+    @classmethod
+    @in_own_modes
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Self:  # type: ignore[override]
+        """Load a model from a folder or a hub repository.
+
+        Args:
+            pretrained_model_name_or_path: A folder with config.json and model.safetensors, or a hub id "owner/name".
+            device: Where the weights go.
+            revision: Hub revision.
+
+        Raises:
+            CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the configuration.
+            ValueError: There is no such device.
+        """
+        target = usable_device(device)
+        name = str(pretrained_model_name_or_path)
+        config_path, weights_path = _locate(name, revision)
+        try:
+            record = json.loads(config_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{config_path} is no readable JSON: {error}.") from None
+        if not isinstance(record, dict) or "format" not in record:
+            raise CheckpointError(f"{config_path} is no flexlam_rl configuration: it has no field 'format'.")
+        if not isinstance(record["format"], int) or record["format"] > FORMAT:
+            raise CheckpointError(f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl.")
+        if record.get("class") != cls.__name__:
+            raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
+        config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
+        # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
+        with torch.device("meta"):
+            model = cls(config)
+        try:
+            state = load_file(weights_path, device="cpu")
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
+        _fill(model, state, weights_path)
+        return model.to(target)
+
+
+def _locate(name: str, revision: str | None) -> tuple[Path, Path]:
+    folder = local_folder(name)
+    if folder is not None:
+        for file in (CONFIG, WEIGHTS):
+            if not (folder / file).is_file():
+                raise CheckpointError(f"{folder} holds no {file}; a checkpoint has {CONFIG} and {WEIGHTS}.")
+        return folder / CONFIG, folder / WEIGHTS
+    try:
+        return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(hf_hub_download(name, WEIGHTS, revision=revision))
+    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+        raise not_on_hub(name, error) from None
+
+
+def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    own = model.state_dict()
+    odd, missing = sorted(set(state) - set(own)), sorted(set(own) - set(state))
+    if odd or missing:
+        raise CheckpointError(f"{path} has unknown tensors {odd[:3]} and lacks {missing[:3]}.")
+    for key, tensor in own.items():
+        found = state[key]
+        if found.shape != tensor.shape:
+            raise CheckpointError(f"{path}: tensor {key!r} has shape {tuple(found.shape)}; expected {tuple(tensor.shape)}.")
+        if found.dtype != tensor.dtype and found.dtype not in (torch.float16, torch.bfloat16):
+            raise CheckpointError(f"{path}: tensor {key!r} has type {found.dtype}; expected {tensor.dtype}.")
+        if not bool(found.isfinite().all()):
+            count = int((~found.isfinite()).sum())
+            raise CheckpointError(f"{path}: tensor {key!r} has {count} of {found.numel()} numbers that are NaN or infinite.")
+    # copies: what is read from the file may lie in the file
+    model.load_state_dict({key: state[key].to(tensor.dtype, copy=True) for key, tensor in own.items()}, assign=True)

@@ -1,0 +1,86 @@
+"""What every command of flexlam_rl shares: options from a dataclass, errors in one sentence, a clean Ctrl-C.
+
+A command is a module with a dataclass `Options`, whose fields are its options, and a function `run(options)`.
+"""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flexlam_rl.utils.output import prepare_output
+from flexlam_rl.utils.startup import INTERRUPTED, WRONG_USE, interrupts_kept, missing_package, ready
+
+
+def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
+    """An instance of the dataclass `options` from the command line.
+
+    Raises:
+        ValueError: arguments that do not fit, with one sentence that names them.
+        SystemExit: code 0, after `--help` was printed.
+    """
+    import tyro
+
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(options, args=arguments, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ValueError(_sentence(complaint.getvalue(), prog)) from None
+
+
+def _sentence(box: str, prog: str) -> str:
+    """tyro's framed message as one line: the text between its title and the next rule, whichever characters draw the frame."""
+    texts = [line.replace("─", "-").strip("│╭╮╰╯|+ ") for line in box.splitlines()]
+    misplaced = re.findall(r"(\S+) \(applied to ([^)]+)\)", " ".join(texts))
+    if misplaced:  # tyro repeats the command after each word
+        command = misplaced[0][1]
+        words = " ".join(word for word, where in misplaced if where == command)
+        choices = next((text.partition(": ")[2] for text in texts if text.startswith("Available subcommands:")), "")
+        expected = f"expected one of {choices}" if choices else "it stands in the wrong place or belongs to another command"
+        return f"`{command}` does not take {words}: {expected}; see {command} --help."
+    lines: list[str] = []
+    for text in [text for text in texts if text][1:]:  # the first is the title
+        if text.strip("-"):
+            lines.append(text)
+        elif lines:
+            break
+    return f"{' '.join(lines).rstrip('.') or 'The arguments do not fit'}; see {prog} --help."
+
+
+def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
+    """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
+    return answer(prog, lambda: function(parse(options, arguments, prog)))
+
+
+def answer(prog: str, work: Callable[[], int | None]) -> int:
+    """Do the work of the command `prog`; returns the exit code, after one line on stderr where it failed."""
+    prepare_output()
+    try:
+        ready()
+        with interrupts_kept():
+            return work() or 0
+    except KeyboardInterrupt as stop:
+        print(f"{prog}: interrupted{': ' if str(stop) else ''}{stop}.", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
+        if os.environ.get("FLEXLAM_TRACEBACK"):
+            raise
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        return wrong_use(prog, missing_package(error) or said)
+    except Exception as error:
+        # gymnasium's own errors (unknown id, unmet dependency) share no built-in class
+        if os.environ.get("FLEXLAM_TRACEBACK") or not type(error).__module__.startswith("gymnasium."):
+            raise
+        return wrong_use(prog, error)
+
+
+def wrong_use(prog: str, message: object) -> int:
+    """Print one line on stderr; returns the exit code of a wrong use."""
+    print(f"{prog}: {' '.join(str(message).split())}", file=sys.stderr)
+    return WRONG_USE

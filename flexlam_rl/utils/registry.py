@@ -1,0 +1,74 @@
+"""One class for everything that is found by name: quantizers, formats, domains, stages, experts, policies."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind, by name.
+
+    A name stands for an object registered in this process, for a built-in "module:attribute" that is imported when it is asked for,
+    or for an entry point of an installed package.
+
+    Args:
+        kind: What the things are, in the singular, for messages ("quantizer").
+        built_in: Name to "module:attribute"; nothing is imported before it is needed.
+        group: Group of entry points that other packages add to ("flexlam_rl.policies"), None for none.
+    """
+
+    def __init__(self, kind: str, built_in: Mapping[str, str] | None = None, group: str | None = None) -> None:
+        self.kind, self.group = kind, group
+        self._built_in = dict(built_in or {})
+        self._registered: dict[str, T] = {}
+
+    def register(self, name: str, thing: T | None = None) -> Any:
+        """Give a thing a name in this process; without `thing`, a decorator that does.
+
+        Raises:
+            ValueError: The name is taken by another thing.
+        """
+        if thing is None:
+            return lambda given: self.register(name, given)
+        if name in self._built_in:
+            raise ValueError(f"{self.kind.capitalize()} {name!r} is built in: choose another name.")
+        if self._registered.get(name, thing) is not thing:
+            raise ValueError(f"{self.kind.capitalize()} {name!r} is registered already: choose another name.")
+        self._registered[name] = thing
+        return thing
+
+    def unregister(self, name: str) -> None:
+        """Forget a thing that was registered in this process, if it was."""
+        self._registered.pop(name, None)
+
+    def names(self) -> tuple[str, ...]:
+        """All names known here: built-in ones first, in their order, then the others in alphabetical order."""
+        return (*self._built_in, *sorted({*self._registered, *self._entry_points()} - set(self._built_in)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def get(self, name: str) -> T:
+        """Find a thing.
+
+        Raises:
+            ValueError: Nothing has the name; the sentence lists what there is.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._built_in:
+            module, _, attribute = self._built_in[name].partition(":")
+            return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+        points = self._entry_points()
+        if name in points:
+            return points[name]()
+        close = difflib.get_close_matches(str(name), self.names(), n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"Unknown {self.kind} {name!r}{hint}: expected one of {', '.join(self.names()) or 'none, for none is registered'}.")
+
+    def _entry_points(self) -> dict[str, Callable[[], T]]:
+        return {} if self.group is None else {point.name: point.load for point in entry_points(group=self.group)}
