@@ -2,13 +2,14 @@
 
     python benchmarks/collect.py [--json FILE] [--steps N] [--rounds R] [--levels NAME ..] [--out DIR]
 
-Every round collects each level anew (16 episodes or more of 64x64 frames, frame skip 4) into a fresh folder; the best round counts, so
-that a busy machine wrongs nobody. The clock runs from opening the store to its last commit. Compiled code is loaded before.
+Every round collects each level anew (16 episodes or more of 64x64 frames, frame skip 4) into a fresh folder; the best
+round counts, so that a busy machine wrongs nobody. The clock runs from opening the store to its last commit. Compiled
+code is loaded before.
 
 JSON keys:
     agent_steps_per_s_per_core   median over the levels: steps / (seconds * cores)
-    agent_steps_per_cpu_s        median over the levels: steps a second of processor time, all threads; free of what else the machine does
-    expert_share, store_share    parts of that processor time on the first level: deciding; copying, compressing and writing
+    agent_steps_per_cpu_s        median over the levels: steps a second of processor time of all threads
+    expert_share, store_share    parts of that processor time on the first level: deciding, storing
     bytes_per_frame              on disk
     levels                       per level: both rates, bytes a frame
     machine                      processor, cores, date, versions
@@ -77,7 +78,10 @@ def shares(level: str, episodes: int = 16) -> tuple[float, float]:
     expert = Timed(ScriptedExpert(env))
     queue = iter([(i, i) for i in range(episodes)])
     begun = time.process_time()
-    played = sum(tally.steps for _, tally in play_batch(env, expert, lambda: next(queue, None), Settings().full_length(level), Tally))
+    played = sum(
+        tally.steps
+        for _, tally in play_batch(env, expert, lambda: next(queue, None), Settings().full_length(level), Tally)
+    )
     seconds = time.process_time() - begun
     env.close()
     return seconds / played, expert.seconds / played
@@ -102,7 +106,9 @@ def main() -> None:
         for level in options.levels:
             result = once(level, options.steps, out)
             best = levels.setdefault(level, result)
-            levels[level] = {name: (max if name != "bytes_per_frame" else min)(best[name], result[name]) for name in result}
+            levels[level] = {
+                name: (max if name != "bytes_per_frame" else min)(best[name], result[name]) for name in result
+            }
     if options.out is None:
         shutil.rmtree(out)
     middle = {name: statistics.median(row[name] for row in levels.values()) for name in next(iter(levels.values()))}
@@ -123,8 +129,13 @@ def main() -> None:
     }
     print("| level | steps/s a core | steps a CPU second | bytes a frame |\n|---|---|---|---|")
     for level, row in {**levels, "median": middle}.items():
-        print(f"| {level} | {row['agent_steps_per_s_per_core']:,.0f} | {row['agent_steps_per_cpu_s']:,.0f} | {row['bytes_per_frame']:,.0f} |")
-    print(f"\nOf the processor time the expert takes {result['expert_share']:.0%}, storing {result['store_share']:.0%}.")
+        print(
+            f"| {level} | {row['agent_steps_per_s_per_core']:,.0f} | {row['agent_steps_per_cpu_s']:,.0f} | "
+            f"{row['bytes_per_frame']:,.0f} |"
+        )
+    print(
+        f"\nOf the processor time the expert takes {result['expert_share']:.0%}, storing {result['store_share']:.0%}."
+    )
     if options.json:
         options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

@@ -1,9 +1,10 @@
 """Milliseconds a decision step, beside the same weights in Hugging Face transformers, in one run.
 
-The paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, 100 timed ones, everything included: preprocessing,
-encoding the newest transition, context, generation, null filling, translation. transformers runs the same LAM, embeddings, head and
-translator around its Qwen3 with a dynamic cache. Its cache cannot drop the newest frame's patches from the middle of a context, so it
-crops back to the history after every decision. Both must choose the same codes while the contexts are equal.
+The paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, 100 timed ones, everything included:
+preprocessing, encoding the newest transition, context, generation, null filling, translation. transformers runs the
+same LAM, embeddings, head and translator around its Qwen3 with a dynamic cache. Its cache cannot drop the newest
+frame's patches from the middle of a context, so it crops back to the history after every decision. Both must choose the
+same codes while the contexts are equal.
 
 Usage: python benchmarks/decode_latency.py [--json FILE] [--preset paper] [--device cpu] [--steps 100]
 """
@@ -37,16 +38,22 @@ class Policy:
         self.config = sizes.sequence
         self.lam = LAM(sizes.lam).to(device).eval()
         self.sequence = SequenceModel(sizes.sequence).to(device).eval()
-        self.translator = Translator(TranslatorConfig(slots=sizes.lam.slots, code_dim=len(sizes.lam.levels))).to(device).eval()
+        self.translator = (
+            Translator(TranslatorConfig(slots=sizes.lam.slots, code_dim=len(sizes.lam.levels))).to(device).eval()
+        )
         self.device = device
 
     def frames(self, rows: int, count: int) -> list[Tensor]:
         """Random frames as an environment gives them: uint8 (B, H, W, C) on the CPU."""
         generator = torch.Generator().manual_seed(1)
         size = self.config.image_size
-        return [torch.randint(0, 256, (rows, size, size, 3), dtype=torch.uint8, generator=generator) for _ in range(count)]
+        return [
+            torch.randint(0, 256, (rows, size, size, 3), dtype=torch.uint8, generator=generator) for _ in range(count)
+        ]
 
-    def decide(self, last: Tensor | None, frame: Tensor, generate: Callable[[Tensor, Tensor | None], Tensor], budget: int) -> Tensor:
+    def decide(
+        self, last: Tensor | None, frame: Tensor, generate: Callable[[Tensor, Tensor | None], Tensor], budget: int
+    ) -> Tensor:
         """One decision: frame (B, H, W, C) in, actions (B, 1) out."""
         now = frame.to(self.device).movedim(-1, -3)
         codes = None if last is None else self.lam.encode(last.to(self.device).movedim(-1, -3), now)
@@ -67,16 +74,27 @@ def ours(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | N
 
 
 def theirs(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with transformers' Qwen3 and its cache (`StaticCache` is slower here: it attends over its whole length)."""
+    """Generation with transformers' Qwen3 and its cache (`StaticCache` is slower here: it attends over its whole
+    length).
+    """
     from transformers import DynamicCache, Qwen3Config, Qwen3Model
 
     c = policy.config
     config = Qwen3Config(
-        vocab_size=8, hidden_size=c.width, intermediate_size=c.ffn, num_hidden_layers=c.depth, num_attention_heads=c.heads,
-        num_key_value_heads=c.heads, head_dim=c.width // c.heads, rms_norm_eps=c.norm_eps, rope_theta=c.rope_theta,
-        rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta}, attention_bias=False, max_position_embeddings=1 << 20,
+        vocab_size=8,
+        hidden_size=c.width,
+        intermediate_size=c.ffn,
+        num_hidden_layers=c.depth,
+        num_attention_heads=c.heads,
+        num_key_value_heads=c.heads,
+        head_dim=c.width // c.heads,
+        rms_norm_eps=c.norm_eps,
+        rope_theta=c.rope_theta,
+        rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta},
+        attention_bias=False,
+        max_position_embeddings=1 << 20,
         attn_implementation="sdpa",
-    )  # fmt: skip
+    )
     model = Qwen3Model(config).to(policy.device).eval()
     model.load_state_dict(policy.sequence.transformer.state_dict(), strict=False)
     sequence = policy.sequence
@@ -144,9 +162,17 @@ def main() -> None:
     policy = Policy(args.preset, args.device)
     m = policy.config.slots
     budgets = sorted({min(k, m) for k in (4, 16, 64)})
-    result: dict[str, object] = {"ours_ms": {}, "transformers_ms": {}, "decisions_per_s": {}, "device": platform.processor() or args.device}
+    result: dict[str, object] = {
+        "ours_ms": {},
+        "transformers_ms": {},
+        "decisions_per_s": {},
+        "device": platform.processor() or args.device,
+    }
     print(f"preset {args.preset}, {args.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, batch 1")
-    print(f"{'K':>4} {'ours ms':>9} {'transformers ms':>16} {'ratio':>6} {'same codes':>11} {'decisions/s at batch ' + str(args.batch):>26}")
+    print(
+        f"{'K':>4} {'ours ms':>9} {'transformers ms':>16} {'ratio':>6} {'same codes':>11} "
+        f"{'decisions/s at batch ' + str(args.batch):>26}"
+    )
     for k in budgets:
         mine, codes = measure(policy, ours, 1, k, args.steps)
         other, expected = measure(policy, theirs, 1, k, args.steps)
@@ -155,7 +181,11 @@ def main() -> None:
         batch_ms, _ = measure(policy, ours, args.batch, k, max(3, args.steps // 20))
         result["ours_ms"][k], result["transformers_ms"][k] = mine, other  # type: ignore[index]
         result["decisions_per_s"][k] = 1000 * args.batch / batch_ms  # type: ignore[index]
-        print(f"{k:>4} {mine:>9.1f} {other:>16.1f} {other / mine:>6.2f} {same:>11.3f} {1000 * args.batch / batch_ms:>26.1f}", flush=True)
+        print(
+            f"{k:>4} {mine:>9.1f} {other:>16.1f} {other / mine:>6.2f} {same:>11.3f} "
+            f"{1000 * args.batch / batch_ms:>26.1f}",
+            flush=True,
+        )
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -2,10 +2,11 @@
 
     python benchmarks/env_throughput.py [--json FILE]
 
-Everything is measured in one run on one machine, in turns (each round measures every environment once, and the best round counts, so
-that a busy machine wrongs nobody): 64x64 pixels, frame skip 4, random actions drawn beforehand, every observation read, resets at
-the end of an episode included. litelab runs as users run it: `gym.make` with all default wrappers, and `gym.make_vec` with 64
-environments. ViZDoom's smallest screen is 160x120; Miniworld has no frame skip, so one of its steps is one frame.
+Everything is measured in one run on one machine, in turns (each round measures every environment once, and the best
+round counts, so that a busy machine wrongs nobody): 64x64 pixels, frame skip 4, random actions drawn beforehand, every
+observation read, resets at the end of an episode included. litelab runs as users run it: `gym.make` with all default
+wrappers, and `gym.make_vec` with 64 environments. ViZDoom's smallest screen is 160x120; Miniworld has no frame skip, so
+one of its steps is one frame.
 
 JSON keys:
     single_steps_per_s          median over the explore levels, one environment
@@ -42,7 +43,10 @@ ENV_ID, FRAME_SKIP, NUM_ENVS, RESETS = "FlexLAM-DMLab-v0", 4, 64, 41
 DEFAULT = "explore_goal_locations_small"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # one process, from its start to its first step, then the memory that 64 more environments take
-FIRST_STEP = "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); e.reset(seed=0); e.step(0)"
+FIRST_STEP = (
+    "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); "
+    "e.reset(seed=0); e.step(0)"
+)
 MEMORY = """
 import gymnasium as gym, flexlam_rl
 
@@ -94,7 +98,9 @@ def litelab_single(level: str) -> Stepper:
 
 def litelab_batch(levels: list[str]) -> Stepper:
     level = levels[0] if len(levels) == 1 else [levels[i % len(levels)] for i in range(NUM_ENVS)]
-    env = gym.make_vec(ENV_ID, num_envs=NUM_ENVS, level=level, engine="litelab", frame_skip=FRAME_SKIP, width=64, height=64)
+    env = gym.make_vec(
+        ENV_ID, num_envs=NUM_ENVS, level=level, engine="litelab", frame_skip=FRAME_SKIP, width=64, height=64
+    )
     return Stepper(env, np.random.default_rng(0).integers(15, size=(512, NUM_ENVS)), NUM_ENVS)
 
 
@@ -205,7 +211,12 @@ def measure(levels: list[str], rounds: int, seconds: float, with_peers: bool) ->
     batches = {level: litelab_batch([level]) for level in levels} | {"all levels mixed": litelab_batch(levels)}
     batch = {name: speed / CORES for name, speed in in_turns(batches, rounds, seconds).items()}
     table = {
-        level: {"single_steps_per_s": single[level], "batch_steps_per_s_per_core": batch[level], "reset_ms_median": resets[level]} for level in levels
+        level: {
+            "single_steps_per_s": single[level],
+            "batch_steps_per_s_per_core": batch[level],
+            "reset_ms_median": resets[level],
+        }
+        for level in levels
     }
     table["all levels mixed"] = {"batch_steps_per_s_per_core": batch["all levels mixed"]}
     return {
@@ -224,20 +235,30 @@ def print_report(result: dict[str, Any]) -> None:
     """Markdown, ready for docs/benchmarks.md."""
     facts = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    print(f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, load {facts['load_before']:.1f} before the run,")
+    print(
+        f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, load {facts['load_before']:.1f} before "
+        "the run,"
+    )
     print(f"Python {facts['python']}, {versions}\n")
     print("| level | single, steps/s | batch of 64, steps/s a core | reset, ms (median) |\n|---|--:|--:|--:|")
     for name, row in result["levels"].items():
         cells = [
             f"{row[key]:{form}}" if key in row else ""
-            for key, form in (("single_steps_per_s", ",.0f"), ("batch_steps_per_s_per_core", ",.0f"), ("reset_ms_median", ".2f"))
+            for key, form in (
+                ("single_steps_per_s", ",.0f"),
+                ("batch_steps_per_s_per_core", ",.0f"),
+                ("reset_ms_median", ".2f"),
+            )
         ]
         print(f"| {name} | {' | '.join(cells)} |")
     print("\n| peer | steps/s | litelab, explore levels, is faster by |\n|---|--:|--:|")
     for name, speed in result["peers"].items():
         print(f"| {name} | {speed:,.0f} | {result['single_steps_per_s'] / speed:.1f} |")
     print(f"\nOne environment, explore levels: {result['single_steps_per_s']:,.0f} steps/s (median over levels)")
-    print(f"Batch of {NUM_ENVS}, explore levels: {result['batch_steps_per_s_per_core']:,.0f} steps/s a core (median over levels)")
+    print(
+        f"Batch of {NUM_ENVS}, explore levels: {result['batch_steps_per_s_per_core']:,.0f} steps/s a core (median "
+        "over levels)"
+    )
     print(f"Reset: {result['reset_ms_median']:.2f} ms (median, slowest level)")
     print(f"Memory: {result['mib_per_env']:.2f} MiB an environment")
     print(f"New process to first step: {result['first_step_s']:.2f} s")
@@ -246,8 +267,12 @@ def print_report(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the environments; see the head of this file.")
     parser.add_argument("--json", type=Path, help="write the result there too")
-    parser.add_argument("--levels", nargs="+", default=list(LEVELS), choices=list(LEVELS), metavar="LEVEL", help="default: all")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each environment, of which the best counts (default 3)")
+    parser.add_argument(
+        "--levels", nargs="+", default=list(LEVELS), choices=list(LEVELS), metavar="LEVEL", help="default: all"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="turns of each environment, of which the best counts (default 3)"
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn (default 1)")
     parser.add_argument("--no-peers", action="store_true", help="leave out ViZDoom, Miniworld and the real engine")
     options = parser.parse_args()

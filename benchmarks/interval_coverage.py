@@ -121,7 +121,10 @@ def main() -> None:
         for name in names:
             for row in coverage(truths[name], episodes, options.draws):
                 singles.append({"suite": name, **row})
-                print(f"{episodes:3} {Path(name).name:16} {row['aggregate']:18} {row['method']:12} {row['coverage']:.3f}", flush=True)
+                print(
+                    f"{episodes:3} {Path(name).name:16} {row['aggregate']:18} {row['method']:12} {row['coverage']:.3f}",
+                    flush=True,
+                )
         for one, two in itertools.pairwise(names):
             for row in difference_coverage(truths[one], truths[two], episodes, options.draws):
                 pairs.append({"first": one, "second": two, **row})

@@ -1,16 +1,19 @@
 """How much litelab's frames resemble recorded DeepMind Lab frames seen from the same pose.
 
-    FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness.py [--levels LEVEL ...] [--textures labmaze] [--pictures FOLDER]
+    FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness.py [--levels LEVEL ...] [--textures labmaze]
+        [--pictures FOLDER]
 
-In a level with a maze, litelab takes the recorded maze text; the wall and floor of each room, which the recording does not tell, are those
-whose colours fit its frames best, and walls are left bare. Items, opponents and effects differ, as chance placed them. A frame right after
-a (re)start is left out. The language level, where rooms change with every task, is compared in its first map only.
+In a level with a maze, litelab takes the recorded maze text; the wall and floor of each room, which the recording does
+not tell, are those whose colours fit its frames best, and walls are left bare. Items, opponents and effects differ, as
+chance placed them. A frame right after a (re)start is left out. The language level, where rooms change with every task,
+is compared in its first map only.
 
-- colour: mean absolute difference of 8-bit channels of frames averaged down to 16 x 16 (an object elsewhere costs a little, a wrong
-  wall colour or height a lot).
+- colour: mean absolute difference of 8-bit channels of frames averaged down to 16 x 16 (an object elsewhere costs a
+  little, a wrong wall colour or height a lot).
 - ssim: mean structural similarity of brightness in 8 x 8 windows (1 is equality).
 - edges: correlation of brightness gradients (1 is equality), which only structure in the same place can give.
-- rows: median shift, in rows, that brings the mean brightness of rows into agreement: 0 when horizon, walls and floor stand right.
+- rows: median shift, in rows, that brings the mean brightness of rows into agreement: 0 when horizon, walls and floor
+  stand right.
 """
 
 import argparse
@@ -39,7 +42,9 @@ HUD_ROWS = 56  # the first row that the status bar covers
 
 @dataclass
 class Recording:
-    """Some frames of a recorded rollout: frames (T, 64, 64, 3), positions (T, 3), rotations (T, 3) in degrees, seconds left (T,)."""
+    """Some frames of a recorded rollout: frames (T, 64, 64, 3), positions (T, 3), rotations (T, 3) in degrees, seconds
+    left (T,).
+    """
 
     level: str
     maze: str
@@ -60,7 +65,9 @@ def load(path: Path, count: int) -> Recording:
     rows = np.flatnonzero(usable)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
     table = table.take(rows)
-    images = [np.asarray(Image.open(io.BytesIO(image["bytes"])).convert("RGB")) for image in table["observation"].to_pylist()]
+    images = [
+        np.asarray(Image.open(io.BytesIO(image["bytes"])).convert("RGB")) for image in table["observation"].to_pylist()
+    ]
     columns = (np.array(table[name].to_pylist()) for name in ("position", "rotation", "frames_remaining"))
     return Recording(meta["level"], meta["maze"], np.stack(images), *columns)
 
@@ -196,33 +203,50 @@ def compare(recording: Recording, look: Look) -> tuple[dict[str, float], list[np
         rows.append((colour_error(real, ours), ssim(a, b), edges(a, b), abs(row_shift(a, b))))
         pairs.append(np.concatenate([real, ours], 1))
     table = np.array(rows)
-    return {"colour": table[:, 0].mean(), "ssim": table[:, 1].mean(), "edges": table[:, 2].mean(), "rows": float(np.median(table[:, 3]))}, pairs
+    return {
+        "colour": table[:, 0].mean(),
+        "ssim": table[:, 1].mean(),
+        "edges": table[:, 2].mean(),
+        "rows": float(np.median(table[:, 3])),
+    }, pairs
 
 
 def sheet(pairs: list[np.ndarray], columns: int = 4, enlarge: int = 3) -> np.ndarray:
     """Pairs of frames (recorded left, litelab right) in a grid."""
     pairs = pairs[: len(pairs) // columns * columns]
-    rows = [np.concatenate([np.pad(p, ((0, 2), (0, 2), (0, 0))) for p in pairs[k : k + columns]], 1) for k in range(0, len(pairs), columns)]
+    rows = [
+        np.concatenate([np.pad(p, ((0, 2), (0, 2), (0, 0))) for p in pairs[k : k + columns]], 1)
+        for k in range(0, len(pairs), columns)
+    ]
     return np.concatenate(rows).repeat(enlarge, 0).repeat(enlarge, 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/")
+    parser.add_argument(
+        "--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/"
+    )
     parser.add_argument("--levels", nargs="+", metavar="LEVEL", help="all recorded ones by default")
     parser.add_argument("--textures", choices=TEXTURE_SETS, default="procedural")
     parser.add_argument("--frames", type=int, default=48, help="frames a rollout")
     parser.add_argument("--pictures", type=Path, help="write a sheet of frames side by side for every level here")
     options = parser.parse_args()
     if options.recordings is None or not (options.recordings / "rollouts").is_dir():
-        parser.error(f"no recordings at {str(options.recordings)!r}: name a folder with rollouts/ by --recordings or FLEXLAM_DMLAB_RECORDINGS")
+        parser.error(
+            f"no recordings at {str(options.recordings)!r}: name a folder with rollouts/ by --recordings or "
+            "FLEXLAM_DMLAB_RECORDINGS"
+        )
     look = load_look(options.textures)
     print("| rollout | colour | ssim | edges | rows |\n|---|---|---|---|---|")
     for path in sorted((options.recordings / "rollouts").glob("*.parquet")):
         if options.levels and path.stem.rpartition("-")[0] not in options.levels:
             continue
         result, pairs = compare(load(path, options.frames), look)
-        print(f"| {path.stem} | {result['colour']:.1f} | {result['ssim']:.2f} | {result['edges']:.2f} | {result['rows']:.2f} |", flush=True)
+        print(
+            f"| {path.stem} | {result['colour']:.1f} | {result['ssim']:.2f} | {result['edges']:.2f} | "
+            f"{result['rows']:.2f} |",
+            flush=True,
+        )
         if options.pictures is not None:
             options.pictures.mkdir(parents=True, exist_ok=True)
             Image.fromarray(sheet(pairs)).save(options.pictures / f"{path.stem}.png")

@@ -2,9 +2,10 @@
 
     FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness_pictures.py [--out docs/likeness]
 
-Where the recording tells the maze, litelab draws from the recorded pose in the same maze; where there is none, from the recorded pose.
-What either engine draws by chance (textures of a maze, colours and places of objects, bots) differs. Psychlab's screen depends on what
-was looked at before, so there litelab plays the recorded actions from the recorded first pose.
+Where the recording tells the maze, litelab draws from the recorded pose in the same maze; where there is none, from the
+recorded pose. What either engine draws by chance (textures of a maze, colours and places of objects, bots) differs.
+Psychlab's screen depends on what was looked at before, so there litelab plays the recorded actions from the recorded
+first pose.
 """
 
 import argparse
@@ -43,11 +44,14 @@ def pose(row: dict[str, Any]) -> dict[str, str]:
 
 
 def still(level: str, config: dict[str, str]) -> np.ndarray | None:
-    """litelab's frame from a pose once the rings of a spawn have faded, one seed a level, so that the maze keeps its look.
+    """litelab's frame from a pose once the rings of a spawn have faded, one seed a level, so that the maze keeps its
+    look.
 
     None where the place is taken by one of the things drawn anew: a closed door, or a goal that ends the map.
     """
-    env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="native7", frame_skip=RINGS, config=config)
+    env = gym.make(
+        "FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="native7", frame_skip=RINGS, config=config
+    )
     try:
         env.reset(seed=list(LEVELS).index(level))
         frame, _, _, _, info = env.step(np.zeros(7, np.int32))
@@ -96,12 +100,17 @@ def strips(folder: Path, level: str) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/")
+    parser.add_argument(
+        "--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/likeness"))
     parser.add_argument("--levels", nargs="+", choices=list(LEVELS), metavar="LEVEL")
     options = parser.parse_args()
     if options.recordings is None or not (options.recordings / "rollouts").is_dir():
-        parser.error(f"no recordings at {str(options.recordings)!r}: name a folder with rollouts/ by --recordings or FLEXLAM_DMLAB_RECORDINGS")
+        parser.error(
+            f"no recordings at {str(options.recordings)!r}: name a folder with rollouts/ by --recordings or "
+            "FLEXLAM_DMLAB_RECORDINGS"
+        )
     recorded = sorted({path.stem.rpartition("-")[0] for path in (options.recordings / "rollouts").glob("*.parquet")})
     options.out.mkdir(parents=True, exist_ok=True)
     for level in options.levels or recorded:

@@ -1,10 +1,12 @@
-"""Random transition pairs and 34-frame windows a second, and bytes a frame: the rollout store beside other ways to keep the same frames.
+"""Random transition pairs and 34-frame windows a second, and bytes a frame: the rollout store beside other ways to keep
+the same frames.
 
     python benchmarks/loader.py [--json FILE] [--frames N] [--seconds S] [--layouts]
 
-The frames are the recordings of the real DeepMind Lab, where FLEXLAM_DMLAB_RECORDINGS names them, else random play on litelab. Every way keeps the
-same frames in the same episodes, in one run, and hands out NumPy batches of 256 pairs or 32 windows, uniformly drawn; they take turns, and the best
-round counts, so that a busy machine wrongs nobody. Files lie in the page cache: this measures decoding, not the disk.
+The frames are the recordings of the real DeepMind Lab, where FLEXLAM_DMLAB_RECORDINGS names them, else random play on
+litelab. Every way keeps the same frames in the same episodes, in one run, and hands out NumPy batches of 256 pairs or
+32 windows, uniformly drawn; they take turns, and the best round counts, so that a busy machine wrongs nobody. Files lie
+in the page cache: this measures decoding, not the disk.
 
     store             this project's store, read by two threads
     raw_cache         its raw local cache, read by two threads
@@ -13,9 +15,9 @@ round counts, so that a busy machine wrongs nobody. Files lie in the page cache:
     hdf5              one h5py dataset (N, 64, 64, 3), chunks of 4 frames, gzip 4
     memmap            one raw file, numpy.memmap
 
-JSON: pairs_per_s, windows_per_s and bytes_per_frame under each of these, and pairs_per_cpu_s, windows_per_cpu_s: items a second of processor time
-of all threads, which other jobs change less; `frames`, `source`, `machine`. With --layouts the chunk sizes and codecs of the store
-are measured instead (printed, and under `layouts`).
+JSON: pairs_per_s, windows_per_s and bytes_per_frame under each of these, and pairs_per_cpu_s, windows_per_cpu_s: items
+a second of processor time of all threads, which other jobs change less; `frames`, `source`, `machine`. With --layouts
+the chunk sizes and codecs of the store are measured instead (printed, and under `layouts`).
 """
 
 import argparse
@@ -117,7 +119,9 @@ class Starts:
 
     def inside(self, span: int, count: int) -> list[tuple[int, int]]:
         """(episode, row) of random items."""
-        chosen = self._random.choice(len(self._lengths), count, p=(self._lengths - span + 1) / (self._lengths - span + 1).sum())
+        chosen = self._random.choice(
+            len(self._lengths), count, p=(self._lengths - span + 1) / (self._lengths - span + 1).sum()
+        )
         return [(int(e), int(self._random.integers(self._lengths[e] - span + 1))) for e in chosen]
 
     def rows(self, span: int, count: int) -> list[int]:
@@ -182,7 +186,9 @@ def memmap(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
 
 
 def rate(read: Callable[[], Any], count: int, seconds: float) -> tuple[float, float]:
-    """Items a second, and a second of this process's processor time, over at least `seconds`, after one batch to warm up."""
+    """Items a second, and a second of this process's processor time, over at least `seconds`, after one batch to warm
+    up.
+    """
     read()
     done, start, processor = 0, time.perf_counter(), time.process_time()
     while (spent := time.perf_counter() - start) < seconds or not done:
@@ -193,7 +199,10 @@ def rate(read: Callable[[], Any], count: int, seconds: float) -> tuple[float, fl
 
 def measure(ways: dict[str, Way], frames: int, seconds: float, rounds: int = 3) -> dict[str, dict[str, float]]:
     """Rates of every way, the best of some rounds in which they take turns."""
-    found = {name: dict.fromkeys(RATES, 0.0) | {"bytes_per_frame": round(way.nbytes / frames, 1)} for name, way in ways.items()}
+    found = {
+        name: dict.fromkeys(RATES, 0.0) | {"bytes_per_frame": round(way.nbytes / frames, 1)}
+        for name, way in ways.items()
+    }
     for _ in range(rounds):
         for name, way in ways.items():
             rates = (*rate(way.pairs, way.pairs_size, seconds), *rate(way.windows, way.windows_size, seconds))
@@ -210,7 +219,9 @@ def layouts(folder: Path, episodes: list[np.ndarray], seconds: float) -> dict[st
     settings += [("lz4hc", 5, 4), ("lz4hc", 9, 8), ("none", 0, 4)]
     for codec, level, chunk in settings:
         name = f"{codec} {level}, {chunk} frames a chunk"
-        store, spent = write_store(folder / name.replace(" ", "_"), episodes, codec=codec, compression=level, chunk=chunk)
+        store, spent = write_store(
+            folder / name.replace(" ", "_"), episodes, codec=codec, compression=level, chunk=chunk
+        )
         ways[name] = stored(store, None)
         write[name] = spent / frames * 1e6
     found = measure(ways, frames, seconds)
@@ -268,7 +279,10 @@ def main() -> None:
             result = dict(measure(ways, frames, options.seconds))
             print(table(result, raw))
     if options.json:
-        options.json.write_text(json.dumps({**result, "frames": frames, "source": where, "machine": machine}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps({**result, "frames": frames, "source": where, "machine": machine}, indent=1) + "\n",
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""How much the rules of litelab give to a random policy, and how the bots of lasertag fare, beside what is known of the real DMLab.
+"""How much the rules of litelab give to a random policy, and how the bots of lasertag fare, beside what is known of the
+real DMLab.
 
     python benchmarks/rules_balance.py [--episodes N] [--levels NAME ...]
 
-Random policy: uniform over dreamer15 at frame skip 4. The published rows (DMLab-30) and the recorded ones (10 episodes each) stand
-beside it; they are of the real DMLab, so only the size is to be compared. In lasertag two more players are tried: an opponent of equal skill
-(a bot that plays the agent's part), whose goal is about half of the human row, and a wanderer like the recorded one.
+Random policy: uniform over dreamer15 at frame skip 4. The published rows (DMLab-30) and the recorded ones (10 episodes
+each) stand beside it; they are of the real DMLab, so only the size is to be compared. In lasertag two more players are
+tried: an opponent of equal skill (a bot that plays the agent's part), whose goal is about half of the human row, and a
+wanderer like the recorded one.
 """
 
 import argparse
@@ -31,7 +33,11 @@ REAL = {
     "rooms_watermaze": (4.065, 0.5, 54.0),
 }
 # What the recorded wanderer's life lasted on average, in seconds.
-RECORDED_LIFE = {"lasertag_one_opponent_small": 15, "lasertag_one_opponent_large": 32, "lasertag_three_opponents_large": 14}
+RECORDED_LIFE = {
+    "lasertag_one_opponent_small": 15,
+    "lasertag_one_opponent_large": 32,
+    "lasertag_three_opponents_large": 14,
+}
 FIRE = 14  # in dreamer15
 
 
@@ -128,10 +134,16 @@ def main() -> None:
         returns = [_random_episode(worlds, seed, table) for seed in range(options.episodes)]
         cost = (time.process_time() - start) / options.episodes / float(worlds[0]["frame"]) * 1e6
         published, recorded, _ = REAL.get(level, (None, None, None))
-        print(f"{level:40} {np.mean(returns):6.2f} +- {np.std(returns):5.2f} {_text(published):>10} {_text(recorded):>9} {cost:9.2f}")
+        print(
+            f"{level:40} {np.mean(returns):6.2f} +- {np.std(returns):5.2f} {_text(published):>10} "
+            f"{_text(recorded):>9} {cost:9.2f}"
+        )
     tag = [level for level in options.levels if level.startswith("lasertag")]
     if tag:
-        print(f"\n{'level':40} {'equal opponent':>14} {'half human':>10} {'its life':>9} {'wanderer life':>14} {'recorded':>9}")
+        print(
+            f"\n{'level':40} {'equal opponent':>14} {'half human':>10} {'its life':>9} {'wanderer life':>14} "
+            f"{'recorded':>9}"
+        )
     for level in tag:
         worlds = _world(level)
         equal = np.array([_equal_episode(worlds, seed) for seed in range(options.episodes)])
@@ -139,7 +151,8 @@ def main() -> None:
         life = [rows[:, 1].sum() / 60 / max(rows[:, 2].sum(), 1) for rows in (equal, wander)]
         human = REAL[level][2]
         print(
-            f"{level:40} {equal[:, 0].mean():6.2f} +- {equal[:, 0].std():5.2f} {_text(human and human / 2):>10} {life[0]:7.1f} s {life[1]:12.1f} s"
+            f"{level:40} {equal[:, 0].mean():6.2f} +- {equal[:, 0].std():5.2f} {_text(human and human / 2):>10} "
+            f"{life[0]:7.1f} s {life[1]:12.1f} s"
             f" {_text(RECORDED_LIFE.get(level)):>7} s"
         )
 

@@ -1,9 +1,10 @@
 """Decisions a second in closed loop, by budget and by number of environments, and where the time goes.
 
-A decision is a whole step of one environment: the engine, the encoder, the sequence model's context and generation, the translator. The
-levels of the suite take turns; the context is full before time is taken.
+A decision is a whole step of one environment: the engine, the encoder, the sequence model's context and generation, the
+translator. The levels of the suite take turns; the context is full before time is taken.
 
-Usage: python benchmarks/suite_throughput.py [--json FILE] [--checkpoint DIR | --preset tiny] [--budgets 1,4,16] [--batches 1,16,64]
+Usage: python benchmarks/suite_throughput.py [--json FILE] [--checkpoint DIR | --preset tiny] [--budgets 1,4,16]
+    [--batches 1,16,64]
 """
 
 import argparse
@@ -46,7 +47,9 @@ def random_bundle(preset: str, device: str) -> Any:
     training = {"steps": 0, "experts": [], "levels": [], "weights": "float32", "date": "", "revision": ""}
     with tempfile.TemporaryDirectory() as folder:
         models = {"lam": lam, "sequence": SequenceModel(sizes.sequence), "translator": translator}
-        write_bundle(Path(folder) / preset, BundleConfig(facts, LabelFacts("none", 0, (), ()), training=training), models)
+        write_bundle(
+            Path(folder) / preset, BundleConfig(facts, LabelFacts("none", 0, (), ()), training=training), models
+        )
         return load_bundle(Path(folder) / preset, device)
 
 
@@ -103,7 +106,13 @@ def main() -> None:
     torch.set_num_threads(1)
     executor = None if on_gpu or args.threads < 2 else ThreadPoolExecutor(args.threads)
     chunk = args.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
-    policy = LatentActionPolicy(bundle, deterministic=True, chunk=chunk, executor=executor, cache=torch.bfloat16 if args.cache == "bf16" else None)
+    policy = LatentActionPolicy(
+        bundle,
+        deterministic=True,
+        chunk=chunk,
+        executor=executor,
+        cache=torch.bfloat16 if args.cache == "bf16" else None,
+    )
     try:
         budgets = budgets_of(args.budgets, policy.slots, policy.lam.config.prefix)
         batches = [int(part) for part in args.batches.split(",")]
@@ -111,8 +120,17 @@ def main() -> None:
         sys.exit(f"suite_throughput: {error}")
     rates: dict[str, dict[str, float]] = {}
     shares: dict[str, dict[str, dict[str, float]]] = {}
-    about = {**describe_machine(args.device), "threads": args.threads, "chunk": chunk, "cache": args.cache, "model": args.preset or bundle.hash}
-    print(f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}, cache {args.cache}")
+    about = {
+        **describe_machine(args.device),
+        "threads": args.threads,
+        "chunk": chunk,
+        "cache": args.cache,
+        "model": args.preset or bundle.hash,
+    }
+    print(
+        f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}, "
+        f"cache {args.cache}"
+    )
     print(f"{'K':>4} {'batch':>6} {'decisions/s':>12}   environments, encoder, sequence model, translator")
     for k in budgets:
         for batch in batches:
@@ -120,9 +138,14 @@ def main() -> None:
             rate = found.pop("decisions_per_s")
             rates.setdefault(str(k), {})[str(batch)] = rate
             shares.setdefault(str(k), {})[str(batch)] = found
-            print(f"{k:>4} {batch:>6} {rate:>12.1f}   " + ", ".join(f"{100 * share:.0f} %" for share in found.values()), flush=True)
+            print(
+                f"{k:>4} {batch:>6} {rate:>12.1f}   " + ", ".join(f"{100 * share:.0f} %" for share in found.values()),
+                flush=True,
+            )
     if args.json:
-        args.json.write_text(json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(
+            json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

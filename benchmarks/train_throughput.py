@@ -1,18 +1,22 @@
-"""Speed of training: transitions a second of LAM pretraining and its share of the hardware's matrix peak; tokens a second of the sequence model.
+"""Speed of training: transitions a second of LAM pretraining and its share of the hardware's matrix peak; tokens a
+second of the sequence model.
 
-    python benchmarks/train_throughput.py [--json FILE] [--preset paper] [--device cpu] [--precision bf16] [--batch 64] [--steps 20] [--data DIR]
+    python benchmarks/train_throughput.py [--json FILE] [--preset paper] [--device cpu] [--precision bf16] [--batch 64]
+        [--steps 20] [--data DIR]
 
-*Ours* is the stage as `train.lam` runs it: its loop, its recipe's precision and compilation (on a CPU: float32, not compiled), its
-optimiser, batches read ahead from rollouts on disk. *Eager* is the same step written plainly in the same run: the same modules and
-precision without torch.compile, attention as separate matrix products and a softmax, batches read one after another, torch's AdamW.
-Evaluations and saving are not timed. Model arithmetic is counted by torch's FlopCounterMode (forward and backward) and divided by the
-best rate of one large matrix product in the same precision, measured before. Without --data the rollouts are synthetic: smooth moving textures.
+*Ours* is the stage as `train.lam` runs it: its loop, its recipe's precision and compilation (on a CPU: float32, not
+    compiled), its
+optimiser, batches read ahead from rollouts on disk. *Eager* is the same step written plainly in the same run: the same
+modules and precision without torch.compile, attention as separate matrix products and a softmax, batches read one after
+another, torch's AdamW. Evaluations and saving are not timed. Model arithmetic is counted by torch's FlopCounterMode
+(forward and backward) and divided by the best rate of one large matrix product in the same precision, measured before.
+Without --data the rollouts are synthetic: smooth moving textures.
 
 JSON keys:
     ours_per_s, eager_per_s                                   transitions a second
     mfu, eager_mfu                                            counted arithmetic of a second / peak
     peak_flops, flops_per_transition                          what these rest on
-    sequence_tokens_per_s, sequence_eager_tokens_per_s        tokens of the window, patches and codes, that enter the transformer
+    sequence_tokens_per_s, sequence_eager_tokens_per_s        tokens (patches and codes) that enter the transformer
     preset, device, precision, batch, sequence_batch, sequence_frames, machine
 """
 
@@ -55,8 +59,13 @@ def synthetic(root: Path, episodes: int = 8, length: int = 200) -> Rollouts:
             at = np.arange(64) * (2 * np.pi / 64)
             down, across = rng.integers(1, 6, (2, 4, 3))
             place = rng.normal(0, 0.05, (length + 1, 2)).cumsum(0)
-            waves = np.sin((at + place[:, :1])[:, :, None, None, None] * down + (at + place[:, 1:])[:, None, :, None, None] * across)
-            frames = np.clip(128 + 30 * waves.sum(3) + rng.normal(0, 3, (length + 1, 64, 64, 3)), 0, 255).astype(np.uint8)
+            waves = np.sin(
+                (at + place[:, :1])[:, :, None, None, None] * down
+                + (at + place[:, 1:])[:, None, :, None, None] * across
+            )
+            frames = np.clip(128 + 30 * waves.sum(3) + rng.normal(0, 3, (length + 1, 64, 64, 3)), 0, 255).astype(
+                np.uint8
+            )
             action = rng.integers(0, 15, length).astype(np.int16)
             writer.append_episodes([Episode(frames, action, np.zeros(length, np.float32), truncated=True, key=key)])
     return open_rollouts(root, split="train")
@@ -147,7 +156,13 @@ class Plain:
 def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:
     """All figures of one preset."""
     recipe, device = RECIPES[options.preset], options.device
-    changes: dict[str, Any] = {"device": device, "warmup": 1, "eval_every": 10**9, "save_every": 10**9, "log_every": 10**9}
+    changes: dict[str, Any] = {
+        "device": device,
+        "warmup": 1,
+        "eval_every": 10**9,
+        "save_every": 10**9,
+        "log_every": 10**9,
+    }
     if device == "cpu":
         changes |= {"precision": options.precision or "fp32", "compile": False}
     elif options.precision:
@@ -190,18 +205,29 @@ def sequence(options: argparse.Namespace, data: Rollouts, changes: dict[str, Any
     def stage() -> SequenceStage:
         # all steps belong to the second part of the curriculum, which halves the batch
         source = CurriculumSource(data, 2 * batch, 2, length, 0, 0)
-        return SequenceStage(SequenceModel(config), LAM(recipe.sizes.lam).to(device), source, held_out_windows(data, 1, length))
+        return SequenceStage(
+            SequenceModel(config), LAM(recipe.sizes.lam).to(device), source, held_out_windows(data, 1, length)
+        )
 
     plain, written = Plain(Windows(data, length), batch, device), stage()
 
     def windows() -> dict[str, torch.Tensor]:
         frames = to_device({"frames": plain.frames()}, device)["frames"]
-        codes = written.lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)).view(batch, length - 1, -1)
+        codes = written.lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)).view(
+            batch, length - 1, -1
+        )
         return {"frames": frames, "codes": codes}
 
-    tokens = batch * written.model.tokens(**{name: x[:1, : length - 1].cpu() for name, x in windows().items()})[0].shape[1]
+    tokens = (
+        batch * written.model.tokens(**{name: x[:1, : length - 1].cpu() for name, x in windows().items()})[0].shape[1]
+    )
     mine, other = ours(stage(), loop, warm), eager(written, windows, loop, warm)
-    return {"sequence_tokens_per_s": tokens / mine, "sequence_eager_tokens_per_s": tokens / other, "sequence_batch": batch, "sequence_frames": length}
+    return {
+        "sequence_tokens_per_s": tokens / mine,
+        "sequence_eager_tokens_per_s": tokens / other,
+        "sequence_batch": batch,
+        "sequence_frames": length,
+    }
 
 
 def main() -> None:
@@ -215,7 +241,9 @@ def main() -> None:
     parser.add_argument("--sequence-batch", type=int, help="windows a step (default: the recipe's)")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sequence-steps", type=int, help="steps of the sequence model (default: --steps)")
-    parser.add_argument("--frames", type=int, help="frames of a window (default: the whole context; the recipe's first part has 10)")
+    parser.add_argument(
+        "--frames", type=int, help="frames of a window (default: the whole context; the recipe's first part has 10)"
+    )
     parser.add_argument("--data", type=Path, help="rollouts (default: synthetic)")
     options = parser.parse_args()
     for name in ("steps", "batch", "sequence_batch", "sequence_steps"):
@@ -226,13 +254,18 @@ def main() -> None:
         data = open_rollouts(options.data, split="train") if options.data else synthetic(Path(folder))
         result = measure(options, data)
     result["machine"] = {
-        "processor": torch.cuda.get_device_name() if options.device.startswith("cuda") else platform.processor() or platform.machine(),
+        "processor": torch.cuda.get_device_name()
+        if options.device.startswith("cuda")
+        else platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
         "date": datetime.date.today().isoformat(),
         "torch": torch.__version__,
     }
-    print(f"preset {result['preset']}, {options.device}, {result['precision']}, {result['machine']['threads']} threads, batch {result['batch']}")
+    print(
+        f"preset {result['preset']}, {options.device}, {result['precision']}, {result['machine']['threads']} threads, "
+        f"batch {result['batch']}"
+    )
     print("| | ours | eager | ratio |\n|---|--:|--:|--:|")
     for title, first, second in (
         ("transitions/s", "ours_per_s", "eager_per_s"),
@@ -242,7 +275,10 @@ def main() -> None:
         a, b = result[first], result[second]
         form = ",.0f" if b >= 100 else ".3g"
         print(f"| {title} | {a:{form}} | {b:{form}} | {a / b:.2f} |")
-    print(f"\npeak {result['peak_flops'] / 1e9:,.0f} GFLOP/s, {result['flops_per_transition'] / 1e9:.2f} GFLOP a transition")
+    print(
+        f"\npeak {result['peak_flops'] / 1e9:,.0f} GFLOP/s, {result['flops_per_transition'] / 1e9:.2f} GFLOP a "
+        "transition"
+    )
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

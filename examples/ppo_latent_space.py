@@ -1,9 +1,10 @@
 """PPO in latent space and in the native space: one level, the same steps, several seeds, both curves whatever they say.
 
-In latent space an action is the first K codes of a latent action, which the frozen translator turns into a real one. The same command
-continues a stopped run: pairs of space and seed that are finished are kept.
+In latent space an action is the first K codes of a latent action, which the frozen translator turns into a real one.
+The same command continues a stopped run: pairs of space and seed that are finished are kept.
 
-Usage: python examples/ppo_latent_space.py --out results/ppo [--level rooms_watermaze] [--steps 200000] [--seeds 3] [--budget 1]
+Usage: python examples/ppo_latent_space.py --out results/ppo [--level rooms_watermaze] [--steps 200000] [--seeds 3]
+    [--budget 1]
 Needs: pip install '.[sb3,models,docs]'
 """
 
@@ -32,7 +33,12 @@ SPACES = ("native", "latent")
 def make_env(space: str, args: argparse.Namespace, policy: LatentActionPolicy, seed: int, evaluation: bool) -> Any:
     """A batch of environments for Stable-Baselines3, in one of the two spaces."""
     env = gym.make_vec(
-        "FlexLAM-DMLab-v0", num_envs=args.num_envs, level=args.level, engine="litelab", autoreset_mode="SameStep", evaluation=evaluation
+        "FlexLAM-DMLab-v0",
+        num_envs=args.num_envs,
+        level=args.level,
+        engine="litelab",
+        autoreset_mode="SameStep",
+        evaluation=evaluation,
     )
     if space == "latent":
         env = VectorLatentActionSpace(env, policy, args.budget)
@@ -51,7 +57,9 @@ class Curve(BaseCallback):
     def measure(self) -> None:
         """Play evaluation episodes, drawn actions as in training."""
         self.env.seed(0)
-        returns, _ = evaluate_policy(self.model, self.env, self.episodes, deterministic=False, return_episode_rewards=True)
+        returns, _ = evaluate_policy(
+            self.model, self.env, self.episodes, deterministic=False, return_episode_rewards=True
+        )
         error = float(np.std(returns, ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else 0.0
         self.rows.append((self.num_timesteps, float(np.mean(returns)), error))
         print(f"  {self.num_timesteps} steps: return {np.mean(returns):.2f} +- {error:.2f}", flush=True)
@@ -62,11 +70,21 @@ class Curve(BaseCallback):
         return True
 
 
-def train(space: str, seed: int, args: argparse.Namespace, policy: LatentActionPolicy) -> list[tuple[int, float, float]]:
+def train(
+    space: str, seed: int, args: argparse.Namespace, policy: LatentActionPolicy
+) -> list[tuple[int, float, float]]:
     """One run; returns its curve."""
     env, held_out = (make_env(space, args, policy, seed, evaluation) for evaluation in (False, True))
     model = PPO(
-        "CnnPolicy", env, n_steps=args.rollout, batch_size=256, n_epochs=3, ent_coef=0.01, learning_rate=2.5e-4, seed=seed, device=args.device
+        "CnnPolicy",
+        env,
+        n_steps=args.rollout,
+        batch_size=256,
+        n_epochs=3,
+        ent_coef=0.01,
+        learning_rate=2.5e-4,
+        seed=seed,
+        device=args.device,
     )
     curve = Curve(held_out, max(args.steps // args.evaluations, 1), args.episodes)
     try:
@@ -91,7 +109,13 @@ def draw(runs: dict[str, list[list[tuple[int, float, float]]]], args: argparse.N
             axes.plot([row[0] for row in curve], [row[1] for row in curve], color=colour, alpha=0.3, linewidth=1)
         shortest = min(map(len, curves))
         mean = np.mean([[row[1] for row in curve[:shortest]] for curve in curves], axis=0)
-        axes.plot([row[0] for row in curves[0][:shortest]], mean, color=colour, linewidth=2, label=f"{space} ({len(curves)} seeds)")
+        axes.plot(
+            [row[0] for row in curves[0][:shortest]],
+            mean,
+            color=colour,
+            linewidth=2,
+            label=f"{space} ({len(curves)} seeds)",
+        )
     axes.set_xlabel("environment steps")
     axes.set_ylabel(f"return on {args.level}, litelab")
     axes.legend()
@@ -115,7 +139,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     policy = LatentActionPolicy.from_pretrained(args.checkpoint)
-    settings = {key: str(value) for key, value in vars(args).items() if key not in ("out", "seeds", "device")} | {"bundle": policy.bundle.hash}
+    settings = {key: str(value) for key, value in vars(args).items() if key not in ("out", "seeds", "device")} | {
+        "bundle": policy.bundle.hash
+    }
     file = args.out / "curves.json"
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"settings": settings, "runs": {}}
     if record["settings"] != settings:

@@ -16,23 +16,40 @@ COMMANDS = {
     "expert": ("flexlam_rl.commands.expert", "measure experts, and train some"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
-    "train": ("flexlam_rl.commands.train", "train a latent action model, its sequence model and its translator on rollouts"),
-    "alignment": ("flexlam_rl.eval.studies.alignment", "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts"),
-    "health": ("flexlam_rl.eval.lam.health", "say whether a latent action model is good enough, with figures and reasons"),
+    "train": (
+        "flexlam_rl.commands.train",
+        "train a latent action model, its sequence model and its translator on rollouts",
+    ),
+    "alignment": (
+        "flexlam_rl.eval.studies.alignment",
+        "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts",
+    ),
+    "health": (
+        "flexlam_rl.eval.lam.health",
+        "say whether a latent action model is good enough, with figures and reasons",
+    ),
     "bundle": ("flexlam_rl.commands.bundle", "put the models of a training run into one folder that a policy loads"),
     "suite": ("flexlam_rl.eval.suite.command", "play the evaluation suite and print its table"),
-    "compare": ("flexlam_rl.eval.suite.compare", "put two suites side by side and say which differences their intervals support"),
+    "compare": (
+        "flexlam_rl.eval.suite.compare",
+        "put two suites side by side and say which differences their intervals support",
+    ),
 }
 
 
 def _usage() -> str:
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items())
-    return f"usage: flexlam COMMAND [OPTIONS]\n\ncommands:\n{rows}\n\n`flexlam COMMAND --help` lists the options of a command."
+    return (
+        f"usage: flexlam COMMAND [OPTIONS]\n\ncommands:\n{rows}\n\n`flexlam COMMAND --help` lists the options of a "
+        "command."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line `arguments` (default: the process's own); returns the exit code: 0 done, 2 wrong use, 130 Ctrl-C."""
+    """Run the command line `arguments` (default: the process's own); returns the exit code: 0 done, 2 wrong use, 130
+    Ctrl-C.
+    """
     prepare_output()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):

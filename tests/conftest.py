@@ -11,7 +11,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
-    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., **environment) writes a bundle of random models."""
+    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., **environment) writes a
+    bundle of random models.
+    """
     return write_random_bundle
 
 
@@ -28,15 +30,20 @@ def start_flexlam(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     A process started in the background of a shell without a terminal ignores SIGINT, which a test may well be.
     """
     code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import "
+        "main; sys.exit(main(sys.argv[1:]))"
     )
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         root = str(Path(__file__).resolve().parents[1])
         return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": root},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     return start
 
@@ -73,11 +80,17 @@ def write_random_bundle(
         "sequence": SequenceModel(replace(sizes.sequence, slots=config.slots, codes=lam.code_count)),
         "translator": Translator(
             TranslatorConfig(
-                slots=config.slots, code_dim=4, prefix=config.prefix, conditioning=conditioning,
-                actions=ActionSpec((15,), 0, actions.name, actions.hash), hidden=16, wide=32, depth=2,
+                slots=config.slots,
+                code_dim=4,
+                prefix=config.prefix,
+                conditioning=conditioning,
+                actions=ActionSpec((15,), 0, actions.name, actions.hash),
+                hidden=16,
+                wide=32,
+                depth=2,
             )
         ),
-    }  # fmt: skip
+    }
     # far from initialisation, where every choice is nearly a tie and nothing depends on anything
     for model in models.values():
         for parameter in model.parameters():
@@ -86,9 +99,18 @@ def write_random_bundle(
     facts = {"action_set": actions.name, "action_hash": actions.hash, "frame_skip": 4, "width": 64, "height": 64}
     facts |= {"engine": "litelab", "textures": ("procedural",), "hud": "full"}
     pairs = torch.randint(1, 20, (16, 15)).tolist()
-    training = {"steps": 0, "experts": ["none"], "levels": ["none"], "weights": "float16" if half else "float32", "date": "today", "revision": ""}
+    training = {
+        "steps": 0,
+        "experts": ["none"],
+        "levels": ["none"],
+        "weights": "float16" if half else "float32",
+        "date": "today",
+        "revision": "",
+    }
     record = BundleConfig(
-        EnvironmentFacts(**(facts | environment)), LabelFacts("standard", 10, ("none",), tuple(map(tuple, pairs))), training=training
+        EnvironmentFacts(**(facts | environment)),
+        LabelFacts("standard", 10, ("none",), tuple(map(tuple, pairs))),
+        training=training,
     )
     write_bundle(folder, record, models, half)
     return folder

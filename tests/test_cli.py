@@ -61,7 +61,11 @@ def test_help_of_each_command(name: str, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_wrong_use_is_one_sentence(
-    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == WRONG_USE
@@ -98,7 +102,9 @@ def test_render_sheet(tmp_path: Path) -> None:
 
 def test_render_video_with_map(tmp_path: Path) -> None:
     path = tmp_path / "episode.mp4"
-    assert main(["render", LEVEL, "-o", str(path), "--steps", "20", "--size", "64", "--top-down", "--policy", "spin"]) == 0
+    assert (
+        main(["render", LEVEL, "-o", str(path), "--steps", "20", "--size", "64", "--top-down", "--policy", "spin"]) == 0
+    )
     frames = imageio.mimread(path)
     assert len(frames) == 21
     height, width = frames[0].shape[:2]
@@ -115,12 +121,22 @@ def test_module_runs_from_a_checkout(tmp_path: Path) -> None:
     """`python -m eval.suite` at the root of a checkout is the same program as `flexlam suite`."""
     root = Path(__file__).resolve().parents[1]
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "eval.suite", "--policy", "random", "--levels", "rooms_exploit_deferred_effects_train"]
+    command = [
+        sys.executable,
+        "-m",
+        "eval.suite",
+        "--policy",
+        "random",
+        "--levels",
+        "rooms_exploit_deferred_effects_train",
+    ]
     command += ["--episodes", "1", "--out", str(out)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "results.json").read_text())["policy"] == "random"
-    wrong = subprocess.run([sys.executable, "-m", "eval.suite", "--episodes", "0"], cwd=root, capture_output=True, text=True, timeout=300)
+    wrong = subprocess.run(
+        [sys.executable, "-m", "eval.suite", "--episodes", "0"], cwd=root, capture_output=True, text=True, timeout=300
+    )
     assert wrong.returncode == WRONG_USE
     assert "Traceback" not in wrong.stderr
 
@@ -139,7 +155,9 @@ def test_interrupt_ends_cleanly(tmp_path: Path, start_flexlam) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_play_without_pygame_says_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_play_without_pygame_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pygame", None)
     assert main(["play", LEVEL]) == WRONG_USE
     assert "flexlam_rl[play]" in _one_sentence(capsys)

@@ -1,4 +1,6 @@
-"""The documents say what is true: their Python runs as printed, their links lead somewhere, their tables name every level."""
+"""The documents say what is true: their Python runs as printed, their links lead somewhere, their tables name every
+level.
+"""
 
 import os
 import re
@@ -29,7 +31,9 @@ def test_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path, make_bundl
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     if default() is None:  # a random policy stands in until a trained one comes with the package
         env[VARIABLE] = str(make_bundle_folder(tmp_path / "bundle", slots=16))
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -50,5 +54,7 @@ def test_environments_page_names_every_level() -> None:
 
 
 def test_pictures_are_small() -> None:
-    large = {_names(path): path.stat().st_size for path in (ROOT / "docs").rglob("*.png") if path.stat().st_size > 200_000}
+    large = {
+        _names(path): path.stat().st_size for path in (ROOT / "docs").rglob("*.png") if path.stat().st_size > 200_000
+    }
     assert large == {}

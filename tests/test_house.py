@@ -14,8 +14,18 @@ import flexlam_rl
 PACKAGE = Path(flexlam_rl.__file__).parent
 # each room knows only those of lower floors, and itself
 FLOORS = {
-    "checkpoints": 0, "utils": 0, "envs": 1, "datasets": 2, "nn": 3, "train": 4, "models": 5, "agents": 6, "eval": 7, "commands": 8, "cli": 9,
-}  # fmt: skip
+    "checkpoints": 0,
+    "utils": 0,
+    "envs": 1,
+    "datasets": 2,
+    "nn": 3,
+    "train": 4,
+    "models": 5,
+    "agents": 6,
+    "eval": 7,
+    "commands": 8,
+    "cli": 9,
+}
 
 
 def module_name(path: Path) -> str:
@@ -66,7 +76,10 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("kept_out", ["torch", "stable_baselines3", "transformers"])
 def test_environments_and_datasets_load_without_torch(kept_out: str) -> None:
     names = [name for name in MODULES if room(name) in ("utils", "envs", "datasets") and not name.endswith("__main__")]
-    code = f"import sys; sys.modules[{kept_out!r}] = None\nimport importlib\nfor name in {names!r}: importlib.import_module(name)"
+    code = (
+        f"import sys; sys.modules[{kept_out!r}] = None\nimport importlib\nfor name in {names!r}: "
+        "importlib.import_module(name)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -79,4 +92,7 @@ def test_files_are_short() -> None:
 def test_no_package_is_empty() -> None:
     for name, path in MODULES.items():
         if path.name == "__init__.py":
-            assert any(other.startswith(f"{name}.") for other in MODULES) or len(path.read_text(encoding="utf-8").splitlines()) > 1, name
+            assert (
+                any(other.startswith(f"{name}.") for other in MODULES)
+                or len(path.read_text(encoding="utf-8").splitlines()) > 1
+            ), name

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = ("envs", "agents", "datasets", "train", "eval")
-NOT_SHIPPED = shutil.ignore_patterns(".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "results")
+NOT_SHIPPED = shutil.ignore_patterns(
+    ".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "results"
+)
 
 
 def _python(*arguments: str, cwd: Path, path: list[Path]) -> str:
@@ -28,7 +30,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     shutil.copytree(ROOT, source, symlinks=True, ignore=NOT_SHIPPED)
-    built = _python("-c", f"from setuptools import build_meta; print(build_meta.build_wheel({str(folder)!r}))", cwd=source, path=[])
+    built = _python(
+        "-c", f"from setuptools import build_meta; print(build_meta.build_wheel({str(folder)!r}))", cwd=source, path=[]
+    )
     site = folder / "site-packages"
     with zipfile.ZipFile(folder / built.splitlines()[-1]) as wheel:
         wheel.extractall(site)
@@ -84,11 +88,17 @@ def test_package_run_through_a_link_hides_no_other_library(name: str, tmp_path: 
     """`python -m eval.suite` puts the checkout first on sys.path, where its `datasets` would hide Hugging Face's."""
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "__init__.py").write_text("load_dataset = 'the other library'\n")
-    code = f"import sys, {name}\nsys.modules.pop('datasets', None)\nimport datasets, flexlam_rl.eval\nprint(datasets.load_dataset)"
+    code = (
+        f"import sys, {name}\nsys.modules.pop('datasets', None)\nimport datasets, "
+        "flexlam_rl.eval\nprint(datasets.load_dataset)"
+    )
     assert _python("-c", code, cwd=ROOT, path=[tmp_path]).splitlines()[-1] == "the other library"
 
 
 def test_import_is_light() -> None:
     """No torch, no numba: they load with the first environment, so that `import flexlam_rl` stays under 0.3 s."""
-    code = "import sys, flexlam_rl; print(sorted({'torch', 'numba', 'pyarrow', 'imageio', 'tyro', 'rich'} & set(sys.modules)))"
+    code = (
+        "import sys, flexlam_rl; print(sorted({'torch', 'numba', 'pyarrow', 'imageio', 'tyro', 'rich'} & "
+        "set(sys.modules)))"
+    )
     assert _python("-c", code, cwd=ROOT, path=[]) == "[]"

@@ -57,7 +57,8 @@ for line in sys.stdin.read().splitlines():
         except SystemExit as stop:
             code = stop.code
     text = said.getvalue().strip()
-    good = (code == 0 and "usage: flexlam" in text) or (code == 2 and "pip install 'flexlam_rl[" in text and "\\n" not in text)
+    one_sentence = code == 2 and "pip install 'flexlam_rl[" in text and "\\n" not in text
+    good = (code == 0 and "usage: flexlam" in text) or one_sentence
     print("good" if good else "BAD", line, code, "" if good else text)
 """
 
@@ -67,7 +68,9 @@ def start(tmp_path: Path, site: str, arguments: list[str], given: str = "") -> s
     (tmp_path / "sitecustomize.py").write_text(site)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     env = {name: value for name, value in os.environ.items() if name != "FLEXLAM_TRACEBACK"} | {"PYTHONPATH": path}
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=300
+    )
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -90,7 +93,9 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (["-m", "train.translator", "-h"], "numpy"),
     ],
 )
-def test_interrupt_while_importing_is_one_line(arguments: list[str], package: str, swallowed: bool, tmp_path: Path) -> None:
+def test_interrupt_while_importing_is_one_line(
+    arguments: list[str], package: str, swallowed: bool, tmp_path: Path
+) -> None:
     arguments = [text.format(out=tmp_path / "out") for text in arguments]
     done = start(tmp_path, PRESS.format(package=package, swallowed=swallowed), arguments)
     assert re.match(r"(flexlam|python -m) ?[\w.]*: interrupted[:.]", one_line(done)), done.stderr
@@ -105,14 +110,27 @@ def test_the_console_script_is_guarded_before_anything_is_imported(tmp_path: Pat
 
 
 def test_programs_that_use_the_library_keep_their_interrupts(tmp_path: Path) -> None:
-    code = "import signal, flexlam_rl; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler; raise KeyboardInterrupt"
+    code = (
+        "import signal, flexlam_rl; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler; raise "
+        "KeyboardInterrupt"
+    )
     done = start(tmp_path, PRESS.format(package="nothing", swallowed=False), ["-c", code])
     assert "Traceback" in done.stderr and "AssertionError" not in done.stderr
 
 
 def help_lines() -> str:
     inner = {
-        "data": ["inspect", "validate", "sheet", "video", "labels", "import", "export", "import minari", "export minari"],
+        "data": [
+            "inspect",
+            "validate",
+            "sheet",
+            "video",
+            "labels",
+            "import",
+            "export",
+            "import minari",
+            "export minari",
+        ],
         "expert": ["score", "train", "plot"],
     }
     return "\n".join(f"{name} {sub} --help" for name in COMMANDS for sub in ("", *inner.get(name, ())))
@@ -121,7 +139,9 @@ def help_lines() -> str:
 SMALL = {"labmaze", "dm_env", "play", "minari", "ray", "tensordict", "bench"}
 
 
-@pytest.mark.parametrize("extras", [{"data"}, {"models"}, {"sb3"}, {"docs"}, SMALL, set(EXTRAS.values())], ids=lambda e: "-".join(sorted(e)))
+@pytest.mark.parametrize(
+    "extras", [{"data"}, {"models"}, {"sb3"}, {"docs"}, SMALL, set(EXTRAS.values())], ids=lambda e: "-".join(sorted(e))
+)
 def test_every_command_helps_without_an_extra(extras: set[str], tmp_path: Path) -> None:
     packages = sorted(package for package, name in EXTRAS.items() if name in extras)
     done = start(tmp_path, HIDE.format(packages=packages), ["-c", ALL_HELP], help_lines())
@@ -135,7 +155,10 @@ def test_every_module_helps_without_extras(module: str, tmp_path: Path) -> None:
     done = start(tmp_path, HIDE.format(packages=sorted(EXTRAS)), ["-m", module, "-h"])
     if done.returncode:
         assert done.returncode == WRONG_USE
-        assert re.fullmatch(rf"python -m {module}: The package '\w+' is not installed: pip install 'flexlam_rl\[\w+\]'\.", one_line(done))
+        assert re.fullmatch(
+            rf"python -m {module}: The package '\w+' is not installed: pip install 'flexlam_rl\[\w+\]'\.",
+            one_line(done),
+        )
     else:
         assert done.stdout.startswith("usage:") and not done.stderr
 

@@ -6,10 +6,16 @@ import gymnasium as gym
 
 
 def base_env(env: Any) -> Any:
-    """The unwrapped environment or batch behind Gymnasium's wrappers and Stable-Baselines3's views; what is no view comes back as it is."""
+    """The unwrapped environment or batch behind Gymnasium's wrappers and Stable-Baselines3's views; what is no view
+    comes back as it is.
+    """
     while not isinstance(env, gym.Env | gym.vector.VectorEnv):
         several = getattr(env, "envs", None)  # a DummyVecEnv
-        inner = several[0] if several is not None and len(several) == 1 else getattr(env, "venv", None) or getattr(env, "env", None)
+        inner = (
+            several[0]
+            if several is not None and len(several) == 1
+            else getattr(env, "venv", None) or getattr(env, "env", None)
+        )
         if inner is None:
             return env
         env = inner

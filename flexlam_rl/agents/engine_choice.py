@@ -58,4 +58,6 @@ def check_look(engine: str, textures: str) -> None:
         ValueError: A look of litelab's for the real engine.
     """
     if engine != "litelab" and textures != "procedural":
-        raise ValueError(f"--textures {textures} is a look of litelab; {engine} has one look of its own: leave the option out.")
+        raise ValueError(
+            f"--textures {textures} is a look of litelab; {engine} has one look of its own: leave the option out."
+        )

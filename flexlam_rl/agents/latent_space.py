@@ -36,7 +36,10 @@ class Translation:
     def __init__(self, policy: LatentActionPolicy, rows: int, budget: int | None) -> None:
         given = policy.checked_budget(policy.budget if budget is None else budget)
         if not isinstance(given, int):
-            raise ValueError(f"The budget is {given.tolist()}, one for each environment; latent actions need one number: give budget=K.")
+            raise ValueError(
+                f"The budget is {given.tolist()}, one for each environment; latent actions need one number: give "
+                "budget=K."
+            )
         self.policy, self.budget = policy, given
         self.space = spaces.MultiDiscrete([policy.lam.code_count] * self.budget)
         actions = policy.translator.config.actions
@@ -67,7 +70,10 @@ class Translation:
         codes = np.asarray(codes.detach().cpu() if isinstance(codes, torch.Tensor) else codes)
         rows = len(self._previous)
         if codes.shape != (rows, self.budget) or codes.dtype.kind not in "iu":
-            raise ValueError(f"A latent action has shape {codes.shape} and type {codes.dtype}; expected integers of shape ({rows}, {self.budget}).")
+            raise ValueError(
+                f"A latent action has shape {codes.shape} and type {codes.dtype}; expected integers of shape ({rows}, "
+                f"{self.budget})."
+            )
         policy = self.policy
         slots = policy.lam.prefix_slots(torch.from_numpy(codes.astype(np.int64)).to(policy.device), self.budget)
         current = None
@@ -83,7 +89,8 @@ class Translation:
 
 
 class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """An environment whose action is the first K codes of a latent action: `MultiDiscrete([V] * K)`, for any RL algorithm.
+    """An environment whose action is the first K codes of a latent action: `MultiDiscrete([V] * K)`, for any RL
+    algorithm.
 
     Observations, rewards and ends are the environment's; `info["action"]` is the real action that was taken.
 
@@ -98,14 +105,20 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], policy: LatentActionPolicy | str | Path | None = None, budget: int | None = None, any_look: bool = False
+        self,
+        env: gym.Env[Any, Any],
+        policy: LatentActionPolicy | str | Path | None = None,
+        budget: int | None = None,
+        any_look: bool = False,
     ) -> None:
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
         self._translate = Translation(policy, 1, budget)
         policy.check(env, any_look)
         # what makes such an environment anew: where the weights lie, instead of a copy of them
         where = policy.bundle.folder or policy.bundle.source
-        gym.utils.RecordConstructorArgs.__init__(self, policy=str(where), budget=self._translate.budget, any_look=bool(any_look))
+        gym.utils.RecordConstructorArgs.__init__(
+            self, policy=str(where), budget=self._translate.budget, any_look=bool(any_look)
+        )
         gym.Wrapper.__init__(self, env)
         self.action_space = self._translate.space
         self._observation: Any = None
@@ -132,7 +145,11 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     """
 
     def __init__(
-        self, env: VectorEnv, policy: LatentActionPolicy | str | Path | None = None, budget: int | None = None, any_look: bool = False
+        self,
+        env: VectorEnv,
+        policy: LatentActionPolicy | str | Path | None = None,
+        budget: int | None = None,
+        any_look: bool = False,
     ) -> None:
         super().__init__(env)
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
@@ -163,4 +180,10 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         if begins.any():
             self._translate.reset(begins)
         self._over = over.copy()
-        return self._observations, rewards, terminated, truncated, {**infos, "action": real, "_action": np.ones(len(real), np.bool_)}
+        return (
+            self._observations,
+            rewards,
+            terminated,
+            truncated,
+            {**infos, "action": real, "_action": np.ones(len(real), np.bool_)},
+        )

@@ -18,11 +18,13 @@ FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 class Policy(Protocol):
     """Whatever plays: Stable-Baselines3's protocol.
 
-    A policy that also has `begin_episodes(which, seeds)` is told the episode seeds of the environments `which` that begin one, and can
-    draw its noise from them, so that an episode is the same wherever it is played.
+    A policy that also has `begin_episodes(which, seeds)` is told the episode seeds of the environments `which` that
+    begin one, and can draw its noise from them, so that an episode is the same wherever it is played.
     """
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[Any, Any]:
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
         """Actions for a batch of observations, and the next state."""
 
 
@@ -184,7 +186,9 @@ def play_single(
     make_tape: Callable[[int, int, int, bool], Any] = Tape,
     deterministic: bool = False,
 ) -> Iterator[tuple[int, Any]]:
-    """Play numbered and seeded episodes one after the other on one environment of either engine; yields as `play_batch` does."""
+    """Play numbered and seeded episodes one after the other on one environment of either engine; yields as `play_batch`
+    does.
+    """
     base: Any = env.unwrapped
     native = not base.action_set.is_discrete
     last = base.engine == "litelab"  # the real engine has no observation after the end

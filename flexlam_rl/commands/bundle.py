@@ -40,8 +40,13 @@ def run(options: Options) -> int:
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is {getattr(options, name)}; expected 0 or more.")
     decoding = Decoding(options.temperature, options.action_temperature, options.context)
-    config, digest = make_bundle(options.run, options.out, options.data, options.stage, options.half, decoding, options.aligned_run)
+    config, digest = make_bundle(
+        options.run, options.out, options.data, options.stage, options.half, decoding, options.aligned_run
+    )
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     env = config.environment
-    print(f"{options.out}: {size / 1e6:.1f} MB, hash {digest[:12]}, {env.engine} ({', '.join(env.textures)}), {env.action_set}.")
+    print(
+        f"{options.out}: {size / 1e6:.1f} MB, hash {digest[:12]}, {env.engine} ({', '.join(env.textures)}), "
+        f"{env.action_set}."
+    )
     return 0

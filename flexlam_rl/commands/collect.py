@@ -26,7 +26,9 @@ class Options:
     level: tuple[str, ...] = ("all",)
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
-    """scripted, random, learned:PATH (from `flexlam expert train`) or module:factory (factory(env) gives an object with predict)."""
+    """scripted, random, learned:PATH (from `flexlam expert train`) or module:factory (factory(env) gives an object with
+    predict).
+    """
     split: Literal["train", "test"] = "train"
     """Train and test never share an episode seed."""
     seed: int = 0
@@ -38,9 +40,13 @@ class Options:
     num_envs: int | None = None
     """Environments that play at once; by default 16 a core."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is installed."""
+    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is
+    installed.
+    """
     executor: Literal["auto", "native", "processes", "ray"] = "auto"
-    """Where they run: litelab's batch in this process (native), processes, or a Ray cluster; auto takes native on litelab, else processes."""
+    """Where they run: litelab's batch in this process (native), processes, or a Ray cluster; auto takes native on
+    litelab, else processes.
+    """
     workers: int | None = None
     """Processes or Ray tasks at a time; by default one a core."""
     ray_address: str | None = None
@@ -82,7 +88,14 @@ def run(options: Options) -> int:
     levels = levels_named(options.level)
     need_data()
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from flexlam_rl.agents.collection.collect import Done, Job, collect
     from flexlam_rl.agents.collection.schedule import Settings
@@ -118,17 +131,28 @@ def run(options: Options) -> int:
     )
     console = Console(stderr=True)
     begun = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(levels[0], total=len(levels) * options.steps)
 
         def on_level(done: Done) -> None:
             speed = f", {done.new_steps / done.seconds:,.0f} steps/s" if done.new_steps else ""
-            progress.print(f"{done.level}: {done.episodes} episodes, {done.steps} steps ({done.new_steps} new{speed})", soft_wrap=True)
+            progress.print(
+                f"{done.level}: {done.episodes} episodes, {done.steps} steps ({done.new_steps} new{speed})",
+                soft_wrap=True,
+            )
             progress.update(task, completed=(levels.index(done.level) + 1) * options.steps)
 
         try:
-            results = collect(settings, job, lambda level, count: progress.update(task, advance=count, description=level), on_level)
+            results = collect(
+                settings, job, lambda level, count: progress.update(task, advance=count, description=level), on_level
+            )
         except KeyboardInterrupt:
             progress.stop()
             print("Every episode that had ended is stored; the same command continues.", file=sys.stderr)
@@ -136,5 +160,8 @@ def run(options: Options) -> int:
     new = sum(done.new_steps for done in results)
     seconds = time.monotonic() - begun
     total = sum(done.steps for done in results)
-    print(f"{options.out}: {len(levels)} levels, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} steps/s).")
+    print(
+        f"{options.out}: {len(levels)} levels, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} "
+        "steps/s)."
+    )
     return 0

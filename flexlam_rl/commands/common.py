@@ -38,7 +38,9 @@ def need_data() -> None:
         try:
             import_module(name)
         except ImportError as error:
-            raise ImportError(f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error}).") from error
+            raise ImportError(
+                f"Rollouts need the packages of the extra `data`: pip install 'flexlam_rl[data]' ({error})."
+            ) from error
 
 
 def make_level(options: LevelOptions, *, frame_skip: int, size: int, observations: Sequence[str]) -> gym.Env[Any, Any]:

@@ -183,7 +183,9 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    for what in sorted({f"{e['engine']}, textures {e['textures'] or 'unknown'}, played by {e['policy']}" for e in found}):
+    for what in sorted(
+        {f"{e['engine']}, textures {e['textures'] or 'unknown'}, played by {e['policy']}" for e in found}
+    ):
         console.print(what)
     table = Table(*columns, box=None, header_style="bold")
     for entry in found:
@@ -193,9 +195,19 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
         if not entry.get("actions"):
             continue
         names, total = action_names(store), max(1, sum(entry["actions"]))
-        histogram = Table("action", "steps", "", box=None, header_style="bold", title=f"{entry['level']}/{entry['split']}", title_justify="left")
+        histogram = Table(
+            "action",
+            "steps",
+            "",
+            box=None,
+            header_style="bold",
+            title=f"{entry['level']}/{entry['split']}",
+            title_justify="left",
+        )
         for i, count in enumerate(entry["actions"]):
-            histogram.add_row(f"{i} {names[i] if i < len(names) else ''}", f"{count:,}", "#" * round(60 * count / total))
+            histogram.add_row(
+                f"{i} {names[i] if i < len(names) else ''}", f"{count:,}", "#" * round(60 * count / total)
+            )
         console.print(histogram)
 
 
@@ -212,13 +224,18 @@ def _targets(stores: list[Any], out: Path, ending: str) -> list[Path]:
         if out.suffix != ending:
             raise ValueError(f"Cannot write {out}: expected a file that ends in {ending}, or a folder.")
         if len(stores) > 1:
-            raise ValueError(f"{out} is one file, but there are {len(stores)} stores: give a folder, or choose with --level and --split.")
+            raise ValueError(
+                f"{out} is one file, but there are {len(stores)} stores: give a folder, or choose with --level and "
+                "--split."
+            )
         return [out]
     names = [f"{store.level}-{store.split}" for store in stores]
     if len(set(names)) < len(names):  # several collections of the same levels
         names = [f"{store.path.resolve().parents[1].name}-{name}" for store, name in zip(stores, names, strict=True)]
     if len(set(names)) < len(names):
-        raise ValueError(f"Two stores are both called {max(names, key=names.count)}: look at their collections one by one.")
+        raise ValueError(
+            f"Two stores are both called {max(names, key=names.count)}: look at their collections one by one."
+        )
     out.mkdir(parents=True, exist_ok=True)
     return [out / f"{name}{ending}" for name in names]
 
@@ -241,11 +258,18 @@ def _videos(stores: list[Any], options: Video) -> int:
 
     for store in stores:  # before a folder is made
         if options.plain and store.frames.row[-1] not in (1, 3):
-            raise ValueError(f"{store.path} has frames of {store.frames.row[-1]} channels: a plain video has 1 or 3; leave out --plain.")
+            raise ValueError(
+                f"{store.path} has frames of {store.frames.row[-1]} channels: a plain video has 1 or 3; leave out "
+                "--plain."
+            )
         if not -store.episodes <= options.episode < store.episodes:
             raise ValueError(f"Episode {options.episode} of {store.path}: it has {store.episodes} episodes.")
     for store, path in zip(stores, _targets(stores, options.out, ".mp4"), strict=True):
-        pictures = iter(store.episode_at(options.episode).frames) if options.plain else episode_pictures(store, options.episode)
+        pictures = (
+            iter(store.episode_at(options.episode).frames)
+            if options.plain
+            else episode_pictures(store, options.episode)
+        )
         write_video(path, pictures, fps=60 / store.origin.frame_skip)
         print(path)
     return 0

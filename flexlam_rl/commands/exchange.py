@@ -53,7 +53,9 @@ class FromTeco(_Into):
     split: Literal["train", "test"] = "train"
     """Split of the store."""
     turns: tuple[int, ...] = ()
-    """How far each action looks right, in pixels a frame (left: negative), such as -20 20 0; needed to check the alignment."""
+    """How far each action looks right, in pixels a frame (left: negative), such as -20 20 0; needed to check the
+    alignment.
+    """
     no_actions: bool = False
     """Import the video alone."""
     shift: int = 0
@@ -172,7 +174,11 @@ def run_import(options: Import) -> int:
         elif isinstance(what, FromUnplugged):
             from flexlam_rl.datasets.formats.rl_unplugged import import_rl_unplugged
 
-            stores = [import_rl_unplugged(_one_or_all(what.files), what.out, what.level, what.split, limit=what.limit, progress=progress)]
+            stores = [
+                import_rl_unplugged(
+                    _one_or_all(what.files), what.out, what.level, what.split, limit=what.limit, progress=progress
+                )
+            ]
         else:
             from flexlam_rl.datasets.formats.minari import import_minari
 
@@ -223,7 +229,9 @@ def _parquet(what: FromParquet, progress: Any) -> list[Any]:
     groups = by_split(_one_or_all(what.files))
     if None in groups and len(groups) > 1:
         named = ", ".join(repr(name) for name in groups if name is not None)
-        raise ValueError(f"{groups[None][0]} names no split, others are of {named}: import each split by itself, with --split.")
+        raise ValueError(
+            f"{groups[None][0]} names no split, others are of {named}: import each split by itself, with --split."
+        )
     if what.split is not None and len(groups) > 1:
         if what.split not in groups:
             raise ValueError(f"The files are of the splits {', '.join(map(repr, groups))}: none is {what.split!r}.")
@@ -259,11 +267,18 @@ def _parquet_origin(files: list[Path], what: FromParquet) -> tuple[str, Any]:
     if ours:  # it names its engine and its actions: litelab's data must not pass for the real engine's
         return what.level or ours["level"], Origin.from_attributes(ours)
     if what.level is None:
-        raise ValueError(f"{files[0]} does not say which level it is from: give --level, a name that `flexlam levels` lists.")
+        raise ValueError(
+            f"{files[0]} does not say which level it is from: give --level, a name that `flexlam levels` lists."
+        )
     level, actions = level_named(what.level).name, action_set(what.action_set)
     table = tuple(tuple(map(int, row)) for row in actions.rows)
     return level, Origin(
-        engine="deepmind_lab", textures="original", action_set=actions.name, action_table=table, action_hash=actions.hash, policy=what.policy
+        engine="deepmind_lab",
+        textures="original",
+        action_set=actions.name,
+        action_table=table,
+        action_hash=actions.hash,
+        policy=what.policy,
     )
 
 

@@ -14,7 +14,9 @@ from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Measure the random policy and an expert on levels, with fixed evaluation seeds; print the table, and write it with --out."""
+    """Measure the random policy and an expert on levels, with fixed evaluation seeds; print the table, and write it
+    with --out.
+    """
 
     levels: tuple[str, ...] = tuple(LEVELS)
     """Names of levels, `all` (the paper's 16) or `suite`; by default all 17."""
@@ -27,7 +29,9 @@ class Score:
     seed: int = 0
     """Of the policies' randomness; the episodes' seeds are fixed."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is installed."""
+    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is
+    installed.
+    """
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
     """JSON file to write; levels that it holds of the same measurement and that are not measured now are kept."""
 
@@ -99,7 +103,8 @@ def _score(options: Score) -> int:
     settings = Settings(expert=options.expert, temperature=options.temperature, seed=options.seed, engine=engine)
     chosen = "" if options.levels == tuple(LEVELS) else f" --levels {' '.join(options.levels)}"
     command = (
-        f"flexlam expert score --expert {options.expert} --episodes {options.episodes} --temperature {options.temperature:g} --seed {options.seed}"
+        f"flexlam expert score --expert {options.expert} --episodes {options.episodes} --temperature "
+        f"{options.temperature:g} --seed {options.seed}"
     )
     console = Console(stderr=True)
     table = score_table(
@@ -107,16 +112,27 @@ def _score(options: Score) -> int:
         settings,
         options.episodes,
         f"{command} --engine {engine}{chosen}",
-        lambda score: console.print(f"{score.level} {score.expert}: {score.mean:.2f} ± {score.standard_error:.2f}", highlight=False),
+        lambda score: console.print(
+            f"{score.level} {score.expert}: {score.mean:.2f} ± {score.standard_error:.2f}", highlight=False
+        ),
     )
     if options.out is not None:
         write_json(options.out, _merged(options.out, table))
     shown = Table(
-        "level", "random", "expert", "± SE", *(("real: paper's expert", "real: human", "real: random") if engine == "litelab" else ()), box=None
+        "level",
+        "random",
+        "expert",
+        "± SE",
+        *(("real: paper's expert", "real: human", "real: random") if engine == "litelab" else ()),
+        box=None,
     )
     for level, rows in table["levels"].items():
         error = rows["expert"]["standard_error"]
-        cells = [f"{rows['random']['mean']:.2f}", f"{rows['expert']['mean']:.2f}", "-" if error is None else f"{error:.2f}"]
+        cells = [
+            f"{rows['random']['mean']:.2f}",
+            f"{rows['expert']['mean']:.2f}",
+            "-" if error is None else f"{error:.2f}",
+        ]
         real = level_named(level)
         if engine == "litelab":
             cells += ["-" if real.expert is None else f"{real.expert:.2f}", f"{real.human:.2f}", f"{real.random:.2f}"]
@@ -130,7 +146,18 @@ def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return table
     old = json.loads(path.read_text(encoding="utf-8"))
-    same = ("schema", "version", "engine", "engine_version", "revision", "textures", "action_set", "frame_skip", "temperature", "seed")
+    same = (
+        "schema",
+        "version",
+        "engine",
+        "engine_version",
+        "revision",
+        "textures",
+        "action_set",
+        "frame_skip",
+        "temperature",
+        "seed",
+    )
     if any(old.get(name) != table[name] for name in same):
         return table
     rows = {**old["levels"], **table["levels"]}
@@ -142,8 +169,12 @@ def _train(options: Train) -> int:
     try:
         from flexlam_rl.agents.experts.pixel.training import train
     except ImportError as error:
-        raise ImportError(f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error}).") from error
-    values = {field.name: getattr(options, field.name) for field in fields(Recipe)} | {"level": level_named(options.level).name}
+        raise ImportError(
+            f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error})."
+        ) from error
+    values = {field.name: getattr(options, field.name) for field in fields(Recipe)} | {
+        "level": level_named(options.level).name
+    }
     best = train(Recipe(**values), options.out, report=lambda text: print(text, flush=True))
     print(f"Best policy: {best}; play it with --expert learned:{best}.")
     return 0

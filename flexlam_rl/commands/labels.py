@@ -9,14 +9,18 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """Draw labelled transitions and store them beside the rollouts as a named set; without --name, list the sets that are there."""
+    """Draw labelled transitions and store them beside the rollouts as a named set; without --name, list the sets that
+    are there.
+    """
 
     folder: tyro.conf.Positional[Path]
     """Folder of a collection."""
     name: str | None = None
     """Name of the set to draw."""
     fraction: float | None = None
-    """Labels as a fraction of all steps (the paper: 0.00025 from all levels, or 0.0004 from lasertag_one_opponent_large)."""
+    """Labels as a fraction of all steps (the paper: 0.00025 from all levels, or 0.0004 from
+    lasertag_one_opponent_large).
+    """
     count: int | None = None
     """Labels as a number instead."""
     level: tuple[str, ...] = ()
@@ -65,4 +69,7 @@ def _say(name: str, train: Any, validation: Any, rollouts: Any) -> None:
     total = len(train) + len(validation)
     levels = sum(bool(len(one) + len(other)) for one, other in zip(train.rows, validation.rows, strict=True))
     share = total / rollouts.steps
-    print(f"{name}: {len(train)} labels for training, {len(validation)} for validation, {share:.4%} of {rollouts.steps} steps, from {levels} levels.")
+    print(
+        f"{name}: {len(train)} labels for training, {len(validation)} for validation, {share:.4%} of {rollouts.steps} "
+        f"steps, from {levels} levels."
+    )

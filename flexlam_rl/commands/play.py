@@ -53,14 +53,18 @@ def run(options: Options) -> int:
     try:
         import pygame
     except ImportError:
-        raise ImportError("`flexlam play` needs pygame, which is not installed: pip install 'flexlam_rl[play]'.") from None
+        raise ImportError(
+            "`flexlam play` needs pygame, which is not installed: pip install 'flexlam_rl[play]'."
+        ) from None
     env = make_level(options, frame_skip=1, size=options.size, observations=(VIEW, WORDS))
     try:
         pygame.display.init()
         screen = pygame.display.set_mode((options.size, options.size))
     except pygame.error as error:
         env.close()
-        raise RuntimeError(f"Cannot open a window ({error}); `flexlam render {options.level} -o out.mp4` needs none.") from None
+        raise RuntimeError(
+            f"Cannot open a window ({error}); `flexlam render {options.level} -o out.mp4` needs none."
+        ) from None
     print(KEYS)
     try:
         _loop(env, screen, pygame, options)

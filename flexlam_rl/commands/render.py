@@ -87,11 +87,15 @@ def run(options: Options) -> int:
     """
     ending = options.out.suffix.lower()
     if ending not in (".png", ".mp4"):
-        raise ValueError(f"Cannot tell what to write from {str(options.out)!r}: the file's name must end in .png or .mp4.")
+        raise ValueError(
+            f"Cannot tell what to write from {str(options.out)!r}: the file's name must end in .png or .mp4."
+        )
     if options.steps < 1:
         raise ValueError(f"steps is {options.steps}; at least 1 is needed.")
     if ending == ".mp4":
-        count = write_video(options.out, (captioned(picture, text) for picture, text in play(options)), fps=60 / FRAME_SKIP)
+        count = write_video(
+            options.out, (captioned(picture, text) for picture, text in play(options)), fps=60 / FRAME_SKIP
+        )
         print(f"{options.out}: {count} frames of {options.level}")
         return 0
     # which frames the sheet shows is known only when the episode has ended; all are kept, a few MB at sheet size

@@ -1,8 +1,8 @@
 """Does the action of a row lead from its frame to the next? Recovered from the frames themselves.
 
-Looking right moves the picture to the left at once (DeepMind Lab's turning has no inertia), so the horizontal shift between two frames tells which
-action lies between them. Shifted columns are the classical silent fault of imported data: an inverse model trained on them learns the action before
-or after.
+Looking right moves the picture to the left at once (DeepMind Lab's turning has no inertia), so the horizontal shift
+between two frames tells which action lies between them. Shifted columns are the classical silent fault of imported
+data: an inverse model trained on them learns the action before or after.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ class Alignment:
 
     Attributes:
         lag: The action that leads from frame t to frame t + 1 stands in row t + lag; None where the data cannot tell.
-        weights: How strongly the action `lag` rows on explains the shift after row t, for each of `LAGS`; about 1 for the right one in turning data.
+        weights: How strongly the action `lag` rows on explains the shift after row t, for each of `LAGS`; about 1 for
+            the right one in turning data.
         turns: Transitions that a turning action led to.
     """
 
@@ -33,9 +34,11 @@ class Alignment:
 
 
 def horizontal_shift(frames: np.ndarray, largest: int = LARGEST) -> np.ndarray:
-    """Pixels by which the picture moves to the left from each frame to the next, (T - 1,); frames are (T, H, W, C) uint8.
+    """Pixels by which the picture moves to the left from each frame to the next, (T - 1,); frames are (T, H, W, C)
+    uint8.
 
-    The best of all whole shifts, by mean absolute difference of grey values in the middle rows (sky and status bar do not move with the view).
+    The best of all whole shifts, by mean absolute difference of grey values in the middle rows (sky and status bar do
+    not move with the view).
     """
     height, width = frames.shape[1:3]
     largest = min(largest, width // 2)
@@ -46,7 +49,11 @@ def horizontal_shift(frames: np.ndarray, largest: int = LARGEST) -> np.ndarray:
     shift = np.zeros(len(now))
     for candidate in sorted(range(-largest, largest + 1), key=abs):  # a tie is no movement
         size = abs(candidate)
-        left, right = (now[..., size:], after[..., : width - size]) if candidate >= 0 else (now[..., : width - size], after[..., size:])
+        left, right = (
+            (now[..., size:], after[..., : width - size])
+            if candidate >= 0
+            else (now[..., : width - size], after[..., size:])
+        )
         error = np.abs(left - right).mean((1, 2))
         better = error < least
         least[better], shift[better] = error[better], candidate
@@ -83,10 +90,14 @@ def find_alignment(frames: np.ndarray, yaw: np.ndarray, usable: np.ndarray | Non
     best = int(np.argmax(scores))
     others = np.delete(np.abs(weights), best).max()
     clear = scores[best] > 5 and weights[best] > 2 * others
-    return Alignment(LAGS[best] if clear else None, tuple((weights / (np.abs(weights).max() + 1e-9)).round(3).tolist()), turns)
+    return Alignment(
+        LAGS[best] if clear else None, tuple((weights / (np.abs(weights).max() + 1e-9)).round(3).tolist()), turns
+    )
 
 
-def check_alignment(frames: np.ndarray, action: np.ndarray, table: Sequence[Sequence[int]], usable: np.ndarray | None, what: str) -> Alignment:
+def check_alignment(
+    frames: np.ndarray, action: np.ndarray, table: Sequence[Sequence[int]], usable: np.ndarray | None, what: str
+) -> Alignment:
     """Refuse data whose actions are shifted against its frames, or cannot be checked.
 
     Args:
@@ -101,18 +112,23 @@ def check_alignment(frames: np.ndarray, action: np.ndarray, table: Sequence[Sequ
     """
     outside = (action < -1) | (action >= len(table))
     if outside.any():
-        raise ValueError(f"Action {action[outside][0]} of {what} is not in its action set: it has actions 0 to {len(table) - 1}.")
+        raise ValueError(
+            f"Action {action[outside][0]} of {what} is not in its action set: it has actions 0 to {len(table) - 1}."
+        )
     yaw = np.append(np.asarray(table)[:, 0], 0)[action]
     found = find_alignment(frames, yaw, usable)
     if found.lag is None:
         raise Misaligned(
-            f"The alignment of actions and frames of {what} cannot be told from {len(frames)} frames with {found.turns} turns "
-            f"(weights of lags {LAGS[0]} to {LAGS[-1]}: {found.weights}): expected at least {ENOUGH_TURNS} turns that move the picture; "
+            f"The alignment of actions and frames of {what} cannot be told from {len(frames)} frames with "
+            f"{found.turns} turns "
+            f"(weights of lags {LAGS[0]} to {LAGS[-1]}: {found.weights}): expected at least {ENOUGH_TURNS} turns that "
+            "move the picture; "
             "import with alignment='trust' if you know it is right."
         )
     if found.lag:
         raise Misaligned(
-            f"The actions of {what} are shifted: the action that leads from frame t to frame t + 1 stands in row t{found.lag:+d}, "
+            f"The actions of {what} are shifted: the action that leads from frame t to frame t + 1 stands in row "
+            f"t{found.lag:+d}, "
             f"expected row t; import with shift={found.lag} to move them."
         )
     return found

@@ -1,6 +1,8 @@
-"""Appending to the Zarr arrays of a store, file by file: no thread or lock outlives a call, so a process may fork between two of them.
+"""Appending to the Zarr arrays of a store, file by file: no thread or lock outlives a call, so a process may fork
+between two of them.
 
-A chunk or shard is written whole and replaces the file of its name in one rename. A killed append leaves the rows before it as they were.
+A chunk or shard is written whole and replaces the file of its name in one rename. A killed append leaves the rows
+before it as they were.
 """
 
 import functools
@@ -35,7 +37,10 @@ def create_arrays(root: Path, arrays: Mapping[str, dict[str, Any]]) -> None:
         (root / name).mkdir(parents=True)
         rest = {"chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "attributes": {}}
         empty = np.zeros((), arrays[name]["data_type"]).item()
-        write_json(root / name / "zarr.json", {"zarr_format": 3, "node_type": "array", **arrays[name], **rest, "fill_value": empty})
+        write_json(
+            root / name / "zarr.json",
+            {"zarr_format": 3, "node_type": "array", **arrays[name], **rest, "fill_value": empty},
+        )
 
     with ThreadPoolExecutor(THREADS, "flexlam-write") as pool:
         for _ in pool.map(create, arrays):
@@ -82,11 +87,15 @@ def rows_a_file(metadata: dict[str, Any]) -> int:
     return int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
 
 
-def _jobs(root: Path, begin: Mapping[str, int], rows: Mapping[str, np.ndarray], pool: ThreadPoolExecutor) -> Iterator[Callable[[], None]]:
+def _jobs(
+    root: Path, begin: Mapping[str, int], rows: Mapping[str, np.ndarray], pool: ThreadPoolExecutor
+) -> Iterator[Callable[[], None]]:
     for name, values in rows.items():
         yield functools.partial(_grow, root / name / "zarr.json", begin[name] + len(values))
         if len(values):
-            yield from (_shards if name == "frames" else _chunks)(root / name, begin[name], np.ascontiguousarray(values), pool)
+            yield from (_shards if name == "frames" else _chunks)(
+                root / name, begin[name], np.ascontiguousarray(values), pool
+            )
 
 
 def _grow(file: Path, length: int) -> None:

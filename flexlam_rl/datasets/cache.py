@@ -1,7 +1,9 @@
-"""The raw local cache: the frames of a store as one memory-mapped file, built once and shared by all processes of a machine.
+"""The raw local cache: the frames of a store as one memory-mapped file, built once and shared by all processes of a
+machine.
 
-It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead of a decompression. A file is
-named by the hash of the store's content, so a store that grew gets a new one; nothing is ever read from a file of another content.
+It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead
+of a decompression. A file is named by the hash of the store's content, so a store that grew gets a new one; nothing is
+ever read from a file of another content.
 """
 
 import os
@@ -35,7 +37,8 @@ class RawFrames:
         DiskFull: There is no room for the cache.
         DamagedData: The cache does not fit its own record; delete the file named.
 
-    Safe with several processes: one builds, the others wait. Opening checks the size and the first and last block; `verify` checks everything.
+    Safe with several processes: one builds, the others wait. Opening checks the size and the first and last block;
+        `verify` checks everything.
     """
 
     dtype = np.dtype(np.uint8)
@@ -60,7 +63,10 @@ class RawFrames:
         found = {name: self._record.get(name) for name in expected}
         size = (self.path / "frames.raw").stat().st_size
         if found != expected or size != store.rows * int(np.prod(self.row)):
-            raise DamagedData(f"The raw cache {self.path} is damaged: it has {found} and {size} bytes, expected {expected}. Delete it.")
+            raise DamagedData(
+                f"The raw cache {self.path} is damaged: it has {found} and {size} bytes, expected {expected}. "
+                "Delete it."
+            )
         self._map()
         if store.rows:
             self.verify([0, (store.rows - 1) // BLOCK])
@@ -73,11 +79,17 @@ class RawFrames:
                 data = store.frames.read(low, low + BLOCK).tobytes()
                 sums.append(google_crc32c.value(data))
                 file.write(data)
-        write_json(record, {"digest": store.digest, "rows": store.rows, "row": list(self.row), "block": BLOCK, "crc32c": sums})
+        write_json(
+            record, {"digest": store.digest, "rows": store.rows, "row": list(self.row), "block": BLOCK, "crc32c": sums}
+        )
 
     def _map(self) -> None:
         shape = (self._length, *self.row)
-        self.array = np.memmap(self.path / "frames.raw", np.uint8, "r", shape=shape) if self._length else np.empty(shape, np.uint8)
+        self.array = (
+            np.memmap(self.path / "frames.raw", np.uint8, "r", shape=shape)
+            if self._length
+            else np.empty(shape, np.uint8)
+        )
         self._flat = np.asarray(self.array)  # a plain view: indexing a memmap object costs more
 
     @property
@@ -95,11 +107,16 @@ class RawFrames:
         """Frames start..stop, a fresh array."""
         return np.array(self._flat[start:stop])
 
-    def read_spans(self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None) -> np.ndarray:
+    def read_spans(
+        self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None
+    ) -> np.ndarray:
         """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given."""
         starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
-            raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
+            raise IndexError(
+                f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to "
+                f"{self._length - 1}."
+            )
         if out is None:
             out = np.empty((len(starts), span, *self.row), np.uint8)
         flat, targets = self._flat, range(len(starts)) if where is None else np.asarray(where).tolist()
@@ -116,7 +133,10 @@ class RawFrames:
         for block in range(len(self._record["crc32c"])) if blocks is None else blocks:
             low, high = block * BLOCK, min((block + 1) * BLOCK, self._length)
             if google_crc32c.value(self._flat[low:high].tobytes()) != self._record["crc32c"][block]:
-                raise DamagedData(f"The raw cache {self.path / 'frames.raw'} is damaged in rows {low} to {high - 1}: delete {self.path}.")
+                raise DamagedData(
+                    f"The raw cache {self.path / 'frames.raw'} is damaged in rows {low} to {high - 1}: delete "
+                    f"{self.path}."
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("array", "_flat")}

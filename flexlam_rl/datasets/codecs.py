@@ -72,5 +72,8 @@ def _known(codecs: list[dict[str, Any]], where: str) -> tuple[dict[str, Any], bo
     if checked:
         names.pop()
     if names[:1] != ["bytes"] or len(names) > 2 or (len(names) == 2 and names[1] not in ("zstd", "blosc")):
-        raise StoreError(f"{where} was written with the codecs {', '.join(names)}: expected bytes, then zstd, blosc or nothing, then crc32c.")
+        raise StoreError(
+            f"{where} was written with the codecs {', '.join(names)}: expected bytes, then zstd, blosc or nothing, "
+            "then crc32c."
+        )
     return (codecs[1] if len(names) == 2 else {}), checked

@@ -79,12 +79,24 @@ class Episode:
         """
         frames = as_array(self.frames, "The frames of an episode")
         check_pictures(frames)
-        given = {"action": ("int16", ()), "action_native": ("int16", (7,)), "reward": (reward, ()), "restart": ("bool", ())}
-        columns = {name: as_array(getattr(self, name), f"Column {name} of an episode") for name in given if getattr(self, name) is not None}
+        given = {
+            "action": ("int16", ()),
+            "action_native": ("int16", (7,)),
+            "reward": (reward, ()),
+            "restart": ("bool", ()),
+        }
+        columns = {
+            name: as_array(getattr(self, name), f"Column {name} of an episode")
+            for name in given
+            if getattr(self, name) is not None
+        }
         lengths = [len(column) for name, column in columns.items() if name != "restart" and column.ndim]
         rows, length = len(frames), lengths[0] if lengths else len(frames) - 1
         if rows not in (length, length + 1) or length < 1:
-            raise ValueError(f"An episode of {length} actions has {rows} frames: expected at least one action, and as many frames or one more.")
+            raise ValueError(
+                f"An episode of {length} actions has {rows} frames: expected at least one action, and as many frames "
+                "or one more."
+            )
         for name, column in columns.items():
             shape = (rows if name == "restart" else length, *given[name][1])
             if column.shape != shape:
@@ -93,16 +105,23 @@ class Episode:
             columns[name] = exact(column, given[name][0], f"Column {name} of an episode", advice)
         if "action" in columns and columns["action"].min() < 0:
             step = int(np.argmin(columns["action"]))
-            raise ValueError(f"Column action of an episode is {columns['action'][step]} at {step}: expected numbers of actions, from 0.")
+            raise ValueError(
+                f"Column action of an episode is {columns['action'][step]} at {step}: expected numbers of actions, "
+                "from 0."
+            )
         if "reward" in columns and not np.isfinite(columns["reward"]).all():
             step = int(np.argmin(np.isfinite(columns["reward"])))
-            raise ValueError(f"Column reward of an episode is {columns['reward'][step]} at {step}: expected finite numbers.")
+            raise ValueError(
+                f"Column reward of an episode is {columns['reward'][step]} at {step}: expected finite numbers."
+            )
         texts = [self.instruction] if isinstance(self.instruction, str) else list(self.instruction)
         wrong = [text for text in texts if not isinstance(text, str)]
         if wrong:
             raise ValueError(f"An instruction of an episode is {wrong[0]!r}: expected a text.")
         if not isinstance(self.instruction, str) and len(texts) != rows:
-            raise ValueError(f"An episode of {rows} rows has {len(texts)} instructions: expected one text, or one a row.")
+            raise ValueError(
+                f"An episode of {rows} rows has {len(texts)} instructions: expected one text, or one a row."
+            )
         extra = {name: as_array(column, f"Extra column {name}") for name, column in self.extra.items()}
         for name, column in extra.items():
             if len(np.atleast_1d(column)) != rows:
@@ -126,13 +145,21 @@ def check_pictures(frames: np.ndarray) -> None:
         ValueError: It has another type or shape, or its channels stand before height and width.
     """
     if frames.dtype != np.uint8 or frames.ndim != 4 or not frames.size:
-        raise ValueError(f"Frames of an episode are {frames.dtype} {frames.shape}: expected uint8 (rows, height, width, channels), at least one row.")
+        raise ValueError(
+            f"Frames of an episode are {frames.dtype} {frames.shape}: expected uint8 (rows, height, width, channels), "
+            "at least one row."
+        )
     if is_planar(frames.shape[1:]):
-        raise ValueError(f"Frames of an episode have the shape {frames.shape}: expected (rows, height, width, channels), the channels last.")
+        raise ValueError(
+            f"Frames of an episode have the shape {frames.shape}: expected (rows, height, width, channels), the "
+            "channels last."
+        )
 
 
 def is_planar(shape: tuple[int, ...]) -> bool:
-    """Whether a picture of this shape has its channels first: more of the last axis than of the first, and more than colours."""
+    """Whether a picture of this shape has its channels first: more of the last axis than of the first, and more than
+    colours.
+    """
     return shape[2] > 4 and shape[0] < shape[2]
 
 

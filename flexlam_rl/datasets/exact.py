@@ -1,4 +1,6 @@
-"""Numbers and JSON values taken from a caller: kept as they are, or refused in a sentence, never rounded, wrapped or cut."""
+"""Numbers and JSON values taken from a caller: kept as they are, or refused in a sentence, never rounded, wrapped or
+cut.
+"""
 
 import math
 import operator
@@ -38,7 +40,9 @@ def exact(values: Any, dtype: Any, what: str, advice: str = "") -> np.ndarray:
     if not good.all():
         place = np.unravel_index(int(np.argmin(good)), good.shape)
         at = f" at {', '.join(map(str, place))}" if place else ""
-        raise ValueError(f"{what} is {array[place]}{at} ({array.dtype}): {wanted} cannot hold this number as it is{advice}.")
+        raise ValueError(
+            f"{what} is {array[place]}{at} ({array.dtype}): {wanted} cannot hold this number as it is{advice}."
+        )
     return out
 
 
@@ -85,7 +89,11 @@ def whole(value: Any, what: str, low: int = INT64.min, high: int = INT64.max) ->
     try:
         if isinstance(value, bool | np.bool_) or (isinstance(value, np.ndarray) and value.dtype.kind == "b"):
             raise TypeError
-        number = int(value) if isinstance(value, float | np.floating) and float(value).is_integer() else operator.index(value)
+        number = (
+            int(value)
+            if isinstance(value, float | np.floating) and float(value).is_integer()
+            else operator.index(value)
+        )
     except TypeError:
         raise ValueError(f"{what} is {value!r}: expected a whole number.") from None
     if not low <= number <= high:
@@ -106,7 +114,8 @@ def flag(value: Any, what: str) -> bool:
 
 
 def plain(value: Any, what: str) -> Any:
-    """Give JSON values that equal a caller's and share nothing with them: NumPy's numbers become Python's, arrays and tuples lists.
+    """Give JSON values that equal a caller's and share nothing with them: NumPy's numbers become Python's, arrays and
+    tuples lists.
 
     Raises:
         ValueError: JSON has no such value; the sentence says where it stands.
@@ -135,4 +144,6 @@ def plain(value: Any, what: str) -> Any:
         return {str(key): plain(inner, f"{what}[{str(key)!r}]") for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner, f"{what}[{number}]") for number, inner in enumerate(value)]
-    raise ValueError(f"{what} is {value!r}: expected a text, a number, true, false, None, or lists and dictionaries of them.")
+    raise ValueError(
+        f"{what} is {value!r}: expected a text, a number, true, false, None, or lists and dictionaries of them."
+    )

@@ -38,7 +38,9 @@ def pick(key: Any, shape: tuple[int, ...], read: Callable[[slice | np.ndarray], 
     if given.dtype == bool:
         expected = shape[: given.ndim]
         if given.shape != expected:
-            raise IndexError(f"A mask of shape {given.shape} does not fit frames of shape {shape}: expected {expected}.")
+            raise IndexError(
+                f"A mask of shape {given.shape} does not fit frames of shape {shape}: expected {expected}."
+            )
         index, *more = given.nonzero()
     else:
         index, more = _wrapped(given, shape[0]), []
@@ -84,7 +86,9 @@ def _index(part: Any) -> np.ndarray:
     try:
         return np.array(operator.index(part), np.intp)
     except (TypeError, OverflowError):
-        raise IndexError(f"Frames are indexed by row numbers, slices, masks or arrays of them, not by {part!r}.") from None
+        raise IndexError(
+            f"Frames are indexed by row numbers, slices, masks or arrays of them, not by {part!r}."
+        ) from None
 
 
 def _wrapped(rows: np.ndarray, length: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Few labelled transitions, as sorted row numbers beside the data: no frame is copied.
 
-A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed shuffle of a level's
-transitions, training labels from its front and validation labels from its back: with the same seed a larger budget contains the smaller one, and
-validation stays the same.
+A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed
+shuffle of a level's transitions, training labels from its front and validation labels from its back: with the same seed
+a larger budget contains the smaller one, and validation stays the same.
 """
 
 import hashlib
@@ -70,11 +70,15 @@ class LabelSet:
             ValueError: Another number of stores, or a row that begins none.
         """
         if len(self.rows) != len(rollouts):
-            raise ValueError(f"Label set {self.name!r} covers {len(self.rows)} stores, the rollouts have {len(rollouts)}.")
+            raise ValueError(
+                f"Label set {self.name!r} covers {len(self.rows)} stores, the rollouts have {len(rollouts)}."
+            )
         for store, rows in zip(rollouts.stores, self.rows, strict=True):
             good = store.segments.contains(rows, span)
             if not good.all():
-                raise ValueError(f"Row {rows[~good][0]} of label set {self.name!r} begins no item of {span} rows in {store.path}.")
+                raise ValueError(
+                    f"Row {rows[~good][0]} of label set {self.name!r} begins no item of {span} rows in {store.path}."
+                )
 
 
 def make_labels(
@@ -88,15 +92,17 @@ def make_labels(
     seed: int = 0,
     overwrite: bool = False,
 ) -> tuple[LabelSet, LabelSet]:
-    """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of each store.
+    """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of
+    each store.
 
     Args:
         rollouts: The data.
         name: Of the label set: letters, digits, "-", "_", ".".
-        fraction: Labels as a fraction of the steps of *all* rollouts (the paper: 0.00025 over all levels, or 0.0004 from one).
+        fraction: Labels as a fraction of the steps of *all* rollouts (the paper: 0.00025 over all levels, or 0.0004
+            from one).
         count: Labels as a number instead; give one of the two.
-        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`), with or without
-            `contributed/dmlab30/`; None for all.
+        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`), with or
+            without `contributed/dmlab30/`; None for all.
         validation: Part of the labels that becomes the part "validation".
         seed: Of the draw.
         overwrite: Replace a label set of that name.
@@ -109,7 +115,10 @@ def make_labels(
         StoreError: There is a label set of that name, or the rollouts have no actions.
     """
     if (fraction is None) == (count is None):
-        raise ValueError(f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of the two.")
+        raise ValueError(
+            f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of "
+            "the two."
+        )
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
     fraction, validation = plain(fraction, "fraction"), plain(validation, "validation")
@@ -122,13 +131,23 @@ def make_labels(
         levels = [level_folder(level) for level in ([levels] if isinstance(levels, str) else levels)]
     missing = set(levels or ()) - set(rollouts.levels)
     if missing:
-        raise ValueError(f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}.")
+        raise ValueError(
+            f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}."
+        )
     chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
     total = round(fraction * rollouts.steps) if fraction is not None else count or 0
     held_out = round(validation * total)
     if total < len(chosen):
-        raise ValueError(f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one a level.")
-    attributes = {"name": name, "fraction": fraction, "count": count, "labels": total, "levels": list(levels or rollouts.levels)}
+        raise ValueError(
+            f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one a level."
+        )
+    attributes = {
+        "name": name,
+        "fraction": fraction,
+        "count": count,
+        "labels": total,
+        "levels": list(levels or rollouts.levels),
+    }
     attributes |= {"validation": validation, "seed": seed, "rule": "uniform over levels, without replacement"}
     drawn: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
     for folder in (store.path / "labels" / name for store in rollouts.stores):
@@ -138,7 +157,11 @@ def make_labels(
         if not store.with_actions:
             raise StoreError(f"{store.path} has no actions: labels need rollouts written with them.")
         number = chosen.index(store) if store in chosen else -1
-        train, kept = (_share(total - held_out, len(chosen), number), _share(held_out, len(chosen), number)) if number >= 0 else (0, 0)
+        train, kept = (
+            (_share(total - held_out, len(chosen), number), _share(held_out, len(chosen), number))
+            if number >= 0
+            else (0, 0)
+        )
         items = Items(store.segments, 2)
         if train + kept > len(items):
             raise ValueError(f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions.")
@@ -156,7 +179,8 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
     """Read a label set.
 
     Raises:
-        StoreError: A store has none of that name (the message lists those it has), or one that was drawn otherwise than the others'.
+        StoreError: A store has none of that name (the message lists those it has), or one that was drawn otherwise than
+            the others'.
         ValueError: Another part than "train" or "validation".
     """
     if part not in PARTS:
@@ -166,11 +190,20 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
     for store in rollouts.stores:
         folder = store.path / "labels" / name
         if not (folder / "zarr.json").exists():
-            raise StoreError(f"{store.path} has no label set {name!r}: it has {', '.join(label_names(store.path)) or 'none'}.")
-        found = {key: value for key, value in read_json(folder / "zarr.json")["attributes"].items() if key not in ("data", "rows")}
+            raise StoreError(
+                f"{store.path} has no label set {name!r}: it has {', '.join(label_names(store.path)) or 'none'}."
+            )
+        found = {
+            key: value
+            for key, value in read_json(folder / "zarr.json")["attributes"].items()
+            if key not in ("data", "rows")
+        }
         # collections may be labelled apart, but what one call drew for all its levels goes together
         if rows and found != attributes and found["levels"] == attributes["levels"]:
-            raise StoreError(f"Label set {name!r} of {store.path} was drawn otherwise than that of {rollouts.stores[0].path}: make it again.")
+            raise StoreError(
+                f"Label set {name!r} of {store.path} was drawn otherwise than that of {rollouts.stores[0].path}: make "
+                "it again."
+            )
         attributes = found
         length = int(read_json(folder / part / "zarr.json")["shape"][0])
         rows.append(Column(folder / part, length).read())
@@ -179,7 +212,9 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
 
 def label_names(path: Path) -> list[str]:
     """Names of the label sets of one store."""
-    return sorted(file.parent.name for file in (path / "labels").glob("*/zarr.json") if not file.parent.name.startswith("."))
+    return sorted(
+        file.parent.name for file in (path / "labels").glob("*/zarr.json") if not file.parent.name.startswith(".")
+    )
 
 
 def _share(total: int, parts: int, number: int) -> int:
@@ -193,7 +228,9 @@ def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any])
         with disk_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            create_arrays(temporary, {part: column_metadata("int64", (), max(1, len(values))) for part, values in rows.items()})
+            create_arrays(
+                temporary, {part: column_metadata("int64", (), max(1, len(values))) for part, values in rows.items()}
+            )
             append_rows(temporary, dict.fromkeys(rows, 0), rows)
             write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
             group = folder.parent / "zarr.json"

@@ -28,10 +28,11 @@ class Source(Protocol):
 class Batches(Iterator[dict[str, Any]]):
     """A stream of batches over all items of a source, shuffled anew every epoch.
 
-    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p mod n)`. A step of all ranks
-    takes the next `batch_size * world_size` positions, rank `r` the `r`-th part of them: ranks are disjoint, together they miss nothing, and the
-    cursor of all of them is one number. Batches run across the end of an epoch, so none is short, unless `epochs` is given: then the last one is
-    split over the ranks as evenly as it goes (it may be empty), or left out with `drop_last`.
+    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p
+    mod n)`. A step of all ranks takes the next `batch_size * world_size` positions, rank `r` the `r`-th part of them:
+    ranks are disjoint, together they miss nothing, and the cursor of all of them is one number. Batches run across the
+    end of an epoch, so none is short, unless `epochs` is given: then the last one is split over the ranks as evenly as
+    it goes (it may be empty), or left out with `drop_last`.
 
     Args:
         source: `TransitionPairs`, `Windows`, ...
@@ -44,7 +45,8 @@ class Batches(Iterator[dict[str, Any]]):
         workers: Threads that read; 0 reads when asked.
         prefetch: Batches read ahead.
         as_torch: Give torch tensors instead of NumPy arrays.
-        pin_memory: Read into pinned memory, ready for `tensor.to(device, non_blocking=True)`; torch tensors follow. Without CUDA it has no effect.
+        pin_memory: Read into pinned memory, ready for `tensor.to(device, non_blocking=True)`; torch tensors follow.
+            Without CUDA it has no effect.
 
     `state_dict` belongs to the batches handed out, not to those read ahead.
     """
@@ -65,7 +67,10 @@ class Batches(Iterator[dict[str, Any]]):
         as_torch: bool = False,
         pin_memory: bool = False,
     ) -> None:
-        self.batch_size, self.world_size = whole(batch_size, "batch_size", low=1), whole(world_size, "world_size", low=1)
+        self.batch_size, self.world_size = (
+            whole(batch_size, "batch_size", low=1),
+            whole(world_size, "world_size", low=1),
+        )
         self.rank, self.seed = whole(rank, "rank"), whole(seed, "seed")
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"rank is {rank}: expected 0 to {world_size - 1}, since world_size is {world_size}.")
@@ -131,7 +136,9 @@ class Batches(Iterator[dict[str, Any]]):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor, JSON values. Ranks share it: any rank's, saved after the same number of batches, is everyone's."""
+        """The cursor, JSON values. Ranks share it: any rank's, saved after the same number of batches, is
+        everyone's.
+        """
         return {
             "position": self._position,
             "seed": self.seed,
@@ -150,7 +157,8 @@ class Batches(Iterator[dict[str, Any]]):
         for name in ("items", "digest", "seed", "shuffle"):
             if state.get(name) != mine[name]:
                 raise ValueError(
-                    f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be continued on other data."
+                    f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be "
+                    "continued on other data."
                 )
         position = whole(state.get("position"), "The position of a saved data cursor", low=0)
         self._drop_queue()
@@ -175,7 +183,10 @@ class Batches(Iterator[dict[str, Any]]):
         self._pool = ThreadPoolExecutor(self._workers, "flexlam-read") if self._workers else None
 
     def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("A stream of batches cannot be copied or pickled: make another of its source, and give it this one's state_dict.")
+        raise TypeError(
+            "A stream of batches cannot be copied or pickled: make another of its source, and give it this one's "
+            "state_dict."
+        )
 
     def _exists(self, position: int) -> bool:
         if self.epochs is None:
@@ -194,7 +205,10 @@ class Batches(Iterator[dict[str, Any]]):
         permutation = self._permutations.get(epoch)
         if permutation is None:
             permutation = Permutation(len(self.source), self.seed, epoch)
-            self._permutations = {**{k: v for k, v in copy.copy(self._permutations).items() if k >= epoch - 1}, epoch: permutation}
+            self._permutations = {
+                **{k: v for k, v in copy.copy(self._permutations).items() if k >= epoch - 1},
+                epoch: permutation,
+            }
         return permutation
 
     def _drop_queue(self) -> None:

@@ -40,7 +40,11 @@ def summary(store: RolloutStore) -> dict[str, Any]:
     }
     if store.with_actions and store.episodes:
         error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else None
-        found["return"] = {"mean": float(returns.mean()) if len(returns) else None, "standard_error": error, "episodes": len(returns)}
+        found["return"] = {
+            "mean": float(returns.mean()) if len(returns) else None,
+            "standard_error": error,
+            "episodes": len(returns),
+        }
         action = store.action[:]
         found["actions"] = np.bincount(action[action >= 0], minlength=len(store.origin.action_table)).tolist()
         found["rewarded_steps"] = int(np.count_nonzero(store.reward[:]))
@@ -84,7 +88,11 @@ def sheet_pictures(store: RolloutStore, count: int = 16, episode: int | None = N
     if episode is not None and not -store.episodes <= episode < store.episodes:
         raise IndexError(f"Episode {episode} of {store.path}: it has {store.episodes} episodes.")
     table = store.episode_table
-    low, high = (0, store.rows) if episode is None else (int(table["start"][episode]), int(table["start"][episode] + table["rows"][episode]))
+    low, high = (
+        (0, store.rows)
+        if episode is None
+        else (int(table["start"][episode]), int(table["start"][episode] + table["rows"][episode]))
+    )
     rows = [low + i for i in evenly(count, high - low)]
     frames, number = store.frames[np.array(rows)], store.episode[:][rows]
     gained = np.cumsum(store.reward[:], dtype=np.float64) if store.with_actions else np.zeros(store.rows)
@@ -107,7 +115,13 @@ def episode_pictures(store: RolloutStore, number: int, factor: int = 4) -> Itera
         lines = [f"step {t}" + ("  map restart" if restart[t] else ""), "", said]
         if t < episode.length and episode.reward is not None:
             total += float(episode.reward[t])
-            what = "native" if episode.action is None else names[episode.action[t]] if episode.action[t] < len(names) else str(episode.action[t])
+            what = (
+                "native"
+                if episode.action is None
+                else names[episode.action[t]]
+                if episode.action[t] < len(names)
+                else str(episode.action[t])
+            )
             if episode.action is None and episode.action_native is not None:
                 what = " ".join(map(str, episode.action_native[t].tolist()))
             lines[1] = f"{what}   reward {episode.reward[t]:g}   return {total:g}"

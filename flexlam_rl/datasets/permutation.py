@@ -1,8 +1,8 @@
 """A shuffle that is a function: item numbers permuted by a key, with nothing stored.
 
 A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle
-walking). It is a bijection for any number of items and any key, needs no memory, and any position can be asked for first:
-160 million items cost nothing, a cursor is one number.
+walking). It is a bijection for any number of items and any key, needs no memory, and any position can be asked for
+first: 160 million items cost nothing, a cursor is one number.
 """
 
 import operator
@@ -38,7 +38,9 @@ class Permutation:
         self._low_mask = np.uint64((1 << (bits // 2)) - 1)
         self._high_mask = np.uint64((1 << (bits - bits // 2)) - 1)
         # SeedSequence spreads any key over all bits, the same on every platform
-        self._keys = np.random.SeedSequence([operator.index(k) & (2**64 - 1) for k in key]).generate_state(ROUNDS, np.uint64)
+        self._keys = np.random.SeedSequence([operator.index(k) & (2**64 - 1) for k in key]).generate_state(
+            ROUNDS, np.uint64
+        )
 
     def __call__(self, position: np.ndarray) -> np.ndarray:
         """Items at positions (int64, all within 0..n-1)."""

@@ -25,7 +25,9 @@ def decode(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode
-            deep = picture.format == "PNG" and data[24] == 16  # bits a channel; Pillow drops half of them without a word
+            deep = (
+                picture.format == "PNG" and data[24] == 16
+            )  # bits a channel; Pillow drops half of them without a word
             if not deep and mode in (*PLAIN, *CONVERTED):
                 wanted = "RGBA" if mode == "P" and "transparency" in picture.info else CONVERTED.get(mode, mode)
                 pixels = np.asarray(picture if mode == wanted else picture.convert(wanted))
@@ -42,7 +44,9 @@ def encode_png(frame: np.ndarray) -> bytes:
         ValueError: Another shape or type.
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or not 1 <= frame.shape[-1] <= 4:
-        raise ValueError(f"A picture is {frame.dtype} {frame.shape}: PNG needs uint8 (height, width, channels) with 1 to 4 channels.")
+        raise ValueError(
+            f"A picture is {frame.dtype} {frame.shape}: PNG needs uint8 (height, width, channels) with 1 to 4 channels."
+        )
     buffer = io.BytesIO()
     Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -58,5 +62,8 @@ def decode_all(data: Sequence[bytes], pool: ThreadPoolExecutor | None = None) ->
     pictures = list(decoded)
     for number, picture in enumerate(pictures):
         if picture.shape != pictures[0].shape:
-            raise ValueError(f"Picture {number} is {picture.shape}, the first {pictures[0].shape}: expected one size and number of channels.")
+            raise ValueError(
+                f"Picture {number} is {picture.shape}, the first {pictures[0].shape}: expected one size and number of "
+                "channels."
+            )
     return np.stack(pictures)

@@ -46,7 +46,9 @@ class EpisodeBuffer:
         """Actions so far."""
         return len(self._actions)
 
-    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, np.ndarray] | None = None) -> None:
+    def observe(
+        self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """The next observation.
 
         Args:
@@ -64,7 +66,10 @@ class EpisodeBuffer:
         if self._count == 0:
             check_pictures(frame[None])
         if frame.dtype != np.uint8 or (self._count and frame.shape != self._frames.shape[1:]):
-            raise ValueError(f"A recorded frame is {frame.dtype} {frame.shape}: expected uint8 {self._frames.shape[1:]}, as its episode's first.")
+            raise ValueError(
+                f"A recorded frame is {frame.dtype} {frame.shape}: expected uint8 {self._frames.shape[1:]}, as its "
+                "episode's first."
+            )
         if self._count == len(self._frames):
             grown = np.empty((max(256, 2 * self._count), *frame.shape), np.uint8)
             grown[: self._count] = self._frames[: self._count] if self._count else grown[:0]
@@ -100,7 +105,9 @@ class EpisodeBuffer:
         """
         array = as_array(action, "A recorded action")
         if array.size != (7 if self._native else 1):
-            raise ValueError(f"A recorded action has shape {array.shape}: expected {'(7,)' if self._native else 'one number'}.")
+            raise ValueError(
+                f"A recorded action has shape {array.shape}: expected {'(7,)' if self._native else 'one number'}."
+            )
         stored = exact(array.reshape(-1), np.int16, "A recorded action")
         if self._native:
             return stored
@@ -116,7 +123,8 @@ class EpisodeBuffer:
         Args:
             terminated, truncated: How it ended.
             key: Its number in the collection.
-            last: Whether the observation after the last action is a true one (the real engine only repeats the one before).
+            last: Whether the observation after the last action is a true one (the real engine only repeats the one
+                before).
         """
         rows = self._count if last else self.length
         restart = np.zeros(rows, bool)
@@ -137,7 +145,9 @@ class EpisodeBuffer:
         )
 
 
-def origin_of(env: Any, policy: str, policy_params: dict[str, Any] | None = None, seed: int = -1, **changes: Any) -> Origin:
+def origin_of(
+    env: Any, policy: str, policy_params: dict[str, Any] | None = None, seed: int = -1, **changes: Any
+) -> Origin:
     """The origin of what an environment of this package plays; of any other environment, as far as it tells.
 
     Args:
@@ -174,19 +184,19 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
     """Stores every finished episode that is played through it, exactly as it was played.
 
     Args:
-        env: One environment (not a vector of them) with image observations, bare or in a `Dict` whose other numbers become
-            further columns, and discrete or DeepMind Lab's native actions.
+        env: One environment (not a vector of them) with image observations, bare or in a `Dict` whose other numbers
+            become further columns, and discrete or DeepMind Lab's native actions.
         root: Folder of the collection.
         split: "train", "test", ...
         policy, policy_params: Who played; part of the store's origin.
         level: Name of the level, None for the environment's own.
         with_actions: False stores action-free video.
         origin: Replaces what `origin_of` finds.
-        **layout: chunk, shard, codec, compression, reward of a new store. Rewards are float64 where the environment is not
-            one of this package, whose rewards float32 holds.
+        **layout: chunk, shard, codec, compression, reward of a new store. Rewards are float64 where the environment is
+            not one of this package, whose rewards float32 holds.
 
-    An episode that is reset before its end is not stored. `close` gives the store back. A recorder is neither copied nor used
-    after a fork: make one in each process.
+    An episode that is reset before its end is not stored. `close` gives the store back. A recorder is neither copied
+    nor used after a fork: make one in each process.
 
     Raises:
         StoreLocked: Another writer is at work on that store.
@@ -207,9 +217,16 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         **layout: Any,
     ) -> None:
         if not isinstance(env, gym.Env):
-            raise StoreError(f"RecordRollouts was given {type(env).__name__}: expected one environment; of a vector, wrap each of its environments.")
+            raise StoreError(
+                f"RecordRollouts was given {type(env).__name__}: expected one environment; of a vector, wrap each of "
+                "its environments."
+            )
         super().__init__(env)
-        level = level or getattr(env.unwrapped, "level", None) or (env.spec.id.replace("/", "_") if env.spec is not None else None)
+        level = (
+            level
+            or getattr(env.unwrapped, "level", None)
+            or (env.spec.id.replace("/", "_") if env.spec is not None else None)
+        )
         if level is None:
             raise StoreError("RecordRollouts cannot name the level of this environment: pass level=.")
         extra = columns_of(env)
@@ -294,20 +311,27 @@ def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]
     space = env.observation_space
     names = env.spec.kwargs.get("observations", ()) if env.spec is not None else ()
     if any(str(name).startswith("BGR") for name in names):
-        raise StoreError(f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are red, green, blue.")
+        raise StoreError(
+            f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are "
+            "red, green, blue."
+        )
     rest = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {FRAME: space}
     image = rest.pop(FRAME, None)
     shape = image.shape if isinstance(image, gym.spaces.Box) and image.dtype == np.uint8 else ()
     if len(shape) != 3 or is_planar(shape):
         raise StoreError(
-            f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), named {FRAME} in a Dict."
+            f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), "
+            f"named {FRAME} in a Dict."
         )
     if isinstance(rest.get(WORDS), gym.spaces.Text):
         rest.pop(WORDS)
     extra = {}
     for name, inner in rest.items():
         if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
-            raise StoreError(f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of the environment's.")
+            raise StoreError(
+                f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of "
+                "the environment's."
+            )
         extra[name] = (inner.dtype.name, inner.shape)
     return extra
 
@@ -324,9 +348,17 @@ def actions_of(space: gym.Space[Any], table: int) -> tuple[bool, int]:
     """
     if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
         return False, int(space.n)
-    if isinstance(space, gym.spaces.Box) and space.shape == (7,) and space.dtype is not None and space.dtype.kind in "iu":
+    if (
+        isinstance(space, gym.spaces.Box)
+        and space.shape == (7,)
+        and space.dtype is not None
+        and space.dtype.kind in "iu"
+    ):
         limits = np.iinfo(np.int16)
         if not table and space.low.min() >= limits.min and space.high.max() <= limits.max:
             return True, 0
     wanted = f"{table or 'up to 32,768'} discrete actions from 0, or seven whole numbers of 16 bits"
-    raise StoreError(f"RecordRollouts cannot store the actions {space}: a store holds {wanted}; with_actions=False stores the video alone.")
+    raise StoreError(
+        f"RecordRollouts cannot store the actions {space}: a store holds {wanted}; with_actions=False stores the "
+        "video alone."
+    )

@@ -1,7 +1,7 @@
 """Map restarts of data that does not record them, inferred from the levels' rules (reference A6).
 
-The public expert data has no column that tells a map restart. Rewards tell them: a goal, an answer, the last apple or the platform ends the map.
-What is inferred errs on the side of a restart too many, which costs a few valid pairs.
+The public expert data has no column that tells a map restart. Rewards tell them: a goal, an answer, the last apple or
+the platform ends the map. What is inferred errs on the side of a restart too many, which costs a few valid pairs.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class RestartRule:
     Attributes:
         unit: Reward of one thing that counts.
         cycle: Things that end a map.
-        after: Rows after the rewarded one before which the restart may lie: a map ends with the frame of its reward, and the next
-            begins within the same step or the following one.
+        after: Rows after the rewarded one before which the restart may lie: a map ends with the frame of its reward,
+            and the next begins within the same step or the following one.
         any_sign: Every reward counts as one thing, penalties too.
     """
 
@@ -37,7 +37,9 @@ RULES: dict[str, RestartRule] = {
     "explore_object_rewards_few": RestartRule(2, 2),
     "explore_object_rewards_many": RestartRule(2, 4),
     "language_execute_random_task": RestartRule(1, 1, any_sign=True),
-    "rooms_watermaze": RestartRule(1, 5, (15, 16, 17, 18)),  # the player is held on the platform for a second after the fifth reward
+    "rooms_watermaze": RestartRule(
+        1, 5, (15, 16, 17, 18)
+    ),  # the player is held on the platform for a second after the fifth reward
 }
 
 

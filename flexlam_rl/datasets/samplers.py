@@ -1,6 +1,7 @@
 """What training reads: transitions and windows, uniform over all valid ones.
 
-Legend: `B` items, `L` rows an item, `H W C` a frame. No item ever spans the end of an episode or a map restart: items are counted inside `Segments`.
+Legend: `B` items, `L` rows an item, `H W C` a frame. No item ever spans the end of an episode or a map restart: items
+    are counted inside `Segments`.
 """
 
 import hashlib
@@ -28,17 +29,27 @@ class Spans:
     Args:
         data: A store, several, or what `open_rollouts` gives.
         span: Rows an item, `L`.
-        fields: Further columns of a batch: names of step columns, and "previous_action" (-1 before an episode's first action).
+        fields: Further columns of a batch: names of step columns, and "previous_action" (-1 before an episode's first
+            action).
         labels: Only the transitions of this label set, which is sorted like `data`.
-        cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is missing.
+        cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is
+            missing.
 
-    `len()`, `[number]` and `__getitems__` make it a map-style dataset for `torch.utils.data.DataLoader`; `batches` is the faster way.
+    `len()`, `[number]` and `__getitems__` make it a map-style dataset for `torch.utils.data.DataLoader`; `batches` is
+    the faster way.
     """
 
     def __init__(
-        self, data: Data, span: int, fields: Sequence[str] = (), labels: LabelSet | None = None, cache: bool | str | Path | None = None
+        self,
+        data: Data,
+        span: int,
+        fields: Sequence[str] = (),
+        labels: LabelSet | None = None,
+        cache: bool | str | Path | None = None,
     ) -> None:
-        self.rollouts = data if isinstance(data, Rollouts) else Rollouts([data] if isinstance(data, RolloutStore) else data)
+        self.rollouts = (
+            data if isinstance(data, Rollouts) else Rollouts([data] if isinstance(data, RolloutStore) else data)
+        )
         self.span = span = whole(span, "The span of an item (rows)", low=1)
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.labels = labels
@@ -46,18 +57,25 @@ class Spans:
         if unknown:
             raise ValueError(f"Unknown field {unknown[0]!r}: expected some of {', '.join(FIELDS)}.")
         stores = self.rollouts.stores
-        self._frames = [RawFrames(store, None if cache is True else cache) if cache else store.frames for store in stores]
+        self._frames = [
+            RawFrames(store, None if cache is True else cache) if cache else store.frames for store in stores
+        ]
         self._items: list[Any] = [Items(store.segments, span) for store in stores]
         if labels is not None:
             labels.check(self.rollouts, span)
             self._items = [_Listed(rows) for rows in labels.rows]
         # stores may keep rewards in two types: a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
-        self._types = {name: np.result_type(*(store.column(column).dtype for store in stores)) for name, column in columns.items()}
+        self._types = {
+            name: np.result_type(*(store.column(column).dtype for store in stores)) for name, column in columns.items()
+        }
         self._offset = np.cumsum([0, *map(len, self._items)])
         self.frame_shape = stores[0].frames.row
         if not len(self):
-            raise ValueError(f"No items of {span} rows in {', '.join(str(store.path) for store in stores)}: every run of frames is shorter.")
+            raise ValueError(
+                f"No items of {span} rows in {', '.join(str(store.path) for store in stores)}: every run of frames is "
+                "shorter."
+            )
 
     def __len__(self) -> int:
         return int(self._offset[-1])
@@ -92,9 +110,9 @@ class Spans:
             out: Memory for the frames, (B, L, H, W, C) uint8.
 
         Returns:
-            "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the fields: (B,) for
-            transitions (those of the first row, so "action" leads from frame 0 to frame 1), (B, L, ...) for windows;
-            "previous_action" is always (B,).
+            "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the
+            fields: (B,) for transitions (those of the first row, so "action" leads from frame 0 to frame 1), (B, L,
+            ...) for windows; "previous_action" is always (B,).
         """
         number, rows = self.locate(items)
         frames = np.empty((len(rows), self.span, *self.frame_shape), np.uint8) if out is None else out
@@ -127,7 +145,9 @@ class Spans:
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, items: Sequence[int]) -> list[dict[str, np.ndarray]]:
-        """Several items at once: torch's DataLoader asks for a batch this way, and chunks are then decoded once a batch."""
+        """Several items at once: torch's DataLoader asks for a batch this way, and chunks are then decoded once a
+        batch.
+        """
         batch = self.read(exact(items, np.int64, "Numbers of items"))
         return [{name: values[i] for name, values in batch.items()} for i in range(len(items))]
 
@@ -141,14 +161,22 @@ class TransitionPairs(Spans):
 
     _windowed = False
 
-    def __init__(self, data: Data, fields: Sequence[str] = (), labels: LabelSet | None = None, cache: bool | str | Path | None = None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        fields: Sequence[str] = (),
+        labels: LabelSet | None = None,
+        cache: bool | str | Path | None = None,
+    ) -> None:
         super().__init__(data, 2, fields, labels, cache)
 
 
 class Windows(Spans):
     """Windows of `length` consecutive frames: "frames" is (B, length, H, W, C)."""
 
-    def __init__(self, data: Data, length: int = 34, fields: Sequence[str] = (), cache: bool | str | Path | None = None) -> None:
+    def __init__(
+        self, data: Data, length: int = 34, fields: Sequence[str] = (), cache: bool | str | Path | None = None
+    ) -> None:
         super().__init__(data, length, fields, None, cache)
 
 

@@ -2,9 +2,10 @@
 
 Legend: `N` rows, `H W C` a frame, `E` episodes.
 
-A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of play; the rows of one episode
-are contiguous. Row `t` holds the observation *before* action `t` and the reward that action `t` brought. An episode of `T` actions has `T + 1` rows
-where its last observation exists (litelab; the last row then holds action -1, reward 0) and `T` where it does not.
+A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of
+play; the rows of one episode are contiguous. Row `t` holds the observation *before* action `t` and the reward that
+action `t` brought. An episode of `T` actions has `T + 1` rows where its last observation exists (litelab; the last row
+then holds action -1, reward 0) and `T` where it does not.
 
 ```
 frames           u8   (N, H, W, C)   sharded, zstd, crc32c
@@ -20,8 +21,8 @@ extra/<name>                         further columns of imported data
 episodes/        start i64, rows i32, length i32 (actions), return f64, seed i64, key i64, crc u32; all (E,)
 labels/<name>/<part>  i64            sorted rows with a known action (see labels.py)
 ```
-The group's attributes say where the data comes from (`Origin`) and hold the commit record: `commit = {rows, episodes, steps, digest}`. Whatever
-lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
+The group's attributes say where the data comes from (`Origin`) and hold the commit record: `commit = {rows, episodes,
+steps, digest}`. Whatever lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
 """
 
 import functools
@@ -100,12 +101,19 @@ class Origin:
     source: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        table = exact(self.action_table, np.int16, "The action table of an origin") if len(self.action_table) else np.empty((0, 7), np.int16)
+        table = (
+            exact(self.action_table, np.int16, "The action table of an origin")
+            if len(self.action_table)
+            else np.empty((0, 7), np.int16)
+        )
         if table.ndim != 2 or table.shape[1] != 7:
             raise ValueError(f"The action table of an origin has shape {table.shape}: expected (actions, 7).")
         own: dict[str, Any] = {"action_table": tuple(map(tuple, table.tolist()))}
         own |= {name: whole(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
-        own |= {name: plain(getattr(self, name), f"{name} of an origin") for name in ("policy_params", "references", "source")}
+        own |= {
+            name: plain(getattr(self, name), f"{name} of an origin")
+            for name in ("policy_params", "references", "source")
+        }
         for f in fields(self):
             value = own.get(f.name, getattr(self, f.name))
             if f.type is str and not isinstance(value, str):
@@ -131,7 +139,10 @@ class Origin:
         mine, theirs = self.attributes(), other.attributes()
         for name in mine:
             if name not in ("references", "source") and mine[name] != theirs[name]:
-                raise StoreError(f"{where} holds data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another folder.")
+                raise StoreError(
+                    f"{where} holds data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another "
+                    "folder."
+                )
 
 
 def frames_metadata(shape: tuple[int, ...], chunk: int, shard: int, codec: str, level: int) -> dict[str, Any]:
@@ -155,7 +166,8 @@ def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
     """The compressor of the frames.
 
     Args:
-        codec: "zstd" (smallest), "lz4hc" (decodes two to three times as fast, costs two to four times as much to write) or "none".
+        codec: "zstd" (smallest), "lz4hc" (decodes two to three times as fast, costs two to four times as much to write)
+            or "none".
         level: Of that codec.
         nbytes: Size of an inner chunk; lz4hc takes it as one block.
     """
@@ -165,7 +177,13 @@ def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
         return [
             {
                 "name": "blosc",
-                "configuration": {"cname": "lz4hc", "clevel": min(level, 9), "shuffle": "noshuffle", "typesize": 1, "blocksize": nbytes},
+                "configuration": {
+                    "cname": "lz4hc",
+                    "clevel": min(level, 9),
+                    "shuffle": "noshuffle",
+                    "typesize": 1,
+                    "blocksize": nbytes,
+                },
             }
         ]
     if codec == "none":
@@ -175,7 +193,9 @@ def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
 
 def extra_metadata(dtype: str, row: tuple[int, ...]) -> dict[str, Any]:
     """Zarr v3 metadata of a further column: rows as large as pictures get chunks of some megabytes."""
-    return column_metadata(dtype, row, min(COLUMN_CHUNK, max(1, 2**22 // max(1, np.dtype(dtype).itemsize * math.prod(row)))))
+    return column_metadata(
+        dtype, row, min(COLUMN_CHUNK, max(1, 2**22 // max(1, np.dtype(dtype).itemsize * math.prod(row))))
+    )
 
 
 def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, Any]:
@@ -198,10 +218,14 @@ def revision() -> str:
     folder = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # another project's checkout may lie around an installed package
+        git(
+            "ls-files", "--error-unmatch", Path(__file__).name
+        )  # another project's checkout may lie around an installed package
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -1,7 +1,8 @@
 """Which rows may stand together: segments, and the items of a given span in them.
 
-A segment is a longest run of rows of one episode without a map restart in it; a pair or a window is valid when it lies within one segment. A store
-of ten million rows has some ten thousand segments, so the index of a whole collection is small: item -> row is a binary search.
+A segment is a longest run of rows of one episode without a map restart in it; a pair or a window is valid when it lies
+within one segment. A store of ten million rows has some ten thousand segments, so the index of a whole collection is
+small: item -> row is a binary search.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ class Segments:
 
     @classmethod
     def find(cls, starts: np.ndarray, rows: np.ndarray, restart_rows: np.ndarray) -> "Segments":
-        """Segments of episodes that begin at `starts` with `rows` rows each, cut before each of `restart_rows` (sorted)."""
+        """Segments of episodes that begin at `starts` with `rows` rows each, cut before each of `restart_rows`
+        (sorted).
+        """
         starts = np.asarray(starts, np.int64)
         ends = starts + np.asarray(rows, np.int64)
         begin = np.union1d(starts, np.asarray(restart_rows, np.int64))

@@ -1,7 +1,8 @@
 """Random access to the frames of a store: sharded chunks read by position and decoded straight into a batch.
 
-TensorStore and zarr read the same files; this reader spends about half their processor time on random pairs, since it reads every shard's index
-once, opens few files, decodes a chunk once for all items of a batch that lie in it, and decodes whole chunks in place.
+TensorStore and zarr read the same files; this reader spends about half their processor time on random pairs, since it
+reads every shard's index once, opens few files, decodes a chunk once for all items of a batch that lie in it, and
+decodes whole chunks in place.
 """
 
 import os
@@ -71,8 +72,11 @@ class FrameReader:
     def __len__(self) -> int:
         return self._length
 
-    def read_spans(self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None) -> np.ndarray:
-        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given (`out` C-contiguous).
+    def read_spans(
+        self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None
+    ) -> np.ndarray:
+        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given (`out`
+        C-contiguous).
 
         Raises:
             IndexError: A frame lies outside the store.
@@ -80,7 +84,10 @@ class FrameReader:
         """
         starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
-            raise IndexError(f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to {self._length - 1}.")
+            raise IndexError(
+                f"Frames {starts.min()} to {starts.max() + span - 1} of {self.path}: it has frames 0 to "
+                f"{self._length - 1}."
+            )
         if out is None:
             out = np.empty((len(starts), span, *self.row), np.uint8)
         chunk = self.chunk
@@ -109,7 +116,9 @@ class FrameReader:
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Frames start..stop, (stop - start, H, W, C); the numbers mean what they mean in a slice."""
         start, stop, _ = slice(start, stop).indices(self._length)
-        return self.read_spans(np.array([start]), stop - start)[0] if stop > start else np.empty((0, *self.row), np.uint8)
+        return (
+            self.read_spans(np.array([start]), stop - start)[0] if stop > start else np.empty((0, *self.row), np.uint8)
+        )
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """NumPy indexing, whatever NumPy allows; only the rows that it names are read."""
@@ -117,7 +126,9 @@ class FrameReader:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError(f"The frames of {self.path} are read from the disk: they cannot be an array without a copy.")
+            raise ValueError(
+                f"The frames of {self.path} are read from the disk: they cannot be an array without a copy."
+            )
         return np.asarray(self.read(), dtype)
 
     def _rows(self, rows: slice | np.ndarray) -> np.ndarray:
@@ -151,7 +162,10 @@ class FrameReader:
         """The sentence about a damaged chunk."""
         shard, inner = divmod(number, self.shard // self.chunk)
         rows = f"{number * self.chunk} to {min((number + 1) * self.chunk, self._length) - 1}"
-        return f"Chunk {inner} of shard {shard} of {self.path} (rows {rows}) is damaged: {what} ({self.shard_path(shard)})."
+        return (
+            f"Chunk {inner} of shard {shard} of {self.path} (rows {rows}) is damaged: {what} "
+            f"({self.shard_path(shard)})."
+        )
 
     def shard_path(self, shard: int) -> Path:
         """File of one shard."""
@@ -172,7 +186,10 @@ class FrameReader:
             entries = self.shard // self.chunk
             data = file.read(max(0, file.size - 16 * entries - 4), 16 * entries + 4)
             if len(data) != 16 * entries + 4 or google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
-                raise DamagedData(f"The index of shard {shard} of {self.path} is damaged: its checksum does not fit ({self.shard_path(shard)}).")
+                raise DamagedData(
+                    f"The index of shard {shard} of {self.path} is damaged: its checksum does not fit "
+                    f"({self.shard_path(shard)})."
+                )
             index = np.frombuffer(data[:-4], "<u8").reshape(entries, 2)
             self._indices[shard] = (file.version, index)
         return index

@@ -22,8 +22,9 @@ from flexlam_rl.utils.files import read_json, settled
 class RolloutStore:
     """The store of one level and split, as it was committed when it was opened.
 
-    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns mean. The columns are
-    attributes: `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`, `instruction`, `episode`.
+    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns
+    mean. The columns are attributes: `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`,
+    `instruction`, `episode`.
 
     Attributes:
         path: Its folder.
@@ -109,8 +110,14 @@ class RolloutStore:
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         """All columns beside the frames."""
-        steps = [name for name in STEP_COLUMNS if self.with_actions or name not in ("action", "action_native", "reward")]
-        return (*steps, *(f"extra/{name}" for name in self._attributes["extra"]), *(f"episodes/{name}" for name in EPISODE_COLUMNS))
+        steps = [
+            name for name in STEP_COLUMNS if self.with_actions or name not in ("action", "action_native", "reward")
+        ]
+        return (
+            *steps,
+            *(f"extra/{name}" for name in self._attributes["extra"]),
+            *(f"episodes/{name}" for name in EPISODE_COLUMNS),
+        )
 
     def __getattr__(self, name: str) -> Column:
         if name in STEP_COLUMNS:
@@ -130,7 +137,10 @@ class RolloutStore:
         return self.rows
 
     def __repr__(self) -> str:
-        return f"RolloutStore({str(self.path)!r}: {self.rows:,} rows, {self.steps:,} steps, {self.episodes:,} episodes, {self.origin.engine})"
+        return (
+            f"RolloutStore({str(self.path)!r}: {self.rows:,} rows, {self.steps:,} steps, {self.episodes:,} "
+            f"episodes, {self.origin.engine})"
+        )
 
     @property
     def episode_table(self) -> dict[str, np.ndarray]:
@@ -141,7 +151,9 @@ class RolloutStore:
     def segments(self) -> Segments:
         """Runs of rows without an episode end or a map restart in them."""
         column = self.column("restart")
-        found = [np.flatnonzero(column.read(low, low + column.chunk)) + low for low in range(0, self.rows, column.chunk)]
+        found = [
+            np.flatnonzero(column.read(low, low + column.chunk)) + low for low in range(0, self.rows, column.chunk)
+        ]
         restarts = np.concatenate(found) if found else np.empty(0, np.int64)
         return Segments.find(self.episode_table["start"], self.episode_table["rows"], restarts)
 
@@ -200,7 +212,10 @@ class Rollouts(Sequence[RolloutStore]):
                 ("a frame skip of", first.origin.frame_skip, store.origin.frame_skip),
             ):
                 if mine != theirs:
-                    raise StoreError(f"{first.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read together.")
+                    raise StoreError(
+                        f"{first.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read "
+                        "together."
+                    )
 
     def __len__(self) -> int:
         return len(self.stores)
@@ -225,7 +240,8 @@ class Rollouts(Sequence[RolloutStore]):
 
 
 def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: str | None = None) -> list[Path]:
-    """Folders of the stores under a root: a collection's folder, a folder of several collections (two looks, say), or one store.
+    """Folders of the stores under a root: a collection's folder, a folder of several collections (two looks, say), or
+    one store.
 
     Args:
         root: That folder.
@@ -246,12 +262,14 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
         missing = set(levels) - {path.parent.name for path in found}
         if missing:
             raise StoreError(
-                f"{root} holds no rollouts of {', '.join(sorted(missing))} (split {split}): it has {sorted({p.parent.name for p in found})}."
+                f"{root} holds no rollouts of {', '.join(sorted(missing))} (split {split}): it has "
+                f"{sorted({p.parent.name for p in found})}."
             )
         found = [path for path in found if path.parent.name in levels]
     if not found:
         raise StoreError(
-            f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it, or folders that have them."
+            f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it, "
+            "or folders that have them."
         )
     return found
 

@@ -48,9 +48,9 @@ def validate(path: str | Path, progress: Callable[[int, int], None] | None = Non
         progress: Called with the number of shards done and the number of all.
         threads: That decode.
 
-    Every chunk of every array must fit its checksum; every episode's frames, actions and rewards must fit the checksum of the episode, the episodes
-    must fill the rows without a gap, returns must be the sums of their rewards, actions must be in the action table, and the chained digest must be
-    the one committed.
+    Every chunk of every array must fit its checksum; every episode's frames, actions and rewards must fit the checksum
+    of the episode, the episodes must fill the rows without a gap, returns must be the sums of their rewards, actions
+    must be in the action table, and the chained digest must be the one committed.
     """
     path = Path(path)
     report = Report(path)
@@ -66,7 +66,9 @@ def validate(path: str | Path, progress: Callable[[int, int], None] | None = Non
     report.problems += _damaged_columns(store)
     damaged_rows = np.zeros(store.rows, bool)
     report.problems += _damaged_frames(store, damaged_rows, progress, threads)
-    if not any("/episodes/" in problem or ("Chunk" in problem and "/frames" not in problem) for problem in report.problems):
+    if not any(
+        "/episodes/" in problem or ("Chunk" in problem and "/frames" not in problem) for problem in report.problems
+    ):
         report.problems += _disagreements(store)
         report.problems += _wrong_episodes(store, damaged_rows)
     report.problems += _wrong_labels(store)
@@ -87,7 +89,9 @@ def _damaged_columns(store: RolloutStore) -> Iterator[str]:
                 yield str(error)
 
 
-def _damaged_frames(store: RolloutStore, damaged: np.ndarray, progress: Callable[[int, int], None] | None, threads: int) -> Iterator[str]:
+def _damaged_frames(
+    store: RolloutStore, damaged: np.ndarray, progress: Callable[[int, int], None] | None, threads: int
+) -> Iterator[str]:
     """Decode every chunk of the frames; `damaged` becomes True for the rows of bad ones."""
     frames = store.frames
     inner = frames.shard // frames.chunk
@@ -151,7 +155,9 @@ def _disagreements(store: RolloutStore) -> Iterator[str]:
     discrete = action >= 0
     if actions and action.max() >= actions:
         yield f"Row {int(action.argmax())} of {where} has action {action.max()}: its action set has 0 to {actions - 1}."
-    last = np.concatenate([[], *(np.arange(s + n, s + r) for s, r, n in zip(start, rows, length, strict=True) if r > n)]).astype(np.int64)
+    last = np.concatenate(
+        [[], *(np.arange(s + n, s + r) for s, r, n in zip(start, rows, length, strict=True) if r > n)]
+    ).astype(np.int64)
     if discrete[last].any():
         yield f"Row {last[discrete[last]][0]} of {where} is a last observation, but has an action."
     returns = np.add.reduceat(store.reward.whole().astype(np.float64), start)

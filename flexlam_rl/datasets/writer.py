@@ -1,8 +1,8 @@
 """The writer of a rollout store: append-only, one commit record, safe against a kill at any moment.
 
-An append writes frames and columns past the committed rows first and replaces the group's `zarr.json` last, in one rename: its attribute `commit`
-says how many rows count. Every file is replaced as a whole, so committed rows survive whatever happens before the commit, and rows after it count
-for nothing and are overwritten by the next append.
+An append writes frames and columns past the committed rows first and replaces the group's `zarr.json` last, in one
+rename: its attribute `commit` says how many rows count. Every file is replaced as a whole, so committed rows survive
+whatever happens before the commit, and rows after it count for nothing and are overwritten by the next append.
 """
 
 import hashlib
@@ -64,15 +64,16 @@ class RolloutWriter:
         with_actions: False writes action-free video: no actions, no rewards.
         extra: Names, dtypes and row shapes of further columns, {"position": ("float32", (3,))}.
         chunk, shard, codec, compression: Layout of the frames of a new store; an existing one keeps its own.
-        reward: Type of the rewards of a new store, "float32" or "float64" (0.1 is no number of float32); an existing one keeps its own.
+        reward: Type of the rewards of a new store, "float32" or "float64" (0.1 is no number of float32); an existing
+            one keeps its own.
 
     Raises:
         ValueError: An argument has a value that no store has.
         StoreLocked: Another writer is open on this store.
         StoreError: The store holds data of another origin, layout or schema version.
 
-    The table of committed episodes' keys is in `keys`: a collection skips what is there. Not safe for threads, and a writer belongs to the process
-    that made it: it is not copied, and a forked process makes its own.
+    The table of committed episodes' keys is in `keys`: a collection skips what is there. Not safe for threads, and a
+    writer belongs to the process that made it: it is not copied, and a forked process makes its own.
     """
 
     def __init__(
@@ -91,7 +92,10 @@ class RolloutWriter:
     ) -> None:
         chunk, shard = whole(chunk, "chunk", low=1), whole(shard, "shard", low=1)
         if shard % chunk:
-            raise ValueError(f"Shards of {shard} frames cannot hold chunks of {chunk} frames: the first must be a multiple of the second.")
+            raise ValueError(
+                f"Shards of {shard} frames cannot hold chunks of {chunk} frames: the first must be a multiple of the "
+                "second."
+            )
         if reward not in ("float32", "float64"):
             raise ValueError(f"reward is {reward!r}: expected 'float32' or 'float64'.")
         self.path = store_path(root, level, split)
@@ -169,7 +173,10 @@ class RolloutWriter:
             StoreError: The writer was closed, or made before a fork.
         """
         if os.getpid() != self._process:
-            raise StoreError(f"The writer of {self.path} was made before a fork, by process {self._process}: make one in this process.")
+            raise StoreError(
+                f"The writer of {self.path} was made before a fork, by process {self._process}: make one in this "
+                "process."
+            )
         if self._closed:
             raise StoreError(f"The writer of {self.path} is closed: make another one.")
 
@@ -204,11 +211,14 @@ class RolloutWriter:
         Origin.from_attributes(attributes["origin"]).check_same(self._origin, where)
         if attributes["with_actions"] != self.with_actions:
             raise StoreError(
-                f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: use another folder."
+                f"{where} was written with_actions={attributes['with_actions']}, the writer has {self.with_actions}: "
+                "use another folder."
             )
         stored = {name: (dtype, tuple(shape)) for name, (dtype, shape) in attributes["extra"].items()}
         if stored != self._extra:
-            raise StoreError(f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same.")
+            raise StoreError(
+                f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same."
+            )
         for name in ("source", "references"):  # what may grow with the store
             if getattr(self._origin, name):
                 attributes["origin"][name] = getattr(self._origin, name)
@@ -236,7 +246,12 @@ class RolloutWriter:
         }
 
     def _arrays(self) -> list[str]:
-        return ["frames", *self._step_columns(), *(f"extra/{name}" for name in self._extra), *(f"episodes/{name}" for name in EPISODE_COLUMNS)]
+        return [
+            "frames",
+            *self._step_columns(),
+            *(f"extra/{name}" for name in self._extra),
+            *(f"episodes/{name}" for name in EPISODE_COLUMNS),
+        ]
 
     def _create(self, shape: tuple[int, ...]) -> None:
         """Begin the arrays of a store that has none."""
@@ -244,7 +259,9 @@ class RolloutWriter:
         metadata = {"frames": frames_metadata(shape, *self._layout)}
         metadata |= {name: column_metadata(*types[name], COLUMN_CHUNK) for name in self._step_columns()}
         metadata |= {f"extra/{name}": extra_metadata(*column) for name, column in self._extra.items()}
-        metadata |= {f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()}
+        metadata |= {
+            f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()
+        }
         create_arrays(self.path, metadata)
         for group in ["episodes", *(["extra"] if self._extra else [])]:
             write_json(self.path / group / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
@@ -256,7 +273,10 @@ class RolloutWriter:
             metadata = read_json(self.path / name / "zarr.json")
             length = commit["episodes" if name.startswith("episodes/") else "rows"]
             if metadata["shape"][0] < length:
-                raise StoreError(f"{self.path / name} holds {metadata['shape'][0]} rows, its commit record says {length}: run flexlam data validate.")
+                raise StoreError(
+                    f"{self.path / name} holds {metadata['shape'][0]} rows, its commit record says {length}: run "
+                    "flexlam data validate."
+                )
             discard_rows(self.path / name, length, rows_a_file(metadata))
             if name == "reward":
                 self.reward = metadata["data_type"]
@@ -269,9 +289,14 @@ class RolloutWriter:
         episode = episode.checked(self.reward)
         shape = list(episode.frames.shape[1:])
         if self._attributes["frame_shape"] not in ([], shape):
-            raise ValueError(f"Frames of shape {tuple(shape)} do not fit {self.path}: it has {tuple(self._attributes['frame_shape'])}.")
+            raise ValueError(
+                f"Frames of shape {tuple(shape)} do not fit {self.path}: it has "
+                f"{tuple(self._attributes['frame_shape'])}."
+            )
         if set(episode.extra) != set(self._extra):
-            raise ValueError(f"An episode has the extra columns {sorted(episode.extra)}: {self.path} has {sorted(self._extra)}.")
+            raise ValueError(
+                f"An episode has the extra columns {sorted(episode.extra)}: {self.path} has {sorted(self._extra)}."
+            )
         if not self.with_actions:
             episode = replace(episode, action=None, action_native=None, reward=None)
         rows, length = episode.rows, episode.length
@@ -279,7 +304,9 @@ class RolloutWriter:
         columns = {name: np.zeros((rows, *types[name][1]), types[name][0]) for name in self._step_columns()}
         if self.with_actions:
             if episode.reward is None or (episode.action is None and episode.action_native is None):
-                raise ValueError("An episode without actions or rewards: expected both, or a writer made with with_actions=False.")
+                raise ValueError(
+                    "An episode without actions or rewards: expected both, or a writer made with with_actions=False."
+                )
             columns["reward"][:length] = episode.reward
             columns["action"][:] = -1
             native = episode.action_native
@@ -299,7 +326,9 @@ class RolloutWriter:
         for name, (dtype, row) in self._extra.items():
             column = episode.extra[name]
             if column.shape != (rows, *row):
-                raise ValueError(f"Extra column {name} of an episode has shape {column.shape}: expected {(rows, *row)}.")
+                raise ValueError(
+                    f"Extra column {name} of an episode has shape {column.shape}: expected {(rows, *row)}."
+                )
             columns[f"extra/{name}"] = exact(column, dtype, f"Extra column {name} of an episode")
         return episode, columns
 
@@ -313,7 +342,10 @@ class RolloutWriter:
         parts: dict[str, list[np.ndarray]] = {"frames": []}
         for offset, (episode, columns) in enumerate(batch):
             if episode.frames.shape[1:] != tuple(attributes["frame_shape"]):
-                raise ValueError(f"Frames of shape {episode.frames.shape[1:]} do not fit {self.path}: it has {tuple(attributes['frame_shape'])}.")
+                raise ValueError(
+                    f"Frames of shape {episode.frames.shape[1:]} do not fit {self.path}: it has "
+                    f"{tuple(attributes['frame_shape'])}."
+                )
             texts = [episode.instruction] if isinstance(episode.instruction, str) else episode.instruction
             columns["instruction"][:] = [table.setdefault(text, len(table)) for text in texts]
             columns["episode"][:] = number + offset
@@ -335,7 +367,9 @@ class RolloutWriter:
             commit["rows"] += episode.rows
             commit["episodes"] += 1
             commit["steps"] += episode.length
-            commit["digest"] = hashlib.sha256(f"{commit['digest']} {json.dumps(entry, sort_keys=True)}".encode()).hexdigest()
+            commit["digest"] = hashlib.sha256(
+                f"{commit['digest']} {json.dumps(entry, sort_keys=True)}".encode()
+            ).hexdigest()
         attributes["instructions"] = list(table)
         if not self._attributes["frame_shape"]:
             self._create(tuple(attributes["frame_shape"]))
@@ -353,5 +387,7 @@ def _extra(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int,
     folder_name(name, "extra column")
     kind = np.dtype(dtype)
     if kind.kind not in "biuf" or kind.itemsize > 8:
-        raise ValueError(f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits.")
+        raise ValueError(
+            f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits."
+        )
     return kind.name, tuple(whole(size, f"The shape of extra column {name}", low=1) for size in shape)

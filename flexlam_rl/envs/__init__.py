@@ -1,4 +1,6 @@
-"""Gymnasium environments: DeepMind Lab on litelab (embedded) and on the real engine. Names are loaded when they are first used."""
+"""Gymnasium environments: DeepMind Lab on litelab (embedded) and on the real engine. Names are loaded when they are
+first used.
+"""
 
 from flexlam_rl.utils.lazy import lazy_names
 

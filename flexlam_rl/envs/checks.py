@@ -80,4 +80,7 @@ def writable(state: Mapping[str, Any]) -> dict[str, Any]:
 
     Some ways to pickle hand over arrays in memory that is shared and read-only.
     """
-    return {name: np.require(value, requirements=["C", "A", "W", "O"]) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+    return {
+        name: np.require(value, requirements=["C", "A", "W", "O"]) if isinstance(value, np.ndarray) else value
+        for name, value in state.items()
+    }

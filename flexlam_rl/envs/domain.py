@@ -1,7 +1,8 @@
-"""`Domain`: a family of tasks that can be collected, learned from and played (DMLab is the first), and the registry of domains.
+"""`Domain`: a family of tasks that can be collected, learned from and played (DMLab is the first), and the registry of
+domains.
 
-To add a world, write one file in `envs/domains/` with a class that has these methods, and name it in `DOMAINS`; another package
-registers its own with an entry point of the group `flexlam_rl.domains`.
+To add a world, write one file in `envs/domains/` with a class that has these methods, and name it in `DOMAINS`; another
+package registers its own with an entry point of the group `flexlam_rl.domains`.
 """
 
 from collections.abc import Sequence
@@ -60,11 +61,13 @@ class Domain(Protocol):
         """Make one environment."""
         ...
 
-    def make_vec(self, tasks: Sequence[str], spec: EnvSpec, evaluation: bool = False, **options: Any) -> gym.vector.VectorEnv[Any, Any, Any]:
+    def make_vec(
+        self, tasks: Sequence[str], spec: EnvSpec, evaluation: bool = False, **options: Any
+    ) -> gym.vector.VectorEnv[Any, Any, Any]:
         """Make a batch, one environment per name in `tasks`, that resets by mask (autoreset disabled).
 
-        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the named episodes; `info["map_reset"]` marks frames that
-        do not follow from the frame before.
+        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the named episodes; `info["map_reset"]`
+        marks frames that do not follow from the frame before.
         """
         ...
 
@@ -73,4 +76,6 @@ class Domain(Protocol):
         ...
 
 
-DOMAINS: Registry[Domain] = Registry("domain", {"dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB"}, group="flexlam_rl.domains")
+DOMAINS: Registry[Domain] = Registry(
+    "domain", {"dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB"}, group="flexlam_rl.domains"
+)

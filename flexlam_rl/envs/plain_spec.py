@@ -23,7 +23,8 @@ def _plain(value: Any) -> Any:
 
 
 def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
-    """Copy a specification such that it can be written as JSON, and that changing the caller's lists does not change it.
+    """Copy a specification such that it can be written as JSON, and that changing the caller's lists does not change
+    it.
 
     Args:
         spec: What Gymnasium made of the caller's arguments, among them NumPy's numbers, enums and paths.

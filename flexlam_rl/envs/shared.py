@@ -8,8 +8,8 @@ from typing import Any
 class Shared:
     """Holds an argument of a wrapper that its copies share.
 
-    Gymnasium copies deeply what a wrapper records of its arguments, and again whenever an environment's `spec` is asked for; a policy's
-    weights would be copied each time.
+    Gymnasium copies deeply what a wrapper records of its arguments, and again whenever an environment's `spec` is asked
+    for; a policy's weights would be copied each time.
 
     Attributes:
         value: The argument.

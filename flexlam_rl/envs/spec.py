@@ -1,6 +1,7 @@
 """`EnvSpec`: the one record of how an environment is shown and controlled.
 
-Collections, checkpoints, policies and suites all hold this record, so that one function says whether two of them fit together.
+Collections, checkpoints, policies and suites all hold this record, so that one function says whether two of them fit
+together.
 """
 
 from collections.abc import Iterable, Mapping
@@ -79,7 +80,9 @@ class EnvSpec:
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(record) - known):
-            raise ValueError(f"An environment record has the unknown field {unknown[0]!r}: expected {', '.join(sorted(known))}.")
+            raise ValueError(
+                f"An environment record has the unknown field {unknown[0]!r}: expected {', '.join(sorted(known))}."
+            )
         return cls(**record)
 
     def differences(self, other: "EnvSpec", ignore: Iterable[str] = ()) -> list[str]:
@@ -98,5 +101,9 @@ class EnvSpec:
         ]
 
     def _values(self) -> dict[str, Any]:
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("look", "width", "height")}
+        plain = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("look", "width", "height")
+        }
         return {**plain, "frame size": f"{self.width}x{self.height}", **dict(self.look)}

@@ -37,7 +37,9 @@ class Window:
         size = (picture.shape[1], picture.shape[0])
         if not pygame.display.get_init():
             pygame.display.init()
-        if self._screen is None or pygame.display.get_surface() is not self._screen:  # another window may have taken or closed it
+        if (
+            self._screen is None or pygame.display.get_surface() is not self._screen
+        ):  # another window may have taken or closed it
             self._screen = pygame.display.set_mode(size)
             pygame.display.set_caption(self._title)
         self._screen.blit(pygame.surfarray.make_surface(picture.swapaxes(0, 1)), (0, 0))

@@ -1,7 +1,8 @@
 """`python -m eval.latency`: milliseconds a decision, by the paper's protocol (appendix B.6, table 2).
 
-One environment, a full context, 20 warm-up steps, then 100 timed ones; a time covers everything from the frame to the action:
-preprocessing, encoding the newest transition, context, generation, null filling, translation. The environment's own step is not in it.
+One environment, a full context, 20 warm-up steps, then 100 timed ones; a time covers everything from the frame to the
+action: preprocessing, encoding the newest transition, context, generation, null filling, translation. The environment's
+own step is not in it.
 """
 
 import json
@@ -78,9 +79,17 @@ def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: 
     facts = policy.bundle.config.environment
     look = {"textures": facts.textures[-1]} if facts.engine == "litelab" else {}
     env = gym.make_vec(
-        "FlexLAM-DMLab-v0", num_envs=num_envs, level=level, engine=facts.engine, action_set=facts.action_set, frame_skip=facts.frame_skip,
-        width=facts.width, height=facts.height, hud=facts.hud, **look,
-    )  # fmt: skip
+        "FlexLAM-DMLab-v0",
+        num_envs=num_envs,
+        level=level,
+        engine=facts.engine,
+        action_set=facts.action_set,
+        frame_skip=facts.frame_skip,
+        width=facts.width,
+        height=facts.height,
+        hud=facts.hud,
+        **look,
+    )
     policy.budget = budget
     context = policy.decoder.config.frames
     times, parts = [], []
@@ -98,7 +107,10 @@ def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: 
     timed = np.array(times[-steps:])
     names = [name for name in parts[0] if name != "total"]
     return Latency(
-        budget, float(timed.mean()), float(timed.std()), {name: 1000 * float(np.mean([p[name] for p in parts[-steps:]])) for name in names}
+        budget,
+        float(timed.mean()),
+        float(timed.std()),
+        {name: 1000 * float(np.mean([p[name] for p in parts[-steps:]])) for name in names},
     )
 
 
@@ -116,13 +128,23 @@ def run(options: Options) -> int:
     policy = LatentActionPolicy.from_pretrained(options.checkpoint, device=options.device, deterministic=True)
     budgets = budgets_of(options.budgets, policy.slots, policy.lam.config.prefix)
     about = describe_machine(options.device)
-    print(f"{about['device']}, torch {about['torch']}, {about['threads']} threads, batch {options.num_envs}, {options.steps} steps")
-    print(f"{'K':>4} {'ms a step':>10} {'± s.d.':>8}   of which " + ", ".join(("encode", "context", "generate", "translate")))
+    print(
+        f"{about['device']}, torch {about['torch']}, {about['threads']} threads, batch {options.num_envs}, "
+        f"{options.steps} steps"
+    )
+    print(
+        f"{'K':>4} {'ms a step':>10} {'± s.d.':>8}   of which "
+        + ", ".join(("encode", "context", "generate", "translate"))
+    )
     rows = []
     for k in budgets:
         found = measure_latency(policy, k, options.num_envs, options.level, options.steps)
         rows.append(found)
-        print(f"{k:>4} {found.mean:>10.2f} {found.deviation:>8.2f}   " + ", ".join(f"{value:.2f}" for value in found.parts.values()), flush=True)
+        print(
+            f"{k:>4} {found.mean:>10.2f} {found.deviation:>8.2f}   "
+            + ", ".join(f"{value:.2f}" for value in found.parts.values()),
+            flush=True,
+        )
     if options.out is not None:
         from flexlam_rl.nn.pretrained import write_atomically
 
@@ -131,7 +153,9 @@ def run(options: Options) -> int:
             "checkpoint": policy.bundle.hash,
             "num_envs": options.num_envs,
             "steps": options.steps,
-            "milliseconds": {str(row.budget): {"mean": row.mean, "deviation": row.deviation, "parts": row.parts} for row in rows},
+            "milliseconds": {
+                str(row.budget): {"mean": row.mean, "deviation": row.deviation, "parts": row.parts} for row in rows
+            },
         }
         write_atomically(options.out, (json.dumps(record, indent=1) + "\n").encode())
     return 0
@@ -148,9 +172,13 @@ def describe_machine(device: str) -> dict[str, Any]:
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {
-        "device": name, "machine": machine(), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "date": datetime.date.today().isoformat(), "revision": revision(),
-    }  # fmt: skip
+        "device": name,
+        "machine": machine(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "date": datetime.date.today().isoformat(),
+        "revision": revision(),
+    }
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class Attention(nn.Module):
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         if q.dtype == torch.bfloat16 and q.device.type == "cpu":
-            # torch's fused attention does not use a CPU's matrix units in bfloat16: its backward pass alone took half of a training step
+            # torch's fused attention does not use a CPU's matrix units in bfloat16: its backward pass alone took half
+            # of a training step
             weights = (q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5).softmax(-1)
             return self.out((weights @ v).transpose(1, 2).reshape(b, n, d))
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d))

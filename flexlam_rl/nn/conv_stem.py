@@ -1,7 +1,8 @@
 """A frame as patch tokens through a few convolutions, instead of one linear map of each patch.
 
-"Early Convolutions Help Transformers See Better" (Xiao et al., 2021): small transformers learn to see in fewer steps this way. The
-paper's sequence model embeds patches linearly; this is for the small presets. See docs/sequence.md for what it changes.
+"Early Convolutions Help Transformers See Better" (Xiao et al., 2021): small transformers learn to see in fewer steps
+this way. The paper's sequence model embeds patches linearly; this is for the small presets. See docs/sequence.md for
+what it changes.
 """
 
 import torch.nn.functional as F
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from flexlam_rl.nn.blocks import patchify
 
 CELL = 4
-"""Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what they do."""
+"""Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what
+they do.
+"""
 CELL_WIDTH = 64
 """Numbers a cell, more than its 48 pixel values: nothing is lost before the first convolution."""
 
@@ -35,7 +38,9 @@ class ConvStem(nn.Module):
         if patch < 2 * CELL or patch != CELL << halvings:
             raise ValueError(f"patch is {patch}; a convolutional stem needs a power of two from {2 * CELL} on.")
         self.cells = nn.Linear(channels * CELL**2, CELL_WIDTH)
-        self.convolutions = nn.ModuleList(nn.Conv2d(CELL_WIDTH if i == 0 else width, width, 3, 2, 1) for i in range(halvings))
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(CELL_WIDTH if i == 0 else width, width, 3, 2, 1) for i in range(halvings)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [-1, 1] to tokens (B, N, D), row by row as `patchify` orders patches."""

@@ -1,4 +1,5 @@
-"""A transformer layer as decoding runs it: the same weights in few large products. One token at a time, calls cost more than arithmetic.
+"""A transformer layer as decoding runs it: the same weights in few large products. One token at a time, calls cost more
+than arithmetic.
 
 Shapes: B rows, L tokens, D width, hd numbers a head.
 """
@@ -20,15 +21,21 @@ class FusedLayer:
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.head_dim = attention.heads, attention.head_dim
         self.eps = layer.input_layernorm.eps
-        self.qkv = _after(layer.input_layernorm, attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
+        self.qkv = _after(
+            layer.input_layernorm, attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight
+        )
         self.gate_up = _after(layer.post_attention_layernorm, mlp.gate_proj.weight, mlp.up_proj.weight)
-        self.scale = torch.stack([attention.q_norm.weight.detach(), attention.k_norm.weight.detach()])[:, None, None, None]
+        self.scale = torch.stack([attention.q_norm.weight.detach(), attention.k_norm.weight.detach()])[
+            :, None, None, None
+        ]
         self.out, self.down = attention.o_proj.weight.detach().t(), mlp.down_proj.weight.detach().t()
 
     def turns(self, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """What `project` turns by at rotary positions, cos and sin (B, 1, L, hd): two factors (2, B, 1, L, hd), with the norms' weights.
+        """What `project` turns by at rotary positions, cos and sin (B, 1, L, hd): two factors (2, B, 1, L, hd), with
+        the norms' weights.
 
-        With halves (a, b) of a head, x * cos + (-b, a) * sin is x * first + (b, a) * second, whose second has its first half negated.
+        With halves (a, b) of a head, x * cos + (-b, a) * sin is x * first + (b, a) * second, whose second has its first
+        half negated.
         """
         half = self.head_dim // 2
         cos, sin = cos.to(self.scale.dtype), sin.to(self.scale.dtype)
@@ -36,7 +43,9 @@ class FusedLayer:
         return self.scale * cos, torch.cat([-swapped[..., :half], swapped[..., half:]], dim=-1)
 
     def project(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), as `SelfAttention.project` gives them after the first norm."""
+        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), as `SelfAttention.project` gives them after the first
+        norm.
+        """
         b, n, _ = x.shape
         parts = F.linear(_normed(x, self.eps), self.qkv).view(b, n, 3, self.heads, self.head_dim).permute(2, 0, 3, 1, 4)
         both = _normed(parts[:2], self.eps)

@@ -1,7 +1,7 @@
 """Torch as the models need it, whatever modes their caller has set.
 
-Most modes belong to a thread and are set aside for a block. Default dtype and matmul precision belong to the process: the first
-thread that needs another value sets it, the last one restores it.
+Most modes belong to a thread and are set aside for a block. Default dtype and matmul precision belong to the process:
+the first thread that needs another value sets it, the last one restores it.
 """
 
 import os
@@ -65,7 +65,8 @@ def own_modes(rows: int | None = None, *, grad: bool = False) -> Iterator[None]:
     """Set the caller's modes aside: inference mode, gradients, autocast, default device, matmul precision, threads.
 
     Args:
-        rows: Rows that are computed together on a CPU; few of them are faster in one thread. None leaves the threads as they are.
+        rows: Rows that are computed together on a CPU; few of them are faster in one thread. None leaves the threads as
+            they are.
         grad: Whether gradients are recorded inside.
     """
     with ExitStack() as stack:
@@ -94,7 +95,9 @@ def in_own_modes(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def built_plainly(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a constructor: weights are float32 and can be trained, whatever default dtype and inference mode are set."""
+    """Decorate a constructor: weights are float32 and can be trained, whatever default dtype and inference mode are
+    set.
+    """
 
     @wraps(build)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:

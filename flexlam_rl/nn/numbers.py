@@ -34,7 +34,9 @@ def real(value: Any, name: str, low: float = 0.0) -> float:
 
 
 class Plain:
-    """A frozen dataclass that keeps plain values of its own: NumPy's numbers as Python's, lists as tuples, dictionaries copied."""
+    """A frozen dataclass that keeps plain values of its own: NumPy's numbers as Python's, lists as tuples, dictionaries
+    copied.
+    """
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]

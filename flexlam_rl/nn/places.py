@@ -23,7 +23,9 @@ def usable_device(device: str | torch.device | int) -> torch.device:
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         if isinstance(device, str | torch.device) and str(device).startswith("cuda") and not torch.cuda.is_available():
             raise ValueError(f"device is {str(device)!r}, but torch finds no GPU.") from None
-        raise ValueError(f"device is {device!r}, which torch does not have here: {str(error).splitlines()[0]}") from None
+        raise ValueError(
+            f"device is {device!r}, which torch does not have here: {str(error).splitlines()[0]}"
+        ) from None
     if found.type == "meta":
         raise ValueError("device is 'meta', which holds no numbers; expected 'cpu', 'cuda', ...")
     return found

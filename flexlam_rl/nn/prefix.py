@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 PrefixLaw = Literal["uniform", "mixed"]
-"""How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over 1..M.
+"""How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over
+1..M.
 
-Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed law, not the paper's, shows it in about 1 of 7 (M = 16).
+Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed law, not the paper's, shows it in about
+1 of 7 (M = 16).
 """
 
 

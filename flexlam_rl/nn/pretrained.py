@@ -56,9 +56,13 @@ def model_digest(folder: Path) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """What `from_json` reads again; fields that came later are left out at their default, so that older files and new ones are equal."""
+    """What `from_json` reads again; fields that came later are left out at their default, so that older files and new
+    ones are equal.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != f.default]
+        fields = [
+            f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != f.default
+        ]
         return {f.name: to_json(getattr(value, f.name)) for f in fields}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
@@ -128,7 +132,13 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
     @classmethod
     @in_own_modes
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None) -> Self:  # type: ignore[override]
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+    ) -> Self:
         """Load a model from a folder or a hub repository.
 
         Args:
@@ -137,7 +147,8 @@ class PretrainedModel(nn.Module, ModelHubMixin):
             revision: Hub revision.
 
         Raises:
-            CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the configuration.
+            CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the
+                configuration.
             ValueError: There is no such device.
         """
         target = usable_device(device)
@@ -150,7 +161,9 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         if not isinstance(record, dict) or "format" not in record:
             raise CheckpointError(f"{config_path} is no flexlam_rl configuration: it has no field 'format'.")
         if not isinstance(record["format"], int) or record["format"] > FORMAT:
-            raise CheckpointError(f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl.")
+            raise CheckpointError(
+                f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
+            )
         if record.get("class") != cls.__name__:
             raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
         config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
@@ -173,7 +186,9 @@ def _locate(name: str, revision: str | None) -> tuple[Path, Path]:
                 raise CheckpointError(f"{folder} holds no {file}; a checkpoint has {CONFIG} and {WEIGHTS}.")
         return folder / CONFIG, folder / WEIGHTS
     try:
-        return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(hf_hub_download(name, WEIGHTS, revision=revision))
+        return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(
+            hf_hub_download(name, WEIGHTS, revision=revision)
+        )
     except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
         raise not_on_hub(name, error) from None
 
@@ -186,11 +201,15 @@ def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
     for key, tensor in own.items():
         found = state[key]
         if found.shape != tensor.shape:
-            raise CheckpointError(f"{path}: tensor {key!r} has shape {tuple(found.shape)}; expected {tuple(tensor.shape)}.")
+            raise CheckpointError(
+                f"{path}: tensor {key!r} has shape {tuple(found.shape)}; expected {tuple(tensor.shape)}."
+            )
         if found.dtype != tensor.dtype and found.dtype not in (torch.float16, torch.bfloat16):
             raise CheckpointError(f"{path}: tensor {key!r} has type {found.dtype}; expected {tensor.dtype}.")
         if not bool(found.isfinite().all()):
             count = int((~found.isfinite()).sum())
-            raise CheckpointError(f"{path}: tensor {key!r} has {count} of {found.numel()} numbers that are NaN or infinite.")
+            raise CheckpointError(
+                f"{path}: tensor {key!r} has {count} of {found.numel()} numbers that are NaN or infinite."
+            )
     # copies: what is read from the file may lie in the file
     model.load_state_dict({key: state[key].to(tensor.dtype, copy=True) for key, tensor in own.items()}, assign=True)

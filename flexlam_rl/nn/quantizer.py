@@ -1,6 +1,7 @@
 """Finite scalar quantization whose numbers do not depend on torch's default dtype.
 
-The library leaves the type of its constants to the default; these are float32, as training and every checkpoint have them.
+The library leaves the type of its constants to the default; these are float32, as training and every checkpoint have
+them.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Few rows are computed fastest in one thread: on small products, threads spend their time waiting for each other.
 
-`torch.set_num_threads` is of no use here: it also changes what threads that start meanwhile will have. OpenMP and MKL each keep a
-number for the calling thread alone, which is what is set and restored.
+`torch.set_num_threads` is of no use here: it also changes what threads that start meanwhile will have. OpenMP and MKL
+each keep a number for the calling thread alone, which is what is set and restored.
 """
 
 import ctypes
@@ -28,13 +28,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def forked() -> bool:
-    """Whether this process was forked from one that had loaded this module: OpenMP's threads, and an executor's, stayed there."""
+    """Whether this process was forked from one that had loaded this module: OpenMP's threads, and an executor's, stayed
+    there.
+    """
     return _FORKED
 
 
 @cache
 def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | None:
-    """OpenMP's and MKL's numbers of threads of the calling thread, of the libraries that torch itself uses; None where there are none."""
+    """OpenMP's and MKL's numbers of threads of the calling thread, of the libraries that torch itself uses; None where
+    there are none.
+    """
     try:
         library = ctypes.CDLL(torch._C.__file__)
         # in lower case it is MKL's function for Fortran, which takes the address of a number
@@ -45,7 +49,8 @@ def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | Non
 
 @contextmanager
 def one_thread(rows: int | None) -> Iterator[None]:
-    """Compute in the calling thread alone where `rows` are few, and always in a forked process, where other threads would never come.
+    """Compute in the calling thread alone where `rows` are few, and always in a forked process, where other threads
+    would never come.
 
     Args:
         rows: Rows that are computed together; None for any number.

@@ -17,7 +17,9 @@ from flexlam_rl.train.source import to_device
 class PairSource:
     """Transitions as "current" and "following"."""
 
-    def __init__(self, rollouts: Rollouts, batch: int, seed: int, rank: int = 0, ranks: int = 1, cache: str | Path | None = None) -> None:
+    def __init__(
+        self, rollouts: Rollouts, batch: int, seed: int, rank: int = 0, ranks: int = 1, cache: str | Path | None = None
+    ) -> None:
         self.batches = TransitionPairs(rollouts, cache=cache).batches(batch, seed=seed, rank=rank, world_size=ranks)
 
     def next(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -34,7 +36,17 @@ class PairSource:
 class CurriculumSource:
     """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8)."""
 
-    def __init__(self, rollouts: Rollouts, batch: int, short: int, long: int, short_steps: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self,
+        rollouts: Rollouts,
+        batch: int,
+        short: int,
+        long: int,
+        short_steps: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         self.short_steps, self.step = short_steps, 0
         self.parts = [
             Windows(rollouts, length).batches(size, seed=seed + i, rank=rank, world_size=ranks)
@@ -90,7 +102,9 @@ def check_actions(rollouts: Rollouts, labels: LabelSet) -> None:
         actions = store.action.whole()[rows]
         odd = (actions < 0) | (actions >= count)
         if odd.any():
-            raise ValueError(f"row {rows[odd][0]} of {store.path} has the action {actions[odd][0]}; expected 0..{count - 1}.")
+            raise ValueError(
+                f"row {rows[odd][0]} of {store.path} has the action {actions[odd][0]}; expected 0..{count - 1}."
+            )
 
 
 def action_spec(rollouts: Rollouts) -> ActionSpec:
@@ -103,7 +117,9 @@ def action_spec(rollouts: Rollouts) -> ActionSpec:
 
     names = {store.origin.action_set for store in rollouts.stores}
     if len(names) != 1 or None in names:
-        raise ValueError(f"the rollouts have the action sets {sorted(map(str, names))}; expected one, and a discrete one.")
+        raise ValueError(
+            f"the rollouts have the action sets {sorted(map(str, names))}; expected one, and a discrete one."
+        )
     actions = action_set(names.pop())
     if not actions.is_discrete:
         raise ValueError(f"the rollouts have the action set {actions.name!r}; training needs a discrete one.")

@@ -82,7 +82,9 @@ def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None
     found = [row for row in differences(before, resolved(config), config) if row[0].split(".")[0] not in ignore]
     if found:
         said = "; ".join(f"{name} is {_show(old)} there and {_show(new)} here" for name, old, new in found)
-        raise TrainingError(f"{out} holds a run with another configuration: {said}. Give the run's own values, or another --out.")
+        raise TrainingError(
+            f"{out} holds a run with another configuration: {said}. Give the run's own values, or another --out."
+        )
     steps = getattr(getattr(config, "loop", config), "steps", None)
     if steps is not None and (out / STATE).exists():
         refuse_shorter(out, saved_step(out / STATE), steps)
@@ -91,7 +93,9 @@ def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None
 def refuse_shorter(out: Path, done: int, steps: int) -> None:
     """Raise a TrainingError if a run has trained more steps than are asked for."""
     if done > steps:
-        raise TrainingError(f"{out} has already trained {done} steps, and steps is {steps}: give at least {done}, or another --out.")
+        raise TrainingError(
+            f"{out} has already trained {done} steps, and steps is {steps}: give at least {done}, or another --out."
+        )
 
 
 def check_folder(out: Path, config: Any) -> None:
@@ -102,7 +106,8 @@ def check_folder(out: Path, config: Any) -> None:
         config: A dataclass.
 
     Raises:
-        TrainingError: If `out` belongs to a run with another configuration; every field that differs is named, with both values.
+        TrainingError: If `out` belongs to a run with another configuration; every field that differs is named, with
+            both values.
     """
     compare_folder(out, config)
     text = (json.dumps(resolved(config), indent=2, sort_keys=True) + "\n").encode()

@@ -1,4 +1,6 @@
-"""Stage idm from the command line: `python -m train.idm`. It shares its labels and its code with the translator's stage."""
+"""Stage idm from the command line: `python -m train.idm`. It shares its labels and its code with the translator's
+stage.
+"""
 
 from flexlam_rl.models.flexlam.pipeline import main
 

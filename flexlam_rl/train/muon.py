@@ -1,7 +1,7 @@
 """Muon where the processor multiplies bfloat16 slowly: torch's optimiser with its Newton-Schulz iteration in float32.
 
-torch.optim.Muon orthogonalises in bfloat16. A CPU without matrix units for that type emulates it: a step of the `tiny` latent action
-model took 2.3 s there, beside 0.5 s of forward and backward passes. See docs/lam.md for both.
+torch.optim.Muon orthogonalises in bfloat16. A CPU without matrix units for that type emulates it: a step of the `tiny`
+latent action model took 2.3 s there, beside 0.5 s of forward and backward passes. See docs/lam.md for both.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from torch import Tensor
 
 
 def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """About U V^T of `matrix` = U S V^T, (rows, columns), by the quintic iteration X <- a X + (b A + c A A) X with A = X X^T (Jordan, 2024)."""
+    """About U V^T of `matrix` = U S V^T, (rows, columns), by the quintic iteration X <- a X + (b A + c A A) X with A =
+    X X^T (Jordan, 2024).
+    """
     a, b, c = coefficients
     x = matrix / matrix.norm().clamp_min(eps)
     tall = x.shape[0] > x.shape[1]
@@ -50,5 +52,7 @@ class Float32Muon(torch.optim.Muon):
                 rows, columns = parameter.shape
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                parameter.add_(orthogonal(update, group["ns_coefficients"], group["ns_steps"], group["eps"]), alpha=-rate)
+                parameter.add_(
+                    orthogonal(update, group["ns_coefficients"], group["ns_steps"], group["eps"]), alpha=-rate
+                )
         return loss

@@ -16,13 +16,19 @@ def learning_rate(step: int, steps: int, warmup: int) -> float:
 
 
 def build(
-    modules: Iterable[nn.Module], name: str, lr: float, matrix_lr: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.95)
+    modules: Iterable[nn.Module],
+    name: str,
+    lr: float,
+    matrix_lr: float,
+    weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.95),
 ) -> list[torch.optim.Optimizer]:
     """Optimisers over every parameter that asks for gradient.
 
     Args:
         modules: What trains.
-        name: "adamw", or "muon": Muon for the hidden matrices, AdamW for embeddings, positions, norms, biases and heads.
+        name: "adamw", or "muon": Muon for the hidden matrices, AdamW for embeddings, positions, norms, biases and
+            heads.
         lr: Peak rate of AdamW.
         matrix_lr: Peak rate of Muon.
         weight_decay: Of both, on matrices only.
@@ -51,10 +57,14 @@ def build(
     elif name != "muon":
         raise ValueError(f"optimiser is {name!r}; expected 'adamw' or 'muon'.")
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas)]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas)
+    ]
     if matrices:
         if not hasattr(torch.optim, "Muon"):
-            raise ValueError(f"optimiser 'muon' needs torch 2.9 or newer; this is {torch.__version__}. Use --optimiser adamw.")
+            raise ValueError(
+                f"optimiser 'muon' needs torch 2.9 or newer; this is {torch.__version__}. Use --optimiser adamw."
+            )
         optimisers.append(_muon(matrices)(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="original"))
     for optimiser in optimisers:
         for group in optimiser.param_groups:

@@ -35,7 +35,9 @@ class Pace:
         self.pauses[name].append(seconds)
 
     def left(self, done: int) -> tuple[float, bool] | None:
-        """Seconds left after step `done`, and whether all kinds of what is to come have been measured; None before a first step."""
+        """Seconds left after step `done`, and whether all kinds of what is to come have been measured; None before a
+        first step.
+        """
         if not self.latest:
             return None
         seconds = sum(self.latest) / len(self.latest) * (self.steps - done)
@@ -49,7 +51,9 @@ class Pace:
         return seconds, sure
 
     def words(self, done: int) -> str:
-        """The estimate as "about 3.2 min left", or "at least" where something dearer is to come that was not measured yet."""
+        """The estimate as "about 3.2 min left", or "at least" where something dearer is to come that was not measured
+        yet.
+        """
         estimate = self.left(done)
         if estimate is None:
             return "no estimate yet"
@@ -102,7 +106,9 @@ class Progress:
         """Say that the stage is done, where no bar shows it."""
         if not self.quiet and not self.bar:
             minutes = (time.monotonic() - self.began) / 60
-            print(f"{self.name}: step {self.steps}/{self.steps}, loss {loss:.4f}, done in {minutes:.1f} min", flush=True)
+            print(
+                f"{self.name}: step {self.steps}/{self.steps}, loss {loss:.4f}, done in {minutes:.1f} min", flush=True
+            )
 
     def close(self) -> None:
         """Remove the bar."""

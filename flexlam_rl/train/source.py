@@ -26,7 +26,9 @@ class Source(Protocol):
 class ArraySource:
     """Batches from arrays in memory, in an order that depends on seed and position alone."""
 
-    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]], batch: int, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self, arrays: dict[str, np.ndarray[Any, Any]], batch: int, seed: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
         lengths = {name: len(a) for name, a in arrays.items()}
         if len(set(lengths.values())) != 1 or not min(lengths.values()):
             raise ValueError(f"arrays have lengths {lengths}; expected the same, at least 1.")

@@ -34,7 +34,9 @@ def _flatten_optimiser(optimiser: torch.optim.Optimizer, prefix: str) -> tuple[d
     return tensors, {"numbers": numbers, "groups": groups}
 
 
-def _restore_optimiser(optimiser: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+def _restore_optimiser(
+    optimiser: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor], record: dict[str, Any]
+) -> None:
     state = optimiser.state_dict()
     entries: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *record["numbers"].items()]:
@@ -62,7 +64,11 @@ def save_state(
         generators: State of every rank's generator (uint8 tensors).
         extra: Everything else, as JSON.
     """
-    tensors = {f"model.{name}.{key}": t.detach().cpu().contiguous() for name, m in modules.items() for key, t in m.state_dict().items()}
+    tensors = {
+        f"model.{name}.{key}": t.detach().cpu().contiguous()
+        for name, m in modules.items()
+        for key, t in m.state_dict().items()
+    }
     records = []
     for i, optimiser in enumerate(optimisers):
         flat, record = _flatten_optimiser(optimiser, f"optimiser.{i}")
@@ -94,7 +100,9 @@ def saved_step(path: Path) -> int:
         raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
 
 
-def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch.optim.Optimizer]) -> tuple[list[Tensor], dict[str, Any]]:
+def load_state(
+    path: Path, modules: dict[str, nn.Module], optimisers: list[torch.optim.Optimizer]
+) -> tuple[list[Tensor], dict[str, Any]]:
     """Restore what `save_state` wrote; returns the generators' states and the extra record.
 
     Raises:
@@ -112,7 +120,10 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimisers: list[torch
         wanted = module.state_dict()
         odd = [key for key, t in wanted.items() if key not in own or own[key].shape != t.shape]
         if odd or len(own) != len(wanted):
-            raise CheckpointError(f"{path} does not fit the model {name!r}: it lacks {len(odd)} of its {len(wanted)} tensors, {odd[:1]} for one.")
+            raise CheckpointError(
+                f"{path} does not fit the model {name!r}: it lacks {len(odd)} of its {len(wanted)} tensors, {odd[:1]} "
+                "for one."
+            )
         module.load_state_dict(own)
     for i, (optimiser, record) in enumerate(zip(optimisers, json.loads(header["optimisers"]), strict=True)):
         _restore_optimiser(optimiser, f"optimiser.{i}", tensors, record)

@@ -1,7 +1,8 @@
 """The one training loop of all stages: exact resume, evaluation, best checkpoint, progress, clean stops.
 
-A run's folder holds config.json (resolved), state.safetensors (to continue), metrics.jsonl, TensorBoard's files, best/ and last/
-(a folder a model, as `from_pretrained` takes it) and sheets/. The same command continues a stopped or killed run.
+A run's folder holds config.json (resolved), state.safetensors (to continue), metrics.jsonl, TensorBoard's files, best/
+and last/ (a folder a model, as `from_pretrained` takes it) and sheets/. The same command continues a stopped or killed
+run.
 """
 
 import json
@@ -34,7 +35,9 @@ class LoopConfig:
     """How long and how to train; every field has the same meaning in all stages."""
 
     steps: int = field(default=1000, metadata=free())
-    """Optimizer steps in all. A longer length continues a run; its rates follow the new length's schedule from there on."""
+    """Optimizer steps in all. A longer length continues a run; its rates follow the new length's schedule from there
+    on.
+    """
     batch: int = 64
     """Examples a step and process."""
     optimiser: Literal["adamw", "muon"] = "adamw"
@@ -62,7 +65,15 @@ class LoopConfig:
     def __post_init__(self) -> None:
         tidy(self)
         object.__setattr__(self, "device", str(self.device))
-        for name, low in (("steps", 1), ("batch", 1), ("warmup", 0), ("seed", 0), ("eval_every", 1), ("save_every", 1), ("log_every", 1)):
+        for name, low in (
+            ("steps", 1),
+            ("batch", 1),
+            ("warmup", 0),
+            ("seed", 0),
+            ("eval_every", 1),
+            ("save_every", 1),
+            ("log_every", 1),
+        ):
             whole(self, name, low)
 
 
@@ -163,7 +174,9 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     if state_path.exists():
         generators, extra = load_state(state_path, saved, optimisers)
         if len(generators) != ranks:
-            raise TrainingError(f"{state_path} was written by {len(generators)} processes; this run has {ranks}: start as many.")
+            raise TrainingError(
+                f"{state_path} was written by {len(generators)} processes; this run has {ranks}: start as many."
+            )
         start, best, lengths = extra["step"], extra["best"], extra.get("lengths", lengths)
         refuse_shorter(out, start, config.steps)
         _restore_generator(generator, generators[rank], (config.seed, rank, start))
@@ -171,18 +184,31 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     log.rewind(start)
     if lengths[-1][1] != config.steps:
         if rank == 0:
-            print(f"{stage.name}: goes on at step {start} with {config.steps} steps instead of {lengths[-1][1]}, and their schedule from here.")
+            print(
+                f"{stage.name}: goes on at step {start} with {config.steps} steps instead of {lengths[-1][1]}, and "
+                "their schedule from here."
+            )
         lengths = [*(leg for leg in lengths if leg[0] < start), [start, config.steps]]
 
     def save(step: int) -> None:
         generators, cursors = distributed.gather(generator.get_state().cpu()), distributed.gather(stage.cursor())
         if rank == 0:
-            save_state(state_path, saved, optimisers, generators, {"step": step, "best": best, "cursors": cursors, "lengths": lengths})
+            save_state(
+                state_path,
+                saved,
+                optimisers,
+                generators,
+                {"step": step, "best": best, "cursors": cursors, "lengths": lengths},
+            )
 
     if config.compile:
-        for module in {id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)}.values():
+        for module in {
+            id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)
+        }.values():
             module.compile_heavy()
-    pace = Pace(config.steps, {"evaluation": config.eval_every, "save": config.save_every}, getattr(stage, "grows_at", None))
+    pace = Pace(
+        config.steps, {"evaluation": config.eval_every, "save": config.save_every}, getattr(stage, "grows_at", None)
+    )
     progress = Progress(stage.name, pace, start, quiet=rank != 0)
     done = kept = start
     with stopping() as stop:
@@ -238,7 +264,13 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
 
 def _way_on(name: str, done: int, kept: int, steps: int, out: Path) -> str:
     """Say where a run stopped and how to continue it."""
-    where = f"saved in {out}" if done == kept else f"step {kept} of which is saved in {out}" if kept else f"nothing of which was saved in {out} yet"
+    where = (
+        f"saved in {out}"
+        if done == kept
+        else f"step {kept} of which is saved in {out}"
+        if kept
+        else f"nothing of which was saved in {out} yet"
+    )
     return f"{name} stopped after step {done} of {steps}, {where}; the same command continues"
 
 
@@ -250,7 +282,9 @@ def _refuse_odd(name: str, what: str, value: Tensor, step: int, state_path: Path
 
 
 def _restore_generator(generator: torch.Generator, state: Tensor, origin: tuple[int, ...]) -> None:
-    """Go on with a saved stream of random numbers; generators of other kinds of devices cannot, and begin one named by `origin`."""
+    """Go on with a saved stream of random numbers; generators of other kinds of devices cannot, and begin one named by
+    `origin`.
+    """
     if state.numel() == generator.get_state().numel():
         generator.set_state(state)
     else:
@@ -258,7 +292,14 @@ def _restore_generator(generator: torch.Generator, state: Tensor, origin: tuple[
 
 
 def _evaluate(
-    stage: Stage, average: _Average | None, out: Path, log: RunLog, step: int, best: dict[str, float], device: str, rank: int
+    stage: Stage,
+    average: _Average | None,
+    out: Path,
+    log: RunLog,
+    step: int,
+    best: dict[str, float],
+    device: str,
+    rank: int,
 ) -> dict[str, float]:
     if average:
         average.swap()
@@ -277,7 +318,9 @@ def _evaluate(
             for name, model in stage.saved().items():
                 model.save_pretrained(out / folder / name)
         if better:
-            write_atomically(out / "best" / "metrics.json", (json.dumps({"step": step, **figures}, indent=2) + "\n").encode())
+            write_atomically(
+                out / "best" / "metrics.json", (json.dumps({"step": step, **figures}, indent=2) + "\n").encode()
+            )
     if figures["loss"] < best["loss"]:
         best = {"step": step, **figures}
     for module in modules:

@@ -1,7 +1,8 @@
 """Packages reached through the links at the root of a checkout.
 
-A checkout has links named `envs`, `agents`, `datasets`, `train` and `eval` at its root, so that `python -m eval.suite` works there.
-`python -m` puts the root first on `sys.path`, where those links would hide the packages of other libraries (Hugging Face's `datasets`).
+A checkout has links named `envs`, `agents`, `datasets`, `train` and `eval` at its root, so that `python -m eval.suite`
+works there. `python -m` puts the root first on `sys.path`, where those links would hide the packages of other libraries
+(Hugging Face's `datasets`).
 """
 
 import os

@@ -35,14 +35,18 @@ def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
 
 
 def _sentence(box: str, prog: str) -> str:
-    """tyro's framed message as one line: the text between its title and the next rule, whichever characters draw the frame."""
+    """tyro's framed message as one line: the text between its title and the next rule, whichever characters draw the
+    frame.
+    """
     texts = [line.replace("─", "-").strip("│╭╮╰╯|+ ") for line in box.splitlines()]
     misplaced = re.findall(r"(\S+) \(applied to ([^)]+)\)", " ".join(texts))
     if misplaced:  # tyro repeats the command after each word
         command = misplaced[0][1]
         words = " ".join(word for word, where in misplaced if where == command)
         choices = next((text.partition(": ")[2] for text in texts if text.startswith("Available subcommands:")), "")
-        expected = f"expected one of {choices}" if choices else "it stands in the wrong place or belongs to another command"
+        expected = (
+            f"expected one of {choices}" if choices else "it stands in the wrong place or belongs to another command"
+        )
         return f"`{command}` does not take {words}: {expected}; see {command} --help."
     lines: list[str] = []
     for text in [text for text in texts if text][1:]:  # the first is the title

@@ -38,7 +38,10 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _full(path: Path) -> DiskFull:
-    return DiskFull(f"The disk of {path} is full: free some space and run the same command again, every finished episode before this one is stored.")
+    return DiskFull(
+        f"The disk of {path} is full: free some space and run the same command again, every finished episode before "
+        "this one is stored."
+    )
 
 
 @contextlib.contextmanager
@@ -64,7 +67,9 @@ def settled(path: str | os.PathLike[str]) -> Path:
         ValueError: It is empty.
     """
     if not os.fspath(path):
-        raise ValueError(f"The path {os.fspath(path)!r} is empty: expected the name of a file or folder ('.' is the current one).")
+        raise ValueError(
+            f"The path {os.fspath(path)!r} is empty: expected the name of a file or folder ('.' is the current one)."
+        )
     found = Path(path).absolute()
     return found.resolve() if ".." in found.parts else found
 
@@ -147,7 +152,9 @@ _guard = threading.Lock()
 
 
 def _after_fork() -> None:
-    """Forget the locks of the parent: the kernel gives a child none of them, and another thread may have held the guard."""
+    """Forget the locks of the parent: the kernel gives a child none of them, and another thread may have held the
+    guard.
+    """
     global _guard
     _guard = threading.Lock()
     _held.clear()
@@ -173,7 +180,9 @@ class FolderLock:
             # POSIX locks belong to the process, so a second writer of the same process is caught here
             if self._key in _held:
                 # left open: closing any descriptor of the file would drop this process's lock
-                raise StoreLocked(f"{folder} already has a writer in this process: close it first, a store has one writer at a time.")
+                raise StoreLocked(
+                    f"{folder} already has a writer in this process: close it first, a store has one writer at a time."
+                )
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -187,7 +196,9 @@ class FolderLock:
     def release(self) -> None:
         """Give the right back; may be called again."""
         if os.getpid() != self._process:
-            return  # a copy that a fork made: the lock is its parent's, and closing the file could drop one that this process took itself
+            # a copy that a fork made: the lock is its parent's, and closing the file could drop one that this process
+            # took itself
+            return
         with _guard:
             if self._key in _held:
                 _held.discard(self._key)

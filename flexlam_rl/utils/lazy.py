@@ -1,4 +1,6 @@
-"""Names of a package that are imported when they are first used, so that `import flexlam_rl` loads neither torch nor the engine."""
+"""Names of a package that are imported when they are first used, so that `import flexlam_rl` loads neither torch nor
+the engine.
+"""
 
 import importlib
 from collections.abc import Callable, Mapping

@@ -1,4 +1,5 @@
-"""Modules under the names they had in version 0.1: importing one warns and gives the module of today; so does running it with `python -m`.
+"""Modules under the names they had in version 0.1: importing one warns and gives the module of today; so does running
+it with `python -m`.
 
 Scripts written before the package was divided into rooms keep working for one release.
 """
@@ -59,7 +60,9 @@ _RENAMED = {
     "train.loop": "train.trainer",
     "viewing": "utils.pictures",
 }
-MOVED: dict[str, str] = _RENAMED | {f"{old}.{name}".lstrip("."): f"{new}.{name}" for old, new, names in _KEPT_NAME for name in names.split()}
+MOVED: dict[str, str] = _RENAMED | {
+    f"{old}.{name}".lstrip("."): f"{new}.{name}" for old, new, names in _KEPT_NAME for name in names.split()
+}
 # a checkout has links of these names at its root: `python -m eval.compare`
 _LINKS = ("agents", "datasets", "envs", "eval", "train")
 
@@ -89,7 +92,9 @@ class _Loader(InspectLoader):
 
 
 class _Finder(MetaPathFinder):
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         package, _, rest = fullname.partition(".")
         old = fullname if package in _LINKS else rest if package == "flexlam_rl" else ""
         if old not in MOVED:

@@ -9,7 +9,8 @@ import numpy as np
 
 
 def tidy(options: Any) -> None:
-    """Turn NumPy scalars, 0-d arrays and 0-d tensors into Python numbers, and paths into absolute ones, in a frozen dataclass.
+    """Turn NumPy scalars, 0-d arrays and 0-d tensors into Python numbers, and paths into absolute ones, in a frozen
+    dataclass.
 
     Paths are resolved once, here: a later change of the working directory does not move them, and no library meets
     a relative path or a "..".

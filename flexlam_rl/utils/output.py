@@ -36,7 +36,9 @@ class _Patient(io.FileIO):
 
 
 def prepare_output() -> None:
-    """Make this process's standard streams safe: a closed one is silent, a gone reader stops no work, nothing is unprintable."""
+    """Make this process's standard streams safe: a closed one is silent, a gone reader stops no work, nothing is
+    unprintable.
+    """
     sys.stdout = _safe(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _safe(sys.stderr, sys.__stderr__, 2)
 
@@ -53,4 +55,6 @@ def _safe(stream: TextIO | None, original: TextIO | None, descriptor: int) -> Te
         raw = _Patient(descriptor, "wb", closefd=False)
     except (OSError, ValueError):
         return stream
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, ERRORS, line_buffering=stream.line_buffering or descriptor == 2)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, ERRORS, line_buffering=stream.line_buffering or descriptor == 2
+    )

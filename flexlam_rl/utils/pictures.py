@@ -137,17 +137,22 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
     def write(temporary: Path) -> None:
         nonlocal count
         # macro_block_size 1: keep the size; yuv420p, which every player shows, needs it to be even
-        video = imageio.get_writer(temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error")
+        video = imageio.get_writer(
+            temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error"
+        )
         try:
             for picture in pictures:
                 height, width, channels = picture.shape
                 if channels not in (1, 3):  # ffmpeg would drop a fourth
-                    raise ValueError(f"Cannot write {str(path)!r}: pictures of a video have 1 or 3 channels, these have {channels}.")
+                    raise ValueError(
+                        f"Cannot write {str(path)!r}: pictures of a video have 1 or 3 channels, these have {channels}."
+                    )
                 picture = shown(picture)
                 video.append_data(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
                 count += 1
         except BaseException:
-            # wait for ffmpeg, which would otherwise finish its file after we removed it; Ctrl-C may have ended it already
+            # wait for ffmpeg, which would otherwise finish its file after we removed it; Ctrl-C may have ended it
+            # already
             with contextlib.suppress(Exception):
                 video.close()
             raise

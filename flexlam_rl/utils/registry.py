@@ -12,8 +12,8 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Things of one kind, by name.
 
-    A name stands for an object registered in this process, for a built-in "module:attribute" that is imported when it is asked for,
-    or for an entry point of an installed package.
+    A name stands for an object registered in this process, for a built-in "module:attribute" that is imported when it
+    is asked for, or for an entry point of an installed package.
 
     Args:
         kind: What the things are, in the singular, for messages ("quantizer").
@@ -62,13 +62,16 @@ class Registry(Generic[T]):
             return self._registered[name]
         if name in self._built_in:
             module, _, attribute = self._built_in[name].partition(":")
-            return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+            return getattr(import_module(module), attribute)
         points = self._entry_points()
         if name in points:
             return points[name]()
         close = difflib.get_close_matches(str(name), self.names(), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"Unknown {self.kind} {name!r}{hint}: expected one of {', '.join(self.names()) or 'none, for none is registered'}.")
+        raise ValueError(
+            f"Unknown {self.kind} {name!r}{hint}: expected one of "
+            f"{', '.join(self.names()) or 'none, for none is registered'}."
+        )
 
     def _entry_points(self) -> dict[str, Callable[[], T]]:
         return {} if self.group is None else {point.name: point.load for point in entry_points(group=self.group)}

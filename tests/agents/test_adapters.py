@@ -63,7 +63,9 @@ def test_torchrl_rollout(policy):
 
 
 def test_tianshou_policy(policy, bundle_folder):
-    """A collection over four environments, of which fewer and fewer are left: each episode is what `predict` alone plays."""
+    """A collection over four environments, of which fewer and fewer are left: each episode is what `predict` alone
+    plays.
+    """
     pytest.importorskip("tianshou")
     import gymnasium as gym
     from tianshou.data import Collector, VectorReplayBuffer

@@ -26,7 +26,12 @@ from flexlam_rl.utils.command_line import WRONG_USE
 def write_rollouts(root: Path, textures: str, seed: int) -> Path:
     actions = action_set("dreamer15")
     origin = Origin(
-        engine="litelab", textures=textures, action_set=actions.name, action_table=actions.rows, action_hash=actions.hash, policy="scripted"
+        engine="litelab",
+        textures=textures,
+        action_set=actions.name,
+        action_table=actions.rows,
+        action_hash=actions.hash,
+        policy="scripted",
     )
     rng = np.random.default_rng(seed)
     for split, count in (("train", 3), ("test", 2)):
@@ -34,7 +39,9 @@ def write_rollouts(root: Path, textures: str, seed: int) -> Path:
             for key in range(count):
                 frames = rng.integers(0, 256, (41, 64, 64, 3), np.uint8)
                 played = rng.integers(0, 15, 40).astype(np.int16)
-                writer.append_episodes([Episode(frames, played, np.zeros(40, np.float32), truncated=True, seed=key, key=key)])
+                writer.append_episodes(
+                    [Episode(frames, played, np.zeros(40, np.float32), truncated=True, seed=key, key=key)]
+                )
     return root
 
 
@@ -78,7 +85,10 @@ def test_a_bundle_of_a_run_plays_and_says_where_it_is_from(bundle, run):
 def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
     given = ["--temperature", "0.5", "--context", "3", "--data", str(data), "-o", str(tmp_path / "short")]
     assert main(["bundle", str(run), *given]) == 0
-    assert "codes drawn at temperature 0.5, likeliest actions, seeing 3 frames back" in (tmp_path / "short/README.md").read_text()
+    assert (
+        "codes drawn at temperature 0.5, likeliest actions, seeing 3 frames back"
+        in (tmp_path / "short/README.md").read_text()
+    )
     policy = LatentActionPolicy.from_pretrained(tmp_path / "short")
     assert (policy.decoding.temperature, policy.decoding.context) == (0.5, 3)
     with pytest.raises(CheckpointError, match=r"context is 7 frames; expected 2..6"):
@@ -99,7 +109,10 @@ def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
 
 def test_half_precision_halves_the_files_and_hardly_moves_the_weights(run, data, bundle, tmp_path):
     make_bundle(run, tmp_path / "half", [data], half=True)
-    size = {name: sum(p.stat().st_size for p in folder.rglob("*.safetensors")) for name, folder in (("half", tmp_path / "half"), ("whole", bundle))}
+    size = {
+        name: sum(p.stat().st_size for p in folder.rglob("*.safetensors"))
+        for name, folder in (("half", tmp_path / "half"), ("whole", bundle))
+    }
     assert size["half"] < 0.6 * size["whole"]
     half, whole = load_bundle(tmp_path / "half"), load_bundle(bundle)
     assert half.hash != whole.hash
@@ -121,10 +134,15 @@ def test_joint_alignment_brings_its_own_lam(run, data, bundle, tmp_path):
 def test_several_translators_on_one_lam(run, data, bundle, tmp_path):
     args = TrainArgs(data=data, out=tmp_path / "few", lam_run=run, preset="debug", labels="few", label_count=30)
     train_stage("translator", args)
-    assert main(["bundle", str(run), "--aligned-run", str(args.out), "-o", str(tmp_path / "out"), "--data", str(data)]) == 0
+    assert (
+        main(["bundle", str(run), "--aligned-run", str(args.out), "-o", str(tmp_path / "out"), "--data", str(data)])
+        == 0
+    )
     few, many = load_bundle(tmp_path / "out"), load_bundle(bundle)
     assert (few.config.labels.name, few.config.labels.count) == ("few", 30)
-    assert few.config.training["best"]["translator"] == json.loads((args.out / "translator/best/metrics.json").read_text())
+    assert few.config.training["best"]["translator"] == json.loads(
+        (args.out / "translator/best/metrics.json").read_text()
+    )
     for part, equal in (("lam", True), ("sequence", True), ("translator", False)):
         ours, theirs = getattr(few, part).state_dict(), getattr(many, part).state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours) == equal, part
@@ -136,7 +154,10 @@ def test_a_translator_of_another_lam_is_refused(run, data, tmp_path):
     other = TrainArgs(data=data, out=tmp_path / "other", preset="debug", seed=1, label_count=60)
     train_stage("lam", other)
     train_stage("translator", other)
-    with pytest.raises(CheckpointError, match=r"other/translator was trained on the codes of another LAM than that of .*; train it anew"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"other/translator was trained on the codes of another LAM than that of .*; train it anew",
+    ):
         make_bundle(run, tmp_path / "out", [data], aligned=other.out)
     assert not (tmp_path / "out").exists()
     # the LAM exchanged under a run that goes on
@@ -203,10 +224,19 @@ def edit(path: Path, change) -> None:
         (lambda f: edit(f / "config.json", lambda r: r.update(kind="other")), ["'other'", "'flexlam_rl.bundle'"]),
         (lambda f: edit(f / "config.json", lambda r: r.update(format=99)), ["format 99", "update"]),
         (lambda f: edit(f / "config.json", lambda r: r["config"].update(odd=1)), ["unknown fields ['odd']"]),
-        (lambda f: edit(f / "config.json", lambda r: r["config"]["environment"].update(frame_skip="4")), ["frame_skip", "'4'"]),
-        (lambda f: edit(f / "config.json", lambda r: r["config"]["environment"].update(action_set="impala9")), ["action set", "'impala9'"]),
+        (
+            lambda f: edit(f / "config.json", lambda r: r["config"]["environment"].update(frame_skip="4")),
+            ["frame_skip", "'4'"],
+        ),
+        (
+            lambda f: edit(f / "config.json", lambda r: r["config"]["environment"].update(action_set="impala9")),
+            ["action set", "'impala9'"],
+        ),
         (lambda f: shutil.rmtree(f / "translator"), ["no whole bundle", "translator"]),
-        (lambda f: (f / "lam/model.safetensors").write_bytes((f / "lam/model.safetensors").read_bytes()[:-100]), ["damaged or truncated"]),
+        (
+            lambda f: (f / "lam/model.safetensors").write_bytes((f / "lam/model.safetensors").read_bytes()[:-100]),
+            ["damaged or truncated"],
+        ),
         (lambda f: shutil.copytree(f / "lam", f / "sequence", dirs_exist_ok=True), ["'LAM'", "'SequenceModel'"]),
     ],
 )
@@ -221,6 +251,8 @@ def test_damaged_bundles_are_refused_in_one_sentence(change, words, bundle, tmp_
 
 def test_models_that_do_not_belong_together_are_refused(bundle, make_bundle_folder, tmp_path):
     other = make_bundle_folder(tmp_path / "other", fixed=2)
-    folder = damaged(bundle, tmp_path / "mixed", lambda f: shutil.copytree(other / "sequence", f / "sequence", dirs_exist_ok=True))
+    folder = damaged(
+        bundle, tmp_path / "mixed", lambda f: shutil.copytree(other / "sequence", f / "sequence", dirs_exist_ok=True)
+    )
     with pytest.raises(CheckpointError, match="slots of LAM and sequence model differ: 4 and 2"):
         load_bundle(folder)

@@ -25,7 +25,11 @@ from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.utils.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
-MAZE, ROOM, WORDS = "explore_goal_locations_small", "rooms_exploit_deferred_effects_train", "language_execute_random_task"
+MAZE, ROOM, WORDS = (
+    "explore_goal_locations_small",
+    "rooms_exploit_deferred_effects_train",
+    "language_execute_random_task",
+)
 SMALL = ["--frame-skip", "30", "--width", "16", "--height", "16", "--engine", "litelab"]
 SETTINGS = Settings(frame_skip=30, width=16, height=16)
 
@@ -156,7 +160,9 @@ def test_native_actions_and_any_object_that_predicts(tmp_path: Path, monkeypatch
         (["--level", MAZE, "--width", "18"], "width must be a positive multiple of 4, got 18"),
     ],
 )
-def test_wrong_use_is_told_in_one_sentence(options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_told_in_one_sentence(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["collect", "--out", str(tmp_path / "out"), "--steps", "10", *options]) == 2
     said = capsys.readouterr().err.strip()
     assert words in said
@@ -232,7 +238,9 @@ def test_a_collection_killed_twenty_times_is_the_one_never_killed(tmp_path: Path
 
 def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path, start_flexlam) -> None:
     steps = 1_000_000  # far more than are played before the first commit, at which the signal comes
-    process = start_flexlam("collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL, "--num-envs", "2")
+    process = start_flexlam(
+        "collect", "--out", str(tmp_path), "--steps", str(steps), "--level", MAZE, *SMALL, "--num-envs", "2"
+    )
     store = store_path(tmp_path, MAZE, "train")
     deadline = time.monotonic() + 300
     while not (store / "zarr.json").exists() and process.poll() is None and time.monotonic() < deadline:
@@ -268,7 +276,9 @@ def test_one_environment_plays_what_the_batch_plays(whole: Path) -> None:
 
 @pytest.fixture
 def real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for `deepmind_lab`, here and in processes, which replays recordings of it; and the folder for temporary files."""
+    """A stand-in for `deepmind_lab`, here and in processes, which replays recordings of it; and the folder for
+    temporary files.
+    """
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "envs"))
     import stand_in
 
@@ -285,13 +295,24 @@ REAL_LEVEL = "explore_obstructed_goals_small"
 
 
 def collect_real(out: Path, steps: int, workers: int = 1, expert: str = "random") -> RolloutStore:
-    options = {"--out": out, "--level": REAL_LEVEL, "--engine": "deepmind_lab", "--expert": expert, "--workers": workers, "--steps": steps}
+    options = {
+        "--out": out,
+        "--level": REAL_LEVEL,
+        "--engine": "deepmind_lab",
+        "--expert": expert,
+        "--workers": workers,
+        "--steps": steps,
+    }
     assert main(["collect", *(str(text) for pair in options.items() for text in pair)]) == 0
     return RolloutStore(store_path(out, REAL_LEVEL, "train"))
 
 
-def test_the_real_engine_plays_in_processes(tmp_path: Path, real_engine: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """However many processes play, and with a stop in between, the episodes are the same; nothing is left over and nothing printed."""
+def test_the_real_engine_plays_in_processes(
+    tmp_path: Path, real_engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However many processes play, and with a stop in between, the episodes are the same; nothing is left over and
+    nothing printed.
+    """
     first = collect_real(tmp_path / "out", 10)
     store = collect_real(tmp_path / "out", 2 * first.steps + 1)
     assert validate(store.path).good
@@ -317,7 +338,18 @@ def test_a_killed_collection_leaves_no_folder_of_the_engine(tmp_path: Path, real
         return [path.name for path in real_engine.iterdir() if "dmlab" in path.name]
 
     code = "import sys; from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
-    given = ["--level", REAL_LEVEL, "--engine", "deepmind_lab", "--expert", "random", "--workers", "1", "--steps", "1000000"]
+    given = [
+        "--level",
+        REAL_LEVEL,
+        "--engine",
+        "deepmind_lab",
+        "--expert",
+        "random",
+        "--workers",
+        "1",
+        "--steps",
+        "1000000",
+    ]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-c", code, "collect", "--out", str(tmp_path / "out"), *given]
     with subprocess.Popen(command, env=env) as process:
@@ -337,14 +369,18 @@ def test_processes_that_are_still_starting_leave_ctrl_c_to_their_parent() -> Non
     try:
         workers.submit()  # fails there, which is of no interest
         (pid,) = workers._pool._processes
-        blocked = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk"))
+        blocked = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk")
+        )
         assert int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1
         assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     finally:
         workers.close()
 
 
-def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ray_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run(tmp_path, "--executor", "ray") == 2
     assert "pip install 'flexlam_rl[ray]'" in capsys.readouterr().err

@@ -47,7 +47,9 @@ def test_a_batch_is_as_many_single_ones(policy, mode):
     """Over the ends of episodes, where the previous action is forgotten."""
     rng = np.random.default_rng(0)
     batch = VectorLatentActionSpace(
-        gym.make_vec("FlexLAM-DMLab-v0", num_envs=3, engine="litelab", level=LEVEL, frame_skip=4, autoreset_mode=mode), policy, 2
+        gym.make_vec("FlexLAM-DMLab-v0", num_envs=3, engine="litelab", level=LEVEL, frame_skip=4, autoreset_mode=mode),
+        policy,
+        2,
     )
     single = LatentActionSpace(gym.make("FlexLAM-DMLab-v0", engine="litelab", level=LEVEL), policy, 2)
     batch.reset(seed=5)

@@ -1,4 +1,6 @@
-"""Learned experts at toy size: training runs, resumes, keeps its best policy in safe files, and plays for the recorder."""
+"""Learned experts at toy size: training runs, resumes, keeps its best policy in safe files, and plays for the
+recorder.
+"""
 
 import json
 import shutil
@@ -22,7 +24,15 @@ from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 
 LEVEL = "rooms_exploit_deferred_effects_train"
-TOY = {"num_envs": 2, "rollout": 16, "evaluate_every": 32, "evaluation_episodes": 1, "lstm": 8, "features": 8, "device": "cpu"}
+TOY = {
+    "num_envs": 2,
+    "rollout": 16,
+    "evaluate_every": 32,
+    "evaluation_episodes": 1,
+    "lstm": 8,
+    "features": 8,
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +66,10 @@ def test_the_curve_is_drawn(run: Path, tmp_path: Path, capsys: pytest.CaptureFix
         file.write(json.dumps({"steps": 96, "return": 30.0, "standard_error": 2.0, "returns": [30.0]}) + "\n")
     assert main(["expert", "plot", str(copy), "-o", str(tmp_path / "b.png")]) == 0
     assert (first != np.asarray(Image.open(tmp_path / "b.png"))).any()  # another point, another picture
-    for bad, words in (([str(tmp_path), "-o", "c.png"], "holds no evaluated training run"), ([str(run), "-o", "c.gif"], "ends in .png")):
+    for bad, words in (
+        ([str(tmp_path), "-o", "c.png"], "holds no evaluated training run"),
+        ([str(run), "-o", "c.gif"], "ends in .png"),
+    ):
         assert main(["expert", "plot", *bad]) == 2
         said = capsys.readouterr().err
         assert words in said and len(said.strip().splitlines()) == 1
@@ -90,7 +103,9 @@ def test_prediction_for_one_and_for_many(run: Path) -> None:
     actions, states = all_of_them.predict(seen, deterministic=True)
     assert actions.shape == (3,) and actions[0] == action
     # channels first, and a state that an episode's start clears
-    again, later = all_of_them.predict(np.moveaxis(seen, -1, 1), states, np.array([True, True, False]), deterministic=True)
+    again, later = all_of_them.predict(
+        np.moveaxis(seen, -1, 1), states, np.array([True, True, False]), deterministic=True
+    )
     assert again[:2].tolist() == actions[:2].tolist()
     assert np.allclose(later[0][:, :2], states[0][:, :2], atol=1e-6)
     assert not np.allclose(later[0][:, 2], states[0][:, 2], atol=1e-6)
@@ -111,7 +126,9 @@ def test_another_environment_is_refused(run: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_it_takes_a_batch_of_processes_of_the_real_engine(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_takes_a_batch_of_processes_of_the_real_engine(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "envs"))
     import stand_in
 
@@ -126,7 +143,19 @@ def test_it_takes_a_batch_of_processes_of_the_real_engine(run: Path, tmp_path: P
 
 
 def test_the_recorder_plays_it(run: Path, tmp_path: Path) -> None:
-    command = ["collect", "--out", str(tmp_path), "--steps", "1", "--level", LEVEL, "--engine", "litelab", "--expert", f"learned:{run / 'best'}"]
+    command = [
+        "collect",
+        "--out",
+        str(tmp_path),
+        "--steps",
+        "1",
+        "--level",
+        LEVEL,
+        "--engine",
+        "litelab",
+        "--expert",
+        f"learned:{run / 'best'}",
+    ]
     assert main(command) == 0
     store = RolloutStore(store_path(tmp_path, LEVEL, "train"))
     assert validate(store.path).good

@@ -47,7 +47,9 @@ def test_a_decision_is_the_papers_algorithm(bundle):
         now = torch.from_numpy(frame).movedim(-1, 1).contiguous()
         hidden = decoder.observe(state, now, bundle.lam.encode(last, now) if t else None)  # noqa: F821
         generated = decoder.generate(state, hidden, 2).codes
-        previous = choose_actions(bundle.translator(bundle.lam.prefix_slots(generated, 2), previous), bundle.translator.config.actions)
+        previous = choose_actions(
+            bundle.translator(bundle.lam.prefix_slots(generated, 2), previous), bundle.translator.config.actions
+        )
         last = now  # noqa: F841
         assert codes[t, 0, :2].tolist() == generated[0].tolist()
         assert actions[t, 0] == previous.item()
@@ -90,7 +92,9 @@ def test_a_start_clears_its_own_row_alone(bundle):
 
 
 def test_budgets_change_at_any_step_and_only_what_they_should(bundle):
-    """The history stays whole: steps after a spell of small budgets are those of a policy that never had it, the actions fed back apart."""
+    """The history stays whole: steps after a spell of small budgets are those of a policy that never had it, the
+    actions fed back apart.
+    """
     seen = frames(10, 2)
     whole = LatentActionPolicy(bundle, M, deterministic=True)
     codes = play(whole, seen)[1]
@@ -149,7 +153,9 @@ def test_chunks_make_decisions_independent_of_the_number_of_environments(bundle,
 
 def test_a_bfloat16_cache_rounds_and_no_more(bundle):
     seen = frames(10, 16)
-    whole, rounded = (LatentActionPolicy(bundle, 1, deterministic=True, cache=cache) for cache in (None, torch.bfloat16))
+    whole, rounded = (
+        LatentActionPolicy(bundle, 1, deterministic=True, cache=cache) for cache in (None, torch.bfloat16)
+    )
     first, second = None, None
     for frame in seen:  # the first code alone: later ones follow from earlier choices
         _, first = whole.predict(frame, first)
@@ -174,7 +180,9 @@ def test_draws_follow_the_episode_and_the_temperatures(bundle):
     other = sampled(2)
     assert not np.array_equal(first[:, 0], other[:, 0])
     assert np.array_equal(first[:, 1], other[:, 1])
-    assert np.array_equal(sampled(1, 2)[..., :2], first[..., :2])  # budgets are prefixes of each other when sampled, too
+    assert np.array_equal(
+        sampled(1, 2)[..., :2], first[..., :2]
+    )  # budgets are prefixes of each other when sampled, too
     greedy = play(LatentActionPolicy(bundle, M, deterministic=True), seen)[1]
     assert not np.array_equal(first, greedy)
     assert np.array_equal(sampled(1, temperature=0.0), greedy)
@@ -278,7 +286,10 @@ def test_evaluate_policy_of_stable_baselines3(bundle):
 
     policy = LatentActionPolicy(bundle, 2)
     env = make_vec_env(
-        "FlexLAM-DMLab-v0", n_envs=2, seed=3, env_kwargs={"level": "rooms_exploit_deferred_effects_train", "engine": "litelab", "frame_skip": 60}
+        "FlexLAM-DMLab-v0",
+        n_envs=2,
+        seed=3,
+        env_kwargs={"level": "rooms_exploit_deferred_effects_train", "engine": "litelab", "frame_skip": 60},
     )
     rewards, lengths = evaluation.evaluate_policy(policy, env, n_eval_episodes=3, return_episode_rewards=True)
     assert len(rewards) == 3
@@ -293,7 +304,9 @@ def test_nothing_bundled_is_said_so(monkeypatch, tmp_path):
         LatentActionPolicy.from_pretrained()
 
 
-def test_the_default_is_the_bundled_one_or_the_one_of_the_environment_variable(monkeypatch, bundle_folder, make_bundle_folder, tmp_path):
+def test_the_default_is_the_bundled_one_or_the_one_of_the_environment_variable(
+    monkeypatch, bundle_folder, make_bundle_folder, tmp_path
+):
     monkeypatch.delenv("FLEXLAM_CHECKPOINT", raising=False)
     monkeypatch.setattr("flexlam_rl.checkpoints.BUNDLED", bundle_folder)
     assert LatentActionPolicy.from_pretrained(budget=3).bundle.hash == load_bundle(bundle_folder).hash

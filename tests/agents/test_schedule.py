@@ -32,7 +32,9 @@ def needed(lengths: list[int], steps: int) -> int:
     order=st.integers(0, 2**32),
     cut=st.integers(0, 30),
 )
-def test_the_stored_episodes_depend_only_on_their_lengths(lengths: list[int], steps: int, at_once: int, order: int, cut: int) -> None:
+def test_the_stored_episodes_depend_only_on_their_lengths(
+    lengths: list[int], steps: int, at_once: int, order: int, cut: int
+) -> None:
     expected = needed(lengths, steps)
     kept = min(cut, expected)  # what an earlier run had stored
     schedule = Schedule(steps, 20, True, kept, sum(lengths[:kept]))
@@ -70,7 +72,10 @@ def test_splits_share_no_seed_and_a_split_repeats_none() -> None:
     # levels have mazes of their own
     assert episode_seeds(0, LEVEL, "train", [0]) != episode_seeds(0, "explore_goal_locations_small", "train", [0])
     # and the seeds of a collection never change
-    assert episode_seeds(7, LEVEL, "test", [0, 1, 2**20]).tolist() == episode_seeds(7, LEVEL, "test", range(2**20 + 1))[[0, 1, 2**20]].tolist()
+    assert (
+        episode_seeds(7, LEVEL, "test", [0, 1, 2**20]).tolist()
+        == episode_seeds(7, LEVEL, "test", range(2**20 + 1))[[0, 1, 2**20]].tolist()
+    )
 
 
 def test_another_split_is_refused() -> None:

@@ -77,7 +77,9 @@ def test_evaluate_policy_of_stable_baselines() -> None:
 
     from flexlam_rl.agents.adapters.sb3 import make_sb3
 
-    env = VecMonitor(make_sb3(2, level="rooms_exploit_deferred_effects_train", engine="litelab", width=8, height=8, seed=0))
+    env = VecMonitor(
+        make_sb3(2, level="rooms_exploit_deferred_effects_train", engine="litelab", width=8, height=8, seed=0)
+    )
     returns, lengths = evaluate_policy(ScriptedExpert(env), env, 4, return_episode_rewards=True)
     assert len(returns) == 4
     assert max(lengths) <= 900
@@ -99,7 +101,9 @@ def test_the_same_seeds_give_the_same_actions_wherever_an_episode_is_played() ->
     assert (actions_of(alone, ScriptedExpert(alone, seed=1), 120, seeds[i])[:, 0] == first[:, i]).all()
 
 
-@pytest.mark.parametrize("level", ["explore_goal_locations_small", "explore_goal_locations_large", "explore_obstructed_goals_large"])
+@pytest.mark.parametrize(
+    "level", ["explore_goal_locations_small", "explore_goal_locations_large", "explore_obstructed_goals_large"]
+)
 @pytest.mark.parametrize("seed", [1, 2, 4])
 def test_a_goal_never_seen_changes_no_action(level: str, seed: int) -> None:
     """Two worlds differ only in the place of the goal: the experts do the same until one of them sees it."""
@@ -115,7 +119,10 @@ def test_a_goal_never_seen_changes_no_action(level: str, seed: int) -> None:
     # the open cell farthest from where the goal was and from the player
     far = max(
         cells.tolist(),
-        key=lambda c: min(np.hypot(c[0] - row, c[1] - col), np.hypot(c[1] + 0.5 - player[0] / 100, rows - c[0] - 0.5 - player[1] / 100)),
+        key=lambda c: min(
+            np.hypot(c[0] - row, c[1] - col),
+            np.hypot(c[1] + 0.5 - player[0] / 100, rows - c[0] - 0.5 - player[1] / 100),
+        ),
     )
     item["pos"][0], item["pos"][1] = 100.0 * far[1] + 50.0, 100.0 * (rows - far[0]) - 50.0
     item["cell"][:] = far

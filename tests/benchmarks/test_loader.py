@@ -15,8 +15,19 @@ def test_report_of_a_short_run(tmp_path: Path) -> None:
     pytest.importorskip("minari")
     pytest.importorskip("h5py")
     out = tmp_path / "result.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "loader.py"), "--frames", "1200", "--seconds", "0.02", "--json", str(out)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "loader.py"),
+        "--frames",
+        "1200",
+        "--seconds",
+        "0.02",
+        "--json",
+        str(out),
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
     assert result["frames"] == 1200

@@ -13,8 +13,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_report_of_a_short_run(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "train_throughput.py"), "--preset", "debug", "--steps", "6", "--json", str(out)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "train_throughput.py"),
+        "--preset",
+        "debug",
+        "--steps",
+        "6",
+        "--json",
+        str(out),
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
     for key in ("ours_per_s", "eager_per_s", "sequence_tokens_per_s", "sequence_eager_tokens_per_s"):

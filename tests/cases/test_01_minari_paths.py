@@ -68,11 +68,32 @@ def test_stores_labels_and_pictures_take_any_path(here: Path, path: str) -> None
 @pytest.mark.parametrize("path", PATHS)
 def test_collect_takes_any_path(here: Path, path: str) -> None:
     out = path.format(absolute=here)
-    assert main(["collect", "--level", LEVEL, "--expert", "random", "--steps", "1", "--num-envs", "1", "--frame-skip", "60", "--out", out]) == 0
+    assert (
+        main(
+            [
+                "collect",
+                "--level",
+                LEVEL,
+                "--expert",
+                "random",
+                "--steps",
+                "1",
+                "--num-envs",
+                "1",
+                "--frame-skip",
+                "60",
+                "--out",
+                out,
+            ]
+        )
+        == 0
+    )
     assert open_rollouts(out)[0].episodes == 1
 
 
-def test_a_store_is_found_from_within_and_through_a_link(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_is_found_from_within_and_through_a_link(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = write("data")
     Path("latest").symlink_to(store.path.resolve())
     assert main(["data", "inspect", "latest", "--no-speed", "--json"]) == 0
@@ -107,7 +128,9 @@ def test_what_a_killed_export_left_is_removed(here: Path) -> None:
 def test_labels_are_drawn_for_all_stores_or_none(here: Path) -> None:
     write("data")
     with RolloutWriter("data", "zeta", "train", ORIGIN) as writer:
-        writer.append_episode(Episode(np.zeros((6, 16, 16, 3), np.uint8), np.zeros(5, np.int16), np.zeros(5, np.float32)))
+        writer.append_episode(
+            Episode(np.zeros((6, 16, 16, 3), np.uint8), np.zeros(5, np.int16), np.zeros(5, np.float32))
+        )
     (Path("data") / "zeta" / "train.zarr" / "labels" / "few").mkdir(parents=True)
     assert main(["data", "labels", "data", "--name", "few", "--count", "4"]) == 2
     assert not (Path("data") / LEVEL / "train.zarr" / "labels").exists()

@@ -70,7 +70,14 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64, np.int64, np.float16, np.float64, ">i4", ">f8"])
 def test_numbers_of_every_type_are_stored_where_they_fit(tmp_path: Path, dtype: Any) -> None:
     numbers = np.array([0, 1, 2, 3, 4], dtype)
-    one = Episode(FRAMES, numbers, numbers, action_native=np.repeat(numbers[:, None], 7, 1), restart=np.arange(6) == 3, terminated=np.bool_(True))
+    one = Episode(
+        FRAMES,
+        numbers,
+        numbers,
+        action_native=np.repeat(numbers[:, None], 7, 1),
+        restart=np.arange(6) == 3,
+        terminated=np.bool_(True),
+    )
     with RolloutWriter(tmp_path, "x", "train", Origin(engine="x")) as writer:
         writer.append_episode(one)
     found = RolloutStore(writer.path).episode_at(0)
@@ -90,7 +97,9 @@ def test_actions_outside_the_table_are_refused(tmp_path: Path) -> None:
 def test_a_store_of_float64_keeps_every_reward(tmp_path: Path) -> None:
     reward = np.array([0.1, 1e300, -1e-300, 2**53, -0.0])
     for key in range(2):
-        with RolloutWriter(tmp_path, "x", "train", Origin(engine="x"), reward="float64" if key == 0 else "float32") as writer:
+        with RolloutWriter(
+            tmp_path, "x", "train", Origin(engine="x"), reward="float64" if key == 0 else "float32"
+        ) as writer:
             writer.append_episode(Episode(FRAMES, np.arange(STEPS), reward, key=key))
     store = RolloutStore(writer.path)
     for one in store.iter_episodes():

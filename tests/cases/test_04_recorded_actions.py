@@ -31,7 +31,13 @@ class World(gym.Env[Any, Any]):
         self.t += 1
         if isinstance(action, np.ndarray) and action.ndim:
             action[:] = 0  # an environment may use the memory of its argument
-        return self.observation_space.sample(), self.reward, np.bool_(self.t == 3), False, {"map_reset": np.int64(self.t == 2)}
+        return (
+            self.observation_space.sample(),
+            self.reward,
+            np.bool_(self.t == 3),
+            False,
+            {"map_reset": np.int64(self.t == 2)},
+        )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,12 @@ def test_a_reward_that_is_no_number_is_refused_at_its_step(tmp_path: Path, rewar
 
 def test_other_observations_are_stored_too(tmp_path: Path) -> None:
     space = gym.spaces.Dict(
-        {"RGB_INTERLEAVED": IMAGE, "INSTR": gym.spaces.Text(9), "pose": gym.spaces.Box(-9, 9, (3,), np.float64), "room": gym.spaces.Discrete(4)}
+        {
+            "RGB_INTERLEAVED": IMAGE,
+            "INSTR": gym.spaces.Text(9),
+            "pose": gym.spaces.Box(-9, 9, (3,), np.float64),
+            "room": gym.spaces.Discrete(4),
+        }
     )
     env = RecordRollouts(World(gym.spaces.Discrete(3), space), tmp_path)
     seen = [env.reset()[0], *(env.step(number)[0] for number in range(3))]

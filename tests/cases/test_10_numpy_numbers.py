@@ -25,7 +25,12 @@ def one(**fields: Any) -> Episode:
 def test_numbers_of_numpy_describe_a_store(tmp_path: Path) -> None:
     table = np.zeros((3, 7), np.int8)
     origin = Origin(
-        engine="x", action_table=table, frame_skip=np.uint8(4), seed=np.uint64(1), policy_params=PARAMS, references={"random": np.float64(1)}
+        engine="x",
+        action_table=table,
+        frame_skip=np.uint8(4),
+        seed=np.uint64(1),
+        policy_params=PARAMS,
+        references={"random": np.float64(1)},
     )
     for number in range(2):  # the second continues the first: the same origin again
         options: dict[str, Any] = {
@@ -36,7 +41,9 @@ def test_numbers_of_numpy_describe_a_store(tmp_path: Path) -> None:
         }
         with RolloutWriter(tmp_path, np.str_("x"), "train", origin, **options) as writer:
             key = np.int64(number) if number else np.array(0)
-            writer.append_episode(one(seed=np.uint32(7), key=key, extra={"p": np.zeros((21, 2))}, truncated=np.bool_(True)))
+            writer.append_episode(
+                one(seed=np.uint32(7), key=key, extra={"p": np.zeros((21, 2))}, truncated=np.bool_(True))
+            )
             with pytest.raises(ValueError, match="already in"):
                 writer.append_episode(one(key=np.uint8(number), extra={"p": np.zeros((21, 2))}))
     store = RolloutStore(writer.path)
@@ -54,20 +61,28 @@ def test_numbers_of_numpy_ask_for_items_and_labels(tmp_path: Path) -> None:
     make_labels(rollouts, "part", fraction=np.float64(0.5))
     assert len(Windows(rollouts, np.int64(5))) == 17
     pairs = TransitionPairs(rollouts)
-    mine = pairs.batches(np.int64(4), seed=np.uint64(3), rank=np.int8(0), world_size=np.int64(1), epochs=np.int32(1), workers=np.int64(1))
+    mine = pairs.batches(
+        np.int64(4), seed=np.uint64(3), rank=np.int8(0), world_size=np.int64(1), epochs=np.int32(1), workers=np.int64(1)
+    )
     with mine, pairs.batches(4, seed=3, epochs=1) as other:
         assert mine.state_dict() == other.state_dict()
-        np.testing.assert_array_equal(np.concatenate([b["row"] for b in mine]), np.concatenate([b["row"] for b in other]))
+        np.testing.assert_array_equal(
+            np.concatenate([b["row"] for b in mine]), np.concatenate([b["row"] for b in other])
+        )
     assert pairs[np.uint8(3)]["row"] == 3
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), np.float32(np.inf), {1: 2}, {2}, 1j, b"x", object(), np.longdouble(1) / 3])
+@pytest.mark.parametrize(
+    "wrong", [float("nan"), np.float32(np.inf), {1: 2}, {2}, 1j, b"x", object(), np.longdouble(1) / 3]
+)
 def test_what_json_cannot_say_is_refused_where_it_is_given(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"^policy_params of an origin\['a'\]\[0\] [^\n]+$"):
         Origin(engine="x", policy_params={"a": [wrong]})
 
 
-@pytest.mark.parametrize("fields", [{"seed": 1.5}, {"seed": True}, {"frame_skip": "4"}, {"engine": 3}, {"action_table": [[0.5] * 7]}])
+@pytest.mark.parametrize(
+    "fields", [{"seed": 1.5}, {"seed": True}, {"frame_skip": "4"}, {"engine": 3}, {"action_table": [[0.5] * 7]}]
+)
 def test_fields_of_another_kind_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="of an origin"):
         Origin(**fields)

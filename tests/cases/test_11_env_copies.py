@@ -1,4 +1,6 @@
-"""Environments, single and batched, copy and pickle: a copy goes on as the original does, and neither touches the other."""
+"""Environments, single and batched, copy and pickle: a copy goes on as the original does, and neither touches the
+other.
+"""
 
 import copy
 import gc
@@ -21,7 +23,14 @@ from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 from flexlam_rl.envs.wrappers.instructions import InstructionTokens, VectorInstructionTokens
 
 SHORT = {"episodeLengthSeconds": "1"}  # 15 steps
-EVERYTHING = ["RGBD_INTERLEAVED", "INSTR", "VEL.TRANS", "DEBUG.POS.TRANS", "DEBUG.MAZE.LAYOUT", "FRAMES_REMAINING_AT_60"]
+EVERYTHING = [
+    "RGBD_INTERLEAVED",
+    "INSTR",
+    "VEL.TRANS",
+    "DEBUG.POS.TRANS",
+    "DEBUG.MAZE.LAYOUT",
+    "FRAMES_REMAINING_AT_60",
+]
 MAZE = "*****\n*P G*\n*****\n"  # the goal is reached within a few steps, again and again
 
 
@@ -37,7 +46,9 @@ def pickled_read_only(thing: Any) -> Any:
 
 
 WAYS = pytest.mark.parametrize("how", [copy.deepcopy, pickled, pickled_read_only])
-WAYS_OF_OTHERS = pytest.mark.parametrize("how", [copy.deepcopy, pickled])  # other packages' wrappers write into their arrays
+WAYS_OF_OTHERS = pytest.mark.parametrize(
+    "how", [copy.deepcopy, pickled]
+)  # other packages' wrappers write into their arrays
 
 
 def same(a: Any, b: Any) -> bool:
@@ -99,7 +110,13 @@ def test_map_restarts(how: Callable[[Any], Any]) -> None:
 def test_rendering_and_evaluation_under_wrappers(evaluation: bool, how: Callable[[Any], Any]) -> None:
     level = level_id("language_execute_random_task")
     env: Any = gym.make(
-        level, engine="litelab", evaluation=evaluation, max_episode_steps=4, render_mode="rgb_array", render_size=(16, 16), observations=["INSTR"]
+        level,
+        engine="litelab",
+        evaluation=evaluation,
+        max_episode_steps=4,
+        render_mode="rgb_array",
+        render_size=(16, 16),
+        observations=["INSTR"],
     )
     env = gym.wrappers.FrameStackObservation(InstructionTokens(env), 3)
     env.reset(seed=1)
@@ -123,7 +140,16 @@ def test_before_the_first_reset_and_after_closing() -> None:
 def test_batches(mode: AutoresetMode, fresh: bool, how: Callable[[Any], Any]) -> None:
     levels = ["explore_goal_locations_small", "psychlab_visual_search", "lasertag_one_opponent_small"]
     env = gym.make_vec(
-        DEFAULT_ID, num_envs=3, level=levels, engine="litelab", config=SHORT, autoreset_mode=mode, copy=fresh, threads=2, width=16, height=16
+        DEFAULT_ID,
+        num_envs=3,
+        level=levels,
+        engine="litelab",
+        config=SHORT,
+        autoreset_mode=mode,
+        copy=fresh,
+        threads=2,
+        width=16,
+        height=16,
     )
     env.reset(seed=4)
     rng = np.random.default_rng(0)
@@ -136,9 +162,16 @@ def test_batches(mode: AutoresetMode, fresh: bool, how: Callable[[Any], Any]) ->
 @WAYS
 def test_batches_under_wrappers(how: Callable[[Any], Any]) -> None:
     env: Any = gym.make_vec(
-        DEFAULT_ID, num_envs=2, level="language_execute_random_task", engine="litelab", observations=["INSTR", "VEL.TRANS"], max_episode_steps=3,
-        autoreset_mode="SameStep", render_mode="rgb_array", render_size=(16, 16),
-    )  # fmt: skip
+        DEFAULT_ID,
+        num_envs=2,
+        level="language_execute_random_task",
+        engine="litelab",
+        observations=["INSTR", "VEL.TRANS"],
+        max_episode_steps=3,
+        autoreset_mode="SameStep",
+        render_mode="rgb_array",
+        render_size=(16, 16),
+    )
     env = VectorInstructionTokens(env)
     env.reset(seed=0)
     check(env, [np.array([0, 5])] * 8, how)
@@ -171,7 +204,11 @@ def test_the_other_faces(how: Callable[[Any], Any]) -> None:
     ahead: list[dm_env.TimeStep] = [copied.step(5) for _ in range(20)]
     assert same([tuple(step) for step in ahead], [tuple(view.step(5)) for _ in range(20)])
 
-    lab = Lab("contributed/dmlab30/explore_goal_locations_small", ["RGB_INTERLEAVED", "DEBUG.MAZE.LAYOUT"], {"width": "16", "height": "16"})
+    lab = Lab(
+        "contributed/dmlab30/explore_goal_locations_small",
+        ["RGB_INTERLEAVED", "DEBUG.MAZE.LAYOUT"],
+        {"width": "16", "height": "16"},
+    )
     lab.reset()
     copied = how(lab)
     copied.write_property("params.episodeLengthSeconds", "3")
@@ -181,7 +218,9 @@ def test_the_other_faces(how: Callable[[Any], Any]) -> None:
     assert copied.reset() == lab.reset()
     layout = "DEBUG.MAZE.LAYOUT"
     assert copied.observations()[layout] == lab.observations()[layout], "the copy draws its seeds from another stream"
-    assert copied.read_property("params.episodeLengthSeconds") == "3" != lab.read_property("params.episodeLengthSeconds")
+    assert (
+        copied.read_property("params.episodeLengthSeconds") == "3" != lab.read_property("params.episodeLengthSeconds")
+    )
 
 
 def test_a_level_cache_is_shared_whatever_it_holds() -> None:

@@ -27,7 +27,9 @@ def make(tmp_path: Path) -> Make:
     def write(channels: int) -> RolloutStore:
         frames = np.random.default_rng(0).integers(0, 256, (5, 32, 32, channels), dtype=np.uint8)
         with RolloutWriter(tmp_path / "data", "x", "train", ORIGIN) as writer:
-            writer.append_episode(Episode(frames, np.zeros(4, np.int16), np.zeros(4, np.float32), truncated=True, key=0))
+            writer.append_episode(
+                Episode(frames, np.zeros(4, np.int16), np.zeros(4, np.float32), truncated=True, key=0)
+            )
         return RolloutStore(writer.path)
 
     return write
@@ -37,7 +39,12 @@ def make(tmp_path: Path) -> Make:
 def test_parquet(make: Make, tmp_path: Path, channels: int) -> None:
     store = make(channels)
     back = import_parquet(
-        export_parquet(store, tmp_path / "p", last_frames="row"), tmp_path / "b", "x", "train", Origin(engine="x"), alignment="trust"
+        export_parquet(store, tmp_path / "p", last_frames="row"),
+        tmp_path / "b",
+        "x",
+        "train",
+        Origin(engine="x"),
+        alignment="trust",
     )
     np.testing.assert_array_equal(back.frames[:], store.frames[:])
 
@@ -97,7 +104,9 @@ def test_sheets_and_drawn_videos_show_every_channel(make: Make, tmp_path: Path, 
     assert len(imageio.mimread(tmp_path / "v.mp4")) == 5
 
 
-def test_sheets_refuse_five_channels_and_make_no_folder(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sheets_refuse_five_channels_and_make_no_folder(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make(5)
     assert main(["data", "sheet", str(tmp_path / "data"), "--out", str(tmp_path / "s")]) == 2
     assert "5 channels" in capsys.readouterr().err and not (tmp_path / "s").exists()

@@ -51,7 +51,9 @@ def test_a_generator_that_was_set_is_used() -> None:
     batch = make_batch()
     batch.set_attr("np_random", [np.random.default_rng(5), np.random.default_rng(6)])
     assert batch.np_random_seed == (-1, -1)
-    assert batch.reset()[1]["episode_seed"].tolist() == [int(np.random.default_rng(k).integers(SEED_LIMIT)) for k in (5, 6)]
+    assert batch.reset()[1]["episode_seed"].tolist() == [
+        int(np.random.default_rng(k).integers(SEED_LIMIT)) for k in (5, 6)
+    ]
 
 
 def test_the_streams_are_gymnasium_s_in_training() -> None:
@@ -66,7 +68,10 @@ def test_the_streams_are_gymnasium_s_in_training() -> None:
 def test_numpy_s_integers_are_seeds(kind: Any) -> None:
     assert make().reset(seed=kind(7))[1]["episode_seed"] == make().reset(seed=7)[1]["episode_seed"]
     assert make().reset(options={"episode_seed": kind(7)})[1]["episode_seed"] == 7
-    seeds = [make_batch().reset(seed=seed)[1]["episode_seed"].tolist() for seed in (7, kind(7), [7, kind(8)], np.array([7, 8], kind))]
+    seeds = [
+        make_batch().reset(seed=seed)[1]["episode_seed"].tolist()
+        for seed in (7, kind(7), [7, kind(8)], np.array([7, 8], kind))
+    ]
     assert seeds[0] == seeds[1] == seeds[2] == seeds[3]
     assert make_batch().reset(seed=[kind(7), None])[1]["episode_seed"][0] == seeds[0][0]
 
@@ -83,7 +88,15 @@ def test_other_seeds_are_refused_and_change_nothing(seed: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"episode_seed": -1}, {"episode_seed": 2**31}, {"episode_seed": 1.0}, {"episode_sed": 1}, "episode_seed", {"episode_seed": True}]
+    "options",
+    [
+        {"episode_seed": -1},
+        {"episode_seed": 2**31},
+        {"episode_seed": 1.0},
+        {"episode_sed": 1},
+        "episode_seed",
+        {"episode_seed": True},
+    ],
 )
 def test_reset_options_are_checked_before_anything_happens(options: Any) -> None:
     env = make()

@@ -1,4 +1,6 @@
-"""What `gym.make` and the other ways to vectorise take, the native batch takes with the same result, or refuses by name."""
+"""What `gym.make` and the other ways to vectorise take, the native batch takes with the same result, or refuses by
+name.
+"""
 
 from typing import Any
 
@@ -63,7 +65,13 @@ def test_a_masked_reset_begins_the_count_anew() -> None:
 
 
 def test_numpy_numbers_and_specs() -> None:
-    env = make(num_envs=np.int64(2), max_episode_steps=np.int32(3), frame_skip=np.uint8(4), threads=np.int64(2), width=np.int16(8))
+    env = make(
+        num_envs=np.int64(2),
+        max_episode_steps=np.int32(3),
+        frame_skip=np.uint8(4),
+        threads=np.int64(2),
+        width=np.int16(8),
+    )
     env.reset(seed=0)
     for _ in range(3):
         *_, truncated, _ = env.step(np.zeros(2, np.uint8))
@@ -100,7 +108,9 @@ def test_refusals_name_the_argument(options: dict[str, Any], message: str) -> No
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"vector_kwargs": {"copy": False}}, {"wrappers": (gym.wrappers.TimeAwareObservation,)}])
+@pytest.mark.parametrize(
+    "options", [{"vector_kwargs": {"copy": False}}, {"wrappers": (gym.wrappers.TimeAwareObservation,)}]
+)
 def test_gymnasium_s_own_refusals_name_the_argument(options: dict[str, Any]) -> None:
     with pytest.raises(gym.error.Error, match=next(iter(options))):
         make(**options)

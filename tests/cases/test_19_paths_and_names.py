@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flexlam_rl.datasets import Episode, Origin, RawFrames, RolloutWriter, TransitionPairs, load_labels, make_labels, open_rollouts
+from flexlam_rl.datasets import (
+    Episode,
+    Origin,
+    RawFrames,
+    RolloutWriter,
+    TransitionPairs,
+    load_labels,
+    make_labels,
+    open_rollouts,
+)
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
@@ -32,7 +41,9 @@ def test_a_level_has_one_store_whichever_way_it_is_named(tmp_path: Path) -> None
         assert infer_restarts(name, np.full(40, 1.0), 41).any()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/x", "contributed/dmlab30/", "contributed/dmlab30/a/b", "a\0b", 3, None])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "/x", "contributed/dmlab30/", "contributed/dmlab30/a/b", "a\0b", 3, None]
+)
 def test_names_that_are_no_folder_are_refused(tmp_path: Path, name: Any) -> None:
     root = tmp_path / "root"
     with pytest.raises(ValueError, match=r"The level .* cannot name a folder"):
@@ -53,7 +64,9 @@ def test_an_empty_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["data", "./data/", "../here/data", "../a space/../here/data", "link/data", "link/../here/data"])
+@pytest.mark.parametrize(
+    "form", ["data", "./data/", "../here/data", "../a space/../here/data", "link/data", "link/../here/data"]
+)
 def test_paths_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     for name in ("here", "a space", "elsewhere"):
         (tmp_path / name).mkdir()

@@ -14,9 +14,39 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (N, 8, 6, 3), dtype=np.uint8)
 MASK = np.arange(N) % 3 == 0
 RIGHT: list[Any] = [
     *(0, -1, N - 1, -N, np.int8(3), np.uint8(3), np.uint64(2), np.array(4), True, np.False_, None, ...),
-    *(slice(None), slice(3, 7), slice(7, 3), slice(None, None, -1), slice(8, 2, -3), slice(-3, None), slice(np.int64(1), np.uint8(8), 2)),
-    *([1, 2], [2, 1, 1], [], [0, -1], range(3), MASK, MASK.tolist(), np.zeros(N, bool), np.array([], int), np.array([[0, 1], [-1, 8]], np.int8)),
-    *((), (1, 2), (..., 0), (slice(1, 3), 0), ([0, 1], [2, 3]), ([0, 1], slice(None), 0), (None, 3), (0, None), (..., 0, 0, 0, 0), (MASK, slice(2))),
+    *(
+        slice(None),
+        slice(3, 7),
+        slice(7, 3),
+        slice(None, None, -1),
+        slice(8, 2, -3),
+        slice(-3, None),
+        slice(np.int64(1), np.uint8(8), 2),
+    ),
+    *(
+        [1, 2],
+        [2, 1, 1],
+        [],
+        [0, -1],
+        range(3),
+        MASK,
+        MASK.tolist(),
+        np.zeros(N, bool),
+        np.array([], int),
+        np.array([[0, 1], [-1, 8]], np.int8),
+    ),
+    *(
+        (),
+        (1, 2),
+        (..., 0),
+        (slice(1, 3), 0),
+        ([0, 1], [2, 3]),
+        ([0, 1], slice(None), 0),
+        (None, 3),
+        (0, None),
+        (..., 0, 0, 0, 0),
+        (MASK, slice(2)),
+    ),
     *(
         FRAMES[..., 0, 0] > 99,
         FRAMES > 99,
@@ -28,7 +58,16 @@ RIGHT: list[Any] = [
 ]
 WRONG: list[Any] = [
     *(N, -N - 1, np.uint8(200), np.uint64(2**63), 2**70, 1.0, 1.5, np.float64(2), "a", object()),
-    *([9], [1.0], [None], [[0], [1, 2]], np.array([], float), np.array([True, False]), np.ones(N + 1, bool), np.ones((N, 7), bool)),
+    *(
+        [9],
+        [1.0],
+        [None],
+        [[0], [1, 2]],
+        np.array([], float),
+        np.array([True, False]),
+        np.ones(N + 1, bool),
+        np.ones((N, 7), bool),
+    ),
     *((0, 0, 0, 0, 0), (..., ...), (1, "a"), (0, 8), np.array(["1"])),
 ]
 

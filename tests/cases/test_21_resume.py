@@ -1,4 +1,6 @@
-"""A run is the same run on another device, at another length, and with other intervals; what else differs is named with both values."""
+"""A run is the same run on another device, at another length, and with other intervals; what else differs is named with
+both values.
+"""
 
 import importlib.util
 import json
@@ -100,7 +102,9 @@ def test_an_extended_run_that_was_killed_equals_one_that_was_not(tmp_path, capsy
     assert state(tmp_path / "parts")[1]["lengths"] == [[0, 12], [12, 20]]
     rows = [json.loads(line) for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
     assert max(row["step"] for row in rows) == 20
-    assert "lam: goes on at step 12 with 20 steps instead of 12, and their schedule from here." in capsys.readouterr().out
+    assert (
+        "lam: goes on at step 12 with 20 steps instead of 12, and their schedule from here." in capsys.readouterr().out
+    )
 
 
 def test_the_rates_after_an_extension_are_those_of_the_new_length(tmp_path, monkeypatch):
@@ -126,16 +130,24 @@ def test_fewer_steps_than_are_trained_are_refused_before_anything_changes(args):
 
 def test_intervals_are_no_part_of_a_runs_identity(tmp_path):
     check_folder(tmp_path, LOOP)
-    check_folder(tmp_path, replace(LOOP, log_every=1, eval_every=2, save_every=7, compile=True, device="cuda", steps=99, warmup=9))
+    check_folder(
+        tmp_path,
+        replace(LOOP, log_every=1, eval_every=2, save_every=7, compile=True, device="cuda", steps=99, warmup=9),
+    )
     assert json.loads((tmp_path / "config.json").read_text())["eval_every"] == 2
 
 
 def test_every_field_that_differs_is_named_with_both_values(args, tmp_path):
     check_folder(tmp_path, LoopConfig())
-    with pytest.raises(TrainingError, match=r"lr is 0\.001 there and 1\.0 here; seed is 0 there and 5 here; warmup is 100 there and 3 here"):
+    with pytest.raises(
+        TrainingError,
+        match=r"lr is 0\.001 there and 1\.0 here; seed is 0 there and 5 here; warmup is 100 there and 3 here",
+    ):
         check_folder(tmp_path, replace(LoopConfig(), lr=1.0, seed=5, warmup=3))
     train_stage("lam", args)
-    with pytest.raises(TrainingError, match=r"model\.prefix is True there and False here; model\.slots is 4 there and 2 here"):
+    with pytest.raises(
+        TrainingError, match=r"model\.prefix is True there and False here; model\.slots is 4 there and 2 here"
+    ):
         train_stage("lam", replace(args, fixed=2))
 
 

@@ -41,7 +41,9 @@ def test_a_suite_ends_with_its_table(changes, tmp_path):
 
 
 @pytest.mark.parametrize("changes", [ASCII, PLAIN_C], ids=["ascii", "C"])
-@pytest.mark.parametrize("arguments", [["suite", "--help"], ["compare", "--help"], ["--help"], ["levels"], ["suite", "--budget", "±"]])
+@pytest.mark.parametrize(
+    "arguments", [["suite", "--help"], ["compare", "--help"], ["--help"], ["levels"], ["suite", "--budget", "±"]]
+)
 def test_help_and_errors_are_readable(changes, arguments, tmp_path):
     done = run(arguments, tmp_path, **changes)
     assert done.returncode == (2 if "±" in arguments else 0), done.stderr
@@ -79,7 +81,11 @@ def test_a_reader_that_goes_away_does_not_stop_a_run(tmp_path):
     """As in `flexlam suite | head -0`: the results are written all the same."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-c", CODE, *suite(tmp_path / "run")], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", CODE, *suite(tmp_path / "run")],
+        env=env,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         process.stdout.close()
         said = process.stderr.read()
@@ -90,7 +96,10 @@ def test_a_reader_that_goes_away_does_not_stop_a_run(tmp_path):
 
 def test_closed_streams_do_not_stop_a_run(tmp_path):
     """As in `flexlam suite >&- 2>&-`: no file takes the place of the closed streams."""
-    code = f"import os; os.close(1); os.close(2); os.execv({sys.executable!r}, {[sys.executable, '-c', CODE, *suite(tmp_path / 'run')]!r})"
+    code = (
+        f"import os; os.close(1); os.close(2); os.execv({sys.executable!r}, "
+        f"{[sys.executable, '-c', CODE, *suite(tmp_path / 'run')]!r})"
+    )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, timeout=300).returncode == 0
     lines = (tmp_path / "run" / "episodes.jsonl").read_bytes().splitlines()
@@ -105,6 +114,9 @@ def test_text_files_name_their_encoding():
     opened = re.compile(r"\.read_text\(\)|\.write_text\((?![^\n]*encoding=)|\bopen\([^)\n]*\"[rwa]\"\)")
     files = [path for folder in ("flexlam_rl", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
     found = [
-        f"{path.relative_to(ROOT)}: {line.strip()}" for path in files for line in path.read_text(encoding="utf-8").splitlines() if opened.search(line)
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if opened.search(line)
     ]
     assert found == []

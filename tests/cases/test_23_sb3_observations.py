@@ -23,7 +23,9 @@ def test_a_batch_that_overwrites_is_refused(wrapped: bool) -> None:
     batch: Any = gym.make_vec(DEFAULT_ID, copy=False, observations=["INSTR", "RGB_INTERLEAVED"], **SAME)
     with pytest.raises(ValueError, match="copy must be True"):
         SB3VecEnv(VectorInstructionTokens(batch) if wrapped else batch)
-    sync = gym.vector.SyncVectorEnv([lambda: gym.make(DEFAULT_ID, engine="litelab")], copy=False, autoreset_mode="SameStep")
+    sync = gym.vector.SyncVectorEnv(
+        [lambda: gym.make(DEFAULT_ID, engine="litelab")], copy=False, autoreset_mode="SameStep"
+    )
     with pytest.raises(ValueError, match="copy must be True"):
         SB3VecEnv(sync)
 
@@ -36,7 +38,11 @@ def test_what_was_given_out_stays() -> None:
     for _ in range(5):
         last, rewards, dones, infos = env.step(np.array([4, 5]))
         kept.append((last, last.copy()))
-        kept += [(info["terminal_observation"], info["terminal_observation"].copy()) for info in infos if "terminal_observation" in info]
+        kept += [
+            (info["terminal_observation"], info["terminal_observation"].copy())
+            for info in infos
+            if "terminal_observation" in info
+        ]
         kept += [(rewards, rewards.copy()), (dones, dones.copy())]
     assert all(np.array_equal(given, before) for given, before in kept)
 

@@ -1,4 +1,6 @@
-"""Every option is checked: what is not allowed raises ValueError in one sentence that names it, and NumPy's numbers are numbers."""
+"""Every option is checked: what is not allowed raises ValueError in one sentence that names it, and NumPy's numbers are
+numbers.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,9 @@ def test_other_options(name: str, values: tuple[Any, ...]) -> None:
             assert name.removesuffix("s") in sentence and "\n" not in sentence, (value, sentence)
 
 
-@pytest.mark.parametrize("value", [None, 3, "nope", {"rooms_watermaze": 1}, ["rooms_watermaze", 3], [None, None], [["rooms_watermaze"]] * 2])
+@pytest.mark.parametrize(
+    "value", [None, 3, "nope", {"rooms_watermaze": 1}, ["rooms_watermaze", 3], [None, None], [["rooms_watermaze"]] * 2]
+)
 def test_levels(value: Any) -> None:
     refused(batch, "level", value)
     refused(single, "level", value)
@@ -99,9 +103,14 @@ def test_autoreset_mode(value: Any) -> None:
 
 def test_numpy_numbers_are_numbers(tmp_path: Path) -> None:
     options = {
-        "frame_skip": np.int64(2), "width": np.int32(8), "height": np.uint16(12), "render_size": np.array([16, 8]), "evaluation": np.bool_(True),
-        "level_cache": tmp_path, "render_mode": "rgb_array",
-    }  # fmt: skip
+        "frame_skip": np.int64(2),
+        "width": np.int32(8),
+        "height": np.uint16(12),
+        "render_size": np.array([16, 8]),
+        "evaluation": np.bool_(True),
+        "level_cache": tmp_path,
+        "render_mode": "rgb_array",
+    }
     for env in (single(**options), batch(**options, threads=np.int64(1), num_envs=np.int8(2), copy=np.bool_(False))):
         env.reset(seed=np.int64(0))
         assert gym.envs.registration.EnvSpec.from_json(env.spec.to_json()).kwargs["width"] == 8
@@ -148,7 +157,19 @@ def test_own_action_sets_stay_as_they_were_checked() -> None:
     two = batch(action_set=own)
     two.reset(seed=0)
     two.step((np.int8(0), np.uint64(1)))
-    for bad in ([True, False], [0.0, 1.0], [0, 2], [-1, 0], [0], [[0, 1]], 1, None, [0, None], ["0", "1"], [[0], [0, 1]]):
+    for bad in (
+        [True, False],
+        [0.0, 1.0],
+        [0, 2],
+        [-1, 0],
+        [0],
+        [[0, 1]],
+        1,
+        None,
+        [0, None],
+        ["0", "1"],
+        [[0], [0, 1]],
+    ):
         with pytest.raises(gym.error.InvalidAction) as caught:
             two.step(bad)
         assert "\n" not in str(caught.value)

@@ -12,7 +12,19 @@ from flexlam_rl.cli import main
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ["tensorstore", "numcodecs", "google_crc32c", "zarr", "pyarrow", "minari", "h5py", "torch", "safetensors", "scipy", "ray"]
+EXTRAS = [
+    "tensorstore",
+    "numcodecs",
+    "google_crc32c",
+    "zarr",
+    "pyarrow",
+    "minari",
+    "h5py",
+    "torch",
+    "safetensors",
+    "scipy",
+    "ray",
+]
 WITHOUT = """
 import sys
 class Without:
@@ -37,7 +49,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with RolloutWriter("data", "rooms_watermaze", "train", Origin(engine="litelab")) as writer:
         for key in range(2):
             frames = np.full((40, 16, 16, 3), key, np.uint8)
-            writer.append_episode(Episode(frames, np.zeros(39, np.int16), np.zeros(39, np.float32), truncated=True, key=key))
+            writer.append_episode(
+                Episode(frames, np.zeros(39, np.int16), np.zeros(39, np.float32), truncated=True, key=key)
+            )
     return tmp_path / "data"
 
 
@@ -59,9 +73,15 @@ def test_inspect_shares_its_seconds_among_the_stores() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("data import mp4 a.mp4 --level x --out y", "does not take mp4 a.mp4 --level x --out y: expected one of parquet, teco, rl-unplugged, minari"),
+        (
+            "data import mp4 a.mp4 --level x --out y",
+            "does not take mp4 a.mp4 --level x --out y: expected one of parquet, teco, rl-unplugged, minari",
+        ),
         ("data import mp4 --out y", "`flexlam data import` does not take mp4 --out y: expected one of parquet"),
-        ("data export mp4 a --last-frames row -o x", "`flexlam data export mp4` does not take --last-frames row: it stands in the wrong place"),
+        (
+            "data export mp4 a --last-frames row -o x",
+            "`flexlam data export mp4` does not take --last-frames row: it stands in the wrong place",
+        ),
         ("data sheet data --count 0", "count is 0"),
         ("data sheet data --episode 9", "Episode 9 of"),
         ("data video data --episode 9", "Episode 9 of"),
@@ -77,13 +97,20 @@ def test_wrong_use_is_one_sentence(data: Path, arguments: str, words: str, capsy
 
 
 def test_without_the_extras_help_is_printed_and_the_rest_is_one_sentence(data: Path) -> None:
-    helps = ["data -h", "collect -h", "render -h", *(f"data {name} -h" for name in ("inspect", "validate", "sheet", "video", "labels"))]
+    helps = [
+        "data -h",
+        "collect -h",
+        "render -h",
+        *(f"data {name} -h" for name in ("inspect", "validate", "sheet", "video", "labels")),
+    ]
     helps += [f"data import {name} -h" for name in ("parquet", "teco", "rl-unplugged", "minari")]
     helps += [f"data export {name} -h" for name in ("parquet", "minari", "mp4")]
     uses = ["data inspect data", "data labels data", "data import parquet a -o b", "data export mp4 data -o b"]
     uses += ["collect --level rooms_watermaze --steps 1 -o c"]
     command = [sys.executable, "-c", WITHOUT, ",".join(EXTRAS), *helps, *uses]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
+    )
     codes = [line for line in done.stdout.splitlines() if line.startswith("code ")]
     assert codes == ["code 0"] * len(helps) + ["code 2"] * len(uses), done.stderr
     assert done.stderr.count("flexlam_rl[data]") == len(done.stderr.splitlines()) == len(uses), done.stderr
@@ -93,5 +120,7 @@ def test_without_the_extras_help_is_printed_and_the_rest_is_one_sentence(data: P
 def test_without_minari_its_extra_is_named(data: Path) -> None:
     uses = ["data export minari data -o b", "data import minari data -o b"]
     command = [sys.executable, "-c", WITHOUT, "minari", *uses]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
+    )
     assert done.stderr.count("flexlam_rl[minari]") == len(done.stderr.splitlines()) == len(uses), done.stderr

@@ -21,7 +21,9 @@ def write(root: Path, keys: range, value: int = 0, level: str = "x") -> RolloutS
     with RolloutWriter(root, level, "train", Origin(engine="x")) as writer:
         for key in keys:
             frames = np.full((3, 16, 16, 3), value + key, np.uint8)
-            writer.append_episode(Episode(frames, np.zeros(2, np.int16), np.zeros(2, np.float32), truncated=True, key=key))
+            writer.append_episode(
+                Episode(frames, np.zeros(2, np.int16), np.zeros(2, np.float32), truncated=True, key=key)
+            )
     return RolloutStore(writer.path)
 
 

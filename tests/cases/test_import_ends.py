@@ -1,4 +1,6 @@
-"""Every importer keeps where episodes end and how, their seeds and keys, and the splits; and it never goes on with other data."""
+"""Every importer keeps where episodes end and how, their seeds and keys, and the splits; and it never goes on with
+other data.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,9 @@ def write(root: Path, split: str = "train", table: tuple[tuple[int, ...], ...] =
     with RolloutWriter(root, "rooms_watermaze", split, replace(ORIGIN, action_table=table)) as writer:
         for number, (terminated, truncated) in enumerate(ENDS):
             frames = np.random.default_rng(number).integers(0, 256, (6, 16, 16, 3), np.uint8)
-            one = Episode(frames, np.arange(5, dtype=np.int16), np.ones(5, np.float32), terminated=terminated, truncated=truncated)
+            one = Episode(
+                frames, np.arange(5, dtype=np.int16), np.ones(5, np.float32), terminated=terminated, truncated=truncated
+            )
             one.restart, one.seed, one.key = np.arange(6) == number, 100 + number, 3 * number
             writer.append_episode(replace(one, **changes))
     return RolloutStore(writer.path)
@@ -35,7 +39,9 @@ def write(root: Path, split: str = "train", table: tuple[tuple[int, ...], ...] =
 def back_from(form: str, store: RolloutStore, folder: Path, **options: Any) -> RolloutStore:
     if form == "parquet":
         export_parquet(store, folder / "p", last_frames="row", episodes_per_file=2)
-        return import_parquet(folder / "p", folder / "s", store.level, store.split, store.origin, alignment="trust", **options)
+        return import_parquet(
+            folder / "p", folder / "s", store.level, store.split, store.origin, alignment="trust", **options
+        )
     pytest.importorskip("minari")
     from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
@@ -72,7 +78,9 @@ def table(ends: list[int], number: list[int] | None = None, name: str = "episode
 
 
 def bring(files: Any, folder: Path, **options: Any) -> RolloutStore:
-    return import_parquet(files, folder / "s", "x", "train", Origin(engine="x"), alignment="trust", **{"restarts": "none", **options})
+    return import_parquet(
+        files, folder / "s", "x", "train", Origin(engine="x"), alignment="trust", **{"restarts": "none", **options}
+    )
 
 
 @pytest.mark.parametrize("name", ["episode_index", "episode_id", "episode"])
@@ -103,16 +111,23 @@ def test_a_shift_that_drops_the_end_leaves_a_cut_episode(tmp_path: Path) -> None
 
 
 def test_splits_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder with files of two splits gives two stores, on the command line and from Python; a list of both is refused."""
+    """A folder with files of two splits gives two stores, on the command line and from Python; a list of both is
+    refused.
+    """
     stores = {split: write(tmp_path / "data", split, seed=index) for index, split in enumerate(("train", "test"))}
-    assert main(["data", "export", "parquet", str(tmp_path / "data"), "-o", str(tmp_path / "p"), "--last-frames", "row"]) == 0
+    assert (
+        main(["data", "export", "parquet", str(tmp_path / "data"), "-o", str(tmp_path / "p"), "--last-frames", "row"])
+        == 0
+    )
     files = tmp_path / "p" / "rooms_watermaze"
     assert main(["data", "import", "parquet", str(files), "--trust", "-o", str(tmp_path / "back")]) == 0
     for split, store in stores.items():
         assert RolloutStore(tmp_path / "back" / "rooms_watermaze" / f"{split}.zarr").digest == store.digest
         python = import_parquet(files, tmp_path / "python", "rooms_watermaze", split, ORIGIN, alignment="trust")
         assert python.digest == store.digest
-    assert main(["data", "import", "parquet", str(files), "--trust", "--split", "test", "-o", str(tmp_path / "one")]) == 0
+    assert (
+        main(["data", "import", "parquet", str(files), "--trust", "--split", "test", "-o", str(tmp_path / "one")]) == 0
+    )
     assert [path.name for path in (tmp_path / "one" / "rooms_watermaze").iterdir()] == ["test.zarr"]
     with pytest.raises(ValueError, match=r"are of several splits, 'test' .* 'train'"):
         bring(sorted(files.glob("*.parquet")), tmp_path)
@@ -121,11 +136,41 @@ def test_splits_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_the_hubs_names_tell_the_split(tmp_path: Path) -> None:
     for split in ("train", "test"):
         pq.write_table(table([0, 1]), tmp_path / f"{split}-00000-of-00001.parquet")
-    assert main(["data", "import", "parquet", str(tmp_path), "--trust", "--level", "rooms_watermaze", "-o", str(tmp_path / "o")]) == 0
+    assert (
+        main(
+            [
+                "data",
+                "import",
+                "parquet",
+                str(tmp_path),
+                "--trust",
+                "--level",
+                "rooms_watermaze",
+                "-o",
+                str(tmp_path / "o"),
+            ]
+        )
+        == 0
+    )
     assert sorted(path.stem for path in (tmp_path / "o" / "rooms_watermaze").iterdir()) == ["test", "train"]
     assert bring(tmp_path, tmp_path).rows == 2
     pq.write_table(table([0, 1]), tmp_path / "more.parquet")  # of which split?
-    assert main(["data", "import", "parquet", str(tmp_path), "--trust", "--level", "rooms_watermaze", "-o", str(tmp_path / "o")]) == 2
+    assert (
+        main(
+            [
+                "data",
+                "import",
+                "parquet",
+                str(tmp_path),
+                "--trust",
+                "--level",
+                "rooms_watermaze",
+                "-o",
+                str(tmp_path / "o"),
+            ]
+        )
+        == 2
+    )
     with pytest.raises(ValueError, match="no split"):
         bring(tmp_path, tmp_path)
 
@@ -146,7 +191,9 @@ def test_an_import_never_goes_on_with_other_files(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="imported with shift 0, now it is 1"):
         bring(tmp_path, tmp_path, shift=1)
     with RolloutWriter(tmp_path / "s", "y", "train", Origin(engine="x")) as writer:
-        writer.append_episode(Episode(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, np.int16), np.zeros(2, np.float32), key=0))
+        writer.append_episode(
+            Episode(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, np.int16), np.zeros(2, np.float32), key=0)
+        )
     with pytest.raises(StoreError, match="was not imported from parquet"):
         import_parquet(tmp_path, tmp_path / "s", "y", "train", Origin(engine="x"), alignment="trust")
 

@@ -34,7 +34,16 @@ def columns(**changes: Any) -> pa.Table:
 
 def bring(table: pa.Table, folder: Path, **options: Any) -> RolloutStore:
     pq.write_table(table, folder / "a.parquet")
-    return import_parquet(folder / "a.parquet", folder / "s", "x", "train", Origin(engine="x"), alignment="trust", restarts="none", **options)
+    return import_parquet(
+        folder / "a.parquet",
+        folder / "s",
+        "x",
+        "train",
+        Origin(engine="x"),
+        alignment="trust",
+        restarts="none",
+        **options,
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,9 @@ def bring(table: pa.Table, folder: Path, **options: Any) -> RolloutStore:
         ({"truncated": None}, "no column 'truncated'"),
     ],
 )
-def test_parquet_columns_that_a_store_cannot_hold_are_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+def test_parquet_columns_that_a_store_cannot_hold_are_refused(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         bring(columns(**changes), tmp_path)
     assert not (tmp_path / "s" / "x" / "train.zarr" / "zarr.json").exists()
@@ -106,10 +117,15 @@ def test_parquet_columns_of_any_number_come_back_with_their_type(tmp_path: Path,
 def test_actions_outside_the_table_are_named(tmp_path: Path) -> None:
     pq.write_table(columns(), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=r"Action 5 of .*a\.parquet is not in its action set: it has actions 0 to 4"):
-        import_parquet(tmp_path / "a.parquet", tmp_path / "s", "x", "train", Origin(engine="x", action_table=((0,) * 7,) * 5))
+        import_parquet(
+            tmp_path / "a.parquet", tmp_path / "s", "x", "train", Origin(engine="x", action_table=((0,) * 7,) * 5)
+        )
 
 
-@pytest.mark.parametrize("actions", [np.full(5, 1.7), np.full(5, 70_000), np.full(5, np.nan), np.full(5, -1), np.full(5, 2**64 - 1, np.uint64)])
+@pytest.mark.parametrize(
+    "actions",
+    [np.full(5, 1.7), np.full(5, 70_000), np.full(5, np.nan), np.full(5, -1), np.full(5, 2**64 - 1, np.uint64)],
+)
 def test_teco_actions_are_whole_numbers(tmp_path: Path, actions: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", video=np.zeros((5, 8, 8, 3), np.uint8), actions=actions)
     with pytest.raises(ValueError, match=r"Action.* of .*a\.npz"):
@@ -144,7 +160,12 @@ def dataset(folder: Path, space: gym.Space[Any], **changes: Any) -> Any:
     ("space", "changes", "error", "words"),
     [
         (gym.spaces.Box(-1, 1, (7,), np.float32), {"actions": np.full((5, 7), 0.9, np.float32)}, ValueError, "0.8999"),
-        (gym.spaces.Box(-1, 1, (3,), np.float32), {"actions": np.zeros((5, 3), np.float32)}, StoreError, "seven native"),
+        (
+            gym.spaces.Box(-1, 1, (3,), np.float32),
+            {"actions": np.zeros((5, 3), np.float32)},
+            StoreError,
+            "seven native",
+        ),
         (gym.spaces.MultiDiscrete([3] * 7), {"actions": np.zeros((5, 7), np.int64)}, StoreError, "seven native"),
         (gym.spaces.Discrete(70_001), {"actions": np.full(5, 70_000)}, ValueError, "70000 at 0"),
         (gym.spaces.Discrete(5, start=-2), {"actions": np.full(5, -1)}, ValueError, "Action -1"),
@@ -163,7 +184,12 @@ def test_minari_values_that_a_store_cannot_hold_are_refused(
 
 
 def test_minari_keeps_ends_seeds_restarts_actions_and_episode_numbers(tmp_path: Path) -> None:
-    infos = {"map_reset": np.arange(6) == 3, "health": np.arange(6), "key": np.zeros(6, int), "instruction": np.ones(6, int)}
+    infos = {
+        "map_reset": np.arange(6) == 3,
+        "health": np.arange(6),
+        "key": np.zeros(6, int),
+        "instruction": np.ones(6, int),
+    }
     found = dataset(tmp_path / "d", gym.spaces.Discrete(5), infos=infos)
     from flexlam_rl.datasets.formats.minari import import_minari
 

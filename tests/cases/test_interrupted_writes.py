@@ -24,7 +24,13 @@ def test_a_new_writer_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
     path = write(tmp_path, "x")
     beyond = path / "frames/c/3/0/0"
     beyond.mkdir(parents=True)
-    for left in (beyond / ".0.1.2.tmp", beyond / "0", path / "frames/c/2/0/0/.0.1.2.tmp", path / "reward/c/.0.1.2.tmp", path / ".zarr.json.1.2.tmp"):
+    for left in (
+        beyond / ".0.1.2.tmp",
+        beyond / "0",
+        path / "frames/c/2/0/0/.0.1.2.tmp",
+        path / "reward/c/.0.1.2.tmp",
+        path / ".zarr.json.1.2.tmp",
+    ):
         left.write_bytes(b"half")
     write(tmp_path, "x", 1)
     assert not list(path.rglob("*.tmp"))

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for the helper module beside the tests: pytest imports test files without their folder
+sys.path.append(
+    str(Path(__file__).parent)
+)  # for the helper module beside the tests: pytest imports test files without their folder
 from stamps import ORIGIN, episode
 
 from flexlam_rl.datasets.episode import Episode
@@ -18,7 +20,9 @@ LEVELS = ("alpha", "beta", "gamma")
 
 
 def ragged(level: int, seed: int = 0, count: int = 24) -> list[Episode]:
-    """Episodes of odd lengths (1 to 40 actions), some with restarts, also at the first and the last row, some without a last frame."""
+    """Episodes of odd lengths (1 to 40 actions), some with restarts, also at the first and the last row, some without a
+    last frame.
+    """
     random = np.random.default_rng([seed, level])
     episodes = []
     for number in range(count):
@@ -32,7 +36,9 @@ def ragged(level: int, seed: int = 0, count: int = 24) -> list[Episode]:
     return episodes
 
 
-def write(root: Path, level: int, episodes: list[Episode] | None = None, **options: object) -> tuple[RolloutStore, list[Episode]]:
+def write(
+    root: Path, level: int, episodes: list[Episode] | None = None, **options: object
+) -> tuple[RolloutStore, list[Episode]]:
     """A store of ragged episodes with small chunks and shards, so that every boundary occurs."""
     episodes = ragged(level) if episodes is None else episodes
     with RolloutWriter(root, LEVELS[level], "train", ORIGIN, **{"chunk": 4, "shard": 64, **options}) as writer:  # type: ignore[arg-type]

@@ -12,10 +12,14 @@ SHAPE = (8, 8, 3)
 
 
 def stamp(level: int, episode: int, segment: int, rows: np.ndarray) -> np.ndarray:
-    """Frames whose first bytes hold level, episode, segment and row within the episode; the rest is noise that zstd cannot shrink away."""
+    """Frames whose first bytes hold level, episode, segment and row within the episode; the rest is noise that zstd
+    cannot shrink away.
+    """
     rows = np.asarray(rows)
     frames = np.random.default_rng(level * 1_000_003 + episode).integers(0, 256, (len(rows), *SHAPE), dtype=np.uint8)
-    numbers = np.stack([np.full(len(rows), level), np.full(len(rows), episode), np.broadcast_to(segment, len(rows)), rows], 1).astype("<u4")
+    numbers = np.stack(
+        [np.full(len(rows), level), np.full(len(rows), episode), np.broadcast_to(segment, len(rows)), rows], 1
+    ).astype("<u4")
     frames.reshape(len(rows), -1)[:, :16] = numbers.view(np.uint8).reshape(len(rows), 16)
     return frames
 
@@ -26,7 +30,9 @@ def read_stamps(frames: np.ndarray) -> np.ndarray:
     return flat.view("<u4")
 
 
-def episode(level: int, number: int, length: int, restarts: tuple[int, ...] = (), last: bool = True, key: int | None = None) -> Episode:
+def episode(
+    level: int, number: int, length: int, restarts: tuple[int, ...] = (), last: bool = True, key: int | None = None
+) -> Episode:
     """An episode of `length` actions, action t = t mod 1000, reward t, map restarts before the given rows."""
     rows = np.arange(length + bool(last))
     restart = np.isin(rows, restarts)

@@ -37,7 +37,9 @@ def test_minari_and_back_is_exact(tmp_path: Path, data_format: str) -> None:
     from flexlam_rl.datasets.formats.minari import export_minari, import_minari
 
     with RolloutWriter(tmp_path / "a", "level", "test", ORIGIN, extra={"position": ("float32", (3,))}) as writer:
-        writer.append_episodes([big(0, 9, True), big(1, 5, False), replace(big(2, 7, True), seed=-1, truncated=False, terminated=True)])
+        writer.append_episodes(
+            [big(0, 9, True), big(1, 5, False), replace(big(2, 7, True), seed=-1, truncated=False, terminated=True)]
+        )
     store = RolloutStore(writer.path)
     dataset = export_minari(store, tmp_path / "minari" / "data", data_format=data_format)
     assert dataset.total_episodes == 3 and dataset.total_steps == store.steps
@@ -196,7 +198,9 @@ def test_rl_unplugged_records_are_imported(tmp_path: Path) -> None:
         ({"discounts": np.array([0, 1], np.float32)}, "ends at step 0 of 2"),
     ],
 )
-def test_records_with_values_that_a_store_cannot_hold_are_refused(tmp_path: Path, changes: dict[str, np.ndarray], words: str) -> None:
+def test_records_with_values_that_a_store_cannot_hold_are_refused(
+    tmp_path: Path, changes: dict[str, np.ndarray], words: str
+) -> None:
     _, columns = unplugged(1, 2)
     (tmp_path / "tfrecord-0").write_bytes(record(example({**columns, **changes})))
     with pytest.raises(ValueError, match=words):

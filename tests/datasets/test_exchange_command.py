@@ -54,13 +54,17 @@ def hub_file(path: Path, seed: int, lag: int = 0) -> np.ndarray:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A collection of two levels of 64x64 frames with map restarts, as litelab would leave it."""
-    origin = replace(ORIGIN, engine="litelab", action_set=DREAMER.name, action_hash=DREAMER.hash, action_table=DREAMER.rows)
+    origin = replace(
+        ORIGIN, engine="litelab", action_set=DREAMER.name, action_hash=DREAMER.hash, action_table=DREAMER.rows
+    )
     for level in ("alpha", "beta"):
         with RolloutWriter(tmp_path / "data", level, "test", origin) as writer:
             for number in range(3):
                 small = episode(0, number, 12, (5,))
                 frames = np.random.default_rng(number).integers(0, 255, (13, 64, 64, 3), np.uint8)
-                writer.append_episode(replace(small, frames=frames, action=np.arange(12, dtype=np.int16), action_native=None))
+                writer.append_episode(
+                    replace(small, frames=frames, action=np.arange(12, dtype=np.int16), action_native=None)
+                )
     return tmp_path / "data"
 
 
@@ -125,12 +129,17 @@ def test_mp4_files_hold_every_frame(folder: Path, tmp_path: Path) -> None:
 
 def test_exports_continue_and_never_keep_what_is_old(make_store: Make, tmp_path: Path) -> None:
     store, _ = make_store()
-    for export in (lambda s: export_parquet(s, tmp_path / "p", episodes_per_file=8), lambda s: export_mp4(s, tmp_path / "v")):
+    for export in (
+        lambda s: export_parquet(s, tmp_path / "p", episodes_per_file=8),
+        lambda s: export_mp4(s, tmp_path / "v"),
+    ):
         files = export(store)
         times = [file.stat().st_mtime_ns for file in files]
         files[1].unlink()  # as if it had been killed before this one
         assert export(store) == files
-        assert [file.stat().st_mtime_ns == time for file, time in zip(files, times, strict=True)] == [True, False] + [True] * (len(files) - 2)
+        assert [file.stat().st_mtime_ns == time for file, time in zip(files, times, strict=True)] == [True, False] + [
+            True
+        ] * (len(files) - 2)
     with RolloutWriter(tmp_path / "data", "alpha", "train", ORIGIN, chunk=4, shard=64) as writer:
         writer.append_episode(episode(0, 99, 9))
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "p").glob("*.parquet")}
@@ -154,10 +163,20 @@ def test_a_minari_export_is_kept_or_refused(folder: Path, tmp_path: Path, capsys
 def test_progress_ends_where_it_said(make_store: Make, tmp_path: Path) -> None:
     store, episodes = make_store()
     told: list[tuple[int, int]] = []
-    export_parquet(store, tmp_path / "p", episodes_per_file=5, last_frames="row", progress=lambda *numbers: told.append(numbers))
+    export_parquet(
+        store, tmp_path / "p", episodes_per_file=5, last_frames="row", progress=lambda *numbers: told.append(numbers)
+    )
     assert told == [(n, 5) for n in range(6)]
     told.clear()
-    import_parquet(tmp_path / "p", tmp_path / "s", "alpha", "train", ORIGIN, alignment="trust", progress=lambda *numbers: told.append(numbers))
+    import_parquet(
+        tmp_path / "p",
+        tmp_path / "s",
+        "alpha",
+        "train",
+        ORIGIN,
+        alignment="trust",
+        progress=lambda *numbers: told.append(numbers),
+    )
     rows = np.cumsum([0, *(one.rows for one in episodes)]).tolist()
     assert told == [(done, rows[-1]) for done in rows]
 
@@ -170,7 +189,9 @@ def test_labels_are_drawn_and_listed(folder: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert run("labels", folder, "--split", "test") == 0
     few, narrow = capsys.readouterr().out.splitlines()
-    assert few.startswith("few: 8 labels for training, 2 for validation") and few.endswith("of 72 steps, from 2 levels.")
+    assert few.startswith("few: 8 labels for training, 2 for validation") and few.endswith(
+        "of 72 steps, from 2 levels."
+    )
     assert narrow.startswith("narrow: 6 labels for training, 1 for validation") and narrow.endswith("from 1 levels.")
     assert [len(rows) for rows in load_labels(open_rollouts(folder, split="test"), "narrow").rows] == [0, 6]
 
@@ -191,7 +212,10 @@ def test_labels_are_drawn_and_listed(folder: Path, capsys: pytest.CaptureFixture
         (["export", "mp4", "{d}", "--level", "gamma", "-o", "{t}/o"], "no rollouts of gamma"),
         (["export", "gif", "{d}", "-o", "{t}/o"], "see flexlam data --help"),
         (["labels", "{d}", "--split", "test", "--name", "a"], "fraction is None, count is None"),
-        (["labels", "{d}", "--split", "test", "--name", "a", "--count", "1"], "A budget of 1 labels is too small for 2 levels"),
+        (
+            ["labels", "{d}", "--split", "test", "--name", "a", "--count", "1"],
+            "A budget of 1 labels is too small for 2 levels",
+        ),
         (["labels", "{d}", "--name", "a", "--count", "9"], "no rollouts of split 'train'"),
         (["labels", "{t}/nowhere"], "nowhere is no folder"),
     ],

@@ -36,7 +36,8 @@ with RolloutWriter(sys.argv[3], "alpha", "train", ORIGIN, chunk=4, shard=64) as 
     print("ready", flush=True)
     while len(writer.keys) < int(sys.argv[4]):
         number = max(writer.keys, default=-1) + 1
-        batch = [episode(0, n, 5 + n % 30, restarts=(3,), last=n % 2 == 0) for n in range(number, number + 1 + number % 3)]
+        numbers = range(number, number + 1 + number % 3)
+        batch = [episode(0, n, 5 + n % 30, restarts=(3,), last=n % 2 == 0) for n in numbers]
         writer.append_episodes(batch)
         print(max(writer.keys), flush=True)
 """
@@ -89,7 +90,9 @@ def test_a_collection_killed_twenty_times_loses_no_finished_episode(tmp_path: Pa
 
 
 @pytest.mark.parametrize("kill_at", range(1, 9))
-def test_a_failure_at_any_step_of_a_commit_keeps_the_old_state(make_store: Make, monkeypatch: pytest.MonkeyPatch, kill_at: int) -> None:
+def test_a_failure_at_any_step_of_a_commit_keeps_the_old_state(
+    make_store: Make, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
     store, episodes = make_store()
     root = store.path.parents[1]
     writer = RolloutWriter(root, "alpha", "train", ORIGIN)
@@ -117,7 +120,9 @@ def test_a_failure_at_any_step_of_a_commit_keeps_the_old_state(make_store: Make,
     assert RolloutStore(store.path).episodes == len(episodes) + 1
 
 
-def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(make_store: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(
+    make_store: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, episodes = make_store()
     with RolloutWriter(store.path.parents[1], "alpha", "train", ORIGIN) as writer:
 
@@ -126,7 +131,9 @@ def test_a_full_disk_stops_with_one_sentence_and_loses_nothing(make_store: Make,
 
         with monkeypatch.context() as patch:
             patch.setattr(files.os, "fsync", no_space)
-            with pytest.raises(DiskFull, match=r"The disk of .* is full: free some space and run the same command again") as caught:
+            with pytest.raises(
+                DiskFull, match=r"The disk of .* is full: free some space and run the same command again"
+            ) as caught:
                 writer.append_episode(episode(0, 700, 30))
         assert "\n" not in str(caught.value)
         assert RolloutStore(store.path).digest == store.digest
@@ -143,7 +150,10 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         pytest.skip("mounting a small tmpfs needs root")
     try:
         stored = 0
-        with RolloutWriter(mount, "alpha", "train", ORIGIN, chunk=4, shard=64) as writer, pytest.raises(DiskFull, match="is full"):
+        with (
+            RolloutWriter(mount, "alpha", "train", ORIGIN, chunk=4, shard=64) as writer,
+            pytest.raises(DiskFull, match="is full"),
+        ):
             for number in range(10_000):
                 writer.append_episode(episode(0, number, 5 + number % 30, (3,), number % 2 == 0))
                 stored = number + 1
@@ -171,7 +181,11 @@ def test_every_flipped_byte_is_found_and_named(make_store: Make) -> None:
     make_labels(Rollouts([store]), "few", count=20)
     assert validate(store.path).good
     randomness = random.Random(1)
-    committed = [path for path in store.path.rglob("*") if path.is_file() and path.parent.name not in ("labels",) and not path.name.startswith(".")]
+    committed = [
+        path
+        for path in store.path.rglob("*")
+        if path.is_file() and path.parent.name not in ("labels",) and not path.name.startswith(".")
+    ]
     for file in [path for path in committed if "/c/" in str(path)]:
         data = file.read_bytes()
         place = randomness.randrange(len(data))
@@ -197,15 +211,21 @@ def test_a_damaged_chunk_is_named_with_its_shard_and_rows(make_store: Make) -> N
     problems = validate(store.path).problems
     first = shard * 64 + inner * 4
     assert problems == [
-        f"Chunk 5 of shard 2 of {store.path}/frames (rows {first} to {first + 3}) is damaged: its checksum does not fit its bytes ({file})."
+        f"Chunk 5 of shard 2 of {store.path}/frames (rows {first} to {first + 3}) is damaged: its checksum does not "
+        f"fit its bytes ({file})."
     ]
 
 
-@pytest.mark.parametrize("lost", ["frames/c/1/0/0/0", "reward/c/0", "episodes/start/c/0", "frames/zarr.json", "restart/zarr.json"])
+@pytest.mark.parametrize(
+    "lost", ["frames/c/1/0/0/0", "reward/c/0", "episodes/start/c/0", "frames/zarr.json", "restart/zarr.json"]
+)
 def test_a_lost_file_is_named(make_store: Make, lost: str) -> None:
     store, _ = make_store()
     (store.path / lost).unlink()
-    assert any(str(store.path / lost.split("/c/")[0].removesuffix("/zarr.json")) in problem for problem in validate(store.path).problems)
+    assert any(
+        str(store.path / lost.split("/c/")[0].removesuffix("/zarr.json")) in problem
+        for problem in validate(store.path).problems
+    )
 
 
 def test_contents_that_were_changed_with_fitting_checksums_are_found(make_store: Make) -> None:
@@ -214,7 +234,11 @@ def test_contents_that_were_changed_with_fitting_checksums_are_found(make_store:
     store, _ = make_store()
 
     def change(name: str, row: int, value: object) -> list[str]:
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{store.path / name}/"}, "store_data_equal_to_fill_value": True}
+        spec = {
+            "driver": "zarr3",
+            "kvstore": {"driver": "file", "path": f"{store.path / name}/"},
+            "store_data_equal_to_fill_value": True,
+        }
         array = tensorstore.open(spec, open=True).result()
         old = array[row].read().result()
         array[row].write(value).result()
@@ -235,6 +259,8 @@ def test_contents_that_were_changed_with_fitting_checksums_are_found(make_store:
 
 def test_a_store_without_a_commit_is_named(tmp_path: Path) -> None:
     with RolloutWriter(tmp_path, "alpha", "train", ORIGIN) as writer:
-        assert validate(writer.path).problems == [f"{writer.path} is no rollout store: it has no zarr.json (nothing was committed there)."]
+        assert validate(writer.path).problems == [
+            f"{writer.path} is no rollout store: it has no zarr.json (nothing was committed there)."
+        ]
     (writer.path / "zarr.json").write_text(json.dumps({"attributes": {}}))
     assert "expected 'flexlam_rl.rollouts'" in validate(writer.path).problems[0]

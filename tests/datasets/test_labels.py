@@ -25,7 +25,11 @@ def levels(make_store: Make) -> Rollouts:
 def test_labels_are_uniform_over_levels_and_disjoint(levels: Rollouts) -> None:
     train, validation = make_labels(levels, "few", fraction=0.1, validation=0.2, seed=3)
     assert len(train) + len(validation) == 270 and len(validation) == 54
-    assert [len(rows) for rows in train.rows] == [72, 72, 72] and [len(rows) for rows in validation.rows] == [18, 18, 18]
+    assert [len(rows) for rows in train.rows] == [72, 72, 72] and [len(rows) for rows in validation.rows] == [
+        18,
+        18,
+        18,
+    ]
     for store, a, b in zip(levels.stores, train.rows, validation.rows, strict=True):
         assert not set(a) & set(b)
         for rows in (a, b):
@@ -39,11 +43,17 @@ def test_labels_are_read_back_and_sampled(levels: Rollouts) -> None:
     for one, part in zip(made, ("train", "validation"), strict=True):
         read = load_labels(levels, "few", part)
         assert read.digest == one.digest
-        assert read.attributes["count"] == 60 and read.attributes["seed"] == 1 and read.attributes["levels"] == ["alpha", "beta", "gamma"]
+        assert (
+            read.attributes["count"] == 60
+            and read.attributes["seed"] == 1
+            and read.attributes["levels"] == ["alpha", "beta", "gamma"]
+        )
     pairs = TransitionPairs(levels, fields=("action", "previous_action"), labels=made[0])
     assert len(pairs) == 54
     with pairs.batches(10, epochs=1) as stream:
-        seen = {(int(level), int(row)) for batch in stream for level, row in zip(batch["level"], batch["row"], strict=True)}
+        seen = {
+            (int(level), int(row)) for batch in stream for level, row in zip(batch["level"], batch["row"], strict=True)
+        }
     assert seen == {(level, int(row)) for level, rows in enumerate(made[0].rows) for row in rows}
 
 

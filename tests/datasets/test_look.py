@@ -36,7 +36,9 @@ def folder(tmp_path: Path) -> Path:
                 small = episode(level, number, 40, (5,))
                 frames = np.random.default_rng(number).integers(0, 255, (41, 64, 64, 3), np.uint8)
                 action = np.full(40, number, np.int16)
-                writer.append_episode(replace(small, frames=frames, action=action, action_native=None, truncated=number < 2))
+                writer.append_episode(
+                    replace(small, frames=frames, action=action, action_native=None, truncated=number < 2)
+                )
     return tmp_path / "data"
 
 
@@ -60,7 +62,10 @@ def test_inspect_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ("origin", "expected"),
     [
         ({"engine": "deepmind_lab"}, {"random": 4.065, "human": 54.0, "paper expert": 28.32}),
-        ({"engine": "litelab", "action_set": "dreamer15"}, {role: LITELAB[name]["mean"] for role, name in ROLES.items()}),
+        (
+            {"engine": "litelab", "action_set": "dreamer15"},
+            {role: LITELAB[name]["mean"] for role, name in ROLES.items()},
+        ),
         ({"engine": "litelab", "action_set": "impala9"}, {}),
         ({"engine": "litelab", "action_set": "dreamer15", "frame_skip": 8}, {}),
         ({"engine": "another"}, {}),
@@ -119,7 +124,9 @@ def test_plain_video_has_the_size_of_the_frames(folder: Path, tmp_path: Path) ->
         (["look", "{}"], "see flexlam data --help"),
     ],
 )
-def test_wrong_use_gets_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
+def test_wrong_use_gets_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
     assert main(["data", *(argument.format(folder) for argument in arguments)]) == 2
     said = capsys.readouterr().err
     assert sentence in said and len(said.strip().splitlines()) == 1

@@ -21,11 +21,17 @@ from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.utils.errors import Misaligned
 
 RECORDINGS = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
-needs_recordings = pytest.mark.skipif(not RECORDINGS, reason="FLEXLAM_DMLAB_RECORDINGS names no folder of recordings of the real DMLab")
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS, reason="FLEXLAM_DMLAB_RECORDINGS names no folder of recordings of the real DMLab"
+)
 FILES = sorted(Path(RECORDINGS, "rollouts").glob("*.parquet")) if RECORDINGS else []
 DREAMER = ACTION_SETS["dreamer15"]
 REAL = replace(
-    ORIGIN, engine="deepmind_lab", action_set=DREAMER.name, action_table=tuple(map(tuple, DREAMER.table.tolist())), action_hash=DREAMER.hash
+    ORIGIN,
+    engine="deepmind_lab",
+    action_set=DREAMER.name,
+    action_table=tuple(map(tuple, DREAMER.table.tolist())),
+    action_hash=DREAMER.hash,
 )
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 
@@ -121,13 +127,19 @@ def test_inferred_restarts_miss_none_of_the_recorded_ones(file: Path) -> None:
 
 @needs_recordings
 def test_a_stream_of_files_is_cut_at_its_episode_ends(tmp_path: Path) -> None:
-    table = pq.read_table(FILES[0]).slice(0, 300).drop(["map_frame_number", "position", "rotation", "frames_remaining", "instruction"])
+    table = (
+        pq.read_table(FILES[0])
+        .slice(0, 300)
+        .drop(["map_frame_number", "position", "rotation", "frames_remaining", "instruction"])
+    )
     ends = np.zeros(300, bool)
     ends[[99, 249]] = True
     table = table.set_column(table.schema.get_field_index("terminated"), "terminated", pa.array(ends))
     for i, (start, stop) in enumerate(((0, 150), (150, 160), (160, 300))):
         pq.write_table(table.slice(start, stop - start), tmp_path / f"train-0000{i}-of-00003.parquet")
-    store = import_parquet(tmp_path, tmp_path / "store", FILES[0].stem.rsplit("-", 1)[0], "train", REAL, alignment="trust")
+    store = import_parquet(
+        tmp_path, tmp_path / "store", FILES[0].stem.rsplit("-", 1)[0], "train", REAL, alignment="trust"
+    )
     assert store.episode_table["rows"].tolist() == [100, 150, 50]
     assert store.terminated[:].nonzero()[0].tolist() == [99, 249]
     assert store.origin.source["restarts"] == "inferred from rewards"
@@ -135,7 +147,10 @@ def test_a_stream_of_files_is_cut_at_its_episode_ends(tmp_path: Path) -> None:
     assert [pq.read_metadata(file).num_rows for file in out] == [150, 10, 140]
     same_tables(pa.concat_tables(pq.read_table(file) for file in out), table)
     # an import that is run again continues, and finds nothing left to do
-    assert import_parquet(tmp_path, tmp_path / "store", store.level, "train", REAL, alignment="trust").digest == store.digest
+    assert (
+        import_parquet(tmp_path, tmp_path / "store", store.level, "train", REAL, alignment="trust").digest
+        == store.digest
+    )
 
 
 def test_other_stores_are_written_as_the_hub_writes_them(make_store: Make, tmp_path: Path) -> None:
@@ -151,7 +166,16 @@ def test_other_stores_are_written_as_the_hub_writes_them(make_store: Make, tmp_p
 def test_last_frames_are_kept_when_asked(make_store: Make, tmp_path: Path) -> None:
     store, episodes = make_store(episodes=None)
     export_parquet(store, tmp_path / "out", last_frames="row", episodes_per_file=1)
-    back = import_parquet(tmp_path / "out", tmp_path / "again", "alpha", "train", ORIGIN, alignment="trust", restarts="none", one_stream=False)
+    back = import_parquet(
+        tmp_path / "out",
+        tmp_path / "again",
+        "alpha",
+        "train",
+        ORIGIN,
+        alignment="trust",
+        restarts="none",
+        one_stream=False,
+    )
     assert back.episodes == len(episodes)
     for i, one in enumerate(episodes):
         two = back.episode_at(i)

@@ -25,7 +25,9 @@ class Counter(gym.Env[Any, Any]):
     def __init__(self, words: bool = False) -> None:
         image = gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)
         self.words = words
-        self.observation_space = gym.spaces.Dict({"RGB_INTERLEAVED": image, "INSTR": gym.spaces.Text(20)}) if words else image
+        self.observation_space = (
+            gym.spaces.Dict({"RGB_INTERLEAVED": image, "INSTR": gym.spaces.Text(20)}) if words else image
+        )
         self.number = -1
 
     def _see(self) -> Any:
@@ -39,7 +41,13 @@ class Counter(gym.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.t += 1
         end = self.t == 10
-        return self._see(), float(action) / 2, end and self.number % 2 == 1, end and self.number % 2 == 0, {"map_reset": self.t % 7 == 0}
+        return (
+            self._see(),
+            float(action) / 2,
+            end and self.number % 2 == 1,
+            end and self.number % 2 == 0,
+            {"map_reset": self.t % 7 == 0},
+        )
 
 
 def play(env: gym.Env[Any, Any], episodes: int) -> list[list[int]]:
@@ -69,7 +77,9 @@ def test_every_finished_episode_is_stored(tmp_path: Path, words: bool) -> None:
     assert store.episodes == 4
     for i, (taken, number) in enumerate(zip(played, (0, 1, 2, 4), strict=True)):
         one = store.episode_at(i)
-        np.testing.assert_array_equal(one.frames, np.concatenate([stamp(0, number, 0, np.array([t])) for t in range(11)]))
+        np.testing.assert_array_equal(
+            one.frames, np.concatenate([stamp(0, number, 0, np.array([t])) for t in range(11)])
+        )
         np.testing.assert_array_equal(one.action, taken)
         np.testing.assert_array_equal(one.reward, np.array(taken) / 2)
         assert (one.terminated, one.truncated) == (number % 2 == 1, number % 2 == 0)
@@ -95,7 +105,9 @@ def test_environments_without_pictures_are_refused(tmp_path: Path) -> None:
 def test_a_dmlab_level_is_recorded_with_its_origin(tmp_path: Path) -> None:
     gym.register("Recorded-v0", entry_point="flexlam_rl.envs.domains.dmlab.env:DMLabEnv")
     env = RecordRollouts(
-        gym.make("Recorded-v0", level="rooms_exploit_deferred_effects_train", engine="litelab", frame_skip=60), tmp_path, policy="forward"
+        gym.make("Recorded-v0", level="rooms_exploit_deferred_effects_train", engine="litelab", frame_skip=60),
+        tmp_path,
+        policy="forward",
     )
     env.reset(seed=3)
     total, over, frames = 0.0, False, []
@@ -108,7 +120,12 @@ def test_a_dmlab_level_is_recorded_with_its_origin(tmp_path: Path) -> None:
     env.close()
     store = RolloutStore(tmp_path / "rooms_exploit_deferred_effects_train" / "train.zarr")
     assert store.origin == origin
-    assert (origin.engine, origin.action_set, len(origin.action_table), origin.frame_skip) == ("litelab", "dreamer15", 15, 60)
+    assert (origin.engine, origin.action_set, len(origin.action_table), origin.frame_skip) == (
+        "litelab",
+        "dreamer15",
+        15,
+        60,
+    )
     np.testing.assert_array_equal(store.frames[1:], frames)
     assert store.episode_table["return"].tolist() == [total]
     assert (store.action_native[: store.steps] == [0, 0, 0, 1, 0, 0, 0]).all()

@@ -294,5 +294,7 @@ def test_no_torch_is_loaded() -> None:
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import flexlam_rl.datasets as d; [getattr(d, n) for n in d.__all__]; print('torch' in sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parents[2])], capture_output=True, text=True, check=True
+    )
     assert ran.stdout.strip() == "False"

@@ -1,6 +1,7 @@
 """The index of a whole collection loads in seconds and little memory.
 
-16 levels of 10 million steps: FLEXLAM_SCALE_LEVELS=16 FLEXLAM_SCALE_ROWS=10000000 pytest tests/datasets/test_scale.py -s
+16 levels of 10 million steps: FLEXLAM_SCALE_LEVELS=16 FLEXLAM_SCALE_ROWS=10000000 pytest tests/datasets/test_scale.py
+    -s
 """
 
 import hashlib
@@ -15,7 +16,16 @@ import pytest
 import tensorstore as ts
 from stamps import ORIGIN
 
-from flexlam_rl.datasets.schema import COLUMN_CHUNK, EPISODE_CHUNK, EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, column_metadata, frames_metadata
+from flexlam_rl.datasets.schema import (
+    COLUMN_CHUNK,
+    EPISODE_CHUNK,
+    EPISODE_COLUMNS,
+    SCHEMA,
+    STEP_COLUMNS,
+    VERSION,
+    column_metadata,
+    frames_metadata,
+)
 
 LEVELS = int(os.environ.get("FLEXLAM_SCALE_LEVELS", 2))
 ROWS = int(os.environ.get("FLEXLAM_SCALE_ROWS", 300_000))
@@ -55,12 +65,19 @@ def write_index(path: Path, rows: int) -> None:
     lengths[-1] -= lengths.sum() - rows
     starts = np.cumsum(lengths) - lengths
     inside = np.arange(rows) - np.repeat(starts, lengths)
-    columns: dict[str, np.ndarray] = {name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in STEP_COLUMNS.items()}
+    columns: dict[str, np.ndarray] = {
+        name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in STEP_COLUMNS.items()
+    }
     columns["restart"] = (inside > 0) & (inside % RESTART == 0)
     columns["action"] = (inside % 15).astype(np.int16)
     columns["episode"] = np.repeat(np.arange(len(lengths)), lengths).astype(np.int32)
     table = {name: np.zeros(len(lengths), dtype) for name, dtype in EPISODE_COLUMNS.items()}
-    table |= {"start": starts, "rows": lengths.astype(np.int32), "length": lengths.astype(np.int32), "key": np.arange(len(lengths))}
+    table |= {
+        "start": starts,
+        "rows": lengths.astype(np.int32),
+        "length": lengths.astype(np.int32),
+        "key": np.arange(len(lengths)),
+    }
     for name, values in {**columns, **{f"episodes/{name}": values for name, values in table.items()}}.items():
         metadata = column_metadata(values.dtype.name, values.shape[1:], EPISODE_CHUNK if "/" in name else COLUMN_CHUNK)
         metadata["shape"] = list(values.shape)
@@ -72,8 +89,17 @@ def write_index(path: Path, rows: int) -> None:
         }
         ts.open(spec, create=True).result().write(values).result()
     frames = {**frames_metadata((64, 64, 3), 4, 4096, "zstd", 3), "shape": [rows, 64, 64, 3]}
-    ts.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{path / 'frames'}/"}, "metadata": frames}, create=True).result()
-    attributes = {"schema": SCHEMA, "version": VERSION, "level": path.parent.name, "split": "train", "origin": ORIGIN.attributes()}
+    ts.open(
+        {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{path / 'frames'}/"}, "metadata": frames},
+        create=True,
+    ).result()
+    attributes = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "level": path.parent.name,
+        "split": "train",
+        "origin": ORIGIN.attributes(),
+    }
     attributes |= {"with_actions": True, "extra": {}, "frame_shape": [64, 64, 3], "writers": [], "instructions": [""]}
     digest = hashlib.sha256(str(path).encode()).hexdigest()
     attributes |= {"commit": {"rows": rows, "episodes": len(lengths), "steps": rows, "digest": digest}}
@@ -85,7 +111,9 @@ def test_the_index_of_a_collection_loads_in_seconds(tmp_path: Path) -> None:
     for level in range(LEVELS):
         write_index(tmp_path / f"level{level:02d}" / "train.zarr", ROWS)
     root = str(Path(__file__).parents[2])
-    ran = subprocess.run([sys.executable, "-c", MEASURE, root, str(tmp_path)], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, root, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     found = json.loads(ran.stdout)
     print(found)
     inside = np.arange(EPISODE)

@@ -128,7 +128,10 @@ def test_equal_data_have_equal_digests_and_any_change_another(tmp_path: Path) ->
         len(
             {
                 first,
-                *(digest(n, replace(one, **c), two) for n, c in (("c", {"reward": reward}), ("d", {"action": action}), ("e", {"frames": frames}))),
+                *(
+                    digest(n, replace(one, **c), two)
+                    for n, c in (("c", {"reward": reward}), ("d", {"action": action}), ("e", {"frames": frames}))
+                ),
             }
         )
         == 4
@@ -213,7 +216,9 @@ def test_a_second_writer_is_refused(make_store: Make) -> None:
         )
         root = Path(__file__).parents[2]
         ran = subprocess.run(
-            [sys.executable, "-c", code, str(root), str(root / "tests/datasets"), str(store.path.parents[1])], capture_output=True, text=True
+            [sys.executable, "-c", code, str(root), str(root / "tests/datasets"), str(store.path.parents[1])],
+            capture_output=True,
+            text=True,
         )
         assert ran.returncode == 1
         assert f"StoreLocked: {store.path} is being written by process " in ran.stderr
@@ -257,14 +262,22 @@ def test_stores_of_other_engines_are_not_read_together(make_store: Make, tmp_pat
 
 
 def test_origin_survives_json() -> None:
-    origin = replace(ORIGIN, action_table=((1, 2, 3, 4, 5, 6, 7),), references={"random": 1.5}, policy_params={"temperature": 0.5})
+    origin = replace(
+        ORIGIN, action_table=((1, 2, 3, 4, 5, 6, 7),), references={"random": 1.5}, policy_params={"temperature": 0.5}
+    )
     assert Origin.from_attributes(json.loads(json.dumps(origin.attributes()))) == origin
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 12), st.sets(st.integers(1, 11)), st.booleans()), min_size=1, max_size=8), st.integers(1, 6))
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.sets(st.integers(1, 11)), st.booleans()), min_size=1, max_size=8),
+    st.integers(1, 6),
+)
 def test_segments_and_items_match_the_slow_definition(shape: list[tuple[int, set[int], bool]], span: int) -> None:
-    episodes = [episode(0, i, length, tuple(r for r in restarts if r < length + last), last) for i, (length, restarts, last) in enumerate(shape)]
+    episodes = [
+        episode(0, i, length, tuple(r for r in restarts if r < length + last), last)
+        for i, (length, restarts, last) in enumerate(shape)
+    ]
     rows = np.array([e.rows for e in episodes])
     starts = np.cumsum(rows) - rows
     restart = np.flatnonzero(np.concatenate([e.restart for e in episodes]))

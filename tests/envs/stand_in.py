@@ -1,11 +1,14 @@
-"""A stand-in for the module `deepmind_lab`: it replays recordings of the real one, and raises what the real one was recorded to raise.
+"""A stand-in for the module `deepmind_lab`: it replays recordings of the real one, and raises what the real one was
+recorded to raise.
 
-Recordings are the rollouts in FLEXLAM_DMLAB_RECORDINGS (frames are the real ones) or else the traces in tests/parity (which hold no
-frames: each gets one shade, its frame number). Actions do not matter to what is shown, only the number of frames played. An episode
-ends where its recording ends. What would crash the real engine (two at a time, a reset after close) fails the test.
+Recordings are the rollouts in FLEXLAM_DMLAB_RECORDINGS (frames are the real ones) or else the traces in tests/parity
+(which hold no frames: each gets one shade, its frame number). Actions do not matter to what is shown, only the number
+of frames played. An episode ends where its recording ends. What would crash the real engine (two at a time, a reset
+after close) fails the test.
 
-It also has the real engine's ways that a caller must cope with: the frames that remain are no whole number, what a seed plays depends on
-the resets before it, each instance has a temporary folder that only `close` removes, and it prints to both streams of the process.
+It also has the real engine's ways that a caller must cope with: the frames that remain are no whole number, what a seed
+plays depends on the resets before it, each instance has a temporary folder that only `close` removes, and it prints to
+both streams of the process.
 """
 
 import ctypes
@@ -94,7 +97,9 @@ def recordings(level: str) -> list[Path]:
 
 
 class Lab:
-    """What `deepmind_lab.Lab` was recorded to do. `end_at` (frames) makes episodes end early, as some levels' rules do."""
+    """What `deepmind_lab.Lab` was recorded to do. `end_at` (frames) makes episodes end early, as some levels' rules
+    do.
+    """
 
     alive: "list[Lab]" = []  # noqa: RUF012
     end_at: int | None = None
@@ -200,7 +205,9 @@ class Lab:
             return np.ascontiguousarray(picture if name == "RGB_INTERLEAVED" else picture.transpose(2, 0, 1))
         values = {
             "MAP_FRAME_NUMBER": [recording.map_frame[row] + frame % recording.stride],
-            "FRAMES_REMAINING_AT_60": [(self._length / 60 - frame / 60) * 60],  # counted in seconds: 5259.999999 for 5260
+            "FRAMES_REMAINING_AT_60": [
+                (self._length / 60 - frame / 60) * 60
+            ],  # counted in seconds: 5259.999999 for 5260
             "DEBUG.POS.TRANS": recording.position[row],
             "DEBUG.POS.ROT": recording.rotation[row],
             "VEL.TRANS": recording.velocity[row],
@@ -240,7 +247,9 @@ class Lab:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, folder: Path | None = None) -> ModuleType:
-    """Make `import deepmind_lab` give the stand-in, for one test; with a folder to write in, also in processes that are started."""
+    """Make `import deepmind_lab` give the stand-in, for one test; with a folder to write in, also in processes that are
+    started.
+    """
     module = ModuleType("deepmind_lab")
     module.Lab = Lab  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "deepmind_lab", module)

@@ -19,9 +19,14 @@ from flexlam_rl.agents.adapters.sb3 import SB3VecEnv, make_sb3
 from flexlam_rl.envs.registration import DEFAULT_ID
 
 OPTIONS: dict[str, Any] = {
-    "engine": "litelab", "width": 8, "height": 8, "config": {"episodeLengthSeconds": "0.5"}, "render_mode": "rgb_array", "render_size": (16, 12),
+    "engine": "litelab",
+    "width": 8,
+    "height": 8,
+    "config": {"episodeLengthSeconds": "0.5"},
+    "render_mode": "rgb_array",
+    "render_size": (16, 12),
     "max_episode_steps": 6,
-}  # fmt: skip
+}
 
 
 def pair(**options: Any) -> tuple[Any, Any]:
@@ -59,7 +64,9 @@ def outcome(call: Callable[[], Any]) -> Any:
         try:
             return call()
         except Exception as error:
-            return next(kind for kind in (AttributeError, LookupError, ValueError, Exception) if isinstance(error, kind))
+            return next(
+                kind for kind in (AttributeError, LookupError, ValueError, Exception) if isinstance(error, kind)
+            )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,12 @@ def outcome(call: Callable[[], Any]) -> Any:
         lambda env: env.seed(3),
         lambda env: (env.seed(3), env.reset(), list(env.reset_infos), env.reset()),
         lambda env: (env.set_options({"episode_seed": 9}), env.reset(), env.reset_infos),
-        lambda env: (env.set_options([{"episode_seed": 9}, {}, {"episode_seed": 2}]), env.reset(), list(env.reset_infos), env.reset()),
+        lambda env: (
+            env.set_options([{"episode_seed": 9}, {}, {"episode_seed": 2}]),
+            env.reset(),
+            list(env.reset_infos),
+            env.reset(),
+        ),
         lambda env: (env.set_options(), env.reset()),
         lambda env: (env.set_options({"nonsense": 1}), env.reset()),
         lambda env: env.get_attr("level"),
@@ -118,7 +130,11 @@ def test_methods(call: Callable[[Any], Any]) -> None:
 
 
 def test_without_a_render_mode_or_limit() -> None:
-    for call in (lambda env: env.get_images(), lambda env: env.render(), lambda env: env.env_is_wrapped(gym.wrappers.TimeLimit)):
+    for call in (
+        lambda env: env.get_images(),
+        lambda env: env.render(),
+        lambda env: env.env_is_wrapped(gym.wrappers.TimeLimit),
+    ):
         ours, theirs = pair(render_mode=None, max_episode_steps=None)
         ours.reset(), theirs.reset()
         assert same(outcome(partial(call, ours)), outcome(partial(call, theirs)))
@@ -157,7 +173,10 @@ def test_what_the_reference_leaves_open_is_a_sentence() -> None:
 def test_other_batches_of_gymnasium() -> None:
     """Of single environments, with infos within infos."""
     makers = [lambda: gym.wrappers.RecordEpisodeStatistics(gym.make(DEFAULT_ID, **OPTIONS))] * 2
-    for batch in (gym.vector.SyncVectorEnv(makers, autoreset_mode="SameStep"), gym.vector.AsyncVectorEnv(makers, autoreset_mode="SameStep")):
+    for batch in (
+        gym.vector.SyncVectorEnv(makers, autoreset_mode="SameStep"),
+        gym.vector.AsyncVectorEnv(makers, autoreset_mode="SameStep"),
+    ):
         env = SB3VecEnv(batch)
         env.reset()
         for _ in range(6):

@@ -12,9 +12,14 @@ import flexlam_rl  # noqa: F401
 from flexlam_rl.envs.registration import DEFAULT_ID
 
 OPTIONS: dict[str, Any] = {
-    "num_envs": 3, "engine": "litelab", "width": 8, "height": 8, "config": {"episodeLengthSeconds": "0.5"}, "render_mode": "rgb_array",
+    "num_envs": 3,
+    "engine": "litelab",
+    "width": 8,
+    "height": 8,
+    "config": {"episodeLengthSeconds": "0.5"},
+    "render_mode": "rgb_array",
     "render_size": (16, 12),
-}  # fmt: skip
+}
 
 
 def pair(mode: AutoresetMode = AutoresetMode.NEXT_STEP, copy: bool = True, **options: Any) -> tuple[Any, Any]:
@@ -40,7 +45,15 @@ def same(a: Any, b: Any) -> bool:
 def test_metadata(mode: AutoresetMode) -> None:
     ours, theirs = pair(mode)
     assert ours.metadata == theirs.metadata and ours.metadata["autoreset_mode"] is mode
-    for name in ("num_envs", "render_mode", "observation_space", "action_space", "single_observation_space", "single_action_space", "closed"):
+    for name in (
+        "num_envs",
+        "render_mode",
+        "observation_space",
+        "action_space",
+        "single_observation_space",
+        "single_action_space",
+        "closed",
+    ):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.unwrapped is ours and len(ours.envs) == len(theirs.envs)
 
@@ -133,7 +146,9 @@ def test_options_of_members_cannot_be_set_and_members_cannot_step_alone() -> Non
     ours, _ = pair()
     ours.reset(seed=0)
     for name in ("level", "evaluation", "frame_skip", "action_set", "render_mode", "spec", "observation_space"):
-        with pytest.raises(AttributeError, match=f"'{name}' cannot be set: the environments of a batch share their options"):
+        with pytest.raises(
+            AttributeError, match=f"'{name}' cannot be set: the environments of a batch share their options"
+        ):
             ours.set_attr(name, "x")
     with pytest.raises(RuntimeError, match="cannot be stepped alone"):
         ours.call("step", 0)

@@ -1,4 +1,6 @@
-"""The two dm_env faces: litelab's own, as DeepMind Lab's dmenv_module, and a view of any environment of this package."""
+"""The two dm_env faces: litelab's own, as DeepMind Lab's dmenv_module, and a view of any environment of this
+package.
+"""
 
 from pathlib import Path
 
@@ -55,14 +57,21 @@ def check_view(env: gym.Env, steps: int) -> None:
 
 
 def test_view_of_litelab() -> None:
-    env = gym.make(DEFAULT_ID, engine="litelab", observations=["RGB", "INSTR", "DEBUG.POS.TRANS"], config={"episodeLengthSeconds": "1"})
+    env = gym.make(
+        DEFAULT_ID,
+        engine="litelab",
+        observations=["RGB", "INSTR", "DEBUG.POS.TRANS"],
+        config={"episodeLengthSeconds": "1"},
+    )
     check_view(env, 15)
 
 
 def test_view_of_the_real_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(real_engine, "_owner", None)
     stand_in.install(monkeypatch)
-    env = gym.make(level_id("rooms_watermaze"), engine="deepmind_lab", observations=["RGB", "INSTR"], level_cache=str(tmp_path))
+    env = gym.make(
+        level_id("rooms_watermaze"), engine="deepmind_lab", observations=["RGB", "INSTR"], level_cache=str(tmp_path)
+    )
     length = stand_in.Recording(stand_in.recordings("rooms_watermaze")[0]).length
     check_view(env, length // 4)
 

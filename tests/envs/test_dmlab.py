@@ -102,7 +102,8 @@ def test_unseeded_resets_differ_and_continue_the_stream() -> None:
 def test_evaluation_is_another_stream() -> None:
     train, held_out = make(), make(evaluation=True)
     assert not set(seeds(train, 200, 3)) & set(seeds(held_out, 200, 3))
-    # even an equal episode seed is another world, because the held-out bit and the mixer seed are part of a world's seed
+    # even an equal episode seed is another world, because the held-out bit and the mixer seed are part of a world's
+    # seed
     layouts = []
     for env in (train, held_out):
         env.reset(seed=0)
@@ -112,7 +113,9 @@ def test_evaluation_is_another_stream() -> None:
 
 
 def test_time_out_is_truncation_with_the_true_last_frame() -> None:
-    env = make(config={"episodeLengthSeconds": "1"}, observations=["FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"], frame_skip=7)
+    env = make(
+        config={"episodeLengthSeconds": "1"}, observations=["FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"], frame_skip=7
+    )
     env.reset(seed=0)
     played = []
     while True:
@@ -141,14 +144,18 @@ def test_rules_that_end_an_episode_terminate() -> None:
 
 def test_map_reset_is_told() -> None:
     maze = "*****\n*P G*\n*****\n"
-    env = make(config={"overrideEntityLayer": maze, "startAngles": "0 0"}, observations=["MAP_FRAME_NUMBER", "DEBUG.POS.TRANS"])
+    env = make(
+        config={"overrideEntityLayer": maze, "startAngles": "0 0"}, observations=["MAP_FRAME_NUMBER", "DEBUG.POS.TRANS"]
+    )
     env.reset(seed=0)
     resets, rewards = [], []
     for _ in range(40):
         observation, reward, *_, info = env.step(0)
         resets.append(info["map_reset"])
         rewards.append(reward)
-        assert info["map_reset"] == (observation["MAP_FRAME_NUMBER"][0] < 4 or (info["map_reset"] and observation["MAP_FRAME_NUMBER"][0] <= 4))
+        assert info["map_reset"] == (
+            observation["MAP_FRAME_NUMBER"][0] < 4 or (info["map_reset"] and observation["MAP_FRAME_NUMBER"][0] <= 4)
+        )
     assert sum(rewards) >= 10 and any(resets)
     first = rewards.index(10.0)
     assert resets[first] or resets[first + 1], "the restart falls in the step of the reward or in the next one"
@@ -268,18 +275,34 @@ PARTS = [st.sampled_from(sorted({low, 0, high})) for low, high in zip(NATIVE_LOW
 EXTREME = st.tuples(*PARTS)
 # in lasertag_three_opponents_small a rocket's burst lifts the player
 LIFTED = [
-    ((-512, -512, -1, -1, 0, 0, 0), 14), ((0, -512, 0, -1, 0, 0, 0), 5), ((-512, -512, 0, -1, 0, 0, 0), 1), ((-512, -512, -1, -1, 0, 1, 0), 7),
-    ((-512, -512, -1, -1, 0, 0, 0), 24), ((0, 512, -1, -1, 1, 0, 0), 22),
-]  # fmt: skip
+    ((-512, -512, -1, -1, 0, 0, 0), 14),
+    ((0, -512, 0, -1, 0, 0, 0), 5),
+    ((-512, -512, 0, -1, 0, 0, 0), 1),
+    ((-512, -512, -1, -1, 0, 1, 0), 7),
+    ((-512, -512, -1, -1, 0, 0, 0), 24),
+    ((0, 512, -1, -1, 1, 0, 0), 22),
+]
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**31 - 1), actions=st.lists(st.tuples(EXTREME, st.integers(1, 40)), min_size=1, max_size=12))
+@given(
+    seed=st.integers(0, 2**31 - 1), actions=st.lists(st.tuples(EXTREME, st.integers(1, 40)), min_size=1, max_size=12)
+)
 @example(seed=4308002, actions=LIFTED)
-def test_no_sequence_of_actions_breaks_a_level(level: str, seed: int, actions: list[tuple[tuple[int, ...], int]]) -> None:
+def test_no_sequence_of_actions_breaks_a_level(
+    level: str, seed: int, actions: list[tuple[tuple[int, ...], int]]
+) -> None:
     """Nothing leaves the map, becomes a NaN, or draws outside uint8."""
-    names = ["RGBD_INTERLEAVED", "DEBUG.POS.TRANS", "DEBUG.POS.ROT", "VEL.TRANS", "VEL.ROT", "DEBUG.PLAYERS.EYE.POS", "DEBUG.MAZE.LAYOUT"]
+    names = [
+        "RGBD_INTERLEAVED",
+        "DEBUG.POS.TRANS",
+        "DEBUG.POS.ROT",
+        "VEL.TRANS",
+        "VEL.ROT",
+        "DEBUG.PLAYERS.EYE.POS",
+        "DEBUG.MAZE.LAYOUT",
+    ]
     if level not in ENVS:
         ENVS[level] = make(level, action_set="native7", frame_skip=1, observations=names, width=16, height=16)
     env = ENVS[level]

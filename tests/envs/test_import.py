@@ -16,13 +16,21 @@ def run(code: str) -> str:
 
 
 def test_import_is_light() -> None:
-    out = run("import sys, flexlam_rl; print([m for m in ('torch', 'numba', 'pygame', 'zarr', 'stable_baselines3') if m in sys.modules])")
+    out = run(
+        "import sys, flexlam_rl; print([m for m in ('torch', 'numba', 'pygame', 'zarr', 'stable_baselines3') if m in "
+        "sys.modules])"
+    )
     assert out.strip() == "[]"
 
 
 def test_import_adds_little_to_gymnasiums() -> None:
-    """What the import loads beside Gymnasium and numpy is this project's own and the standard library's (seconds differ by machine)."""
-    code = "import sys, gymnasium, numpy; a = set(sys.modules); import flexlam_rl; print(sorted(m.split('.')[0] for m in set(sys.modules) - a))"
+    """What the import loads beside Gymnasium and numpy is this project's own and the standard library's (seconds differ
+    by machine).
+    """
+    code = (
+        "import sys, gymnasium, numpy; a = set(sys.modules); import flexlam_rl; print(sorted(m.split('.')[0] for m "
+        "in set(sys.modules) - a))"
+    )
     added = set(json.loads(run(code).replace("'", '"')))
     assert added - sys.stdlib_module_names == {"flexlam_rl"}
 
@@ -35,7 +43,14 @@ def test_ids() -> None:
 
 
 def test_spec_survives_json() -> None:
-    env = gym.make(level_id("rooms_watermaze"), engine="litelab", observations=["RGB", "VEL.TRANS"], config={"mixerSeed": "3"}, width=32, height=32)
+    env = gym.make(
+        level_id("rooms_watermaze"),
+        engine="litelab",
+        observations=["RGB", "VEL.TRANS"],
+        config={"mixerSeed": "3"},
+        width=32,
+        height=32,
+    )
     spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
     assert json.loads(env.spec.to_json())["kwargs"]["level"] == "rooms_watermaze"
     again = gym.make(spec)

@@ -35,7 +35,9 @@ def test_what_is_written_is_fetched(tmp_path: Path) -> None:
     assert all(path.suffix == ".map" for path in cache.folder.iterdir())
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:3], lambda b: b"", lambda b: b[:5] + bytes([b[5] ^ 1]) + b[6:]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:3], lambda b: b"", lambda b: b[:5] + bytes([b[5] ^ 1]) + b[6:]]
+)
 def test_damaged_entries_are_not_served(tmp_path: Path, damage: "object") -> None:
     cache = LevelCache(tmp_path / "cache")
     put(cache, "a", b"a whole map", tmp_path)
@@ -102,7 +104,9 @@ while True:
 def test_kill_at_any_moment_leaves_whole_entries(tmp_path: Path) -> None:
     cache = LevelCache(tmp_path / "cache")
     for round_number in range(6):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(cache.folder), str(tmp_path / "w")], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(cache.folder), str(tmp_path / "w")], stdout=subprocess.PIPE
+        )
         assert process.stdout is not None and process.stdout.readline()
         time.sleep(0.003 * round_number)
         process.send_signal(signal.SIGKILL)

@@ -1,4 +1,6 @@
-"""`DMLabEnv` on the real engine: over a stand-in that replays recordings, and over the real module where it can be imported."""
+"""`DMLabEnv` on the real engine: over a stand-in that replays recordings, and over the real module where it can be
+imported.
+"""
 
 import builtins
 import sys
@@ -32,7 +34,9 @@ def make(level: str = MAZE_LEVEL, **options: Any) -> gym.Env[Any, Any]:
     return gym.make(level_id(level), engine="deepmind_lab", **options)
 
 
-def test_auto_takes_the_real_engine_where_it_can_be_imported(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_real_engine_where_it_can_be_imported(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     env = gym.make(DEFAULT_ID)
     assert env.unwrapped.engine == "deepmind_lab"
     env.close()
@@ -70,7 +74,11 @@ def test_config_observations_and_seed_reach_the_engine(module: ModuleType) -> No
     held_out = make(evaluation=True, hud="reduced")
     held_out.reset(seed=4)
     (lab,) = stand_in.Lab.alive
-    assert lab.config["mixerSeed"] == str(0x600D5EED) and lab.config["allowHoldOutLevels"] == "true" and lab.config["reducedUI"] == "true"
+    assert (
+        lab.config["mixerSeed"] == str(0x600D5EED)
+        and lab.config["allowHoldOutLevels"] == "true"
+        and lab.config["reducedUI"] == "true"
+    )
     assert lab.seeds != [info["episode_seed"]]
     held_out.close()
 
@@ -185,7 +193,12 @@ def test_render(module: ModuleType) -> None:
 def test_make_vec_makes_processes(module: ModuleType) -> None:
     """Each process has its own engine; the parent has none."""
     env = gym.make_vec(
-        DEFAULT_ID, num_envs=2, level=[MAZE_LEVEL, "rooms_watermaze"], engine="deepmind_lab", autoreset_mode="SameStep", context="fork"
+        DEFAULT_ID,
+        num_envs=2,
+        level=[MAZE_LEVEL, "rooms_watermaze"],
+        engine="deepmind_lab",
+        autoreset_mode="SameStep",
+        context="fork",
     )
     try:
         assert isinstance(env, gym.vector.AsyncVectorEnv) and env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
@@ -224,9 +237,13 @@ def test_stand_in_raises_what_was_recorded(module: ModuleType) -> None:
 def test_real_module() -> None:
     """The same path on the real engine, unchanged."""
     pytest.importorskip("deepmind_lab", reason="the real deepmind_lab is not installed")
-    env = make(observations=["RGB_INTERLEAVED", "MAP_FRAME_NUMBER", "DEBUG.POS.TRANS"], config={"episodeLengthSeconds": "5"})
+    env = make(
+        observations=["RGB_INTERLEAVED", "MAP_FRAME_NUMBER", "DEBUG.POS.TRANS"], config={"episodeLengthSeconds": "5"}
+    )
     steps = play(env, 1)
     assert len(steps) == 75 and steps[-1][2:4] == (False, True)
     assert all(step[0] in env.observation_space for step in steps)
-    assert [step[0]["MAP_FRAME_NUMBER"][0] for step in steps[:-1]] == list(range(4, 300, 4)) or any(s[4]["map_reset"] for s in steps)
+    assert [step[0]["MAP_FRAME_NUMBER"][0] for step in steps[:-1]] == list(range(4, 300, 4)) or any(
+        s[4]["map_reset"] for s in steps
+    )
     env.close()

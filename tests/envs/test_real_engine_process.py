@@ -68,7 +68,9 @@ def test_every_step_plays_its_frames_although_the_engine_counts_fractions() -> N
 
 
 def test_a_seed_gives_the_same_episode_whatever_was_played_before() -> None:
-    """The stand-in has several recordings of the level, and plays another one at the second reset than a fresh one would."""
+    """The stand-in has several recordings of the level, and plays another one at the second reset than a fresh one
+    would.
+    """
     env = make(observations=["DEBUG.POS.TRANS"])
     once = frames(env, 7)
     frames(env, 8)
@@ -87,7 +89,9 @@ def test_reopen_is_true_or_false(value: Any) -> None:
         make(reopen=value)
 
 
-def test_what_the_engine_prints_stays_out_of_the_way(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_engine_prints_stays_out_of_the_way(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     libc = ctypes.CDLL(None)
     libc.puts(b"mine, by C")
     env = make()
@@ -135,7 +139,9 @@ sys.stdin.readline()
 def start(code: str, tmp_path: Path) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     env = {**os.environ, "PYTHONPATH": path}
-    process = subprocess.Popen([sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "playing\n"
     return process
 

@@ -24,8 +24,13 @@ def test_the_table_of_litelab_is_whole_and_says_where_it_comes_from() -> None:
 
 
 def test_the_scripted_expert_plays_at_the_level_of_the_papers() -> None:
-    """Aims of the project, in percent of the paper's expert returns: 70 in the mean over the scored levels, 40 in each."""
-    percent = {level: 100 * litelab_table()["levels"][level]["expert"]["mean"] / find_reference(level, "deepmind_lab").mean for level in SUITE}
+    """Aims of the project, in percent of the paper's expert returns: 70 in the mean over the scored levels, 40 in
+    each.
+    """
+    percent = {
+        level: 100 * litelab_table()["levels"][level]["expert"]["mean"] / find_reference(level, "deepmind_lab").mean
+        for level in SUITE
+    }
     assert min(percent.values()) >= 40, percent
     assert sum(percent.values()) / len(percent) >= 70, percent
 
@@ -62,6 +67,13 @@ def test_percentages_that_say_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="gives no expert return for 'lasertag_three_opponents_small'"):
         normalise(1.0, "lasertag_three_opponents_small", engine="deepmind_lab")
     with pytest.raises(ValueError, match=r"random policy's return .* is not known"):
-        normalise(1.0, LEVEL, engine="litelab", reference=Reference("litelab", LEVEL, "expert", 10.0, None), minus_random=True)
+        normalise(
+            1.0, LEVEL, engine="litelab", reference=Reference("litelab", LEVEL, "expert", 10.0, None), minus_random=True
+        )
     with pytest.raises(ValueError, match="cannot be normalised by a reference of 'explore_goal_locations_small'"):
-        normalise(1.0, LEVEL, engine="litelab", reference=Reference("litelab", "explore_goal_locations_small", "expert", 10.0, None))
+        normalise(
+            1.0,
+            LEVEL,
+            engine="litelab",
+            reference=Reference("litelab", "explore_goal_locations_small", "expert", 10.0, None),
+        )

@@ -28,7 +28,9 @@ class Policy:
         self.rng = np.random.default_rng(0)
         self.actions = actions
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[Any, Any]:
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
         assert observation.dtype == np.uint8 and observation.shape[1:] == (64, 64, 3)
         return self.rng.integers(self.actions, size=len(observation)), state
 
@@ -57,7 +59,13 @@ def test_ends_and_infos() -> None:
 
 
 def test_instructions_come_as_numbers() -> None:
-    env = make_sb3(2, level="language_execute_random_task", observations=["RGB_INTERLEAVED", "INSTR"], engine="litelab", config=SHORT)
+    env = make_sb3(
+        2,
+        level="language_execute_random_task",
+        observations=["RGB_INTERLEAVED", "INSTR"],
+        engine="litelab",
+        config=SHORT,
+    )
     assert env.reset()["INSTR"].shape == (2, 8)
     for _ in range(8):
         observations, _, dones, infos = env.step(np.zeros(2, int))
@@ -66,7 +74,9 @@ def test_instructions_come_as_numbers() -> None:
 
 
 def test_attributes() -> None:
-    env = make_sb3(2, level=["rooms_watermaze", "psychlab_visual_search"], engine="litelab", render_mode="rgb_array", config=SHORT)
+    env = make_sb3(
+        2, level=["rooms_watermaze", "psychlab_visual_search"], engine="litelab", render_mode="rgb_array", config=SHORT
+    )
     assert env.get_attr("level") == ["rooms_watermaze", "psychlab_visual_search"]
     assert env.get_attr("frame_skip", 1) == [4]
     assert env.env_is_wrapped(gym.Wrapper) == [False, False]
@@ -87,7 +97,15 @@ def test_processes_of_the_real_engine(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(real_engine, "_owner", None)
     stand_in.install(monkeypatch)
     monkeypatch.setattr(stand_in.Lab, "end_at", 12)
-    env = make_sb3(2, DEFAULT_ID, level="psychlab_visual_search", engine="deepmind_lab", level_cache=str(tmp_path), context="fork", seed=0)
+    env = make_sb3(
+        2,
+        DEFAULT_ID,
+        level="psychlab_visual_search",
+        engine="deepmind_lab",
+        level_cache=str(tmp_path),
+        context="fork",
+        seed=0,
+    )
     env.reset()
     for _ in range(3):
         _, _, dones, infos = env.step(np.zeros(2, int))

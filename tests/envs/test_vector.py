@@ -28,7 +28,9 @@ SHORT = {"episodeLengthSeconds": "2.7"}
 
 
 def native(levels: list[str], mode: str | AutoresetMode, **options: Any) -> gym.vector.VectorEnv:
-    return gym.make_vec(DEFAULT_ID, num_envs=len(levels), level=levels, engine="litelab", autoreset_mode=mode, config=SHORT, **options)
+    return gym.make_vec(
+        DEFAULT_ID, num_envs=len(levels), level=levels, engine="litelab", autoreset_mode=mode, config=SHORT, **options
+    )
 
 
 def singles(levels: list[str], mode: AutoresetMode, **options: Any) -> SyncVectorEnv:
@@ -77,7 +79,12 @@ def test_batch_equals_singles(mode: AutoresetMode, seed: Any) -> None:
 
 
 def test_batch_of_dictionaries_equals_singles() -> None:
-    options = {"observations": ["RGBD", "INSTR", "VEL.TRANS", "DEBUG.MAZE.LAYOUT"], "action_set": "native7", "width": 32, "height": 16}
+    options = {
+        "observations": ["RGBD", "INSTR", "VEL.TRANS", "DEBUG.MAZE.LAYOUT"],
+        "action_set": "native7",
+        "width": 32,
+        "height": 16,
+    }
     levels = ["language_execute_random_task", "explore_obstructed_goals_small"]
     for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
         batch, one_by_one = native(levels, mode, **options), singles(levels, mode, **options)

@@ -7,7 +7,14 @@ from gymnasium import spaces
 
 import flexlam_rl  # noqa: F401
 from flexlam_rl.envs.registration import DEFAULT_ID, level_id
-from flexlam_rl.envs.wrappers.instructions import PADDING, UNKNOWN, VOCABULARY, InstructionTokens, VectorInstructionTokens, tokens
+from flexlam_rl.envs.wrappers.instructions import (
+    PADDING,
+    UNKNOWN,
+    VOCABULARY,
+    InstructionTokens,
+    VectorInstructionTokens,
+    tokens,
+)
 
 LANGUAGE = level_id("language_execute_random_task")
 

@@ -23,14 +23,23 @@ def episode(seed: int, length: int, with_actions: bool) -> Episode:
     return Episode(frames, action, np.zeros(length, np.float32), truncated=True, seed=seed, key=seed)
 
 
-def write_rollouts(root: Path, with_actions: bool = True, levels: tuple[str, ...] = ("alpha", "beta"), **origin_of: str) -> Path:
+def write_rollouts(
+    root: Path, with_actions: bool = True, levels: tuple[str, ...] = ("alpha", "beta"), **origin_of: str
+) -> Path:
     """Two levels with a training split of three episodes and a test split of two."""
     actions = action_set("dreamer15")
-    origin = Origin(**{"engine": "synthetic", **origin_of}, action_set=actions.name, action_table=actions.rows, action_hash=actions.hash)
+    origin = Origin(
+        **{"engine": "synthetic", **origin_of},
+        action_set=actions.name,
+        action_table=actions.rows,
+        action_hash=actions.hash,
+    )
     for number, level in enumerate(levels):
         for split, count in (("train", 3), ("test", 2)):
             with RolloutWriter(root, level, split, origin, with_actions=with_actions) as writer:
-                writer.append_episodes([episode(1000 * number + 100 * (split == "test") + i, 40, with_actions) for i in range(count)])
+                writer.append_episodes(
+                    [episode(1000 * number + 100 * (split == "test") + i, 40, with_actions) for i in range(count)]
+                )
     return root
 
 

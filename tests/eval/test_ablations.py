@@ -19,7 +19,20 @@ def lam(rollouts, tmp_path_factory):
 
 
 def command(lam, rollouts, out, *more):
-    small = ["--preset", "debug", "--label-counts", "30,60", "--budgets", "1,4", "--seeds", "2", "--steps", "3", "--held-out", "60"]
+    small = [
+        "--preset",
+        "debug",
+        "--label-counts",
+        "30,60",
+        "--budgets",
+        "1,4",
+        "--seeds",
+        "2",
+        "--steps",
+        "3",
+        "--held-out",
+        "60",
+    ]
     arguments = [str(lam), "--data", str(rollouts), "--out", str(out), *small, *more]
     return run_command(ablations.Options, ablations.run, arguments, "python -m eval.ablations")
 
@@ -35,7 +48,11 @@ def test_every_case_is_measured_at_every_number_of_labels(study):
     rows = list(csv.DictReader((study / "results.csv").open()))
     budgets = {case: ([""] if case == "inverse dynamics" else ["1", "4"]) for case in ablations.CASES}
     assert sorted((r["case"], r["budget"], r["labels"], r["seed"]) for r in rows) == sorted(
-        (case, k, labels, seed) for case, of in budgets.items() for k in of for labels in ("30", "60") for seed in ("0", "1")
+        (case, k, labels, seed)
+        for case, of in budgets.items()
+        for k in of
+        for labels in ("30", "60")
+        for seed in ("0", "1")
     )
     assert (study / "ablations.png").stat().st_size > 500
     assert "| inverse dynamics |  | " in (study / "summary.md").read_text()
@@ -51,7 +68,11 @@ def test_cases_are_what_their_names_say(study, lam):
         if stage != "idm":
             assert config["model"]["conditioning"] == conditioning
         if stage == "joint":
-            moved = {name for name, tensor in LAM.from_pretrained(best / "lam").state_dict().items() if not tensor.equal(before[name])}
+            moved = {
+                name
+                for name, tensor in LAM.from_pretrained(best / "lam").state_dict().items()
+                if not tensor.equal(before[name])
+            }
             assert moved and not any(name.startswith("decoder") for name in moved)
 
 
@@ -63,7 +84,10 @@ def test_a_finished_study_is_not_run_again_and_more_seeds_extend_it(study, lam, 
 
 
 def test_means_and_intervals_are_over_seeds():
-    rows = [{"case": "joint alignment", "labels": 9, "seed": s, "budget": 4, "loss": s + 1.0, "accuracy": 0.5} for s in range(3)]
+    rows = [
+        {"case": "joint alignment", "labels": 9, "seed": s, "budget": 4, "loss": s + 1.0, "accuracy": 0.5}
+        for s in range(3)
+    ]
     (entry,) = ablations.summarise(rows)
     assert (entry["loss"], entry["seeds"], entry["accuracy_half_width"]) == (2.0, 3, 0.0)
     assert entry["loss_half_width"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)

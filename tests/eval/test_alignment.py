@@ -21,7 +21,20 @@ ROOT = Path(flexlam_rl.__file__).parents[1]
 
 
 def arguments(data, out, *more):
-    small = ["--preset", "debug", "--budgets", "1,4", "--seeds", "2", "--steps", "3", "--translator-steps", "4", "--label-count", "40"]
+    small = [
+        "--preset",
+        "debug",
+        "--budgets",
+        "1,4",
+        "--seeds",
+        "2",
+        "--steps",
+        "3",
+        "--translator-steps",
+        "4",
+        "--label-count",
+        "40",
+    ]
     return ["--data", str(data), "--out", str(out), *small, "--narrow-level", "beta", "--held-out", "100", *more]
 
 
@@ -47,7 +60,9 @@ def test_every_budget_has_both_models_with_the_same_labels_and_steps(study):
         assert (config["model"]["prefix"], config["model"]["slots"]) == (not fixed, int(run.name[5]) if fixed else 4)
         loops.add(json.dumps({**config["loop"], "seed": 0}))
         for kind in kinds:
-            labels.setdefault((run.name[-1], kind), set()).add(json.loads((run / kind / "translator/config.json").read_text())["labels"])
+            labels.setdefault((run.name[-1], kind), set()).add(
+                json.loads((run / kind / "translator/config.json").read_text())["labels"]
+            )
     assert len(loops) == 1
     assert all(len(names) == 1 for names in labels.values())
     assert len(set.union(*labels.values())) == 4
@@ -80,7 +95,11 @@ def test_a_study_killed_again_and_again_equals_one_that_ran_through(rollouts, st
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    whole = [r for r in alignment_report.read_results(study) if (r["seed"], r["labels"]) == (0, "narrow") and r["budget"] in (0, 4)]
+    whole = [
+        r
+        for r in alignment_report.read_results(study)
+        if (r["seed"], r["labels"]) == (0, "narrow") and r["budget"] in (0, 4)
+    ]
     assert [r for r in alignment_report.read_results(tmp_path) if r["budget"] in (0, 4)] == whole
 
 
@@ -92,7 +111,15 @@ def test_intervals_are_students(monkeypatch):
 
 def test_differences_are_paired_by_seed():
     def row(model, seed, loss):
-        return {"model": model, "budget": 4, "labels": "standard", "seed": seed, "loss": loss, "accuracy": 0.5, "flow_loss": 0.1}
+        return {
+            "model": model,
+            "budget": 4,
+            "labels": "standard",
+            "seed": seed,
+            "loss": loss,
+            "accuracy": 0.5,
+            "flow_loss": 0.1,
+        }
 
     # seeds differ much, the models within a seed little
     rows = [row("FlexLAM", s, s + 0.9) for s in range(3)] + [row("Fixed-K", s, s + 1.0) for s in range(3)]
@@ -100,12 +127,21 @@ def test_differences_are_paired_by_seed():
     assert entry["difference"]["mean"] == pytest.approx(-0.1)
     assert entry["difference"]["half_width"] < 1e-6
     assert entry["FlexLAM"]["half_width"] > 1
-    assert "| standard | 4 | 1.9000 ± 2.4841 | 2.0000 ± 2.4841 | -0.1000 ± 0.0000 |" in alignment_report.markdown([entry])
+    assert "| standard | 4 | 1.9000 ± 2.4841 | 2.0000 ± 2.4841 | -0.1000 ± 0.0000 |" in alignment_report.markdown(
+        [entry]
+    )
 
 
 def test_jobs_finish_a_seed_before_the_next():
     order = [job.name for job in alignment.jobs([1, 4], ["standard"], 2)]
-    first = ["flexlam-seed0", "flexlam-seed0-standard", "fixed1-seed0", "fixed1-seed0-standard", "fixed4-seed0", "fixed4-seed0-standard"]
+    first = [
+        "flexlam-seed0",
+        "flexlam-seed0-standard",
+        "fixed1-seed0",
+        "fixed1-seed0-standard",
+        "fixed4-seed0",
+        "fixed4-seed0-standard",
+    ]
     assert order[:6] == first and Job(1, None).name == order[6]
 
 
@@ -142,7 +178,9 @@ def test_levels_and_conditioning_reach_every_model_and_belong_to_the_study(rollo
     assert main(["alignment", *arguments(rollouts, tmp_path, *one, *other)]) == 0
     for run in (tmp_path / "runs").iterdir():
         assert json.loads((run / "lam/config.json").read_text())["model"]["levels"] == [5, 3]
-        assert json.loads((run / "standard/translator/config.json").read_text())["model"]["conditioning"] == "slots+frame"
+        assert (
+            json.loads((run / "standard/translator/config.json").read_text())["model"]["conditioning"] == "slots+frame"
+        )
     capsys.readouterr()
     assert main(["alignment", *arguments(rollouts, tmp_path, *one)]) == 2
     error = capsys.readouterr().err

@@ -18,13 +18,28 @@ def command(module, *arguments: str) -> int:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_rollouts(tmp_path_factory.mktemp("data"), levels=(SHORT, "rooms_watermaze"), engine="litelab", textures="procedural")
+    return write_rollouts(
+        tmp_path_factory.mktemp("data"), levels=(SHORT, "rooms_watermaze"), engine="litelab", textures="procedural"
+    )
 
 
 @pytest.fixture(scope="module")
 def study(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
-    small = ["--preset", "debug", "--budgets", "1,4", "--seeds", "1", "--steps", "3", "--translator-steps", "4", "--label-count", "40"]
+    small = [
+        "--preset",
+        "debug",
+        "--budgets",
+        "1,4",
+        "--seeds",
+        "1",
+        "--steps",
+        "3",
+        "--translator-steps",
+        "4",
+        "--label-count",
+        "40",
+    ]
     few = ["--narrow-level", "rooms_watermaze", "--held-out", "100"]
     assert command(alignment, "--data", str(data), "--out", str(out), *small, *few) == 0
     return out
@@ -47,9 +62,15 @@ def test_models_are_trained_alike_played_at_equal_budgets_and_compared(study, da
     for kind in ("standard", "narrow"):
         rows = json.loads((out / kind / "matched.json").read_text())
         assert [(row["aggregate"], row["budget"]) for row in rows] == [("mean", 1), ("mean", 4), ("iqm", 1), ("iqm", 4)]
-        assert len({row["flexlam_checkpoint"] for row in rows}) == 1 and len({row["fixed_checkpoint"] for row in rows}) == 2
+        assert (
+            len({row["flexlam_checkpoint"] for row in rows}) == 1
+            and len({row["fixed_checkpoint"] for row in rows}) == 2
+        )
         assert all(kind in row["labels"] for row in rows)
-    loops = [json.loads((study / "runs" / f"{name}-seed0/sequence/config.json").read_text())["loop"] for name in ("flexlam", "fixed1", "fixed4")]
+    loops = [
+        json.loads((study / "runs" / f"{name}-seed0/sequence/config.json").read_text())["loop"]
+        for name in ("flexlam", "fixed1", "fixed4")
+    ]
     assert loops[0] == loops[1] == loops[2]
     assert command(closed_loop, *arguments(study, data, out, "--context", "3")) == WRONG_USE
     assert "context=3) is asked for" in capsys.readouterr().err

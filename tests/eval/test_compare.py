@@ -14,9 +14,15 @@ from flexlam_rl.utils.command_line import WRONG_USE
 
 LEVELS = ("rooms_watermaze", "explore_goal_locations_small")
 SCENE = {
-    "engine": "litelab", "textures": "procedural", "hud": "full", "action_set": "dreamer15", "action_hash": "x", "frame_skip": 4,
-    "width": 64, "height": 64,
-}  # fmt: skip
+    "engine": "litelab",
+    "textures": "procedural",
+    "hud": "full",
+    "action_set": "dreamer15",
+    "action_hash": "x",
+    "frame_skip": 4,
+    "width": 64,
+    "height": 64,
+}
 
 
 def write(folder: Path, shift: float, budgets=(0,), episodes: int = 20, seed: int = 0, **scene) -> Path:
@@ -26,7 +32,9 @@ def write(folder: Path, shift: float, budgets=(0,), episodes: int = 20, seed: in
     for job in jobs:
         noise = np.random.default_rng([job.seed, len(job.level)]).normal(30, 10)
         opened.add(Played(job, float(noise + shift + job.budget), 100, 1.0, 1))
-    rows = [{"level": j.level, "budget": j.budget, "return": opened.played[j.level, j.budget, j.number].total} for j in jobs]
+    rows = [
+        {"level": j.level, "budget": j.budget, "return": opened.played[j.level, j.budget, j.number].total} for j in jobs
+    ]
     opened.finish(jobs, {name: summarise(returns, "litelab") for name, returns in by_column(rows, "some").items()}, {})
     opened.close()
     return folder
@@ -50,9 +58,11 @@ def test_a_paired_difference_is_found_and_none_is_not(tmp_path, capsys):
     assert gap["value"] == pytest.approx(1.0)
     assert gap["low"] == pytest.approx(1.0)
     assert [row["name"] for row in record["rows"][2:]] == [
-        "interquartile mean, normalised", "mean of levels, normalised",
-        "interquartile mean, normalised, minus random", "mean of levels, normalised, minus random",
-    ]  # fmt: skip
+        "interquartile mean, normalised",
+        "mean of levels, normalised",
+        "interquartile mean, normalised, minus random",
+        "mean of levels, normalised, minus random",
+    ]
 
 
 @pytest.mark.parametrize("episodes", [1, 4, 19])
@@ -71,7 +81,9 @@ def test_budgets_of_one_run_are_compared(tmp_path, capsys):
     assert "+0.00" in verdicts(capsys, str(run), str(run), "--second-column", "some@1")["rooms_watermaze"]
 
 
-@pytest.mark.parametrize("scene", [{"engine": "deepmind_lab"}, {"frame_skip": 8}, {"action_hash": "y"}, {"textures": "labmaze"}])
+@pytest.mark.parametrize(
+    "scene", [{"engine": "deepmind_lab"}, {"frame_skip": 8}, {"action_hash": "y"}, {"textures": "labmaze"}]
+)
 def test_what_differs_in_engine_or_settings_is_refused(scene, tmp_path, capsys):
     pair = [str(write(tmp_path / "a", 0)), str(write(tmp_path / "b", 0, **scene))]
     assert main(["compare", *pair]) == WRONG_USE

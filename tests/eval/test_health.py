@@ -12,7 +12,9 @@ from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
 
 @pytest.fixture(scope="module")
 def args(rollouts, tmp_path_factory):
-    args = TrainArgs(data=rollouts, out=tmp_path_factory.mktemp("run") / "flexlam", preset="debug", label_count=60, steps=2)
+    args = TrainArgs(
+        data=rollouts, out=tmp_path_factory.mktemp("run") / "flexlam", preset="debug", label_count=60, steps=2
+    )
     train_all(args)
     return args
 
@@ -55,7 +57,11 @@ def test_a_fixed_k_model_has_one_budget_and_no_null(args, tmp_path):
     train_stage("lam", fixed)
     assert health(fixed.out, args.data, tmp_path / "report") == 0
     figures = json.loads((tmp_path / "report/health.json").read_text())
-    assert {(row["codes"], row["k"]) for row in figures["reconstruction"]} == {("codes", 2), ("shuffled", 2), ("random", 2)}
+    assert {(row["codes"], row["k"]) for row in figures["reconstruction"]} == {
+        ("codes", 2),
+        ("shuffled", 2),
+        ("random", 2),
+    }
     assert "translation" not in figures
     assert all(sign["name"] != "slots are not ordered" for sign in figures["signs"])
 
@@ -85,7 +91,9 @@ def test_action_free_video_is_reported_without_actions(args, video, tmp_path):
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(args, tmp_path, capsys, change, sentence):
-    run, data = (tmp_path / change[name] if name in change else path for name, path in (("run", args.out), ("data", args.data)))
+    run, data = (
+        tmp_path / change[name] if name in change else path for name, path in (("run", args.out), ("data", args.data))
+    )
     assert health(run, data, tmp_path / "out", *change.get("more", ())) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1

@@ -30,7 +30,11 @@ def test_one_window_computed_by_hand():
     line = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
     weights = np.outer(line, line) / np.outer(line, line).sum()
     mx, my = (weights * x).sum(), (weights * y).sum()
-    vx, vy, cov = (weights * (x - mx) ** 2).sum(), (weights * (y - my) ** 2).sum(), (weights * (x - mx) * (y - my)).sum()
+    vx, vy, cov = (
+        (weights * (x - mx) ** 2).sum(),
+        (weights * (y - my) ** 2).sum(),
+        (weights * (x - mx) * (y - my)).sum(),
+    )
     c1, c2 = 0.02**2, 0.06**2
     expected = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
     assert np.isclose(float(structural_similarity(a, b)), expected, atol=1e-5)

@@ -38,7 +38,9 @@ def test_rows_hold_both_and_their_difference(suites, tmp_path, capsys):
     rows = json.loads((tmp_path / "matched.json").read_text())
     lines = list(csv.DictReader((tmp_path / "matched.csv").open()))
     assert [row["aggregate"] for row in rows] == [line["aggregate"] for line in lines] == ["iqm", "mean"]
-    ours, theirs = (json.loads((suites / name / "results.json").read_text())["summary"] for name in ("flexlam", "fixed"))
+    ours, theirs = (
+        json.loads((suites / name / "results.json").read_text())["summary"] for name in ("flexlam", "fixed")
+    )
     said = capsys.readouterr().out
     assert "FlexLAM@K" in said
     for row, line in zip(rows, lines, strict=True):

@@ -14,7 +14,17 @@ def healthy():
     """Figures of an invented FlexLAM with four slots that works."""
 
     def row(kind, k, loss, **more):
-        return {"codes": kind, "k": k, "loss": loss, "loss_se": 0.001, "gain": 0.02, "gain_se": 0.001, "psnr": 25.0, "ssim": 0.8, **more}
+        return {
+            "codes": kind,
+            "k": k,
+            "loss": loss,
+            "loss_se": 0.001,
+            "gain": 0.02,
+            "gain_se": 0.001,
+            "psnr": 25.0,
+            "ssim": 0.8,
+            **more,
+        }
 
     def right(kind, k, accuracy):
         return {"codes": kind, "k": k, "accuracy": accuracy, "accuracy_se": 0.01}
@@ -26,20 +36,39 @@ def healthy():
         "slots": 4,
         "prefix": True,
         "reconstruction": [
-            row("null", 0, 0.07), row("shuffled", 4, 0.07),
-            row("codes", 1, 0.05, drop=0.0, drop_se=0.0), row("codes", 2, 0.046, drop=0.004, drop_se=0.0005),
+            row("null", 0, 0.07),
+            row("shuffled", 4, 0.07),
+            row("codes", 1, 0.05, drop=0.0, drop_se=0.0),
+            row("codes", 2, 0.046, drop=0.004, drop_se=0.0005),
             row("codes", 4, 0.044, drop=0.002, drop_se=0.0005),
         ],
         "still": {"psnr": 18.0, "ssim": 0.5},
         "importance": [0.02, 0.01, 0.005, 0.002],
-        "usage": {"perplexity": [90.0, 80.0, 70.0, 60.0], "unused_share": 0.1, "unused_share_if_even": 0.02, "digit_perplexity": [[6.0, 4.0]] * 4},
+        "usage": {
+            "perplexity": [90.0, 80.0, 70.0, 60.0],
+            "unused_share": 0.1,
+            "unused_share_if_even": 0.02,
+            "digit_perplexity": [[6.0, 4.0]] * 4,
+        },
         "gradient": {"without": []},
         "appearance": {"current_r2": 0.05, "change_r2": 0.3},
-        "probe": [read("codes", 1, 0.6), read("codes", 4, 0.7), read("codes + previous action", 4, 0.75),
-                  read("shuffled", 4, 0.2), read("previous action", None, 0.4),
-                  read("commonest action", None, 0.3), read("change of the picture", None, 0.75)],
-        "translation": [right("null", 0, 0.4), right("codes", 1, 0.6), right("codes", 4, 0.65), right("shuffled", 4, 0.3), right("random", 4, 0.3)],
-    }  # fmt: skip
+        "probe": [
+            read("codes", 1, 0.6),
+            read("codes", 4, 0.7),
+            read("codes + previous action", 4, 0.75),
+            read("shuffled", 4, 0.2),
+            read("previous action", None, 0.4),
+            read("commonest action", None, 0.3),
+            read("change of the picture", None, 0.75),
+        ],
+        "translation": [
+            right("null", 0, 0.4),
+            right("codes", 1, 0.6),
+            right("codes", 4, 0.65),
+            right("shuffled", 4, 0.3),
+            right("random", 4, 0.3),
+        ],
+    }
 
 
 def found(figures):
@@ -74,7 +103,10 @@ def change(path, value):
         ("later slots carry nothing", [change(("reconstruction", 2, "loss"), 0.0441)]),
         ("all slots are dead", [change(("usage", "perplexity"), [1.0, 1.1, 1.0, 1.2])]),
         ("some slots are dead", [change(("usage", "perplexity"), [50.0, 1.1, 40.0, 30.0])]),
-        ("dead FSQ dimensions", [change(("usage", "digit_perplexity"), [[6.0, 1.0], [1.0, 1.0], [1.0, 3.0], [1.0, 4.0]])]),
+        (
+            "dead FSQ dimensions",
+            [change(("usage", "digit_perplexity"), [[6.0, 1.0], [1.0, 1.0], [1.0, 3.0], [1.0, 4.0]])],
+        ),
         ("dead codes", [change(("usage", "unused_share"), 0.9)]),
         ("codes tell appearance instead of motion", [change(("appearance", "current_r2"), 0.6)]),
         ("actions cannot be read linearly out of the codes", [change(("probe", 3, "accuracy"), 0.69)]),

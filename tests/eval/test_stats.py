@@ -7,7 +7,14 @@ import pytest
 from scipy import stats as scipy_stats
 
 from flexlam_rl.eval.suite.results import read_results
-from flexlam_rl.eval.suite.statistics import difference, estimate, interquartile_mean, interval_ends, mean_of_levels, standard_error
+from flexlam_rl.eval.suite.statistics import (
+    difference,
+    estimate,
+    interquartile_mean,
+    interval_ends,
+    mean_of_levels,
+    standard_error,
+)
 from flexlam_rl.eval.suite.table import by_column, normalised
 
 CONTROLS = Path(__file__).resolve().parents[2] / "results" / "controls"
@@ -47,7 +54,9 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 @pytest.mark.parametrize("policy", ["random", "previous-action", "expert"])
 @pytest.mark.parametrize("episodes", [5, 20])
 def test_intervals_hold_on_the_controls_returns(policy, episodes):
-    """Suites drawn from the 50 episodes of a finished one; a percentile bootstrap held 63 to 91 % of them at five episodes."""
+    """Suites drawn from the 50 episodes of a finished one; a percentile bootstrap held 63 to 91 % of them at five
+    episodes.
+    """
     record = read_results(CONTROLS / policy)
     whole = list(normalised(next(iter(by_column(record["episodes"], policy).values())), "litelab").values())
     rng, held = np.random.default_rng(0), {interquartile_mean: [], mean_of_levels: []}
@@ -73,7 +82,10 @@ def test_intervals_of_differences_hold_at_five_episodes(paired):
     for _ in range(600):
         one = [rng.integers(50, size=5) for _ in first]
         two = one if paired else [rng.integers(50, size=5) for _ in first]
-        a, b = ([level[i] for level, i in zip(levels, which, strict=True)] for levels, which in ((first, one), (second, two)))
+        a, b = (
+            [level[i] for level, i in zip(levels, which, strict=True)]
+            for levels, which in ((first, one), (second, two))
+        )
         found = difference(a, b, interquartile_mean, paired)
         held += found.low <= truth <= found.high
     assert 0.925 <= held / 600 <= 0.98

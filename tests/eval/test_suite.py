@@ -21,7 +21,9 @@ OTHER = "explore_goal_locations_small"
 
 
 def suite(out: Path, *arguments: str, episodes: int = 2, levels: tuple[str, ...] = (SHORT,)) -> int:
-    return main(["suite", "--out", str(out), "--episodes", str(episodes), "--no-plots", "--levels", *levels, *arguments])
+    return main(
+        ["suite", "--out", str(out), "--episodes", str(episodes), "--no-plots", "--levels", *levels, *arguments]
+    )
 
 
 def results(out: Path) -> dict:
@@ -46,7 +48,20 @@ def test_one_environment_at_a_time_gives_the_same_episodes(played, bundle_folder
 
 def test_greedy_episodes_do_not_depend_on_the_batch_either(bundle_folder, tmp_path):
     for name, count in (("one", "1"), ("many", "64")):
-        assert suite(tmp_path / name, "--checkpoint", str(bundle_folder), "--budget", "2", "--greedy", "--num-envs", count, episodes=3) == 0
+        assert (
+            suite(
+                tmp_path / name,
+                "--checkpoint",
+                str(bundle_folder),
+                "--budget",
+                "2",
+                "--greedy",
+                "--num-envs",
+                count,
+                episodes=3,
+            )
+            == 0
+        )
     assert results(tmp_path / "one")["episodes"] == results(tmp_path / "many")["episodes"]
 
 
@@ -93,7 +108,9 @@ def test_a_run_grows_and_nothing_is_played_twice(played, bundle_folder, tmp_path
     assert suite(out, "--checkpoint", str(bundle_folder), "--budget", "3", episodes=4) == 0
     after = (out / "episodes.jsonl").read_bytes()
     assert after.startswith(before)
-    new = [line for line in after[len(before) :].splitlines() if b'"session"' not in line]  # one there is, if a day has ended meanwhile
+    new = [
+        line for line in after[len(before) :].splitlines() if b'"session"' not in line
+    ]  # one there is, if a day has ended meanwhile
     assert len(new) == 1
     assert "3 of 4 episodes" in " ".join(capsys.readouterr().out.split())
     monkeypatch.setattr("flexlam_rl.eval.suite.command.play_wave", None)  # nothing is left to play
@@ -118,14 +135,30 @@ def test_a_run_that_is_continued_on_another_day_has_the_same_results(played, bun
 def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_folder, tmp_path):
     """SIGKILL five times in mid-run, once with a half-written line left behind."""
     out = tmp_path / "killed"
-    command = [sys.executable, "-m", "flexlam_rl.eval.suite.command", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1,3"]
+    command = [
+        sys.executable,
+        "-m",
+        "flexlam_rl.eval.suite.command",
+        "--out",
+        str(out),
+        "--checkpoint",
+        str(bundle_folder),
+        "--budget",
+        "1,3",
+    ]
     command += ["--episodes", "3", "--levels", SHORT, "--num-envs", "1", "--no-plots"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     log = out / "episodes.jsonl"
     for kill in range(5):
-        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
+        with subprocess.Popen(
+            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
+        ) as process:
             deadline = time.monotonic() + 120
-            while (len(log.read_bytes().splitlines()) if log.exists() else 0) <= kill and process.poll() is None and time.monotonic() < deadline:
+            while (
+                (len(log.read_bytes().splitlines()) if log.exists() else 0) <= kill
+                and process.poll() is None
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.01)
             process.kill()
         if kill == 2:
@@ -139,7 +172,19 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
 
 def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path, start_flexlam):
     out = tmp_path / "run"
-    arguments = ["suite", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1", "--num-envs", "1", "--levels", SHORT]
+    arguments = [
+        "suite",
+        "--out",
+        str(out),
+        "--checkpoint",
+        str(bundle_folder),
+        "--budget",
+        "1",
+        "--num-envs",
+        "1",
+        "--levels",
+        SHORT,
+    ]
     with start_flexlam(*arguments) as process:
         deadline = time.monotonic() + 120
         while not (out / "episodes.jsonl").exists() or len((out / "episodes.jsonl").read_bytes().splitlines()) < 2:
@@ -171,7 +216,9 @@ def test_behaviour_cloning_plays(tmp_path, capsys):
 
     actions, folder = action_set("dreamer15"), tmp_path / "train" / "bc" / "best" / "bc"
     torch.manual_seed(0)
-    model = BehaviourCloning(IDMConfig(actions=ActionSpec((15,), 0, "dreamer15", actions.hash), encoder=PRESETS["debug"].lam.encoder))
+    model = BehaviourCloning(
+        IDMConfig(actions=ActionSpec((15,), 0, "dreamer15", actions.hash), encoder=PRESETS["debug"].lam.encoder)
+    )
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -286,7 +333,20 @@ def test_two_runs_cannot_write_one_folder(tmp_path):
 def test_videos_and_plots(bundle_folder, tmp_path):
     pytest.importorskip("matplotlib")
     out = tmp_path / "run"
-    arguments = ["suite", "--out", str(out), "--episodes", "1", "--checkpoint", str(bundle_folder), "--budget", "1,2", "--videos", "--levels", SHORT]
+    arguments = [
+        "suite",
+        "--out",
+        str(out),
+        "--episodes",
+        "1",
+        "--checkpoint",
+        str(bundle_folder),
+        "--budget",
+        "1,2",
+        "--videos",
+        "--levels",
+        SHORT,
+    ]
     assert main(arguments) == 0
     assert sorted(p.name for p in (out / "videos").iterdir()) == [f"{SHORT}-K1.mp4", f"{SHORT}-K2.mp4"]
     assert (out / "levels.png").stat().st_size > 1000
@@ -298,6 +358,9 @@ def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, m
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
     assert len(lines) > 100
-    shares = [int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1]) for line in lines]
+    shares = [
+        int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1])
+        for line in lines
+    ]
     assert shares == sorted(shares)
     assert shares[0] < 5 and shares[-1] > 50

@@ -18,7 +18,18 @@ SHORT, LONG = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
 
 
 def play(out: Path | str, *arguments: str, episodes: int = 4) -> int:
-    given = ["suite", "--out", str(out), "--policy", "random", "--episodes", str(episodes), "--no-plots", "--levels", SHORT]
+    given = [
+        "suite",
+        "--out",
+        str(out),
+        "--policy",
+        "random",
+        "--episodes",
+        str(episodes),
+        "--no-plots",
+        "--levels",
+        SHORT,
+    ]
     return main([*given, *arguments])
 
 
@@ -77,7 +88,10 @@ def test_what_differs_is_named_with_both_values(tmp_path):
     for change, words in (
         ({"scene": {**identity["scene"], "textures": "labmaze"}}, "scene.textures 'procedural', now 'labmaze'"),
         ({"scene": {**identity["scene"], "frame_skip": 8}}, "scene.frame_skip 4, now 8"),
-        ({"checkpoint": {**identity["checkpoint"], "hash": "2" * 64}}, "checkpoint a of hash 111111111111, now a of hash 222222222222"),
+        (
+            {"checkpoint": {**identity["checkpoint"], "hash": "2" * 64}},
+            "checkpoint a of hash 111111111111, now a of hash 222222222222",
+        ),
         ({"policy": "y"}, "policy 'x', now 'y'"),
     ):
         with pytest.raises(ValueError, match="another configuration") as refused:
@@ -88,7 +102,15 @@ def test_what_differs_is_named_with_both_values(tmp_path):
 
 def test_numbers_of_numpy_are_numbers(tmp_path):
     own = suite.Options(policy="random", levels=(SHORT,), episodes=2, seed=3, plots=False, out=tmp_path / "a")
-    numpys = replace(own, episodes=np.int64(2), seed=np.uint32(3), num_envs=np.int16(1), plots=np.bool_(False), levels=[SHORT], out=tmp_path / "b")
+    numpys = replace(
+        own,
+        episodes=np.int64(2),
+        seed=np.uint32(3),
+        num_envs=np.int16(1),
+        plots=np.bool_(False),
+        levels=[SHORT],
+        out=tmp_path / "b",
+    )
     assert suite.run(own) == suite.run(numpys) == 0
     assert (tmp_path / "a" / "results.json").read_bytes() == (tmp_path / "b" / "results.json").read_bytes()
 
@@ -109,7 +131,9 @@ def test_any_path_leads_to_the_same_folder(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("setup", [0.0, 500.0])
 def test_the_time_left_is_about_right_where_levels_differ_in_length(setup):
-    """A round takes a second however many environments still play, and compiling before the first one is not repeated."""
+    """A round takes a second however many environments still play, and compiling before the first one is not
+    repeated.
+    """
     scene = Scene()
     jobs = plan((SHORT, LONG), (0,), 4, 0)
     remaining, lengths = Remaining([jobs[:6], jobs[6:]], scene), {SHORT: scene.steps(SHORT), LONG: scene.steps(LONG)}

@@ -31,12 +31,24 @@ def module(monkeypatch, tmp_path):
 @pytest.mark.parametrize("policy", ["random", "previous-action", "flexlam"])
 def test_policies_play_on_the_real_engine(policy, bundle_folder, tmp_path, capsys):
     out = tmp_path / "run"
-    given = ["suite", "--engine", "deepmind_lab", "--policy", policy, "--checkpoint", str(bundle_folder), "--levels", *LEVELS]
+    given = [
+        "suite",
+        "--engine",
+        "deepmind_lab",
+        "--policy",
+        policy,
+        "--checkpoint",
+        str(bundle_folder),
+        "--levels",
+        *LEVELS,
+    ]
     given += ["--episodes", "1", "--num-envs", "2", "--no-plots", "--out", str(out)]
     if policy == "flexlam":
         assert main([*given, "--budget", "1"]) == WRONG_USE
         said = capsys.readouterr().err
-        assert "engine 'litelab'; the environment has 'deepmind_lab'" in said and "on the command line --any-look" in said
+        assert (
+            "engine 'litelab'; the environment has 'deepmind_lab'" in said and "on the command line --any-look" in said
+        )
         out.rename(tmp_path / "refused")
         given += ["--any-look", "--budget", "1"]
     assert main(given) == 0, capsys.readouterr().err
@@ -54,7 +66,11 @@ SHORT = min(SUITE, key=lambda name: LEVEL_FACTS[name].frames)
 @pytest.mark.parametrize(
     ("policy", "line"),
     [
-        ("flexlam", "Playing on litelab, where the checkpoint was trained; --engine deepmind_lab --any-look plays it on deepmind_lab."),
+        (
+            "flexlam",
+            "Playing on litelab, where the checkpoint was trained; --engine deepmind_lab --any-look plays it on "
+            "deepmind_lab.",
+        ),
         ("previous-action", "Playing on litelab, where the checkpoint was trained;"),
         ("expert", "cannot play deepmind_lab: it plays litelab; another --policy can play deepmind_lab."),
     ],
@@ -73,7 +89,10 @@ def test_auto_is_the_engine_that_the_policy_knows(policy, line, bundle_folder, t
         (["suite", "--policy", "random", "--textures", "labmaze"], "--textures labmaze is a look of litelab"),
         (["expert", "score", "--levels", SHORT, "--episodes", "1"], "use --engine litelab or another --expert."),
         (["collect", "--level", SHORT, "--steps", "1"], "use --engine litelab or another --expert."),
-        (["collect", "--level", SHORT, "--steps", "1", "--expert", "random", "--textures", "labmaze"], "--textures labmaze is a look of litelab"),
+        (
+            ["collect", "--level", SHORT, "--steps", "1", "--expert", "random", "--textures", "labmaze"],
+            "--textures labmaze is a look of litelab",
+        ),
     ],
 )
 def test_what_the_real_engine_cannot_do_is_refused_at_once(given, words, tmp_path, capsys):

@@ -107,7 +107,10 @@ def test_transfer_command(bundle_folder, tmp_path, capsys):
 def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder, tmp_path, capsys):
     run, out = tmp_path / "run", tmp_path / "out"
     given = ["--checkpoint", str(bundle_folder)]
-    assert command(suite, "--out", str(run), "--episodes", "2", "--levels", SHORT, "--budget", "1,4", "--no-plots", *given) == 0
+    assert (
+        command(suite, "--out", str(run), "--episodes", "2", "--levels", SHORT, "--budget", "1,4", "--no-plots", *given)
+        == 0
+    )
     assert command(budgets, str(run), "-o", str(out), "--steps", "5", *given) == 0
     rows = list(csv.DictReader((out / "budgets.csv").open()))
     assert [row["budget"] for row in rows] == ["1", "4"]
@@ -123,6 +126,8 @@ def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder
 @pytest.mark.parametrize("name", ["compare", "latency", "budgets", "matched", "card", "prefix_sweep", "transfer"])
 def test_modules_run_from_a_checkout(name):
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-m", f"eval.{name}", "--help"], cwd=root, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", f"eval.{name}", "--help"], cwd=root, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert f"eval.{name}" in done.stdout

@@ -12,8 +12,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_both_curves(bundle_folder, tmp_path):
     pytest.importorskip("stable_baselines3")
-    command = [sys.executable, str(ROOT / "examples/ppo_latent_space.py"), "--out", str(tmp_path / "out"), "--checkpoint", str(bundle_folder)]
-    command += ["--level", "rooms_exploit_deferred_effects_train", "--steps", "128", "--num-envs", "4", "--rollout", "32", "--seeds", "1"]
+    command = [
+        sys.executable,
+        str(ROOT / "examples/ppo_latent_space.py"),
+        "--out",
+        str(tmp_path / "out"),
+        "--checkpoint",
+        str(bundle_folder),
+    ]
+    command += [
+        "--level",
+        "rooms_exploit_deferred_effects_train",
+        "--steps",
+        "128",
+        "--num-envs",
+        "4",
+        "--rollout",
+        "32",
+        "--seeds",
+        "1",
+    ]
     command += ["--evaluations", "1", "--episodes", "2", "--budget", "2"]
     env = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)

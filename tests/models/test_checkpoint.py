@@ -31,7 +31,10 @@ def test_save_and_load_are_exact(name, tmp_path):
     assert loaded.config == model.config
     for key, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], tensor)
-    assert sorted(p.name for p in (tmp_path / "m").iterdir() if not p.name.startswith("README")) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "m").iterdir() if not p.name.startswith("README")) == [
+        "config.json",
+        "model.safetensors",
+    ]
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ DEBUG = PRESETS["debug"]
 
 
 def pair(batch: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    first, second = torch.randint(0, 256, (2, batch, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    first, second = torch.randint(
+        0, 256, (2, batch, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     return first, second
 
 
@@ -38,8 +40,14 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], torch.Tens
         lambda m: m(*pair(), torch.Generator().manual_seed(1)).loss,
     ),
     "sequence": (lambda: SequenceModel(DEBUG.sequence), lambda m: m.loss(*windows(), 1).mean()),
-    "translator": (lambda: Translator(TranslatorConfig(slots=4)), lambda m: m(torch.ones(4, 4, 4), previous()).square().mean()),
-    "idm": (lambda: IDM(IDMConfig(encoder=EncoderConfig(32, 1, 2, 4.0, 16))), lambda m: m(*pair(), previous()).square().mean()),
+    "translator": (
+        lambda: Translator(TranslatorConfig(slots=4)),
+        lambda m: m(torch.ones(4, 4, 4), previous()).square().mean(),
+    ),
+    "idm": (
+        lambda: IDM(IDMConfig(encoder=EncoderConfig(32, 1, 2, 4.0, 16))),
+        lambda m: m(*pair(), previous()).square().mean(),
+    ),
 }
 
 
@@ -66,7 +74,9 @@ def test_compiled_parts_give_the_same_loss_and_gradient(name, monkeypatch):
             model.compile_heavy()
         value = loss(model)
         value.backward()
-        results.append((value.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])))
+        results.append(
+            (value.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+        )
         names = list(model.state_dict())
         assert not any("_orig_mod" in key for key in names)
     assert len(compiled) == len(type(model).heavy) > 0

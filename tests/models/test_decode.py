@@ -26,7 +26,8 @@ def run(net, images, codes, budget=None, clear_at=None, context=None):
     return torch.stack(logits, 1), torch.stack(generated, 1) if budget else None
 
 
-# norms are formed in float32, where the last bits of a convolution, which differ between batch sizes, may tip a rounding
+# norms are formed in float32, where the last bits of a convolution, which differ between batch sizes, may tip a
+# rounding
 @pytest.mark.parametrize(("stem", "close"), [("linear", 1e-10), ("conv", 1e-5)])
 def test_cached_equals_uncached_over_an_episode_longer_than_the_context(model, window, stem, close):
     net = model(stem=stem)

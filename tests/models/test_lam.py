@@ -106,7 +106,9 @@ def test_codes_after_k_change_nothing_bit_for_bit(k):
         return torch.Generator().manual_seed(5)
 
     assert torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
-    assert torch.equal(lam.prefix_slots(codes, k), lam.prefix_slots(other[:, :k], k) if k else lam.prefix_slots(other, 0))
+    assert torch.equal(
+        lam.prefix_slots(codes, k), lam.prefix_slots(other[:, :k], k) if k else lam.prefix_slots(other, 0)
+    )
     if k:
         other[:, 0] = (codes[:, 0] + 1) % lam.code_count
         assert not torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
@@ -122,12 +124,20 @@ def test_codes_after_k_do_not_change_the_translator_bit_for_bit(conditioning):
     codes, other = torch.randint(0, lam.code_count, (2, 5, 4))
     for k in range(5):
         mixed = torch.cat([codes[:, :k], other[:, k:]], dim=1)
-        assert torch.equal(translator(lam.prefix_slots(codes, k), previous, current), translator(lam.prefix_slots(mixed, k), previous, current))
-    assert not torch.equal(translator(lam.prefix_slots(codes, 4), previous, current), translator(lam.prefix_slots(other, 4), previous, current))
+        assert torch.equal(
+            translator(lam.prefix_slots(codes, k), previous, current),
+            translator(lam.prefix_slots(mixed, k), previous, current),
+        )
+    assert not torch.equal(
+        translator(lam.prefix_slots(codes, 4), previous, current),
+        translator(lam.prefix_slots(other, 4), previous, current),
+    )
     moved = translator(lam.prefix_slots(codes, 2), previous.roll(1), current)
     still = translator(lam.prefix_slots(codes, 2), previous, current)
     assert torch.equal(moved, still) == ("action" not in conditioning)
-    assert torch.equal(translator(lam.prefix_slots(codes, 2), previous, current.flip(0)), still) == ("frame" not in conditioning)
+    assert torch.equal(translator(lam.prefix_slots(codes, 2), previous, current.flip(0)), still) == (
+        "frame" not in conditioning
+    )
 
 
 def test_training_and_inference_give_the_decoder_the_same_slots():
@@ -152,7 +162,9 @@ def test_the_sampler_integrates_a_known_flow(monkeypatch):
     lam = LAM(DEBUG)
     current, target = frames(2)
     goal = target.float() / 127.5 - 1
-    monkeypatch.setattr(lam.decoder, "forward", lambda noisy, tau, current, slots: (goal - noisy) / (1 - tau[:, None, None, None]))
+    monkeypatch.setattr(
+        lam.decoder, "forward", lambda noisy, tau, current, slots: (goal - noisy) / (1 - tau[:, None, None, None])
+    )
     for steps in (1, 4, 9):
         out = lam.decode(current, torch.zeros(2, 4, dtype=torch.long), 4, steps, torch.Generator().manual_seed(0))
         assert torch.equal(out, target)

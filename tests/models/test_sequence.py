@@ -14,10 +14,22 @@ def test_transformer_equals_qwen3_with_the_same_weights(model):
     transformers = pytest.importorskip("transformers")
     ours = model(depth=3)
     config = transformers.Qwen3Config(
-        vocab_size=8, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=2, head_dim=16,
-        rms_norm_eps=CONFIG.norm_eps, rope_theta=CONFIG.rope_theta, rope_parameters={"rope_type": "default", "rope_theta": CONFIG.rope_theta},
-        attention_bias=False, tie_word_embeddings=False, max_position_embeddings=4096, use_cache=False, attn_implementation="eager",
-    )  # fmt: skip
+        vocab_size=8,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=16,
+        rms_norm_eps=CONFIG.norm_eps,
+        rope_theta=CONFIG.rope_theta,
+        rope_parameters={"rope_type": "default", "rope_theta": CONFIG.rope_theta},
+        attention_bias=False,
+        tie_word_embeddings=False,
+        max_position_embeddings=4096,
+        use_cache=False,
+        attn_implementation="eager",
+    )
     theirs = transformers.Qwen3Model(config).double().eval()
     missing, unexpected = theirs.load_state_dict(ours.transformer.state_dict(), strict=False)
     assert missing == ["embed_tokens.weight"] and unexpected == []

@@ -1,7 +1,7 @@
 """Recordings of the real DeepMind Lab, and litelab worlds that replay them.
 
-`traces/`: single frames with native actions, kept beside this file. `rollouts/`: agent steps of four frames, read from the folder
-that FLEXLAM_DMLAB_RECORDINGS names, if it is set.
+`traces/`: single frames with native actions, kept beside this file. `rollouts/`: agent steps of four frames, read from
+the folder that FLEXLAM_DMLAB_RECORDINGS names, if it is set.
 """
 
 import itertools
@@ -24,20 +24,35 @@ from flexlam_rl.envs.litelab.physics import LANDING_MS, LANDING_SPEED, land, mov
 HERE = Path(__file__).parent
 TURN = 65536 / 360
 NEAR = 0.1  # a replay farther off than this has gone through or against a door that stood otherwise
-# Native actions of the rollouts' action numbers (dreamer15): look right, look down, strafe, forward, fire, jump, crouch.
+# Native actions of the rollouts' action numbers (dreamer15): look right, look down, strafe, forward, fire, jump,
+# crouch.
 DREAMER15 = np.array(
     [
-        (0, 0, 0, 1, 0, 0, 0), (0, 0, 0, -1, 0, 0, 0), (0, 0, -1, 0, 0, 0, 0), (0, 0, 1, 0, 0, 0, 0), (-10, 0, 0, 0, 0, 0, 0),
-        (10, 0, 0, 0, 0, 0, 0), (-60, 0, 0, 0, 0, 0, 0), (60, 0, 0, 0, 0, 0, 0), (0, 10, 0, 0, 0, 0, 0), (0, -10, 0, 0, 0, 0, 0),
-        (-10, 0, 0, 1, 0, 0, 0), (10, 0, 0, 1, 0, 0, 0), (-60, 0, 0, 1, 0, 0, 0), (60, 0, 0, 1, 0, 0, 0), (0, 0, 0, 0, 1, 0, 0),
+        (0, 0, 0, 1, 0, 0, 0),
+        (0, 0, 0, -1, 0, 0, 0),
+        (0, 0, -1, 0, 0, 0, 0),
+        (0, 0, 1, 0, 0, 0, 0),
+        (-10, 0, 0, 0, 0, 0, 0),
+        (10, 0, 0, 0, 0, 0, 0),
+        (-60, 0, 0, 0, 0, 0, 0),
+        (60, 0, 0, 0, 0, 0, 0),
+        (0, 10, 0, 0, 0, 0, 0),
+        (0, -10, 0, 0, 0, 0, 0),
+        (-10, 0, 0, 1, 0, 0, 0),
+        (10, 0, 0, 1, 0, 0, 0),
+        (-60, 0, 0, 1, 0, 0, 0),
+        (60, 0, 0, 1, 0, 0, 0),
+        (0, 0, 0, 0, 1, 0, 0),
     ],
     np.int64,
-)  # fmt: skip
+)
 
 
 @dataclass
 class Recording:
-    """One recording as single frames: row t is the state before action t. Of a rollout only every fourth row is known."""
+    """One recording as single frames: row t is the state before action t. Of a rollout only every fourth row is
+    known.
+    """
 
     name: str
     actions: np.ndarray  # (T, 7) int64
@@ -84,7 +99,10 @@ def load_rollout(path: Path) -> Recording:
     pq = pytest.importorskip("pyarrow.parquet")
     table = pq.read_table(path)
     meta = json.loads(table.schema.metadata[b"dmlab"])
-    column = {name: np.array(table[name].to_pylist()) for name in ("action", "position", "rotation", "map_frame_number", "reward")}
+    column = {
+        name: np.array(table[name].to_pylist())
+        for name in ("action", "position", "rotation", "map_frame_number", "reward")
+    }
     position = np.repeat(column["position"], 4, 0)
     return Recording(
         path.stem,
@@ -227,7 +245,9 @@ class Replay:
                 p["landing_ms"] = max(0, LANDING_MS - 16 * (t - back - 1))
 
     def play(self, first: int, last: int, through_engine: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Play frames first..last; returns position (T, 3), rotation (T, 2) in degrees and velocity before each of them."""
+        """Play frames first..last; returns position (T, 3), rotation (T, 2) in degrees and velocity before each of
+        them.
+        """
         actions = self.recording.actions[first:last].copy()
         if self.recording.level == "psychlab_visual_search" and not through_engine:
             actions[:, 2:4] = 0  # the level's rules take these away
@@ -247,14 +267,17 @@ def large(recording: Recording) -> bool:
 def infer_doors(recording: Recording) -> None:
     """Find out which doors stood open, as recordings do not say: those the recorded player passes through.
 
-    The replay runs with all doors closed; where it leaves the recording, the door nearest to the recorded player is opened.
+    The replay runs with all doors closed; where it leaves the recording, the door nearest to the recorded player is
+    opened.
     """
     rows = recording.maze.strip("\n").split("\n")
     cells = [(i, j) for i, line in enumerate(rows) for j, letter in enumerate(line) if letter in "HI"]
     if not cells:
         return
     centres = np.array([(j * 100 + 50, (len(rows) - 1 - i) * 100 + 50) for i, j in cells])
-    segments = recording.segments if recording.skip == 1 else recording.segments[:1]  # a later one's first state is not known
+    segments = (
+        recording.segments if recording.skip == 1 else recording.segments[:1]
+    )  # a later one's first state is not known
     for first, last in segments:
         opened: list[tuple[int, int]] = []
         while True:
@@ -269,7 +292,9 @@ def infer_doors(recording: Recording) -> None:
                 break
             where = recording.position[first + int(np.argmax(off)), :2]
             door = cells[int(np.argmin(np.abs(centres - where).max(1)))]
-            assert door not in opened, f"{recording.name} leaves its recording at frame {first + int(np.argmax(off))}, at no closed door"
+            assert door not in opened, (
+                f"{recording.name} leaves its recording at frame {first + int(np.argmax(off))}, at no closed door"
+            )
             opened.append(door)
 
 

@@ -6,8 +6,8 @@
 import numpy as np
 
 YAW_LIMIT = 0.05  # degrees, throughout
-# Frames of a window, and its limits (median, 90th percentile) of the distance to the recorded position at its end, in units. The
-# aim was a median of 1 and 5; reached is a thousandth of that, and these limits hold on to it.
+# Frames of a window, and its limits (median, 90th percentile) of the distance to the recorded position at its end, in
+# units. The aim was a median of 1 and 5; reached is a thousandth of that, and these limits hold on to it.
 WINDOWS = {60: (0.01, 0.25), 120: (0.01, 0.5)}
 STRIDE = 15
 
@@ -18,11 +18,16 @@ def turn_error(a, b):
 
 
 def line(name, values):
-    return f"{name:42s} n {len(values):3d}  median {np.median(values):8.5f}  p90 {np.percentile(values, 90):8.5f}  max {values.max():8.5f}"
+    return (
+        f"{name:42s} n {len(values):3d}  median {np.median(values):8.5f}  p90 {np.percentile(values, 90):8.5f}  "
+        f"max {values.max():8.5f}"
+    )
 
 
 def test_windows_from_any_recorded_state(replay, trace):
-    """Windows that start all along a trace, from the recorded pose and velocity; only a restart of the map breaks one."""
+    """Windows that start all along a trace, from the recorded pose and velocity; only a restart of the map breaks
+    one.
+    """
     replay.begin()
     for frames, (median, p90) in WINDOWS.items():
         errors, yaws, pitches = [], [], []
@@ -56,14 +61,16 @@ def test_whole_trace_from_its_first_state(replay, trace):
 
 def at_rest(trace, t):
     """Standing still and upright on the ground, with no button held from before."""
-    return not trace.velocity[t].any() and (t == 0 or not (trace.velocity[t - 1].any() or trace.actions[t - 1, 5:].any()))
+    return not trace.velocity[t].any() and (
+        t == 0 or not (trace.velocity[t - 1].any() or trace.actions[t - 1, 5:].any())
+    )
 
 
 def test_starts_at_rest(recordings, new_replay):
     """Windows from every first state and recorded standstill as an episode of its own, set up by the config keys alone.
 
-    In the middle of a trace the pattern of frame lengths stands elsewhere, which config keys cannot say; so these differ by a unit
-    or so. Only psychlab, where the player never leaves its place, is left out of the sum.
+    In the middle of a trace the pattern of frame lengths stands elsewhere, which config keys cannot say; so these
+    differ by a unit or so. Only psychlab, where the player never leaves its place, is left out of the sum.
     """
     errors = {60: [], 120: []}
     for trace in recordings:

@@ -1,4 +1,6 @@
-"""A toy world with known actions: a textured canvas seen through a window that moves, with a distractor that moves by itself."""
+"""A toy world with known actions: a textured canvas seen through a window that moves, with a distractor that moves by
+itself.
+"""
 
 import importlib.util
 from dataclasses import replace
@@ -23,7 +25,9 @@ def texture(rng: np.random.Generator, top: np.ndarray, left: np.ndarray) -> np.n
     at = np.arange(SIZE) * (2 * np.pi / 56)
     down, across = rng.integers(1, 5, (2, 4, 3)) * rng.choice((-1, 1), (2, 4, 3))
     y, x = (at + start[:, None] * (2 * np.pi / 56) for start in (top, left))
-    waves = np.sin(y[:, :, None, None, None] * down + x[:, None, :, None, None] * across + rng.uniform(0, 2 * np.pi, (4, 3)))
+    waves = np.sin(
+        y[:, :, None, None, None] * down + x[:, None, :, None, None] * across + rng.uniform(0, 2 * np.pi, (4, 3))
+    )
     return np.clip(128 + 45 * waves.sum(3), 0, 255).astype(np.uint8)
 
 
@@ -39,7 +43,12 @@ def toy_world(count: int, seed: int) -> dict[str, np.ndarray]:
         frames[:, i] = texture(rng, np.array([y, y + dy]), np.array([x, x + dx]))
         for frame, (top, left) in zip(frames[:, i], rng.integers(0, SIZE - 3, (2, 2)), strict=True):
             frame[top : top + 3, left : left + 3] = 255
-    return {"current": frames[0], "following": frames[1], "action": action[:, None].astype(np.int64), "previous": previous[:, None]}
+    return {
+        "current": frames[0],
+        "following": frames[1],
+        "action": action[:, None].astype(np.int64),
+        "previous": previous[:, None],
+    }
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +80,14 @@ def episode(seed: int, length: int = 40, actions: int = 15) -> Episode:
     action = rng.integers(0, actions, length).astype(np.int16)
     texture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     shifts = np.concatenate([[0], np.cumsum(action)])
-    return Episode(np.stack([np.roll(texture, s, 1) for s in shifts]), action, np.zeros(length, np.float32), truncated=True, seed=seed, key=seed)
+    return Episode(
+        np.stack([np.roll(texture, s, 1) for s in shifts]),
+        action,
+        np.zeros(length, np.float32),
+        truncated=True,
+        seed=seed,
+        key=seed,
+    )
 
 
 def write_rollouts(root: Path) -> Path:

@@ -1,4 +1,6 @@
-"""Stages at debug size on the toy world, for the tests that stop and continue them (also run as a script in other processes)."""
+"""Stages at debug size on the toy world, for the tests that stop and continue them (also run as a script in other
+processes).
+"""
 
 import importlib.util
 import os
@@ -13,7 +15,15 @@ import torch
 from flexlam_rl.models.baselines.control_stage import ControlStage
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
-from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.flexlam.config import (
+    PRESETS,
+    ActionSpec,
+    EncoderConfig,
+    FeatureConfig,
+    IDMConfig,
+    TranslatorConfig,
+    fixed,
+)
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
@@ -51,7 +61,9 @@ def build(name: str, rank: int = 0, ranks: int = 1):
     actions = ActionSpec((5,), 0, "toy")
     if name in ("lam", "fixed"):
         frames = {k: train[k] for k in ("current", "following")}
-        return LAMStage(lam, ArraySource(frames, LOOP.batch, 0, rank, ranks), to_device({k: held_out[k] for k in frames}, "cpu"))
+        return LAMStage(
+            lam, ArraySource(frames, LOOP.batch, 0, rank, ranks), to_device({k: held_out[k] for k in frames}, "cpu")
+        )
     if name == "sequence":
         config = replace(PRESETS["debug"].sequence, image_size=32, patch=8)
         windows = np.random.default_rng(0).integers(0, 256, (8, 5, 32, 32, 3), dtype=np.uint8)

@@ -1,9 +1,9 @@
 """Losses of 100 steps of every stage, against recorded ones: whatever changes training without meaning to is seen here.
 
-Rounding differs between processors: losses recorded on one with AMX were met within 2e-6 by one without it, and by the kernels for
-AVX2 and SSE4. So they are compared to 1e-4 wherever torch has the version that recorded them, and to 1 % elsewhere. The inverse
-dynamics model and behaviour cloning learn few examples by heart within 100 steps at the others' rate, after which their losses
-are rounding alone; a lower rate keeps them comparable.
+Rounding differs between processors: losses recorded on one with AMX were met within 2e-6 by one without it, and by the
+kernels for AVX2 and SSE4. So they are compared to 1e-4 wherever torch has the version that recorded them, and to 1 %
+elsewhere. The inverse dynamics model and behaviour cloning learn few examples by heart within 100 steps at the others'
+rate, after which their losses are rounding alone; a lower rate keeps them comparable.
 Record anew, after a change that is meant: python tests/train/test_golden.py
 """
 
@@ -48,7 +48,9 @@ def losses(name: str) -> list[float]:
 def recorded(name: str):
     """The recorded losses, with the tolerance of this version of torch."""
     golden = json.loads(FILE.read_text())
-    return pytest.approx(golden["losses"][name], rel=1e-4 if golden["torch"] == torch.__version__.split("+")[0] else 1e-2)
+    return pytest.approx(
+        golden["losses"][name], rel=1e-4 if golden["torch"] == torch.__version__.split("+")[0] else 1e-2
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,7 +64,9 @@ def prefixes_of(length):
     """All prefixes as long as `length` says of the number of slots."""
 
     def mutate(monkeypatch):
-        monkeypatch.setattr(lam_module, "sample_prefix_lengths", lambda batch, slots, *rest: torch.full((batch,), length(slots)))
+        monkeypatch.setattr(
+            lam_module, "sample_prefix_lengths", lambda batch, slots, *rest: torch.full((batch,), length(slots))
+        )
 
     return mutate
 
@@ -106,7 +110,8 @@ def learn_faster(monkeypatch):
         (learn_faster, "translator"),
     ],
     ids=[
-        "prefix of 0", "prefix of M", "prefix of 0, translator", "prefix of M, translator", "cut encoder", "cut encoder, joint",
+        "prefix of 0", "prefix of M", "prefix of 0, "
+                                      "translator", "prefix of M, translator", "cut encoder", "cut encoder, joint",
         "weight decay", "weight decay, translator", "no clipping", "vertical flips", "rate",
     ],
 )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The training loop: a stopped or killed run equals one that never stopped, bit for bit; ranks agree; bad ends are clean."""
+"""The training loop: a stopped or killed run equals one that never stopped, bit for bit; ranks agree; bad ends are
+clean.
+"""
 
 import importlib.util
 import json
@@ -78,7 +80,9 @@ def test_a_killed_process_equals_one_that_never_stopped(name, tmp_path):
     run(stages.build(name), stages.LOOP, tmp_path / "whole")
     # another step at each run of the tests: none may be special
     step = int.from_bytes(os.urandom(2)) % (stages.LOOP.steps - 1) + 1
-    killed = subprocess.run([sys.executable, SCRIPT, name, tmp_path / "parts", str(step)], check=False, capture_output=True, env=ENVIRONMENT)
+    killed = subprocess.run(
+        [sys.executable, SCRIPT, name, tmp_path / "parts", str(step)], check=False, capture_output=True, env=ENVIRONMENT
+    )
     assert killed.returncode == -9, f"killed at step {step}"
     subprocess.run([sys.executable, SCRIPT, name, tmp_path / "parts"], check=True, capture_output=True, env=ENVIRONMENT)
     whole, parts = (tensors(tmp_path / run_ / "state.safetensors")[0] for run_ in ("whole", "parts"))
@@ -93,7 +97,12 @@ def test_everything_that_should_train_moves_and_nothing_else(name, tmp_path):
         modules["frozen lam"] = stage.lam
     before = {(m, key): p.detach().clone() for m, module in modules.items() for key, p in module.named_parameters()}
     run(stage, stages.LOOP, tmp_path)
-    moved = {(m, key) for m, module in modules.items() for key, p in module.named_parameters() if not torch.equal(p, before[m, key])}
+    moved = {
+        (m, key)
+        for m, module in modules.items()
+        for key, p in module.named_parameters()
+        if not torch.equal(p, before[m, key])
+    }
     expected = {key for key in before if key[0] != "frozen lam"}
     if name == "fixed":
         expected.remove(("lam", "null"))
@@ -106,7 +115,16 @@ def test_everything_that_should_train_moves_and_nothing_else(name, tmp_path):
 
 
 def test_two_ranks_hold_equal_weights_and_resume(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone", str(SCRIPT), "lam"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-port=0",
+        "--standalone",
+        str(SCRIPT),
+        "lam",
+    ]
     done = subprocess.run([*command, str(tmp_path / "a")], check=False, capture_output=True, env=ENVIRONMENT, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     state, _ = tensors(tmp_path / "a" / "state.safetensors")
@@ -153,7 +171,9 @@ def test_a_newer_state_and_one_of_another_model_are_named(tmp_path):
 def test_a_folder_of_another_configuration_is_refused(tmp_path):
     check_folder(tmp_path, LoopConfig())
     check_folder(tmp_path, LoopConfig())
-    with pytest.raises(TrainingError, match=r"another configuration: lr is 0\.001 there and 1\.0 here; seed is 0 there and 5 here"):
+    with pytest.raises(
+        TrainingError, match=r"another configuration: lr is 0\.001 there and 1\.0 here; seed is 0 there and 5 here"
+    ):
         check_folder(tmp_path, replace(LoopConfig(), lr=1.0, seed=5))
 
 

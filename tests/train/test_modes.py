@@ -53,11 +53,21 @@ def test_figures_are_those_of_a_plain_process(name, plain, tmp_path):
     args, figures = plain
     other = replace(args, out=tmp_path)
     with MODES[name]():
-        before = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_device())
+        before = (
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_default_device(),
+        )
         # in two calls, so that the second loads what the first has written
         train_all(replace(other, steps=1))
         continued = train_all(other)
-        assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_device())
+        assert before == (
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_default_device(),
+        )
     train_all(replace(args, out=tmp_path / "same", steps=1))
     assert continued == train_all(replace(args, out=tmp_path / "same"))
     with MODES[name]():

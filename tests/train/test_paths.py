@@ -1,4 +1,6 @@
-"""Training and its studies take relative paths, "..", spaces and links, and survive a change of the working directory."""
+"""Training and its studies take relative paths, "..", spaces and links, and survive a change of the working
+directory.
+"""
 
 import os
 
@@ -40,7 +42,20 @@ def test_paths_given_as_text_with_a_separator_at_the_end(place):
 
 
 def test_an_alignment_study(place, capsys):
-    common = ["--preset", "debug", "--budgets", "1", "--seeds", "1", "--steps", "1", "--translator-steps", "1", "--labels", "standard"]
+    common = [
+        "--preset",
+        "debug",
+        "--budgets",
+        "1",
+        "--seeds",
+        "1",
+        "--steps",
+        "1",
+        "--translator-steps",
+        "1",
+        "--labels",
+        "standard",
+    ]
     common += ["--label-count", "20", "--held-out", "50"]
     assert main(["alignment", "--data", "../link", "--out", "../work/a study", *common]) == 0, capsys.readouterr().err
     assert len(list((place / "work/a study/results").glob("*.json"))) == 2

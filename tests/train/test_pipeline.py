@@ -1,4 +1,6 @@
-"""Stages on rollouts from disk, at debug size: they run in a row, continue, refuse what does not fit, and their models load."""
+"""Stages on rollouts from disk, at debug size: they run in a row, continue, refuse what does not fit, and their models
+load.
+"""
 
 import json
 import os
@@ -66,14 +68,19 @@ def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypat
 
 def test_the_latent_action_models_steps_are_chosen_alone(args):
     train_all(replace(args, steps=3, lam_steps=2))
-    steps = {stage: json.loads((args.out / stage / "config.json").read_text())["loop"]["steps"] for stage in ("lam", "sequence", "translator")}
+    steps = {
+        stage: json.loads((args.out / stage / "config.json").read_text())["loop"]["steps"]
+        for stage in ("lam", "sequence", "translator")
+    }
     assert steps == {"lam": 2, "sequence": 3, "translator": 3}
 
 
 def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
     train_stage("lam", replace(args, steps=2))
     seen = []
-    monkeypatch.setattr(pipeline.data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given))
+    monkeypatch.setattr(
+        pipeline.data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given)
+    )
     train_stage("sequence", replace(args, steps=4, long_share=0.25))
     assert seen == [3]  # of four steps see short windows
     assert json.loads((args.out / "sequence/config.json").read_text())["long_share"] == 0.25
@@ -110,7 +117,10 @@ def test_the_sequence_models_stem_is_chosen_and_trains(args):
     assert model.config.stem == "conv"
     torch.manual_seed(args.seed)
     first = SequenceModel(model.config)
-    moved = [not torch.equal(a, b) for a, b in zip(first.patch_embed.parameters(), model.patch_embed.parameters(), strict=True)]
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(first.patch_embed.parameters(), model.patch_embed.parameters(), strict=True)
+    ]
     assert moved and all(moved)
     with pytest.raises(TrainingError, match="another configuration"):
         train_stage("sequence", replace(args, steps=2))
@@ -142,7 +152,9 @@ def test_the_law_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch)
         train_stage("lam", args)
 
 
-@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile on a CPU needs a C++ compiler")
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile on a CPU needs a C++ compiler"
+)
 def test_compiled_on_a_cpu_it_trains_alike(args):
     train_stage("lam", replace(args, steps=2))
     figures = {}
@@ -169,6 +181,10 @@ def test_labels_are_drawn_once_and_of_the_level_asked_for(args):
     train_stage("idm", narrow)
     stored = json.loads((args.data / "alpha/train.zarr/labels/narrow/zarr.json").read_text())
     assert stored["attributes"]["levels"] == ["beta"]
-    before = sorted((p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file())
+    before = sorted(
+        (p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file()
+    )
     train_stage("idm", narrow)
-    assert before == sorted((p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file())
+    assert before == sorted(
+        (p, p.stat().st_mtime_ns) for p in (args.data / "beta/train.zarr/labels/narrow").rglob("*") if p.is_file()
+    )

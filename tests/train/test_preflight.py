@@ -35,7 +35,11 @@ DISCRETE = Origin(engine="synthetic", action_set="dreamer15")
 def test_actions_that_no_translator_can_take(tmp_path, make_episode):
     data = both(tmp_path / "native", Origin(engine="synthetic", action_set="native7"), [make_episode(0)])
     args = TrainArgs(data, tmp_path / "run", "debug", label_count=20)
-    refused(args, r"the translator cannot be trained: the rollouts have the action set 'native7'; .*the latent action model alone")
+    refused(
+        args,
+        r"the translator cannot be trained: the rollouts have the action set 'native7'; .*the latent action model "
+        r"alone",
+    )
     # which indeed needs none
     train_stage("lam", replace(args, steps=1))
 
@@ -52,12 +56,16 @@ def test_video_without_actions(tmp_path, make_episode):
     for split in ("train", "test"):
         with RolloutWriter(tmp_path / "data", "alpha", split, DISCRETE, with_actions=False) as writer:
             writer.append_episode(Episode(make_episode(0).frames, truncated=True))
-    message = r"the translator cannot be trained: .*train\.zarr has no actions.*the latent action model alone needs no actions"
+    message = (
+        r"the translator cannot be trained: .*train\.zarr has no actions.*the latent action model alone needs "
+        r"no actions"
+    )
     refused(TrainArgs(tmp_path / "data", tmp_path / "run", "debug", label_count=20), message, StoreError)
 
 
 @pytest.mark.parametrize(
-    ("count", "message"), [(2, r"has 2 training and 0 validation labels"), (4000, r"A budget of \d+ labels from .*: it has \d+ transitions")]
+    ("count", "message"),
+    [(2, r"has 2 training and 0 validation labels"), (4000, r"A budget of \d+ labels from .*: it has \d+ transitions")],
 )
 def test_labels_too_few_or_too_many(args, count, message):
     refused(replace(args, labels=f"of{count}", label_count=count), message)
@@ -66,19 +74,27 @@ def test_labels_too_few_or_too_many(args, count, message):
 def test_a_label_set_that_is_not_the_one_asked_for(args):
     train_stage("idm", replace(args, labels="mine", label_count=20, steps=1, out=args.out.with_name("other")))
     refused(replace(args, labels="mine", label_count=30), r"the label set 'mine' has labels 20, and label_count is 30")
-    refused(replace(args, labels="mine", label_count=20, label_level="beta"), r"has levels \['alpha', 'beta'\], and label_level is \['beta'\]")
+    refused(
+        replace(args, labels="mine", label_count=20, label_level="beta"),
+        r"has levels \['alpha', 'beta'\], and label_level is \['beta'\]",
+    )
 
 
 def test_frames_of_another_size(tmp_path):
     episode = Episode(np.zeros((41, 48, 64, 3), np.uint8), np.zeros(40, np.int16), np.zeros(40, np.float32))
     data = both(tmp_path / "data", DISCRETE, [episode])
-    refused(TrainArgs(data, tmp_path / "run", "debug"), r"frames in .* and of the preset 'debug' differ: 48x64x3 and 64x64x3")
+    refused(
+        TrainArgs(data, tmp_path / "run", "debug"),
+        r"frames in .* and of the preset 'debug' differ: 48x64x3 and 64x64x3",
+    )
 
 
 def test_episodes_shorter_than_the_sequence_models_windows(tmp_path, make_episode):
     write(tmp_path / "data", DISCRETE, [make_episode(0)])
     write(tmp_path / "data", DISCRETE, [make_episode(1, length=2)], "test")
-    refused(TrainArgs(tmp_path / "data", tmp_path / "run", "debug", label_count=20), r"No items of \d+ rows in .*test\.zarr")
+    refused(
+        TrainArgs(tmp_path / "data", tmp_path / "run", "debug", label_count=20), r"No items of \d+ rows in .*test\.zarr"
+    )
 
 
 def test_a_device_that_is_not_there(args):
@@ -98,7 +114,9 @@ def test_a_later_stages_folder_of_another_run(args):
     train_all(replace(args, steps=1))
     before = sorted((path, path.stat().st_mtime_ns) for path in args.out.rglob("*"))
     with pytest.raises(
-        RuntimeError, match=r"translator holds a run with another configuration: model\.conditioning is 'slots\+action' there and 'slots'"
+        RuntimeError,
+        match=r"translator holds a run with another configuration: model\.conditioning is 'slots\+action' there and "
+        r"'slots'",
     ):
         train_all(replace(args, steps=2, conditioning="slots"))
     assert before == sorted((path, path.stat().st_mtime_ns) for path in args.out.rglob("*"))

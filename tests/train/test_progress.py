@@ -44,7 +44,9 @@ def test_a_gradient_or_an_evaluation_that_is_no_number_stops_in_one_sentence(whe
 
         def poison(done):
             if done == 7:
-                stage.model.embed_hook = next(stage.model.parameters()).register_hook(lambda gradient: gradient * math.nan)
+                stage.model.embed_hook = next(stage.model.parameters()).register_hook(
+                    lambda gradient: gradient * math.nan
+                )
 
         message = r"^idm: the norm of the gradient is nan at step 7; the last good state is .*state\.safetensors\.$"
     else:

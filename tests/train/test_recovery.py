@@ -1,4 +1,6 @@
-"""A latent action model finds the toy world's known actions from frames alone, and everything that should not, does not."""
+"""A latent action model finds the toy world's known actions from frames alone, and everything that should not, does
+not.
+"""
 
 from dataclasses import replace
 
@@ -34,7 +36,9 @@ def trained(world, toy_lam, tmp_path_factory):
     torch.manual_seed(0)
     lam = LAM(toy_lam)
     stage = LAMStage(lam, ArraySource(pairs(world(4000, 0)), 32), to_device(pairs(world(64, 1)), "cpu"), flip=False)
-    loop = LoopConfig(steps=450, batch=32, optimiser="muon", lr=3e-3, matrix_lr=3e-3, warmup=30, eval_every=450, save_every=450)
+    loop = LoopConfig(
+        steps=450, batch=32, optimiser="muon", lr=3e-3, matrix_lr=3e-3, warmup=30, eval_every=450, save_every=450
+    )
     run(stage, loop, tmp_path_factory.mktemp("lam"))
     yield lam
     torch.set_num_threads(before)
@@ -65,7 +69,11 @@ def _best(factory, kind):
 def test_few_labels_recover_the_actions_well_above_every_control(figures):
     accuracy, _ = figures
     best = max(value for name, value in accuracy["codes"].items() if name.startswith("accuracy"))
-    others = {kind: max(v for name, v in row.items() if name.startswith("accuracy")) for kind, row in accuracy.items() if kind != "codes"}
+    others = {
+        kind: max(v for name, v in row.items() if name.startswith("accuracy"))
+        for kind, row in accuracy.items()
+        if kind != "codes"
+    }
     assert best > 0.8, accuracy
     assert best > max(others.values()) + 0.25, (best, others)
 
@@ -92,10 +100,16 @@ def test_the_health_report_calls_it_no_failure_and_names_failures_of_untrained_m
     assert found == set()
     torch.manual_seed(0)
     test = Transitions(**to_device(world(400, 4), "cpu"))
-    report = examine(LAM(toy_lam), Translator(TranslatorConfig(slots=4, actions=ACTIONS, hidden=16, wide=32, depth=1)), test, 200)
+    report = examine(
+        LAM(toy_lam), Translator(TranslatorConfig(slots=4, actions=ACTIONS, hidden=16, wide=32, depth=1)), test, 200
+    )
     assert report["verdict"] == "bad"
     reasons = {sign["name"] for sign in report["signs"] if sign["found"] and sign["weight"] == "failure"}
-    assert {"codes carry nothing", "gradient does not reach all parameters", "the translator is no better than its controls"} <= reasons
+    assert {
+        "codes carry nothing",
+        "gradient does not reach all parameters",
+        "the translator is no better than its controls",
+    } <= reasons
 
 
 def test_a_model_whose_decoder_ignores_the_codes_is_called_bad_for_that_reason(trained, world):

@@ -71,7 +71,17 @@ def test_handlers_of_the_caller_and_ignored_signals_stay(args):
 def test_the_command_ends_with_one_line_and_goes_on(number, args, start_flexlam):
     length = 1_000_000
     process = start_flexlam(
-        "train", "--data", str(args.data), "--out", str(args.out), "--preset", "debug", "--label-count", "60", "--steps", str(length)
+        "train",
+        "--data",
+        str(args.data),
+        "--out",
+        str(args.out),
+        "--preset",
+        "debug",
+        "--label-count",
+        "60",
+        "--steps",
+        str(length),
     )
     state = args.out / "lam" / "state.safetensors"
     while not state.exists() and process.poll() is None:
@@ -82,8 +92,9 @@ def test_the_command_ends_with_one_line_and_goes_on(number, args, start_flexlam)
     lines = [line for line in err.splitlines() if "stopped" in line]
     assert len(lines) == 1 and "Traceback" not in err
     step = int(lines[0].split("after step ")[1].split()[0])
-    assert (
-        lines[0] == f"flexlam train: interrupted: lam stopped after step {step} of {length}, saved in {args.out / 'lam'}; the same command continues."
+    assert lines[0] == (
+        f"flexlam train: interrupted: lam stopped after step {step} of {length}, saved in {args.out / 'lam'}; the "
+        "same command continues."
     )
     # a shorter length that is still ahead ends it here
     figures = train_all(replace(args, steps=step + 2))

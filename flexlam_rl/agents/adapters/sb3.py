@@ -36,7 +36,10 @@ def make_sb3(num_envs: int = 1, env_id: str = DEFAULT_ID, seed: int | None = Non
 
     for name in _OF_GYMNASIUM:
         if name in options:
-            raise ValueError(f"make_sb3 takes no {name}, got {options[name]!r}: use Stable-Baselines3's make_vec_env for single environments.")
+            raise ValueError(
+                f"make_sb3 takes no {name}, got {options[name]!r}: use Stable-Baselines3's make_vec_env for single "
+                "environments."
+            )
     same = AutoresetMode.SAME_STEP.value
     if reset_mode(options.setdefault("autoreset_mode", same)) is not AutoresetMode.SAME_STEP:
         raise ValueError(f"autoreset_mode must be {same!r} for Stable-Baselines3, got {options['autoreset_mode']!r}.")
@@ -49,15 +52,17 @@ def make_sb3(num_envs: int = 1, env_id: str = DEFAULT_ID, seed: int | None = Non
 
 def _check_copy(copy: Any) -> None:
     if copy is False:
-        raise ValueError("copy must be True for Stable-Baselines3, got False: it keeps an observation until after the next step.")
+        raise ValueError(
+            "copy must be True for Stable-Baselines3, got False: it keeps an observation until after the next step."
+        )
 
 
 class SB3VecEnv(VecEnv):
     """A Gymnasium batch in SAME_STEP mode with Stable-Baselines3's interface.
 
-    INSTR, which that library refuses as text, comes as the numbers of its words (`VectorInstructionTokens`). As in its own `DummyVecEnv`,
-    every info holds `TimeLimit.truncated`; at the end of an episode `infos[i]` is the last info with `terminal_observation`, and
-    `reset_infos[i]` the first of the next episode.
+    INSTR, which that library refuses as text, comes as the numbers of its words (`VectorInstructionTokens`). As in its
+    own `DummyVecEnv`, every info holds `TimeLimit.truncated`; at the end of an episode `infos[i]` is the last info with
+    `terminal_observation`, and `reset_infos[i]` the first of the next episode.
 
     Args:
         env: The batch.
@@ -68,7 +73,10 @@ class SB3VecEnv(VecEnv):
 
     def __init__(self, env: VectorEnv) -> None:
         if env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
-            raise ValueError(f"SB3VecEnv needs autoreset_mode='{AutoresetMode.SAME_STEP.value}', got {env.metadata.get('autoreset_mode')}.")
+            raise ValueError(
+                f"SB3VecEnv needs autoreset_mode='{AutoresetMode.SAME_STEP.value}', got "
+                f"{env.metadata.get('autoreset_mode')}."
+            )
         _check_copy(getattr(env.unwrapped, "copy", True))
         space = env.single_observation_space
         if isinstance(space, spaces.Text) or (isinstance(space, spaces.Dict) and "INSTR" in space.spaces):
@@ -89,7 +97,9 @@ class SB3VecEnv(VecEnv):
         return super().seed(None if seed is None else int(seed))
 
     def reset(self) -> Any:
-        """Begin episodes everywhere, with the seeds and options that `seed` and `set_options` set; returns the observations."""
+        """Begin episodes everywhere, with the seeds and options that `seed` and `set_options` set; returns the
+        observations.
+        """
         seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
         observations, infos = self.env.reset(seed=seeds, options=self._batched_options())  # type: ignore[arg-type]
         self.reset_infos = self._split(infos)
@@ -101,12 +111,16 @@ class SB3VecEnv(VecEnv):
         """The options of all environments as those of the batch."""
         each = self._options
         if not isinstance(each, list | tuple) or len(each) != self.num_envs:
-            raise ValueError(f"options must be a dictionary, or a list of {self.num_envs} (one for each environment), got {each!r}.")
+            raise ValueError(
+                f"options must be a dictionary, or a list of {self.num_envs} (one for each environment), got {each!r}."
+            )
         if all(options == each[0] for options in each):
             return dict(each[0]) if each[0] else None
         names = {name for options in each for name in options}
         if names != {"episode_seed"}:
-            raise ValueError(f"options that differ between environments must hold nothing but 'episode_seed', got {each!r}.")
+            raise ValueError(
+                f"options that differ between environments must hold nothing but 'episode_seed', got {each!r}."
+            )
         return {"episode_seeds": [options.get("episode_seed") for options in each]}
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -202,7 +216,9 @@ class SB3VecEnv(VecEnv):
             values[i] = value
         base.set_attr(attr_name, values)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
+    ) -> list[Any]:
         """Call a method of every environment, or of those that `indices` names; returns the results.
 
         Raises:
@@ -213,7 +229,10 @@ class SB3VecEnv(VecEnv):
         if envs is not None:
             return [envs[i].get_wrapper_attr(method_name)(*method_args, **method_kwargs) for i in which]
         if method_name != "render" and sorted(which) != list(range(self.num_envs)):
-            raise ValueError(f"indices must name all environments for {method_name!r}, got {indices!r}: processes are called together.")
+            raise ValueError(
+                f"indices must name all environments for {method_name!r}, got {indices!r}: processes are called "
+                "together."
+            )
         base: Any = self.env.unwrapped
         values = base.call(method_name, *method_args, **method_kwargs)
         return [values[i] for i in which]

@@ -14,8 +14,8 @@ from flexlam_rl.agents.policy.observations import FRAME
 class TianshouLatentPolicy(Policy):
     """Acts; it does not learn. For `Collector` and other synchronous loops.
 
-    Tianshou hands a policy's hidden state back row by row and sets the rows of ended episodes to zero. Here it is an int64 array (n,) that
-    names each row's place in the history inside, counted from 1; a zero begins an episode.
+    Tianshou hands a policy's hidden state back row by row and sets the rows of ended episodes to zero. Here it is an
+    int64 array (n,) that names each row's place in the history inside, counted from 1; a zero begins an episode.
 
     Args:
         policy: What decides.
@@ -42,7 +42,9 @@ class TianshouLatentPolicy(Policy):
             self._history, self._places = None, len(frames)
             state = np.zeros(len(frames), np.int64)
         if len(frames) > self._places:
-            raise ValueError(f"There are {len(frames)} observations, but the collection began with {self._places} environments.")
+            raise ValueError(
+                f"There are {len(frames)} observations, but the collection began with {self._places} environments."
+            )
         places = np.array(state, np.int64)
         free = iter(sorted(set(range(1, self._places + 1)) - set(places.tolist())))
         begins = places == 0

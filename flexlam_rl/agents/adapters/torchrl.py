@@ -14,14 +14,16 @@ Key = Any
 
 
 class LatentActionModule(TensorDictModuleBase):
-    """Reads frames, writes actions. The history is kept inside, so one module serves one environment or batch at a time.
+    """Reads frames, writes actions. The history is kept inside, so one module serves one environment or batch at a
+    time.
 
     Args:
         policy: What decides.
         observation: Key of the frames, uint8 (B..., H, W, C) or (B..., C, H, W).
-        action: Key of the actions, int64 (B...), or one-hot (B..., A) where `one_hot` (TorchRL's default for `Discrete`).
-        is_init: Key of a bool tensor (B..., 1), as TorchRL's transform `InitTracker` writes it: where an episode begins. Where the
-            key is missing, episodes begin at the first call after `reset`.
+        action: Key of the actions, int64 (B...), or one-hot (B..., A) where `one_hot` (TorchRL's default for
+            `Discrete`).
+        is_init: Key of a bool tensor (B..., 1), as TorchRL's transform `InitTracker` writes it: where an episode
+            begins. Where the key is missing, episodes begin at the first call after `reset`.
         codes: Key to write the codes to, int64 (B..., largest K), -1 after an environment's own K; None for none.
         one_hot: Whether actions are one-hot.
     """

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from flexlam_rl.agents.collection.schedule import SPLITS, Schedule, Settings
-from flexlam_rl.agents.collection.workers import EXECUTORS, Processes, Ray, Workers, default_envs, play_elsewhere, play_here, spread
+from flexlam_rl.agents.collection.workers import (
+    EXECUTORS,
+    Processes,
+    Ray,
+    Workers,
+    default_envs,
+    play_elsewhere,
+    play_here,
+    spread,
+)
 from flexlam_rl.agents.engine_choice import check_look, expert_engine
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.writer import RolloutWriter
@@ -156,7 +165,8 @@ def collect(
         on_level: Told about every level that is complete.
 
     Raises:
-        StoreError: A folder holds other data (another seed, expert, action set, ...), or another writer is at work on it.
+        StoreError: A folder holds other data (another seed, expert, action set, ...), or another writer is at work on
+            it.
         ValueError: As `check`.
     """
     check(settings, job)
@@ -164,7 +174,9 @@ def collect(
     with ExitStack() as stack:
         workers: Workers | None = None
         if job.executor != "native":
-            workers = Ray(job.workers, job.ray_address) if job.executor == "ray" else Processes(job.workers or core_count())
+            workers = (
+                Ray(job.workers, job.ray_address) if job.executor == "ray" else Processes(job.workers or core_count())
+            )
             stack.callback(workers.close)
         for level in job.levels:
             results.append(_collect_level(settings, job, level, workers, on_steps))
@@ -173,13 +185,20 @@ def collect(
     return results
 
 
-def _collect_level(settings: Settings, job: Job, level: str, workers: Workers | None, on_steps: Callable[[str, int], None] | None) -> Done:
+def _collect_level(
+    settings: Settings, job: Job, level: str, workers: Workers | None, on_steps: Callable[[str, int], None] | None
+) -> Done:
     begun = time.monotonic()
     told = (lambda count: on_steps(level, count)) if on_steps is not None else (lambda count: None)
-    with RolloutWriter(job.out, level, job.split, settings.origin(level), with_actions=job.with_actions, **dict(job.layout)) as writer:
+    with RolloutWriter(
+        job.out, level, job.split, settings.origin(level), with_actions=job.with_actions, **dict(job.layout)
+    ) as writer:
         episodes, steps = writer.episodes, writer.steps
         if writer.keys != set(range(episodes)):
-            raise StoreError(f"{writer.path} was not made by a collection: its episodes are not numbered 0 to {episodes - 1}; use another folder.")
+            raise StoreError(
+                f"{writer.path} was not made by a collection: its episodes are not numbered 0 to {episodes - 1}; use "
+                "another folder."
+            )
         told(min(steps, job.steps))
         schedule = Schedule(job.steps, settings.full_length(level), level_named(level).terminates, episodes, steps)
         if not schedule.complete:
@@ -189,7 +208,9 @@ def _collect_level(settings: Settings, job: Job, level: str, workers: Workers | 
                 n = spread(schedule.remaining, at_once)
                 played = play_here(settings, level, job.split, schedule.begin, n, on_steps=told)
             else:
-                a_task = max(1, spread(schedule.remaining, at_once) // workers.count) if settings.engine == "litelab" else 1
+                a_task = (
+                    max(1, spread(schedule.remaining, at_once) // workers.count) if settings.engine == "litelab" else 1
+                )
                 played = play_elsewhere(workers, settings, level, job.split, schedule.begin, a_task)
             storing = Storing(writer, at_once)
             try:
@@ -203,4 +224,11 @@ def _collect_level(settings: Settings, job: Job, level: str, workers: Workers | 
             finally:
                 played.close()  # type: ignore[attr-defined]
                 storing.close()
-        return Done(level, writer.episodes, writer.steps, writer.episodes - episodes, writer.steps - steps, time.monotonic() - begun)
+        return Done(
+            level,
+            writer.episodes,
+            writer.steps,
+            writer.episodes - episodes,
+            writer.steps - steps,
+            time.monotonic() - begun,
+        )

@@ -1,4 +1,6 @@
-"""What a collection plays: settings that every process shares, the seed of every episode, and which episodes a number of steps needs."""
+"""What a collection plays: settings that every process shares, the seed of every episode, and which episodes a number
+of steps needs.
+"""
 
 import zlib
 from collections.abc import Iterable
@@ -82,8 +84,8 @@ class Settings:
 def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.ndarray:
     """Seeds of episodes `keys` of a level and split, int64 in [0, 2**31).
 
-    Training seeds are even and test seeds odd, whatever the root seed, so that no two collections share a maze across splits; within a
-    level and split no seed comes twice.
+    Training seeds are even and test seeds odd, whatever the root seed, so that no two collections share a maze across
+    splits; within a level and split no seed comes twice.
 
     Raises:
         ValueError: Another split.
@@ -97,8 +99,9 @@ def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.
 class Schedule:
     """Which episodes a collection of `steps` steps needs: 0..K-1 with the smallest K whose lengths add up to it.
 
-    Lengths are known only when episodes have ended, so some may be begun in vain; these are dropped. Episodes are given out for storing
-    in the order of their numbers: an interrupted and continued collection is the one that was never interrupted, row by row.
+    Lengths are known only when episodes have ended, so some may be begun in vain; these are dropped. Episodes are given
+    out for storing in the order of their numbers: an interrupted and continued collection is the one that was never
+    interrupted, row by row.
 
     Args:
         steps: To collect, those stored already included.

@@ -1,4 +1,6 @@
-"""Episodes played somewhere: in this process on all cores, in processes, or on a Ray cluster. All give the same episodes."""
+"""Episodes played somewhere: in this process on all cores, in processes, or on a Ray cluster. All give the same
+episodes.
+"""
 
 import contextlib
 import importlib
@@ -41,7 +43,9 @@ def play_here(
         key = begin()
         return None if key is None else (key, int(episode_seeds(settings.seed, level, split, [key])[0]))
 
-    env = DMLabVectorEnv([level] * num_envs, autoreset_mode="Disabled", copy=False, threads=threads, **settings.env_options(level))
+    env = DMLabVectorEnv(
+        [level] * num_envs, autoreset_mode="Disabled", copy=False, threads=threads, **settings.env_options(level)
+    )
     try:
         policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
         yield from play_batch(env, policy, numbered, settings.full_length(level), on_steps=on_steps)
@@ -53,10 +57,15 @@ def play_task(settings: Settings, level: str, split: str, keys: list[int]) -> li
     """Play the episodes of these numbers on one core: what processes and Ray's workers run."""
     if settings.engine == "litelab":
         queue = iter(keys)
-        return [episode for _, episode in play_here(settings, level, split, lambda: next(queue, None), len(keys), threads=1)]
+        return [
+            episode for _, episode in play_here(settings, level, split, lambda: next(queue, None), len(keys), threads=1)
+        ]
     env, policy = _single(settings, level)
     seeds = episode_seeds(settings.seed, level, split, keys).tolist()
-    return [episode for _, episode in play_single(env, policy, list(zip(keys, seeds, strict=True)), settings.full_length(level))]
+    return [
+        episode
+        for _, episode in play_single(env, policy, list(zip(keys, seeds, strict=True)), settings.full_length(level))
+    ]
 
 
 _open: dict[str, Any] = {}
@@ -71,7 +80,11 @@ def _single(settings: Settings, level: str) -> tuple[DMLabEnv, Any]:
         if settings.engine == "deepmind_lab":
             del options["textures"]  # it has one look
         env = DMLabEnv(level, engine=settings.engine, **options)
-        _open.update(what=(settings, level), env=env, policy=make_expert(settings.expert, env, settings.temperature, settings.seed))
+        _open.update(
+            what=(settings, level),
+            env=env,
+            policy=make_expert(settings.expert, env, settings.temperature, settings.seed),
+        )
     return _open["env"], _open["policy"]
 
 
@@ -155,11 +168,18 @@ class Ray:
         try:
             import ray
         except ImportError:
-            raise ImportError("--executor ray needs Ray, which is not installed: pip install 'flexlam_rl[ray]'.") from None
+            raise ImportError(
+                "--executor ray needs Ray, which is not installed: pip install 'flexlam_rl[ray]'."
+            ) from None
         self._ray = ray
         self._mine = not ray.is_initialized()
         if self._mine:
-            ray.init(address=address, num_cpus=None if address else count, include_dashboard=None if address else False, log_to_driver=False)
+            ray.init(
+                address=address,
+                num_cpus=None if address else count,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+            )
         self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._task = ray.remote(num_cpus=1)(play_task)
         self._running: list[Any] = []
@@ -202,7 +222,9 @@ def play_elsewhere(
 
 
 def spread(episodes: int, at_once: int) -> int:
-    """How many environments play `episodes` in the fewest rounds, at most `at_once`, without idle ones in the last round."""
+    """How many environments play `episodes` in the fewest rounds, at most `at_once`, without idle ones in the last
+    round.
+    """
     rounds = -(-episodes // at_once)
     return max(1, -(-episodes // max(1, rounds)))
 

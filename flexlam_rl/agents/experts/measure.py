@@ -55,7 +55,9 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
     length = settings.full_length(level)
     env: Any
     if settings.engine == "litelab":
-        if settings.expert == "random" or is_reader(settings.expert):  # these look at no pictures, which are then not drawn
+        if settings.expert == "random" or is_reader(
+            settings.expert
+        ):  # these look at no pictures, which are then not drawn
             options["observations"] = ("DEBUG.POS.TRANS",)
         env = DMLabVectorEnv([level] * min(num_envs, episodes), autoreset_mode="Disabled", copy=False, **options)
         policy = make_expert(settings.expert, env, settings.temperature, settings.seed)

@@ -20,9 +20,9 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
     """The policy of that name for an environment or batch.
 
     Args:
-        name: "scripted" or "reactive", "scripted:STEPS" or "reactive:STEPS" that remember what they saw for so many steps, "random",
-            "learned:PATH" (a folder that `flexlam expert train` wrote), or "module:factory", where `factory(env)` returns an object
-            with Stable-Baselines3's `predict`.
+        name: "scripted" or "reactive", "scripted:STEPS" or "reactive:STEPS" that remember what they saw for so many
+            steps, "random", "learned:PATH" (a folder that `flexlam expert train` wrote), or "module:factory", where
+            `factory(env)` returns an object with Stable-Baselines3's `predict`.
         env: What it will play.
         temperature: Of scripted, reactive and learned experts.
         seed: Of its randomness.
@@ -58,5 +58,8 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
         raise ValueError(f"Expert {name!r}: module {kind!r} has no {rest!r}.") from None
     policy = factory(env)
     if not callable(getattr(policy, "predict", None)):
-        raise ValueError(f"Expert {name!r} made a {type(policy).__name__}, which has no predict(observation, state, episode_start, deterministic).")
+        raise ValueError(
+            f"Expert {name!r} made a {type(policy).__name__}, which has no predict(observation, state, episode_start, "
+            "deterministic)."
+        )
     return policy

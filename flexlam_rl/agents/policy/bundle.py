@@ -56,8 +56,8 @@ class LabelFacts(Plain):
         name: Of the label set.
         count: Labelled transitions, training and validation together.
         levels: Where they come from.
-        pairs: How often the labels of the training part have action j after previous action i - 1 (row 0: an episode's first step);
-            (A + 1) rows of A counts. The previous-action control plays by it.
+        pairs: How often the labels of the training part have action j after previous action i - 1 (row 0: an episode's
+            first step); (A + 1) rows of A counts. The previous-action control plays by it.
     """
 
     name: str
@@ -124,14 +124,16 @@ class Bundle:
 
 
 def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
-    """The folder of a bundle: itself, a downloaded hub repository, or (None) the default: `FLEXLAM_CHECKPOINT`, or what comes with the package.
+    """The folder of a bundle: itself, a downloaded hub repository, or (None) the default: `FLEXLAM_CHECKPOINT`, or what
+    comes with the package.
 
     Raises:
         CheckpointError: There is none.
     """
     if name is None and (name := default()) is None:
         raise CheckpointError(
-            f"No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository, or set {VARIABLE} to one."
+            "No checkpoint comes with this version of flexlam_rl: name a bundle's folder or a hub repository, or set "
+            f"{VARIABLE} to one."
         )
     folder = local_folder(name)
     if folder is not None:
@@ -148,7 +150,9 @@ def files_hash(folder: Path) -> str:
     try:
         return digest(files)
     except OSError as error:
-        raise CheckpointError(f"{folder} is no whole bundle: {Path(error.filename).relative_to(folder)} is missing or cannot be read.") from None
+        raise CheckpointError(
+            f"{folder} is no whole bundle: {Path(error.filename).relative_to(folder)} is missing or cannot be read."
+        ) from None
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -161,14 +165,21 @@ def read_config(folder: Path) -> BundleConfig:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no bundle: {CONFIG} is missing; `flexlam bundle RUN -o DIR` makes one from a training run.") from None
+        raise CheckpointError(
+            f"{folder} holds no bundle: {CONFIG} is missing; `flexlam bundle RUN -o DIR` makes one from a training run."
+        ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is no readable JSON: {error}.") from None
     if not isinstance(record, dict) or record.get("kind") != KIND:
         found = record.get("class") or record.get("kind") if isinstance(record, dict) else None
-        raise CheckpointError(f"{path} describes a {found!r}; expected a {KIND!r}: `flexlam bundle RUN -o DIR` makes one from a training run.")
+        raise CheckpointError(
+            f"{path} describes a {found!r}; expected a {KIND!r}: `flexlam bundle RUN -o DIR` makes one from a "
+            "training run."
+        )
     if not isinstance(record.get("format"), int) or record["format"] > FORMAT:
-        raise CheckpointError(f"{path} has format {record.get('format')!r}; this version reads up to {FORMAT}: update flexlam_rl.")
+        raise CheckpointError(
+            f"{path} has format {record.get('format')!r}; this version reads up to {FORMAT}: update flexlam_rl."
+        )
     config: BundleConfig = from_json(BundleConfig, record.get("config"), f"{path}: config")
     return config
 
@@ -178,7 +189,9 @@ def config_bytes(config: BundleConfig) -> bytes:
     return (json.dumps({"format": FORMAT, "kind": KIND, "config": to_json(config)}, indent=1) + "\n").encode()
 
 
-def load_bundle(name: str | Path | None = None, device: str | torch.device = "cpu", revision: str | None = None) -> Bundle:
+def load_bundle(
+    name: str | Path | None = None, device: str | torch.device = "cpu", revision: str | None = None
+) -> Bundle:
     """Load a bundle.
 
     Args:
@@ -194,7 +207,10 @@ def load_bundle(name: str | Path | None = None, device: str | torch.device = "cp
     folder = folder_of(name, revision)
     config = read_config(folder)
     digest = files_hash(folder)
-    models: dict[str, Any] = {part: kind.from_pretrained(folder / part, device=target).eval().requires_grad_(False) for part, kind in MODELS.items()}
+    models: dict[str, Any] = {
+        part: kind.from_pretrained(folder / part, device=target).eval().requires_grad_(False)
+        for part, kind in MODELS.items()
+    }
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
     return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
@@ -223,4 +239,6 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translato
             raise CheckpointError(f"{where}: {what} differ: {one!r} and {other!r}.")
     context, trained = config.decoding.context, sequence.config.frames
     if context is not None and not (isinstance(context, int) and 2 <= context <= trained):
-        raise CheckpointError(f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained.")
+        raise CheckpointError(
+            f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained."
+        )

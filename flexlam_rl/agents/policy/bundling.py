@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save
 
-from flexlam_rl.agents.policy.bundle import MODELS, BundleConfig, Decoding, EnvironmentFacts, LabelFacts, check_fit, config_bytes, files_hash
+from flexlam_rl.agents.policy.bundle import (
+    MODELS,
+    BundleConfig,
+    Decoding,
+    EnvironmentFacts,
+    LabelFacts,
+    check_fit,
+    config_bytes,
+    files_hash,
+)
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.datasets.schema import revision
 from flexlam_rl.models.flexlam.config import ActionSpec
@@ -21,7 +30,11 @@ from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, Pretraine
 
 # where a run keeps each model, and which stage gives it, without and with joint alignment
 _PLACES = {
-    "translator": {"lam": "lam/best/lam", "sequence": "sequence/best/sequence", "translator": "translator/best/translator"},
+    "translator": {
+        "lam": "lam/best/lam",
+        "sequence": "sequence/best/sequence",
+        "translator": "translator/best/translator",
+    },
     "joint": {"lam": "joint/best/lam", "sequence": "sequence/best/sequence", "translator": "joint/best/translator"},
 }
 
@@ -40,7 +53,8 @@ def make_bundle(
     Args:
         run: The run's folder, with finished stages lam, sequence and `stage`.
         out: The bundle's folder; a bundle there is replaced.
-        data: Folders of the rollouts that the run was trained on; the first is the one with the labels. Several may differ in their look.
+        data: Folders of the rollouts that the run was trained on; the first is the one with the labels. Several may
+            differ in their look.
         stage: "translator", or "joint" for the LAM and translator of joint alignment.
         half: Store weights in float16: half the size, rounded to 3 digits.
         decoding: Temperatures that the policy plays with.
@@ -67,17 +81,24 @@ def make_bundle(
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part].from_pretrained(folder)
-    records = {name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)}
+    records = {
+        name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)
+    }
     own = model_digest(run / "lam/best/lam")
     for name, trained in records.items():
         # runs from before it was recorded do not say
         if trained.get("lam", own) != own:
-            raise CheckpointError(f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on this one.")
+            raise CheckpointError(
+                f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on "
+                "this one."
+            )
     record = records[stage]
     rollouts = [open_rollouts(folder, split="train") for folder in data]
     digests = [tuple(r.digests) for r in rollouts]
     if tuple(record["data"]) not in (digests[0], tuple(d for part in digests for d in part)):
-        raise ValueError(f"{', '.join(map(str, data))} is not the data that {runs[stage]} was trained on (its digests differ).")
+        raise ValueError(
+            f"{', '.join(map(str, data))} is not the data that {runs[stage]} was trained on (its digests differ)."
+        )
     facts = _environment(rollouts, int(models["lam"].config.image_size))
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
     config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half))
@@ -88,12 +109,17 @@ def make_bundle(
 
 def _environment(rollouts: Sequence[Rollouts], size: int) -> EnvironmentFacts:
     origins = [store.origin for part in rollouts for store in part.stores]
-    same = {name: {getattr(origin, name) for origin in origins} for name in ("action_set", "action_hash", "frame_skip", "engine", "hud")}
+    same = {
+        name: {getattr(origin, name) for origin in origins}
+        for name in ("action_set", "action_hash", "frame_skip", "engine", "hud")
+    }
     for name, values in same.items():
         if len(values) != 1:
             raise ValueError(f"The rollouts have {name} {sorted(map(str, values))}; a policy needs one.")
     one = {name: values.pop() for name, values in same.items()}
-    return EnvironmentFacts(**one, width=size, height=size, textures=tuple(sorted({origin.textures for origin in origins})))
+    return EnvironmentFacts(
+        **one, width=size, height=size, textures=tuple(sorted({origin.textures for origin in origins}))
+    )
 
 
 def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
@@ -129,7 +155,9 @@ def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], h
 
 
 def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False) -> None:
-    """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores float16."""
+    """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores
+    float16.
+    """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -139,10 +167,15 @@ def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedMo
             (temporary / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
             if half:
                 learned = {name for name, _ in model.named_parameters()}
-                state = {name: (t.half() if name in learned else t).contiguous() for name, t in model.state_dict().items()}
+                state = {
+                    name: (t.half() if name in learned else t).contiguous() for name, t in model.state_dict().items()
+                }
                 for name, tensor in state.items():
                     if not bool(tensor.isfinite().all()):
-                        raise ValueError(f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without half.")
+                        raise ValueError(
+                            f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without "
+                            "half."
+                        )
                 write_atomically(temporary / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
         write_atomically(temporary / CONFIG, config_bytes(config))
         write_atomically(temporary / "README.md", model_card(config, models).encode())
@@ -170,7 +203,9 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
     env, labels, training = config.environment, config.labels, config.training
     lam: Any = models["lam"].config
     name = "FlexLAM" if lam.prefix else f"Fixed-K (K = {lam.slots})"
-    sizes = ", ".join(f"{part} {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M" for part, model in models.items())
+    sizes = ", ".join(
+        f"{part} {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M" for part, model in models.items()
+    )
     looks = " and ".join(env.textures)
     lines = [
         "---",
@@ -180,18 +215,24 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "",
         f"# {name} policy for DMLab levels",
         "",
-        f"- **Slots**: M = {lam.slots}, {models['lam'].code_count} codes each" + (" (any budget 1..M)" if lam.prefix else ""),
+        f"- **Slots**: M = {lam.slots}, {models['lam'].code_count} codes each"
+        + (" (any budget 1..M)" if lam.prefix else ""),
         f"- **Parameters**: {sizes}, stored as {training['weights']}",
-        f"- **Environment**: {env.engine}, look {looks}, {env.width}x{env.height} frames, overlay {env.hud}, frame skip {env.frame_skip}, "
+        f"- **Environment**: {env.engine}, look {looks}, {env.width}x{env.height} frames, overlay {env.hud}, frame "
+        f"skip {env.frame_skip}, "
         f"actions {env.action_set}",
-        f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on {len(training['levels'])} levels, "
+        f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on "
+        f"{len(training['levels'])} levels, "
         "without actions",
-        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set {labels.name!r})",
-        f"- **Play**: {_choice('codes', config.decoding.temperature)}, {_choice('actions', config.decoding.action_temperature)}, "
+        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set "
+        f"{labels.name!r})",
+        f"- **Play**: {_choice('codes', config.decoding.temperature)}, "
+        f"{_choice('actions', config.decoding.action_temperature)}, "
         f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
         f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",
         "",
-        "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite --checkpoint FOLDER`.",
+        "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite "
+        "--checkpoint FOLDER`.",
         f"Returns on {env.engine} say nothing about another engine.",
         "",
     ]

@@ -37,22 +37,36 @@ class CloningPolicy:
     """
 
     def __init__(
-        self, checkpoint: str | Path | None, env: Any, seed: int = 0, device: str = "cpu", deterministic: bool | None = None, chunk: int | None = 16
+        self,
+        checkpoint: str | Path | None,
+        env: Any,
+        seed: int = 0,
+        device: str = "cpu",
+        deterministic: bool | None = None,
+        chunk: int | None = 16,
     ) -> None:
         if checkpoint is None or not str(checkpoint).strip():
             raise ValueError("Policy 'bc' needs --checkpoint: the folder of a run of `python -m train.bc`.")
         root = Path(checkpoint)
         places = [folder for folder in (root / "bc" / "best" / "bc", root / "bc", root) if (folder / CONFIG).is_file()]
         if not places:
-            raise CheckpointError(f"{root} holds no behaviour cloning model; expected {root / 'bc' / 'best' / 'bc'} as training writes it.")
+            raise CheckpointError(
+                f"{root} holds no behaviour cloning model; expected {root / 'bc' / 'best' / 'bc'} as training "
+                "writes it."
+            )
         self.model = BehaviourCloning.from_pretrained(places[0], device=device).eval().requires_grad_(False)
         config = self.model.config
         if len(config.actions.discrete) != 1 or config.actions.continuous:
             raise ValueError(
-                f"{places[0]} has {len(config.actions.discrete)} discrete and {config.actions.continuous} continuous actions; expected one."
+                f"{places[0]} has {len(config.actions.discrete)} discrete and {config.actions.continuous} continuous "
+                "actions; expected one."
             )
         found, size = environment_facts(env), (config.image_size, config.image_size)
-        for name, value in (("action set", config.actions.name), ("action hash", config.actions.hash), ("frame size", size)):
+        for name, value in (
+            ("action set", config.actions.name),
+            ("action hash", config.actions.hash),
+            ("frame size", size),
+        ):
             if name in found and found[name] != value:
                 raise ValueError(f"The policy was trained with {name} {value!r}; the environment has {found[name]!r}.")
         check_spaces(env, config.actions, config.channels)
@@ -64,13 +78,19 @@ class CloningPolicy:
         self._draws.begin(which, seeds)
 
     @in_own_modes
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's start."""
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's
+        start.
+        """
         frames, single = read_frames(observation, (self.model.config.channels, *(self.model.config.image_size,) * 2))
         n = len(frames)
         previous = np.full(n, NO_ACTION) if state is None else np.array(state)
         if previous.shape != (n,):
-            raise ValueError(f"There are {n} observations, but the state is of shape {previous.shape}: begin with state=None.")
+            raise ValueError(
+                f"There are {n} observations, but the state is of shape {previous.shape}: begin with state=None."
+            )
         if episode_start is not None:
             previous[mask_of(episode_start, n, "episode_start")] = NO_ACTION
         greedy = deterministic if self.deterministic is None else self.deterministic
@@ -79,10 +99,14 @@ class CloningPolicy:
         parts = []
         for first in range(0, n, size):
             rows = slice(first, min(first + size, n))
-            short = size - (rows.stop - rows.start)  # filled up, so that numbers do not depend on how many rows there are
+            short = size - (
+                rows.stop - rows.start
+            )  # filled up, so that numbers do not depend on how many rows there are
             now = np.concatenate([frames[rows], np.zeros((short, *frames.shape[1:]), frames.dtype)])
             before = np.concatenate([previous[rows], np.zeros(short, previous.dtype)])
-            outputs = self.model(torch.from_numpy(now).to(self.device), torch.from_numpy(before)[:, None].to(self.device))
+            outputs = self.model(
+                torch.from_numpy(now).to(self.device), torch.from_numpy(before)[:, None].to(self.device)
+            )
             parts.append(outputs[: size - short].cpu())
         logits = torch.cat(parts)
         actions = (logits.argmax(-1) if draws is None else pick(logits, draws)).numpy()

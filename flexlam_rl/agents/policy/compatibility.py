@@ -12,7 +12,9 @@ from flexlam_rl.models.flexlam.config import ActionSpec
 
 
 def environment_facts(env: Any) -> dict[str, Any]:
-    """Action set, frame skip, frame size, engine and look of a (wrapped) environment or batch of this project; what it does not tell is left out."""
+    """Action set, frame skip, frame size, engine and look of a (wrapped) environment or batch of this project; what it
+    does not tell is left out.
+    """
     base = base_env(env)
     found: dict[str, Any] = {}
     image = _image_space(env)
@@ -71,17 +73,31 @@ def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
         fits = isinstance(space, spaces.Discrete) and space.n == actions.discrete[0] and space.start == 0
         wanted = str(spaces.Discrete(actions.discrete[0]))
     else:
-        fits = isinstance(space, spaces.MultiDiscrete) and tuple(space.nvec.ravel()) == actions.discrete and not space.start.any()
+        fits = (
+            isinstance(space, spaces.MultiDiscrete)
+            and tuple(space.nvec.ravel()) == actions.discrete
+            and not space.start.any()
+        )
         wanted = str(spaces.MultiDiscrete(list(actions.discrete)))
     if space is not None and not fits:
         raise ValueError(f"The policy was trained with the action space {wanted}; the environment has {space}.")
     image = _image_space(env)
-    shown = isinstance(image, spaces.Box) and len(image.shape) == 3 and channels in (image.shape[0], image.shape[2]) and image.dtype == np.uint8
+    shown = (
+        isinstance(image, spaces.Box)
+        and len(image.shape) == 3
+        and channels in (image.shape[0], image.shape[2])
+        and image.dtype == np.uint8
+    )
     if image is not None and not shown:
-        raise ValueError(f"The policy was trained with uint8 frames of {channels} channels; the environment's observations are {image}.")
+        raise ValueError(
+            f"The policy was trained with uint8 frames of {channels} channels; the environment's observations are "
+            f"{image}."
+        )
 
 
-def check_environment(facts: EnvironmentFacts, env: Any, any_look: bool = False, actions: ActionSpec | None = None, channels: int = 3) -> None:
+def check_environment(
+    facts: EnvironmentFacts, env: Any, any_look: bool = False, actions: ActionSpec | None = None, channels: int = 3
+) -> None:
     """Refuse an environment that differs from the one trained in.
 
     Args:

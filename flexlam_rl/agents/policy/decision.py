@@ -17,8 +17,10 @@ class Decision:
     Attributes:
         budgets: (n,) int64, each environment's K.
         codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play.
-        probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where there is none.
-        seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks, and "total".
+        probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where
+            there is none.
+        seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks,
+            and "total".
     """
 
     budgets: np.ndarray

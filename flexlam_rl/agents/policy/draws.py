@@ -17,7 +17,8 @@ class Draws:
     """Uniform numbers in [0, 1), `W` a step and environment.
 
     Args:
-        seed: With the episode seeds given to `begin` it determines every number; without them, with the environment's place.
+        seed: With the episode seeds given to `begin` it determines every number; without them, with the environment's
+            place.
         width: W.
 
     Raises:

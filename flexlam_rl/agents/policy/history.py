@@ -1,7 +1,8 @@
 """What a latent action policy remembers of each environment, in chunks of rows that are computed together.
 
-A number's last bit can depend on how many rows a matrix product has (measured on x86: products of fewer than 16 rows differ from
-larger ones). With a fixed chunk, an environment's numbers are the same however many others play beside it; unused rows are filled up.
+A number's last bit can depend on how many rows a matrix product has (measured on x86: products of fewer than 16 rows
+differ from larger ones). With a fixed chunk, an environment's numbers are the same however many others play beside it;
+unused rows are filled up.
 
 Legend: `n` environments, `R` rows of a chunk, `C H W` frame, `A` dimensions of an action.
 """
@@ -34,7 +35,9 @@ class Chunk:
 
 @dataclass
 class PolicyState:
-    """The history of n environments. It is advanced in place: keep the one that `predict` returns, and do not use it twice."""
+    """The history of n environments. It is advanced in place: keep the one that `predict` returns, and do not use it
+    twice.
+    """
 
     chunks: list[Chunk]
     playing: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
@@ -56,7 +59,13 @@ class PolicyState:
 
 
 def new_state(
-    decoder: Decoder, rows: int, chunk: int | None, frame: tuple[int, ...], dims: int, dtype: torch.dtype, made_for: tuple[Any, ...] = ()
+    decoder: Decoder,
+    rows: int,
+    chunk: int | None,
+    frame: tuple[int, ...],
+    dims: int,
+    dtype: torch.dtype,
+    made_for: tuple[Any, ...] = (),
 ) -> PolicyState:
     """Empty history of `rows` environments.
 

@@ -1,7 +1,8 @@
-"""`LatentActionPolicy`: a trained FlexLAM (or Fixed-K model) that plays, with a token budget that may change at any step.
+"""`LatentActionPolicy`: a trained FlexLAM (or Fixed-K model) that plays, with a token budget that may change at any
+step.
 
-One decision (paper, algorithm 1): encode the transition that has just happened, whole; let the sequence model take it in with the
-newest frame; generate the first K codes; fill the other slots with the null; translate.
+One decision (paper, algorithm 1): encode the transition that has just happened, whole; let the sequence model take it
+in with the newest frame; generate the first K codes; fill the other slots with the null; translate.
 
 Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame, `R` rows of a chunk.
 """
@@ -37,18 +38,20 @@ class LatentActionPolicy:
 
     Args:
         bundle: The models and what they were trained in.
-        budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K model takes M only.
-        deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures. None: as each
-            call of `predict` says, or the bundle's temperatures in a plain loop.
+        budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K
+            model takes M only.
+        deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures.
+            None: as each call of `predict` says, or the bundle's temperatures in a plain loop.
         decoding: Other temperatures and another context than the bundle's.
         seed: Of the draws. With `begin_episodes` an episode's draws depend on its own seed only.
-        chunk: Compute in chunks of so many rows, filled up where there are fewer. With the same chunk (16 or more on a CPU) an
-            environment's decisions do not depend on how many others there are, to the last bit. None computes all rows at once,
-            which is faster for few environments; decisions are then equal to rounding.
+        chunk: Compute in chunks of so many rows, filled up where there are fewer. With the same chunk (16 or more on a
+            CPU) an environment's decisions do not depend on how many others there are, to the last bit. None computes
+            all rows at once, which is faster for few environments; decisions are then equal to rounding.
         env: An environment to check against, as `check` does.
         any_look: For that check.
-        cache: Type of the cached keys and values, in which attention is then computed: torch.bfloat16 halves memory and time of
-            attention where the processor has bfloat16 units, and rounds to 3 digits; None for the weights' own, float32.
+        cache: Type of the cached keys and values, in which attention is then computed: torch.bfloat16 halves memory and
+            time of attention where the processor has bfloat16 units, and rounds to 3 digits; None for the weights' own,
+            float32.
         executor: Computes chunks side by side (a ThreadPoolExecutor); None computes them one after the other.
 
     Attributes:
@@ -125,7 +128,9 @@ class LatentActionPolicy:
 
     @property
     def budget(self) -> int | np.ndarray:
-        """K: one number, or a read-only (n,) array of one for each environment. May be set at any step, to a new value as a whole."""
+        """K: one number, or a read-only (n,) array of one for each environment. May be set at any step, to a new value
+        as a whole.
+        """
         return self._budget if isinstance(self._budget, int) else read_only(self._budget)
 
     @budget.setter
@@ -143,8 +148,16 @@ class LatentActionPolicy:
         except ValueError:  # rows of different lengths
             budgets = np.empty(0)
         low = 1 if self.lam.config.prefix else self.slots
-        if budgets.dtype.kind not in "iu" or budgets.ndim > 1 or budgets.size == 0 or budgets.min() < low or budgets.max() > self.slots:
-            expected = f"{low}..{self.slots}" if self.lam.config.prefix else f"{self.slots}, the only one of a Fixed-K model"
+        if (
+            budgets.dtype.kind not in "iu"
+            or budgets.ndim > 1
+            or budgets.size == 0
+            or budgets.min() < low
+            or budgets.max() > self.slots
+        ):
+            expected = (
+                f"{low}..{self.slots}" if self.lam.config.prefix else f"{self.slots}, the only one of a Fixed-K model"
+            )
             raise ValueError(f"budget is {value!r}; expected {expected}.")
         return int(budgets) if budgets.ndim == 0 else budgets.astype(np.int64)
 
@@ -183,10 +196,14 @@ class LatentActionPolicy:
         """Whether all of a batch begin that has another size than the one that has played so far."""
         assert self._current is not None
         all_of_them = np.array_equal(np.sort(index), np.arange(np.size(which)))
-        return all_of_them and (len(index) > self._current.rows or (np.asarray(which).dtype == np.bool_ and len(index) < self._current.rows))
+        return all_of_them and (
+            len(index) > self._current.rows or (np.asarray(which).dtype == np.bool_ and len(index) < self._current.rows)
+        )
 
     def end_episodes(self, which: Any) -> None:
-        """Environments `which` (mask or indices) play no more: chunks of such alone are not computed, their actions are 0."""
+        """Environments `which` (mask or indices) play no more: chunks of such alone are not computed, their actions are
+        0.
+        """
         if self._current is not None:
             self._current.playing[rows_of(which, self._current.rows)] = False
 
@@ -205,16 +222,19 @@ class LatentActionPolicy:
         """Decide.
 
         Args:
-            observation: uint8 frames (n, H, W, C) or (n, C, H, W), without n for one environment, or a dictionary that holds them.
+            observation: uint8 frames (n, H, W, C) or (n, C, H, W), without n for one environment, or a dictionary that
+                holds them.
             state: What the last call returned; None at the first.
             episode_start: (n,) bool: where `observation` is the first of an episode. Only these rows begin anew.
             deterministic: The likeliest codes and actions; the policy's own `deterministic` outweighs it.
 
         Returns:
-            Actions (n,) int64, or (n, A) with several dimensions, without n for one environment; and the state, advanced in place.
+            Actions (n,) int64, or (n, A) with several dimensions, without n for one environment; and the state,
+            advanced in place.
 
         Raises:
-            ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is for.
+            ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is
+                for.
         """
         frames, single = self.frames(observation)
         n = len(frames)
@@ -226,7 +246,9 @@ class LatentActionPolicy:
             self._check_state(state, n)
         budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
         if len(budgets) != n:
-            raise ValueError(f"budget has {len(budgets)} entries for {n} environments: give one number or one for each.")
+            raise ValueError(
+                f"budget has {len(budgets)} entries for {n} environments: give one number or one for each."
+            )
         greedy = deterministic if self.deterministic is None else self.deterministic
         actions = self._decide(frames, state, starts, budgets, greedy)
         self._current = state
@@ -235,13 +257,20 @@ class LatentActionPolicy:
 
     def _check_state(self, state: PolicyState, n: int) -> None:
         if not isinstance(state, PolicyState):
-            raise ValueError(f"state is a {type(state).__name__}; expected what the last call of predict returned, or None at the first.")
+            raise ValueError(
+                f"state is a {type(state).__name__}; expected what the last call of predict returned, or None at the "
+                "first."
+            )
         if state.rows != n:
             raise ValueError(
-                f"There are {n} observations, but the state is of {state.rows} environments: begin with state=None, or in a plain loop with reset()."
+                f"There are {n} observations, but the state is of {state.rows} environments: begin with state=None, "
+                "or in a plain loop with reset()."
             )
         if state.made_for != self._made_for:
-            raise ValueError("The state is of a policy with other models or another context, cache, chunk or device: begin with state=None.")
+            raise ValueError(
+                "The state is of a policy with other models or another context, cache, chunk or device: begin with "
+                "state=None."
+            )
 
     def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Frames as (n, C, H, W) uint8, and whether there was only one.
@@ -251,7 +280,9 @@ class LatentActionPolicy:
         """
         return read_frames(observation, self._frame)
 
-    def _decide(self, frames: np.ndarray, state: PolicyState, starts: np.ndarray, budgets: np.ndarray, greedy: bool) -> np.ndarray:
+    def _decide(
+        self, frames: np.ndarray, state: PolicyState, starts: np.ndarray, budgets: np.ndarray, greedy: bool
+    ) -> np.ndarray:
         began = time.perf_counter()
         n = len(frames)
         draws = None if greedy else self._draws.next(n)
@@ -260,8 +291,12 @@ class LatentActionPolicy:
         def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
             rows = slice(chunk.first, chunk.first + chunk.count)
             given = None if draws is None else draws[rows]
-            with own_modes(len(chunk.frames) if self.device.type == "cpu" else 1):  # an executor's thread has modes of its own
-                return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
+            with own_modes(
+                len(chunk.frames) if self.device.type == "cpu" else 1
+            ):  # an executor's thread has modes of its own
+                return self._decide_chunk(
+                    chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
+                )
 
         # an executor's threads are not there in a forked process
         executor = self.executor if len(work) > 1 and not forked() else None
@@ -284,7 +319,13 @@ class LatentActionPolicy:
         return actions
 
     def _decide_chunk(
-        self, chunk: Chunk, frames: np.ndarray, starts: np.ndarray, clear: np.ndarray, budgets: np.ndarray, draws: np.ndarray | None
+        self,
+        chunk: Chunk,
+        frames: np.ndarray,
+        starts: np.ndarray,
+        clear: np.ndarray,
+        budgets: np.ndarray,
+        draws: np.ndarray | None,
     ) -> tuple[Tensor, Tensor, Tensor, list[float]]:
         """Actions (R, A), codes and their log-probabilities (R, K), seconds a part."""
         size, device = len(chunk.frames), self.device
@@ -314,7 +355,9 @@ class LatentActionPolicy:
         codes_draws = None
         if draws is not None and self.decoding.temperature > 0:
             codes_draws = whole(draws[:, :most], 0.0)
-        decoded = self.decoder.generate(chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws)
+        decoded = self.decoder.generate(
+            chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws
+        )
         mark()
         slots = self.lam.prefix_slots(decoded.codes, lengths)
         outputs = self.translator(slots, chunk.previous, now)
@@ -323,14 +366,17 @@ class LatentActionPolicy:
             start = 0
             for i, choices in enumerate(self._actions.discrete):
                 numbers = whole(draws[:, self.slots + i], 0.0)
-                actions[:, i] = pick(outputs[:, start : start + choices], numbers, self.decoding.action_temperature).to(actions.dtype)
+                actions[:, i] = pick(outputs[:, start : start + choices], numbers, self.decoding.action_temperature).to(
+                    actions.dtype
+                )
                 start += choices
         chunk.previous = actions.clone()
         mark()
         return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]
 
     def reset(self, which: Any = None) -> None:
-        """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or indices).
+        """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or
+        indices).
 
         Raises:
             ValueError: `which` does not fit the environments that play.
@@ -368,7 +414,9 @@ class LatentActionPolicy:
         other = object.__new__(type(self))
         memo[id(self)] = other
         shared = ("bundle", "lam", "sequence", "translator", "decoder", "executor")
-        other.__dict__ |= {name: value if name in shared else copy.deepcopy(value, memo) for name, value in vars(self).items()}
+        other.__dict__ |= {
+            name: value if name in shared else copy.deepcopy(value, memo) for name, value in vars(self).items()
+        }
         return other
 
     def __getstate__(self) -> dict[str, Any]:
@@ -376,7 +424,9 @@ class LatentActionPolicy:
         return {**vars(self), "executor": None}
 
     def as_tensordict_module(self, **options: Any) -> Any:
-        """This policy as a TensorDictModule for TorchRL; the options of `agents.tensordicts.LatentActionModule` (extra `tensordict`)."""
+        """This policy as a TensorDictModule for TorchRL; the options of `agents.tensordicts.LatentActionModule` (extra
+        `tensordict`).
+        """
         from flexlam_rl.agents.adapters.torchrl import LatentActionModule
 
         return LatentActionModule(self, **options)

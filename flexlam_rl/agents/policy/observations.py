@@ -14,17 +14,23 @@ def read_frames(observation: Any, frame: tuple[int, int, int]) -> tuple[np.ndarr
     """Frames as (n, C, H, W) uint8, and whether there was only one, without n.
 
     Args:
-        observation: uint8 frames (n, H, W, C) or (n, C, H, W), with or without n, as an array or tensor, or a dictionary that holds them.
+        observation: uint8 frames (n, H, W, C) or (n, C, H, W), with or without n, as an array or tensor, or a
+            dictionary that holds them.
         frame: (C, H, W) as trained with.
 
     Raises:
         ValueError: It is something else.
     """
     if isinstance(observation, tuple):
-        raise ValueError("The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the first is meant.")
+        raise ValueError(
+            "The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the "
+            "first is meant."
+        )
     if isinstance(observation, dict):
         if FRAME not in observation:
-            raise ValueError(f"The observation holds {', '.join(map(repr, observation)) or 'nothing'}; expected {FRAME!r} in it.")
+            raise ValueError(
+                f"The observation holds {', '.join(map(repr, observation)) or 'nothing'}; expected {FRAME!r} in it."
+            )
         observation = observation[FRAME]
     if hasattr(observation, "detach"):  # a tensor, perhaps on a GPU
         observation = observation.detach().cpu()
@@ -37,7 +43,8 @@ def read_frames(observation: Any, frame: tuple[int, int, int]) -> tuple[np.ndarr
     c, h, w = frame
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] not in ((h, w, c), (c, h, w)):
         raise ValueError(
-            f"The observation has shape {frames.shape[1:] if single else frames.shape} and type {frames.dtype}; the policy was trained with "
+            f"The observation has shape {frames.shape[1:] if single else frames.shape} and type {frames.dtype}; the "
+            "policy was trained with "
             f"frames ({h}, {w}, {c}) uint8, or ({c}, {h}, {w}), alone or in a batch."
         )
     if len(frames) == 0:

@@ -13,10 +13,12 @@ from flexlam_rl.agents.policy.rows import mask_of, rows_of
 class PreviousActionPolicy:
     """Draws actions from counts of (previous action, action).
 
-    A policy that looks at pictures must do better than this one, which only knows how experts' actions follow each other.
+    A policy that looks at pictures must do better than this one, which only knows how experts' actions follow each
+    other.
 
     Args:
-        pairs: (A + 1, A) counts; row 0 is an episode's first step, row i + 1 follows action i. A row of zeros falls back to all rows together.
+        pairs: (A + 1, A) counts; row 0 is an episode's first step, row i + 1 follows action i. A row of zeros falls
+            back to all rows together.
         env: What it will play.
         seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
 
@@ -29,7 +31,8 @@ class PreviousActionPolicy:
         actions = action_count(env)
         if counts.shape != (actions + 1, actions) or not counts.sum():
             raise ValueError(
-                f"The counts of previous actions have shape {counts.shape}; the environment needs ({actions + 1}, {actions}), not all 0."
+                f"The counts of previous actions have shape {counts.shape}; the environment needs ({actions + 1}, "
+                f"{actions}), not all 0."
             )
         counts[counts.sum(1) == 0] = counts.sum(0)
         self._sums = (counts / counts.sum(1, keepdims=True)).cumsum(1)
@@ -42,8 +45,12 @@ class PreviousActionPolicy:
         rows_of(which, self._rows)
         self._draws.begin(which, seeds)
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's start."""
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's
+        start.
+        """
         previous = np.full(self._rows, -1) if state is None else np.array(state)
         if episode_start is not None:
             previous[mask_of(episode_start, self._rows, "episode_start")] = -1

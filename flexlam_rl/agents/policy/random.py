@@ -17,7 +17,8 @@ class RandomPolicy:
 
     Args:
         env: A (wrapped) environment or batch; its single action space tells the actions.
-        seed: With the episode seeds given to `begin_episodes` it determines every action; without them, with the order of episodes.
+        seed: With the episode seeds given to `begin_episodes` it determines every action; without them, with the order
+            of episodes.
     """
 
     def __init__(self, env: Any, seed: int = 0) -> None:
@@ -38,8 +39,12 @@ class RandomPolicy:
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _BLOCK
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
-        """Actions (N,), or (N, 7) native ones, without the leading dimension for a single environment; `state` is passed through."""
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        """Actions (N,), or (N, 7) native ones, without the leading dimension for a single environment; `state` is
+        passed through.
+        """
         for i in np.flatnonzero(self._at == _BLOCK).tolist():
             generator = self._generators[i]
             if self._count:

@@ -26,7 +26,8 @@ _REGISTERED: dict[str, Factory] = {}
 
 
 def register_policy(name: str, factory: Factory) -> None:
-    """Give a policy a name in this process; installed packages do so with an entry point of the group `flexlam_rl.policies`.
+    """Give a policy a name in this process; installed packages do so with an entry point of the group
+    `flexlam_rl.policies`.
 
     Args:
         name: What `--policy` takes.
@@ -55,8 +56,10 @@ class Player:
     """Who plays, and how; `make` gives the policy for an environment.
 
     Attributes:
-        name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes ("learned:PATH").
-        checkpoint: Bundle of "flexlam" and "previous-action", None for the one that comes with the package; run of "bc"; others' own.
+        name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes
+            ("learned:PATH").
+        checkpoint: Bundle of "flexlam" and "previous-action", None for the one that comes with the package; run of
+            "bc"; others' own.
         seed: Of the policy's randomness.
         device: Of its models.
         deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's own way.
@@ -96,14 +99,22 @@ class Player:
         try:
             from flexlam_rl.agents.policy.bundle import load_bundle
         except ModuleNotFoundError as error:
-            raise ImportError(f"A trained policy needs the package {error.name!r}: install flexlam_rl with its extra `models`.") from None
+            raise ImportError(
+                f"A trained policy needs the package {error.name!r}: install flexlam_rl with its extra `models`."
+            ) from None
         return load_bundle(self.checkpoint, self.device)
 
     @property
     def decoding(self) -> Any:
         """How a latent action policy decides: the bundle's way, changed where told."""
-        changes = {"temperature": self.temperatures[0], "action_temperature": self.temperatures[1], "context": self.context}
-        return replace(self.bundle.config.decoding, **{name: value for name, value in changes.items() if value is not None})
+        changes = {
+            "temperature": self.temperatures[0],
+            "action_temperature": self.temperatures[1],
+            "context": self.context,
+        }
+        return replace(
+            self.bundle.config.decoding, **{name: value for name, value in changes.items() if value is not None}
+        )
 
     @cached_property
     def _executor(self) -> ThreadPoolExecutor | None:
@@ -116,7 +127,9 @@ class Player:
             ValueError: With the names there are.
         """
         if self.name not in policy_names() and ":" not in self.name:
-            raise ValueError(f"Unknown policy {self.name!r}: expected {', '.join(policy_names())}, or 'module:factory'.")
+            raise ValueError(
+                f"Unknown policy {self.name!r}: expected {', '.join(policy_names())}, or 'module:factory'."
+            )
 
     def make(self, env: Any, budgets: np.ndarray | int | None = None) -> Policy:
         """The policy for an environment or batch.
@@ -157,8 +170,13 @@ class Player:
             factory = points[self.name].load()
         if factory is None:
             return make_expert(self.name, env, seed=self.seed)
-        policy = factory(env, checkpoint=self.checkpoint, seed=self.seed, device=self.device, deterministic=self.deterministic)
+        policy = factory(
+            env, checkpoint=self.checkpoint, seed=self.seed, device=self.device, deterministic=self.deterministic
+        )
         if not callable(getattr(policy, "predict", None)):
             kind = type(policy).__name__
-            raise ValueError(f"Policy {self.name!r} made a {kind}, which has no predict(observation, state, episode_start, deterministic).")
+            raise ValueError(
+                f"Policy {self.name!r} made a {kind}, which has no predict(observation, state, episode_start, "
+                "deterministic)."
+            )
         return policy

@@ -41,7 +41,8 @@ def begun(which: Any, seeds: Any, rows: int | None = None) -> tuple[np.ndarray, 
 
     Args:
         which: As for `rows_of`.
-        seeds: Whole numbers from 0 on: for indices one each; for a mask one for each environment, of which the masked ones count.
+        seeds: Whole numbers from 0 on: for indices one each; for a mask one for each environment, of which the masked
+            ones count.
         rows: n, None where it is not known.
 
     Raises:

@@ -35,10 +35,17 @@ def begin_export(folder: Path, store: RolloutStore, names: Sequence[str], option
     mine = set(before.get("files", names if before else ()))  # records of the first version do not list them
     for name in names:
         if name not in mine and (folder / name).exists():
-            raise StoreError(f"{folder / name} exists and is not from an export: delete it, or export to another folder.")
+            raise StoreError(
+                f"{folder / name} exists and is not from an export: delete it, or export to another folder."
+            )
     same = before.get("digest") == store.digest
-    if before and not ({name: before.get(name) for name in options} == options and (same or _grew_from(store, before.get("digest")))):
-        raise StoreError(f"{folder} holds an export of other rollouts, or with other options: delete it, or export to another folder.")
+    if before and not (
+        {name: before.get(name) for name in options} == options and (same or _grew_from(store, before.get("digest")))
+    ):
+        raise StoreError(
+            f"{folder} holds an export of other rollouts, or with other options: delete it, or export to another "
+            "folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name in set() if same else mine:
         (folder / name).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Export to and import from Minari, Farama's exchange format; lossless, there and back.
 
-Minari stores image observations as JPEG unless it is told not to. Its episodes have one observation more than actions: where a store has no last
-observation, the one before stands in for it, marked, and is left out again on the way back.
+Minari stores image observations as JPEG unless it is told not to. Its episodes have one observation more than actions:
+where a store has no last observation, the one before stands in for it, marked, and is left out again on the way back.
 """
 
 import json
@@ -36,7 +36,9 @@ def _minari() -> Any:
         from minari.data_collector.episode_buffer import EpisodeBuffer
         from minari.dataset.minari_storage import MinariStorage
     except ImportError as error:
-        raise ImportError(f"Minari import and export need the extra `minari`: pip install 'flexlam_rl[minari]' ({error}).") from error
+        raise ImportError(
+            f"Minari import and export need the extra `minari`: pip install 'flexlam_rl[minari]' ({error})."
+        ) from error
     return minari, MinariStorage, EpisodeBuffer
 
 
@@ -49,11 +51,13 @@ def export_minari(
     data_format: str = "hdf5",
     progress: Progress = no_progress,
 ) -> Any:
-    """Write a store as a Minari dataset, which appears whole or not at all. One of the same content that is there already is kept.
+    """Write a store as a Minari dataset, which appears whole or not at all. One of the same content that is there
+    already is kept.
 
     Args:
         store: A store with actions.
-        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not hold another one.
+        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not
+            hold another one.
         dataset_id: Name and version, by default "dmlab/<level>/<split>-v0".
         jpeg: Store JPEG pictures, as Minari does by itself; smaller and not the same pictures.
         data_format: Minari's "hdf5" or "arrow".
@@ -74,7 +78,9 @@ def export_minari(
         raise ValueError(f"{store.path} has frames of {channels} channels: JPEG pictures have 3, export without jpeg.")
     numbered = store.action[:][store.episode_table["start"]] >= 0
     if len(set(numbered.tolist())) > 1:
-        raise StoreError(f"{store.path} has episodes with discrete and others with native actions: Minari has one action space.")
+        raise StoreError(
+            f"{store.path} has episodes with discrete and others with native actions: Minari has one action space."
+        )
     native = not numbered.any()
     space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
     count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
@@ -123,8 +129,14 @@ def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress)
             "action_native": one.action_native,
             **{f"extra_{name}": values for name, values in one.extra.items()},
         }
-        infos = {name: np.concatenate([values, np.repeat(values[-1:], length + 1 - len(values), 0)]) for name, values in infos.items()}
-        infos |= {name: np.full(length + 1, value) for name, value in (("has_last", one.has_last), ("key", one.key), (KEEP_SEED, one.seed))}
+        infos = {
+            name: np.concatenate([values, np.repeat(values[-1:], length + 1 - len(values), 0)])
+            for name, values in infos.items()
+        }
+        infos |= {
+            name: np.full(length + 1, value)
+            for name, value in (("has_last", one.has_last), ("key", one.key), (KEEP_SEED, one.seed))
+        }
         infos = {name: values.reshape(length + 1, -1) for name, values in infos.items()}
         ends = np.zeros((2, length), bool)
         ends[:, -1] = one.terminated, one.truncated
@@ -157,7 +169,8 @@ def import_minari(
         root: Folder of the collection.
         level, split, origin: By default those of the store it was exported from; other datasets need a level.
         progress: Told the episodes read and their number.
-        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the dataset.
+        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the
+            dataset.
 
     Returns:
         The store. Of infos that are not this package's, `map_reset` becomes map restarts; the others are left out, with
@@ -172,7 +185,9 @@ def import_minari(
     if isinstance(dataset, str | Path):
         dataset = Path(dataset).resolve()
         if not (dataset / "metadata.json").exists():
-            raise StoreError(f"{dataset} holds no Minari dataset: expected its folder `data`, with metadata.json in it.")
+            raise StoreError(
+                f"{dataset} holds no Minari dataset: expected its folder `data`, with metadata.json in it."
+            )
         dataset = minari.MinariDataset(dataset)
     about = _about(dataset)
     level, split = level or about.get("level"), split or about.get("split", "train")
@@ -180,10 +195,16 @@ def import_minari(
         raise StoreError(f"The Minari dataset {dataset.id!r} names no level: pass level=.")
     space, actions = dataset.observation_space, dataset.action_space
     if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
-        raise StoreError(f"The Minari dataset {dataset.id!r} has the observations {space}: expected one image, uint8 (height, width, channels).")
+        raise StoreError(
+            f"The Minari dataset {dataset.id!r} has the observations {space}: expected one image, uint8 (height, "
+            "width, channels)."
+        )
     native = not isinstance(actions, gym.spaces.Discrete)
     if native and not (isinstance(actions, gym.spaces.Box) and actions.shape == (7,)):
-        raise StoreError(f"The Minari dataset {dataset.id!r} has the actions {actions}: expected Discrete, or DeepMind Lab's seven native ones.")
+        raise StoreError(
+            f"The Minari dataset {dataset.id!r} has the actions {actions}: expected Discrete, or DeepMind Lab's seven "
+            "native ones."
+        )
     source: dict[str, Any] = {"format": "minari", "id": dataset.id}
     if origin is None:
         spec = dataset.env_spec
@@ -216,12 +237,28 @@ def import_minari(
     progress(dataset.total_episodes, dataset.total_episodes)
     if left_out:
         names = ", ".join(sorted(left_out))
-        warnings.warn(f"Infos of the Minari dataset {dataset.id!r} are left out, a store has no place for them: {names}.", stacklevel=2)
+        warnings.warn(
+            f"Infos of the Minari dataset {dataset.id!r} are left out, a store has no place for them: {names}.",
+            stacklevel=2,
+        )
     return RolloutStore(path)
 
 
-def _episode(one: Any, infos: dict[str, Any], native: bool, texts: list[str], extra: dict[str, Any], seed: Any, what: str, reward: str) -> Episode:
-    infos = {name: values[:, 0] if name in SINGLE else values for name, values in infos.items() if isinstance(values, np.ndarray)}
+def _episode(
+    one: Any,
+    infos: dict[str, Any],
+    native: bool,
+    texts: list[str],
+    extra: dict[str, Any],
+    seed: Any,
+    what: str,
+    reward: str,
+) -> Episode:
+    infos = {
+        name: values[:, 0] if name in SINGLE else values
+        for name, values in infos.items()
+        if isinstance(values, np.ndarray)
+    }
     rows = len(one.rewards) + int(infos.get("has_last", [True])[0])
     actions = exact(one.actions, np.int16, f"Action of {what}")
     if not native and (actions < 0).any():
@@ -229,7 +266,10 @@ def _episode(one: Any, infos: dict[str, Any], native: bool, texts: list[str], ex
     ends = {name: exact(getattr(one, name), bool, f"{name} of {what}") for name in ("terminations", "truncations")}
     for name, flags in ends.items():
         if flags[:-1].any():
-            raise ValueError(f"{name} of {what} has an end at step {int(flags.argmax())} of {len(flags)}: expected one at the last step only.")
+            raise ValueError(
+                f"{name} of {what} has an end at step {int(flags.argmax())} of {len(flags)}: expected one at the last "
+                "step only."
+            )
     infos = {name: values[:rows] for name, values in infos.items()}
     restart = infos.get("restart")
     if restart is None and RESTART in infos:

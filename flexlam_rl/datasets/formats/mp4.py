@@ -9,7 +9,8 @@ from flexlam_rl.utils.pictures import write_video
 
 
 def export_mp4(store: RolloutStore, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
-    """Write the frames of every episode as H.264, in their own size and at the speed of play. Run again after an interruption, it continues.
+    """Write the frames of every episode as H.264, in their own size and at the speed of play. Run again after an
+    interruption, it continues.
 
     Args:
         store: Any store of frames with one or three channels.

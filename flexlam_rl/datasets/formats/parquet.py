@@ -1,10 +1,11 @@
 """Import and export of the Hugging Face parquet layout of the public DMLab expert data.
 
-Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32, `terminated`, `truncated` bool, one
-row an action; row t holds the observation before action t and the reward that it brought. Known further columns: `map_frame_number` (falls where the
-map restarted), `restart` (true where it did; in this project's own exports), `instruction`, and the number of the
-episode (`episode_index`, `episode_id` or `episode`: an episode ends where it changes). Every other column of numbers is
-kept as an extra column, so that nothing is lost on the way back; the `path` of a picture is not kept.
+Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32,
+`terminated`, `truncated` bool, one row an action; row t holds the observation before action t and the reward that it
+brought. Known further columns: `map_frame_number` (falls where the map restarted), `restart` (true where it did; in
+this project's own exports), `instruction`, and the number of the episode (`episode_index`, `episode_id` or `episode`:
+an episode ends where it changes). Every other column of numbers is kept as an extra column, so that nothing is lost on
+the way back; the `path` of a picture is not kept.
 """
 
 import os
@@ -23,7 +24,16 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.formats.parquet_columns import REQUIRED, Layout, flags, numbers, pictures, read_layout, texts
 from flexlam_rl.datasets.formats.parquet_export import export_parquet
-from flexlam_rl.datasets.formats.parquet_files import Files, by_split, exported_from, follows, is_part, metadata, of_split, parquet_files
+from flexlam_rl.datasets.formats.parquet_files import (
+    Files,
+    by_split,
+    exported_from,
+    follows,
+    is_part,
+    metadata,
+    of_split,
+    parquet_files,
+)
 from flexlam_rl.datasets.formats.resume import stored_lengths
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
@@ -60,14 +70,16 @@ def import_parquet(
             read in the order of their names.
         root, level, split: The store.
         origin: Where the data comes from; its action table serves the alignment check.
-        alignment: "check" recovers the alignment of actions from the frames of each file and refuses shifted data; "trust" does not.
+        alignment: "check" recovers the alignment of actions from the frames of each file and refuses shifted data;
+            "trust" does not.
         shift: Take the action of row t from row t + shift (for data that the check found shifted); the rows that lose
             theirs are dropped. An episode that loses its last rows is a cut one: how it ended is dropped with them.
-        restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level (`restarts`), "rules" always the
-            rules, "none" no restarts.
+        restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level
+            (`restarts`), "rules" always the rules, "none" no restarts.
         one_stream: Whether episodes run across files; None decides by the hub's names (`train-00000-of-00012.parquet`).
         progress: Told the rows read and the rows of all files.
-        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the files.
+        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the
+            files.
 
     Returns:
         The store.
@@ -80,8 +92,16 @@ def import_parquet(
     columns = read_layout(paths)
     if one_stream is None:
         one_stream = all(map(is_part, paths))
-    described = [{"name": path.name, "rows": pq.read_metadata(path).num_rows, "metadata": metadata(path)} for path in paths]
-    source: dict[str, Any] = {"format": "parquet", "columns": list(columns.names), "files": described, "one_stream": one_stream, "shift": shift}
+    described = [
+        {"name": path.name, "rows": pq.read_metadata(path).num_rows, "metadata": metadata(path)} for path in paths
+    ]
+    source: dict[str, Any] = {
+        "format": "parquet",
+        "columns": list(columns.names),
+        "files": described,
+        "one_stream": one_stream,
+        "shift": shift,
+    }
     source["schema"] = pq.read_schema(paths[0]).remove_metadata().serialize().to_pybytes().hex()
     told_by = next((name for name in ("restart", "map_frame_number") if name in columns.names), None)
     rules = restarts == "rules" or (restarts == "auto" and told_by is None)
@@ -103,7 +123,10 @@ def import_parquet(
                 key = int(numbers(piece, "episode_key", what)[0]) if "episode_key" in columns.own else number
                 rows = piece.num_rows - abs(shift)
                 if key in there and there[key] != rows:
-                    raise ValueError(f"Episode {key} has {rows} rows in the files and {there[key]} in {writer.path}: import to another folder.")
+                    raise ValueError(
+                        f"Episode {key} has {rows} rows in the files and {there[key]} in {writer.path}: import to "
+                        "another folder."
+                    )
                 if key in there or rows < 1:
                     continue
                 episode = _episode(piece, columns, key, shift, writer.reward, what)
@@ -120,7 +143,10 @@ def import_parquet(
 def _check(path: Path, origin: Origin, shift: int, columns: Layout, pool: ThreadPoolExecutor) -> None:
     """Check the alignment in the middle of a file."""
     if not origin.action_table:
-        raise ValueError(f"The alignment of {path} cannot be checked without an action table: give one in the origin, or alignment='trust'.")
+        raise ValueError(
+            f"The alignment of {path} cannot be checked without an action table: give one in the origin, or "
+            "alignment='trust'."
+        )
     known = {"map_frame_number", "restart", columns.episode} & set(columns.names)
     table = pq.read_table(path, columns=[*REQUIRED, *sorted(name for name in known if name)])
     table = table.slice(max(0, table.num_rows - ALIGNMENT_ROWS) // 2, ALIGNMENT_ROWS)
@@ -171,11 +197,18 @@ def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Itera
             begins = (ends[:-1] & ~frame[1:]) | frame[:-1]
             if columns.episode:
                 each = numbers(table, columns.episode, str(path)).tolist()
-                begins |= np.array([one != other for one, other in zip(each, [each[0] if number is None else number, *each], strict=False)])
+                begins |= np.array(
+                    [
+                        one != other
+                        for one, other in zip(each, [each[0] if number is None else number, *each], strict=False)
+                    ]
+                )
                 for row in np.flatnonzero(begins | ((np.arange(len(each)) == 0) & (number is None))).tolist():
                     if each[row] in seen:
                         where = f"{path} (column {columns.episode})"
-                        raise ValueError(f"Episode {each[row]} of {where} goes on after its end: expected its rows together.")
+                        raise ValueError(
+                            f"Episode {each[row]} of {where} goes on after its end: expected its rows together."
+                        )
                     seen.add(each[row])
                 number = each[-1]
             start = 0
@@ -191,7 +224,9 @@ def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Itera
 def _episode(table: pa.Table, columns: Layout, key: int, shift: int, reward: str, what: str) -> Episode:
     """An episode of a table that has more rows than the shift takes."""
     keep = slice(max(0, -shift), table.num_rows - max(0, shift))
-    action = exact(numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}")
+    action = exact(
+        numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}"
+    )
     table = table.slice(keep.start, keep.stop - keep.start)
     values = {name: numbers(table, name, what) for name in columns.names if name not in ("observation", "instruction")}
     rows = table.num_rows

@@ -73,7 +73,9 @@ def read_layout(paths: list[Path]) -> Layout:
             if field.name not in own:
                 shape = (len(first.column(field.name)[0] or ()),) if _is_list(field.type) and first is not None else ()
                 extra[field.name] = (str(np.dtype(inner.to_pandas_dtype())), shape)
-    numbered = next((name for name in EPISODE if name in schema.names and pa.types.is_integer(schema.field(name).type)), None)
+    numbered = next(
+        (name for name in EPISODE if name in schema.names and pa.types.is_integer(schema.field(name).type)), None
+    )
     return Layout(tuple(schema.names), extra, own, numbered)
 
 
@@ -86,14 +88,21 @@ def numbers(table: pa.Table, name: str, where: str) -> np.ndarray:
     column = table[name]
     where = f"Column {name!r} of {where}"
     if column.null_count:
-        raise ValueError(f"{where} has {column.null_count} nulls, the first in row {_first_null(column)}: a store has a value in every row.")
+        raise ValueError(
+            f"{where} has {column.null_count} nulls, the first in row {_first_null(column)}: a store has a value in "
+            "every row."
+        )
     if not _is_list(column.type):
         return np.asarray(column.to_numpy())
     array = column.combine_chunks()
-    lengths = np.diff(array.offsets.to_numpy()) if hasattr(array, "offsets") else np.full(len(array), column.type.list_size)
+    lengths = (
+        np.diff(array.offsets.to_numpy()) if hasattr(array, "offsets") else np.full(len(array), column.type.list_size)
+    )
     if len(set(lengths.tolist())) > 1:
         row = int(np.flatnonzero(lengths != lengths[0])[0])
-        raise ValueError(f"{where} has lists of {lengths[0]} and, in row {row}, of {lengths[row]} numbers: expected one length.")
+        raise ValueError(
+            f"{where} has lists of {lengths[0]} and, in row {row}, of {lengths[row]} numbers: expected one length."
+        )
     flat = array.flatten()
     if flat.null_count:
         raise ValueError(f"{where} has {flat.null_count} nulls in its lists: a store has a value everywhere.")
@@ -114,7 +123,10 @@ def texts(table: pa.Table, where: str) -> list[str]:
     """The column `instruction`."""
     column = table["instruction"]
     if column.null_count:
-        raise ValueError(f"Column 'instruction' of {where} has a null in row {_first_null(column)}: expected a text in every row, it may be empty.")
+        raise ValueError(
+            f"Column 'instruction' of {where} has a null in row {_first_null(column)}: expected a text in every row, "
+            "it may be empty."
+        )
     found: list[str] = column.to_pylist()
     return found
 

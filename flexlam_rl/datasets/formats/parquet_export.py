@@ -54,15 +54,23 @@ def export_parquet(
     if came:
         names = tuple(source["columns"])
         groups = _refill(store, [described["rows"] for described in source["files"]])
-        plan = [(described["name"], described["metadata"], parts) for described, parts in zip(source["files"], groups, strict=True)]
+        plan = [
+            (described["name"], described["metadata"], parts)
+            for described, parts in zip(source["files"], groups, strict=True)
+        ]
     else:
         own = _own_columns(store)
         names = (*REQUIRED, "instruction", "restart", *own, *store.attributes["extra"])
         count = -(-store.episodes // episodes_per_file)
         about = {"huggingface": json.dumps({"info": {"features": _features(_schema(store, names))}})}
-        about[OURS] = json.dumps({"level": store.level, "split": store.split, "own_columns": own, **store.origin.attributes()})
+        about[OURS] = json.dumps(
+            {"level": store.level, "split": store.split, "own_columns": own, **store.origin.attributes()}
+        )
         for i in range(count):
-            parts: list[Part] = [(number, 0, None) for number in range(store.episodes)[i * episodes_per_file : (i + 1) * episodes_per_file]]
+            parts: list[Part] = [
+                (number, 0, None)
+                for number in range(store.episodes)[i * episodes_per_file : (i + 1) * episodes_per_file]
+            ]
             plan.append((f"{store.split}-{i:05d}-of-{count:05d}.parquet", about, parts))
     schema = _schema(store, names)
     if came and "schema" in source:
@@ -81,7 +89,9 @@ def export_parquet(
             with atomic_file(folder / name) as file, pq.ParquetWriter(file, described) as writer:
                 for number, start, stop in parts:
                     table = _table(store, number, names, described, every_row)
-                    writer.write_table(table.slice(start, None if stop is None else stop - start), row_group_size=ROW_GROUP)
+                    writer.write_table(
+                        table.slice(start, None if stop is None else stop - start), row_group_size=ROW_GROUP
+                    )
         progress(len(plan), len(plan))
     return written
 
@@ -94,13 +104,20 @@ def _check(store: RolloutStore, episodes_per_file: int) -> None:
         raise ValueError(f"{store.path} holds video without actions: the parquet layout needs them.")
     native = store.action[:][store.episode_table["start"]] < 0
     if native.any():
-        raise ValueError(f"Episode {int(native.argmax())} of {store.path} has no discrete actions: the parquet layout needs them.")
+        raise ValueError(
+            f"Episode {int(native.argmax())} of {store.path} has no discrete actions: the parquet layout needs them."
+        )
     if not 1 <= store.frames.row[-1] <= 4:
-        raise ValueError(f"{store.path} has frames of {store.frames.row[-1]} channels: the pictures of the parquet layout have 1 to 4.")
+        raise ValueError(
+            f"{store.path} has frames of {store.frames.row[-1]} channels: the pictures of the parquet layout have 1 "
+            "to 4."
+        )
 
 
 def _own_columns(store: RolloutStore) -> list[str]:
-    """Name the own columns that bring the store back: where episodes end, seeds, keys, native actions beside the table's."""
+    """Name the own columns that bring the store back: where episodes end, seeds, keys, native actions beside the
+    table's.
+    """
     table = store.episode_table
     found = ["episode_index"]
     if (table["seed"] >= 0).any():
@@ -108,12 +125,18 @@ def _own_columns(store: RolloutStore) -> list[str]:
     if (table["key"] >= 0).all():
         found.append("episode_key")
     action, native = store.action[:], store.action_native[:]
-    rows = np.array([*store.origin.action_table, (0,) * 7], np.int16)[action] if store.origin.action_table else np.zeros_like(native)
+    rows = (
+        np.array([*store.origin.action_table, (0,) * 7], np.int16)[action]
+        if store.origin.action_table
+        else np.zeros_like(native)
+    )
     if not np.array_equal(rows, native):
         found.append("action_native")
     taken = set(found) & set(store.attributes["extra"])
     if taken:
-        raise ValueError(f"{store.path} has an extra column {sorted(taken)[0]!r}: the parquet layout uses that name for its own.")
+        raise ValueError(
+            f"{store.path} has an extra column {sorted(taken)[0]!r}: the parquet layout uses that name for its own."
+        )
     return found
 
 
@@ -166,9 +189,14 @@ def _features(schema: pa.Schema) -> Mapping[str, Any]:
         if field.name == "observation":
             features[field.name] = {"_type": "Image"}
         elif pa.types.is_list(field.type):
-            features[field.name] = {"feature": {"dtype": str(field.type.value_type), "_type": "Value"}, "_type": "Sequence"}
+            features[field.name] = {
+                "feature": {"dtype": str(field.type.value_type), "_type": "Value"},
+                "_type": "Sequence",
+            }
         else:
-            dtype = {"float": "float32", "double": "float64", "halffloat": "float16"}.get(str(field.type), str(field.type))
+            dtype = {"float": "float32", "double": "float64", "halffloat": "float16"}.get(
+                str(field.type), str(field.type)
+            )
             features[field.name] = {"dtype": dtype, "_type": "Value"}
     return features
 
@@ -180,7 +208,10 @@ def _table(store: RolloutStore, number: int, names: Iterable[str], schema: pa.Sc
     said = episode.instruction
     columns: dict[str, Any] = {
         "observation": [{"bytes": encode_png(frame), "path": None} for frame in episode.frames[:rows]],
-        **{name: store.column(name).read(low, low + rows) for name in ("action", "reward", "terminated", "truncated", "restart")},
+        **{
+            name: store.column(name).read(low, low + rows)
+            for name in ("action", "reward", "terminated", "truncated", "restart")
+        },
         "instruction": [said] * rows if isinstance(said, str) else list(said)[:rows],
         "episode_index": np.full(rows, number),
         "episode_seed": np.full(rows, episode.seed),

@@ -69,7 +69,8 @@ def of_split(files: Files, split: str) -> list[Path]:
 
     Args:
         files: A folder gives those of the split, a file or a list must be of one split.
-        split: Its name. Files that name a single other split are taken for it: the caller may call a split as they like.
+        split: Its name. Files that name a single other split are taken for it: the caller may call a split as they
+            like.
 
     Raises:
         ValueError: Files of several splits that cannot be told apart, which would mix training and test data.
@@ -80,12 +81,16 @@ def of_split(files: Files, split: str) -> list[Path]:
     several = isinstance(files, str | Path)
     if several and split in groups and None not in groups:
         return groups[split]
-    found = ", ".join(f"{name!r} ({paths[0].name})" if name else f"no split ({paths[0].name})" for name, paths in groups.items())
+    found = ", ".join(
+        f"{name!r} ({paths[0].name})" if name else f"no split ({paths[0].name})" for name, paths in groups.items()
+    )
     raise ValueError(f"The files for the split {split!r} are of several splits, {found}: import each split by itself.")
 
 
 def follows(path: Path, before: Path) -> bool:
-    """Whether a file may continue the last episode of another: their names do not say that one between them is missing."""
+    """Whether a file may continue the last episode of another: their names do not say that one between them is
+    missing.
+    """
     one, other = _PART.match(before.name), _PART.match(path.name)
     return one is None or other is None or (one[1] == other[1] and int(other[2]) == int(one[2]) + 1)
 

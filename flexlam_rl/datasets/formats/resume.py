@@ -13,7 +13,8 @@ def stored_lengths(path: Path, source: dict[str, Any]) -> dict[int, int]:
 
     Args:
         path: Of the store, which need not be there.
-        source: What the import reads: `format`, options, and `files` in order, of which there may be more than last time.
+        source: What the import reads: `format`, options, and `files` in order, of which there may be more than last
+            time.
 
     Returns:
         Rows of each episode that is there, by its key.
@@ -26,15 +27,23 @@ def stored_lengths(path: Path, source: dict[str, Any]) -> dict[int, int]:
     store = RolloutStore(path)
     before, now = store.origin.source, json.loads(json.dumps(source))
     if before.get("format") != now["format"]:
-        raise StoreError(f"{path} was not imported from {now['format']} (its source is {before.get('format') or 'a recording'}): use another folder.")
+        raise StoreError(
+            f"{path} was not imported from {now['format']} (its source is {before.get('format') or 'a recording'}): "
+            "use another folder."
+        )
     for name in sorted(set(before) & set(now) - {"files"}):
         if before[name] != now[name]:
-            raise StoreError(f"{path} was imported with {name} {before[name]!r}, now it is {now[name]!r}: use another folder.")
+            raise StoreError(
+                f"{path} was imported with {name} {before[name]!r}, now it is {now[name]!r}: use another folder."
+            )
     old, new = before.get("files"), now.get("files")
     if isinstance(old, list) and isinstance(new, list):
         for number, (one, other) in enumerate(zip(old, new, strict=False)):
             if one != other:
-                raise StoreError(f"File {number} of the import of {path} was {_name(one)}, now it is {_name(other)}: use another folder.")
+                raise StoreError(
+                    f"File {number} of the import of {path} was {_name(one)}, now it is {_name(other)}: use another "
+                    "folder."
+                )
     table = store.episode_table
     return dict(zip(table["key"].tolist(), table["rows"].tolist(), strict=True))
 

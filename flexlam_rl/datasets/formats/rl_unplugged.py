@@ -1,7 +1,9 @@
-"""Import of RL Unplugged's DeepMind Lab records: R2D2 agents in five levels, 72x96 pictures, 15 actions. TensorFlow is not needed.
+"""Import of RL Unplugged's DeepMind Lab records: R2D2 agents in five levels, 72x96 pictures, 15 actions. TensorFlow is
+not needed.
 
-A record is one episode, a `tf.train.Example` with `observations_pixels` (PNG), `actions`, `rewards`, `discounts`, and what the agent saw of the step
-before: `observations_action` (one-hot) and `observations_reward`. The last two tell how the columns are aligned, so that is checked, not assumed.
+A record is one episode, a `tf.train.Example` with `observations_pixels` (PNG), `actions`, `rewards`, `discounts`, and
+what the agent saw of the step before: `observations_action` (one-hot) and `observations_reward`. The last two tell how
+the columns are aligned, so that is checked, not assumed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +45,8 @@ def import_rl_unplugged(
     Args:
         files: A file, a folder of `tfrecord-*`, or a list.
         root, level, split: The store.
-        origin: Where the data comes from; RL Unplugged does not give the action table, so by default the store has none.
+        origin: Where the data comes from; RL Unplugged does not give the action table, so by default the store has
+            none.
         limit: Import no more episodes than this.
         progress: Told the bytes of the files read and their sum.
 
@@ -61,28 +64,49 @@ def import_rl_unplugged(
         raise ValueError("No record files: expected a file, a folder that holds tfrecord-*, or a list.")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}: expected at least 1 episode.")
-    origin = origin or Origin(engine="deepmind_lab", action_set="rl_unplugged15", policy="R2D2 in training (RL Unplugged)")
-    source: dict[str, Any] = {"format": "rl_unplugged", "files": [Path(file).name for file in files], "restarts": "inferred from rewards"}
+    origin = origin or Origin(
+        engine="deepmind_lab", action_set="rl_unplugged15", policy="R2D2 in training (RL Unplugged)"
+    )
+    source: dict[str, Any] = {
+        "format": "rl_unplugged",
+        "files": [Path(file).name for file in files],
+        "restarts": "inferred from rewards",
+    }
     first = next((parse_example(record) for file in files for record, _ in read_records(file)), {})
     source["left_out"] = sorted(set(first) - {*NEEDED, NUMBER})
     extra: dict[str, tuple[str, tuple[int, ...]]] = {NUMBER: ("int64", ())} if NUMBER in first else {}
     reward = reward_type(np.asarray(first.get("rewards", np.float32(0))).dtype)
     there = stored_lengths(store_path(root, level, split), source)
     key, before, total = 0, 0, sum(Path(file).stat().st_size for file in files)
-    with RolloutWriter(root, level, split, replace(origin, source=source), extra=extra, reward=reward) as writer, ThreadPoolExecutor() as pool:
+    with (
+        RolloutWriter(root, level, split, replace(origin, source=source), extra=extra, reward=reward) as writer,
+        ThreadPoolExecutor() as pool,
+    ):
         for file in files:
             for record, position in read_records(file):
                 progress(before + position, total)
                 if limit is not None and key >= limit:
                     break
                 if key not in there:
-                    writer.append_episode(_episode(parse_example(record), level, key, f"Record {key} ({file})", pool, extra, writer.reward))
+                    writer.append_episode(
+                        _episode(
+                            parse_example(record), level, key, f"Record {key} ({file})", pool, extra, writer.reward
+                        )
+                    )
                 key += 1
             before += Path(file).stat().st_size
     return RolloutStore(writer.path)
 
 
-def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: ThreadPoolExecutor, extra: Iterable[str], reward: str) -> Episode:
+def _episode(
+    columns: dict[str, Any],
+    level: str,
+    key: int,
+    what: str,
+    pool: ThreadPoolExecutor,
+    extra: Iterable[str],
+    reward: str,
+) -> Episode:
     for name in (*NEEDED, *extra):
         if name not in columns:
             raise ValueError(f"{what} has no column {name!r}: it has {', '.join(sorted(columns))}.")
@@ -91,13 +115,19 @@ def _episode(columns: dict[str, Any], level: str, key: int, what: str, pool: Thr
         raise ValueError(f"Action {actions.min()} of {what}: expected the number of an action, 0 or more.")
     gained, discounts = exact_rewards(columns["rewards"], reward, what), np.asarray(columns["discounts"])
     if (discounts[:-1] == 0).any():
-        raise ValueError(f"{what} ends at step {int((discounts == 0).argmax())} of {len(discounts)}: expected a discount of 0 at the last one only.")
+        raise ValueError(
+            f"{what} ends at step {int((discounts == 0).argmax())} of {len(discounts)}: expected a discount of 0 at "
+            "the last one only."
+        )
     seen = columns["observations_action"].reshape(len(actions), -1).argmax(1)
     moved = len(actions) > 1 and not (
-        np.array_equal(seen[1:], actions[:-1]) and np.allclose(columns["observations_reward"][1:], gained[:-1], atol=1e-4)
+        np.array_equal(seen[1:], actions[:-1])
+        and np.allclose(columns["observations_reward"][1:], gained[:-1], atol=1e-4)
     )
     if moved:
-        raise Misaligned(f"{what} is shifted: the action and reward that an observation shows are not those of the row before.")
+        raise Misaligned(
+            f"{what} is shifted: the action and reward that an observation shows are not those of the row before."
+        )
     return Episode(
         frames=decode_all(columns["observations_pixels"], pool),
         action=actions,

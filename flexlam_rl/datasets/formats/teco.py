@@ -1,7 +1,8 @@
 """Import of TECO's DMLab videos: one npz a trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,).
 
-40,000 walks of 300 frames through random mazes, with three actions and no rewards: for pretraining and prediction only. Which action of a row leads
-where is not documented there, so it is recovered from the frames when the turns of the actions are given.
+40,000 walks of 300 frames through random mazes, with three actions and no rewards: for pretraining and prediction only.
+Which action of a row leads where is not documented there, so it is recovered from the frames when the turns of the
+actions are given.
 """
 
 import zipfile
@@ -39,8 +40,8 @@ def import_teco(
     Args:
         folder: Holds the files.
         root, level, split: The store.
-        origin: With an action table, the alignment of actions and frames is checked on the first files; without one it is not, and the source says
-        so.
+        origin: With an action table, the alignment of actions and frames is checked on the first files; without one it
+        is not, and the source says so.
         with_actions: False imports the video alone.
         shift: Take the action of frame t from row t + shift.
         limit: Import no more files than this.
@@ -95,7 +96,10 @@ def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
     except (zipfile.BadZipFile, EOFError, TypeError) as error:
         raise DamagedData(f"{file} is damaged: it cannot be read as npz ({error}).") from None
     if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
-        raise ValueError(f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, channels) and T.")
+        raise ValueError(
+            f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, "
+            "channels) and T."
+        )
     actions = exact(actions, np.int16, f"Action of {file}")
     if (actions < 0).any():
         raise ValueError(f"Action {actions.min()} of {file}: expected the number of an action, 0 or more.")

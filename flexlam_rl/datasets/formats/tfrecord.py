@@ -1,7 +1,7 @@
 """Reading TFRecord files of `tf.train.Example` without TensorFlow.
 
-A TFRecord is a sequence of (length u64, masked crc32c of it u32, data, masked crc32c of the data u32); an Example is a protocol buffer, a map of
-names to lists of bytes, floats or integers.
+A TFRecord is a sequence of (length u64, masked crc32c of it u32, data, masked crc32c of the data u32); an Example is a
+protocol buffer, a map of names to lists of bytes, floats or integers.
 """
 
 import gzip
@@ -72,7 +72,9 @@ def _feature(data: bytes) -> Value:
             return [value for number, value in _fields(content) if number == 1]
         if kind == 2:
             # packed, or one field a value
-            return np.concatenate([np.frombuffer(value, "<f4") for _, value in _fields(content)] or [np.empty(0, "<f4")])
+            return np.concatenate(
+                [np.frombuffer(value, "<f4") for _, value in _fields(content)] or [np.empty(0, "<f4")]
+            )
         if kind == 3:
             values: list[int] = []
             for _, value in _fields(content):

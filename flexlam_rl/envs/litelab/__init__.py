@@ -1,4 +1,6 @@
-"""The embedded engine: a drop-in for the module `deepmind_lab` (`from flexlam_rl.envs import litelab as deepmind_lab`)."""
+"""The embedded engine: a drop-in for the module `deepmind_lab` (`from flexlam_rl.envs import litelab as
+deepmind_lab`).
+"""
 
 from typing import Any
 

@@ -23,10 +23,12 @@ RESULT = np.dtype([("reward", "f8"), ("end", "i8"), ("restarts", "i8"), ("frames
 
 @kernel
 def serve(worlds, jobs, results, low, high, frames, look, rgb, depth, hud):
-    """Do the jobs of worlds low..high-1: begin an episode, play up to `frames` frames, draw into `rgb[i]`, in this order.
+    """Do the jobs of worlds low..high-1: begin an episode, play up to `frames` frames, draw into `rgb[i]`, in this
+    order.
 
-    Without the interpreter lock, so that a pool of threads can share a batch out. `results[i]` tells the reward, RUNNING, TERMINATED
-    or TRUNCATED, the map restarts and the frames played. `depth` holds one image a world, or a single one as scratch.
+    Without the interpreter lock, so that a pool of threads can share a batch out. `results[i]` tells the reward,
+    RUNNING, TERMINATED or TRUNCATED, the map restarts and the frames played. `depth` holds one image a world, or a
+    single one as scratch.
     """
     for i in range(low, high):
         what = jobs[i].what
@@ -52,8 +54,8 @@ def serve(worlds, jobs, results, low, high, frames, look, rgb, depth, hud):
 def direct_serve(*args: Any) -> Callable[..., None]:
     """`serve`'s compiled entry point for arguments of exactly these types.
 
-    It skips numba's look at every argument's type, which costs more than 3 microseconds a call for a look; callers must keep to
-    the types of `args`.
+    It skips numba's look at every argument's type, which costs more than 3 microseconds a call for a look; callers must
+    keep to the types of `args`.
     """
     entry: Callable[..., None] = serve.compile(tuple(numba.typeof(arg) for arg in args))  # type: ignore[attr-defined]
     return entry

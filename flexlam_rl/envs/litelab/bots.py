@@ -1,7 +1,8 @@
-"""The opponents of lasertag (reference A6.6): they look for enemies and items, chase, strafe in fights, aim with errors.
+"""The opponents of lasertag (reference A6.6): they look for enemies and items, chase, strafe in fights, aim with
+errors.
 
-A bot acts through the same seven numbers as the agent and moves by the same physics. `act` may also play the agent itself, as an
-opponent of equal skill.
+A bot acts through the same seven numbers as the agent and moves by the same physics. `act` may also play the agent
+itself, as an opponent of equal skill.
 """
 
 import numpy as np
@@ -20,8 +21,8 @@ SKILLS = 3
 
 TURN_PER_MS = 0.24 / 0.1056  # look units: 240 degrees a second
 THINK_MS = 100
-# Not in the tables: chosen so that a wandering player lives about as long as the recorded ones, and an opponent of equal skill
-# scores about half of what people do (benchmarks/rules_balance.py).
+# Not in the tables: chosen so that a wandering player lives about as long as the recorded ones, and an opponent of
+# equal skill scores about half of what people do (benchmarks/rules_balance.py).
 TURN_GAIN = 0.1  # share of the remaining angle turned in a frame
 AIM_CHANGE_MS = 600  # on average
 AIM_ERROR = 0.3  # radians at accuracy 0

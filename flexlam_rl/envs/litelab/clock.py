@@ -1,8 +1,9 @@
 """Engine time: how many engine milliseconds each 60 Hz frame lasts.
 
-A frame is 16 ms on average, but the player's clock is the network client's: it runs after a server whose time goes on in steps of
-50 ms. Whenever the client sees itself at most 5 ms behind the last step it drops back by 2 ms, else it creeps up by 1 ms; so its
-frames last 14 or 17 ms, in a pattern that repeats every 75 frames. The recorded traces follow this rule exactly.
+A frame is 16 ms on average, but the player's clock is the network client's: it runs after a server whose time goes on
+in steps of 50 ms. Whenever the client sees itself at most 5 ms behind the last step it drops back by 2 ms, else it
+creeps up by 1 ms; so its frames last 14 or 17 ms, in a pattern that repeats every 75 frames. The recorded traces follow
+this rule exactly.
 """
 
 from flexlam_rl.envs.litelab.kernel import kernel
@@ -11,14 +12,16 @@ FRAME_MS = 16
 SERVER_MS = 50
 CLOSE = 5  # ms behind the server's last step at which the client drops back
 FAR = 100  # ms of difference from which on the client goes half the way at once
-# Where the clocks stand at the start of an episode, as (ms since the server's last step, ms by which the client is ahead of CLOSE):
-# a map with many entities takes one frame more to arrive.
+# Where the clocks stand at the start of an episode, as (ms since the server's last step, ms by which the client is
+# ahead of CLOSE): a map with many entities takes one frame more to arrive.
 START = (46, -14)
 START_LARGE = (12, -17)
 LARGE = 16  # entities; recorded up to 12 for the first kind, from 18 on for the second
-# For a start at a pose of the user's: a place in the pattern that repeats, from which recorded standstills are met best.
+# For a start at a pose of the user's: a place in the pattern that repeats, from which recorded standstills are met
+# best.
 START_ANYWHERE = (12, -39)
-# A restart takes six frames of the clocks, of which the episode counts the last, and before the third the server leaps ahead.
+# A restart takes six frames of the clocks, of which the episode counts the last, and before the third the server leaps
+# ahead.
 RESTART_FRAMES = 6
 RESTART_LEAP_AT = 2
 RESTART_LEAP_MS = 400
@@ -64,8 +67,8 @@ def frame_ms(w):
 def restart_clock(w):
     """What a restart of the map does to the clocks, the frame included in which the new place is first seen.
 
-    A client that finds itself more than FAR behind goes half the way at once. Four of the recorded restarts end within these frames,
-    and agree; where it takes longer, the original then plays frames of up to 200 ms, which are left out.
+    A client that finds itself more than FAR behind goes half the way at once. Four of the recorded restarts end within
+    these frames, and agree; where it takes longer, the original then plays frames of up to 200 ms, which are left out.
     """
     for k in range(RESTART_FRAMES):
         if k == RESTART_LEAP_AT:

@@ -1,8 +1,8 @@
 """Sweeping a player's box, or a ray, through the solids of a world.
 
-The rules are those of Quake 3's brush collision (reference A0), recovered from the recorded traces: a solid is a convex set of
-planes, a swept box is a point against planes pushed out by the box, and a move ends an eighth of a unit before the plane it hits.
-Distances are world units.
+The rules are those of Quake 3's brush collision (reference A0), recovered from the recorded traces: a solid is a convex
+set of planes, a swept box is a point against planes pushed out by the box, and a move ends an eighth of a unit before
+the plane it hits. Distances are world units.
 """
 
 import numpy as np
@@ -85,13 +85,25 @@ def _sweep_box(sx, sy, ex, ey, x0, y0, x1, y1):
 
 @kernel
 def _door_box(w, row, col):
-    """The slab of the door in a cell, as x0, y0, x1, y1. An open one has slid into the wall beside it, but for a lip."""
+    """The slab of the door in a cell, as x0, y0, x1, y1. An open one has slid into the wall beside it, but for a
+    lip.
+    """
     cx = col * s.CELL + 0.5 * s.CELL
     cy = (w.rows - 1 - row) * s.CELL + 0.5 * s.CELL
     shift = DOOR_TRAVEL if w.door_open[row, col] == 1 else 0.0
     if w.cell[row, col] == s.DOOR_H:
-        return cx - DOOR_HALF_LENGTH + shift, cy - DOOR_HALF_THICKNESS, cx + DOOR_HALF_LENGTH + shift, cy + DOOR_HALF_THICKNESS
-    return cx - DOOR_HALF_THICKNESS, cy - DOOR_HALF_LENGTH + shift, cx + DOOR_HALF_THICKNESS, cy + DOOR_HALF_LENGTH + shift
+        return (
+            cx - DOOR_HALF_LENGTH + shift,
+            cy - DOOR_HALF_THICKNESS,
+            cx + DOOR_HALF_LENGTH + shift,
+            cy + DOOR_HALF_THICKNESS,
+        )
+    return (
+        cx - DOOR_HALF_THICKNESS,
+        cy - DOOR_HALF_LENGTH + shift,
+        cx + DOOR_HALF_THICKNESS,
+        cy + DOOR_HALF_LENGTH + shift,
+    )
 
 
 @kernel
@@ -126,7 +138,8 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
                 continue
             for part in range(2):
                 if kind == s.WALL:
-                    # Two slabs make the cross of a cell whose faces stand out: where two such faces meet, the corner stays empty.
+                    # Two slabs make the cross of a cell whose faces stand out: where two such faces meet, the corner
+                    # stays empty.
                     x0 = col * s.CELL - half
                     x1 = x0 + s.CELL + 2.0 * half
                     y0 = up * s.CELL - half
@@ -273,8 +286,8 @@ def _trace_terrain(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
 def trace(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
     """Sweep a box from s to e.
 
-    `half` is its half width, `bottom` and `top` its lower and upper end from the origin. Returns (fraction, nx, ny, nz, solid):
-    how far it gets (1 all the way), the normal of what stops it, and CLEAR, START_SOLID or ALL_SOLID.
+    `half` is its half width, `bottom` and `top` its lower and upper end from the origin. Returns (fraction, nx, ny, nz,
+    solid): how far it gets (1 all the way), the normal of what stops it, and CLEAR, START_SOLID or ALL_SOLID.
     """
     if w.geometry == s.GRID:
         return _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom)
@@ -325,7 +338,9 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
             col += step_x
             part = y + dy * at - up * s.CELL
             row = w.rows - 1 - up
-            if (part < PROTRUSION and cell_at(w, row + 1, col) == s.WALL) or (part > s.CELL - PROTRUSION and cell_at(w, row - 1, col) == s.WALL):
+            if (part < PROTRUSION and cell_at(w, row + 1, col) == s.WALL) or (
+                part > s.CELL - PROTRUSION and cell_at(w, row - 1, col) == s.WALL
+            ):
                 return at
         else:
             if north == s.WALL:
@@ -333,7 +348,9 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
             up += step_y
             part = x + dx * at - col * s.CELL
             row = w.rows - 1 - up
-            if (part < PROTRUSION and cell_at(w, row, col - 1) == s.WALL) or (part > s.CELL - PROTRUSION and cell_at(w, row, col + 1) == s.WALL):
+            if (part < PROTRUSION and cell_at(w, row, col - 1) == s.WALL) or (
+                part > s.CELL - PROTRUSION and cell_at(w, row, col + 1) == s.WALL
+            ):
                 return at
     return t
 

@@ -1,7 +1,7 @@
 """`dmenv.Lab`: a `dm_env.Environment` over litelab, as DeepMind Lab's own `dmenv_module`.
 
-One step plays one frame, actions are dictionaries by name, and the last observation of an episode is the true last frame (the real
-module asks its engine for one that does not exist).
+One step plays one frame, actions are dictionaries by name, and the last observation of an episode is the true last
+frame (the real module asks its engine for one that does not exist).
 """
 
 from operator import index
@@ -55,7 +55,10 @@ class Lab(dm_env.Environment):
         for name in observation_names:
             row = rows[name]
             if 0 in row["shape"]:
-                raise NotImplementedError(f"Dynamic shapes are not supported by dm_env; requested shape for observation {name} was {row['shape']}.")
+                raise NotImplementedError(
+                    f"Dynamic shapes are not supported by dm_env; requested shape for observation {name} was "
+                    f"{row['shape']}."
+                )
             if row["dtype"] is str:
                 self._spec[name] = specs.StringArray(shape=(), name=name)
             else:
@@ -63,7 +66,9 @@ class Lab(dm_env.Environment):
 
     def _observation(self) -> dict[str, np.ndarray]:
         seen = self._lab._batch.observe_one()
-        return {name: np.array(value, dtype=object) if isinstance(value, str) else value for name, value in seen.items()}
+        return {
+            name: np.array(value, dtype=object) if isinstance(value, str) else value for name, value in seen.items()
+        }
 
     def reset(self) -> dm_env.TimeStep:
         """Begin the next episode of the Lab's own stream."""
@@ -93,7 +98,9 @@ class Lab(dm_env.Environment):
     def action_spec(self) -> dict[str, specs.BoundedArray]:
         """One bounded int32 scalar an action, by name."""
         return {
-            row["name"]: specs.BoundedArray(shape=(), dtype=np.int32, name=row["name"], minimum=row["min"], maximum=row["max"])
+            row["name"]: specs.BoundedArray(
+                shape=(), dtype=np.int32, name=row["name"], minimum=row["min"], maximum=row["max"]
+            )
             for row in self._actions
         }
 

@@ -1,7 +1,8 @@
-"""What surrounds psychlab's pillar: a blue dome with rings of light, the screen's frame and stand, and the pillar's top.
+"""What surrounds psychlab's pillar: a blue dome with rings of light, the screen's frame and stand, and the pillar's
+top.
 
-The player stands still, so what is far away is a cube map around the eye. Heights of the rings and measures of the frame were read
-off the recordings; all of it is drawn by code.
+The player stands still, so what is far away is a cube map around the eye. Heights of the rings and measures of the
+frame were read off the recordings; all of it is drawn by code.
 """
 
 from typing import NamedTuple
@@ -86,7 +87,9 @@ def _cube() -> Floats:
 def _front() -> Floats:
     """Frame and stand, RGBA."""
     z, x = np.meshgrid(
-        FRONT_TOP - (np.arange(FRONT) + 0.5) * FRONT_SIZE / FRONT, FRONT_LEFT + (np.arange(FRONT) + 0.5) * FRONT_SIZE / FRONT, indexing="ij"
+        FRONT_TOP - (np.arange(FRONT) + 0.5) * FRONT_SIZE / FRONT,
+        FRONT_LEFT + (np.arange(FRONT) + 0.5) * FRONT_SIZE / FRONT,
+        indexing="ij",
     )
     image = np.zeros((FRONT, FRONT, 4))
     side = np.abs(x)
@@ -119,7 +122,9 @@ def _front() -> Floats:
 
 def _pillar() -> Floats:
     """Rounded slabs with dark joints."""
-    y, x = np.meshgrid((np.arange(PILLAR) + 0.5) / PILLAR * 64 - 32, (np.arange(PILLAR) + 0.5) / PILLAR * 64 - 32, indexing="ij")
+    y, x = np.meshgrid(
+        (np.arange(PILLAR) + 0.5) / PILLAR * 64 - 32, (np.arange(PILLAR) + 0.5) / PILLAR * 64 - 32, indexing="ij"
+    )
     tone = np.full_like(x, 112.0)
     tone[(np.floor(x / 6.4 + 0.5) + np.floor(y / 6.4 + 0.5)) % 4 == 2] = 100.0
     for cx, cy in ((-21, -21), (21, -21), (-21, 21), (21, 21), (0, 0), (-29, 0), (29, 0), (0, -29), (0, 29)):

@@ -10,7 +10,8 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.weapons import BURST_MS
 
 SPAWN_MS = 250  # the rings around a player who has just arrived
-# A ring's slope above the eye's horizon, half width, first and last ms, dashed. Read off the first frames of the recordings.
+# A ring's slope above the eye's horizon, half width, first and last ms, dashed. Read off the first frames of the
+# recordings.
 RINGS = (
     (0.69, 0.055, 0, 40, 0), (-0.70, 0.05, 0, 110, 0), (0.33, 0.02, 40, 170, 1), (-0.62, 0.045, 110, 170, 0), (0.48, 0.05, 170, 250, 0),
     (-0.25, 0.015, 170, 250, 0),

@@ -3,7 +3,14 @@
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.clock import FRAME_MS, frame_ms, load_clock, restart_clock, start_clock, start_clock_anywhere
+from flexlam_rl.envs.litelab.clock import (
+    FRAME_MS,
+    frame_ms,
+    load_clock,
+    restart_clock,
+    start_clock,
+    start_clock_anywhere,
+)
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
@@ -67,7 +74,8 @@ def _entities(w):
 def _restart_frame(w):
     """The frame with which a restart begins: the new pose is seen, nothing moves.
 
-    The player arrives above the floor and stands on it a frame later; not so on another map, nor at a pose given by the user.
+    The player arrives above the floor and stands on it a frame later; not so on another map, nor at a pose given by the
+    user.
     """
     p = w.players[0]
     pitch = p.pitch
@@ -131,7 +139,9 @@ def _frame(w, action):
         w.dt_ms = frame_ms(w)
         land(p)
         if w.family != s.LASERTAG:
-            item = touched_item(w, p)  # before the move: recorded rewards come one frame after the step into an item's box
+            item = touched_item(
+                w, p
+            )  # before the move: recorded rewards come one frame after the step into an item's box
         if w.family == s.PSYCHLAB:
             move(w, p, action[0], action[1], 0, 0, action[5], action[6])
         elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way

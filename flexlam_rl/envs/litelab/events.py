@@ -8,8 +8,8 @@ _MODES = ("shape", "color", "conjunction")
 def trial_events(world: Any, seen: int) -> tuple[list[tuple[str, list[Any]]], int]:
     """Events of the trials that finished after the first `seen` ones, and how many have finished now.
 
-    An event is ("xdata:psychlab", [text]); the text has one `name = value` a line: trial, response (1 present, 0 absent), correct,
-    reaction time in frames, set size, mode, and whether the target was present.
+    An event is ("xdata:psychlab", [text]); the text has one `name = value` a line: trial, response (1 present, 0
+    absent), correct, reaction time in frames, set size, mode, and whether the target was present.
     """
     count = int(world["psy_trials"])
     events: list[tuple[str, list[Any]]] = []

@@ -19,8 +19,17 @@ Colors = list[tuple[int, int, int]]
 
 
 def _cactus() -> Model:
-    arms = [*path([(0, 66), (30, 70), (32, 118)], [6, 6.5, 6], part=1), *path([(0, 52), (-26, 58), (-28, 92)], [5.5, 6, 5.5], part=1)]
-    return [upright(-10, 150, 11, 9, part=1), ball(0, 0, 150, 9, part=1), ball(32, 0, 118, 6, part=1), ball(-28, 0, 92, 5.5, part=1), *arms]
+    arms = [
+        *path([(0, 66), (30, 70), (32, 118)], [6, 6.5, 6], part=1),
+        *path([(0, 52), (-26, 58), (-28, 92)], [5.5, 6, 5.5], part=1),
+    ]
+    return [
+        upright(-10, 150, 11, 9, part=1),
+        ball(0, 0, 150, 9, part=1),
+        ball(32, 0, 118, 6, part=1),
+        ball(-28, 0, 92, 5.5, part=1),
+        *arms,
+    ]
 
 
 def _bush() -> Model:
@@ -29,7 +38,18 @@ def _bush() -> Model:
     for k in range(14):
         angle, up = 2.4 * k, 0.15 + 0.8 * (k / 13)
         out = 34 * math.sqrt(max(0.0, 1 - (up - 0.35) ** 2 * 2))
-        clumps.append(ball(out * math.cos(angle), out * math.sin(angle), 20 + 70 * up, 17, 17, 14, tilt=float(rng.uniform(-30, 30)), part=1 + k % 2))
+        clumps.append(
+            ball(
+                out * math.cos(angle),
+                out * math.sin(angle),
+                20 + 70 * up,
+                17,
+                17,
+                14,
+                tilt=float(rng.uniform(-30, 30)),
+                part=1 + k % 2,
+            )
+        )
     return [upright(-10, 40, 6, part=3), ball(0, 0, 52, 30, 30, 32, part=1), *clumps]
 
 
@@ -43,7 +63,11 @@ def _agave() -> Model:
 
 
 def _rock() -> Model:
-    return [ball(0, 0, 10, 30, 22, 20, part=1), ball(22, 8, 6, 18, 16, 14, part=2), ball(-16, -10, 12, 16, 18, 18, tilt=30, part=2)]
+    return [
+        ball(0, 0, 10, 30, 22, 20, part=1),
+        ball(22, 8, 6, 18, 16, 14, part=2),
+        ball(-16, -10, 12, 16, 18, 18, tilt=30, part=2),
+    ]
 
 
 def plants() -> list[tuple[Model, Colors]]:

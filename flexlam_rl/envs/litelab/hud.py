@@ -1,7 +1,8 @@
 """The two-dimensional overlay: weapon bar, ammunition, health, head, armour, score and clock (reference A0).
 
-Everything is placed on DMLab's virtual screen of 640 x 480 and averaged into the picture's pixels, so that at 64 x 64 digits become
-the smears of the original. Its crosshair does not show at 64 x 64 in the recordings, and is drawn from a width of 160 on.
+Everything is placed on DMLab's virtual screen of 640 x 480 and averaged into the picture's pixels, so that at 64 x 64
+digits become the smears of the original. Its crosshair does not show at 64 x 64 in the recordings, and is drawn from a
+width of 160 on.
 """
 
 import numpy as np
@@ -20,7 +21,18 @@ WEAPONS = ((235.0, 235.0, 222.0), (190.0, 170.0, 60.0), (225.0, 60.0, 40.0), (90
 CROSSHAIR_WIDTH = 160
 
 # Segments of the digits 0 to 9: top, upper left, upper right, middle, lower left, lower right, bottom (bit 0 to 6).
-SEGMENTS = (0b1110111, 0b0100100, 0b1011101, 0b1101101, 0b0101110, 0b1101011, 0b1111011, 0b0100101, 0b1111111, 0b1101111)
+SEGMENTS = (
+    0b1110111,
+    0b0100100,
+    0b1011101,
+    0b1101101,
+    0b0101110,
+    0b1101011,
+    0b1111011,
+    0b0100101,
+    0b1111111,
+    0b1101111,
+)
 MINUS, COLON = 10, 11
 GRID = 50  # points a side at which a character's box is sampled
 

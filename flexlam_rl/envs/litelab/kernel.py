@@ -1,9 +1,10 @@
 """The decorator of every compiled function of litelab, and where its machine code is cached.
 
-Numba's own cache notices a change of the file a function stands in, but not of the functions it calls in other files, which
-litelab's kernels do all the time; and it files machine code under the path of the source, so that each checkout compiles for itself.
-Here the folder of a file's kernels is named by a hash of that file and of all litelab files that it imports, directly or not: an
-edit compiles afresh what may depend on it and nothing else, and every copy of the same sources shares the same machine code.
+Numba's own cache notices a change of the file a function stands in, but not of the functions it calls in other files,
+which litelab's kernels do all the time; and it files machine code under the path of the source, so that each checkout
+compiles for itself. Here the folder of a file's kernels is named by a hash of that file and of all litelab files that
+it imports, directly or not: an edit compiles afresh what may depend on it and nothing else, and every copy of the same
+sources shares the same machine code.
 """
 
 import hashlib
@@ -31,7 +32,9 @@ def _imports(path: Path) -> frozenset[Path]:
     for package, several, one in _IMPORT.findall(path.read_text(encoding="utf-8")):
         folder = _PACKAGE.joinpath(*package.split(".")[1:])
         found.add(folder.with_suffix(".py"))
-        found.update(folder / f"{name.split()[0]}.py" for name in (several or one).replace("#", ",").split(",") if name.split())
+        found.update(
+            folder / f"{name.split()[0]}.py" for name in (several or one).replace("#", ",").split(",") if name.split()
+        )
     return frozenset(p for p in found if p.is_file())
 
 
@@ -68,7 +71,8 @@ def _cache_folder() -> Path | None:
     if _writable(folder):
         return folder
     warnings.warn(
-        f"The cache folder {str(folder)!r} is not writable, so litelab compiles anew in every process; set FLEXLAM_CACHE_DIR to a writable folder.",
+        f"The cache folder {str(folder)!r} is not writable, so litelab compiles anew in every process; set "
+        "FLEXLAM_CACHE_DIR to a writable folder.",
         stacklevel=2,
     )
     return None
@@ -107,8 +111,8 @@ class _Store(CompileResultCacheImpl):
 class _Cache(FunctionCache):
     """Numba's cache, except that what cannot be read is compiled anew.
 
-    An entry may be damaged, name classes that this version of the package no longer has, or have been overwritten by another process
-    that compiled the same function for other types at the same moment.
+    An entry may be damaged, name classes that this version of the package no longer has, or have been overwritten by
+    another process that compiled the same function for other types at the same moment.
     """
 
     _impl_class = _Store
@@ -140,9 +144,9 @@ def kernel(function: F) -> F:
 def loop_kernel(function: F) -> F:
     """`kernel` for a function none of whose array arguments overlap.
 
-    Only with that promise may the compiler turn a loop that reads from tables and writes to arrays into vector instructions (it makes
-    those of drawing twice as fast). Numba makes it for its own ufuncs and has no public option for it; where a version lacks the hook,
-    the loops still compile as usual.
+    Only with that promise may the compiler turn a loop that reads from tables and writes to arrays into vector
+    instructions (it makes those of drawing twice as fast). Numba makes it for its own ufuncs and has no public option
+    for it; where a version lacks the hook, the loops still compile as usual.
     """
     compiled = kernel(function)
     compiler: Any = getattr(compiled, "_compiler", None)

@@ -1,7 +1,8 @@
 """`Lab`: a drop-in for `deepmind_lab.Lab` over one litelab world.
 
-Every legal and illegal call answers as the real one was recorded to (tests/parity/lab-api.json), with two exceptions: `reset` after
-`close` raises instead of crashing the process, and the calls that a closed real one would crash on raise too.
+Every legal and illegal call answers as the real one was recorded to (tests/parity/lab-api.json), with two exceptions:
+`reset` after `close` raises instead of crashing the process, and the calls that a closed real one would crash on raise
+too.
 """
 
 import hashlib
@@ -68,11 +69,11 @@ class Lab:
     Args:
         level: `contributed/dmlab30/<level>`.
         observations: List of names of `observation_spec()`.
-        config: Text settings by name: width, height, mixerSeed, allowHoldOutLevels, minimalUI, reducedUI, episodeLengthSeconds,
-            overrideEntityLayer, the level's parameters, ... (see `settings`).
+        config: Text settings by name: width, height, mixerSeed, allowHoldOutLevels, minimalUI, reducedUI,
+            episodeLengthSeconds, overrideEntityLayer, the level's parameters, ... (see `settings`).
         renderer: "software" or "hardware"; both mean litelab's own.
-        level_cache: An object with `fetch(key, path) -> bool` and `write(key, path)`, called once an episode with a small text file
-            that holds the maze.
+        level_cache: An object with `fetch(key, path) -> bool` and `write(key, path)`, called once an episode with a
+            small text file that holds the maze.
         temp_folder: Where that file stands.
 
     Raises:
@@ -211,7 +212,9 @@ class Lab:
         return self._properties.read(key)
 
     def write_property(self, key: str, value: str) -> None:
-        """Set a property; a level parameter takes effect at the next reset. KeyError, TypeError as for `read_property`."""
+        """Set a property; a level parameter takes effect at the next reset. KeyError, TypeError as for
+        `read_property`.
+        """
         self._properties.write(key, value)
 
     def properties(self, key: str = "") -> dict[str, int]:

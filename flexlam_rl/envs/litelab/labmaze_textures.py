@@ -15,7 +15,8 @@ def _folder() -> Path:
         import PIL  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f'textures="labmaze" needs the packages labmaze and pillow (labmaze has wheels up to Python 3.12), but {error.name} is not installed; '
+            'textures="labmaze" needs the packages labmaze and pillow (labmaze has wheels up to Python 3.12), but '
+            f"{error.name} is not installed; "
             'use textures="procedural" or install them.'
         ) from error
     return Path(labmaze.assets.ROOT_DIR)
@@ -49,7 +50,9 @@ def walls_and_floors() -> np.ndarray:
             image = _image(folder / style / f"{kind}_{color}_d.png", tx.SIZE)
             if (kind, style) in _LIGHTS:
                 file, light = _LIGHTS[kind, style]
-                image = np.minimum(image + _image(folder / style / f"{file}.png", tx.SIZE) * (np.array(light) / 255.0), 255.0)
+                image = np.minimum(
+                    image + _image(folder / style / f"{file}.png", tx.SIZE) * (np.array(light) / 255.0), 255.0
+                )
             images.append(image)
     return np.stack(images)
 

@@ -5,7 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexlam_rl.envs.litelab import dome, labmaze_textures, patterns, render_natlab, shade, shapes, skies, surfaces, textures_rooms
+from flexlam_rl.envs.litelab import (
+    dome,
+    labmaze_textures,
+    patterns,
+    render_natlab,
+    shade,
+    shapes,
+    skies,
+    surfaces,
+    textures_rooms,
+)
 from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.pictures import pictures as pictures_of_walls
 
@@ -49,7 +59,8 @@ def load_look(textures: str = "procedural") -> Look:
     """Build (once a process) a look.
 
     Args:
-        textures: "procedural" (drawn by code, the same on every platform) or "labmaze" (DMLab's walls, floors and sky from that package).
+        textures: "procedural" (drawn by code, the same on every platform) or "labmaze" (DMLab's walls, floors and sky
+            from that package).
 
     Raises:
         ValueError: for another name.

@@ -1,7 +1,9 @@
-"""Random text mazes: rooms, winding corridors, connections and markers, by the steps that DMLab's documentation and reference A4 describe.
+"""Random text mazes: rooms, winding corridors, connections and markers, by the steps that DMLab's documentation and
+reference A4 describe.
 
-A maze of odd size is a lattice: cells with odd row and column are rooms or corridors, the cells between two of them are walls or
-passages. The same parameters give the same statistics as the pip package `labmaze`; the random numbers are litelab's own.
+A maze of odd size is a lattice: cells with odd row and column are rooms or corridors, the cells between two of them are
+walls or passages. The same parameters give the same statistics as the pip package `labmaze`; the random numbers are
+litelab's own.
 """
 
 import numpy as np
@@ -161,7 +163,9 @@ def _fill_with_corridors(w, region, rooms):
 
 @kernel
 def _connect(w, region, regions):
-    """Open one random passage between each two neighbouring regions, and each other candidate with probability extra_connections."""
+    """Open one random passage between each two neighbouring regions, and each other candidate with probability
+    extra_connections.
+    """
     rows, cols = region.shape
     seen = np.zeros((regions + 1, regions + 1), np.int32)
     chosen = np.zeros((regions + 1, regions + 1), np.int32)
@@ -216,7 +220,8 @@ def _corridor(letter, region, rooms, r, c):
 
 @kernel
 def _bend_length(letter, region, rooms, r, c, side, turn):
-    """Base length of the U-turn of corridor with a corner at (r, c); 0 if there is none that a straight way could replace.
+    """Base length of the U-turn of corridor with a corner at (r, c); 0 if there is none that a straight way could
+    replace.
 
     The base runs from the corner towards `side` (east or south), the legs to the right (`turn` 1) or left (-1) of it.
     """
@@ -239,7 +244,9 @@ def _bend_length(letter, region, rooms, r, c, side, turn):
         if letter[rr + dr, cc + dc] == STAR:
             return 0
     for leg in range(1, 3):
-        if not _corridor(letter, region, rooms, r + leg * ur, c + leg * uc) or not _corridor(letter, region, rooms, rr + leg * ur, cc + leg * uc):
+        if not _corridor(letter, region, rooms, r + leg * ur, c + leg * uc) or not _corridor(
+            letter, region, rooms, rr + leg * ur, cc + leg * uc
+        ):
             return 0
     for k in range(1, length):
         if letter[r + 2 * ur + k * dr, c + 2 * uc + k * dc] != STAR:
@@ -255,7 +262,7 @@ def _touches(mark, r, c, side, turn, length):
     for k in range(length + 1):
         if mark[r + k * dr, c + k * dc] != 0:
             return True
-    for leg in range(1, 3):  # noqa: SIM110 - no generators in kernels
+    for leg in range(1, 3):
         if mark[r + leg * ur, c + leg * uc] != 0 or mark[r + leg * ur + length * dr, c + leg * uc + length * dc] != 0:
             return True
     return False
@@ -263,7 +270,9 @@ def _touches(mark, r, c, side, turn, length):
 
 @kernel
 def _find_bend(w, region, rooms, low, high, mark):
-    """First U-turn in reading order with a base of `low` to `high` cells (through a mark, if there are marks): row, col, side, turn, length."""
+    """First U-turn in reading order with a base of `low` to `high` cells (through a mark, if there are marks): row,
+    col, side, turn, length.
+    """
     letter = w.letter
     for r in range(1, w.rows, 2):
         for c in range(1, w.cols, 2):
@@ -298,7 +307,8 @@ def _cut_bend(w, region, mark, r, c, side, turn, length):
 
 @kernel
 def _straighten(w, region, rooms):
-    """Cut U-turns of corridors in rounds: a narrow one, then a wide one, each with those that this makes; on while there are wide ones.
+    """Cut U-turns of corridors in rounds: a narrow one, then a wide one, each with those that this makes; on while
+    there are wide ones.
 
     So some narrow turns stay, as they do in labmaze's mazes.
     """

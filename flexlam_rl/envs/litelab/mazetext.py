@@ -1,8 +1,10 @@
-"""What users may ask of a maze: its parameters, or its text (config keys overrideEntityLayer and overrideVariationsLayer).
+"""What users may ask of a maze: its parameters, or its text (config keys overrideEntityLayer and
+overrideVariationsLayer).
 
-Entity layer: one character a cell; `*` is wall, everything else is floor; `P` spawn point, `A` apple or object, `G` goal, `O` place of
-a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon, `u` pickup; other printable characters mean
-nothing. Variations layer: `A` to `Z` give a cell the look of that variation, everything else the look of corridors.
+Entity layer: one character a cell; `*` is wall, everything else is floor; `P` spawn point, `A` apple or object, `G`
+goal, `O` place of a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon, `u` pickup;
+other printable characters mean nothing. Variations layer: `A` to `Z` give a cell the look of that variation, everything
+else the look of corridors.
 """
 
 import numpy as np
@@ -15,7 +17,8 @@ _WALL = "*"
 
 
 def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None:
-    """Fix the maze of a world from text, for all episodes from the next one on; an empty text leaves that layer to the level.
+    """Fix the maze of a world from text, for all episodes from the next one on; an empty text leaves that layer to the
+    level.
 
     Args:
         w: a world record with its level's parameters set.
@@ -26,7 +29,9 @@ def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None
         ValueError: the level has no maze, or the text is no maze that the level could be played in.
     """
     if (entities or variations) and w["geometry"] != s.GRID:
-        raise ValueError("This level has no text maze, so overrideEntityLayer and overrideVariationsLayer must be empty.")
+        raise ValueError(
+            "This level has no text maze, so overrideEntityLayer and overrideVariationsLayer must be empty."
+        )
     if entities:
         grid = _grid("overrideEntityLayer", entities)
         _check(w, grid)
@@ -36,12 +41,15 @@ def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None
         w["given_maze"] = 1
     if variations:
         if not entities and w["family"] == s.LANGUAGE:
-            raise ValueError("overrideVariationsLayer in the language level needs overrideEntityLayer too, because its map changes.")
+            raise ValueError(
+                "overrideVariationsLayer in the language level needs overrideEntityLayer too, because its map changes."
+            )
         looks = _grid("overrideVariationsLayer", variations)
         shape = grid.shape if entities else (int(w["maze_height"]), int(w["maze_width"]))
         if looks.shape != shape:
             raise ValueError(
-                f"overrideVariationsLayer has {looks.shape[0]} rows of {looks.shape[1]}, but the maze has {shape[0]} rows of {shape[1]}."
+                f"overrideVariationsLayer has {looks.shape[0]} rows of {looks.shape[1]}, but the maze has {shape[0]} "
+                f"rows of {shape[1]}."
             )
         named = (looks >= ord("A")) & (looks <= ord("Z"))
         w["variation"][:] = 0
@@ -62,17 +70,24 @@ def check_parameters(w: np.void) -> None:
         if value % 2 == 0:
             raise ValueError(f"{key} is {value}, but mazes and rooms have odd sizes.")
     if not low <= min(high, width - 2, height - 2):
-        raise ValueError(f"roomMinSize is {low}, but must not exceed roomMaxSize {high} and the inside of a {width} by {height} maze.")
+        raise ValueError(
+            f"roomMinSize is {low}, but must not exceed roomMaxSize {high} and the inside of a {width} by {height} "
+            "maze."
+        )
     spawns, objects, rooms = (int(w[name]) for name in ("spawns_per_room", "objects_per_room", "room_count"))
     if w["family"] == s.EXPLORE:
         rewards = w["level"] in (FEW, MANY)
         fewest = int(w["categories"]) if rewards else 1 if w["level"] not in (OBJECTS_LARGE, OBJECTS_SMALL) else 2
         if min(objects, low * low - spawns) < fewest:
             raise ValueError(
-                f"spawnCount {spawns} and objectCount {objects} leave fewer than the {fewest} object cells that a {low} by {low} room needs here."
+                f"spawnCount {spawns} and objectCount {objects} leave fewer than the {fewest} object cells that a "
+                f"{low} by {low} room needs here."
             )
         if not rewards and rooms * objects > 2 * s.MAX_ITEMS:
-            raise ValueError(f"roomCount {rooms} times objectCount {objects} is more than the {2 * s.MAX_ITEMS} object cells that a world holds.")
+            raise ValueError(
+                f"roomCount {rooms} times objectCount {objects} is more than the {2 * s.MAX_ITEMS} object cells that "
+                "a world holds."
+            )
 
 
 def _grid(name: str, text: str) -> np.ndarray:
@@ -82,12 +97,18 @@ def _grid(name: str, text: str) -> np.ndarray:
         raise ValueError(f"{name} is {text!r}, but a maze needs at least one line of cells.")
     for number, line in enumerate(lines, 1):
         if len(line) != len(lines[0]):
-            raise ValueError(f"{name} has {len(lines[0])} cells in line 1 but {len(line)} in line {number}; all lines must be equally long.")
+            raise ValueError(
+                f"{name} has {len(lines[0])} cells in line 1 but {len(line)} in line {number}; all lines must be "
+                "equally long."
+            )
         for letter in line:
             if not " " <= letter <= "~":
                 raise ValueError(f"{name} holds {letter!r} in line {number}; cells must be printable ASCII characters.")
     if len(lines) > s.MAX_CELLS or len(lines[0]) > s.MAX_CELLS:
-        raise ValueError(f"{name} has {len(lines)} rows of {len(lines[0])} cells; at most {s.MAX_CELLS} by {s.MAX_CELLS} are supported.")
+        raise ValueError(
+            f"{name} has {len(lines)} rows of {len(lines[0])} cells; at most {s.MAX_CELLS} by {s.MAX_CELLS} are "
+            "supported."
+        )
     return np.array([list(line.encode()) for line in lines], np.uint8)
 
 
@@ -100,7 +121,10 @@ def _check(w: np.void, grid: np.ndarray) -> None:
         _check_count(grid, "O", FEWEST_SLOTS, grid.size)
     elif w["family"] == s.LASERTAG:
         if len(spawns) <= w["bot_count"]:
-            raise ValueError(f"overrideEntityLayer has {len(spawns)} spawn points 'P', but {w['bot_count']} bots and the player need one each.")
+            raise ValueError(
+                f"overrideEntityLayer has {len(spawns)} spawn points 'P', but {w['bot_count']} bots and the player "
+                "need one each."
+            )
         _check_count(grid, "wu", 0, s.MAX_ITEMS)
     elif w["level"] in (OBJECTS_LARGE, OBJECTS_SMALL):
         _check_count(grid, "A", 2, 2 * s.MAX_ITEMS)
@@ -109,7 +133,8 @@ def _check(w: np.void, grid: np.ndarray) -> None:
         best = min(len(slots & _reachable(grid, spawn)) for spawn in spawns)
         if best < w["categories"]:
             raise ValueError(
-                f"overrideEntityLayer has a spawn point from which {best} object cells 'A' can be reached; at least {w['categories']} are needed."
+                f"overrideEntityLayer has a spawn point from which {best} object cells 'A' can be reached; at least "
+                f"{w['categories']} are needed."
             )
     else:
         goals = _cells(grid, "G")
@@ -122,7 +147,9 @@ def _check(w: np.void, grid: np.ndarray) -> None:
 def _check_count(grid: np.ndarray, letters: str, fewest: int, most: int) -> None:
     n = len(_cells(grid, letters))
     if not fewest <= n <= most:
-        raise ValueError(f"overrideEntityLayer has {n} cells {' or '.join(map(repr, letters))}; this level takes {fewest} to {most}.")
+        raise ValueError(
+            f"overrideEntityLayer has {n} cells {' or '.join(map(repr, letters))}; this level takes {fewest} to {most}."
+        )
 
 
 def _cells(grid: np.ndarray, letters: str) -> set[tuple[int, int]]:

@@ -26,7 +26,13 @@ def _car() -> Model:
 
 def _flower() -> Model:
     petals = [ball(10 * math.cos(t), 0, 50 + 10 * math.sin(t), 6.5, 3, 6.5) for t in np.arange(6) * math.pi / 3]
-    return [upright(0, 48, 2), *petals, ball(0, 0, 50, 6, 5, 6), ball(8, 0, 18, 10, 4, 3, tilt=30), ball(-8, 0, 26, 10, 4, 3, tilt=150)]
+    return [
+        upright(0, 48, 2),
+        *petals,
+        ball(0, 0, 50, 6, 5, 6),
+        ball(8, 0, 18, 10, 4, 3, tilt=30),
+        ball(-8, 0, 26, 10, 4, 3, tilt=150),
+    ]
 
 
 def _fork() -> Model:
@@ -41,7 +47,13 @@ def _guitar() -> Model:
 
 def _jug() -> Model:
     handle = ring(15, 28, 11, 14, 2.6, 8, start=-90, turn=180)
-    return [upright(0, 36, 18, 17), upright(36, 52, 17, 10), upright(52, 58, 13, 10), rod((-8, 0, 48), (-20, 0, 57), 5, 3), *handle]
+    return [
+        upright(0, 36, 18, 17),
+        upright(36, 52, 17, 10),
+        upright(52, 58, 13, 10),
+        rod((-8, 0, 48), (-20, 0, 57), 5, 3),
+        *handle,
+    ]
 
 
 def _ladder() -> Model:
@@ -50,7 +62,10 @@ def _ladder() -> Model:
 
 
 def _plant() -> Model:
-    leaves = [ball(12 * math.cos(t), 12 * math.sin(t), 42, 16, 4, 5, tilt=40, yaw=math.degrees(t)) for t in np.arange(6) * math.pi / 3]
+    leaves = [
+        ball(12 * math.cos(t), 12 * math.sin(t), 42, 16, 4, 5, tilt=40, yaw=math.degrees(t))
+        for t in np.arange(6) * math.pi / 3
+    ]
     return [upright(0, 24, 11, 15), upright(20, 48, 2), ball(0, 0, 54, 5, 5, 12), *leaves]
 
 
@@ -66,8 +81,16 @@ def _suitcase() -> Model:
 
 
 def _tennis_racket() -> Model:
-    strings = [rod((x, 0, 45), (x, 0, 79), 0.8) for x in (-8, 0, 8)] + [rod((-14, 0, z), (14, 0, z), 0.8) for z in (52, 62, 72)]
-    return [upright(0, 24, 3.4), rod((0, 0, 24), (-9, 0, 46), 2), rod((0, 0, 24), (9, 0, 46), 2), *ring(0, 62, 16, 20, 2.2, 12), *strings]
+    strings = [rod((x, 0, 45), (x, 0, 79), 0.8) for x in (-8, 0, 8)] + [
+        rod((-14, 0, z), (14, 0, z), 0.8) for z in (52, 62, 72)
+    ]
+    return [
+        upright(0, 24, 3.4),
+        rod((0, 0, 24), (-9, 0, 46), 2),
+        rod((0, 0, 24), (9, 0, 46), 2),
+        *ring(0, 62, 16, 20, 2.2, 12),
+        *strings,
+    ]
 
 
 def _toothbrush() -> Model:
@@ -76,7 +99,12 @@ def _toothbrush() -> Model:
 
 
 def _tv() -> Model:
-    frame = [brick(0, 0, 52, 34, 12, 4), brick(0, 0, 14, 34, 12, 4), brick(-30, 0, 33, 4, 12, 16), brick(30, 0, 33, 4, 12, 16)]
+    frame = [
+        brick(0, 0, 52, 34, 12, 4),
+        brick(0, 0, 14, 34, 12, 4),
+        brick(-30, 0, 33, 4, 12, 16),
+        brick(30, 0, 33, 4, 12, 16),
+    ]
     return [
         *frame,
         brick(0, 0, 33, 28, 6, 16),
@@ -89,7 +117,11 @@ def _tv() -> Model:
 
 
 def _cow() -> Model:
-    head = [ball(-36, 0, 44, 11, 8, 8, tilt=20), rod((-33, -8, 50), (-37, -12, 58), 2), rod((-33, 8, 50), (-37, 12, 58), 2)]
+    head = [
+        ball(-36, 0, 44, 11, 8, 8, tilt=20),
+        rod((-33, -8, 50), (-37, -12, 58), 2),
+        rod((-33, 8, 50), (-37, 12, 58), 2),
+    ]
     return [
         ball(0, 0, 34, 32, 14, 14),
         brick(4, 0, 36, 26, 12, 11),
@@ -101,12 +133,21 @@ def _cow() -> Model:
 
 
 def _pig() -> Model:
-    head = [ball(-28, 0, 30, 13, 12, 13), rod((-38, 0, 28), (-44, 0, 28), 6), ball(-26, -8, 43, 4, 3, 6), ball(-26, 8, 43, 4, 3, 6)]
+    head = [
+        ball(-28, 0, 30, 13, 12, 13),
+        rod((-38, 0, 28), (-44, 0, 28), 6),
+        ball(-26, -8, 43, 4, 3, 6),
+        ball(-26, 8, 43, 4, 3, 6),
+    ]
     return [ball(0, 0, 29, 30, 19, 20), *head, *_legs(15, 10, 16, 5.5), *ring(33, 34, 4, 4, 1.6, 6)]
 
 
 def _zebra() -> Model:
-    neck = [rod((-20, 0, 42), (-32, 0, 66), 9, 6), ball(-38, 0, 64, 11, 5, 6, tilt=30), brick(-25, 0, 62, 3, 1.6, 11, tilt=-25)]
+    neck = [
+        rod((-20, 0, 42), (-32, 0, 66), 9, 6),
+        ball(-38, 0, 64, 11, 5, 6, tilt=30),
+        brick(-25, 0, 62, 3, 1.6, 11, tilt=-25),
+    ]
     return [
         ball(0, 0, 40, 29, 11, 13),
         *neck,
@@ -126,7 +167,9 @@ _OBJECTS: dict[str, Callable[[], Model]] = {
     ],
     "ball": lambda: [ball(0, 0, 19, 19)],
     "balloon": lambda: [ball(0, 0, 40, 23, 23, 25), upright(8, 32, 3, 20), upright(3, 9, 5, 1.5)],
-    "banana": lambda: path([(-32, 30), (-24, 16), (-10, 7), (6, 6), (21, 14), (29, 28), (31, 36)], [2, 5.5, 8, 8.5, 7, 4, 2]),
+    "banana": lambda: path(
+        [(-32, 30), (-24, 16), (-10, 7), (6, 6), (21, 14), (29, 28), (31, 36)], [2, 5.5, 8, 8.5, 7, 4, 2]
+    ),
     "bottle": lambda: [upright(0, 36, 11), upright(36, 48, 11, 4.5), upright(48, 60, 4.5), upright(60, 65, 6)],
     "cake": lambda: [
         upright(0, 18, 29),
@@ -182,11 +225,20 @@ _OBJECTS: dict[str, Callable[[], Model]] = {
     "hat": lambda: [upright(0, 3, 29), upright(3, 34, 17, 15), upright(3, 9, 18)],
     "ice_lolly": lambda: [brick(0, 0, 38, 15.5, 6, 20), rod((0, -6, 52), (0, 6, 52), 15.5), upright(0, 20, 3.2)],
     "jug": _jug,
-    "key": lambda: [upright(0, 42, 3.2), *ring(0, 52, 13, 11, 3.4, 10), brick(8, 0, 4, 6, 2.5, 3), brick(8, 0, 14, 5, 2.5, 3)],
+    "key": lambda: [
+        upright(0, 42, 3.2),
+        *ring(0, 52, 13, 11, 3.4, 10),
+        brick(8, 0, 4, 6, 2.5, 3),
+        brick(8, 0, 14, 5, 2.5, 3),
+    ],
     "knife": lambda: [brick(0, 0, 13, 4, 3, 13), brick(1, 0, 44, 5.5, 1, 19), ball(1, 0, 61, 5.5, 1, 9)],
     "ladder": _ladder,
     "mug": lambda: [upright(0, 36, 16), *ring(17, 18, 11, 12, 2.8, 8, start=-90, turn=180)],
-    "pencil": lambda: [rod((25, 0, 4), (-16, 0, 50), 4), rod((-16, 0, 50), (-24, 0, 59), 4, 0.4), rod((25, 0, 4), (28, 0, 0.5), 4.4)],
+    "pencil": lambda: [
+        rod((25, 0, 4), (-16, 0, 50), 4),
+        rod((-16, 0, 50), (-24, 0, 59), 4, 0.4),
+        rod((25, 0, 4), (28, 0, 0.5), 4.4),
+    ],
     "pig": _pig,
     "pincer": lambda: [
         *path([(-10, 0), (-9, 20), (0, 38)], [3.5, 3.5, 4.5]),
@@ -196,15 +248,30 @@ _OBJECTS: dict[str, Callable[[], Model]] = {
     ],
     "plant": _plant,
     "saxophone": _saxophone,
-    "shoe": lambda: [brick(-2, 0, 3, 30, 10, 3), ball(-14, 0, 10, 18, 9, 9), brick(14, 0, 24, 13, 9, 19), brick(2, 0, 13, 12, 9, 8)],
+    "shoe": lambda: [
+        brick(-2, 0, 3, 30, 10, 3),
+        ball(-14, 0, 10, 18, 9, 9),
+        brick(14, 0, 24, 13, 9, 19),
+        brick(2, 0, 13, 12, 9, 8),
+    ],
     "spoon": lambda: [upright(0, 46, 3.4, 2.2), ball(0, 0, 56, 9.5, 3, 13)],
     "suitcase": _suitcase,
     "tennis_racket": _tennis_racket,
-    "tomato": lambda: [ball(0, 0, 13, 17.5, 17.5, 13), ball(0, 0, 26, 7, 2, 1.5), ball(0, 0, 26, 2, 7, 1.5), upright(25, 31, 1.5)],
+    "tomato": lambda: [
+        ball(0, 0, 13, 17.5, 17.5, 13),
+        ball(0, 0, 26, 7, 2, 1.5),
+        ball(0, 0, 26, 2, 7, 1.5),
+        upright(25, 31, 1.5),
+    ],
     "toothbrush": _toothbrush,
     "tree": lambda: [upright(0, 12, 4.5), upright(10, 32, 21, 7), upright(24, 46, 16, 4), upright(38, 58, 11, 0.5)],
     "tv": _tv,
-    "wine_glass": lambda: [upright(0, 3, 12.5), upright(3, 34, 1.8), ball(0, 0, 42, 12, 12, 10), upright(42, 62, 12, 10.5)],
+    "wine_glass": lambda: [
+        upright(0, 3, 12.5),
+        upright(3, 34, 1.8),
+        ball(0, 0, 42, 12, 12, 10),
+        upright(42, 62, 12, 10.5),
+    ],
     "zebra": _zebra,
 }
 

@@ -1,6 +1,7 @@
 """Observations of litelab: DeepMind Lab's names, shapes and types, read from world records.
 
-Readers work on a slice of worlds at once, so that a single environment and a batch share them. Legend: `N` worlds, `H W` image.
+Readers work on a slice of worlds at once, so that a single environment and a batch share them. Legend: `N` worlds, `H
+    W` image.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,9 @@ TEXTS = ("INSTR", "DEBUG.MAZE.LAYOUT", "DEBUG.MAZE.VARIATION", "DEBUG.PLAYERS.NA
 
 
 def observation_spec(width: int, height: int, alt_width: int = 0, alt_height: int = 0) -> list[dict[str, Any]]:
-    """DeepMind Lab's `observation_spec()`: dictionaries with name, shape and dtype, in its order; 0 in a shape is dynamic."""
+    """DeepMind Lab's `observation_spec()`: dictionaries with name, shape and dtype, in its order; 0 in a shape is
+    dynamic.
+    """
 
     def image(channels: int, last: bool, w: int = width, h: int = height) -> tuple[int, ...]:
         return (h, w, channels) if last else (channels, h, w)
@@ -141,7 +144,9 @@ def arrange(channels: str, last: bool, rgb: np.ndarray, depth: np.ndarray | None
 
 
 def maze_text(world: Any, field: str) -> str:
-    """Entity layer (`field="letter"`) or variations layer (`"variation"`) of a world with a maze, rows ending in newlines."""
+    """Entity layer (`field="letter"`) or variations layer (`"variation"`) of a world with a maze, rows ending in
+    newlines.
+    """
     if world["geometry"] != s.GRID:
         return ""
     rows, cols = int(world["rows"]), int(world["cols"])

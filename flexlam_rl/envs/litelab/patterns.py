@@ -1,7 +1,7 @@
 """The two-colour patterns of objects (reference A6.3) as tiles that repeat every 32 world units.
 
-A tile holds the share of the second colour, 0 to 255, and is kept with its halvings, so that a far object shows the blend of its
-two colours instead of noise, as mip-mapping does.
+A tile holds the share of the second colour, 0 to 255, and is kept with its halvings, so that a far object shows the
+blend of its two colours instead of noise, as mip-mapping does.
 """
 
 import numpy as np
@@ -24,7 +24,9 @@ def tile_start(level):
 
 def _tile(pattern: int) -> NDArray[np.float64]:
     """Share of the second colour, (4 TILE, 4 TILE), each 0 or 1: four samples a texel and direction."""
-    v, u = np.meshgrid((np.arange(4 * TILE) + 0.5) / 8.0, (np.arange(4 * TILE) + 0.5) / 8.0, indexing="ij")  # world units, 0 to 32
+    v, u = np.meshgrid(
+        (np.arange(4 * TILE) + 0.5) / 8.0, (np.arange(4 * TILE) + 0.5) / 8.0, indexing="ij"
+    )  # world units, 0 to 32
     if pattern == s.CHEQUERED:
         on = (np.floor(u / 8) + np.floor(v / 8)) % 2 == 1
     elif pattern == s.CROSSES:

@@ -1,4 +1,5 @@
-"""Movement of a player for one frame: Quake 3's player movement, from its documented behaviour and the recorded traces (reference A0).
+"""Movement of a player for one frame: Quake 3's player movement, from its documented behaviour and the recorded traces
+(reference A0).
 
 Velocities are units per engine second and whole numbers after every frame, as the original keeps them.
 """
@@ -93,7 +94,9 @@ def stand(w, p):
 
 @kernel
 def turn(p, look_right, look_down):
-    """Turn by one frame of mouse movement. The input adds up without loss; the angle itself is a whole number of 65536ths."""
+    """Turn by one frame of mouse movement. The input adds up without loss; the angle itself is a whole number of
+    65536ths.
+    """
     yaw = p.look_rest[1] - look_right * TURN
     pitch = p.look_rest[0] + look_down * TURN
     whole_yaw = int(np.floor(yaw + 0.5))
@@ -162,7 +165,9 @@ def _slide(w, p, dt, top, gravity, nx, ny, nz):
     stuck = False
     while bumps < 4:
         dx, dy, dz = vx * left, vy * left, vz * left
-        f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0] + dx, p.pos[1] + dy, p.pos[2] + dz, HALF, BOTTOM, top)
+        f, nx, ny, nz, solid = trace(
+            w, p.pos[0], p.pos[1], p.pos[2], p.pos[0] + dx, p.pos[1] + dy, p.pos[2] + dz, HALF, BOTTOM, top
+        )
         if solid == ALL_SOLID:
             p.vel[2] = 0.0
             return True
@@ -265,7 +270,9 @@ def _step_slide(w, p, dt, top, gravity, nx, ny, nz):
     p.vel[1] = vy
     p.vel[2] = vz
     _slide(w, p, dt, top, gravity, nx, ny, nz)
-    f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - rise, HALF, BOTTOM, top)
+    f, nx, ny, nz, solid = trace(
+        w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - rise, HALF, BOTTOM, top
+    )
     if solid != ALL_SOLID:
         p.pos[2] -= f * rise
     if f < 1.0:
@@ -275,7 +282,9 @@ def _step_slide(w, p, dt, top, gravity, nx, ny, nz):
 @kernel
 def _find_ground(w, p, top, falling):
     """The normal of the plane below (0 if none); sets on_ground. `falling` is the fall speed before the frame."""
-    f, nx, ny, nz, solid = trace(w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - GROUND_REACH, HALF, BOTTOM, top)
+    f, nx, ny, nz, solid = trace(
+        w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - GROUND_REACH, HALF, BOTTOM, top
+    )
     if solid == ALL_SOLID or f == 1.0 or (p.vel[2] > 0.0 and p.vel[0] * nx + p.vel[1] * ny + p.vel[2] * nz > THROWN):
         p.on_ground = 0
         return 0.0, 0.0, 0.0

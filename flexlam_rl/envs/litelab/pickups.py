@@ -1,7 +1,8 @@
 """The models with their own colours: apple, goal, cake, box, mushroom, lasertag's pickups, and the opponents.
 
-Apple, goal and cake follow the recordings: a dark red ball 26 units wide with a stem; a stack of three drops, red below and brass
-above, 40 units high; a white cake 58 units wide with a red top. The others follow their descriptions in the reference (A6.6, A6.7, A6.9).
+Apple, goal and cake follow the recordings: a dark red ball 26 units wide with a stem; a stack of three drops, red below
+and brass above, 40 units high; a white cake 58 units wide with a red top. The others follow their descriptions in the
+reference (A6.6, A6.7, A6.9).
 """
 
 import math
@@ -38,7 +39,11 @@ def _cake() -> Model:
 
 
 def _box() -> Model:
-    return [brick(0, 0, 16, 16, 16, 16, part=1), brick(0, 0, 16, 16.5, 4, 16.5, part=2), brick(0, 0, 16, 4, 16.5, 16.5, part=2)]
+    return [
+        brick(0, 0, 16, 16, 16, 16, part=1),
+        brick(0, 0, 16, 16.5, 4, 16.5, part=2),
+        brick(0, 0, 16, 4, 16.5, 16.5, part=2),
+    ]
 
 
 def _mushroom() -> Model:
@@ -47,11 +52,21 @@ def _mushroom() -> Model:
 
 
 def _health() -> Model:
-    return [ball(0, 0, 18, 15, part=1), brick(0, 0, 18, 4, 4, 17, part=2), brick(0, 0, 18, 17, 4, 4, part=2), brick(0, 0, 18, 4, 17, 4, part=2)]
+    return [
+        ball(0, 0, 18, 15, part=1),
+        brick(0, 0, 18, 4, 4, 17, part=2),
+        brick(0, 0, 18, 17, 4, 4, part=2),
+        brick(0, 0, 18, 4, 17, 4, part=2),
+    ]
 
 
 def _armor() -> Model:
-    return [brick(0, 0, 18, 7, 13, 13, part=1), ball(0, -15, 28, 8, 7, 6, part=2), ball(0, 15, 28, 8, 7, 6, part=2), brick(4, 0, 18, 5, 5, 9, part=2)]
+    return [
+        brick(0, 0, 18, 7, 13, 13, part=1),
+        ball(0, -15, 28, 8, 7, 6, part=2),
+        ball(0, 15, 28, 8, 7, 6, part=2),
+        brick(4, 0, 18, 5, 5, 9, part=2),
+    ]
 
 
 def _gun(barrel: list[Primitive]) -> Model:
@@ -73,12 +88,23 @@ _SPECIALS: tuple[tuple[int, Model, Colors], ...] = (
     ),
     (
         s.LOOK_LIGHTNING,
-        _gun([rod((-2, 0, 18), (24, 0, 18), 3, part=2), *[rod((x, 0, 18), (x + 2, 0, 18), 6, part=3) for x in (4, 12, 20)]]),
+        _gun(
+            [
+                rod((-2, 0, 18), (24, 0, 18), 3, part=2),
+                *[rod((x, 0, 18), (x + 2, 0, 18), 6, part=3) for x in (4, 12, 20)],
+            ]
+        ),
         [(0, 0, 0), (95, 95, 90), (225, 215, 150), (80, 190, 235)],
     ),
     (
         s.LOOK_RAILGUN,
-        _gun([brick(14, 0, 21, 18, 2.5, 2, part=2), brick(14, 0, 14, 18, 2.5, 2, part=2), *ring(-4, 17, 8, 8, 2, 8, part=3)]),
+        _gun(
+            [
+                brick(14, 0, 21, 18, 2.5, 2, part=2),
+                brick(14, 0, 14, 18, 2.5, 2, part=2),
+                *ring(-4, 17, 8, 8, 2, 8, part=3),
+            ]
+        ),
         [(0, 0, 0), (85, 95, 90), (120, 150, 130), (90, 235, 120)],
     ),
 )
@@ -90,14 +116,23 @@ def specials() -> tuple[tuple[int, Model, Colors], ...]:
 
 
 def _bot(lean: float, lift: float) -> Model:
-    """An opponent as the recordings show them: a large round head with a stripe, on a small body that tapers off above the ground.
+    """An opponent as the recordings show them: a large round head with a stripe, on a small body that tapers off above
+    the ground.
 
-    Part 1 is the head, 2 the body, 3 stripe, visor and gun; z is counted from the feet. `lean` swings the arms, `lift` moves the head.
+    Part 1 is the head, 2 the body, 3 stripe, visor and gun; z is counted from the feet. `lean` swings the arms, `lift`
+    moves the head.
     """
     z = 51 + lift
-    head = [ball(0, 0, z, 20, 20, 20, part=1), ball(0, 0, z, 20.7, 4, 20.7, part=3), ball(13, 0, z - 2, 9, 11, 6, part=3)]
+    head = [
+        ball(0, 0, z, 20, 20, 20, part=1),
+        ball(0, 0, z, 20.7, 4, 20.7, part=3),
+        ball(13, 0, z - 2, 9, 11, 6, part=3),
+    ]
     body = [upright(14, 33 + lift, 2, 9, part=2), ball(0, 0, 31 + lift, 10, 11, 6, part=2)]
-    arms = [rod((0, -10, 30 + lift), (8 + lean, -13, 20 + lift), 3, part=2), rod((0, 10, 30 + lift), (8 - lean, 13, 20 + lift), 3, part=2)]
+    arms = [
+        rod((0, -10, 30 + lift), (8 + lean, -13, 20 + lift), 3, part=2),
+        rod((0, 10, 30 + lift), (8 - lean, 13, 20 + lift), 3, part=2),
+    ]
     gun = [rod((6, -14, 24 + lift), (27, -14, 25 + lift), 2.8, part=3)]
     return [*head, *body, *arms, *gun]
 

@@ -1,7 +1,7 @@
 """The 80 pictures that hang on maze walls: four styles of 20, drawn by code after DMLab's.
 
-Photographs in grey, red signs on cream paper, paintings on cream paper, and pale reliefs. Elementary arithmetic and integer hashes
-only, so that every platform agrees.
+Photographs in grey, red signs on cream paper, paintings on cream paper, and pale reliefs. Elementary arithmetic and
+integer hashes only, so that every platform agrees.
 """
 
 import numpy as np

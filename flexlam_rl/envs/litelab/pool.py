@@ -35,8 +35,8 @@ def _end_threads(pid: int, tasks: "SimpleQueue[Any]", threads: int) -> None:
 class Pool:
     """Runs lists of calls on `threads` threads, the calling one among them.
 
-    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses. A copy, also a
-    pickled one, starts its own; the threads of a pool that nobody holds any more end.
+    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses.
+    A copy, also a pickled one, starts its own; the threads of a pool that nobody holds any more end.
     """
 
     def __init__(self, threads: int) -> None:

@@ -1,7 +1,8 @@
 """Properties of a Lab: level parameters, mazes of any seed, and the engine's constants (reference A2).
 
-`params.*` can be read and written, and take effect at the next reset; `func.entityLayer.<seed>` and `func.variationsLayer.<seed>`
-give the maze of the episode with that seed (as `params.generatedSeed` shows it); `engine.fps` is 60.
+`params.*` can be read and written, and take effect at the next reset; `func.entityLayer.<seed>` and
+`func.variationsLayer.<seed>` give the maze of the episode with that seed (as `params.generatedSeed` shows it);
+`engine.fps` is 60.
 """
 
 from collections.abc import Callable

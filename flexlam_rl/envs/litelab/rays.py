@@ -1,7 +1,7 @@
 """Horizontal rays from the camera to the first wall: the part of rendering that depends on the map.
 
-Walls are vertical, so the wall that a pixel shows depends on its ray's azimuth alone. A table over azimuth holds, for each
-sampled ray, the plane of the wall it meets; `view.py` then intersects every pixel with that plane exactly.
+Walls are vertical, so the wall that a pixel shows depends on its ray's azimuth alone. A table over azimuth holds, for
+each sampled ray, the plane of the wall it meets; `view.py` then intersects every pixel with that plane exactly.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from flexlam_rl.envs.litelab import textures as tx
 from flexlam_rl.envs.litelab.kernel import kernel
 
 # Columns of a hit, float64. With d the ray's horizontal part (length 1 along the view axis' horizontal direction):
-# depth along the ray = 1 / (d.x * QX + d.y * QY), wall coordinate = T0 + depth * (d.x * TX + d.y * TY).
-# LIGHT is the number of the face's light table. A picture hangs around (CENTRE, PICTURE_Z), and RIGHT is 1 where the wall coordinate
+# depth along the ray = 1 / (d.x * QX + d.y * QY), wall coordinate = T0 + depth * (d.x * TX + d.y * TY). LIGHT is the
+# number of the face's light table. A picture hangs around (CENTRE, PICTURE_Z), and RIGHT is 1 where the wall coordinate
 # grows to the viewer's right, else -1. NEAR is the distance to the plane.
 QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(13)
 HIT = 13
@@ -120,7 +120,9 @@ def cast_grid(w, ex, ey, dx, dy, hit):
                 # wall brushes stand one unit into the open cell
                 _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if east else col * s.CELL + 1.0)
                 side = s.EAST if east else s.WEST
-                lights = _opaque(w, row + 1, col) + 2 * _opaque(w, row - 1, col) + 4 * _opaque(w, row, col - 2 * east + 1)
+                lights = (
+                    _opaque(w, row + 1, col) + 2 * _opaque(w, row - 1, col) + 4 * _opaque(w, row, col - 2 * east + 1)
+                )
                 hit[CENTRE] = (rows - row - 0.5) * s.CELL
                 hit[RIGHT] = 1.0 - 2.0 * east
                 break
@@ -132,7 +134,9 @@ def cast_grid(w, ex, ey, dx, dy, hit):
                 up = rows - 1 - row
                 _plane_y(hit, ex, ey, (up + 1) * s.CELL - 1.0 if north else up * s.CELL + 1.0)
                 side = s.NORTH if north else s.SOUTH
-                lights = _opaque(w, row, col - 1) + 2 * _opaque(w, row, col + 1) + 4 * _opaque(w, row + 2 * north - 1, col)
+                lights = (
+                    _opaque(w, row, col - 1) + 2 * _opaque(w, row, col + 1) + 4 * _opaque(w, row + 2 * north - 1, col)
+                )
                 hit[CENTRE] = (col + 0.5) * s.CELL
                 hit[RIGHT] = 2.0 * north - 1.0
                 break
@@ -148,7 +152,9 @@ def cast_grid(w, ex, ey, dx, dy, hit):
 
 @kernel
 def cast_segments(w, ex, ey, dx, dy, hit):
-    """Find the nearest wall piece that a ray meets from its front; returns its number (MAX_SEGMENTS if there is none)."""
+    """Find the nearest wall piece that a ray meets from its front; returns its number (MAX_SEGMENTS if there is
+    none).
+    """
     best = 0.0
     found = s.MAX_SEGMENTS
     for k in range(w.segment_count):
@@ -210,7 +216,9 @@ def cast_segments(w, ex, ey, dx, dy, hit):
 
 @kernel
 def _direction(a, diamond, cos_yaw, sin_yaw):
-    """Horizontal ray of table coordinate `a`: a tangent right of the view axis, or a diamond angle in -2..2 (a full turn)."""
+    """Horizontal ray of table coordinate `a`: a tangent right of the view axis, or a diamond angle in -2..2 (a full
+    turn).
+    """
     f = 1.0
     r = a
     if diamond:
@@ -234,7 +242,9 @@ def _cast(w, ex, ey, dx, dy, hit):
 
 @kernel
 def table(w, ex, ey, cos_yaw, sin_yaw, low, step, diamond, n, index, hits):
-    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets. Returns the rows used."""
+    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets. Returns
+    the rows used.
+    """
     used = 1
     dx, dy = _direction(low, diamond, cos_yaw, sin_yaw)
     last = _cast(w, ex, ey, dx, dy, hits[0])

@@ -1,9 +1,10 @@
 """The view of one world: walls, floor and sky, then sprites and HUD.
 
-Camera (reference A0): 90 degrees wide, height after the aspect ratio, eye at origin + view height, no roll. A pixel's ray is
-forward + u * right + v * up, so that depth is the distance along the view axis. Walls are vertical and the nearest one hides what
-is behind it, so a table of horizontal rays (rays.py) tells which wall plane a pixel meets; the pixel then intersects that plane
-exactly. Only silhouettes are quantised, to the table's sampling. All of it without state: a picture depends on the world alone.
+Camera (reference A0): 90 degrees wide, height after the aspect ratio, eye at origin + view height, no roll. A pixel's
+ray is forward + u * right + v * up, so that depth is the distance along the view axis. Walls are vertical and the
+nearest one hides what is behind it, so a table of horizontal rays (rays.py) tells which wall plane a pixel meets; the
+pixel then intersects that plane exactly. Only silhouettes are quantised, to the table's sampling. All of it without
+state: a picture depends on the world alone.
 """
 
 from flexlam_rl.envs.litelab import render_natlab, render_psychlab
@@ -33,8 +34,9 @@ def surface(w):
 def draw(worlds, i, look, rgb, depth, hud):
     """Draw world `i` for its player.
 
-    `rgb` is (H, W, 3) uint8, `depth` (H, W) float32 (world units along the view axis, 65536 for the sky); both are overwritten.
-    `hud` is 0 for none (the crosshair stays, as with DMLab's minimalUI), 1 for head icon and crosshair (reducedUI), 2 for all.
+    `rgb` is (H, W, 3) uint8, `depth` (H, W) float32 (world units along the view axis, 65536 for the sky); both are
+    overwritten. `hud` is 0 for none (the crosshair stays, as with DMLab's minimalUI), 1 for head icon and crosshair
+    (reducedUI), 2 for all.
     """
     w = worlds[i]
     if w.family == s.NATLAB:

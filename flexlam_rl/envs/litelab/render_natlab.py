@@ -1,8 +1,9 @@
 """The view of natlab: a height field under a sky, with plants and rocks.
 
-For every azimuth the ground is sampled outwards once; since only what rises above everything nearer is seen, a pixel's ground is
-found by its slope in the running maximum of the samples' slopes. Beyond the field's border one sees the sky, also below the
-horizon, as in the recordings. Everything is drawn by code; the real maps' models and textures are not part of this.
+For every azimuth the ground is sampled outwards once; since only what rises above everything nearer is seen, a pixel's
+ground is found by its slope in the running maximum of the samples' slopes. Beyond the field's border one sees the sky,
+also below the horizon, as in the recordings. Everything is drawn by code; the real maps' models and textures are not
+part of this.
 """
 
 import numpy as np
@@ -61,8 +62,8 @@ def patches() -> np.ndarray:
 def _profile(h, ex, ey, ez, dx, dy, sun_x, sun_y, steps, z, top, lit):
     """Sample the ground outwards from the eye in a unit direction, up to the field's border.
 
-    Fills height, running maximum of the slope, and light of the stretch that ends at each sample. Returns how many samples there are
-    and the distance of the last one, the border; the others are `steps` away.
+    Fills height, running maximum of the slope, and light of the stretch that ends at each sample. Returns how many
+    samples there are and the distance of the last one, the border; the others are `steps` away.
     """
     border = 4.0 * terrain.SIZE
     if abs(dx) > 1e-9:
@@ -158,7 +159,9 @@ def _draw_level(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
 
 @kernel
 def _draw_pitched(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
-    """Any pitch: profiles all around, as dense as at the sides of a level picture, each sampled when a pixel first needs it."""
+    """Any pitch: profiles all around, as dense as at the sides of a level picture, each sampled when a pixel first
+    needs it.
+    """
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, cos_pitch, sin_pitch = eye
     n = 4 * width
@@ -191,7 +194,9 @@ def _draw_pitched(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth
                     depth[py, px] = SKY_DEPTH
                     continue
                 # of all pixels that share this profile the first gives the direction
-                count[a], border[a] = _profile(heights, ex, ey, ez, dx * inverse, dy * inverse, sun[0], sun[1], steps, z[a], top[a], lit[a])
+                count[a], border[a] = _profile(
+                    heights, ex, ey, ez, dx * inverse, dy * inverse, sun[0], sun[1], steps, z[a], top[a], lit[a]
+                )
             last = count[a]
             k = min(k, last)
             while k < last and top[a, k] < slope:
@@ -245,7 +250,9 @@ def _draw_plants(w, look, eye, rgb, depth):
         model = shapes.PLANTS + kind
         colors = look.sprites.palette[model]
         view = view_of(ox, oy, p.turn)
-        draw_one(look, model, view, s.SOLID, colors, p.pos[0], p.pos[1], p.pos[2], scale, PLANT_LIGHT[w.sky], eye, rgb, depth)
+        draw_one(
+            look, model, view, s.SOLID, colors, p.pos[0], p.pos[1], p.pos[2], scale, PLANT_LIGHT[w.sky], eye, rgb, depth
+        )
 
 
 @kernel

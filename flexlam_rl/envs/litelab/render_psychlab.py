@@ -1,7 +1,7 @@
 """The view of psychlab: a screen seen from a pillar under a dome.
 
-What the screen shows follows from the trial (reference A6.8) and is worked out for every pixel from where its ray meets the
-screen, so a picture and the rules' gaze agree exactly.
+What the screen shows follows from the trial (reference A6.8) and is worked out for every pixel from where its ray meets
+the screen, so a picture and the rules' gaze agree exactly.
 """
 
 from flexlam_rl.envs.litelab import dome
@@ -19,7 +19,16 @@ ARRAY_START = 59.0
 CELL = 56.0
 DOT = 14.0
 # Rows of three dots, from the top: T, inverted T, L, mirrored L, R-like corner, mirrored corner, S, Z.
-BITS = (0b111_010_010, 0b010_010_111, 0b100_100_111, 0b001_001_111, 0b111_100_100, 0b111_001_001, 0b011_010_110, 0b110_010_011)
+BITS = (
+    0b111_010_010,
+    0b010_010_111,
+    0b100_100_111,
+    0b001_001_111,
+    0b111_100_100,
+    0b111_001_001,
+    0b011_010_110,
+    0b110_010_011,
+)
 COLORS = (0xBF00FF, 0x00BFFF, 0xFFFF00, 0xFF3F00, 0xFF007F)  # packed: red in the low byte
 WHITE, BLACK, RED, RIGHT, WRONG = 0xFFFFFF, 0x000000, 0x0000FF, 0x64FF64, 0x6464FF
 CROSS = 0.05  # half the length of the fixation cross

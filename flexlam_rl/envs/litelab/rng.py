@@ -1,4 +1,6 @@
-"""A world's own random stream (splitmix64), so that an episode depends on its seed alone, in every process and batch."""
+"""A world's own random stream (splitmix64), so that an episode depends on its seed alone, in every process and
+batch.
+"""
 
 import numpy as np
 

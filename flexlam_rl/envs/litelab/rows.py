@@ -1,9 +1,10 @@
 """What the pixels of one row show, as plain loops over the row that compile to vector instructions.
 
-Loops are in float32 and int32, and free of branches. Texture coordinates are integers of which 2 ** FRACTION make one repeat, so that
-cell, texel and place in a light table are shifts of one number. `u` holds the pixels' place right of the view axis; the ray of pixel x
-is (forward_x + u[x] * right_x, forward_y + u[x] * right_y, dz), and depth counts its lengths. `flat[x]` is 1 where floor, ceiling or
-sky shows instead of the wall; `place` and `light` receive the numbers of texel and light in `Look.texels` and `Look.lights`.
+Loops are in float32 and int32, and free of branches. Texture coordinates are integers of which 2 ** FRACTION make one
+repeat, so that cell, texel and place in a light table are shifts of one number. `u` holds the pixels' place right of
+the view axis; the ray of pixel x is (forward_x + u[x] * right_x, forward_y + u[x] * right_y, dz), and depth counts its
+lengths. `flat[x]` is 1 where floor, ceiling or sky shows instead of the wall; `place` and `light` receive the numbers
+of texel and light in `Look.texels` and `Look.lights`.
 """
 
 import numpy as np
@@ -19,8 +20,8 @@ ONE = float(1 << FRACTION)
 LIGHT_SHIFT = FRACTION - STEP_BITS
 TEXEL_SHIFT = FRACTION - tx.SIZE_BITS
 
-# Rows of the table of walls, float32: plane and direction as in rays.py, then texture coordinates, in 1 / ONE of a repeat; FACE is the
-# texture's number and the light table's.
+# Rows of the table of walls, float32: plane and direction as in rays.py, then texture coordinates, in 1 / ONE of a
+# repeat; FACE is the texture's number and the light table's.
 QX, QY, TX, TY, U0, V0, PER_UNIT, FACE, REACH, RISE, PICTURE = range(11)
 WALL = 11
 
@@ -102,7 +103,9 @@ def mip_level(covered):
 
 
 @loop_kernel
-def wall_row(alike, u, met, near, walls, forward_x, forward_y, right_x, right_y, dz, h, step, starts, place, light, depth_row):
+def wall_row(
+    alike, u, met, near, walls, forward_x, forward_y, right_x, right_y, dz, h, step, starts, place, light, depth_row
+):
     hx = np.float32(forward_x)
     hy = np.float32(forward_y)
     rx = np.float32(right_x)
@@ -128,14 +131,19 @@ def wall_row(alike, u, met, near, walls, forward_x, forward_y, right_x, right_y,
         face = np.int32(walls[FACE, k])
         place[x] = (face >> 4) * tx.TEXELS + starts[np.uint32(level)] + (row << (tx.SIZE_BITS - level)) + column
         light[x] = (
-            WALLS + ((face & 15) << (2 * STEP_BITS)) + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((across >> LIGHT_SHIFT) & (STEPS - 1))
+            WALLS
+            + ((face & 15) << (2 * STEP_BITS))
+            + (((down >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS)
+            + ((across >> LIGHT_SHIFT) & (STEPS - 1))
         )
         depth_row[x] = t
 
 
 @loop_kernel
 def cell_floor_row(ground, px, py, ax, ay, t, level, flat, place, light, depth_row):
-    """Floor of a text maze: each cell's own texture under its baked light. (px, py) is the texture coordinate at column 0."""
+    """Floor of a text maze: each cell's own texture under its baked light. (px, py) is the texture coordinate at column
+    0.
+    """
     x0 = np.float32(px)
     y0 = np.float32(py)
     x1 = np.float32(ax)
@@ -149,9 +157,15 @@ def cell_floor_row(ground, px, py, ax, ay, t, level, flat, place, light, depth_r
         at = np.float32(np.int32(x))
         fx = np.int32(x0 + at * x1)
         fy = np.int32(y0 + at * y1)
-        cell = np.int32(ground[np.uint32((fy >> FRACTION) & (s.MAX_CELLS - 1)), np.uint32((fx >> FRACTION) & (s.MAX_CELLS - 1))])
+        cell = np.int32(
+            ground[np.uint32((fy >> FRACTION) & (s.MAX_CELLS - 1)), np.uint32((fx >> FRACTION) & (s.MAX_CELLS - 1))]
+        )
         texel = (cell & 255) * tx.TEXELS + start + (((fy >> shift) & mask) << bits) + ((fx >> shift) & mask)
-        lit = (cell >> 8 << (2 * STEP_BITS)) + (((fy >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS) + ((fx >> LIGHT_SHIFT) & (STEPS - 1))
+        lit = (
+            (cell >> 8 << (2 * STEP_BITS))
+            + (((fy >> LIGHT_SHIFT) & (STEPS - 1)) << STEP_BITS)
+            + ((fx >> LIGHT_SHIFT) & (STEPS - 1))
+        )
         shows = flat[x] != 0
         place[x] = texel if shows else place[x]
         light[x] = lit if shows else light[x]
@@ -172,7 +186,9 @@ def plain_row(base, lit, px, py, ax, ay, t, level, flat, place, light, depth_row
     bits = tx.SIZE_BITS - level
     for x in range(flat.size):
         at = np.float32(np.int32(x))
-        texel = start + (((np.int32(y0 + at * y1) >> shift) & mask) << bits) + ((np.int32(x0 + at * x1) >> shift) & mask)
+        texel = (
+            start + (((np.int32(y0 + at * y1) >> shift) & mask) << bits) + ((np.int32(x0 + at * x1) >> shift) & mask)
+        )
         shows = flat[x] != 0
         place[x] = texel if shows else place[x]
         light[x] = lit if shows else light[x]
@@ -242,7 +258,13 @@ def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y,
         covered = max(step * t, abs(h) * walls[REACH, k] * t * t)
         level = min(int(mip_level(np.float32(covered * (tx.PICTURE_SIZE / tx.PICTURE_WIDTH)))), tx.PICTURE_LEVELS - 1)
         size = tx.PICTURE_SIZE >> level
-        place[x] = base + (picture - 1) * tx.PICTURE_TEXELS + tx.PICTURE_LEVEL_START[level] + int(b * size) * size + int(a * size)
+        place[x] = (
+            base
+            + (picture - 1) * tx.PICTURE_TEXELS
+            + tx.PICTURE_LEVEL_START[level]
+            + int(b * size) * size
+            + int(a * size)
+        )
 
 
 @loop_kernel

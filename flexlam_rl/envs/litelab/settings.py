@@ -1,6 +1,7 @@
 """What the `config` dictionary of a Lab means to litelab: engine settings, level parameters and the user's own worlds.
 
-Keys and error sentences are those of DeepMind Lab (reference A1, A2); `startPosition` and `startAngles` are litelab's own.
+Keys and error sentences are those of DeepMind Lab (reference A1, A2); `startPosition` and `startAngles` are litelab's
+own.
 """
 
 from collections.abc import Mapping
@@ -139,7 +140,9 @@ def _integer(key: str, text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise RuntimeError(f"Failed to apply setting '{key} = {text}' - \"'{key}' must be an integer. Actual {text}\"") from None
+        raise RuntimeError(
+            f"Failed to apply setting '{key} = {text}' - \"'{key}' must be an integer. Actual {text}\""
+        ) from None
 
 
 def find_level(name: str, runfiles: str) -> LevelSpec:
@@ -150,7 +153,10 @@ def find_level(name: str, runfiles: str) -> LevelSpec:
     """
     spec = LEVELS.get(name.removeprefix(LEVEL_FOLDER)) if name.startswith(LEVEL_FOLDER) else None
     if spec is None:
-        raise RuntimeError(f"Failed to init environment - \"Level not found: Failed to open file '{runfiles}/game_scripts/levels/{name}.lua'\"")
+        raise RuntimeError(
+            'Failed to init environment - "Level not found: Failed to open file '
+            f"'{runfiles}/game_scripts/levels/{name}.lua'\""
+        )
     return spec
 
 
@@ -188,7 +194,9 @@ def parse(level: str, config: Mapping[Any, Any], runfiles: str) -> Settings:
         elif key in ("maxAltCameraWidth", "maxAltCameraHeight", "mixerSeed"):
             _integer(key, value)
         elif key == "fps" and value.strip() != "60":
-            raise RuntimeError(f"Failed to apply setting 'fps = {value}' - \"litelab plays 60 frames a second. Actual {value}\"")
+            raise RuntimeError(
+                f"Failed to apply setting 'fps = {value}' - \"litelab plays 60 frames a second. Actual {value}\""
+            )
         elif key in _UNSUPPORTED and _truth(value):
             raise RuntimeError(f"Failed to apply setting '{key} = {value}' - \"litelab has no such thing\"")
         elif key not in _ENGINE and key not in _IGNORED and key not in _UNSUPPORTED:
@@ -206,7 +214,10 @@ def parse(level: str, config: Mapping[Any, Any], runfiles: str) -> Settings:
     settings.player_name = engine.get("playerName", settings.player_name)
     settings.textures = engine.get("textures", settings.textures)
     if settings.textures not in TEXTURES:
-        raise RuntimeError(f"Failed to apply setting 'textures = {settings.textures}' - \"'textures' must be one of {', '.join(TEXTURES)}.\"")
+        raise RuntimeError(
+            f"Failed to apply setting 'textures = {settings.textures}' - \"'textures' must be one of "
+            f'{", ".join(TEXTURES)}."'
+        )
     if _truth(engine.get("minimalUI", "")):
         settings.hud = "none"
     elif _truth(engine.get("reducedUI", "")):
@@ -246,7 +257,9 @@ def _check_size(key: str, text: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise RuntimeError(f"Failed to apply setting '{key} = {text}' - \"'{key}' must be a positive multiple of 4. Actual {text}\"")
+        raise RuntimeError(
+            f"Failed to apply setting '{key} = {text}' - \"'{key}' must be a positive multiple of 4. Actual {text}\""
+        )
 
 
 def _numbers(key: str, text: str, count: int, form: str) -> list[float]:
@@ -268,7 +281,9 @@ def _field_value(key: str, name: str, text: str) -> float:
         value = float("nan")
     whole = name == "extra_connections" or value == np.floor(value)
     if not (low <= value <= high and whole):
-        raise SettingError(f'Failed to init environment - "Invalid setting: "{key}" = "{text}", expected {low} to {high}"')
+        raise SettingError(
+            f'Failed to init environment - "Invalid setting: "{key}" = "{text}", expected {low} to {high}"'
+        )
     return value
 
 
@@ -291,7 +306,10 @@ def fill_world(w: Any, settings: Settings) -> None:
     except ValueError:
         length = _MAX_SECONDS if seconds.strip().lower() == "false" else float("nan")
     if not 0 < length <= _MAX_SECONDS:
-        raise SettingError(f'Failed to init environment - "Invalid setting: "episodeLengthSeconds" = "{seconds}", expected seconds above 0 or false"')
+        raise SettingError(
+            f'Failed to init environment - "Invalid setting: "episodeLengthSeconds" = "{seconds}", expected seconds '
+            'above 0 or false"'
+        )
     w["episode_frames"] = int(np.ceil(length * 60))
     w["given_start"] = w["given_angles"] = 0
     if params["startPosition"]:
@@ -305,7 +323,10 @@ def fill_world(w: Any, settings: Settings) -> None:
         if params[key]:
             _numbers(key, params[key], 1, "a number")
     if (params["cameraLook.1"], params["cameraLook.3"]) != ("90", "0"):
-        raise SettingError('Failed to init environment - "Invalid setting: "cameraLook", expected "90", any yaw, "0": it looks straight down"')
+        raise SettingError(
+            'Failed to init environment - "Invalid setting: "cameraLook", expected "90", any yaw, "0": it looks '
+            'straight down"'
+        )
     w["given_maze"] = w["given_variations"] = 0
     if spec.geometry == s.GRID:
         from flexlam_rl.envs.litelab.mazetext import check_parameters, load_maze_text

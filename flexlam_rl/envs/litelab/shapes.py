@@ -1,8 +1,8 @@
 """Pictures of the models from all sides: the atlas that sprites are drawn from.
 
-Every model is drawn once, from ANGLES directions around it and a little from above, into SIZE x SIZE texels. A texel keeps what
-does not depend on the object's colours: brightness, part number, and where on the object it lies, so that a pattern can be
-projected on it. Sprites then cost one look-up a pixel, whatever their model.
+Every model is drawn once, from ANGLES directions around it and a little from above, into SIZE x SIZE texels. A texel
+keeps what does not depend on the object's colours: brightness, part number, and where on the object it lies, so that a
+pattern can be projected on it. Sprites then cost one look-up a pixel, whatever their model.
 """
 
 import math
@@ -26,7 +26,8 @@ BOT_STAND, BOT_WALK_A, BOT_WALK_B, BOT_CROUCH = range(s.SHAPES + 40, s.SHAPES + 
 PLANTS = s.SHAPES + 44
 MODELS = PLANTS + foliage.KINDS
 
-# Light falls on objects from below in most places of the recordings (the bright floor): undersides are bright, tops dark.
+# Light falls on objects from below in most places of the recordings (the bright floor): undersides are bright, tops
+# dark.
 AMBIENT = 0.5
 DIRECT = 0.55
 LIGHT = np.array([0.25, 0.4, -0.88])  # to the viewer's right, towards the viewer, up
@@ -43,7 +44,9 @@ _CORRECTIONS = {
 class Atlas(NamedTuple):
     """Views of all models."""
 
-    texels: NDArray[np.uint32]  # (MODELS, ANGLES, SIZE, SIZE): bits 0-7 brightness (0: see through), 8-10 part, 12-21 and 22-31 pattern place
+    texels: NDArray[
+        np.uint32
+    ]  # (MODELS, ANGLES, SIZE, SIZE): bits 0-7 brightness (0: see through), 8-10 part, 12-21 and 22-31 pattern place
     box: NDArray[np.float32]  # (MODELS, 3): half width, bottom and top of the views in world units at scale 1
     palette: NDArray[np.uint8]  # (MODELS, 8, 3): colours of the parts; part 0 takes the object's own
 
@@ -75,7 +78,8 @@ def _place_on(value):
 def draw_views(prims, box, elevation, light, out):
     """Draw a model's views into `out` (ANGLES, SIZE, SIZE).
 
-    View k is what one sees from the direction 2 pi k / ANGLES, counted counter-clockwise from the model's front (x axis).
+    View k is what one sees from the direction 2 pi k / ANGLES, counted counter-clockwise from the model's front (x
+    axis).
     """
     views, size, _ = out.shape
     normal = np.zeros(3)
@@ -119,7 +123,12 @@ def draw_views(prims, box, elevation, light, out):
                     u, v = hx, hz
                 else:
                     u, v = hy, hz
-                out[k, j, i] = np.uint32(shade) | np.uint32(part << 8) | _place_on(u) << np.uint32(12) | _place_on(v) << np.uint32(22)
+                out[k, j, i] = (
+                    np.uint32(shade)
+                    | np.uint32(part << 8)
+                    | _place_on(u) << np.uint32(12)
+                    | _place_on(v) << np.uint32(22)
+                )
 
 
 _Entry = tuple[int, solids.Model, list[tuple[int, int, int]]]

@@ -46,7 +46,9 @@ class LitelabEngine:
         return job
 
     def reset(self, seed: int) -> Any:
-        """Begin the episode of a seed in [0, 2**31); returns the first observation (the bare one if there is one name)."""
+        """Begin the episode of a seed in [0, 2**31); returns the first observation (the bare one if there is one
+        name).
+        """
         rgb = self.batch.new_picture() if self.batch.needs_rgb else None
         self.batch.begin(_FIRST, [seed], rgb)
         return self._unwrap(rgb)

@@ -1,6 +1,7 @@
 """Skies drawn by code: the five upper faces of a cube (east, north, west, south, up), as `rows.sky_row` reads them.
 
-The city stands dark against a blue gradient, with pale outlines, as in DMLab's explore levels; overhead hang wire-frame crystals.
+The city stands dark against a blue gradient, with pale outlines, as in DMLab's explore levels; overhead hang wire-frame
+crystals.
 """
 
 import numpy as np
@@ -12,8 +13,8 @@ _TOP, _HORIZON = (139.0, 217.0, 255.0), (89.0, 163.0, 255.0)
 _TOWER, _HAZE, _RIM = (70.0, 77.0, 86.0), (82.0, 126.0, 176.0), (150.0, 226.0, 250.0)
 POOL = (152.0, 227.0, 255.0)
 
-# Hazy blocks and dark towers of each face: left and right edge, height above the horizon, all as shares of the face from its left
-# (as stored) and of its half height.
+# Hazy blocks and dark towers of each face: left and right edge, height above the horizon, all as shares of the face
+# from its left (as stored) and of its half height.
 _BLOCKS = (
     ((0.09, 0.18, -0.36), (0.22, 0.30, 0.0), (0.28, 0.48, 0.18), (0.56, 0.61, -0.2), (0.70, 0.87, 0.18)),
     ((0.12, 0.22, 0.0), (0.45, 0.52, 0.08), (0.60, 0.68, 0.30), (0.80, 0.93, 0.18)),
@@ -28,7 +29,8 @@ _TOWERS = (
 )
 # Lit stripes on towers: face, left and right edge, height, colour.
 _STRIPES = ((1, 0.363, 0.378, 0.40, (237.0, 172.0, 43.0)), (3, 0.756, 0.770, 0.35, (45.0, 150.0, 105.0)))
-# Corners of the crystals on the upper face, as shares of it; each is closed and crossed by a line from its first corner to its fourth.
+# Corners of the crystals on the upper face, as shares of it; each is closed and crossed by a line from its first corner
+# to its fourth.
 _CRYSTALS = (
     ((0.20, 0.28), (0.26, 0.22), (0.40, 0.24), (0.47, 0.30), (0.38, 0.35), (0.24, 0.34)),
     ((0.83, 0.14), (0.90, 0.24), (0.90, 0.34), (0.76, 0.45), (0.74, 0.32), (0.74, 0.24)),
@@ -40,7 +42,9 @@ _CRYSTALS = (
 
 
 def _fill(image: np.ndarray, x0: float, x1: float, top: float, color: tuple[float, ...], share: float = 1.0) -> None:
-    """Mix a colour into the columns x0..x1 (shares of the face) below the height `top` (1 at the cube's edge, 0 at the horizon)."""
+    """Mix a colour into the columns x0..x1 (shares of the face) below the height `top` (1 at the cube's edge, 0 at the
+    horizon).
+    """
     part = image[max(int((1.0 - top) * 0.5 * _N + 0.5), 0) :, max(int(x0 * _N + 0.5), 0) : int(x1 * _N + 0.5)]
     part += (np.array(color) - part) * share
 
@@ -73,7 +77,11 @@ def _above() -> np.ndarray:
             # only texels around the line
             low_x, low_y = int(min(x0, x1) * _N) - 2, int(min(y0, y1) * _N) - 2
             part = image[low_y : int(max(y0, y1) * _N) + 3, low_x : int(max(x0, x1) * _N) + 3]
-            y, x = np.meshgrid((low_y + np.arange(part.shape[0]) + 0.5) / _N, (low_x + np.arange(part.shape[1]) + 0.5) / _N, indexing="ij")
+            y, x = np.meshgrid(
+                (low_y + np.arange(part.shape[0]) + 0.5) / _N,
+                (low_x + np.arange(part.shape[1]) + 0.5) / _N,
+                indexing="ij",
+            )
             t = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0.0, 1.0)
             away = np.sqrt((x - x0 - t * (x1 - x0)) ** 2 + (y - y0 - t * (y1 - y0)) ** 2) * _N
             part += (255.0 - part) * np.clip(1.6 - away, 0.0, 1.0)[..., None]

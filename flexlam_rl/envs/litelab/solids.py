@@ -1,7 +1,8 @@
 """Solids that models are built of: ellipsoids, boxes and round rods, and the rays that meet them.
 
-A model is a list of primitives, each with a part number (part 0 takes an object's own colours, parts 1 to 7 those given with the
-model). Units are world units at medium scale; x points forward, y to the left, z up, and a model stands on z = 0.
+A model is a list of primitives, each with a part number (part 0 takes an object's own colours, parts 1 to 7 those given
+with the model). Units are world units at medium scale; x points forward, y to the left, z up, and a model stands on z =
+0.
 """
 
 import itertools
@@ -14,8 +15,9 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 BALL, BRICK, ROD = range(3)
 
-# One primitive: kind, part, taper (top radius over bottom radius of a rod), then the rows of the 3x3 matrix and the offset that
-# carry model space to the primitive's own space (unit ball; cube of half width 1; rod of bottom radius 1 along z from -1 to 1).
+# One primitive: kind, part, taper (top radius over bottom radius of a rod), then the rows of the 3x3 matrix and the
+# offset that carry model space to the primitive's own space (unit ball; cube of half width 1; rod of bottom radius 1
+# along z from -1 to 1).
 Primitive = tuple[int, int, float, NDArray[np.float64], NDArray[np.float64]]
 Model = list[Primitive]
 
@@ -38,19 +40,35 @@ def _turn(tilt: float, yaw: float) -> NDArray[np.float64]:
 
 
 def ball(
-    x: float, y: float, z: float, rx: float, ry: float | None = None, rz: float | None = None, tilt: float = 0, yaw: float = 0, part: int = 0
+    x: float,
+    y: float,
+    z: float,
+    rx: float,
+    ry: float | None = None,
+    rz: float | None = None,
+    tilt: float = 0,
+    yaw: float = 0,
+    part: int = 0,
 ) -> Primitive:
     """An ellipsoid with centre and half axes."""
     size = np.array([rx, rx if ry is None else ry, rx if rz is None else rz])
     return BALL, part, 1.0, (_turn(tilt, yaw) / size).T, np.array([x, y, z], float)
 
 
-def brick(x: float, y: float, z: float, hx: float, hy: float, hz: float, tilt: float = 0, yaw: float = 0, part: int = 0) -> Primitive:
+def brick(
+    x: float, y: float, z: float, hx: float, hy: float, hz: float, tilt: float = 0, yaw: float = 0, part: int = 0
+) -> Primitive:
     """A box with centre and half widths."""
     return BRICK, part, 1.0, (_turn(tilt, yaw) / np.array([hx, hy, hz])).T, np.array([x, y, z], float)
 
 
-def rod(start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float | None = None, part: int = 0) -> Primitive:
+def rod(
+    start: tuple[float, float, float],
+    end: tuple[float, float, float],
+    r0: float,
+    r1: float | None = None,
+    part: int = 0,
+) -> Primitive:
     """A round rod (cylinder, cone) from `start` to `end`, with the radius at either end."""
     a, b = np.array(start, float), np.array(end, float)
     if r1 is not None and r1 > r0:  # the wide end is the bottom, so that the taper is at most 1
@@ -60,12 +78,24 @@ def rod(start: tuple[float, float, float], end: tuple[float, float, float], r0: 
     return ROD, part, taper, _frame(b - a) / np.array([[r0], [r0], [half]]), (a + b) / 2
 
 
-def upright(z0: float, z1: float, r0: float, r1: float | None = None, x: float = 0, y: float = 0, part: int = 0) -> Primitive:
+def upright(
+    z0: float, z1: float, r0: float, r1: float | None = None, x: float = 0, y: float = 0, part: int = 0
+) -> Primitive:
     """An upright rod."""
     return rod((x, y, z0), (x, y, z1), r0, r1, part)
 
 
-def ring(x: float, z: float, rx: float, rz: float, thick: float, pieces: int = 10, part: int = 0, start: float = 0, turn: float = 360) -> Model:
+def ring(
+    x: float,
+    z: float,
+    rx: float,
+    rz: float,
+    thick: float,
+    pieces: int = 10,
+    part: int = 0,
+    start: float = 0,
+    turn: float = 360,
+) -> Model:
     """An upright ring, or an arc of `turn` degrees from `start`, of straight pieces in the plane of x and z."""
     at = [math.radians(start + turn * i / pieces) for i in range(pieces + 1)]
     points = [(x + rx * math.cos(t), 0.0, z + rz * math.sin(t)) for t in at]
@@ -112,7 +142,9 @@ def pack(model: Model) -> NDArray[np.float64]:
 
 @kernel
 def meet(prim, ox, oy, oz, dx, dy, dz, normal):
-    """Distance along the ray to a primitive, or a huge number; writes the outward normal (not of unit length) in model space."""
+    """Distance along the ray to a primitive, or a huge number; writes the outward normal (not of unit length) in model
+    space.
+    """
     kind = int(prim[0])
     m = prim[3:12]
     px, py, pz = ox - prim[12], oy - prim[13], oz - prim[14]

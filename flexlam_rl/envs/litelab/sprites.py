@@ -1,8 +1,8 @@
 """Items and opponents, drawn over the walls with the depth buffer; shots and other lights are in effects.py.
 
-A sprite stands upright in its object's axis and faces the eye; every pixel's ray meets that plane exactly, so size and place are
-right at any pitch and distance. Which of the model's views is shown follows from where the eye is and how the object is turned.
-Items bob by 8 units in about 1.2 s and turn once in 1.024 s of engine time, as in the recordings.
+A sprite stands upright in its object's axis and faces the eye; every pixel's ray meets that plane exactly, so size and
+place are right at any pitch and distance. Which of the model's views is shown follows from where the eye is and how the
+object is turned. Items bob by 8 units in about 1.2 s and turn once in 1.024 s of engine time, as in the recordings.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ GROUND = -12.0  # the same for one that does not bob and stands on the ground
 def draw_one(look, model, view, pattern, colors, x, y, z, scale, light, eye, rgb, depth):
     """Draw view number `view` (of shapes.ANGLES) of a model that stands at (x, y, z).
 
-    `eye` is (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch); `colors` (8, 3) uint8 holds the colour of each part, part 0 takes the
-    pattern's two colours from rows 0 and 1 instead. `light` is of 256.
+    `eye` is (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch); `colors` (8, 3) uint8 holds the colour of each part,
+    part 0 takes the pattern's two colours from rows 0 and 1 instead. `light` is of 256.
     """
     height, width = depth.shape
     half = look.sprites.box[model, 0] * scale
@@ -151,7 +151,21 @@ def _draw_items(w, look, eye, colors, rgb, depth):
         else:
             colors[0] = it.color[0]
             colors[1] = it.color[1]
-        draw_one(look, model, view_of(ox, oy, yaw), int(it.pattern), colors, it.pos[0], it.pos[1], z, it.scale, light, eye, rgb, depth)
+        draw_one(
+            look,
+            model,
+            view_of(ox, oy, yaw),
+            int(it.pattern),
+            colors,
+            it.pos[0],
+            it.pos[1],
+            z,
+            it.scale,
+            light,
+            eye,
+            rgb,
+            depth,
+        )
 
 
 @kernel

@@ -1,9 +1,11 @@
 """The whole state of one litelab world, as one numpy record that compiled functions read and write.
 
-A world holds everything that an episode needs: clock, random stream, maze, items, players, and the rules' own variables. N worlds
-are one array of N records, so a single environment and a batch run the same compiled code. Units are those of DMLab: 100 world
-units a maze cell, engine milliseconds, angles in 65536ths of a turn. World axes: x East, y North, z up; yaw is counter-clockwise
-from East; positive pitch looks down.
+A world holds everything that an episode needs: clock, random stream, maze, items, players, and the rules' own
+    variables. N worlds
+are one array of N records, so a single environment and a batch run the same compiled code. Units are those of DMLab:
+    100 world
+units a maze cell, engine milliseconds, angles in 65536ths of a turn. World axes: x East, y North, z up; yaw is
+counter-clockwise from East; positive pitch looks down.
 """
 
 import numpy as np
@@ -34,7 +36,18 @@ EAST, NORTH, WEST, SOUTH = range(4)
 # Kinds of items.
 NO_ITEM, REWARD, GOAL, WEAPON, HEALTH, ARMOR, BOX = range(7)
 # What an item looks like: below SHAPES a special model, from SHAPES on one of the 40 object shapes (see shapes.py).
-LOOK_APPLE, LOOK_GOAL, LOOK_CAKE, LOOK_BOX, LOOK_MUSHROOM, LOOK_HEALTH, LOOK_ARMOR, LOOK_ROCKET, LOOK_LIGHTNING, LOOK_RAILGUN = range(10)
+(
+    LOOK_APPLE,
+    LOOK_GOAL,
+    LOOK_CAKE,
+    LOOK_BOX,
+    LOOK_MUSHROOM,
+    LOOK_HEALTH,
+    LOOK_ARMOR,
+    LOOK_ROCKET,
+    LOOK_LIGHTNING,
+    LOOK_RAILGUN,
+) = range(10)
 SHAPES = 16
 # Patterns of the two-coloured objects.
 SOLID, CHEQUERED, CROSSES, DIAGONAL_STRIPE, DISCS, HEX, PINSTRIPE, SPOTS, SWIRLS = range(9)
@@ -115,7 +128,10 @@ PLAYER = np.dtype(
 )
 
 # `burst_ms`: how much longer the burst of a rocket that hit is seen, at pos
-MISSILE = np.dtype([("pos", "f8", 3), ("vel", "f8", 3), ("owner", "i1"), ("active", "u1"), ("age_ms", "i4"), ("burst_ms", "i4")], align=True)
+MISSILE = np.dtype(
+    [("pos", "f8", 3), ("vel", "f8", 3), ("owner", "i1"), ("active", "u1"), ("age_ms", "i4"), ("burst_ms", "i4")],
+    align=True,
+)
 
 SEGMENT = np.dtype(
     [
@@ -130,10 +146,15 @@ SEGMENT = np.dtype(
 
 # What stands on a terrain; rocks and cacti are solid (a brush each), bushes are not.
 ROCK, BUSH, CACTUS = range(3)
-PLANT = np.dtype([("pos", "f8", 3), ("kind", "u1"), ("radius", "f4"), ("height", "f4"), ("turn", "f4")], align=True)  # pos on the ground
+PLANT = np.dtype(
+    [("pos", "f8", 3), ("kind", "u1"), ("radius", "f4"), ("height", "f4"), ("turn", "f4")], align=True
+)  # pos on the ground
 
 # A convex solid: the half-spaces n.x <= d, of which `sides` are used; the bounds speed up tests.
-BRUSH = np.dtype([("sides", "u1"), ("active", "u1"), ("normal", "f8", (8, 3)), ("dist", "f8", 8), ("lo", "f8", 3), ("hi", "f8", 3)], align=True)
+BRUSH = np.dtype(
+    [("sides", "u1"), ("active", "u1"), ("normal", "f8", (8, 3)), ("dist", "f8", 8), ("lo", "f8", 3), ("hi", "f8", 3)],
+    align=True,
+)
 
 WORLD = np.dtype(
     [

@@ -1,7 +1,9 @@
-"""Walls and floors drawn by code: five styles each, in two colours, each normal and bright, after DMLab's MISHMASH theme.
+"""Walls and floors drawn by code: five styles each, in two colours, each normal and bright, after DMLab's MISHMASH
+theme.
 
-A pattern is drawn once on a fine grid as brightness (1 = the base colour) and as a share of an accent colour, and then coloured; the
-mean of each texture equals that of DMLab's. Only integer hashes and elementary arithmetic are used, so that every platform agrees.
+A pattern is drawn once on a fine grid as brightness (1 = the base colour) and as a share of an accent colour, and then
+coloured; the mean of each texture equals that of DMLab's. Only integer hashes and elementary arithmetic are used, so
+that every platform agrees.
 """
 
 from collections.abc import Callable
@@ -31,7 +33,9 @@ GLOW = (0.0, 135.0, 250.0)  # light of the lines that shine in the first style
 
 
 def scatter(*numbers: Any) -> Any:
-    """A number in [0, 1) for each tuple of integers (numbers or arrays, which broadcast), the same on every platform."""
+    """A number in [0, 1) for each tuple of integers (numbers or arrays, which broadcast), the same on every
+    platform.
+    """
     h: Any = np.uint64(0x9E3779B9)
     with np.errstate(over="ignore"):
         for n in numbers:
@@ -255,7 +259,10 @@ def _paint(pattern: Pattern, color: tuple[int, int, int], accent: np.ndarray | N
 def walls_and_floors() -> np.ndarray:
     """The first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
     images = []
-    kinds = ((WALL_PATTERNS, WALL_COLORS, WALL_CONTRAST, circuit), (FLOOR_PATTERNS, FLOOR_COLORS, FLOOR_CONTRAST, hexagons))
+    kinds = (
+        (WALL_PATTERNS, WALL_COLORS, WALL_CONTRAST, circuit),
+        (FLOOR_PATTERNS, FLOOR_COLORS, FLOOR_CONTRAST, hexagons),
+    )
     for patterns, colors, contrast, lit in kinds:
         drawn = [pattern() for pattern in patterns]
         for k, color in enumerate(colors):

@@ -1,7 +1,8 @@
 """The ground of natlab: a table of heights on a square grid, two triangles a cell.
 
-The real maps are prebuilt models and stand not here; this is lowland with hills that resembles the recorded paths: nine tenths of
-the steps on slopes below 0.25, nothing steeper than one can walk up, some 200 units from the lowest to the highest ground.
+The real maps are prebuilt models and stand not here; this is lowland with hills that resembles the recorded paths: nine
+tenths of the steps on slopes below 0.25, nothing steeper than one can walk up, some 200 units from the lowest to the
+highest ground.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """Surface textures of litelab: numbers, sizes and mip layout, and their drawing by code.
 
-Numbers in the atlas: 0 to 19 walls, 20 to 39 floors, then special surfaces. `w.wall_texture[v]` and `w.floor_texture[v]` both hold
-style numbers 0 to 19 (a floor's atlas number is FLOORS + its style number); `segments["texture"]` holds atlas numbers.
+Numbers in the atlas: 0 to 19 walls, 20 to 39 floors, then special surfaces. `w.wall_texture[v]` and
+`w.floor_texture[v]` both hold style numbers 0 to 19 (a floor's atlas number is FLOORS + its style number);
+`segments["texture"]` holds atlas numbers.
 """
 
 import numpy as np
@@ -32,13 +33,17 @@ CORRIDOR_FLOOR = 0  # style_01_orange
 SIZE_BITS = 7
 SIZE = 1 << SIZE_BITS  # texels a side at level 0
 LEVELS = 6  # 128, 64, 32, 16, 8, 4
-LEVEL_START = np.array([sum((SIZE >> k) ** 2 for k in range(level)) for level in range(LEVELS + 1)])  # first texel of each level
+LEVEL_START = np.array(
+    [sum((SIZE >> k) ** 2 for k in range(level)) for level in range(LEVELS + 1)]
+)  # first texel of each level
 TEXELS = int(LEVEL_START[LEVELS])
 
 PICTURES = 80
 PICTURE_SIZE = 32
 PICTURE_LEVELS = 3
-PICTURE_LEVEL_START = np.array([sum((PICTURE_SIZE >> k) ** 2 for k in range(level)) for level in range(PICTURE_LEVELS + 1)])
+PICTURE_LEVEL_START = np.array(
+    [sum((PICTURE_SIZE >> k) ** 2 for k in range(level)) for level in range(PICTURE_LEVELS + 1)]
+)
 PICTURE_TEXELS = int(PICTURE_LEVEL_START[PICTURE_LEVELS])
 PICTURE_WIDTH = 32.0  # world units
 PICTURE_HEIGHT = 50.0  # of its middle

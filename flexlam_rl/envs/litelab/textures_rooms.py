@@ -1,7 +1,8 @@
 """Surfaces of the rooms without a maze: the water maze's pool, and the deferred-effects rooms.
 
-Colours and measures were read off recorded frames; all of it is drawn by code. Textures are (SIZE, SIZE, 3) and repeat; along a wall
-they run to the viewer's left, which is how wall coordinates run in a room's segments, and their first row lies at the wall's top.
+Colours and measures were read off recorded frames; all of it is drawn by code. Textures are (SIZE, SIZE, 3) and repeat;
+along a wall they run to the viewer's left, which is how wall coordinates run in a room's segments, and their first row
+lies at the wall's top.
 """
 
 import numpy as np
@@ -17,7 +18,16 @@ CEILING = 160.0  # world units between lamps
 WATER = 256.0
 
 # Colours of the pool's eight pictures, counter-clockwise from the east, and of their shapes.
-PICTURE_COLORS = ((143, 208, 4), (140, 10, 14), (82, 14, 205), (0, 223, 196), (215, 165, 10), (0, 100, 235), (196, 4, 6), (132, 0, 205))
+PICTURE_COLORS = (
+    (143, 208, 4),
+    (140, 10, 14),
+    (82, 14, 205),
+    (0, 223, 196),
+    (215, 165, 10),
+    (0, 100, 235),
+    (196, 4, 6),
+    (132, 0, 205),
+)
 PICTURE_LIGHT = (164, 228, 232)
 
 
@@ -50,7 +60,9 @@ def water() -> Floats:
     return np.asarray(base + tone[..., None] * np.array([34.0, 44.0, 40.0]))
 
 
-def _lines(image: Floats, across: Floats, down: Floats, pieces: tuple[tuple[float, float, float, float], ...], color: Floats) -> None:
+def _lines(
+    image: Floats, across: Floats, down: Floats, pieces: tuple[tuple[float, float, float, float], ...], color: Floats
+) -> None:
     """Dark lines (x0, y0, x1, y1), upright or level, in a tile of 96 units, and one unit of shade beside them."""
     for x0, y0, x1, y1 in pieces:
         inside_x = np.maximum(np.maximum(x0 - across, across - x1), 0)
@@ -102,7 +114,9 @@ def _shape(number: int, x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 def pool_picture(number: int) -> Floats:
-    """The stretch of the pool's wall with picture `number`, 192 units wide, the picture a little right of its middle."""
+    """The stretch of the pool's wall with picture `number`, 192 units wide, the picture a little right of its
+    middle.
+    """
     image = pool_wall()
     across, down = _grid(POOL)
     x, z = across - POOL / 2 - 11, POOL - down  # from the viewer's left
@@ -129,7 +143,12 @@ def room_wall() -> Floats:
     x = across % (ROOM / 2)
     x = ROOM / 2 - x  # from the viewer's left
     image = np.empty((tx.SIZE, tx.SIZE, 3))
-    light = 1.0 - 0.10 * np.clip((z - 45) / 30, 0, 1) - 0.12 * np.clip((20 - z) / 15, 0, 1) - 0.06 * np.cos(2 * np.pi * (x / 67.5))
+    light = (
+        1.0
+        - 0.10 * np.clip((z - 45) / 30, 0, 1)
+        - 0.12 * np.clip((20 - z) / 15, 0, 1)
+        - 0.06 * np.cos(2 * np.pi * (x / 67.5))
+    )
     image[:] = np.array([178.0, 136.0, 2.0]) * light[..., None]
     patch = np.array([165.0, 103.0, 0.0]) * light[..., None]
     for where in ((x > 48) & (z > 40) & (z < 56), (x < 20) & (z > 24) & (z < 40)):

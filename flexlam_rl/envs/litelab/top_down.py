@@ -1,4 +1,6 @@
-"""A view from above (DEBUG.CAMERA.TOP_DOWN): solids by casting rays down, surfaces in the mean colour of their texture."""
+"""A view from above (DEBUG.CAMERA.TOP_DOWN): solids by casting rays down, surfaces in the mean colour of their
+texture.
+"""
 
 from typing import Any
 
@@ -100,15 +102,27 @@ def _palette(atlas: np.ndarray) -> np.ndarray:
 
 
 def default_camera(world: Any, width: int, height: int) -> tuple[float, float, float]:
-    """Where DeepMind Lab puts the camera: high enough over the middle of a maze to see all of it, else at (0, 0, 500)."""
+    """Where DeepMind Lab puts the camera: high enough over the middle of a maze to see all of it, else at (0, 0,
+    500).
+    """
     if world["geometry"] != s.GRID:
         return 0.0, 0.0, 500.0
     x, y = float(world["cols"]) * 50.0, float(world["rows"]) * 50.0
     return x, y, max(x - 100.0, (y - 100.0) / (height / width)) + 100.0
 
 
-def top_down(worlds: np.ndarray, i: int, atlas: np.ndarray, width: int, height: int, camera: tuple[float, float, float], yaw: float) -> np.ndarray:
-    """The view of world `i` from `camera`, with items as discs and players as discs with a nose: (height, width, 3) uint8."""
+def top_down(
+    worlds: np.ndarray,
+    i: int,
+    atlas: np.ndarray,
+    width: int,
+    height: int,
+    camera: tuple[float, float, float],
+    yaw: float,
+) -> np.ndarray:
+    """The view of world `i` from `camera`, with items as discs and players as discs with a nose: (height, width, 3)
+    uint8.
+    """
     rgb = np.zeros((height, width, 3), np.uint8)
     turn = np.radians(yaw)
     top_view(worlds[i], _palette(atlas), *camera, turn, rgb)
@@ -126,7 +140,14 @@ def top_down(worlds: np.ndarray, i: int, atlas: np.ndarray, width: int, height: 
     return rgb
 
 
-def _disc(rgb: np.ndarray, camera: tuple[float, float, float], turn: float, pos: np.ndarray, radius: float, colour: tuple[int, ...]) -> None:
+def _disc(
+    rgb: np.ndarray,
+    camera: tuple[float, float, float],
+    turn: float,
+    pos: np.ndarray,
+    radius: float,
+    colour: tuple[int, ...],
+) -> None:
     """Fill a disc that lies level at `pos`; at least one pixel."""
     height, width, _ = rgb.shape
     dx, dy, depth = pos[0] - camera[0], pos[1] - camera[1], camera[2] - pos[2]

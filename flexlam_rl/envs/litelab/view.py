@@ -1,7 +1,8 @@
 """Walls, floor and sky of every level that has walls.
 
-The pixels of a picture row share the elevation of their rays. A table over azimuth (rays.py) names the wall plane that each meets, whose
-exact depth then says whether wall, floor or sky shows; only silhouettes are quantised, to the table's sampling.
+The pixels of a picture row share the elevation of their rays. A table over azimuth (rays.py) names the wall plane that
+each meets, whose exact depth then says whether wall, floor or sky shows; only silhouettes are quantised, to the table's
+sampling.
 """
 
 import numpy as np
@@ -73,9 +74,28 @@ def draw_view(w, eye, look, surface, rgb, depth):
         rows.azimuths(u, h, low, 1.0 / ray_step, n - 1, diamond, index, met)
         flats = rows.depths(u, met, walls, hx, hy, sin_yaw, -cos_yaw, over, dz if over else q_flat, near, flat)
         if flats < width:
-            rows.wall_row(alike, u, met, near, walls, hx, hy, sin_yaw, -cos_yaw, dz, h, step, starts, place, light, depth[y])
+            rows.wall_row(
+                alike, u, met, near, walls, hx, hy, sin_yaw, -cos_yaw, dz, h, step, starts, place, light, depth[y]
+            )
             if hung:
-                rows.picture_row(u, met, near, flat, walls, hits, look.atlas.size + look.sky.size, ez, hx, hy, sin_yaw, -cos_yaw, dz, h, step, place)
+                rows.picture_row(
+                    u,
+                    met,
+                    near,
+                    flat,
+                    walls,
+                    hits,
+                    look.atlas.size + look.sky.size,
+                    ez,
+                    hx,
+                    hy,
+                    sin_yaw,
+                    -cos_yaw,
+                    dz,
+                    h,
+                    step,
+                    place,
+                )
         if flats > 0 and over:
             base = look.atlas.size + sky_number * 5 * tx.SKY_SIZE * tx.SKY_SIZE
             rows.sky_row(base, ex, ey, ez, u, hx, hy, sin_yaw, -cos_yaw, dz, flat, place, light, depth[y])
@@ -91,7 +111,9 @@ def draw_view(w, eye, look, surface, rgb, depth):
             ax = t * step * sin_yaw * scale
             ay = t * step * cos_yaw * scale
             if texture < 0:
-                rows.cell_floor_row(w.ground, px, w.rows * rows.ONE - py, ax, ay, t, level, flat, place, light, depth[y])
+                rows.cell_floor_row(
+                    w.ground, px, w.rows * rows.ONE - py, ax, ay, t, level, flat, place, light, depth[y]
+                )
             else:
                 lit = shade.EVEN + (lamp if dz < 0.0 else 256) - 1
                 rows.plain_row(texture * tx.TEXELS, lit, px, -py, ax, ay, t, level, flat, place, light, depth[y])

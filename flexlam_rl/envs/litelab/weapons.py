@@ -1,6 +1,8 @@
-"""Weapons and damage (reference A6.6): ammunition, reload, hitscan, rockets, splash, knock-back, armor, tags, health decay.
+"""Weapons and damage (reference A6.6): ammunition, reload, hitscan, rockets, splash, knock-back, armor, tags, health
+decay.
 
-In levels without opponents `fire_only` plays the same shots, which bring no reward but change ammunition, health and the picture.
+In levels without opponents `fire_only` plays the same shots, which bring no reward but change ammunition, health and
+the picture.
 """
 
 import numpy as np
@@ -179,7 +181,9 @@ def damage(w, k, attacker, points, dx, dy, dz):
 
 @kernel
 def _splash(w, x, y, z, owner, direct):
-    """A rocket bursts: everybody in reach and in sight is hurt, except player `direct`, who was hit by the rocket itself."""
+    """A rocket bursts: everybody in reach and in sight is hurt, except player `direct`, who was hit by the rocket
+    itself.
+    """
     for k in range(w.player_count):
         p = w.players[k]
         if k == direct or p.alive == 0:
@@ -296,7 +300,8 @@ def trigger(w, k, fire):
     p = w.players[k]
     p.flash_ms = max(p.flash_ms - w.dt_ms, 0)
     p.life_ms += w.dt_ms
-    # what is left of the reload carries over while the trigger is held, so that the rate of fire does not depend on the frame
+    # what is left of the reload carries over while the trigger is held, so that the rate of fire does not depend on the
+    # frame
     p.reload_ms -= w.dt_ms
     if fire == 0 or p.alive == 0:
         p.reload_ms = max(p.reload_ms, 0)

@@ -80,7 +80,9 @@ class Worlds:
         textures = self.settings[0].textures
         self.look = load_look(textures)
         if textures not in _calls:
-            _calls[textures] = direct_serve(self.worlds, self._jobs, self.results, 0, 0, 1, self.look, self._unseen, self.depth, self.hud)
+            _calls[textures] = direct_serve(
+                self.worlds, self._jobs, self.results, 0, 0, 1, self.look, self._unseen, self.depth, self.hud
+            )
         self.call = _calls[textures]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,19 +99,27 @@ class Worlds:
         return np.empty((len(self.worlds), *self._size, 3), np.uint8)
 
     def do(self, jobs: np.ndarray, frames: int, rgb: np.ndarray | None) -> None:
-        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then. See `batch.serve`."""
+        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then. See
+        `batch.serve`.
+        """
         picture = self._unseen if rgb is None else rgb
         calls = []
         for c, (low, high) in enumerate(self._chunks):
             scratch = self.depth if self._keeps_depth else self.depth[c : c + 1]
-            calls.append(partial(self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud))
+            calls.append(
+                partial(
+                    self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud
+                )
+            )
         self.pool.run(calls)
         if self._texts:
             changed = ((jobs["what"] & BEGIN) != 0) | (self.results["restarts"] > 0)
             self._read_texts(np.flatnonzero(changed))
 
     def play(self, actions: np.ndarray, skip: np.ndarray | None, frames: int, rgb: np.ndarray | None) -> None:
-        """Play `actions` (N, 7) in every world that the bool array `skip` does not name, and draw into `rgb` if given."""
+        """Play `actions` (N, 7) in every world that the bool array `skip` does not name, and draw into `rgb` if
+        given.
+        """
         jobs = self._jobs
         jobs["what"] = PLAY if rgb is None else PLAY | DRAW
         if skip is not None:
@@ -131,7 +141,9 @@ class Worlds:
             i = int(np.argmax(self.worlds["start_blocked"]))
             x, y, z = (float(v) for v in self.worlds[i]["start_pos"])
             self.worlds["running"][i] = 0
-            raise ValueError(f"startPosition is {x:g} {y:g} {z:g}, which is inside a wall of this map; give a place that is free.")
+            raise ValueError(
+                f"startPosition is {x:g} {y:g} {z:g}, which is inside a wall of this map; give a place that is free."
+            )
 
     def begin_raw(self, seed: int) -> None:
         """Begin an episode in world 0 with a 64-bit world seed; draws nothing."""
@@ -151,7 +163,9 @@ class Worlds:
                 texts[i] = ob.text(name, self.worlds[i], self.settings[i].player_name)
 
     def observe(self, rgb: np.ndarray | None) -> Any:
-        """The batch's observations, drawn images given: one batch for one name, else a dictionary of them. Texts are tuples."""
+        """The batch's observations, drawn images given: one batch for one name, else a dictionary of them. Texts are
+        tuples.
+        """
         if len(self.names) == 1:
             return self._one(self.names[0], rgb)
         return {name: self._one(name, rgb) for name in self.names}
@@ -195,7 +209,9 @@ class Worlds:
         return found
 
     def picture(self, i: int, width: int, height: int, hud: int | None = None) -> np.ndarray:
-        """The view of world `i` at another size, (height, width, 3) uint8; `hud` as in `render.draw`, None for the batch's."""
+        """The view of world `i` at another size, (height, width, 3) uint8; `hud` as in `render.draw`, None for the
+        batch's.
+        """
         rgb = np.empty((1, height, width, 3), np.uint8)
         job = np.zeros(1, JOB)
         job["what"] = DRAW

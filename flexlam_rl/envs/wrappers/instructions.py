@@ -12,14 +12,17 @@ from flexlam_rl.envs.checks import integer
 from flexlam_rl.envs.litelab.levels.names import COLOR_NAMES, SHAPE_NAMES
 
 PADDING, UNKNOWN = 0, 1
-# The words of every instruction of the language level; a word's number is its place here. Never reorder: models depend on it.
+# The words of every instruction of the language level; a word's number is its place here. Never reorder: models depend
+# on it.
 VOCABULARY: tuple[str, ...] = ("", "<unknown>", "Every", "object", "near", *COLOR_NAMES, *SHAPE_NAMES)
 _NUMBERS = {word: number for number, word in enumerate(VOCABULARY) if number > UNKNOWN}
 LONGEST = 5  # words of the longest instruction
 
 
 def tokens(instruction: str, length: int = 8) -> np.ndarray:
-    """Numbers of the words of an instruction, `(length,)` int64: 1 for unknown words, 0 behind the last; longer ones are cut."""
+    """Numbers of the words of an instruction, `(length,)` int64: 1 for unknown words, 0 behind the last; longer ones
+    are cut.
+    """
     numbers = np.zeros(length, np.int64)
     words = instruction.split()[:length]
     numbers[: len(words)] = [_NUMBERS.get(word, UNKNOWN) for word in words]
@@ -39,7 +42,9 @@ def _tokenised(space: spaces.Space, length: int) -> spaces.Space:
     if isinstance(space, spaces.Text):
         return _token_space(length)
     if isinstance(space, spaces.Dict) and "INSTR" in space.spaces:
-        return spaces.Dict({name: _token_space(length) if name == "INSTR" else part for name, part in space.spaces.items()})
+        return spaces.Dict(
+            {name: _token_space(length) if name == "INSTR" else part for name, part in space.spaces.items()}
+        )
     raise ValueError(f"InstructionTokens needs an environment with the observation 'INSTR', got observations {space}.")
 
 
@@ -85,7 +90,9 @@ class VectorInstructionTokens(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         if "final_obs" in infos:
             for i in np.flatnonzero(infos["_final_obs"]):
                 last = infos["final_obs"][i]
-                infos["final_obs"][i] = self._one(last) if isinstance(last, str) else {**last, "INSTR": self._one(last["INSTR"])}
+                infos["final_obs"][i] = (
+                    self._one(last) if isinstance(last, str) else {**last, "INSTR": self._one(last["INSTR"])}
+                )
         return self._replace(observations), rewards, terminations, truncations, infos
 
     def _one(self, text: str) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Known ways in which a latent action model fails, as checks on the figures of `measures` and `probe`, and the verdict from them.
+"""Known ways in which a latent action model fails, as checks on the figures of `measures` and `probe`, and the verdict
+from them.
 
-A *failure* makes the model useless as an interface to actions; a *warning* says that something is lost; a *note* explains a figure.
-Differences count where they exceed two standard errors.
+A *failure* makes the model useless as an interface to actions; a *warning* says that something is lost; a *note*
+explains a figure. Differences count where they exceed two standard errors.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ DEAD_PERPLEXITY = 1.5
 """A slot below this says the same of nearly every transition."""
 
 MOST_APPEARANCE = 0.5
-"""Share of the current picture's variance that codes may tell: where one can walk and turn depends on the place, so some is no fault."""
+"""Share of the current picture's variance that codes may tell: where one can walk and turn depends on the place, so
+some is no fault.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def of_codes(figures: dict[str, Any]) -> list[Sign]:
     """Signs in the figures that need no actions.
 
     Args:
-        figures: "slots", "prefix", "reconstruction", "still", "importance", "usage", "gradient", "appearance" as `health` gathers them.
+        figures: "slots", "prefix", "reconstruction", "still", "importance", "usage", "gradient", "appearance" as
+            `health` gathers them.
     """
     rows, m = figures["reconstruction"], figures["slots"]
     true = sorted((row for row in rows if row["codes"] == "codes"), key=lambda row: row["k"])
@@ -50,11 +54,13 @@ def of_codes(figures: dict[str, Any]) -> list[Sign]:
     signs = [
         Sign(
             "codes carry nothing", "failure", not gain >= LEAST_GAIN,
-            f"flow loss {without['loss']:.4f} with {name}, {full['loss']:.4f} with all {m}: {gain:.1%} less (at least {LEAST_GAIN:.0%} expected)",
+            f"flow loss {without['loss']:.4f} with {name}, {full['loss']:.4f} with all {m}: {gain:.1%} less (at least "
+            f"{LEAST_GAIN:.0%} expected)",
         ),
         Sign(
             "codes of other transitions do as well", "failure", not full["gain"] > 2 * full["gain_se"],
-            f"true codes lower the loss by {full['gain']:.4f} ± {full['gain_se']:.4f} against those of other transitions",
+            f"true codes lower the loss by {full['gain']:.4f} ± {full['gain_se']:.4f} against those of other "
+            "transitions",
         ),
         Sign(
             "gradient does not reach all parameters", "failure", bool(figures["gradient"]["without"]),
@@ -62,7 +68,8 @@ def of_codes(figures: dict[str, Any]) -> list[Sign]:
         ),
         Sign(
             "decoded frames are no nearer than the current frame", "warning", full["psnr"] <= figures["still"]["psnr"],
-            f"PSNR {full['psnr']:.2f} dB decoded, {figures['still']['psnr']:.2f} dB of the current frame taken for the next",
+            f"PSNR {full['psnr']:.2f} dB decoded, {figures['still']['psnr']:.2f} dB of the current frame taken for "
+            "the next",
         ),
     ]  # fmt: skip
     if figures["prefix"] and m > 1:
@@ -81,7 +88,9 @@ def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> l
     return [
         Sign(
             "more slots do harm", "warning", bool(rises),
-            "the flow loss rises from K = " + ", ".join(f"{a} to {b}" for a, b in rises) if rises else "the flow loss falls with K throughout",
+            "the flow loss rises "
+            "from K = " + ", ".join(f"{a} to {b}" for a, b in rises) if rises else ("the flow loss falls with K "
+                                                                                   "throughout"),
         ),
         Sign(
             "slots are not ordered", "warning", not front > back,
@@ -115,10 +124,12 @@ def _of_usage(figures: dict[str, Any]) -> list[Sign]:
         ),
         Sign(
             "dead codes", "note", excess > 0.5,
-            f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected of even use)",
+            f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} "
+            "expected of even use)",
         ),
         Sign(
-            "codes tell appearance instead of motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
+            "codes tell appearance instead of "
+            "motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
             f"read linearly out of the codes: {appearance['current_r2']:.2f} of the variance of the current picture, "
             f"{appearance['change_r2']:.2f} of that of the change",
         ),
@@ -133,8 +144,18 @@ def of_actions(figures: dict[str, Any]) -> list[Sign]:
         return [row for row in probe if row["from"] in names]
 
     signs = [
-        _above("actions cannot be read linearly out of the codes", read("codes"), read("shuffled", "commonest action"), "linear probe"),
-        _above("codes add nothing to the previous action", read("codes + previous action"), read("previous action"), "linear probe"),
+        _above(
+            "actions cannot be read linearly out of the codes",
+            read("codes"),
+            read("shuffled", "commonest action"),
+            "linear probe",
+        ),
+        _above(
+            "codes add nothing to the previous action",
+            read("codes + previous action"),
+            read("previous action"),
+            "linear probe",
+        ),
     ]
     rows = figures.get("translation")
     if not rows or "accuracy" not in rows[0]:
@@ -142,7 +163,11 @@ def of_actions(figures: dict[str, Any]) -> list[Sign]:
     true = [row for row in rows if row["codes"] == "codes"]
     best = max(true, key=lambda row: row["accuracy"])
     # the null row is the translator on the previous action alone
-    others = [{**row, "from": f"{row['codes']} codes"} for row in rows if row["codes"] != "codes" and row["k"] in (0, best["k"])]
+    others = [
+        {**row, "from": f"{row['codes']} codes"}
+        for row in rows
+        if row["codes"] != "codes" and row["k"] in (0, best["k"])
+    ]
     others += [row for row in figures["probe"] if row["from"] == "commonest action"]
     signs.append(_above("the translator is no better than its controls", true, others, "translator"))
     last = max(true, key=lambda row: row["k"])
@@ -160,7 +185,10 @@ def _above(name: str, rows: Rows, controls: Rows, what: str) -> Sign:
     other = max(controls, key=lambda row: row["accuracy"])
     gap = best["accuracy"] - other["accuracy"]
     error = (best["accuracy_se"] ** 2 + other["accuracy_se"] ** 2) ** 0.5
-    reason = f"{what}: accuracy {best['accuracy']:.3f} at K = {best['k']}, best control {other['accuracy']:.3f} ({other['from']})"
+    reason = (
+        f"{what}: accuracy {best['accuracy']:.3f} at K = {best['k']}, best control {other['accuracy']:.3f} "
+        f"({other['from']})"
+    )
     return Sign(name, "failure", not gap > 2 * error, reason)
 
 

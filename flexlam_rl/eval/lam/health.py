@@ -1,7 +1,8 @@
-"""`python -m eval.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): is this latent action model good enough?
+"""`python -m eval.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): is this latent action model good
+enough?
 
-Measures a trained run on its data's test split, each figure beside its controls, looks for known ways to fail, and writes health.json,
-pictures and a page, README.md, that begins with the verdict. See docs/health.md.
+Measures a trained run on its data's test split, each figure beside its controls, looks for known ways to fail, and
+writes health.json, pictures and a page, README.md, that begins with the verdict. See docs/health.md.
 """
 
 import json
@@ -35,7 +36,9 @@ class Options:
 
 
 def load_transitions(rollouts: Any, count: int, seed: int) -> Any:
-    """`count` transitions of `rollouts`, uniform over all of them and different where there are so many, with their actions if recorded."""
+    """`count` transitions of `rollouts`, uniform over all of them and different where there are so many, with their
+    actions if recorded.
+    """
     import numpy as np
 
     from flexlam_rl.datasets import TransitionPairs
@@ -53,7 +56,9 @@ def load_transitions(rollouts: Any, count: int, seed: int) -> Any:
     return Transitions(frames["current"], frames["following"], actions["action"], actions["previous_action"])
 
 
-def examine(lam: Any, translator: Any, data: Any, transitions: int, report: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def examine(
+    lam: Any, translator: Any, data: Any, transitions: int, report: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """All figures of a LAM, and of a translator where there is one.
 
     Args:
@@ -75,7 +80,13 @@ def examine(lam: Any, translator: Any, data: Any, transitions: int, report: Call
     report("encoding")
     codes = measures.encode(lam, data)
     part, own = data[:transitions], codes[:transitions]
-    figures: dict[str, Any] = {"slots": m, "prefix": lam.config.prefix, "levels": list(levels), "transitions": len(part), "with_actions": len(data)}
+    figures: dict[str, Any] = {
+        "slots": m,
+        "prefix": lam.config.prefix,
+        "levels": list(levels),
+        "transitions": len(part),
+        "with_actions": len(data),
+    }
     report("reconstruction")
     figures["reconstruction"] = measures.reconstruction(lam, part, own, max(16, transitions // 4))
     figures["still"] = measures.still(part)
@@ -126,7 +137,10 @@ def run(options: Options) -> int:
     if model_folder(options.checkpoint, "translator") not in (None, options.checkpoint):
         translator = load_model(Translator, options.checkpoint, "translator", options.device)
         if (translator.config.slots, translator.config.prefix) != (lam.config.slots, lam.config.prefix):
-            raise ValueError(f"the translator in {options.checkpoint} is for {translator.config.slots} slots, the LAM has {lam.config.slots}.")
+            raise ValueError(
+                f"the translator in {options.checkpoint} is for {translator.config.slots} slots, the LAM has "
+                f"{lam.config.slots}."
+            )
     rollouts = open_rollouts(options.data, split="test")
     began = time.perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,9 @@ _COLOURS = {"codes": "tab:blue", "shuffled": "tab:orange", "random": "tab:red", 
 _SHEET_ROWS = 4
 
 _TEXT = {
-    "good": "No known failure was found: the codes tell what happened between two frames, and actions can be had from them.",
+    "good": (
+        "No known failure was found: the codes tell what happened between two frames, and actions can be had from them."
+    ),
     "doubtful": "The model works, but something is lost; see the warnings.",
     "bad": "The model is no usable interface to actions; see the failures.",
 }
@@ -46,15 +48,20 @@ def page(figures: dict[str, Any]) -> str:
         "",
         _TEXT[figures["verdict"]],
         "",
-        f"{kind}, {figures['slots']} slots of FSQ levels {figures['levels']}. Measured on the {data['split']} split of {len(data['levels'])} levels, "
-        f"engine {data['engine']}: {figures['transitions']} transitions for the flow loss, {figures['with_actions']} for codes and actions, "
+        f"{kind}, {figures['slots']} slots of FSQ levels {figures['levels']}. Measured on the {data['split']} split "
+        f"of {len(data['levels'])} levels, "
+        f"engine {data['engine']}: {figures['transitions']} transitions for the flow loss, {figures['with_actions']} "
+        "for codes and actions, "
         f"seed {figures['seed']}, {figures['seconds']:.0f} s. docs/health.md in the repository explains every figure.",
         "",
         "## Checks",
         "",
         "| check | weight | found | figures |",
         "|---|---|---|---|",
-        *(f"| {s['name']} | {s['weight']} | {'**yes**' if s['found'] else 'no'} | {s['reason']} |" for s in figures["signs"]),
+        *(
+            f"| {s['name']} | {s['weight']} | {'**yes**' if s['found'] else 'no'} | {s['reason']} |"
+            for s in figures["signs"]
+        ),
         "",
         "## Reconstruction",
         "",
@@ -65,7 +72,10 @@ def page(figures: dict[str, Any]) -> str:
     ]
     for row in figures["reconstruction"]:
         gain = f"{row['gain']:.5f} ± {row['gain_se']:.5f}"
-        lines.append(f"| {row['codes']} | {row['k']} | {row['loss']:.5f} ± {row['loss_se']:.5f} | {gain} | {row['psnr']:.2f} | {row['ssim']:.4f} |")
+        lines.append(
+            f"| {row['codes']} | {row['k']} | {row['loss']:.5f} ± {row['loss_se']:.5f} | {gain} | {row['psnr']:.2f} | "
+            f"{row['ssim']:.4f} |"
+        )
     lines += [
         f"| (current frame) | | | | {figures['still']['psnr']:.2f} | {figures['still']['ssim']:.4f} |",
         "",
@@ -82,7 +92,8 @@ def page(figures: dict[str, Any]) -> str:
         "![Perplexity, importance and gradient by slot](slots.png)",
         "",
         f"Perplexity of the slots: {min(usage['perplexity']):.1f} to {max(usage['perplexity']):.1f}; "
-        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected of even use).",
+        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected "
+        "of even use).",
         "",
         "| part | gradient norm |",
         "|---|--:|",
@@ -95,7 +106,9 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
     if "probe" not in figures:
         return ["", "No actions are recorded with these rollouts, so nothing is said about them."]
     lines = ["", "## Actions, read linearly", "", "| from | K | accuracy |", "|---|--:|--:|"]
-    lines += [f"| {r['from']} | {r['k'] or ''} | {r['accuracy']:.3f} ± {r['accuracy_se']:.3f} |" for r in figures["probe"]]
+    lines += [
+        f"| {r['from']} | {r['k'] or ''} | {r['accuracy']:.3f} ± {r['accuracy_se']:.3f} |" for r in figures["probe"]
+    ]
     if "translation" in figures:
         lines += [
             "",
@@ -115,7 +128,11 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
 def _curves(figures: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    panels = [("reconstruction", "loss", "flow loss"), ("reconstruction", "psnr", "PSNR, dB"), ("reconstruction", "ssim", "SSIM")]
+    panels = [
+        ("reconstruction", "loss", "flow loss"),
+        ("reconstruction", "psnr", "PSNR, dB"),
+        ("reconstruction", "ssim", "SSIM"),
+    ]
     if "translation" in figures and "accuracy" in figures["translation"][0]:
         panels.append(("translation", "accuracy", "translator accuracy"))
     fig, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.0), layout="constrained")
@@ -131,8 +148,13 @@ def _curves(figures: dict[str, Any], path: Path) -> None:
             axis.plot(k, values, "o-", color=colour, label=kind, markersize=3)
             if f"{key}_se" in rows[0]:
                 width = [2 * row[f"{key}_se"] for row in rows]
-                axis.fill_between(k, [v - w for v, w in zip(values, width, strict=True)], [v + w for v, w in zip(values, width, strict=True)],
-                                  color=colour, alpha=0.2)  # fmt: skip
+                axis.fill_between(
+                    k,
+                    [v - w for v, w in zip(values, width, strict=True)],
+                    [v + w for v, w in zip(values, width, strict=True)],
+                    color=colour,
+                    alpha=0.2,
+                )
         if key in figures["still"]:
             axis.axhline(figures["still"][key], color="black", linestyle=":", label="current frame")
         axis.set_xscale("log", base=2)

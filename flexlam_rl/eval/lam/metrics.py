@@ -1,7 +1,7 @@
 """Figures of a latent action model on held-out transitions, each beside its controls.
 
-Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, codes drawn uniformly. What the codes
-tell of their own transition is what the true codes do better than shuffled ones.
+Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, codes drawn uniformly.
+What the codes tell of their own transition is what the true codes do better than shuffled ones.
 Shapes: B transitions, C H W frame, M slots, d numbers a slot, K budget, V codes.
 """
 
@@ -26,7 +26,9 @@ _CHUNK = 128
 
 @dataclass(frozen=True)
 class Transitions:
-    """Held-out transitions: uint8 frames (B, C, H, W), and actions (B, dims) where they are known (previous -1 at an episode's start)."""
+    """Held-out transitions: uint8 frames (B, C, H, W), and actions (B, dims) where they are known (previous -1 at an
+    episode's start).
+    """
 
     current: Tensor
     following: Tensor
@@ -83,19 +85,25 @@ def control_codes(codes: Tensor, kind: str, count: int, seed: int = 0) -> Tensor
 
 @torch.no_grad()
 def flow_losses(lam: LAM, data: Transitions, codes: Tensor, budget: int, seed: int = 0) -> Tensor:
-    """Flow loss (B,) at pure noise with the first `budget` of `codes` (B, M): what these do not tell is not to be had elsewhere."""
+    """Flow loss (B,) at pure noise with the first `budget` of `codes` (B, M): what these do not tell is not to be had
+    elsewhere.
+    """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(data.current.shape, generator=generator).to(codes.device)
     out = []
     for rows in data.chunks():
         part = codes[rows]
         tau = torch.zeros(len(part), device=codes.device)
-        out.append(lam.decoder.loss(data.current[rows], data.following[rows], lam.prefix_slots(part, budget), tau, noise[rows]))
+        out.append(
+            lam.decoder.loss(data.current[rows], data.following[rows], lam.prefix_slots(part, budget), tau, noise[rows])
+        )
     return torch.cat(out)
 
 
 @torch.no_grad()
-def likeness(lam: LAM, data: Transitions, codes: Tensor, budget: int, steps: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
+def likeness(
+    lam: LAM, data: Transitions, codes: Tensor, budget: int, steps: int = 4, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """PSNR in dB and SSIM, (B,) each, of the decoded next frame."""
     psnr, ssim = [], []
     generator = torch.Generator().manual_seed(seed)
@@ -115,10 +123,12 @@ def mean_and_error(values: Tensor) -> tuple[float, float]:
 
 
 def reconstruction(lam: LAM, data: Transitions, codes: Tensor, pictures: int) -> list[dict[str, Any]]:
-    """Rows {codes, k, loss, loss_se, gain, gain_se, psnr, ssim}: flow loss on all transitions, likeness on the first `pictures`.
+    """Rows {codes, k, loss, loss_se, gain, gain_se, psnr, ssim}: flow loss on all transitions, likeness on the first
+    `pictures`.
 
-    `gain` is how much the true codes lower the loss against this row, paired by transition; rows of the true codes have the gain over
-    shuffled ones instead, and `drop`, `drop_se`: how much the loss falls from the budget before. Models with a null also have K = 0.
+    `gain` is how much the true codes lower the loss against this row, paired by transition; rows of the true codes have
+    the gain over shuffled ones instead, and `drop`, `drop_se`: how much the loss falls from the budget before. Models
+    with a null also have K = 0.
     """
     few = data[:pictures]
     truth = {k: flow_losses(lam, data, codes, k) for k in sweep(lam)}
@@ -154,7 +164,10 @@ def reconstruction(lam: LAM, data: Transitions, codes: Tensor, pictures: int) ->
 def still(data: Transitions) -> dict[str, float]:
     """PSNR and SSIM of the current frame taken for the next one."""
     now, then = to_unit(data.current), to_unit(data.following)
-    return {"psnr": float(peak_signal_to_noise(now, then).mean()), "ssim": float(structural_similarity(now, then).mean())}
+    return {
+        "psnr": float(peak_signal_to_noise(now, then).mean()),
+        "ssim": float(structural_similarity(now, then).mean()),
+    }
 
 
 @torch.no_grad()
@@ -243,7 +256,12 @@ def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor
     Accuracy, the share of examples whose discrete dimensions are all right, is missing where actions have none.
     """
     assert data.previous is not None
-    outputs = torch.cat([translator(lam.prefix_slots(codes[rows], budget), data.previous[rows], data.current[rows]) for rows in data.chunks()])
+    outputs = torch.cat(
+        [
+            translator(lam.prefix_slots(codes[rows], budget), data.previous[rows], data.current[rows])
+            for rows in data.chunks()
+        ]
+    )
     return _scores(outputs, data.action, translator.config.actions)
 
 
@@ -266,7 +284,9 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
 
 
 def translation(translator: Translator, lam: LAM, data: Transitions, codes: Tensor) -> list[dict[str, Any]]:
-    """Rows {codes, k} and what `translate` gives: the translator on true, shuffled and random codes, and on the null."""
+    """Rows {codes, k} and what `translate` gives: the translator on true, shuffled and random codes, and on the
+    null.
+    """
     cases = [(kind, k) for kind in CONTROLS for k in sweep(lam)]
     rows: list[dict[str, Any]] = []
     for kind, k in [("null", 0), *cases] if lam.config.prefix else cases:

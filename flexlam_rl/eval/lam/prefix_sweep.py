@@ -1,4 +1,6 @@
-"""`python -m eval.prefix_sweep -o sheet.png`: what a growing prefix tells: frame, true next frame, decodings at K = 0, 1, 4, ... M."""
+"""`python -m eval.prefix_sweep -o sheet.png`: what a growing prefix tells: frame, true next frame, decodings at K = 0,
+1, 4, ... M.
+"""
 
 import json
 import sys
@@ -57,11 +59,16 @@ def run(options: Options) -> int:
     bundle = load_bundle(options.checkpoint, options.device)
     lam = bundle.lam
     shown = [
-        expert_transitions(bundle.config.environment, level, max(options.count, options.measured), options.seed + i) for i, level in enumerate(levels)
+        expert_transitions(bundle.config.environment, level, max(options.count, options.measured), options.seed + i)
+        for i, level in enumerate(levels)
     ]
-    current, following = (torch.cat([getattr(t, name) for t in shown]).to(options.device) for name in ("current", "following"))
+    current, following = (
+        torch.cat([getattr(t, name) for t in shown]).to(options.device) for name in ("current", "following")
+    )
     codes = lam.encode(current, following)
-    chosen = torch.cat([_spread(len(t.current), options.count) + sum(len(s.current) for s in shown[:i]) for i, t in enumerate(shown)])
+    chosen = torch.cat(
+        [_spread(len(t.current), options.count) + sum(len(s.current) for s in shown[:i]) for i, t in enumerate(shown)]
+    )
     target = following.float() / 127.5 - 1
     columns, figures = {"frame": current[chosen], "next": following[chosen]}, {}
     figures["still"] = float(peak_signal_to_noise(current.float() / 127.5 - 1, target).mean())
@@ -72,9 +79,18 @@ def run(options: Options) -> int:
         columns[f"K = {k}"] = decoded[chosen]
         figures[f"K = {k}"] = float(peak_signal_to_noise(decoded.float() / 127.5 - 1, target).mean())
     grid(columns, options.out)
-    record = {"checkpoint": bundle.hash, "levels": levels, "transitions": len(current), "steps": options.steps, "psnr_db": figures}
+    record = {
+        "checkpoint": bundle.hash,
+        "levels": levels,
+        "transitions": len(current),
+        "steps": options.steps,
+        "psnr_db": figures,
+    }
     write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
-    print(f"{options.out}: PSNR in dB of {len(current)} transitions: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+    print(
+        f"{options.out}: PSNR in dB of {len(current)} transitions: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
+    )
     return 0
 
 

@@ -31,7 +31,9 @@ def small_view(frames: Tensor, size: int = 8) -> Tensor:
 
 
 def logistic(features: Tensor, labels: Tensor, classes: int, decay: float) -> tuple[Tensor, Tensor]:
-    """Multinomial logistic regression: weights (F, A) and biases (A,) that minimise cross-entropy plus `decay` times the squared weights."""
+    """Multinomial logistic regression: weights (F, A) and biases (A,) that minimise cross-entropy plus `decay` times
+    the squared weights.
+    """
     weight = torch.zeros(features.shape[1], classes, device=features.device, requires_grad=True)
     bias = torch.zeros(classes, device=features.device, requires_grad=True)
     solver = torch.optim.LBFGS([weight, bias], max_iter=100, history_size=20, line_search_fn="strong_wolfe")
@@ -47,7 +49,8 @@ def logistic(features: Tensor, labels: Tensor, classes: int, decay: float) -> tu
 
 
 def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[float, float]:
-    """Accuracy and its standard error of a linear probe on the last third; fitted on the first, its decay chosen on the middle one.
+    """Accuracy and its standard error of a linear probe on the last third; fitted on the first, its decay chosen on the
+    middle one.
 
     Args:
         features: (B, F).
@@ -61,16 +64,21 @@ def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[floa
     best = (-1.0, 0.0)
     for decay in _DECAYS:
         weight, bias = logistic(features[fit], labels[fit], classes, decay)
-        right = [((features[part] @ weight + bias).argmax(-1) == labels[part]).double().mean() for part in (choose, test)]
+        right = [
+            ((features[part] @ weight + bias).argmax(-1) == labels[part]).double().mean() for part in (choose, test)
+        ]
         best = max(best, (float(right[0]), float(right[1])))
     return best[1], (best[1] * (1 - best[1]) / third) ** 0.5
 
 
-def action_recovery(codes: Tensor, data: Transitions, levels: tuple[int, ...], budgets: list[int], classes: int, count: int) -> list[dict[str, Any]]:
-    """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is no code.
+def action_recovery(
+    codes: Tensor, data: Transitions, levels: tuple[int, ...], budgets: list[int], classes: int, count: int
+) -> list[dict[str, Any]]:
+    """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is
+    no code.
 
-    "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the commonest action, and the
-    change between two frames averaged to 8 x 8.
+    "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the
+    commonest action, and the change between two frames averaged to 8 x 8.
     """
     assert data.action is not None and data.previous is not None
     labels = data.action[:, 0].long()
@@ -93,7 +101,8 @@ def action_recovery(codes: Tensor, data: Transitions, levels: tuple[int, ...], b
 
 
 def explained(features: Tensor, targets: Tensor) -> float:
-    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the last third of the rows.
+    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the last third
+    of the rows.
 
     It is fitted to the first third, its decay chosen on the middle one.
     """
@@ -105,13 +114,18 @@ def explained(features: Tensor, targets: Tensor) -> float:
     for decay in _RIDGES:
         gram = x[fit].T @ x[fit] + decay * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         weight = torch.linalg.solve(gram, x[fit].T @ y[fit])
-        shares = [float(1 - (y[part] - x[part] @ weight).square().sum() / y[part].square().sum().clamp_min(1e-12)) for part in (choose, test)]
+        shares = [
+            float(1 - (y[part] - x[part] @ weight).square().sum() / y[part].square().sum().clamp_min(1e-12))
+            for part in (choose, test)
+        ]
         best = max(best, (shares[0], shares[1]))
     return best[1]
 
 
 def appearance(codes: Tensor, data: Transitions, levels: tuple[int, ...]) -> dict[str, float]:
-    """How much of the current picture, and of the change to the next, can be read linearly out of the codes (R squared, at most 1)."""
+    """How much of the current picture, and of the change to the next, can be read linearly out of the codes (R squared,
+    at most 1).
+    """
     features = one_hot_digits(codes, levels)
     now, then = small_view(data.current, 4), small_view(data.following, 4)
     return {"current_r2": explained(features, now), "change_r2": explained(features, then - now)}

@@ -15,7 +15,8 @@ _WINDOW, _SIGMA = 11, 1.5
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM of each pair of pictures, (B,), at most 1, with the constants and the 11-pixel Gaussian window of Wang et al. (2004).
+    """SSIM of each pair of pictures, (B,), at most 1, with the constants and the 11-pixel Gaussian window of Wang et
+    al. (2004).
 
     Colours are compared channel by channel and averaged; only windows that lie wholly inside the picture count.
 
@@ -38,5 +39,9 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     covariance = blur(a * b) - mean_a * mean_b
     # the range of values is 2
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    alike = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2))
+    alike = (
+        (2 * mean_a * mean_b + c1)
+        * (2 * covariance + c2)
+        / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2))
+    )
     return alike.mean(dim=(1, 2, 3)).float()

@@ -1,8 +1,9 @@
-"""`python -m eval.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer test)
+"""`python -m eval.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
+test)
 
-The code of a transition (a, a') of one level is applied to a frame b of another, giving b'. From (b, b') a code is extracted again and
-applied back to a, giving a''. If codes carry the action and not the picture, a'' is a'. The controls apply back the codes of other
-transitions of the same level (shuffled), and none at all (K = 0).
+The code of a transition (a, a') of one level is applied to a frame b of another, giving b'. From (b, b') a code is
+extracted again and applied back to a, giving a''. If codes carry the action and not the picture, a'' is a'. The
+controls apply back the codes of other transitions of the same level (shuffled), and none at all (K = 0).
 """
 
 import json
@@ -54,7 +55,8 @@ def transfer(lam: Any, a: Tensor, after: Tensor, b: Tensor, budget: int, steps: 
         seed: Of the noise, the same for all decodings.
 
     Returns:
-        Frames uint8 (B, C, H, W): "moved" b', "back" a'', and the controls "shuffled" and "none"; codes int64 (B, M): "codes", "again".
+        Frames uint8 (B, C, H, W): "moved" b', "back" a'', and the controls "shuffled" and "none"; codes int64 (B, M):
+        "codes", "again".
     """
 
     def decode(frames: Tensor, codes: Tensor, k: int) -> Tensor:
@@ -73,17 +75,26 @@ def transfer(lam: Any, a: Tensor, after: Tensor, b: Tensor, budget: int, steps: 
     }
 
 
-def scores(bundle: Any, found: dict[str, Tensor], a: Tensor, after: Tensor, previous: Tensor, budget: int) -> dict[str, float]:
-    """What is left: PSNR (dB) of a'' and of the controls against the true a', and how often both codes translate to one action."""
+def scores(
+    bundle: Any, found: dict[str, Tensor], a: Tensor, after: Tensor, previous: Tensor, budget: int
+) -> dict[str, float]:
+    """What is left: PSNR (dB) of a'' and of the controls against the true a', and how often both codes translate to one
+    action.
+    """
     from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
     from flexlam_rl.models.flexlam.translator import choose_actions
 
     target = after.float() / 127.5 - 1
-    out = {f"psnr_{name}": float(peak_signal_to_noise(found[name].float() / 127.5 - 1, target).mean()) for name in ("back", "shuffled", "none")}
+    out = {
+        f"psnr_{name}": float(peak_signal_to_noise(found[name].float() / 127.5 - 1, target).mean())
+        for name in ("back", "shuffled", "none")
+    }
     lam, translator = bundle.lam, bundle.translator
 
     def actions(codes: Tensor) -> Tensor:
-        return choose_actions(translator(lam.prefix_slots(codes[:, :budget], budget), previous, a), translator.config.actions)
+        return choose_actions(
+            translator(lam.prefix_slots(codes[:, :budget], budget), previous, a), translator.config.actions
+        )
 
     first, again = actions(found["codes"]), actions(found["again"])
     out["same_action"] = float((first == again).all(-1).float().mean())
@@ -117,18 +128,40 @@ def run(options: Options) -> int:
     if not 1 <= budget <= slots or (budget != slots and not bundle.lam.config.prefix):
         raise ValueError(f"budget is {budget}; expected 1..{slots}, and {slots} for a Fixed-K model.")
     facts = bundle.config.environment
-    from_, to = (expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate((source, target)))
+    from_, to = (
+        expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate((source, target))
+    )
     rows = min(len(from_.current), len(to.current))
-    a, after, b, previous = (x[:rows].to(options.device) for x in (from_.current, from_.following, to.current, from_.previous))
+    a, after, b, previous = (
+        x[:rows].to(options.device) for x in (from_.current, from_.following, to.current, from_.previous)
+    )
     found = transfer(bundle.lam, a, after, b, budget, options.steps, options.seed)
     figures = scores(bundle, found, a, after, previous, budget)
     shown = torch.linspace(0, rows - 1, min(8, rows)).round().long()
-    columns = {"a": a, "a' (true)": after, "b": b, "b' (a's code)": found["moved"], "a'' (b's code)": found["back"], "a, shuffled": found["shuffled"]}
+    columns = {
+        "a": a,
+        "a' (true)": after,
+        "b": b,
+        "b' (a's code)": found["moved"],
+        "a'' (b's code)": found["back"],
+        "a, shuffled": found["shuffled"],
+    }
     grid({name: frames[shown] for name, frames in columns.items()}, options.out)
-    record = {"checkpoint": bundle.hash, "source": source, "target": target, "transitions": rows, "budget": budget, "steps": options.steps, **figures}
+    record = {
+        "checkpoint": bundle.hash,
+        "source": source,
+        "target": target,
+        "transitions": rows,
+        "budget": budget,
+        "steps": options.steps,
+        **figures,
+    }
     write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     print(f"{options.out}: {rows} transitions, K = {budget}")
-    print(f"  there and back {figures['psnr_back']:.2f} dB, shuffled {figures['psnr_shuffled']:.2f} dB, without codes {figures['psnr_none']:.2f} dB")
+    print(
+        f"  there and back {figures['psnr_back']:.2f} dB, shuffled {figures['psnr_shuffled']:.2f} dB, without codes "
+        f"{figures['psnr_none']:.2f} dB"
+    )
     print(f"  same action {figures['same_action']:.2f}, shuffled {figures['same_action_shuffled']:.2f}")
     return 0
 

@@ -18,7 +18,9 @@ from flexlam_rl.utils.pictures import evenly
 
 @dataclass(frozen=True)
 class Transitions:
-    """B transitions of one level: frames uint8 (B, C, H, W) before and after, actions and previous actions int64 (B, 1)."""
+    """B transitions of one level: frames uint8 (B, C, H, W) before and after, actions and previous actions int64 (B,
+    1).
+    """
 
     level: str
     current: Tensor
@@ -27,8 +29,11 @@ class Transitions:
     previous: Tensor
 
 
-def expert_transitions(facts: EnvironmentFacts, level: str, count: int, seed: int = 0, textures: str | None = None) -> Transitions:
-    """Transitions spread evenly over an episode of the scripted expert on litelab; none leads across a restart of the map.
+def expert_transitions(
+    facts: EnvironmentFacts, level: str, count: int, seed: int = 0, textures: str | None = None
+) -> Transitions:
+    """Transitions spread evenly over an episode of the scripted expert on litelab; none leads across a restart of the
+    map.
 
     Args:
         facts: The environment, as a bundle says it.
@@ -41,11 +46,21 @@ def expert_transitions(facts: EnvironmentFacts, level: str, count: int, seed: in
         ValueError: The facts are of another engine than litelab, on which no expert can play.
     """
     if facts.engine != "litelab":
-        raise ValueError(f"This policy was trained on {facts.engine!r}; the expert that shows transitions plays on 'litelab' only.")
+        raise ValueError(
+            f"This policy was trained on {facts.engine!r}; the expert that shows transitions plays on 'litelab' only."
+        )
     env = gym.make(
-        "FlexLAM-DMLab-v0", level=level, engine="litelab", action_set=facts.action_set, frame_skip=facts.frame_skip, width=facts.width,
-        height=facts.height, hud=facts.hud, textures=textures or facts.textures[-1], evaluation=True,
-    )  # fmt: skip
+        "FlexLAM-DMLab-v0",
+        level=level,
+        engine="litelab",
+        action_set=facts.action_set,
+        frame_skip=facts.frame_skip,
+        width=facts.width,
+        height=facts.height,
+        hud=facts.hud,
+        textures=textures or facts.textures[-1],
+        evaluation=True,
+    )
     frames, actions, usable = [], [], []
     try:
         expert = make_expert("scripted", env, seed=seed)

@@ -1,4 +1,5 @@
-"""`python -m eval.ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as labels grow.
+"""`python -m eval.ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as
+labels grow.
 
 On one trained LAM and the same labels, test split and budgets (paper, section 6.3 and appendix D.1):
 
@@ -88,15 +89,27 @@ def train(job: Job, options: Options) -> Path:
     stage, conditioning = CASES[job.case]
     folder = options.out / "runs" / job.name
     args = TrainArgs(
-        data=options.data, out=folder, preset=options.preset, labels=f"ablation-{job.labels}-seed{job.seed}", label_count=job.labels,
-        seed=job.seed, device=options.device, steps=options.steps, precision=options.precision, lam_run=options.lam,
-    )  # fmt: skip
+        data=options.data,
+        out=folder,
+        preset=options.preset,
+        labels=f"ablation-{job.labels}-seed{job.seed}",
+        label_count=job.labels,
+        seed=job.seed,
+        device=options.device,
+        steps=options.steps,
+        precision=options.precision,
+        lam_run=options.lam,
+    )
     train_stage(stage, replace(args, conditioning=conditioning))  # type: ignore[arg-type]
     return folder / stage / "best"
 
 
-def measure(job: Job, folder: Path, options: Options, budgets: list[int], data: Any, frozen: Any, codes: Any) -> list[dict[str, Any]]:
-    """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen` LAM on `data`."""
+def measure(
+    job: Job, folder: Path, options: Options, budgets: list[int], data: Any, frozen: Any, codes: Any
+) -> list[dict[str, Any]]:
+    """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen`
+    LAM on `data`.
+    """
     from flexlam_rl.eval.lam import metrics as measures
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.baselines.idm import IDM
@@ -150,7 +163,11 @@ def run(options: Options) -> int:
         result = options.out / "results" / f"{job.name}.json"
         if result.exists():
             continue
-        left = f"; about {(time.monotonic() - began) / trained * (len(todo) - number) / 60:.0f} min left for all" if trained else ""
+        left = (
+            f"; about {(time.monotonic() - began) / trained * (len(todo) - number) / 60:.0f} min left for all"
+            if trained
+            else ""
+        )
         print(f"ablations: job {number + 1} of {len(todo)}, {job.name}{left}", flush=True)
         rows = measure(job, train(job, options), options, budgets, data, lam, codes)
         write_atomically(result, (json.dumps(rows, indent=1) + "\n").encode())
@@ -161,7 +178,9 @@ def run(options: Options) -> int:
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a case, budget and number of labels: mean and half width of the 95 % interval (Student's t over seeds) of each metric."""
+    """One row a case, budget and number of labels: mean and half width of the 95 % interval (Student's t over seeds) of
+    each metric.
+    """
     order = list(CASES)
     keys = sorted({(order.index(r["case"]), r["budget"] or 0, r["labels"]) for r in rows})
     table = []
@@ -180,7 +199,13 @@ def markdown(table: list[dict[str, Any]]) -> str:
     parts = []
     for metric in METRICS:
         parts.append(f"Translator {metric} on the test split:\n")
-        parts.append("| what predicts the action | K | " + " | ".join(f"{n} labels" for n in counts) + " |\n|---|--:" + "|--:" * len(counts) + "|")
+        parts.append(
+            "| what predicts the action | K | "
+            + " | ".join(f"{n} labels" for n in counts)
+            + " |\n|---|--:"
+            + "|--:" * len(counts)
+            + "|"
+        )
         for case, budget in dict.fromkeys((e["case"], e["budget"]) for e in table):
             cells = []
             for n in counts:
@@ -196,10 +221,15 @@ def write(out: Path) -> str:
     """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
     from flexlam_rl.nn.pretrained import write_atomically
 
-    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = [
+        row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))
+    ]
     table = summarise(rows)
     write_atomically(out / "results.csv", csv_bytes(rows))
-    write_atomically(out / "summary.json", (json.dumps({"interval": "95 %, Student's t over seeds", "rows": table}, indent=1) + "\n").encode())
+    write_atomically(
+        out / "summary.json",
+        (json.dumps({"interval": "95 %, Student's t over seeds", "rows": table}, indent=1) + "\n").encode(),
+    )
     page = markdown(table)
     write_atomically(out / "summary.md", page.encode())
     plot(table, out / "ablations.png")
@@ -222,7 +252,15 @@ def plot(table: list[dict[str, Any]], path: Path) -> None:
         for case in CASES:
             line = [e for e in table if e["case"] == case and e["budget"] in (None, largest)]
             half = [np.nan_to_num(e[f"{metric}_half_width"]) for e in line]
-            axis.errorbar([e["labels"] for e in line], [e[metric] for e in line], half, marker="o", markersize=3, capsize=3, label=case)
+            axis.errorbar(
+                [e["labels"] for e in line],
+                [e[metric] for e in line],
+                half,
+                marker="o",
+                markersize=3,
+                capsize=3,
+                label=case,
+            )
         axis.set_xscale("log")
         axis.set_xlabel("labels")
         axis.set_title(f"{metric} on the test split, K = {largest}", fontsize=10)

@@ -1,8 +1,10 @@
-"""`python -m eval.alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal budgets, without rollouts.
+"""`python -m eval.alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
+budgets, without rollouts.
 
-For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind of labels; all with
-the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test split. A killed study continues with
-the same command; more seeds, budgets or labels extend a finished one. See docs/alignment.md.
+For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind
+of labels; all with the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test
+split. A killed study continues with the same command; more seeds, budgets or labels extend a finished one. See
+docs/alignment.md.
 """
 
 import json
@@ -138,24 +140,40 @@ def train(job: Job, options: Options) -> None:
 
     folder = options.out / "runs" / job.model
     args = TrainArgs(
-        data=options.data, out=folder, preset=options.preset, fixed=job.slots, cache=options.cache, seed=job.seed, device=options.device,
-        steps=options.steps, levels=options.levels, precision=options.precision, prefix_law=options.prefix_law if job.slots is None else "uniform",
-    )  # fmt: skip
+        data=options.data,
+        out=folder,
+        preset=options.preset,
+        fixed=job.slots,
+        cache=options.cache,
+        seed=job.seed,
+        device=options.device,
+        steps=options.steps,
+        levels=options.levels,
+        precision=options.precision,
+        prefix_law=options.prefix_law if job.slots is None else "uniform",
+    )
     if not job.labels:
         train_stage("lam", args)
         return
     amount = options.label_count or f"{FRACTIONS[job.labels]:.5f}"
     changes: dict[str, Any] = {
-        "conditioning": options.conditioning, "out": folder / job.labels, "lam_run": folder, "steps": options.translator_steps,
+        "conditioning": options.conditioning,
+        "out": folder / job.labels,
+        "lam_run": folder,
+        "steps": options.translator_steps,
         # drawn once a seed, the same for all models
-        "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}", "label_count": options.label_count,
-        "label_fraction": FRACTIONS[job.labels], "label_level": options.narrow_level if job.labels == "narrow" else None,
-    }  # fmt: skip
+        "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}",
+        "label_count": options.label_count,
+        "label_fraction": FRACTIONS[job.labels],
+        "label_level": options.narrow_level if job.labels == "narrow" else None,
+    }
     train_stage("translator", TrainArgs(**{**vars(args), **changes}))
 
 
 def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
-    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its own."""
+    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its
+    own.
+    """
     from flexlam_rl.eval.lam import metrics as measures
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.flexlam.lam import LAM
@@ -170,12 +188,19 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     rows = []
     for k in [0, *budgets] if job.slots is None else [job.slots]:
         scores = measures.translate(translator, lam, data, codes, k)
-        rows.append({
-            "model": "FlexLAM" if job.slots is None else "Fixed-K", "budget": k, "labels": job.labels, "seed": job.seed, **scores,
-            "flow_loss": float(measures.flow_losses(lam, data[few], codes[few], k).mean()),
-            # the figure that chose the checkpoint, on the labels' own small validation part
-            "validation_loss": chosen["loss"], "step": chosen["step"],
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": "FlexLAM" if job.slots is None else "Fixed-K",
+                "budget": k,
+                "labels": job.labels,
+                "seed": job.seed,
+                **scores,
+                "flow_loss": float(measures.flow_losses(lam, data[few], codes[few], k).mean()),
+                # the figure that chose the checkpoint, on the labels' own small validation part
+                "validation_loss": chosen["loss"],
+                "step": chosen["step"],
+            }
+        )
     return rows
 
 
@@ -203,13 +228,24 @@ def _run(options: Options) -> int:
     budgets, kinds = parse(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
     if "narrow" in kinds and options.narrow_level not in rollouts.levels:
-        raise ValueError(f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: {', '.join(rollouts.levels)}.")
+        raise ValueError(
+            f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: "
+            f"{', '.join(rollouts.levels)}."
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     study = _Study(
-        options.preset, options.steps, options.translator_steps, options.label_count, options.narrow_level, options.held_out,
-        options.precision, None if options.prefix_law == "uniform" else options.prefix_law, (*rollouts.digests, *test.digests),
-        options.levels, options.conditioning,
-    )  # fmt: skip
+        options.preset,
+        options.steps,
+        options.translator_steps,
+        options.label_count,
+        options.narrow_level,
+        options.held_out,
+        options.precision,
+        None if options.prefix_law == "uniform" else options.prefix_law,
+        (*rollouts.digests, *test.digests),
+        options.levels,
+        options.conditioning,
+    )
     check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)
     if data.action is None:
@@ -237,7 +273,10 @@ def _run(options: Options) -> int:
 def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
     """Whether a translator's rows are there for all budgets; measuring anew for more of them is cheap."""
     result = out / "results" / f"{job.name}.json"
-    return result.exists() and (job.slots is not None or {row["budget"] for row in json.loads(result.read_text(encoding="utf-8"))} >= set(budgets))
+    return result.exists() and (
+        job.slots is not None
+        or {row["budget"] for row in json.loads(result.read_text(encoding="utf-8"))} >= set(budgets)
+    )
 
 
 class _Clock:
@@ -261,7 +300,9 @@ class _Clock:
             if not known:
                 return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}"
             left += sum(known) / len(known)
-        return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}; about {left / 60:.0f} min left for all"
+        return (
+            f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}; about {left / 60:.0f} min left for all"
+        )
 
 
 if __name__ == "__main__":

@@ -25,16 +25,24 @@ def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
 
 def read_results(out: Path) -> list[Row]:
     """All rows measured so far."""
-    rows = [row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
-    return sorted(rows, key=lambda row: (row["labels"] != "standard", row["labels"], row["budget"], row["model"], row["seed"]))
+    rows = [
+        row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))
+    ]
+    return sorted(
+        rows, key=lambda row: (row["labels"] != "standard", row["labels"], row["budget"], row["model"], row["seed"])
+    )
 
 
 def summarise(rows: list[Row]) -> list[Row]:
-    """One row a kind of labels, budget and metric: both models' means with intervals, and FlexLAM less Fixed-K, paired by seed."""
+    """One row a kind of labels, budget and metric: both models' means with intervals, and FlexLAM less Fixed-K, paired
+    by seed.
+    """
     table = []
     for labels in dict.fromkeys(row["labels"] for row in rows):
         for budget in sorted({row["budget"] for row in rows}):
-            here = {(row["model"], row["seed"]): row for row in rows if (row["labels"], row["budget"]) == (labels, budget)}
+            here = {
+                (row["model"], row["seed"]): row for row in rows if (row["labels"], row["budget"]) == (labels, budget)
+            }
             for metric in METRICS:
                 values: dict[str, dict[int, float]] = {"FlexLAM": {}, "Fixed-K": {}}
                 for (model, seed), row in here.items():
@@ -43,11 +51,15 @@ def summarise(rows: list[Row]) -> list[Row]:
                 entry: Row = {"labels": labels, "budget": budget, "metric": metric}
                 for model, by_seed in values.items():
                     if by_seed:
-                        entry[model] = dict(zip(("mean", "half_width"), interval(list(by_seed.values())), strict=True)) | {"seeds": len(by_seed)}
+                        entry[model] = dict(
+                            zip(("mean", "half_width"), interval(list(by_seed.values())), strict=True)
+                        ) | {"seeds": len(by_seed)}
                 both = sorted(values["FlexLAM"].keys() & values["Fixed-K"].keys())
                 if both:
                     gaps = [values["FlexLAM"][seed] - values["Fixed-K"][seed] for seed in both]
-                    entry["difference"] = dict(zip(("mean", "half_width"), interval(gaps), strict=True)) | {"seeds": len(both)}
+                    entry["difference"] = dict(zip(("mean", "half_width"), interval(gaps), strict=True)) | {
+                        "seeds": len(both)
+                    }
                 if "FlexLAM" in entry or "Fixed-K" in entry:
                     table.append(entry)
     return table
@@ -68,7 +80,10 @@ def markdown(table: list[Row]) -> str:
         parts.append("| labels | K | FlexLAM@K | Fixed-K | FlexLAM less Fixed-K |\n|---|--:|--:|--:|--:|")
         for e in table:
             if e["metric"] == metric:
-                parts.append(f"| {e['labels']} | {e['budget']} | {_cell(e, 'FlexLAM')} | {_cell(e, 'Fixed-K')} | {_cell(e, 'difference', '+')} |")
+                parts.append(
+                    f"| {e['labels']} | {e['budget']} | {_cell(e, 'FlexLAM')} | {_cell(e, 'Fixed-K')} | "
+                    f"{_cell(e, 'difference', '+')} |"
+                )
         parts.append("")
     return "\n".join(parts)
 
@@ -102,14 +117,18 @@ def plot(rows: list[Row], table: list[Row], path: Path) -> None:
 
     kinds = list(dict.fromkeys(row["labels"] for row in rows))
     metrics = ("loss", "accuracy")
-    fig, axes = plt.subplots(len(metrics), len(kinds), figsize=(4.2 * len(kinds), 5.4), layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(
+        len(metrics), len(kinds), figsize=(4.2 * len(kinds), 5.4), layout="constrained", squeeze=False
+    )
     budgets = sorted({row["budget"] for row in rows} - {0})
     for i, metric in enumerate(metrics):
         for j, labels in enumerate(kinds):
             axis = axes[i][j]
             for offset, model, colour in ((-0.2, "Fixed-K", "tab:gray"), (0.2, "FlexLAM", "tab:blue")):
                 for at, budget in enumerate(budgets):
-                    entry: Row = next((e for e in table if (e["labels"], e["budget"], e["metric"]) == (labels, budget, metric)), {})
+                    entry: Row = next(
+                        (e for e in table if (e["labels"], e["budget"], e["metric"]) == (labels, budget, metric)), {}
+                    )
                     if model not in entry:
                         continue
                     mean, half = entry[model]["mean"], entry[model]["half_width"]
@@ -117,11 +136,15 @@ def plot(rows: list[Row], table: list[Row], path: Path) -> None:
                     axis.bar(at + offset, mean, 0.38, color=colour, alpha=0.7, label=label)
                     if not np.isnan(half):
                         axis.errorbar(at + offset, mean, half, color="black", capsize=3, linewidth=1)
-                    dots = [r[metric] for r in rows if (r["labels"], r["budget"], r["model"]) == (labels, budget, model)]
+                    dots = [
+                        r[metric] for r in rows if (r["labels"], r["budget"], r["model"]) == (labels, budget, model)
+                    ]
                     axis.plot([at + offset] * len(dots), dots, ".", color="black", markersize=4)
             none = [r[metric] for r in rows if (r["labels"], r["budget"]) == (labels, 0) and metric in r]
             if none:
-                axis.axhline(float(np.mean(none)), color="tab:red", linestyle="--", linewidth=1, label="previous action alone")
+                axis.axhline(
+                    float(np.mean(none)), color="tab:red", linestyle="--", linewidth=1, label="previous action alone"
+                )
             axis.set_xticks(range(len(budgets)), [f"K = {k}" for k in budgets])
             axis.set_title(f"{METRICS[metric]}, {labels} labels", fontsize=10)
     axes[0][0].legend(fontsize=8)

@@ -1,7 +1,8 @@
-"""`python -m eval.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in one table and plot.
+"""`python -m eval.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in one table
+and plot.
 
-Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data; milliseconds are
-measured here by the paper's protocol (`eval.latency`).
+Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data;
+milliseconds are measured here by the paper's protocol (`eval.latency`).
 """
 
 import json
@@ -39,7 +40,9 @@ class Options:
     """Timed steps a budget."""
 
 
-def translator_losses(bundle: Any, data: Path, labels: str, budgets: list[int], device: str) -> dict[int, tuple[float, float]]:
+def translator_losses(
+    bundle: Any, data: Path, labels: str, budgets: list[int], device: str
+) -> dict[int, tuple[float, float]]:
     """Cross-entropy and accuracy of the translator at each budget, on the held-out part of a label set."""
     import torch
 
@@ -77,9 +80,16 @@ def run(options: Options) -> int:
         raise ValueError(f"{options.suite} is of a policy without budgets ({record['policy']!r}).")
     policy = LatentActionPolicy.from_pretrained(options.checkpoint, device=options.device, deterministic=True)
     if policy.bundle.hash != record["checkpoint"]["hash"]:
-        raise ValueError(f"{options.suite} was played by the checkpoint {record['checkpoint']['hash'][:12]}, given is {policy.bundle.hash[:12]}.")
+        raise ValueError(
+            f"{options.suite} was played by the checkpoint {record['checkpoint']['hash'][:12]}, given is "
+            f"{policy.bundle.hash[:12]}."
+        )
     budgets = sorted(columns)
-    losses = {} if options.data is None else translator_losses(policy.bundle, options.data, options.labels, budgets, options.device)
+    losses = (
+        {}
+        if options.data is None
+        else translator_losses(policy.bundle, options.data, options.labels, budgets, options.device)
+    )
     rows: list[dict[str, Any]] = []
     for k in budgets:
         row: dict[str, Any] = {"budget": k}
@@ -92,14 +102,21 @@ def run(options: Options) -> int:
         rows.append(row)
         print(", ".join(f"{name} {value:.3g}" for name, value in row.items() if value is not None), flush=True)
     write_atomically(options.out / "budgets.csv", csv_bytes(rows))
-    about = {"suite": record["scene"], "checkpoint": policy.bundle.hash, **describe_machine(options.device), "rows": rows}
+    about = {
+        "suite": record["scene"],
+        "checkpoint": policy.bundle.hash,
+        **describe_machine(options.device),
+        "rows": rows,
+    }
     write_atomically(options.out / "budgets.json", (json.dumps(about, indent=1) + "\n").encode())
     draw(rows, options.out / "budgets.png", f"{record['scene']['engine']} ({record['scene']['textures']})")
     return 0
 
 
 def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
-    """One panel for returns, one for the translator's loss where it is known, one for milliseconds; nothing where matplotlib is missing."""
+    """One panel for returns, one for the translator's loss where it is known, one for milliseconds; nothing where
+    matplotlib is missing.
+    """
     try:
         import matplotlib
     except ImportError:
@@ -109,7 +126,11 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
 
     from flexlam_rl.eval.suite.plots import save
 
-    panels = [("iqm", "normalised return, interquartile mean"), ("translator_loss", "translator loss"), ("milliseconds", "ms a decision, batch 1")]
+    panels = [
+        ("iqm", "normalised return, interquartile mean"),
+        ("translator_loss", "translator loss"),
+        ("milliseconds", "ms a decision, batch 1"),
+    ]
     panels = [panel for panel in panels if rows[0].get(panel[0]) is not None]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False)
     at = [row["budget"] for row in rows]
@@ -117,7 +138,9 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
         values = np.array([row[name] for row in rows])
         errors = None
         if name == "iqm":
-            low, high = ([row[name] if row[end] is None else row[end] for row in rows] for end in ("iqm_low", "iqm_high"))
+            low, high = (
+                [row[name] if row[end] is None else row[end] for row in rows] for end in ("iqm_low", "iqm_high")
+            )
             errors = np.maximum(0, [values - low, high - values])
         axis.errorbar(at, values, yerr=errors, marker="o", capsize=3)
         axis.set_xscale("log", base=2)

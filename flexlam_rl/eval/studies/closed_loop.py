@@ -1,8 +1,10 @@
-"""`python -m eval.closed_loop STUDY --data DIR --out DIR`: FlexLAM@K against Fixed-K models in closed loop, from a finished alignment study.
+"""`python -m eval.closed_loop STUDY --data DIR --out DIR`: FlexLAM@K against Fixed-K models in closed loop, from a
+finished alignment study.
 
-For one seed of `eval.alignment`'s study it trains a sequence model on every latent action model (same data, steps and order), bundles it
-with the study's translators, plays the suite at equal budgets, and puts the returns side by side as `eval.matched` does (the paper's
-tables 1 and 9). A stopped command continues; more episodes extend finished suites; models may be spread over several commands.
+For one seed of `eval.alignment`'s study it trains a sequence model on every latent action model (same data, steps and
+order), bundles it with the study's translators, plays the suite at equal budgets, and puts the returns side by side as
+`eval.matched` does (the paper's tables 1 and 9). A stopped command continues; more episodes extend finished suites;
+models may be spread over several commands.
 """
 
 import json
@@ -55,7 +57,9 @@ class Options:
     temperature: float = 1.0
     """Of the codes in play, the same for all models."""
     context: int | None = None
-    """Frames back that a decision sees in play, the same for all models; None for all that the sequence models were trained with."""
+    """Frames back that a decision sees in play, the same for all models; None for all that the sequence models were
+    trained with.
+    """
     cache: Literal["fp32", "bf16"] = "fp32"
     """Type of cached keys and values in play, as of `eval.suite`."""
     threads: int | None = None
@@ -110,10 +114,16 @@ def run(options: Options) -> int:
         train_stage(
             "sequence",
             TrainArgs(
-                options.data, folder, preset, seed=options.seed, steps=options.steps, long_share=options.long_share, compile=options.compile,
+                options.data,
+                folder,
+                preset,
+                seed=options.seed,
+                steps=options.steps,
+                long_share=options.long_share,
+                compile=options.compile,
                 device=options.device,
             ),
-        )  # fmt: skip
+        )
     for number, (job, kind) in enumerate((job, kind) for kind in kinds for job in models):
         print(f"closed loop: suite {number + 1} of {len(models) * len(kinds)}, {job.model}, {kind} labels", flush=True)
         folder, bundle = options.study / "runs" / job.model, options.out / "bundles" / f"{job.model}-{kind}"
@@ -123,16 +133,26 @@ def run(options: Options) -> int:
             raise ValueError(f"{bundle} plays with {before}, now {way} is asked for; give another --out.")
         suite.run(
             suite.Options(
-                budget=options.budgets if job.slots is None else str(job.slots), checkpoint=str(bundle), levels=options.levels,
-                episodes=options.episodes, engine="litelab", seed=options.suite_seed, device=options.device, cache=options.cache,
-                threads=options.threads, out=_played(options, job, kind),
+                budget=options.budgets if job.slots is None else str(job.slots),
+                checkpoint=str(bundle),
+                levels=options.levels,
+                episodes=options.episodes,
+                engine="litelab",
+                seed=options.suite_seed,
+                device=options.device,
+                cache=options.cache,
+                threads=options.threads,
+                out=_played(options, job, kind),
             )
-        )  # fmt: skip
+        )
     everything = [Job(options.seed, slots) for slots in (None, *budgets)]
     for kind in kinds:
         folders = [_played(options, job, kind) for job in everything]
         per_budget = options.episodes * len(options.levels)
-        if all(_episodes(folder) == per_budget * (1 if job.slots else len(budgets)) for job, folder in zip(everything, folders, strict=True)):
+        if all(
+            _episodes(folder) == per_budget * (1 if job.slots else len(budgets))
+            for job, folder in zip(everything, folders, strict=True)
+        ):
             matched.run(matched.Options(flexlam=folders[0], fixed=tuple(folders[1:]), out=options.out / kind))
     return 0
 

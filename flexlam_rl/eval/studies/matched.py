@@ -1,4 +1,5 @@
-"""`python -m eval.matched FLEXLAM FIXED...`: FlexLAM@K beside Fixed-K models at the same budgets, in closed loop (the paper's tables 1 and 9).
+"""`python -m eval.matched FLEXLAM FIXED...`: FlexLAM@K beside Fixed-K models at the same budgets, in closed loop (the
+paper's tables 1 and 9).
 
 Each argument is a finished suite: one of a FlexLAM at several budgets, one of each separately trained Fixed-K model.
 """
@@ -19,7 +20,8 @@ from flexlam_rl.eval.suite.table import interval, print_table, summaries_of, wid
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.tabular import csv_bytes
 
-# name of the aggregate in `compare` -> in a suite's summary; a single level with wild returns can carry the first, not the second
+# name of the aggregate in `compare` -> in a suite's summary; a single level with wild returns can carry the first, not
+# the second
 AGGREGATES = {INTERQUARTILE: "iqm", MEAN: "mean"}
 PARTS = ("flexlam", "fixed", "difference")
 
@@ -37,7 +39,8 @@ class Options:
 
 
 def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """Two rows a Fixed-K suite, interquartile mean and mean of levels: budget, both values with intervals, their difference, and the verdict.
+    """Two rows a Fixed-K suite, interquartile mean and mean of levels: budget, both values with intervals, their
+    difference, and the verdict.
 
     Args:
         flexlam, fixed: What `read_results` gives.
@@ -47,7 +50,10 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
         ValueError: A suite is of something else, labels differ, or FlexLAM was not played at a budget.
     """
     if not flexlam.get("checkpoint", {}).get("config") or next(iter(flexlam["summary"])).partition("@")[0] != "FlexLAM":
-        raise ValueError(f"The first suite is of {flexlam['policy']!r} ({next(iter(flexlam['summary']))}); expected one of a FlexLAM.")
+        raise ValueError(
+            f"The first suite is of {flexlam['policy']!r} ({next(iter(flexlam['summary']))}); expected one of a "
+            "FlexLAM."
+        )
     rows = []
     mine = summaries_of(flexlam)
     for record, name in zip(fixed, names, strict=True):
@@ -58,10 +64,16 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
             raise ValueError(f"{name} is a suite of {column}; expected one of a Fixed-K model.")
         ours = f"FlexLAM@{budget}"
         if ours not in flexlam["summary"]:
-            raise ValueError(f"{name} has K = {budget}, at which FlexLAM was not played: its suite has {', '.join(flexlam['summary'])}.")
+            raise ValueError(
+                f"{name} has K = {budget}, at which FlexLAM was not played: its suite has "
+                f"{', '.join(flexlam['summary'])}."
+            )
         labels = [r["checkpoint"]["config"]["labels"] for r in (flexlam, record)]
         if (labels[0]["count"], labels[0]["levels"]) != (labels[1]["count"], labels[1]["levels"]):
-            raise ValueError(f"{name} was trained on {labels[1]['count']} labels ({labels[1]['name']!r}), FlexLAM on {labels[0]['count']}.")
+            raise ValueError(
+                f"{name} was trained on {labels[1]['count']} labels ({labels[1]['name']!r}), FlexLAM on "
+                f"{labels[0]['count']}."
+            )
         found = {row.name: row for row in compare(record, flexlam, (column, ours))}
         if not found.keys() >= AGGREGATES.keys():
             raise ValueError(f"{name} and the FlexLAM suite share no level whose expert is known.")
@@ -93,7 +105,11 @@ def run(options: Options) -> int:
     flexlam = read_results(options.flexlam)
     rows = matched_rows(flexlam, [read_results(path) for path in options.fixed], [str(path) for path in options.fixed])
     what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
-    table = Table(title=f"normalised return, interquartile mean (iqm) and mean of levels, 95 % intervals; {what}", title_justify="left", box=None)
+    table = Table(
+        title=f"normalised return, interquartile mean (iqm) and mean of levels, 95 % intervals; {what}",
+        title_justify="left",
+        box=None,
+    )
     for heading in ("", "K", "FlexLAM@K", "Fixed-K", "difference", ""):
         table.add_column(heading, justify="right", header_style="bold", no_wrap=True)
     for row in rows:
@@ -132,8 +148,13 @@ def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
         at = [row["budget"] for row in here]
         for part, words in (("flexlam", "FlexLAM@K"), ("fixed", "Fixed-K")):
             values = np.array([row[part]["value"] for row in here])
-            low, high = (np.array([row[part]["value"] if row[part][end] is None else row[part][end] for row in here]) for end in ("low", "high"))
-            axes.errorbar(at, values, yerr=np.maximum(0, [values - low, high - values]), marker="o", capsize=3, label=words)
+            low, high = (
+                np.array([row[part]["value"] if row[part][end] is None else row[part][end] for row in here])
+                for end in ("low", "high")
+            )
+            axes.errorbar(
+                at, values, yerr=np.maximum(0, [values - low, high - values]), marker="o", capsize=3, label=words
+            )
         axes.set_xscale("log", base=2)
         axes.set_xticks(at, [str(k) for k in at])
         axes.set_xlabel("budget K")

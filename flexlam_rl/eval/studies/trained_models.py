@@ -9,7 +9,8 @@ Model = TypeVar("Model", bound=PretrainedModel)
 
 
 def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
-    """Where a run keeps the model `name`: as training writes it, as a published checkpoint does, or the folder itself; None if nowhere.
+    """Where a run keeps the model `name`: as training writes it, as a published checkpoint does, or the folder itself;
+    None if nowhere.
 
     Args:
         run: `--out` of a training, a folder with one sub-folder a model, or the folder of one model.
@@ -30,6 +31,8 @@ def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> 
     """
     folder = model_folder(run, name)
     if folder is None:
-        raise CheckpointError(f"{run} holds no {name}; expected {run / name / 'best' / name} as training writes it, or {run / name}.")
+        raise CheckpointError(
+            f"{run} holds no {name}; expected {run / name / 'best' / name} as training writes it, or {run / name}."
+        )
     model: Any = kind.from_pretrained(folder, device=device)
     return model.requires_grad_(False).eval()

@@ -1,4 +1,6 @@
-"""`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's hash stays)."""
+"""`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's
+hash stays).
+"""
 
 import sys
 from collections.abc import Sequence
@@ -30,22 +32,28 @@ class Options:
 
 
 def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
-    """One suite as Markdown, played on `dates`: normalised returns a level and budget, the random policy's beside them, aggregates."""
+    """One suite as Markdown, played on `dates`: normalised returns a level and budget, the random policy's beside them,
+    aggregates.
+    """
     scene, columns = record["scene"], summaries_of(record)
     first = next(iter(columns.values()))
     episodes = fewest_episodes(first)
     machines = ", ".join(dict.fromkeys([*dates, *(session["machine"] for session in record["sessions"])]))
     greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
     lines = [
-        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, {episodes} episodes a level, "
-        f"seed {record['seed']}, decisions {greedy}; {machines}." + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),
+        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, "
+        f"{episodes} episodes a level, "
+        f"seed {record['seed']}, decisions {greedy}; {machines}."
+        + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),
         "",
         "| level | random policy | " + " | ".join(columns) + " |",
         "|---" * (len(columns) + 2) + "|",
     ]
     for level in first["levels"]:
         random = number(first["levels"][level].get("random_normalised"), 1)
-        lines.append(f"| {level} | {random} | " + " | ".join(with_error(s["levels"][level]) for s in columns.values()) + " |")
+        lines.append(
+            f"| {level} | {random} | " + " | ".join(with_error(s["levels"][level]) for s in columns.values()) + " |"
+        )
     for name, words in AGGREGATES.items():
         for key, way in ((name, ""), (f"{name}_minus_random", ", minus random")):
             if key in first:
@@ -86,7 +94,8 @@ def run(options: Options) -> int:
         played = record.get("checkpoint", {}).get("hash", "")
         if played != digest:
             raise ValueError(
-                f"{path} was played by {played[:12] or record['policy']!r}, the bundle is {digest[:12]!r}: its card takes its own scores."
+                f"{path} was played by {played[:12] or record['policy']!r}, the bundle is {digest[:12]!r}: its card "
+                "takes its own scores."
             )
         parts.append(scores(record, read_dates(path, record)))
     card = options.bundle / "README.md"

@@ -1,7 +1,8 @@
 """`python -m eval.suite` (also `flexlam suite`): play the evaluation suite and print a table of normalised returns.
 
-Every episode has its own seed, drawn from the options' seed, the level and the episode's number, for the world and for the policy; so
-results do not depend on how many environments run side by side, and a stopped run continues as if it had not been stopped.
+Every episode has its own seed, drawn from the options' seed, the level and the episode's number, for the world and for
+the policy; so results do not depend on how many environments run side by side, and a stopped run continues as if it had
+not been stopped.
 """
 
 import hashlib
@@ -37,15 +38,17 @@ class Options:
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     policy: str | None = None
-    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by default flexlam,
-    or random while no checkpoint comes with the package and none is named."""
+    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by
+    default flexlam, or random while no checkpoint comes with the package and none is named.
+    """
     levels: tuple[str, ...] = SUITE
     """Levels to play; by default the 11 that the suite scores. `all` stands for all 17."""
     episodes: int = 50
     """Episodes a level."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know none the real one
-    where it is installed. Scores of different engines are never mixed."""
+    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know
+    none the real one where it is installed. Scores of different engines are never mixed.
+    """
     textures: Literal["procedural", "labmaze"] = "procedural"
     """Look of litelab."""
     any_look: bool = False
@@ -59,19 +62,27 @@ class Options:
     action_temperature: float | None = None
     """Of FlexLAM's actions."""
     context: int | None = None
-    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are faster too."""
+    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are
+    faster too.
+    """
     device: str = "cpu"
     """torch device of the policy."""
     num_envs: int | None = None
     """Environments that play side by side; by default 64 on litelab, one a core on the real engine."""
     chunk: int | None = None
-    """Rows that the policy computes together (default 32 on a CPU, 64 on a GPU); results are the same for equal chunks."""
+    """Rows that the policy computes together (default 32 on a CPU, 64 on a GPU); results are the same for equal
+    chunks.
+    """
     cache: Literal["fp32", "bf16"] = "fp32"
-    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3 digits."""
+    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3
+    digits.
+    """
     threads: int | None = None
     """Threads of the policy on a CPU; default: all cores."""
     out: Path | None = None
-    """Folder for the results; by default results/suite/ and a name made from the other options. The same command continues a stopped run."""
+    """Folder for the results; by default results/suite/ and a name made from the other options. The same command
+    continues a stopped run.
+    """
     videos: bool = False
     """Write the beginning of the first episode of each level as a video."""
     plots: bool = True
@@ -93,7 +104,10 @@ def run(options: Options) -> int:
     scene = _scene(options, player)
     budgets = _budgets(options, player)
     identity = describe(options, scene, player)
-    out = options.out or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
+    out = (
+        options.out
+        or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
+    )
     jobs = plan(options.levels, budgets, options.episodes, options.seed)
     folder = Folder(out, identity)
     try:
@@ -163,7 +177,10 @@ def _player(options: Options) -> Player:
 
         name = "flexlam" if options.checkpoint or default() else "random"
         if name == "random":
-            print(f"No trained policy comes with this version yet ({BUNDLED.name} is missing): this is the uniformly random policy.")
+            print(
+                f"No trained policy comes with this version yet ({BUNDLED.name} is missing): this is the uniformly "
+                "random policy."
+            )
     player = Player(name)
     player.check_name()
     on_gpu = options.device.startswith("cuda")
@@ -172,7 +189,9 @@ def _player(options: Options) -> Player:
         try:
             import torch
         except ModuleNotFoundError:
-            raise ImportError("A trained policy needs the package 'torch': install flexlam_rl with its extra `models`.") from None
+            raise ImportError(
+                "A trained policy needs the package 'torch': install flexlam_rl with its extra `models`."
+            ) from None
         if on_gpu and not torch.cuda.is_available():
             raise ValueError(f"device is {options.device!r}, but torch finds no GPU.")
         # chunks are spread over threads instead: results then do not depend on the number of cores
@@ -181,7 +200,17 @@ def _player(options: Options) -> Player:
     greedy = True if options.greedy else None
     temperatures = (options.temperature, options.action_temperature)
     return Player(
-        name, options.checkpoint, options.seed, options.device, greedy, chunk, cores, options.any_look, options.cache, temperatures, options.context
+        name,
+        options.checkpoint,
+        options.seed,
+        options.device,
+        greedy,
+        chunk,
+        cores,
+        options.any_look,
+        options.cache,
+        temperatures,
+        options.context,
     )
 
 
@@ -205,7 +234,12 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
         from flexlam_rl.nn.pretrained import to_json
 
         bundle = player.bundle
-        facts = {"name": Path(bundle.source).resolve().name, "hash": bundle.hash, "slots": bundle.slots, "config": to_json(bundle.config)}
+        facts = {
+            "name": Path(bundle.source).resolve().name,
+            "hash": bundle.hash,
+            "slots": bundle.slots,
+            "config": to_json(bundle.config),
+        }
         who |= {
             "checkpoint": facts,
             "decoding": to_json(player.decoding),
@@ -215,9 +249,18 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
             **({"cache": player.cache} if player.cache != "fp32" else {}),
         }
     elif options.checkpoint:
-        who["checkpoint"] = {"name": Path(options.checkpoint).resolve().name, "hash": _weights_hash(Path(options.checkpoint))}
+        who["checkpoint"] = {
+            "name": Path(options.checkpoint).resolve().name,
+            "hash": _weights_hash(Path(options.checkpoint)),
+        }
     place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}
-    return {"flexlam_rl": __version__, **who, "scene": place, "seed": options.seed, "episode_seeds": "SeedSequence((seed, crc32(level), number))"}
+    return {
+        "flexlam_rl": __version__,
+        **who,
+        "scene": place,
+        "seed": options.seed,
+        "episode_seeds": "SeedSequence((seed, crc32(level), number))",
+    }
 
 
 def _weights_hash(folder: Path) -> str:
@@ -239,7 +282,9 @@ def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folde
         from flexlam_rl.envs.litelab.kernel import is_compiled
 
         if not is_compiled(serve):
-            console.print("The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True)
+            console.print(
+                "The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True
+            )
     videos = folder.path / "videos" if options.videos and not player.blind else None
     ordered = list(waves(jobs, scene, options.num_envs or _side_by_side(len(jobs), scene, player)))
     with Progress(ordered, scene, console, videos) as progress:
@@ -262,12 +307,21 @@ def _side_by_side(count: int, scene: Scene, player: Player) -> int:
 def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, player: Player, console: Any) -> None:
     """Print and write everything about finished `jobs`."""
     played = [folder.played[job.level, job.budget, job.number] for job in jobs]
-    name = "FlexLAM" if player.learned and player.bundle.lam.config.prefix else "Fixed-K" if player.learned else player.name
+    name = (
+        "FlexLAM"
+        if player.learned and player.bundle.lam.config.prefix
+        else "Fixed-K"
+        if player.learned
+        else player.name
+    )
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
     summaries = {title: summarise(returns, scene.engine) for title, returns in columns.items()}
     count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
-    latency = {title: float(np.mean([p.milliseconds for p in played if p.job.budget == k])) for title, k in _keys(columns, played)}
+    latency = {
+        title: float(np.mean([p.milliseconds for p in played if p.job.budget == k]))
+        for title, k in _keys(columns, played)
+    }
     folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
     print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {count}, seed {options.seed}")
     for title, value in latency.items():
@@ -276,7 +330,9 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
         from flexlam_rl.eval.suite.plots import draw_suite
 
         draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {count}")
-    console.print(f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.", soft_wrap=True)
+    console.print(
+        f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.", soft_wrap=True
+    )
 
 
 def _keys(columns: dict[str, Any], played: list[Any]) -> list[tuple[str, int]]:

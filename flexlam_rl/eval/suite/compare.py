@@ -1,4 +1,6 @@
-"""`python -m eval.compare A B` (also `flexlam compare`): two suites side by side, and which differences their intervals support."""
+"""`python -m eval.compare A B` (also `flexlam compare`): two suites side by side, and which differences their intervals
+support.
+"""
 
 import dataclasses
 import json
@@ -39,7 +41,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of one level or aggregate: both means, their difference (second - first) with its interval, the fewest episodes."""
+    """What is said of one level or aggregate: both means, their difference (second - first) with its interval, the
+    fewest episodes.
+    """
 
     name: str
     first: float
@@ -56,7 +60,9 @@ class Comparison:
         return "second higher" if low > 0 else "first higher" if high < 0 else "not told apart"
 
 
-def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, str], any_look: bool = False) -> list[Comparison]:
+def compare(
+    first: dict[str, Any], second: dict[str, Any], columns: tuple[str, str], any_look: bool = False
+) -> list[Comparison]:
     """Compare two results, as `read_results` gives them.
 
     Args:
@@ -65,7 +71,8 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         any_look: Accept different looks.
 
     Returns:
-        A row a level that both played, then interquartile mean and mean of levels of normalised returns, plain and minus the random policy's.
+        A row a level that both played, then interquartile mean and mean of levels of normalised returns, plain and
+        minus the random policy's.
 
     Raises:
         ValueError: They are of different engines or settings, or share no level.
@@ -73,7 +80,8 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
     for key in _SAME:
         if first["scene"][key] != second["scene"][key] and not (any_look and key in ("textures", "hud")):
             raise ValueError(
-                f"The first suite has {key} {first['scene'][key]!r}, the second {second['scene'][key]!r}: their returns are not compared."
+                f"The first suite has {key} {first['scene'][key]!r}, the second {second['scene'][key]!r}: their "
+                "returns are not compared."
             )
     one, two = (_episodes(record, column) for record, column in zip((first, second), columns, strict=True))
     levels = [level for level in one if level in two]
@@ -81,7 +89,9 @@ def compare(first: dict[str, Any], second: dict[str, Any], columns: tuple[str, s
         raise ValueError(f"The suites share no level: {', '.join(one)}; {', '.join(two)}.")
     aligned = {level: _aligned(one[level], two[level]) for level in levels}
     rows = [
-        Comparison(level, float(a.mean()), float(b.mean()), difference([a], [b], mean_of_levels, same), min(len(a), len(b)))
+        Comparison(
+            level, float(a.mean()), float(b.mean()), difference([a], [b], mean_of_levels, same), min(len(a), len(b))
+        )
         for level, (a, b, same) in aligned.items()
     ]
     engine = first["scene"]["engine"]
@@ -135,10 +145,18 @@ def run(options: Options) -> int:
     first, second = read_results(options.first), read_results(options.second)
     one = _column(first, options.first, options.first_column, "")
     last = list(second["summary"])[-1]
-    two = _column(second, options.second, options.second_column, last if options.first == options.second or one not in second["summary"] else one)
+    two = _column(
+        second,
+        options.second,
+        options.second_column,
+        last if options.first == options.second or one not in second["summary"] else one,
+    )
     rows = compare(first, second, (one, two), options.any_look)
     console = wide_console()
-    title = f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {first['scene']['engine']} ({first['scene']['textures']})"
+    title = (
+        f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {first['scene']['engine']} "
+        f"({first['scene']['textures']})"
+    )
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for heading in ("first", "second", "difference", "95 % interval", ""):

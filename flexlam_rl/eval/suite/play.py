@@ -1,7 +1,8 @@
 """Playing numbered episodes of several levels and budgets, many at once.
 
-Episodes of about one length and budget play side by side in a wave, a batch that begins and ends together. Each has its own seed for
-the world and for the policy, so results depend neither on the waves nor on how many environments there are.
+Episodes of about one length and budget play side by side in a wave, a batch that begins and ends together. Each has its
+own seed for the world and for the policy, so results depend neither on the waves nor on how many environments there
+are.
 """
 
 import time
@@ -28,7 +29,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Played:
-    """A finished episode: the job, its return, its length in agent steps, the policy's mean milliseconds a step, and for how many at once."""
+    """A finished episode: the job, its return, its length in agent steps, the policy's mean milliseconds a step, and
+    for how many at once.
+    """
 
     job: Job
     total: float
@@ -67,11 +70,15 @@ def episode_seed(seed: int, level: str, number: int) -> int:
 
 def plan(levels: Sequence[str], budgets: Sequence[int], episodes: int, seed: int) -> list[Job]:
     """All episodes of a run."""
-    return [Job(level, k, i, episode_seed(seed, level, i)) for k in budgets for level in levels for i in range(episodes)]
+    return [
+        Job(level, k, i, episode_seed(seed, level, i)) for k in budgets for level in levels for i in range(episodes)
+    ]
 
 
 def waves(jobs: Iterable[Job], scene: Scene, size: int) -> Iterator[list[Job]]:
-    """Batches of at most `size` episodes; neighbours have about the same budget and length, so that few wait for others to end."""
+    """Batches of at most `size` episodes; neighbours have about the same budget and length, so that few wait for others
+    to end.
+    """
     ordered = sorted(jobs, key=lambda job: (-job.budget, -scene.steps(job.level), job.level, job.number))
     for first in range(0, len(ordered), size):
         yield ordered[first : first + size]
@@ -91,7 +98,9 @@ class Watcher:
         """So many environments have made a step."""
 
 
-def play_wave(jobs: Sequence[Job], scene: Scene, player: Player, watcher: Watcher, shares: dict[str, float]) -> Iterator[Played]:
+def play_wave(
+    jobs: Sequence[Job], scene: Scene, player: Player, watcher: Watcher, shares: dict[str, float]
+) -> Iterator[Played]:
     """Play a batch of episodes to their ends; yields each as it ends.
 
     Args:
@@ -108,7 +117,12 @@ def play_wave(jobs: Sequence[Job], scene: Scene, player: Player, watcher: Watche
     count = len(jobs)
     seeds = np.array([job.seed for job in jobs])
     env = gym.make_vec(
-        "FlexLAM-DMLab-v0", num_envs=count, level=[job.level for job in jobs], evaluation=True, **_sight(jobs, player), **scene.options()
+        "FlexLAM-DMLab-v0",
+        num_envs=count,
+        level=[job.level for job in jobs],
+        evaluation=True,
+        **_sight(jobs, player),
+        **scene.options(),
     )
     try:
         policy: Any = player.make(env, np.array([job.budget for job in jobs]) if player.learned else None)
@@ -149,7 +163,9 @@ def play_wave(jobs: Sequence[Job], scene: Scene, player: Player, watcher: Watche
 
 
 def _sight(jobs: Sequence[Job], player: Player) -> dict[str, Any]:
-    """Which observations the policy needs: none that is drawn for a blind one, the instruction for others than FlexLAM where there is one."""
+    """Which observations the policy needs: none that is drawn for a blind one, the instruction for others than FlexLAM
+    where there is one.
+    """
     if player.blind:
         return {"observations": ("DEBUG.POS.TRANS",)}
     words = ("INSTR",) if not player.learned and any(job.level.startswith("language_") for job in jobs) else ()

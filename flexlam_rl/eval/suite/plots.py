@@ -10,7 +10,8 @@ from flexlam_rl.eval.suite.table import AGGREGATES
 
 
 def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: str) -> None:
-    """Write levels.png (normalised return a level) and, for several columns, aggregate.png; nothing where matplotlib is missing.
+    """Write levels.png (normalised return a level) and, for several columns, aggregate.png; nothing where matplotlib is
+    missing.
 
     Args:
         folder: Of the files.
@@ -33,9 +34,24 @@ def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: s
     for i, (title, summary) in enumerate(summaries.items()):
         rows = [summary["levels"][level] for level in levels]
         errors = [row["normalised_error"] or 0.0 for row in rows]
-        axes.barh(bars + (i - (len(summaries) - 1) / 2) * height, [row["normalised"] for row in rows], height, xerr=errors, label=title, capsize=2)
+        axes.barh(
+            bars + (i - (len(summaries) - 1) / 2) * height,
+            [row["normalised"] for row in rows],
+            height,
+            xerr=errors,
+            label=title,
+            capsize=2,
+        )
     random = [first["levels"][level]["random_normalised"] for level in levels]
-    axes.scatter([np.nan if r is None else r for r in random], bars, marker="|", s=120, color="black", zorder=3, label="random policy")
+    axes.scatter(
+        [np.nan if r is None else r for r in random],
+        bars,
+        marker="|",
+        s=120,
+        color="black",
+        zorder=3,
+        label="random policy",
+    )
     axes.set_yticks(bars, [level.replace("_", " ") for level in levels])
     axes.invert_yaxis()
     axes.set_xlabel("normalised return (expert = 100), mean ± standard error")
@@ -47,8 +63,12 @@ def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: s
         for key, words in AGGREGATES.items():
             values = [s[key] for s in summaries.values()]
             at = np.array([v["value"] for v in values])
-            low, high = (np.array([v["value"] if v[end] is None else v[end] for v in values]) for end in ("low", "high"))
-            axes.errorbar(list(summaries), at, yerr=np.maximum(0, [at - low, high - at]), marker="o", capsize=3, label=words)
+            low, high = (
+                np.array([v["value"] if v[end] is None else v[end] for v in values]) for end in ("low", "high")
+            )
+            axes.errorbar(
+                list(summaries), at, yerr=np.maximum(0, [at - low, high - at]), marker="o", capsize=3, label=words
+            )
         if first.get("random_mean") is not None:
             axes.axhline(first["random_mean"], color="grey", linestyle=":", label="random policy, mean")
         axes.set_ylabel("normalised return, 95 % interval")

@@ -22,7 +22,13 @@ from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, write_json
 
 SCHEMA, VERSION = "flexlam_rl.suite", 1
-CONFIG, EPISODES, RESULTS, TABLE, TIMING = "config.json", "episodes.jsonl", "results.json", "episodes.csv", "timing.json"
+CONFIG, EPISODES, RESULTS, TABLE, TIMING = (
+    "config.json",
+    "episodes.jsonl",
+    "results.json",
+    "episodes.csv",
+    "timing.json",
+)
 FIELDS = ("level", "budget", "number", "seed", "return", "steps")
 
 
@@ -102,7 +108,12 @@ class Folder:
 
     def begin(self, device: str, revision: str) -> None:
         """Note a session: when, where, with which code."""
-        session = {"date": datetime.date.today().isoformat(), "machine": machine(), "device": device, "revision": revision}
+        session = {
+            "date": datetime.date.today().isoformat(),
+            "machine": machine(),
+            "device": device,
+            "revision": revision,
+        }
         if session not in self.sessions:
             self.sessions.append(session)
             self._append({"session": session})
@@ -162,7 +173,12 @@ def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, 
     """Where two configurations differ: name of the field, as in scene.textures, and both values."""
     if path == "checkpoint.name":  # a bundle may be renamed: its hash says what it is
         return []
-    if path == "checkpoint" and isinstance(before, dict) and isinstance(now, dict) and before.get("hash") != now.get("hash"):
+    if (
+        path == "checkpoint"
+        and isinstance(before, dict)
+        and isinstance(now, dict)
+        and before.get("hash") != now.get("hash")
+    ):
         return [(path, before, now)]
     if isinstance(before, dict) and isinstance(now, dict):
         keys = (*before, *(key for key in now if key not in before))
@@ -194,7 +210,9 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise ValueError(f"{path} holds something other than a suite's run; give another folder.")
     if record.get("version") != VERSION:
-        raise ValueError(f"{path} has version {record.get('version')!r} of a suite's run; this program reads {VERSION}.")
+        raise ValueError(
+            f"{path} has version {record.get('version')!r} of a suite's run; this program reads {VERSION}."
+        )
     return record
 
 

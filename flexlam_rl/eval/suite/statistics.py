@@ -15,9 +15,13 @@ import numpy as np
 TRIMMED = 0.25
 """Share of all episodes that the interquartile mean leaves out at each end."""
 ENOUGH = 20
-"""Episodes per level below which no claim is made, and means have no interval: rare large returns are not seen in fewer."""
+"""Episodes per level below which no claim is made, and means have no interval: rare large returns are not seen in
+fewer.
+"""
 FEWEST = 5
-"""Episodes per level below which the interquartile mean has no interval either; of all levels together it needs `ENOUGH`."""
+"""Episodes per level below which the interquartile mean has no interval either; of all levels together it needs
+`ENOUGH`.
+"""
 Scores = Sequence[np.ndarray]
 Statistic = Callable[[Scores], float]
 
@@ -42,7 +46,9 @@ def mean_of_levels(scores: Scores) -> float:
 
 
 def interquartile_mean(scores: Scores) -> float:
-    """Mean of all episodes without the lowest and the highest quarter: SciPy's `trim_mean(scores, 0.25)`, as in rliable."""
+    """Mean of all episodes without the lowest and the highest quarter: SciPy's `trim_mean(scores, 0.25)`, as in
+    rliable.
+    """
     from scipy.stats import trim_mean
 
     return float(trim_mean(np.concatenate(_arrays(scores)), TRIMMED))
@@ -79,7 +85,9 @@ def difference(first: Scores, second: Scores, statistic: Statistic, paired: bool
 
 
 def interval_ends(scores: Scores, statistic: Statistic) -> tuple[float, float]:
-    """Ends of the interval of a statistic, from two episodes per level on; how well it holds is the caller's question."""
+    """Ends of the interval of a statistic, from two episodes per level on; how well it holds is the caller's
+    question.
+    """
     half = _half_width(influences(scores, statistic), _kept(scores, statistic))
     return statistic(scores) - half, statistic(scores) + half
 

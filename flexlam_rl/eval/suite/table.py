@@ -31,7 +31,9 @@ def normalised(returns: Returns, engine: str, minus_random: bool = False) -> dic
     out = {}
     for level, values in returns.items():
         try:
-            out[level] = np.array([normalise(float(v), level, engine=engine, minus_random=minus_random) for v in values])
+            out[level] = np.array(
+                [normalise(float(v), level, engine=engine, minus_random=minus_random) for v in values]
+            )
         except ValueError:
             continue
     return out
@@ -57,7 +59,9 @@ def summarise(returns: Returns, engine: str) -> dict[str, Any]:
                 "normalised": float(scores[level].mean()),
                 "normalised_error": _finite(standard_error(scores[level])),
                 "minus_random": float(above[level].mean()) if level in above else None,
-                "random_normalised": (None if reference.random is None else normalise(reference.random, level, engine=engine)),
+                "random_normalised": (
+                    None if reference.random is None else normalise(reference.random, level, engine=engine)
+                ),
             }
         rows[level] = row
     out: dict[str, Any] = {"levels": rows}
@@ -73,7 +77,8 @@ def summarise(returns: Returns, engine: str) -> dict[str, Any]:
 
 
 def summaries_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Summarise every column of a suite's results anew from its episodes, so that all results have one kind of interval.
+    """Summarise every column of a suite's results anew from its episodes, so that all results have one kind of
+    interval.
 
     Args:
         record: Content of results.json; its own summary only tells the name of the policy.
@@ -146,7 +151,9 @@ def _aggregates(summaries: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def print_table(console: Any, table: Any) -> None:
-    """Print a table as wide as it is: what a narrow terminal cannot show on one line goes on in the next, nothing is cut."""
+    """Print a table as wide as it is: what a narrow terminal cannot show on one line goes on in the next, nothing is
+    cut.
+    """
     from rich.segment import Segments
 
     width = console.measure(table, options=console.options.update(width=1000)).maximum

@@ -43,5 +43,8 @@ class Videos(Watcher):
         factor = max(1, SIZE // kept[0][0].shape[0])
         write_video(
             self.folder / name,
-            (caption(enlarged(frame, factor), f"{job.level}{words}\nstep {step}  return {total:g}", lines=2) for frame, step, total in kept),
+            (
+                caption(enlarged(frame, factor), f"{job.level}{words}\nstep {step}  return {total:g}", lines=2)
+                for frame, step, total in kept
+            ),
         )

@@ -1,8 +1,8 @@
 """What the translator's figures are compared with: the same translator on what tells less, or tells it in another way.
 
-Kinds: "random", codes drawn uniformly; "shuffled", codes of another transition of the batch; "previous", the previous action alone, all
-slots null; "features", the change of frozen visual features in place of the slots. Same labels, same loop, same choice of the best
-checkpoint as the translator. Behaviour cloning has a file of its own, `train.bc`.
+Kinds: "random", codes drawn uniformly; "shuffled", codes of another transition of the batch; "previous", the previous
+action alone, all slots null; "features", the change of frozen visual features in place of the slots. Same labels, same
+loop, same choice of the best checkpoint as the translator. Behaviour cloning has a file of its own, `train.bc`.
 """
 
 from typing import Literal
@@ -23,7 +23,15 @@ class ControlStage(TranslatorStage):
     """A translator on codes that say nothing of the transition."""
 
     def __init__(
-        self, kind: CodeKind, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, law: PrefixLaw = "uniform"
+        self,
+        kind: CodeKind,
+        model: Translator,
+        lam: LAM,
+        labels: Labels,
+        held_out: Labels,
+        batch: int,
+        seed: int,
+        law: PrefixLaw = "uniform",
     ) -> None:
         super().__init__(model, lam, labels, held_out, batch, seed, law=law)
         self.kind, self.name = kind, kind

@@ -19,7 +19,12 @@ def frozen_features(channels: int, seed: int) -> nn.Sequential:
     """
     generator = torch.Generator().manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(channels, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Conv2d(64, 32, 3, 1, 1), nn.AdaptiveAvgPool2d(4)
+        nn.Conv2d(channels, 32, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(64, 32, 3, 1, 1),
+        nn.AdaptiveAvgPool2d(4),
     )
     for layer in net:
         if isinstance(layer, nn.Conv2d):

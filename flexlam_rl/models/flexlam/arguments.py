@@ -36,25 +36,39 @@ class TrainArgs:
     seed: int = 0
     device: str = "cpu"
     steps: int | None = None
-    """Steps of every stage asked for, instead of the preset's. A longer length continues a finished run, at the rates of its schedule."""
+    """Steps of every stage asked for, instead of the preset's. A longer length continues a finished run, at the rates
+    of its schedule.
+    """
     lam_steps: int | None = None
     """Steps of the latent action model alone, instead of --steps or the preset's."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of training; None: as the run began, and a new one as the preset, but fp32 on a CPU without matrix units for bf16 (AMX)."""
+    """Arithmetic of training; None: as the run began, and a new one as the preset, but fp32 on a CPU without matrix
+    units for bf16 (AMX).
+    """
     compile: bool | None = None
-    """torch.compile. None: the preset's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the start of a stage."""
+    """torch.compile. None: the preset's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the
+    start of a stage.
+    """
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the preset's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     conditioning: Conditioning = "slots+action"
-    """What the translator sees beside the codes: the previous action (the paper), nothing (holds best across levels), the current frame, or both."""
+    """What the translator sees beside the codes: the previous action (the paper), nothing (holds best across levels),
+    the current frame, or both.
+    """
     stem: Literal["linear", "conv"] | None = None
-    """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
+    """How the sequence model's frames become patch tokens: a linear map (the paper), or a few convolutions; None: the
+    preset's.
+    """
     long_share: float | None = None
     """Share of the sequence model's steps that see whole contexts, after those on short windows; None: the preset's."""
     targets: Targets | None = None
-    """What the sequence model's steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
+    """What the sequence model's steps predict: whole code blocks (the paper), or random prefixes of them; None: the
+    preset's.
+    """
     prefix_law: PrefixLaw = "uniform"
-    """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform (short ones more often)."""
+    """How FlexLAM and its translator draw prefix lengths: by the paper's uniform law, or half of them log-uniform
+    (short ones more often).
+    """
     lam_run: Path | None = None
     """Take the LAM from this run's folder instead of --out: several translators on one LAM."""
 

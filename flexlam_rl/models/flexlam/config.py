@@ -41,10 +41,14 @@ class DecoderConfig(Plain):
     ffn: int = 776
     patch: int = 4
     predict: Literal["velocity", "frame"] = "velocity"
-    """What the network puts out: the velocity, or the clean next frame as a change to the current one (the velocity then follows).
-    A decoder whose width is below the numbers in a patch cannot carry the noise of a velocity, hence "frame" in the small presets."""
+    """What the network puts out: the velocity, or the clean next frame as a change to the current one (the velocity
+    then follows). A decoder whose width is below the numbers in a patch cannot carry the noise of a velocity, hence
+    "frame" in the small presets.
+    """
     noise_share: float = 0.5
-    """Share of examples at pure noise (tau = 0): there a next frame cannot give itself away, so the codes must carry it."""
+    """Share of examples at pure noise (tau = 0): there a next frame cannot give itself away, so the codes must carry
+    it.
+    """
     tau_mean: float = -1.5
     """The other examples draw tau = sigmoid(N(tau_mean, tau_std))."""
     tau_std: float = 1.0
@@ -65,7 +69,9 @@ class LAMConfig(Plain):
 
 
 Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
-"""What a translator sees: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no "slots+frame")."""
+"""What a translator sees: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no
+"slots+frame").
+"""
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,8 @@ PRESETS: dict[str, Preset] = {
         16,
         EncoderConfig(width=128, depth=3, heads=4, patch=16),
         DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
-        # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches (docs/sequence.md)
+        # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches
+        # (docs/sequence.md)
         width=128, ffn=384, depth=2, patch=32, stem="conv",
     ),
     # seconds
@@ -173,5 +180,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def fixed(lam: LAMConfig, slots: int, levels: tuple[int, ...] | None = None) -> LAMConfig:
-    """The Fixed-K baseline of a FlexLAM configuration: `slots` = K, always all kept. Fixed-K2† is `fixed(lam, 2, (5,))`."""
+    """The Fixed-K baseline of a FlexLAM configuration: `slots` = K, always all kept. Fixed-K2† is `fixed(lam, 2,
+    (5,))`.
+    """
     return replace(lam, slots=slots, prefix=False, levels=levels or lam.levels)

@@ -1,10 +1,11 @@
 """Cached decoding: one decision step for many environments at once (paper, appendix B.5 and B.6).
 
-Keys and values of the past are kept in rings, one entry a frame and row, and never moved: rotary positions make a cached key valid for
-as long as it lies in the window. Every row (environment) has its own clock; clearing a row marks its entries as empty and touches no
-other row. The rings, in the order in which they lie in memory:
+Keys and values of the past are kept in rings, one entry a frame and row, and never moved: rotary positions make a
+cached key valid for as long as it lies in the window. Every row (environment) has its own clock; clearing a row marks
+its entries as empty and touches no other row. The rings, in the order in which they lie in memory:
 
-    codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated so far
+    codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated
+    so far
 
 Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D width, V codes, C H W frame.
 """
@@ -46,8 +47,12 @@ class Decoded(NamedTuple):
     log_probs: Tensor
 
 
-def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None) -> Tensor:
-    """Codes (B,) from logits (B, V): the likeliest (of equals the lowest), or drawn where a generator or uniform `draws` (B,) are given."""
+def choose_codes(
+    logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None
+) -> Tensor:
+    """Codes (B,) from logits (B, V): the likeliest (of equals the lowest), or drawn where a generator or uniform
+    `draws` (B,) are given.
+    """
     if draws is not None:
         return pick(logits, draws, temperature)
     if generator is None:
@@ -56,10 +61,11 @@ def choose_codes(logits: Tensor, generator: torch.Generator | None, temperature:
 
 
 def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
-    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,) in [0, 1).
+    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,)
+    in [0, 1).
 
-    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In float64, because
-    rounding of a sum over a thousand codes would shift choices.
+    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In
+    float64, because rounding of a sum over a thousand codes would shift choices.
     """
     sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
     found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
@@ -67,21 +73,28 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 class Decoder:
-    """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in place."""
+    """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in
+    place.
+    """
 
     @in_own_modes
     def __init__(self, model: SequenceModel, cache: torch.dtype | None = None, context: int | None = None) -> None:
         """
         Args:
             model: The sequence model; its weights as they are now.
-            cache: Type of the cached keys and values, in which attention is then computed too; None for the model's own.
-            context: Frames back that a decision sees; None for as many as the model was trained with, which is the most.
+            cache: Type of the cached keys and values, in which attention is then computed too; None for the model's
+                own.
+            context: Frames back that a decision sees; None for as many as the model was trained with, which is the
+                most.
 
         Raises:
             ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
         """
         if context is not None and not (isinstance(context, int | np.integer) and 2 <= context <= model.config.frames):
-            raise ValueError(f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was trained.")
+            raise ValueError(
+                f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was "
+                "trained."
+            )
         if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
             raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
         self.model = model
@@ -112,7 +125,9 @@ class Decoder:
 
     def _empty_keys(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Keys, in memory one column an entry where `_attend` reads them so; their shape does not tell."""
-        if device.type != "cpu" or self.cache == torch.bfloat16:  # torch's own attention takes rows, and sums bfloat16 in float32
+        if (
+            device.type != "cpu" or self.cache == torch.bfloat16
+        ):  # torch's own attention takes rows, and sums bfloat16 in float32
             return torch.zeros(shape, device=device, dtype=self.cache)
         return torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=self.cache).transpose(-1, -2)
 
@@ -130,8 +145,8 @@ class Decoder:
         Args:
             state: History; advanced in place.
             frames: The newest frames (B, C, H, W).
-            last_codes: int64 (B, M), the realised transition's whole block; ignored in rows at their first frame, and may be None
-                when all rows are.
+            last_codes: int64 (B, M), the realised transition's whole block; ignored in rows at their first frame, and
+                may be None when all rows are.
 
         Returns:
             Hidden states (B, D) from which the first code is predicted.
@@ -146,7 +161,9 @@ class Decoder:
         patch_position = t[:, None] + torch.arange(n, device=t.device)
         if last_codes is None:
             if not bool(first.all()):
-                raise ValueError("last_codes is None, but some rows have a past; their last transition's codes are needed.")
+                raise ValueError(
+                    "last_codes is None, but some rows have a past; their last transition's codes are needed."
+                )
             x, position, query_frame, m = patches, patch_position, step[:, None].expand(-1, n), 0
         else:
             previous = (step - 1).clamp_min(0)
@@ -155,7 +172,8 @@ class Decoder:
             x = torch.cat([model.embed_codes(last_codes), patches], dim=1)
             position = torch.cat([start[:, None] + torch.arange(m, device=t.device), patch_position], dim=1)
             query_frame = torch.cat([previous[:, None].expand(-1, m), step[:, None].expand(-1, n)], dim=1)
-        # a query sees the ring entries of blocks and stride frames before its own frame; a block on the stride also sees its own patches
+        # a query sees the ring entries of blocks and stride frames before its own frame; a block on the stride also
+        # sees its own patches
         is_code = torch.arange(x.shape[1], device=t.device) < m
         blocks = state.block_frame[:, None, :]
         strides = state.stride_frame[:, None, :]
@@ -167,7 +185,9 @@ class Decoder:
         now = causal.expand(len(step), -1, -1)
         if m:
             now = now & ~(first[:, None, None] & is_code)  # a row's first frame has no transition before it
-            now = now | torch.eye(x.shape[1], dtype=torch.bool, device=t.device)  # (its unused rows must still see something)
+            now = now | torch.eye(
+                x.shape[1], dtype=torch.bool, device=t.device
+            )  # (its unused rows must still see something)
         # in memory the newest frame's patches stand before the codes
         mask = self._additive(torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None])
         cos, sin = (a[:, None] for a in rotary(position, self.head_dim, config.rope_theta))
@@ -188,9 +208,13 @@ class Decoder:
             x = layer.finish(x, _attend(query.to(self.cache), keys[:, :, :seen], values[:, :, :seen], mask).to(x.dtype))
             for store, fresh in ((keys, key), (values, value)):
                 if m and len(keep_code):
-                    store[keep_code[:, None], :, code_at[keep_code]] = fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
+                    store[keep_code[:, None], :, code_at[keep_code]] = (
+                        fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
+                    )
                 if len(keep_stride):
-                    store[keep_stride[:, None], :, stride_at[keep_stride]] = fresh[keep_stride, :, m:].transpose(1, 2).to(self.cache)
+                    store[keep_stride[:, None], :, stride_at[keep_stride]] = (
+                        fresh[keep_stride, :, m:].transpose(1, 2).to(self.cache)
+                    )
         if m:
             state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
         state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
@@ -215,11 +239,12 @@ class Decoder:
             budget: K in 1..M.
             generator: Random stream for sampling; None takes the likeliest code (greedy).
             temperature: Divides the logits when sampling.
-            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own random stream.
+            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
+                random stream.
 
         Returns:
-            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a larger one's, if they
-            are greedy or sampled with the same `draws`.
+            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
+            larger one's, if they are greedy or sampled with the same `draws`.
         """
         config, model = self.config, self.model
         budget = whole(budget, "budget", 1, config.slots)
@@ -249,11 +274,15 @@ class Decoder:
         return Decoded(torch.stack(codes, 1), torch.stack(log_probs, 1))
 
     def _additive(self, mask: Tensor) -> Tensor:
-        """What attention makes of a bool mask in every layer and step: a fifth of its time on a CPU, so it is made once."""
+        """What attention makes of a bool mask in every layer and step: a fifth of its time on a CPU, so it is made
+        once.
+        """
         return torch.zeros(mask.shape, dtype=self.cache, device=mask.device).masked_fill_(~mask, -torch.inf)
 
     def _step(self, state: DecodeState, x: Tensor, turns: list[tuple[Tensor, Tensor]], mask: Tensor, i: int) -> Tensor:
-        """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D); `turns` are all codes' of each layer."""
+        """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D); `turns` are all
+        codes' of each layer.
+        """
         end = self.frame_end + i + 1
         visible = mask[..., :end]
         stores = zip(state.keys[:, :, :, :end], state.values[:, :, :, :end], self.layers, turns, strict=True)

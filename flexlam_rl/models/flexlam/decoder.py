@@ -1,4 +1,5 @@
-"""Rectified-flow DiT decoder: the next frame from the current one and a null-filled prefix (paper, sections 4.1 and A.5).
+"""Rectified-flow DiT decoder: the next frame from the current one and a null-filled prefix (paper, sections 4.1 and
+A.5).
 
 With noise x0, next frame x1 and x_tau = (1 - tau) x0 + tau x1, the network estimates the velocity x1 - x0.
 Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers a slot.
@@ -53,7 +54,9 @@ class FlowDecoder(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, noisy: Tensor, tau: Tensor, current: Tensor, slots: Tensor) -> Tensor:
-        """Velocity (B, C, H, W) at `noisy` (B, C, H, W) and `tau` (B,), given `current` (B, C, H, W) and null-filled `slots` (B, M, d)."""
+        """Velocity (B, C, H, W) at `noisy` (B, C, H, W) and `tau` (B,), given `current` (B, C, H, W) and null-filled
+        `slots` (B, M, d).
+        """
         current = to_unit(current)
         patch = self.config.patch
         x = self.embed(torch.cat([patchify(noisy, patch), patchify(current, patch)], dim=-1)) + self.position
@@ -75,8 +78,8 @@ class FlowDecoder(nn.Module):
     def loss(self, current: Tensor, following: Tensor, slots: Tensor, tau: Tensor, noise: Tensor) -> Tensor:
         """Flow loss of each example, (B,): mean squared error of the velocity over C, H, W.
 
-        Where the network predicts the frame, the error of the frame is used (the velocity's error times 1 - tau), so that
-        examples near tau = 1 do not outweigh the others.
+        Where the network predicts the frame, the error of the frame is used (the velocity's error times 1 - tau), so
+        that examples near tau = 1 do not outweigh the others.
         """
         target_frame = to_unit(following)
         at = tau[:, None, None, None]
@@ -88,7 +91,9 @@ class FlowDecoder(nn.Module):
         return error.square().mean(dim=(1, 2, 3))
 
     @in_own_modes
-    def sample(self, current: Tensor, slots: Tensor, steps: int = 8, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self, current: Tensor, slots: Tensor, steps: int = 8, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Decode next frames with Euler steps from noise.
 
         Args:

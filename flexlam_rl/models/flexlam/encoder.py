@@ -25,15 +25,20 @@ class TransitionEncoder(nn.Module):
         self.embed = nn.Linear(2 * channels * config.patch**2, config.width)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
         self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
-        self.blocks = nn.ModuleList(Block(config.width, config.heads, int(config.mlp_ratio * config.width)) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, int(config.mlp_ratio * config.width)) for _ in range(config.depth)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, out_dim)
 
     def forward(self, current: Tensor, following: Tensor) -> Tensor:
         """Frames (B, C, H, W), uint8 or float in [-1, 1], to (B, M, d)."""
-        # the change is given beside the current frame: the same information, but a small motion is not lost in two large values
+        # the change is given beside the current frame: the same information, but a small motion is not lost in two
+        # large values
         now, then = to_unit(current), to_unit(following)
-        tokens = self.embed(torch.cat([patchify(now, self.patch), patchify(then - now, self.patch)], dim=-1)) + self.position
+        tokens = (
+            self.embed(torch.cat([patchify(now, self.patch), patchify(then - now, self.patch)], dim=-1)) + self.position
+        )
         x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
         for block in self.blocks:
             x = block(x)

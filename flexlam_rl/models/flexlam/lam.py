@@ -68,7 +68,9 @@ class LAM(PretrainedModel):
         for frames in (current, following):
             check_frames(frames, self.config.channels, self.config.image_size)
         if len(current) != len(following):
-            raise ValueError(f"There are {len(current)} current and {len(following)} following frames; expected as many.")
+            raise ValueError(
+                f"There are {len(current)} current and {len(following)} following frames; expected as many."
+            )
         return self.quantise(current, following)[1]
 
     def embed(self, codes: Tensor) -> Tensor:
@@ -101,7 +103,8 @@ class LAM(PretrainedModel):
             raise ValueError(f"Prefix lengths have type {lengths.dtype}; expected integers.")
         if bool((lengths > given).any()) or bool((lengths < 0).any()):
             raise ValueError(
-                f"prefix length {int(lengths.max() if bool((lengths > given).any()) else lengths.min())} lies outside 0..{given}, the codes given."
+                f"prefix length {int(lengths.max() if bool((lengths > given).any()) else lengths.min())} lies outside "
+                f"0..{given}, the codes given."
             )
         return null_fill(slots, lengths, self.null)
 
@@ -111,7 +114,9 @@ class LAM(PretrainedModel):
             return sample_prefix_lengths(batch, self.config.slots, generator, law)
         return torch.full((batch,), self.config.slots, device=generator.device)
 
-    def forward(self, current: Tensor, following: Tensor, generator: torch.Generator, law: PrefixLaw = "uniform") -> LAMLoss:
+    def forward(
+        self, current: Tensor, following: Tensor, generator: torch.Generator, law: PrefixLaw = "uniform"
+    ) -> LAMLoss:
         """One training step's loss on frames (B, C, H, W) twice; all randomness comes from `generator`."""
         batch = len(current)
         lengths = self.lengths(batch, generator, law)
@@ -122,7 +127,14 @@ class LAM(PretrainedModel):
         return LAMLoss(losses.mean(), losses.detach(), lengths)
 
     @in_own_modes
-    def decode(self, current: Tensor, codes: Tensor, budget: int | Tensor, steps: int = 8, generator: torch.Generator | None = None) -> Tensor:
+    def decode(
+        self,
+        current: Tensor,
+        codes: Tensor,
+        budget: int | Tensor,
+        steps: int = 8,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Next frames as uint8 (B, C, H, W) from `current` and the first `budget` codes of (B, M').
 
         Raises:

@@ -1,10 +1,11 @@
 """Where every token of a window stands: the interleaving of frame patches and code blocks (paper, appendix B.1).
 
-To predict block t the model sees: the frames on the stride and all code blocks before t, then the newest frame o_t, then the codes of
-block t so far. Off the stride, o_t leaves the context again once block t is part of the history. Training must show the model exactly
-that for every t at once, so a window holds two kinds of tokens: the *history* (stride frames and code blocks in time order) and, for
-every t, a *branch* (the patches of o_t and a copy of its codes) that sees the history before t and itself. Branches are what the loss
-is taken on and what decoding runs; they are seen by nothing else.
+To predict block t the model sees: the frames on the stride and all code blocks before t, then the newest frame o_t,
+then the codes of block t so far. Off the stride, o_t leaves the context again once block t is part of the history.
+Training must show the model exactly
+that for every t at once, so a window holds two kinds of tokens: the *history* (stride frames and code blocks in time
+order) and, for every t, a *branch* (the patches of o_t and a copy of its codes) that sees the history before t and
+itself. Branches are what the loss is taken on and what decoding runs; they are seen by nothing else.
 
 Shapes: T frames of a window, M codes a block, N patches a frame, L tokens.
 """
@@ -23,7 +24,8 @@ SPAN = 8
 class Span(NamedTuple):
     """Consecutive frames whose tokens attend together, to what any of them sees and to nothing else.
 
-    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that out.
+    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that
+    out.
     """
 
     history: int
@@ -33,7 +35,9 @@ class Span(NamedTuple):
     first: int
     """The first span whose history some of them see; they see that of all spans from there to their own."""
     mask: Tensor
-    """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its branches."""
+    """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its
+    branches.
+    """
 
 
 class Layout(NamedTuple):
@@ -70,7 +74,14 @@ def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phas
 
 @lru_cache(maxsize=256)
 def layout(
-    frames: int, slots: int, patches: int, stride: int, window: int, phase: int = 0, device: str = "cpu", predicted: int | None = None
+    frames: int,
+    slots: int,
+    patches: int,
+    stride: int,
+    window: int,
+    phase: int = 0,
+    device: str = "cpu",
+    predicted: int | None = None,
 ) -> Layout:
     """The layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame.
 
@@ -97,7 +108,9 @@ def layout(
     order = torch.arange(len(rows))
     near = (frame[:, None] - frame[None, :]) < window
     past = ~branch[None, :] & (frame[None, :] < frame[:, None]) & near
-    same = (frame[:, None] == frame[None, :]) & (branch[:, None] == branch[None, :]) & (order[None, :] <= order[:, None])
+    same = (
+        (frame[:, None] == frame[None, :]) & (branch[:, None] == branch[None, :]) & (order[None, :] <= order[:, None])
+    )
     per_branch = patches + ahead - 1
     predicts = history + torch.arange(frames)[:, None] * per_branch + patches - 1 + torch.arange(ahead)[None, :]
     source = torch.where(kind == PATCH, frame * patches + place, frames * patches + frame * slots + place)

@@ -43,7 +43,9 @@ def _start(args: TrainArgs, config: RunConfig) -> Path:
 
 @contextmanager
 def _alone(args: TrainArgs) -> Iterator[None]:
-    """Leave the caller's torch modes and random numbers alone, and end on a signal with a sentence that says how to go on."""
+    """Leave the caller's torch modes and random numbers alone, and end on a signal with a sentence that says how to go
+    on.
+    """
     with neutral_modes(), torch.random.fork_rng(devices=[]), resumable(args.out):
         torch.default_generator.manual_seed(args.seed)
         yield
@@ -53,7 +55,8 @@ def train_stage(stage: str, args: TrainArgs) -> dict[str, float]:
     """Run one stage to its end.
 
     Args:
-        stage: "lam", "sequence", or one on labels: "translator", "joint", "idm", "bc", "features", "random", "shuffled", "previous".
+        stage: "lam", "sequence", or one on labels: "translator", "joint", "idm", "bc", "features", "random",
+            "shuffled", "previous".
         args: The options; numbers may be NumPy scalars, paths relative.
 
     Returns:
@@ -96,7 +99,11 @@ def _sequence(args: TrainArgs, train: Rollouts, test: Rollouts) -> dict[str, flo
     short_steps = int(config.loop.steps * (1 - long_share))
     source = data.CurriculumSource(train, config.loop.batch, short, longest, short_steps, args.seed, rank, ranks)
     held_out = data.held_out_windows(test, max(4, recipe.held_out // longest), longest)
-    return run(SequenceStage(SequenceModel(config.model), lam, source, held_out, args.targets or recipe.targets), config.loop, out)
+    return run(
+        SequenceStage(SequenceModel(config.model), lam, source, held_out, args.targets or recipe.targets),
+        config.loop,
+        out,
+    )
 
 
 def _labelled(args: TrainArgs, train: Rollouts, stage: str) -> dict[str, float]:
@@ -108,7 +115,9 @@ def _labelled(args: TrainArgs, train: Rollouts, stage: str) -> dict[str, float]:
         config = plan(stage, args, train, RECIPES[args.preset].sizes.lam, actions, label_rows=rows)
         out = _start(args, config)
         model = {"features": FeatureTranslator, "idm": IDM, "bc": BehaviourCloning}[stage](config.model)
-        return run(DirectStage(stage, model, DIRECT[stage], few, held_out, config.loop.batch, args.seed), config.loop, out)
+        return run(
+            DirectStage(stage, model, DIRECT[stage], few, held_out, config.loop.batch, args.seed), config.loop, out
+        )
     folder = preflight.lam_folder(args)
     lam = LAM.from_pretrained(folder)
     config = plan(stage, args, train, lam.config, actions, lam_digest=model_digest(folder), label_rows=rows)
@@ -122,8 +131,9 @@ def _labelled(args: TrainArgs, train: Rollouts, stage: str) -> dict[str, float]:
 def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
     """Train LAM, sequence model and translator in a row; finished stages are not run again.
 
-    All of it is checked before the first step. With `lam_run`, no LAM is trained. A longer length continues the LAM; the
-    other two, which were trained on codes that the LAM has left behind, are then kept under another name and begin anew.
+    All of it is checked before the first step. With `lam_run`, no LAM is trained. A longer length continues the LAM;
+    the other two, which were trained on codes that the LAM has left behind, are then kept under another name and begin
+    anew.
 
     Args:
         args: The options.
@@ -157,20 +167,29 @@ def _set_aside(folder: Path, lam: str) -> None:
         return
     kept = folder.with_name(f"{folder.name}-of-lam-{before[:8]}")
     if kept.exists():
-        raise TrainingError(f"{folder} was trained on an earlier LAM and cannot be kept as {kept}, which exists; rename one of them.")
+        raise TrainingError(
+            f"{folder} was trained on an earlier LAM and cannot be kept as {kept}, which exists; rename one of them."
+        )
     folder.rename(kept)
-    print(f"{folder.name}: the LAM has been trained further, so this stage begins anew; the earlier one is kept in {kept}.")
+    print(
+        f"{folder.name}: the LAM has been trained further, so this stage begins anew; the earlier one is kept in "
+        f"{kept}."
+    )
 
 
 def figures_line(stage: str, figures: dict[str, float]) -> str:
     """The best evaluation of a stage in one line."""
     step = f"best at step {figures['step']}: " if "step" in figures else ""
     shown = {name: value for name, value in figures.items() if name != "step"}
-    return f"{stage}: {step}" + ", ".join(f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
+    return f"{stage}: {step}" + ", ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
+    )
 
 
 def main(stage: str) -> None:
-    """Command line of one stage: `python -m train.lam --data DIR --out RUN ...`; stage "control" takes its name from --kind."""
+    """Command line of one stage: `python -m train.lam --data DIR --out RUN ...`; stage "control" takes its name from
+    --kind.
+    """
     import sys
 
     from flexlam_rl.utils.command_line import run as run_command
@@ -179,4 +198,11 @@ def main(stage: str) -> None:
         name = args.kind if isinstance(args, ControlArgs) else stage
         print(figures_line(name, train_stage(name, args)))
 
-    sys.exit(run_command(ControlArgs if stage == "control" else TrainArgs, train, None, f"python -m train.{stage.replace('control', 'controls')}"))
+    sys.exit(
+        run_command(
+            ControlArgs if stage == "control" else TrainArgs,
+            train,
+            None,
+            f"python -m train.{stage.replace('control', 'controls')}",
+        )
+    )

@@ -1,4 +1,6 @@
-"""What a stage is to be: its model's configuration and its loop, from the options and the recipe, before anything is trained."""
+"""What a stage is to be: its model's configuration and its loop, from the options and the recipe, before anything is
+trained.
+"""
 
 import json
 import math
@@ -17,7 +19,11 @@ from flexlam_rl.train import optim
 from flexlam_rl.train.trainer import LoopConfig
 
 # models without codes: what they take from a label
-DIRECT = {"idm": ("current", "following", "previous"), "bc": ("current", "previous"), "features": ("current", "following", "previous")}
+DIRECT = {
+    "idm": ("current", "following", "previous"),
+    "bc": ("current", "previous"),
+    "features": ("current", "following", "previous"),
+}
 LABELLED = ("translator", "joint", *DIRECT, *CODE_KINDS)
 STAGES = ("lam", "sequence", *LABELLED)
 
@@ -119,7 +125,9 @@ def _model_config(stage: str, args: TrainArgs, recipe: Recipe, lam: LAMConfig, a
         _, longest, long_share = windows(args)
         # a model that never sees long contexts in training must not meet them in play
         frames = longest if long_share else longest - 1
-        return replace(sequence, slots=lam.slots, codes=math.prod(lam.levels), stem=args.stem or sequence.stem, frames=frames)
+        return replace(
+            sequence, slots=lam.slots, codes=math.prod(lam.levels), stem=args.stem or sequence.stem, frames=frames
+        )
     assert actions is not None
     size = recipe.sizes.lam
     if stage == "features":

@@ -49,7 +49,11 @@ def check(args: TrainArgs, stages: Sequence[str], train: Rollouts, test: Rollout
     labelled = [stage for stage in stages if stage in LABELLED]
     actions = None
     if labelled:
-        alone = "" if len(stages) == 1 else "; the latent action model alone needs no actions: python -m flexlam_rl.models.flexlam.stages.lam"
+        alone = (
+            ""
+            if len(stages) == 1
+            else "; the latent action model alone needs no actions: python -m flexlam_rl.models.flexlam.stages.lam"
+        )
         try:
             actions = data.action_spec(train)
             for part in labels(args, train):
@@ -112,7 +116,10 @@ def labels(args: TrainArgs, train: Rollouts) -> tuple[LabelSet, LabelSet]:
         ("label_level", [args.label_level] if args.label_level else None, "levels", first.attributes.get("levels")),
     ):
         if None not in (asked, found) and asked != found:
-            raise ValueError(f"the label set {args.labels!r} has {name} {found}, and {option} is {asked}: give another name with --labels.")
+            raise ValueError(
+                f"the label set {args.labels!r} has {name} {found}, and {option} is {asked}: give another name with "
+                "--labels."
+            )
     if not len(first) or not len(second):
         raise ValueError(
             f"the label set {args.labels!r} has {len(first)} training and {len(second)} validation labels; "

@@ -21,8 +21,9 @@ class Recipe:
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
-    """Share of its steps that sees whole contexts, with half the batch; with none, the model is one of short windows, whose last frame is
-    no decision."""
+    """Share of its steps that sees whole contexts, with half the batch; with none, the model is one of short windows,
+    whose last frame is no decision.
+    """
     targets: Targets = "blocks"
     """What its steps predict."""
     held_out: int = 512
@@ -31,13 +32,18 @@ class Recipe:
 
 
 def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
-    # few labels are learned by heart within a hundred steps at 1e-3, before a first evaluation can choose a checkpoint; evaluations cost little
+    # few labels are learned by heart within a hundred steps at 1e-3, before a first evaluation can choose a checkpoint;
+    # evaluations cost little
     every, often = max(1, steps // 20), max(1, steps // 100)
-    return LoopConfig(steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=often, save_every=every, log_every=every)
+    return LoopConfig(
+        steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=often, save_every=every, log_every=every
+    )
 
 
 def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, **changes: Any) -> Recipe:
-    return Recipe(PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes)
+    return Recipe(
+        PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes
+    )
 
 
 _MUON: dict[str, Any] = {"optimiser": "muon", "lr": 1e-3, "matrix_lr": 1e-2, "precision": "bf16"}
@@ -45,20 +51,61 @@ RECIPES: dict[str, Recipe] = {
     # table 8 for the sequence model; the paper gives the LAM's cost (24 h of one H100) but not its steps
     "paper": _recipe(
         "paper",
-        LoopConfig(steps=400_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
-        LoopConfig(steps=300_000, batch=256, lr=3e-4, warmup=2000, precision="bf16", compile=True, eval_every=10_000, save_every=5000, log_every=100),
+        LoopConfig(
+            steps=400_000,
+            batch=256,
+            lr=3e-4,
+            warmup=2000,
+            precision="bf16",
+            compile=True,
+            eval_every=10_000,
+            save_every=5000,
+            log_every=100,
+        ),
+        LoopConfig(
+            steps=300_000,
+            batch=256,
+            lr=3e-4,
+            warmup=2000,
+            precision="bf16",
+            compile=True,
+            eval_every=10_000,
+            save_every=5000,
+            log_every=100,
+        ),
         _labelled(20_000),
         held_out=2048,
     ),
     "small": _recipe(
         "small",
-        LoopConfig(steps=60_000, batch=256, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
-        LoopConfig(steps=40_000, batch=128, lr=5e-4, warmup=1000, precision="bf16", compile=True, eval_every=5000, save_every=2500, log_every=100),
+        LoopConfig(
+            steps=60_000,
+            batch=256,
+            lr=5e-4,
+            warmup=1000,
+            precision="bf16",
+            compile=True,
+            eval_every=5000,
+            save_every=2500,
+            log_every=100,
+        ),
+        LoopConfig(
+            steps=40_000,
+            batch=128,
+            lr=5e-4,
+            warmup=1000,
+            precision="bf16",
+            compile=True,
+            eval_every=5000,
+            save_every=2500,
+            log_every=100,
+        ),
         _labelled(10_000),
         held_out=1024,
     ),
-    # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab the flow loss at
-    # K = 16 was 0.0465 with Muon at this rate, 0.0523 at 2e-3, 0.0526 with AdamW. Short windows: docs/sequence.md
+    # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab
+    # the flow loss at K = 16 was 0.0465 with Muon at this rate, 0.0523 at 2e-3, 0.0526 with AdamW. Short windows:
+    # docs/sequence.md
     "tiny": _recipe(
         "tiny",
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
@@ -80,6 +127,8 @@ RECIPES: dict[str, Recipe] = {
 
 
 def lam_config(recipe: Recipe, fixed_slots: int | None = None, levels: tuple[int, ...] | None = None) -> LAMConfig:
-    """FlexLAM of a recipe, or the Fixed-K model with `fixed_slots` slots; FSQ levels other than the recipe's where given."""
+    """FlexLAM of a recipe, or the Fixed-K model with `fixed_slots` slots; FSQ levels other than the recipe's where
+    given.
+    """
     lam = recipe.sizes.lam if levels is None else replace(recipe.sizes.lam, levels=levels)
     return lam if fixed_slots is None else fixed(lam, fixed_slots)

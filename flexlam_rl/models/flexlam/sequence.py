@@ -1,4 +1,5 @@
-"""The latent-token sequence model: a Qwen3-style decoder over frame patches and code blocks (paper, section 4.3 and appendix B).
+"""The latent-token sequence model: a Qwen3-style decoder over frame patches and code blocks (paper, section 4.3 and
+appendix B).
 
 The transformer's weights carry the names of `transformers`' Qwen3Model, so either can load the other's.
 Shapes: B batch, T frames, M codes a block, N patches a frame, L tokens, D width, V codes, C H W frame.
@@ -36,7 +37,8 @@ class RMSNorm(nn.Module):
 def rotary(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosines and sines (..., L, head_dim) at integer `positions` (..., L).
 
-    Angles are formed in float64: positions grow with an episode, and rounding would make far episodes differ from near ones.
+    Angles are formed in float64: positions grow with an episode, and rounding would make far episodes differ from near
+        ones.
     """
     inverse = theta ** (-torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float64) / head_dim)
     angles = positions.double()[..., None] * inverse
@@ -58,8 +60,14 @@ class SelfAttention(nn.Module):
         if config.width % config.heads:
             raise ValueError(f"width {config.width} is not a multiple of heads {config.heads}.")
         self.heads, self.head_dim = config.heads, config.width // config.heads
-        self.q_proj, self.k_proj = nn.Linear(config.width, config.width, bias=False), nn.Linear(config.width, config.width, bias=False)
-        self.v_proj, self.o_proj = nn.Linear(config.width, config.width, bias=False), nn.Linear(config.width, config.width, bias=False)
+        self.q_proj, self.k_proj = (
+            nn.Linear(config.width, config.width, bias=False),
+            nn.Linear(config.width, config.width, bias=False),
+        )
+        self.v_proj, self.o_proj = (
+            nn.Linear(config.width, config.width, bias=False),
+            nn.Linear(config.width, config.width, bias=False),
+        )
         self.q_norm, self.k_norm = RMSNorm(self.head_dim, config.norm_eps), RMSNorm(self.head_dim, config.norm_eps)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,7 +80,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
         q, k, v = self.project(x, cos, sin)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask) if isinstance(mask, Tensor) else _by_spans(q, k, v, mask)
+        out = (
+            F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            if isinstance(mask, Tensor)
+            else _by_spans(q, k, v, mask)
+        )
         return self.o_proj(out.transpose(1, 2).flatten(2))
 
 
@@ -90,7 +102,9 @@ def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tenso
     for i, span in enumerate(spans):
         query = torch.cat([queries[i], queries[count + i]], dim=2)
         key, value = (torch.cat([*parts[span.first : i + 1], parts[count + i]], dim=2) for parts in (keys, values))
-        own, branch = F.scaled_dot_product_attention(query, key, value, attn_mask=span.mask).split([span.history, span.branches], dim=2)
+        own, branch = F.scaled_dot_product_attention(query, key, value, attn_mask=span.mask).split(
+            [span.history, span.branches], dim=2
+        )
         history.append(own)
         branches.append(branch)
     return torch.cat(history + branches, dim=2)
@@ -150,11 +164,15 @@ class SequenceModel(PretrainedModel):
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
         if config.image_size % config.patch:
-            raise ValueError(f"image size {config.image_size} is not a multiple of the sequence model's patch {config.patch}.")
+            raise ValueError(
+                f"image size {config.image_size} is not a multiple of the sequence model's patch {config.patch}."
+            )
         self.config = config
         width = config.width
         self.patch_embed: nn.Module = (
-            nn.Linear(config.channels * config.patch**2, width) if config.stem == "linear" else ConvStem(config.channels, width, config.patch)
+            nn.Linear(config.channels * config.patch**2, width)
+            if config.stem == "linear"
+            else ConvStem(config.channels, width, config.patch)
         )
         self.patch_position = nn.Parameter(torch.randn(config.patches, width) * 0.02)
         self.code_embed = nn.Embedding(config.codes, width)
@@ -172,7 +190,10 @@ class SequenceModel(PretrainedModel):
         """Frames (..., C, H, W) to patch embeddings (..., N, D)."""
         lead = frames.shape[:-3]
         images = to_unit(frames.flatten(0, -4))
-        tokens = self.patch_embed(patchify(images, self.config.patch) if self.config.stem == "linear" else images) + self.patch_position
+        tokens = (
+            self.patch_embed(patchify(images, self.config.patch) if self.config.stem == "linear" else images)
+            + self.patch_position
+        )
         return tokens.view(*lead, *tokens.shape[1:])
 
     def embed_codes(self, codes: Tensor, first: int = 0) -> Tensor:
@@ -191,11 +212,14 @@ class SequenceModel(PretrainedModel):
             predicted: How many codes of each block, from the first, are to be predicted; None for all.
 
         Returns:
-            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which code, (T, predicted).
+            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which
+            code, (T, predicted).
         """
         config = self.config
         phase, device = phase % config.stride, str(frames.device)
-        lay = layout(frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase, device, predicted)
+        lay = layout(
+            frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase, device, predicted
+        )
         embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
         x = embedded[:, lay.source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
@@ -211,7 +235,8 @@ class SequenceModel(PretrainedModel):
         return self.head(x[:, predicts])
 
     def loss(self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None) -> Tensor:
-        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2), or (B, T, predicted) of their first codes.
+        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2), or (B, T, predicted) of their first
+        codes.
 
         `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
         """

@@ -22,7 +22,9 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
     for i, (title, frames) in enumerate(columns.items()):
         draw.text((i * cell_w + 3, 1), title, fill="black")
         for j, frame in enumerate(frames.cpu().permute(0, 2, 3, 1).numpy()):
-            tile = Image.fromarray(np.ascontiguousarray(frame)).resize((width * _SCALE, height * _SCALE), Image.Resampling.NEAREST)
+            tile = Image.fromarray(np.ascontiguousarray(frame)).resize(
+                (width * _SCALE, height * _SCALE), Image.Resampling.NEAREST
+            )
             sheet.paste(tile, (i * cell_w, j * cell_h + _TOP))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)

@@ -1,4 +1,5 @@
-"""Translator: a null-filled prefix and the previous action to an executable action (paper, sections 4.2 and A.4), and the heads it shares.
+"""Translator: a null-filled prefix and the previous action to an executable action (paper, sections 4.2 and A.4), and
+the heads it shares.
 
 Shapes: B batch, M slots, d numbers a slot, A sum of all discrete choices, G continuous dimensions.
 """
@@ -22,7 +23,10 @@ class Hourglass(nn.Module):
         super().__init__()
         self.inward = nn.Linear(inputs, wide)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, wide)) for _ in range(depth)
+            nn.Sequential(
+                nn.LayerNorm(wide), nn.Linear(wide, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, wide)
+            )
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(wide)
         self.outward = nn.Linear(wide, outputs)
@@ -40,7 +44,9 @@ def action_inputs(spec: ActionSpec) -> int:
 
 
 def embed_actions(actions: Tensor, spec: ActionSpec) -> Tensor:
-    """Actions (B, discrete + continuous) to one-hot vectors, one place more a dimension for "no action yet" (-1), and plain numbers."""
+    """Actions (B, discrete + continuous) to one-hot vectors, one place more a dimension for "no action yet" (-1), and
+    plain numbers.
+    """
     parts = [F.one_hot(actions[:, i].long() + 1, n + 1).float() for i, n in enumerate(spec.discrete)]
     if spec.continuous:
         parts.append(actions[:, len(spec.discrete) :].float())
@@ -65,7 +71,8 @@ def action_losses(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> Tensor:
 
 
 def choose_actions(outputs: Tensor, spec: ActionSpec, generator: torch.Generator | None = None) -> Tensor:
-    """Actions (B, discrete + continuous) from a head's outputs: the likeliest choices, or drawn where a generator is given.
+    """Actions (B, discrete + continuous) from a head's outputs: the likeliest choices, or drawn where a generator is
+    given.
 
     The result is int64 where all dimensions are discrete, else float32.
     """
@@ -73,7 +80,11 @@ def choose_actions(outputs: Tensor, spec: ActionSpec, generator: torch.Generator
     start = 0
     for n in spec.discrete:
         logits = outputs[:, start : start + n].float()
-        chosen = logits.argmax(-1, keepdim=True) if generator is None else torch.multinomial(logits.softmax(-1), 1, generator=generator)
+        chosen = (
+            logits.argmax(-1, keepdim=True)
+            if generator is None
+            else torch.multinomial(logits.softmax(-1), 1, generator=generator)
+        )
         parts.append(chosen)
         start += n
     if spec.continuous:
@@ -95,7 +106,9 @@ class FrameFeatures(nn.Module):
 
 
 class Translator(PretrainedModel):
-    """Hourglass MLP over the flattened null-filled slots and the previous action. No length and no mask goes in: the nulls tell it."""
+    """Hourglass MLP over the flattened null-filled slots and the previous action. No length and no mask goes in: the
+    nulls tell it.
+    """
 
     config_class = TranslatorConfig
     heavy = ("mlp",)
@@ -112,7 +125,9 @@ class Translator(PretrainedModel):
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
     def forward(self, slots: Tensor, previous: Tensor, current: Tensor | None = None) -> Tensor:
-        """Outputs (B, A + G) from null-filled `slots` (B, M, d), `previous` actions (B, dims) and, where conditioned on it, the frame."""
+        """Outputs (B, A + G) from null-filled `slots` (B, M, d), `previous` actions (B, dims) and, where conditioned on
+        it, the frame.
+        """
         parts = [slots.flatten(1)]
         if self.sees_previous:
             parts.append(embed_actions(previous, self.config.actions))

@@ -41,7 +41,9 @@ def on_grid(x, y, corner):
     return col == int(col) and row == int(row) and 0 <= col < 5 and 0 <= row < 5
 
 
-@pytest.mark.parametrize("variant, apples, boxes, cakes, bright", [(0, 10, 1, 0, 0.0), (1, 10, 0, 10, 0.0), (2, 10, 0, 10, 1.0)])
+@pytest.mark.parametrize(
+    "variant, apples, boxes, cakes, bright", [(0, 10, 1, 0, 0.0), (1, 10, 0, 10, 0.0), (2, 10, 0, 10, 1.0)]
+)
 def test_configurations(variant, apples, boxes, cakes, bright):
     w = begin(variant)[0]
     assert [len(items(w, look)) for look in (s.LOOK_APPLE, s.LOOK_BOX, s.LOOK_CAKE)] == [apples, boxes, cakes]
@@ -122,16 +124,33 @@ def test_recorded_pickups_lie_on_our_grids(seed):
     for t in np.flatnonzero(real["reward"]):
         corner = deferred.ROOM_1 if real["reward"][t] == 1 else deferred.ROOM_2
         grid = [(corner[0] + 120 * i, corner[1] + 120 * j) for i in range(5) for j in range(5)]
-        near = [(gx, gy) for gx, gy in grid for px, py, _ in real["position"][t - 1 : t + 2] if -50 <= px - gx <= 44 and -36 <= py - gy <= 36]
+        near = [
+            (gx, gy)
+            for gx, gy in grid
+            for px, py, _ in real["position"][t - 1 : t + 2]
+            if -50 <= px - gx <= 44 and -36 <= py - gy <= 36
+        ]
         assert near, f"the reward of step {t} was taken away from every place"
 
 
-# Pickups of the committed traces: frame of the reward, and the place of the item, which its pickup box and our grids leave no choice in.
+# Pickups of the committed traces: frame of the reward, and the place of the item, which its pickup box and our grids
+# leave no choice in.
 TRACED = {
-    201: (deferred.ONE_ROOM, {64: (-208, -240, 1), 683: (-88, -120, -3), 742: (32, -120, 1), 785: (152, 0, 1), 1061: (152, 120, 1)}),
+    201: (
+        deferred.ONE_ROOM,
+        {64: (-208, -240, 1), 683: (-88, -120, -3), 742: (32, -120, 1), 785: (152, 0, 1), 1061: (152, 120, 1)},
+    ),
     202: (
         deferred.DOOR_OPEN,
-        {42: (-88, 120, 1), 80: (-88, 0, 1), 94: (-88, -120, 1), 210: (272, -120, 1), 247: (272, 0, 1), 697: (640, -120, 10), 1016: (640, 0, 10)},
+        {
+            42: (-88, 120, 1),
+            80: (-88, 0, 1),
+            94: (-88, -120, 1),
+            210: (272, -120, 1),
+            247: (272, 0, 1),
+            697: (640, -120, 10),
+            1016: (640, 0, 10),
+        },
     ),
 }
 

@@ -85,14 +85,18 @@ def test_goal_stays_and_spawns_change(level: str) -> None:
         frame = int(w["frame"])
         assert touch(worlds, 0) == 10.0
         assert play(worlds) == 0.0  # the frame of the restart
-        assert w["frame"] == frame + 2 and w["map_frame"] == 1 and w["restarts"] == restart + 1  # restarts cost no frame
+        assert (
+            w["frame"] == frame + 2 and w["map_frame"] == 1 and w["restarts"] == restart + 1
+        )  # restarts cost no frame
         assert (letters_of(w) == letters).all()
     assert len(spawns) > min(15, 0.6 * (letters == "P").sum())
     assert w["total"] == 600.0
 
 
 def test_goals_and_spawns_are_uniform() -> None:
-    """Over episodes of one given maze: every goal cell, and every spawn cell that can reach it, equally often; yaw too."""
+    """Over episodes of one given maze: every goal cell, and every spawn cell that can reach it, equally often; yaw
+    too.
+    """
     text = "*******\n*GGPGG*\n*P*****\n*PPP*GP\n*******\n"
     worlds = make_world(GOALS[0], overrideEntityLayer=text)
     w = worlds[0]
@@ -121,7 +125,9 @@ def test_a_goal_that_cannot_be_reached_is_not_chosen() -> None:
 
 @pytest.mark.parametrize("level", OBSTRUCTED)
 def test_doors(level: str) -> None:
-    """The goal can always be reached through open doors; those off the way are half open; they stay, and change at restarts."""
+    """The goal can always be reached through open doors; those off the way are half open; they stay, and change at
+    restarts.
+    """
     worlds = make_world(level)
     w = worlds[0]
     patterns, shares, bounds = 0, [], []
@@ -165,7 +171,9 @@ def test_number_of_open_doors() -> None:
 
 
 def test_a_closed_door_stops_and_an_open_one_does_not() -> None:
-    worlds = make_world(OBSTRUCTED[0], overrideEntityLayer="*****\n*PIG*\n*****", startPosition="150 150 25.125", startAngles="0 0")
+    worlds = make_world(
+        OBSTRUCTED[0], overrideEntityLayer="*****\n*PIG*\n*****", startPosition="150 150 25.125", startAngles="0 0"
+    )
     engine.begin(worlds, 0, 0)
     assert play(worlds, native(forward=1), 60) == 10.0
     engine.begin(worlds, 0, 0)
@@ -258,7 +266,9 @@ def test_looks_cover_all_shapes_patterns_and_colour_pairs() -> None:
 
 
 def test_pictures_and_textures() -> None:
-    """A tenth of the wall faces have a picture, no picture twice; corridors always look alike; rooms vary between episodes."""
+    """A tenth of the wall faces have a picture, no picture twice; corridors always look alike; rooms vary between
+    episodes.
+    """
     worlds = make_world(GOALS[1])
     w = worlds[0]
     rooms = set()
@@ -323,7 +333,10 @@ def test_the_frame_of_a_restart() -> None:
 
 def traces() -> list[Path]:
     """Recorded traces of explore levels with rewards."""
-    folders = [Path(__file__).parents[2] / "parity" / "traces", Path(os.environ.get("FLEXLAM_DMLAB_RECORDINGS", "-")) / "traces"]
+    folders = [
+        Path(__file__).parents[2] / "parity" / "traces",
+        Path(os.environ.get("FLEXLAM_DMLAB_RECORDINGS", "-")) / "traces",
+    ]
     for folder in folders:
         found = [path for path in sorted(folder.glob("explore_*.npz")) if np.load(path)["reward"].any()]
         if found:
@@ -343,7 +356,9 @@ def test_recorded_rewards_come_in_the_same_frame() -> None:
         layout = str(trace["debug_maze_layout"])
         letters = np.array([list(line) for line in layout.splitlines()])
         letter = "A" if "object_locations" in path.name else "G"
-        centres = np.array([(c * 100 + 50, (len(letters) - 1 - r) * 100 + 50) for r, c in np.argwhere(letters == letter)])
+        centres = np.array(
+            [(c * 100 + 50, (len(letters) - 1 - r) * 100 + 50) for r, c in np.argwhere(letters == letter)]
+        )
         worlds = make_world(path.name.split("-")[0], overrideEntityLayer=layout)
         engine.begin(worlds, 0, 0)
         w = worlds[0]

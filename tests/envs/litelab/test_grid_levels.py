@@ -1,4 +1,6 @@
-"""What holds in every level with a text maze, for any seed: where players and items are, and that nothing leaves the floor."""
+"""What holds in every level with a text maze, for any seed: where players and items are, and that nothing leaves the
+floor.
+"""
 
 import numpy as np
 import pytest
@@ -63,7 +65,10 @@ def test_starts(level: str, seed: int) -> None:
 
 @pytest.mark.parametrize("level", GRID_LEVELS)
 @settings(max_examples=8, deadline=None)
-@given(seed=st.integers(0, 2**63 - 1), moves=st.lists(st.tuples(st.integers(0, 14), st.integers(1, 40)), min_size=5, max_size=40))
+@given(
+    seed=st.integers(0, 2**63 - 1),
+    moves=st.lists(st.tuples(st.integers(0, 14), st.integers(1, 40)), min_size=5, max_size=40),
+)
 def test_play(level: str, seed: int, moves: list[tuple[int, int]]) -> None:
     worlds = world_of(level)
     engine.begin(worlds, 0, seed)

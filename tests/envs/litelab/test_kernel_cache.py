@@ -47,7 +47,10 @@ def test_second_process_takes_the_machine_code(run, tmp_path: Path) -> None:  # 
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: content[:-100] + bytes(100), lambda content: b""])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[: len(content) // 2], lambda content: content[:-100] + bytes(100), lambda content: b""],
+)
 def test_damaged_entries_are_compiled_anew(run, tmp_path: Path, suffix: str, damage) -> None:  # type: ignore[no-untyped-def]
     run()
     (path,) = entries(tmp_path, suffix)

@@ -1,4 +1,6 @@
-"""litelab.Lab answers every call that was recorded of the real `deepmind_lab.Lab` in the same words (tests/parity/lab-api.json)."""
+"""litelab.Lab answers every call that was recorded of the real `deepmind_lab.Lab` in the same words
+(tests/parity/lab-api.json).
+"""
 
 import json
 from collections.abc import Callable
@@ -145,7 +147,9 @@ def test_every_recorded_call_is_tested() -> None:
 
 
 def test_specs_equal_the_recorded_ones(new: Any) -> None:
-    spec = [{"name": row["name"], "shape": list(row["shape"]), "dtype": str(row["dtype"])} for row in new.observation_spec()]
+    spec = [
+        {"name": row["name"], "shape": list(row["shape"]), "dtype": str(row["dtype"])} for row in new.observation_spec()
+    ]
     assert spec == API["observation_spec_64x64"]
     assert new.action_spec() == API["action_spec"]
 
@@ -173,7 +177,10 @@ def test_module_functions() -> None:
 ALL = [row["name"] for row in API["observation_spec_64x64"]]
 
 
-@pytest.mark.parametrize(("level", "players"), [("lasertag_three_opponents_small", 4), ("rooms_watermaze", 1), ("language_execute_random_task", 1)])
+@pytest.mark.parametrize(
+    ("level", "players"),
+    [("lasertag_three_opponents_small", 4), ("rooms_watermaze", 1), ("language_execute_random_task", 1)],
+)
 def test_observations_have_the_types_of_the_spec(level: str, players: int) -> None:
     lab = make(ALL, "contributed/dmlab30/" + level)
     lab.reset(seed=3)
@@ -205,9 +212,14 @@ def test_image_layouts_hold_the_same_pixels() -> None:
     assert np.array_equal(seen["RGBD_INTERLEAVED"][..., :3], rgb)
     assert np.array_equal(seen["RGBD"], seen["RGBD_INTERLEAVED"].transpose(2, 0, 1))
     assert np.array_equal(seen["BGRD_INTERLEAVED"][..., 2::-1], rgb)
-    assert np.array_equal(seen["RGB_INTERLACED"], rgb) and np.array_equal(seen["RGBD_INTERLACED"], seen["RGBD_INTERLEAVED"])
+    assert np.array_equal(seen["RGB_INTERLACED"], rgb) and np.array_equal(
+        seen["RGBD_INTERLACED"], seen["RGBD_INTERLEAVED"]
+    )
     assert len(np.unique(seen["RGBD"][3])) > 3
-    plain, marked = seen["DEBUG.CAMERA_INTERLEAVED.PLAYER_VIEW_NO_RETICLE"], seen["DEBUG.CAMERA_INTERLEAVED.PLAYER_VIEW"]
+    plain, marked = (
+        seen["DEBUG.CAMERA_INTERLEAVED.PLAYER_VIEW_NO_RETICLE"],
+        seen["DEBUG.CAMERA_INTERLEAVED.PLAYER_VIEW"],
+    )
     different = (plain != marked).any(-1)
     assert 0 < different.sum() <= 9 and (marked[31:34, 31:34] == 200).all()
     top = seen["DEBUG.CAMERA_INTERLEAVED.TOP_DOWN"]
@@ -216,7 +228,9 @@ def test_image_layouts_hold_the_same_pixels() -> None:
 
 
 def test_alternative_cameras_take_their_own_size() -> None:
-    lab = make(["DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "RGB_INTERLEAVED"], maxAltCameraWidth="128", maxAltCameraHeight="96")
+    lab = make(
+        ["DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "RGB_INTERLEAVED"], maxAltCameraWidth="128", maxAltCameraHeight="96"
+    )
     lab.reset(seed=1)
     seen = lab.observations()
     assert seen["DEBUG.CAMERA_INTERLEAVED.TOP_DOWN"].shape == (96, 128, 3)
@@ -269,7 +283,14 @@ def test_refused_settings_name_themselves(config: dict[str, str], message: str) 
 
 
 def test_settings_without_effect_are_taken() -> None:
-    make(logLevel="warn", hasAltCameras="true", vmMode="interpreted", gpuDeviceIndex="0", levelDirectory="", textureRandomization="true")
+    make(
+        logLevel="warn",
+        hasAltCameras="true",
+        vmMode="interpreted",
+        gpuDeviceIndex="0",
+        levelDirectory="",
+        textureRandomization="true",
+    )
 
 
 def test_level_name_may_come_from_the_config() -> None:
@@ -300,7 +321,9 @@ def test_impossible_maze_text_is_one_sentence() -> None:
 
 
 def test_goal_in_own_maze_restarts_the_map() -> None:
-    lab = make(["MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "DEBUG.POS.TRANS"], overrideEntityLayer=MAZE, startAngles="0 0")
+    lab = make(
+        ["MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "DEBUG.POS.TRANS"], overrideEntityLayer=MAZE, startAngles="0 0"
+    )
     lab.reset(seed=1)
     forward = np.array([0, 0, 0, 1, 0, 0, 0], np.intc)
     frames = 0

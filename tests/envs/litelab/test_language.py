@@ -65,7 +65,14 @@ def tasks() -> list[dict[str, Any]]:
     for seed in range(1900):
         engine.begin(worlds, 0, seed)
         w = worlds[0]
-        found.append({"world": w.copy(), "task": int(w["task"]), "words": rules.instruction(w), "map": observations.maze_text(w, "letter")})
+        found.append(
+            {
+                "world": w.copy(),
+                "task": int(w["task"]),
+                "words": rules.instruction(w),
+                "map": observations.maze_text(w, "letter"),
+            }
+        )
     return found
 
 
@@ -106,7 +113,9 @@ def test_words(tasks: list[dict[str, Any]]) -> None:
     forms = defaultdict(set)
     for task in tasks:
         names = {**dict.fromkeys(COLOR_NAMES, "C"), **dict.fromkeys(SHAPE_NAMES, "S")}
-        forms[int(rules.TASKS[task["task"], 1])].add(" ".join(names.get(word, word) for word in task["words"].split(" ")))
+        forms[int(rules.TASKS[task["task"], 1])].add(
+            " ".join(names.get(word, word) for word in task["words"].split(" "))
+        )
         assert len(task["words"].split(" ")) <= 5
     assert dict(forms) == {
         rules.PICK: {"C", "S", "C S"},
@@ -182,7 +191,9 @@ def test_rewards_and_ends(tasks: list[dict[str, Any]]) -> None:
             assert worlds[0]["restarts"] == (0 if every and reward == 1 else 1)
         if every:
             worlds[0] = start
-            rewards = [touch(worlds, k) for k in range(int(start["item_count"])) if items_of(start)[k]["group"] == rules.TARGET]
+            rewards = [
+                touch(worlds, k) for k in range(int(start["item_count"])) if items_of(start)[k]["group"] == rules.TARGET
+            ]
             assert rewards == [1.0] * (n_targets - 1) + [11.0]
             play(worlds)
             assert worlds[0]["restarts"] == 1
@@ -230,7 +241,9 @@ def test_colours_are_pure_with_noise(tasks: list[dict[str, Any]]) -> None:
     for values in (low, high):
         # half of the noise is cut off; the mean of the positive half, rounded, is 0.398
         assert np.mean(np.array(values) == 0) == pytest.approx(stats.norm.cdf(0.5), abs=0.02)
-        assert np.mean(values) == pytest.approx(sum(k * (stats.norm.cdf(k + 0.5) - stats.norm.cdf(k - 0.5)) for k in range(1, 7)), abs=0.02)
+        assert np.mean(values) == pytest.approx(
+            sum(k * (stats.norm.cdf(k + 0.5) - stats.norm.cdf(k - 0.5)) for k in range(1, 7)), abs=0.02
+        )
 
 
 def test_recorded_answers_fit_the_table() -> None:
@@ -244,7 +257,11 @@ def test_recorded_answers_fit_the_table() -> None:
             every = words.startswith("Every")
             n_words = len(words.split(" "))
             if every:
-                allowed = {1.0, *(k + 0.0 for k in (11.0,)), *(float(-np.floor((n + 10) / m + 0.5)) for n in range(2, 7) for m in range(2, 7))}
+                allowed = {
+                    1.0,
+                    *(k + 0.0 for k in (11.0,)),
+                    *(float(-np.floor((n + 10) / m + 0.5)) for n in range(2, 7) for m in range(2, 7)),
+                }
             elif "near" in words:
                 allowed = {10.0, -3.0, -1.0}
             elif n_words == 2:
@@ -269,7 +286,9 @@ def test_a_given_map_of_the_level_keeps_its_tasks(text: str) -> None:
         assert observations.maze_text(w, "letter") == text
         assert set(observations.maze_text(w, "variation")) >= {"A", "B"}
         kinds.add(int(w["task"]))
-        assert answers(w, rules.instruction(w)) == [k for k, item in enumerate(items_of(w)) if item["group"] == rules.TARGET]
+        assert answers(w, rules.instruction(w)) == [
+            k for k, item in enumerate(items_of(w)) if item["group"] == rules.TARGET
+        ]
     expected = {TWO[0]: rules.TWO, TWO[1]: rules.TWO, FOUR: rules.FOUR_ROOMS, SIX: rules.SIX_ROOMS}[text]
     assert kinds == {k for k in range(14) if rules.TASKS[k, 2] == expected}
 
@@ -280,4 +299,6 @@ def test_another_maze_gets_tasks_that_fit_it() -> None:
         engine.begin(worlds, 0, seed)
         w = worlds[0]
         assert w["item_count"] == 3
-        assert answers(w, rules.instruction(w)) == [k for k, item in enumerate(items_of(w)) if item["group"] == rules.TARGET]
+        assert answers(w, rules.instruction(w)) == [
+            k for k, item in enumerate(items_of(w)) if item["group"] == rules.TARGET
+        ]

@@ -231,10 +231,16 @@ def test_same_seed_same_episode(level):
 
 @pytest.mark.parametrize(
     "level, seed",
-    [(f"lasertag_{name}", seed) for name in ("one_opponent_small", "one_opponent_large", "three_opponents_large") for seed in (101, 103)],
+    [
+        (f"lasertag_{name}", seed)
+        for name in ("one_opponent_small", "one_opponent_large", "three_opponents_large")
+        for seed in (101, 103)
+    ],
 )
 def test_recorded_deaths_follow_our_rules(level, seed):
-    """Dead players stand still at least 1.7 s; they come back when FIRE is pressed, at a spawn cell, and never by themselves in 21.7 s."""
+    """Dead players stand still at least 1.7 s; they come back when FIRE is pressed, at a spawn cell, and never by
+    themselves in 21.7 s.
+    """
     real = rollout(level, seed)
     rows = real["meta"]["maze"].strip("\n").split("\n")
     position, action = real["position"], real["action"]
@@ -245,7 +251,9 @@ def test_recorded_deaths_follow_our_rules(level, seed):
         if z - 25.125 < 4 or action[t] != 14:
             continue
         found += 1
-        assert rows[len(rows) - 1 - int(y // 100)][int(x // 100)] == "P" and (x % 100, y % 100) == pytest.approx((50, 50), abs=0.01)
+        assert rows[len(rows) - 1 - int(y // 100)][int(x // 100)] == "P" and (x % 100, y % 100) == pytest.approx(
+            (50, 50), abs=0.01
+        )
         assert z <= lasertag.RESPAWN_Z + 0.05
         start = t
         while start > 0 and step[start - 1] < 0.01:

@@ -1,4 +1,6 @@
-"""The maze generator against the figures of the reference, against the package labmaze, and against recorded mazes; mazes from text."""
+"""The maze generator against the figures of the reference, against the package labmaze, and against recorded mazes;
+mazes from text.
+"""
 
 import time
 from collections import Counter
@@ -18,7 +20,9 @@ SMALL, LARGE = "explore_obstructed_goals_small", "explore_obstructed_goals_large
 TAG_SMALL, TAG_LARGE = "lasertag_one_opponent_small", "lasertag_one_opponent_large"
 FEW, MANY = "explore_object_rewards_few", "explore_object_rewards_many"
 # rooms get their own variation, so that they can be told apart
-LEVELS: dict[str, dict[str, str]] = {name: {"maxVariations": "26"} for name in (SMALL, LARGE, TAG_SMALL, TAG_LARGE, FEW)}
+LEVELS: dict[str, dict[str, str]] = {
+    name: {"maxVariations": "26"} for name in (SMALL, LARGE, TAG_SMALL, TAG_LARGE, FEW)
+}
 
 
 def text_of(world: np.void) -> tuple[np.ndarray, np.ndarray]:
@@ -241,10 +245,21 @@ def test_any_parameters_make_a_maze(
 
 @pytest.mark.parametrize(
     "level",
-    ["explore_goal_locations_large", "explore_object_locations_small", MANY, SMALL, LARGE, TAG_SMALL, TAG_LARGE, "language_execute_random_task"],
+    [
+        "explore_goal_locations_large",
+        "explore_object_locations_small",
+        MANY,
+        SMALL,
+        LARGE,
+        TAG_SMALL,
+        TAG_LARGE,
+        "language_execute_random_task",
+    ],
 )
 def test_recorded_mazes(level: str) -> None:
-    """The letters of recorded mazes are ours, and a recorded maze can be given back as config text, letter by letter."""
+    """The letters of recorded mazes are ours, and a recorded maze can be given back as config text, letter by
+    letter.
+    """
     for seed in (101, 103):
         text = rollout(level, seed)["meta"]["maze"]
         letters = np.array([list(line) for line in text.splitlines()])
@@ -261,7 +276,9 @@ def test_recorded_mazes(level: str) -> None:
 
 def test_variations_layer() -> None:
     entities = "*****\n*P G*\n*****\n"
-    worlds = make_world("explore_goal_locations_small", overrideEntityLayer=entities, overrideVariationsLayer="     \n AxZ \n.....")
+    worlds = make_world(
+        "explore_goal_locations_small", overrideEntityLayer=entities, overrideVariationsLayer="     \n AxZ \n....."
+    )
     engine.begin(worlds, 0, 0)
     assert observations.maze_text(worlds[0], "letter") == entities
     assert observations.maze_text(worlds[0], "variation") == ".....\n.A.Z.\n.....\n"
@@ -274,7 +291,12 @@ def test_variations_layer() -> None:
     ("level", "key", "text", "words"),
     [
         ("explore_goal_locations_small", "overrideEntityLayer", "\n\n", "at least one line"),
-        ("explore_goal_locations_small", "overrideEntityLayer", "***\n*P\n***", "5 cells|3 cells in line 1 but 2 in line 2"),
+        (
+            "explore_goal_locations_small",
+            "overrideEntityLayer",
+            "***\n*P\n***",
+            "5 cells|3 cells in line 1 but 2 in line 2",
+        ),
         ("explore_goal_locations_small", "overrideEntityLayer", "*PG*\n*é *", "'é' in line 2"),
         ("explore_goal_locations_small", "overrideEntityLayer", "*\tPG*", r"'\\t' in line 1"),
         ("explore_goal_locations_small", "overrideEntityLayer", "PG" * 33, "1 rows of 66 cells; at most 64"),
@@ -283,11 +305,26 @@ def test_variations_layer() -> None:
         ("explore_goal_locations_small", "overrideEntityLayer", "*P *", "no goal 'G'; at least one"),
         ("explore_goal_locations_small", "overrideEntityLayer", "*P*G*", "no goal 'G' that can be reached"),
         ("explore_object_locations_small", "overrideEntityLayer", "*PA*", "1 cells 'A'; this level takes 2 to 128"),
-        ("explore_object_locations_small", "overrideEntityLayer", "PPA\n" + "AAA\n" * 43, "130 cells 'A'; this level takes 2 to 128"),
-        ("explore_object_rewards_few", "overrideEntityLayer", "PAAA*A", "from which 3 object cells 'A' can be reached; at least 4"),
+        (
+            "explore_object_locations_small",
+            "overrideEntityLayer",
+            "PPA\n" + "AAA\n" * 43,
+            "130 cells 'A'; this level takes 2 to 128",
+        ),
+        (
+            "explore_object_rewards_few",
+            "overrideEntityLayer",
+            "PAAA*A",
+            "from which 3 object cells 'A' can be reached; at least 4",
+        ),
         ("language_execute_random_task", "overrideEntityLayer", "POO", "2 cells 'O'"),
         ("lasertag_three_opponents_small", "overrideEntityLayer", "PPP", "3 spawn points 'P', but 3 bots"),
-        ("explore_goal_locations_small", "overrideVariationsLayer", "AAA", "1 rows of 3, but the maze has 11 rows of 11"),
+        (
+            "explore_goal_locations_small",
+            "overrideVariationsLayer",
+            "AAA",
+            "1 rows of 3, but the maze has 11 rows of 11",
+        ),
         ("language_execute_random_task", "overrideVariationsLayer", "AAA", "needs overrideEntityLayer too"),
         ("explore_goal_locations_small", "mazeWidth", "12", "mazeWidth is 12, but mazes and rooms have odd sizes"),
         ("explore_goal_locations_small", "roomMinSize", "11", "roomMinSize is 11"),

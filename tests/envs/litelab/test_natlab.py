@@ -48,7 +48,9 @@ def test_mushrooms_stand_on_the_ground_and_wait_about_a_minute(maps):
         natlab.draw_map(world[0], number)
         for it in world[0]["items"][: world[0]["item_count"]]:
             assert 0 < it["pos"][0] < 2048 and 0 < it["pos"][1] < 2048
-            assert it["pos"][2] == pytest.approx(terrain.height(world[0], it["pos"][0], it["pos"][1]) + natlab.MUSHROOM_ABOVE)
+            assert it["pos"][2] == pytest.approx(
+                terrain.height(world[0], it["pos"][0], it["pos"][1]) + natlab.MUSHROOM_ABOVE
+            )
     waits = np.concatenate([items["wait_ms"] for items, _ in maps])
     assert waits.min() >= 48000 and waits.max() <= 72000 and waits.mean() == pytest.approx(60000, abs=1000)
     assert all((items["reward"] == 1).all() and (items["look"] == s.LOOK_MUSHROOM).all() for items, _ in maps)

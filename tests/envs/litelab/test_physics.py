@@ -1,4 +1,6 @@
-"""Movement and collision: the constants of reference A0, single situations, and that no actions ever lead out of a map."""
+"""Movement and collision: the constants of reference A0, single situations, and that no actions ever lead out of a
+map.
+"""
 
 import numpy as np
 import pytest
@@ -122,7 +124,9 @@ def test_friction_stops_a_run():
     assert np.flatnonzero(speeds == 0)[0] in range(20, 25)
 
 
-@pytest.mark.parametrize("forward, strafe, angle", [(1, 0, 0), (-1, 0, 180), (0, 1, -90), (0, -1, 90), (1, 1, -45), (-1, -1, 135)])
+@pytest.mark.parametrize(
+    "forward, strafe, angle", [(1, 0, 0), (-1, 0, 180), (0, 1, -90), (0, -1, 90), (1, 1, -45), (-1, -1, 135)]
+)
 def test_directions_share_one_speed(forward, strafe, angle):
     worlds = maze("*" * 31 + "\n" + ("*" + " " * 29 + "*\n") * 29 + "*" * 31)
     _place(worlds, 1550.0, 1550.0, 25.125, 0)
@@ -263,7 +267,9 @@ def test_restart_shows_the_new_place_before_anything_moves():
 def begin_at(position):
     worlds = np.zeros(1, s.WORLD)
     given_start = {"startPosition": position, "overrideEntityLayer": "*****\n*P G*\n*****"}
-    settings.fill_world(worlds[0], settings.parse("contributed/dmlab30/explore_goal_locations_small", given_start, "litelab"))
+    settings.fill_world(
+        worlds[0], settings.parse("contributed/dmlab30/explore_goal_locations_small", given_start, "litelab")
+    )
     engine.begin(worlds, 0, np.uint64(0))
     return worlds[0]
 
@@ -297,12 +303,16 @@ def test_terrain_carries():
             assert -0.01 < above < 200
             assert 15 <= log[-1, 0] <= 2033 and 15 <= log[-1, 1] <= 2033
         start = p["pos"] + (0, 0, 200)
-        assert _ray(worlds, start, np.array([0.0, 0.0, -1.0]), 1000.0) == pytest.approx(start[2] - _ground(worlds, *start[:2]), abs=0.1)
+        assert _ray(worlds, start, np.array([0.0, 0.0, -1.0]), 1000.0) == pytest.approx(
+            start[2] - _ground(worlds, *start[:2]), abs=0.1
+        )
 
 
 EXTREME_LOOK = st.sampled_from((-512, -243, -60, -1, 0, 1, 60, 243, 512)) | st.integers(-512, 512)
 BUTTON = st.integers(0, 1)
-ACTION = st.tuples(EXTREME_LOOK, EXTREME_LOOK, st.integers(-1, 1), st.integers(-1, 1), BUTTON, BUTTON, BUTTON, st.integers(1, 60))
+ACTION = st.tuples(
+    EXTREME_LOOK, EXTREME_LOOK, st.integers(-1, 1), st.integers(-1, 1), BUTTON, BUTTON, BUTTON, st.integers(1, 60)
+)
 
 
 def solid_at(worlds, p):

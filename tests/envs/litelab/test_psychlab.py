@@ -25,7 +25,12 @@ def look_at(worlds, x, y):
     yaw = np.degrees(np.arctan2(north, east)) - p["yaw"] * DEGREES
     pitch = -np.degrees(np.arctan2(up, np.hypot(east, north))) - p["pitch"] * DEGREES
     yaw = (yaw + 180) % 360 - 180
-    return play(worlds, native(right=int(np.clip(np.rint(-yaw / UNIT), -512, 512)), down=int(np.clip(np.rint(pitch / UNIT), -512, 512))))
+    return play(
+        worlds,
+        native(
+            right=int(np.clip(np.rint(-yaw / UNIT), -512, 512)), down=int(np.clip(np.rint(pitch / UNIT), -512, 512))
+        ),
+    )
 
 
 def trial(worlds, answer):

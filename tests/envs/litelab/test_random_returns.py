@@ -7,7 +7,8 @@ from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import engine
 from tests.envs.litelab.worlds import make_world
 
-# Mean return of 10 episodes of the uniform policy over 9 actions at frame skip 4; standard deviations were as large as the means.
+# Mean return of 10 episodes of the uniform policy over 9 actions at frame skip 4; standard deviations were as large as
+# the means.
 RECORDED = {
     "explore_goal_locations_large": 2.0,
     "explore_goal_locations_small": 6.0,
@@ -36,4 +37,6 @@ def test_random_policy(level: str, recorded: float) -> None:
             total += engine.advance(worlds, 0, table[rng.integers(len(table))], 4)
         returns.append(total)
     error = np.hypot(np.std(returns) / EPISODES**0.5, recorded / RECORDED_EPISODES**0.5)
-    assert abs(np.mean(returns) - recorded) < 3 * error, f"{np.mean(returns):.2f}, recorded {recorded}, standard error {error:.2f}"
+    assert abs(np.mean(returns) - recorded) < 3 * error, (
+        f"{np.mean(returns):.2f}, recorded {recorded}, standard error {error:.2f}"
+    )

@@ -53,7 +53,9 @@ def stand(w: np.void, x: float, y: float, yaw: float = 0.0, pitch: float = 0.0) 
     p["yaw"], p["pitch"] = (round(a * 65536 / 360) for a in (yaw, pitch))
 
 
-def draw(worlds: np.ndarray, look: looks.Look, height: int = 64, width: int = 64, hud: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    worlds: np.ndarray, look: looks.Look, height: int = 64, width: int = 64, hud: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     rgb, depth = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
     render.draw(worlds, 0, look, rgb, depth, hud)
     return rgb, depth
@@ -68,14 +70,21 @@ def walls_of(w: np.void) -> list[tuple[int, float, float]]:
             if w["cell"][r, c] == s.WALL:
                 continue
             x, y = 100.0 * c, 100.0 * (rows - 1 - r)
-            for dr, dc, axis, at, low in ((0, 1, 0, x + 99, y), (0, -1, 0, x + 1, y), (-1, 0, 1, y + 99, x), (1, 0, 1, y + 1, x)):
+            for dr, dc, axis, at, low in (
+                (0, 1, 0, x + 99, y),
+                (0, -1, 0, x + 1, y),
+                (-1, 0, 1, y + 99, x),
+                (1, 0, 1, y + 1, x),
+            ):
                 if w["cell"][r + dr, c + dc] == s.WALL:
                     faces.append((axis, at, low))
     return faces
 
 
 def expected_depth(w: np.void, height: int, width: int) -> np.ndarray:
-    """Depth of every pixel by intersecting its ray with each wall face and the floor: slow, and written without the renderer's tables."""
+    """Depth of every pixel by intersecting its ray with each wall face and the floor: slow, and written without the
+    renderer's tables.
+    """
     p = w["players"][0]
     yaw, pitch = p["yaw"] * 2 * np.pi / 65536, p["pitch"] * 2 * np.pi / 65536
     forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
@@ -93,7 +102,9 @@ def expected_depth(w: np.void, height: int, width: int) -> np.ndarray:
             t = (at - eye[axis]) / ray[..., axis]
             along = eye[1 - axis] + t * ray[..., 1 - axis]
             z = eye[2] + t * ray[..., 2]
-            best = np.where((t > 0) & (t < best) & (along >= low) & (along <= low + 100) & (z >= FLOOR) & (z <= TOP), t, best)
+            best = np.where(
+                (t > 0) & (t < best) & (along >= low) & (along <= low + 100) & (z >= FLOOR) & (z <= TOP), t, best
+            )
     return best
 
 
@@ -136,7 +147,9 @@ def test_depth_agrees_with_ray_by_ray_intersection(look: looks.Look, height: int
 # pitches between which the table of rays changes its kind
 @pytest.mark.parametrize("pitches", [(0, 1), (-1, 0), (6050, 6240), (-6240, -6050)])
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (72, 96), (48, 128)])
-def test_pictures_do_not_jump_between_tables(look: looks.Look, height: int, width: int, pitches: tuple[int, int]) -> None:
+def test_pictures_do_not_jump_between_tables(
+    look: looks.Look, height: int, width: int, pitches: tuple[int, int]
+) -> None:
     worlds = make(ROOM)
     worlds[0]["wall_texture"][0], worlds[0]["floor_texture"][0] = 9, 7
     shade.prepare(worlds[0])
@@ -161,7 +174,9 @@ def test_horizon_moves_with_the_pitch(look: looks.Look) -> None:
 
 
 @pytest.mark.parametrize(("kind", "yaw", "start"), [("I", 0.0, (150.0, 350.0)), ("H", -90.0, (350.0, 550.0))])
-def test_closed_door_hides_and_open_door_leaves_a_lip(look: looks.Look, kind: str, yaw: float, start: tuple[float, float]) -> None:
+def test_closed_door_hides_and_open_door_leaves_a_lip(
+    look: looks.Look, kind: str, yaw: float, start: tuple[float, float]
+) -> None:
     maze = ["*******", "***   *", "*** ***", "*     *", "*** ***", "***   *", "*******"]
     row, col = (3, 2) if kind == "I" else (2, 3)
     maze[row] = maze[row][:col] + kind + maze[row][col + 1 :]
@@ -281,7 +296,12 @@ def test_any_size_stays_inside_its_arrays(look: looks.Look, height: int, width: 
     canvas = np.full((height + 2, width, 3), 77, np.uint8)
     depths = np.full((height + 2, width), -1.0, np.float32)
     for _ in range(12):
-        stand(worlds[0], *(rng.uniform(116, 184, 2) + 100 * rng.integers(0, 2, 2) * (0, 0)), rng.uniform(0, 360), rng.uniform(-87.9, 87.9))
+        stand(
+            worlds[0],
+            *(rng.uniform(116, 184, 2) + 100 * rng.integers(0, 2, 2) * (0, 0)),
+            rng.uniform(0, 360),
+            rng.uniform(-87.9, 87.9),
+        )
         render.draw(worlds, 0, look, canvas[1:-1], depths[1:-1], 2)
         assert (canvas[0] == 77).all()
         assert (canvas[-1] == 77).all()
@@ -317,7 +337,9 @@ def test_drawing_has_no_memory(look: looks.Look) -> None:
 
 def test_procedural_look_is_the_same_everywhere(look: looks.Look) -> None:
     """A changed number here means a changed look: datasets and checkpoints record the look by name only."""
-    sums = {name: zlib.crc32(np.ascontiguousarray(getattr(look, name)).tobytes()) for name in ("atlas", "pictures", "sky")}
+    sums = {
+        name: zlib.crc32(np.ascontiguousarray(getattr(look, name)).tobytes()) for name in ("atlas", "pictures", "sky")
+    }
     assert look.atlas.shape == (tx.TEXTURES, tx.TEXELS)
     assert look.pictures.shape == (tx.PICTURES, tx.PICTURE_TEXELS)
     assert look.sky.shape == (tx.SKIES, 5, tx.SKY_SIZE, tx.SKY_SIZE)
@@ -351,7 +373,8 @@ def test_original_textures() -> None:
     assert original.atlas.shape == ours.atlas.shape
     assert not np.array_equal(original.atlas[:40], ours.atlas[:40])
     assert np.array_equal(original.pictures, ours.pictures)
-    # the mean colour of our walls and floors is that of the originals; labmaze's first floor in blue is not the one that DMLab shows
+    # the mean colour of our walls and floors is that of the originals; labmaze's first floor in blue is not the one
+    # that DMLab shows
     last = tx.TEXELS - 16
     means = [np.stack([(k.atlas[:40, last:] >> (8 * c) & 255).mean(1) for c in range(3)], -1) for k in (original, ours)]
     differ = np.abs(means[0] - means[1]).max(1)

@@ -326,7 +326,9 @@ def test_frames_resemble_the_recorded_ones(look, level, most):
     folder = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
     if not folder:
         pytest.skip("FLEXLAM_DMLAB_RECORDINGS names no folder with recordings of the real DMLab")
-    table = parquet.read_table(Path(folder) / "rollouts" / f"{level}-103.parquet", columns=["observation", "position", "rotation"])
+    table = parquet.read_table(
+        Path(folder) / "rollouts" / f"{level}-103.parquet", columns=["observation", "position", "rotation"]
+    )
     worlds = started(level)
     w = worlds[0]
     w["psy_phase"] = psychlab.FIXATION

@@ -42,12 +42,27 @@ def stand(w: np.void, x: float, y: float, yaw: float = 90.0, pitch: float = 0.0)
 
 
 def put(
-    w: np.void, name: str, x: float, y: float, color=(255, 0, 0), second=(0, 0, 255), pattern: int = s.SOLID, scale: float = 1.0, bob: int = 0
+    w: np.void,
+    name: str,
+    x: float,
+    y: float,
+    color=(255, 0, 0),
+    second=(0, 0, 255),
+    pattern: int = s.SOLID,
+    scale: float = 1.0,
+    bob: int = 0,
 ) -> np.void:
     """Add an object that stands on the floor (z = 1)."""
     it = w["items"][w["item_count"]]
     w["item_count"] += 1
-    it["kind"], it["active"], it["look"], it["pattern"], it["scale"], it["bob"] = s.REWARD, 1, shapes.look_of(name), pattern, scale, bob
+    it["kind"], it["active"], it["look"], it["pattern"], it["scale"], it["bob"] = (
+        s.REWARD,
+        1,
+        shapes.look_of(name),
+        pattern,
+        scale,
+        bob,
+    )
     it["pos"] = (x, y, 13.0 if bob == 0 else 16.125)
     it["color"] = (color, second)
     return it
@@ -120,7 +135,10 @@ def test_atlas_is_the_same_each_time():
     assert np.array_equal(first.box, again.box)
 
 
-@pytest.mark.parametrize(("name", "height", "width"), [("ladder", 95.0, 51.0), ("ball", 38.0, 38.0), ("tomato", 29.0, 35.0), ("cake", 41.0, 58.0)])
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [("ladder", 95.0, 51.0), ("ball", 38.0, 38.0), ("tomato", 29.0, 35.0), ("cake", 41.0, 58.0)],
+)
 @pytest.mark.parametrize("distance", [120.0, 200.0, 320.0])
 def test_size_in_pixels(look, name, height, width, distance):
     worlds = open_room()
@@ -151,7 +169,10 @@ def test_place_on_the_screen(look, pitch, yaw):
     stand(worlds[0], 750.0, 750.0, yaw, pitch)
     put(worlds[0], "ball", 750.0, 910.0)
     seen = drawn(worlds, look, 128)
-    a, b = np.radians(worlds[0]["players"][0]["yaw"] * 360 / 65536), np.radians(worlds[0]["players"][0]["pitch"] * 360 / 65536)
+    a, b = (
+        np.radians(worlds[0]["players"][0]["yaw"] * 360 / 65536),
+        np.radians(worlds[0]["players"][0]["pitch"] * 360 / 65536),
+    )
     offset = np.array([0.0, 160.0, 1.0 + 19.0 - 51.125])
     forward = np.array([np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), -np.sin(b)])
     right = np.array([np.sin(a), -np.cos(a), 0.0])

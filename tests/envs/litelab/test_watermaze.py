@@ -98,9 +98,13 @@ def test_same_seed_same_episode():
     assert episode_trace(LEVEL, 8, 200) != episode_trace(LEVEL, 9, 200)
 
 
-@pytest.mark.parametrize("touch, rewards, restart", [(24, (28, 44, 60, 75, 91), 107), (290, (295, 311, 326, 342, 358), 373)])
+@pytest.mark.parametrize(
+    "touch, rewards, restart", [(24, (28, 44, 60, 75, 91), 107), (290, (295, 311, 326, 342, 358), 373)]
+)
 def test_recorded_finds(touch, rewards, restart):
-    """Two finds of one recording, replayed from shortly before the touch: rewards and restart come in the recorded steps."""
+    """Two finds of one recording, replayed from shortly before the touch: rewards and restart come in the recorded
+    steps.
+    """
     real = rollout(LEVEL, 101)
     centre = real["position"][107][:2]
     worlds = begin(5)

@@ -48,7 +48,10 @@ def test_health_decays_to_100_and_shots_bring_no_reward(level):
     assert p["health"] == 100
 
 
-@pytest.mark.parametrize("weapon, points, reload_ms", [(s.MACHINEGUN, 7, 100), (s.LIGHTNING, 8, 50), (s.RAILGUN, 100, 1500), (s.ROCKET, 100, 800)])
+@pytest.mark.parametrize(
+    "weapon, points, reload_ms",
+    [(s.MACHINEGUN, 7, 100), (s.LIGHTNING, 8, 50), (s.RAILGUN, 100, 1500), (s.ROCKET, 100, 800)],
+)
 def test_damage_and_rate_of_fire(weapon, points, reload_ms):
     worlds, me, bot = duel(250, weapon)
     start = int(worlds[0]["map_ms"])
@@ -118,7 +121,10 @@ def test_empty_magazine_clicks_then_falls_back():
     assert me["ammo"][s.MACHINEGUN] < 100
 
 
-@pytest.mark.parametrize("armor, points, health, left", [(0, 50, 50, 0), (50, 50, 83, 17), (10, 50, 60, 0), (200, 100, 66, 134), (5, 7, 98, 0)])
+@pytest.mark.parametrize(
+    "armor, points, health, left",
+    [(0, 50, 50, 0), (50, 50, 83, 17), (10, 50, 60, 0), (200, 100, 66, 134), (5, 7, 98, 0)],
+)
 def test_armor_takes_66_percent(armor, points, health, left):
     worlds, _, bot = duel(300)
     bot["health"], bot["armor"] = 100, armor

@@ -57,7 +57,9 @@ def episode_trace(level: str, seed: int, steps: int) -> bytes:
 
 
 def rollout(level: str, seed: int) -> dict[str, Any]:
-    """Columns of a recorded rollout of the real DMLab as arrays, and its `meta` (skips where there are no recordings)."""
+    """Columns of a recorded rollout of the real DMLab as arrays, and its `meta` (skips where there are no
+    recordings).
+    """
     parquet = pytest.importorskip("pyarrow.parquet")
     folder = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
     if not folder:

@@ -47,4 +47,8 @@ class Recipe(Plain):
 
     def same_run(self) -> dict[str, Any]:
         """What may not change when a run is resumed."""
-        return {name: value for name, value in asdict(self).items() if name not in ("steps", "device", "evaluate_every", "evaluation_episodes")}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("steps", "device", "evaluate_every", "evaluation_episodes")
+        }

@@ -1,4 +1,5 @@
-"""Learned experts: a recurrent policy of sb3-contrib, kept as config.json and policy.safetensors, with Stable-Baselines3's `predict`.
+"""Learned experts: a recurrent policy of sb3-contrib, kept as config.json and policy.safetensors, with
+Stable-Baselines3's `predict`.
 
 Legend: `N` environments.
 """
@@ -76,21 +77,31 @@ class Network:
 
 
 def parts(policy: Any) -> dict[str, torch.nn.Module]:
-    """The policy's modules, each once: Stable-Baselines3 gives its picture network three names, which safetensors refuses."""
+    """The policy's modules, each once: Stable-Baselines3 gives its picture network three names, which safetensors
+    refuses.
+    """
     return dict(policy.named_children())
 
 
 def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, Any]) -> None:
     """Write a policy; each file appears whole or not at all, the config last."""
-    weights = {f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()}
+    weights = {
+        f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WEIGHTS, save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
-    write_atomically(folder / CONFIG, json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode())
+    write_atomically(
+        folder / WEIGHTS, save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    )
+    write_atomically(
+        folder / CONFIG, json.dumps({"kind": KIND, "network": asdict(network), **about}, indent=1).encode()
+    )
 
 
 def _fill(policy: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
     """Give a policy its weights; a wrong file is a ValueError that names it."""
-    own = {f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()}
+    own = {
+        f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()
+    }
     if set(own) != set(weights):
         odd, missing = sorted(set(weights) - set(own))[:3], sorted(set(own) - set(weights))[:3]
         raise ValueError(f"{path} has unknown tensors {odd} and lacks {missing}.")
@@ -98,12 +109,15 @@ def _fill(policy: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
         found = weights[name]
         if found.shape != tensor.shape or found.dtype != tensor.dtype:
             raise ValueError(
-                f"{path}: tensor {name!r} is {found.dtype} of shape {tuple(found.shape)}; expected {tensor.dtype} {tuple(tensor.shape)}."
+                f"{path}: tensor {name!r} is {found.dtype} of shape {tuple(found.shape)}; expected {tensor.dtype} "
+                f"{tuple(tensor.shape)}."
             )
         if not bool(found.isfinite().all()):
             raise ValueError(f"{path}: tensor {name!r} holds NaN or infinite numbers.")
     for part, module in parts(policy).items():
-        module.load_state_dict({name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")})
+        module.load_state_dict(
+            {name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")}
+        )
 
 
 class LearnedExpert:
@@ -112,7 +126,8 @@ class LearnedExpert:
     Args:
         path: Its folder.
         env: What it will play; must fit what it was trained in.
-        temperature: Actions are drawn from the policy's distribution sharpened by it: 1 as trained, 0 the most likely one.
+        temperature: Actions are drawn from the policy's distribution sharpened by it: 1 as trained, 0 the most likely
+            one.
         seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
 
     Raises:
@@ -153,11 +168,17 @@ class LearnedExpert:
         }
         for name, value in mine.items():
             if found.get(name) != value:
-                raise ValueError(f"This learned expert was trained with {name} {value!r}, the environment has {found.get(name)!r}.")
+                raise ValueError(
+                    f"This learned expert was trained with {name} {value!r}, the environment has {found.get(name)!r}."
+                )
         if found["action hash"] != self.network.action_hash:
-            raise ValueError(f"Action set {self.network.action_set!r} has changed since this expert was trained (another hash).")
+            raise ValueError(
+                f"Action set {self.network.action_set!r} has changed since this expert was trained (another hash)."
+            )
         if self.network.words and not isinstance(images, spaces.Dict):
-            raise ValueError(f"This learned expert reads the instruction: the environment needs observations ({FRAME!r}, {WORDS!r}).")
+            raise ValueError(
+                f"This learned expert reads the instruction: the environment needs observations ({FRAME!r}, {WORDS!r})."
+            )
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
         """Environments `which` begin episodes of these seeds."""
@@ -169,7 +190,9 @@ class LearnedExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """Actions (N,) int64, a bare one for a single environment, and the LSTM's state: two arrays (layers, N, width)."""
+        """Actions (N,) int64, a bare one for a single environment, and the LSTM's state: two arrays (layers, N,
+        width).
+        """
         frames, single = read_frames(observation, (3, self.network.height, self.network.width))
         n = len(frames)
         seen: Any = torch.as_tensor(np.ascontiguousarray(frames))
@@ -181,8 +204,14 @@ class LearnedExpert:
         lstm = self.policy.lstm_actor
         if state is None:
             state = (np.zeros((lstm.num_layers, n, lstm.hidden_size), np.float32),) * 2
-        starts = np.zeros(n, np.float32) if episode_start is None else mask_of(episode_start, n, "episode_start").astype(np.float32)
-        distribution, (hidden, cell) = self.policy.get_distribution(seen, tuple(torch.as_tensor(part) for part in state), torch.as_tensor(starts))
+        starts = (
+            np.zeros(n, np.float32)
+            if episode_start is None
+            else mask_of(episode_start, n, "episode_start").astype(np.float32)
+        )
+        distribution, (hidden, cell) = self.policy.get_distribution(
+            seen, tuple(torch.as_tensor(part) for part in state), torch.as_tensor(starts)
+        )
         logits = distribution.distribution.logits.double().numpy()
         if deterministic or self.temperature == 0.0:
             actions = logits.argmax(1)

@@ -1,8 +1,8 @@
 """Training a learned expert: sb3-contrib's recurrent PPO on the native batch, resumed by the same command.
 
-Metrics in TensorBoard are those of Stable-Baselines3 (`rollout/ep_rew_mean`, `train/entropy_loss`, ...) and `eval/return`, the mean
-return of evaluation episodes; `curve.jsonl` holds the latter as text. A resumed run continues weights, optimiser and step count, and
-begins new episodes (the environments' state is not kept).
+Metrics in TensorBoard are those of Stable-Baselines3 (`rollout/ep_rew_mean`, `train/entropy_loss`, ...) and
+`eval/return`, the mean return of evaluation episodes; `curve.jsonl` holds the latter as text. A resumed run continues
+weights, optimiser and step count, and begins new episodes (the environments' state is not kept).
 """
 
 import json
@@ -35,7 +35,9 @@ def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text
     """
     recipe.check()
     out.mkdir(parents=True, exist_ok=True)
-    network = Network(recipe.level, words=recipe.level.startswith("language_"), lstm=recipe.lstm, features=recipe.features)
+    network = Network(
+        recipe.level, words=recipe.level.startswith("language_"), lstm=recipe.lstm, features=recipe.features
+    )
     resumes = (out / STATE).exists()
     state: dict[str, Any] = {"recipe": recipe.same_run(), "steps": 0, "best": None}
     if resumes:
@@ -43,11 +45,22 @@ def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text
             state = json.loads(file.metadata()["extra"])
         for name, value in recipe.same_run().items():
             if state["recipe"].get(name) != value:
-                raise ValueError(f"{out} holds a run with {name} {state['recipe'].get(name)!r}, the command says {value!r}: use another folder.")
+                raise ValueError(
+                    f"{out} holds a run with {name} {state['recipe'].get(name)!r}, the command says {value!r}: use "
+                    "another folder."
+                )
     options: dict[str, Any] = {"observations": ("RGB_INTERLEAVED", "INSTR")} if network.words else {}
     # another seed after each resume: the episodes played so far are not played again
     env = VecTransposeImage(
-        VecMonitor(make_sb3(recipe.num_envs, level=recipe.level, engine="litelab", seed=recipe.seed + recipe.num_envs * state["steps"], **options))
+        VecMonitor(
+            make_sb3(
+                recipe.num_envs,
+                level=recipe.level,
+                engine="litelab",
+                seed=recipe.seed + recipe.num_envs * state["steps"],
+                **options,
+            )
+        )
     )
     try:
         model = RecurrentPPO(
@@ -77,7 +90,9 @@ def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text
     return out / "best"
 
 
-def _evaluate(model: Any, recipe: Recipe, network: Network, out: Path, state: dict[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
+def _evaluate(
+    model: Any, recipe: Recipe, network: Network, out: Path, state: dict[str, Any], report: Callable[[str], None]
+) -> dict[str, Any]:
     """Evaluate, keep the best policy, and write a checkpoint."""
     steps = model.num_timesteps
     save_policy(out / "last", network, model.policy, {"steps": steps, "recipe": asdict(recipe)})
@@ -91,7 +106,12 @@ def _evaluate(model: Any, recipe: Recipe, network: Network, out: Path, state: di
         best = {"steps": steps, "return": score.mean}
         save_policy(out / "best", network, model.policy, {**best, "recipe": asdict(recipe)})
     with open(out / "curve.jsonl", "a", encoding="utf-8") as curve:
-        curve.write(json.dumps({"steps": steps, "return": score.mean, "standard_error": score.standard_error, "returns": score.returns}) + "\n")
+        curve.write(
+            json.dumps(
+                {"steps": steps, "return": score.mean, "standard_error": score.standard_error, "returns": score.returns}
+            )
+            + "\n"
+        )
     state = {"recipe": recipe.same_run(), "steps": steps, "best": best}
     save_state(out / STATE, parts(model.policy), [model.policy.optimizer], [], state)
     return state

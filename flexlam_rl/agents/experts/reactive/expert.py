@@ -28,13 +28,16 @@ class ReactiveExpert(ScriptedExpert):
     record: ClassVar[np.dtype] = reactive.MEMORY
     decide: ClassVar[Callable[..., None]] = staticmethod(decide_range)
 
-    def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0, memory: int | None = reactive.LONGEST) -> None:
+    def __init__(
+        self, env: Any, temperature: float = 1.0, seed: int = 0, memory: int | None = reactive.LONGEST
+    ) -> None:
         if memory is None or memory > reactive.LONGEST:
             raise ValueError(f"memory is {memory}; the reactive expert remembers 0 to {reactive.LONGEST} steps.")
         super().__init__(env, temperature, seed, memory)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives and it only says what it would do.
+        """Tell what was done instead of its last choices, where another policy drives and it only says what it would
+        do.
 
         Args:
             actions: Numbers of dreamer15, (B,).

@@ -1,4 +1,6 @@
-"""Reactive expert of psychlab_visual_search: as the scripted one, but how it swings over the cross follows from its last two looks."""
+"""Reactive expert of psychlab_visual_search: as the scripted one, but how it swings over the cross follows from its
+last two looks.
+"""
 
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.gaze import CENTRE, answer, look, towards

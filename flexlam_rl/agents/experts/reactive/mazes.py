@@ -1,4 +1,6 @@
-"""Reactive experts of the levels with a text maze: what is wanted and in view, else the rightmost way not seen in the last steps."""
+"""Reactive experts of the levels with a text maze: what is wanted and in view, else the rightmost way not seen in the
+last steps.
+"""
 
 import numpy as np
 
@@ -13,7 +15,9 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 @kernel
 def _rightmost(w, m, dist):
-    """The cell beside an unseen one to walk to: the rightmost in view, else the nearest one remembered; (-1, -1) if there is none."""
+    """The cell beside an unseen one to walk to: the rightmost in view, else the nearest one remembered; (-1, -1) if
+    there is none.
+    """
     p = w.players[0]
     right, row, col = 1e9, -1, -1
     near, near_row, near_col = 1e9, -1, -1

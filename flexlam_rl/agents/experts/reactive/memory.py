@@ -1,4 +1,6 @@
-"""What a reactive expert remembers: sights of the last steps, its last actions, and nothing from before a restart of the map."""
+"""What a reactive expert remembers: sights of the last steps, its last actions, and nothing from before a restart of
+the map.
+"""
 
 import numpy as np
 
@@ -22,7 +24,9 @@ MEMORY = np.dtype(
 
 @kernel
 def begin(w, m, salt):
-    """Forget everything; the random stream of the noise begins anew in a new episode and goes on after a restart of the map."""
+    """Forget everything; the random stream of the noise begins anew in a new episode and goes on after a restart of the
+    map.
+    """
     stream, again = m.rng, m.seed == w.seed and w.frame > 0
     mem.begin(w, m, salt)
     if again:

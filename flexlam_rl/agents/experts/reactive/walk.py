@@ -40,7 +40,9 @@ def feel(w, m):
 
 @kernel
 def unstuck(w, m, action):
-    """`action`, or a step aside to where the view is deeper while the player is stuck; sometimes another one, by the temperature."""
+    """`action`, or a step aside to where the view is deeper while the player is stuck; sometimes another one, by the
+    temperature.
+    """
     if m.escape > 0:
         m.escape -= 1
         return int(m.escape_action)

@@ -15,14 +15,15 @@ class ScriptedExpert:
     """Plays every level of litelab from what it has seen in the episode.
 
     Args:
-        env: A litelab environment: single, wrapped, the native batch, or Stable-Baselines3's view of one of these. Its action set must
-            be dreamer15 or native7.
+        env: A litelab environment: single, wrapped, the native batch, or Stable-Baselines3's view of one of these. Its
+            action set must be dreamer15 or native7.
         temperature: 0 plays without slips; 1 adds noise to aims and now and then another action, as a person would.
         seed: Of that noise; with the environment's seeds it determines every action.
         memory: Steps for which what was seen is remembered, None for all of the episode.
 
     Raises:
-        ValueError: If the environment is not litelab's, its action set cannot express the expert's actions, or a number is below 0.
+        ValueError: If the environment is not litelab's, its action set cannot express the expert's actions, or a number
+            is below 0.
     """
 
     kind: ClassVar[str] = "scripted"
@@ -33,11 +34,16 @@ class ScriptedExpert:
         base = base_env(env)
         worlds = getattr(base, "worlds", None)
         if worlds is None:
-            raise ValueError(f"The {self.kind} expert reads litelab's worlds, which {type(base).__name__} does not have: use engine='litelab'.")
+            raise ValueError(
+                f"The {self.kind} expert reads litelab's worlds, which {type(base).__name__} does not have: use "
+                "engine='litelab'."
+            )
         self.worlds: np.ndarray = worlds
         name = base.action_set.name
         if name not in ("dreamer15", "native7"):
-            raise ValueError(f"the {self.kind} expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}.")
+            raise ValueError(
+                f"the {self.kind} expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}."
+            )
         self.table = find_action_set("dreamer15").table if name == "native7" else None
         if temperature < 0:
             raise ValueError(f"temperature is {temperature}; expected 0 or more.")
@@ -50,11 +56,15 @@ class ScriptedExpert:
         self.memories["frame"] = 1 << 30
         self.chosen = np.zeros(len(self.worlds), np.int64)
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
-        """Actions for the environment's present state; `observation` is not looked at, and a new episode is noticed by itself.
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        """Actions for the environment's present state; `observation` is not looked at, and a new episode is noticed by
+        itself.
 
         Returns:
-            int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment. And `state`, unchanged.
+            int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment. And
+            `state`, unchanged.
         """
         self.decide(self.worlds, self.memories, 0, len(self.worlds), self.salt, self.chosen)
         actions = self.chosen.copy() if self.table is None else self.table[self.chosen].astype(np.int32)

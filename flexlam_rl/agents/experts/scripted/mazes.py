@@ -4,7 +4,18 @@ import numpy as np
 
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.sight import FAR, TURN, col_of, in_view, row_of, see_cells, see_items
-from flexlam_rl.agents.experts.scripted.walk import UNREACHED, bearing, flood, jitter, level_view, noisy, steer, turn, way_to, wrap
+from flexlam_rl.agents.experts.scripted.walk import (
+    UNREACHED,
+    bearing,
+    flood,
+    jitter,
+    level_view,
+    noisy,
+    steer,
+    turn,
+    way_to,
+    wrap,
+)
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import language
@@ -98,7 +109,11 @@ def appraise(w, m, want, avoid):
                 want[k] = 0.2  # not felt yet: try it when nothing better is known
         elif w.family == s.LASERTAG:
             p = w.players[0]
-            if (it.kind == s.WEAPON and p.ammo[it.group] == 0) or (it.kind == s.HEALTH and p.health < 80) or (it.kind == s.ARMOR and p.armor < 50):
+            if (
+                (it.kind == s.WEAPON and p.ammo[it.group] == 0)
+                or (it.kind == s.HEALTH and p.health < 80)
+                or (it.kind == s.ARMOR and p.armor < 50)
+            ):
                 want[k] = 1.0
         else:
             want[k] = 1.0

@@ -40,7 +40,8 @@ def turn(error):
 
 @kernel
 def steer(error):
-    """The action that walks towards `error` degrees to the left: turn on the spot if it lies behind, else while walking.
+    """The action that walks towards `error` degrees to the left: turn on the spot if it lies behind, else while
+    walking.
 
     Below 30 degrees several small looks turn the view, as a person's would.
     """
@@ -106,7 +107,9 @@ def unwanted(w, m, x, y, avoid, near_x, near_y):
 
 @kernel
 def straight(w, m, x0, y0, x1, y1, avoid):
-    """Whether the player can walk straight from one point to another over seen free cells, touching nothing unwanted."""
+    """Whether the player can walk straight from one point to another over seen free cells, touching nothing
+    unwanted.
+    """
     d = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
     n = int(d / 12.0) + 1
     for i in range(1, n + 1):
@@ -137,7 +140,14 @@ def flood(w, m, avoid, dist, back):
         head += 1
         for side in range(4):
             rr, cc = r + _DR[side], c + _DC[side]
-            if rr < 0 or cc < 0 or rr >= w.rows or cc >= w.cols or dist[rr, cc] != UNREACHED or m.seen[rr, cc] != mem.FREE:
+            if (
+                rr < 0
+                or cc < 0
+                or rr >= w.rows
+                or cc >= w.cols
+                or dist[rr, cc] != UNREACHED
+                or m.seen[rr, cc] != mem.FREE
+            ):
                 continue
             if unwanted(w, m, (cc + 0.5) * s.CELL, (w.rows - rr - 0.5) * s.CELL, avoid, NEAR_X, NEAR_Y):
                 continue
@@ -149,7 +159,9 @@ def flood(w, m, avoid, dist, back):
 
 @kernel
 def way_to(w, m, row, col, x, y, avoid, back):
-    """The point to walk to next on the way to (x, y) in a reached cell: the farthest of the way that can be walked to straight."""
+    """The point to walk to next on the way to (x, y) in a reached cell: the farthest of the way that can be walked to
+    straight.
+    """
     p = w.players[0]
     if straight(w, m, p.pos[0], p.pos[1], x, y, avoid):
         return x, y

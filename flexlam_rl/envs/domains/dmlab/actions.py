@@ -1,8 +1,8 @@
 """Named action sets over DMLab's seven native actions, each with a stable hash.
 
-The native actions, in order (reference A2): look right and look down in pixels a frame (-512..512), strafe right and move forward
-(-1..1), fire, jump and crouch (0..1). `dreamer15` is the set of DreamerV3, PopArt and R2D2, and of the recorded rollouts; `impala9`
-that of IMPALA; `native7` the seven actions themselves.
+The native actions, in order (reference A2): look right and look down in pixels a frame (-512..512), strafe right and
+move forward (-1..1), fire, jump and crouch (0..1). `dreamer15` is the set of DreamerV3, PopArt and R2D2, and of the
+recorded rollouts; `impala9` that of IMPALA; `native7` the seven actions themselves.
 """
 
 import hashlib
@@ -44,8 +44,15 @@ class ActionSet:
     def __post_init__(self) -> None:
         for row in self.rows:
             whole = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in row)
-            if len(row) != 7 or not whole or any(not low <= v <= high for v, low, high in zip(row, NATIVE_LOW, NATIVE_HIGH, strict=True)):
-                raise ValueError(f"rows of an action set must be 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}, got {row!r}.")
+            if (
+                len(row) != 7
+                or not whole
+                or any(not low <= v <= high for v, low, high in zip(row, NATIVE_LOW, NATIVE_HIGH, strict=True))
+            ):
+                raise ValueError(
+                    f"rows of an action set must be 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}, got "
+                    f"{row!r}."
+                )
         # plain tuples of plain integers, which no caller can change afterwards
         object.__setattr__(self, "rows", tuple(tuple(int(value) for value in row) for row in self.rows))
         object.__setattr__(self, "labels", tuple(self.labels))

@@ -39,7 +39,9 @@ class BatchInfos:
             "events": events,
         }
 
-    def all(self, seeds: np.ndarray, resets: np.ndarray, frames: np.ndarray, events: Mapping[int, tuple[Any, ...]]) -> dict[str, Any]:
+    def all(
+        self, seeds: np.ndarray, resets: np.ndarray, frames: np.ndarray, events: Mapping[int, tuple[Any, ...]]
+    ) -> dict[str, Any]:
         """The infos of all environments; `events` by the number of the environment."""
         happened = self._no_events.copy()
         for i, event in events.items():

@@ -39,7 +39,9 @@ def spread_levels(level: str | Sequence[str], num_envs: int) -> list[str]:
     if not isinstance(level, Sequence | np.ndarray):
         raise ValueError(f"level must be a name, or a list of one name for each environment, got {level!r}.")
     if len(level) != count:
-        raise ValueError(f"level has {len(level)} names for num_envs={count}: give one name or one for each environment.")
+        raise ValueError(
+            f"level has {len(level)} names for num_envs={count}: give one name or one for each environment."
+        )
     return list(level)
 
 
@@ -77,13 +79,16 @@ def check_batch_arguments(context: Any, disable_env_checker: Any, options: Mappi
         raise ValueError(f"context must be None or one of {', '.join(map(repr, methods))}, got {context!r}.")
     if disable_env_checker is not None and not flag("disable_env_checker", disable_env_checker):
         raise ValueError(
-            f"disable_env_checker must be None or True for a batch, got {disable_env_checker!r}: only vectorization_mode='sync' and 'async' "
+            f"disable_env_checker must be None or True for a batch, got {disable_env_checker!r}: only "
+            "vectorization_mode='sync' and 'async' "
             "have a checker."
         )
     known = [name for name in inspect.signature(DMLabEnv).parameters if name not in ("level", "engine")]
     for name in options:
         if name not in known:
-            raise ValueError(f"A batch of environments has no option {name!r}: expected level, engine or one of {', '.join(known)}.")
+            raise ValueError(
+                f"A batch of environments has no option {name!r}: expected level, engine or one of {', '.join(known)}."
+            )
 
 
 def reset_seeds(seed: Any, num_envs: int) -> list[int | None]:
@@ -100,7 +105,9 @@ def reset_seeds(seed: Any, num_envs: int) -> list[int | None]:
         return [None] * num_envs
     if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:
         if len(seed) != num_envs:
-            raise ValueError(f"seed has {len(seed)} entries for num_envs={num_envs}: give one number or one for each environment.")
+            raise ValueError(
+                f"seed has {len(seed)} entries for num_envs={num_envs}: give one number or one for each environment."
+            )
         return [stream_seed(one) for one in seed]
     first = stream_seed(seed)
     assert first is not None
@@ -116,7 +123,9 @@ def reset_mask(given: Any, num_envs: int) -> np.ndarray | None:
     if given is None:
         return None
     if not isinstance(given, np.ndarray) or given.shape != (num_envs,) or given.dtype != np.bool_ or not given.any():
-        raise ValueError(f"options['reset_mask'] must be a bool array of shape ({num_envs},) with a true value, got {given!r}.")
+        raise ValueError(
+            f"options['reset_mask'] must be a bool array of shape ({num_envs},) with a true value, got {given!r}."
+        )
     return given.copy()
 
 

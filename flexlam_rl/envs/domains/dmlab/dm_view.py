@@ -37,7 +37,8 @@ def _value(observation: Any) -> Any:
 class DmEnvView(dm_env.Environment):
     """A Gymnasium environment with dm_env's interface.
 
-    A time-out is a last step with discount 1, an end by the rules one with discount 0. The next `step` begins an episode.
+    A time-out is a last step with discount 1, an end by the rules one with discount 0. The next `step` begins an
+    episode.
 
     Args:
         env: The environment; closing the view closes it.

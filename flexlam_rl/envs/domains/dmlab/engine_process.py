@@ -51,7 +51,10 @@ class EngineProcess:
             good, value = self._connection.recv()
         except (EOFError, OSError):
             code = self._process.wait()
-            raise RuntimeError(f"The process of the DeepMind Lab engine has ended (exit code {code}): {VARIABLE}=1 shows what it printed.") from None
+            raise RuntimeError(
+                f"The process of the DeepMind Lab engine has ended (exit code {code}): {VARIABLE}=1 shows what it "
+                "printed."
+            ) from None
         if not good:
             raise value
         return value

@@ -151,7 +151,9 @@ def check_options(
         strings["textures"] = textures
     names = check_names(observations)
     cache = None if level_cache is None else os.fspath(level_cache)
-    return Options(name, path, chosen, frames, int(width), int(height), names, render_mode, shape, held_out, strings, cache)
+    return Options(
+        name, path, chosen, frames, int(width), int(height), names, render_mode, shape, held_out, strings, cache
+    )
 
 
 @contextmanager

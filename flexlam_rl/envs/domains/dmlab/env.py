@@ -14,7 +14,14 @@ from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
 from flexlam_rl.envs.domains.dmlab.engines import check_options, make_engine
 from flexlam_rl.envs.domains.dmlab.levels import DEFAULT_LEVEL
-from flexlam_rl.envs.domains.dmlab.seeds import EVALUATION_STREAM, SEED_LIMIT, SeededEnv, episode_seed, episode_stream, stream_seed
+from flexlam_rl.envs.domains.dmlab.seeds import (
+    EVALUATION_STREAM,
+    SEED_LIMIT,
+    SeededEnv,
+    episode_seed,
+    episode_stream,
+    stream_seed,
+)
 from flexlam_rl.envs.domains.dmlab.spaces import observation_space
 from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
 from flexlam_rl.envs.plain_spec import plain_spec
@@ -26,27 +33,28 @@ class DMLabEnv(SeededEnv):
     """One DeepMind Lab level.
 
     Args:
-        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`; the real engine also takes any
-            other path that contains a slash.
+        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`; the real
+            engine also takes any other path that contains a slash.
         engine: "litelab", "deepmind_lab", or "auto": the real one where it can be imported, else litelab.
         action_set: "dreamer15", "impala9" (`Discrete`) or "native7" (int32 `Box` of shape (7,)).
         frame_skip: 60 Hz frames that one step plays, all with the same action.
         width, height: Size of image observations in pixels, multiples of 4.
         observations: Names of DeepMind Lab's observations. One gives a bare observation, several a `Dict`.
         hud: "full", "reduced" (head icon and crosshair) or "none".
-        textures: litelab's look, "procedural" or "labmaze" (the original wall, floor and sky textures, from that package).
+        textures: litelab's look, "procedural" or "labmaze" (the original wall, floor and sky textures, from that
+            package).
         render_mode: None, "rgb_array" or "human".
         render_size: Width and height of rendered pictures.
         evaluation: Play the held-out stream of seeds, which training never shares.
         config: Further strings for DeepMind Lab's config.
         level_cache: Folder of the real engine's map cache, shared by any number of processes; None for its default.
-        reopen: Close the real engine and open it anew at every reset. It keeps state from one episode to the next, so only then does a
-            seed give the same episode wherever it is played. It costs 0.1 to 0.3 seconds of processor time per episode; training that
-            needs no episode twice can save them with False. litelab never needs it.
+        reopen: Close the real engine and open it anew at every reset. It keeps state from one episode to the next, so
+            only then does a seed give the same episode wherever it is played. It costs 0.1 to 0.3 seconds of processor
+            time per episode; training that needs no episode twice can save them with False. litelab never needs it.
 
-    Observations are fresh arrays. A time-out is `truncated`; `terminated` means the level's own rules ended the episode.
-    `info` holds `engine`, `level`, `episode_seed`, `map_reset` (the map restarted within this step: the two frames around it are no
-    transition), `frames` (60 Hz frames that this step played) and `events`.
+    Observations are fresh arrays. A time-out is `truncated`; `terminated` means the level's own rules ended the
+    episode. `info` holds `engine`, `level`, `episode_seed`, `map_reset` (the map restarted within this step: the two
+    frames around it are no transition), `frames` (60 Hz frames that this step played) and `events`.
 
     litelab shows the true last frame after the end of an episode; the real engine has none and repeats the one before.
 
@@ -78,7 +86,19 @@ class DMLabEnv(SeededEnv):
         if not isinstance(reopen, bool | np.bool_):
             raise ValueError(f"reopen must be True or False, got {reopen!r}.")
         options = check_options(
-            level, engine, frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config, level_cache
+            level,
+            engine,
+            frame_skip,
+            width,
+            height,
+            observations,
+            hud,
+            textures,
+            render_mode,
+            render_size,
+            evaluation,
+            config,
+            level_cache,
         )
         options = replace(options, reopen=bool(reopen))
         self.action_set = find_action_set(action_set)
@@ -92,7 +112,9 @@ class DMLabEnv(SeededEnv):
         self.metadata = {**self.metadata, "render_fps": max(1, round(60 / options.frame_skip))}
         self._options = options
         self._engine = make_engine(options)
-        self.observation_space = observation_space(options.observations, options.width, options.height, self._engine.players)
+        self.observation_space = observation_space(
+            options.observations, options.width, options.height, self._engine.players
+        )
         self.action_space = self.action_set.space()
         self._link()
         self._running = False
@@ -113,7 +135,8 @@ class DMLabEnv(SeededEnv):
         if self.engine != "litelab":
             if self._seed >= 0 and not self._closed:
                 raise TypeError(
-                    "The real DeepMind Lab cannot be copied or pickled in the middle of an episode, which lies in its own memory: "
+                    "The real DeepMind Lab cannot be copied or pickled in the middle of an episode, which lies in its "
+                    "own memory: "
                     "use engine='litelab', or a new environment."
                 )
             state["_engine"] = None
@@ -144,8 +167,8 @@ class DMLabEnv(SeededEnv):
 
         Args:
             seed: Begins the stream anew.
-            options: `episode_seed`, an integer in [0, 2**31), plays the episode that had it as `info["episode_seed"]`; the stream
-                stays where it is.
+            options: `episode_seed`, an integer in [0, 2**31), plays the episode that had it as `info["episode_seed"]`;
+                the stream stays where it is.
 
         Returns:
             The first observation and `info`.
@@ -186,7 +209,10 @@ class DMLabEnv(SeededEnv):
             except TypeError:
                 number = -1
             if not 0 <= number < len(self._rows):
-                raise InvalidAction(f"Action {action!r} is outside the action space: {self.action_set.name} has actions 0 to {len(self._rows) - 1}.")
+                raise InvalidAction(
+                    f"Action {action!r} is outside the action space: {self.action_set.name} has actions 0 to "
+                    f"{len(self._rows) - 1}."
+                )
             native = self._rows[number]
         else:
             native = self._engine.prepare(native_action(action))
@@ -208,7 +234,9 @@ class DMLabEnv(SeededEnv):
     def render(self) -> Any:
         """The player's view: (height, width, 3) uint8 of `render_size` for "rgb_array", a window for "human"."""
         if self.render_mode is None:
-            gym.logger.warn("render was called without a render mode: pass render_mode='rgb_array' or 'human' to gym.make.")
+            gym.logger.warn(
+                "render was called without a render mode: pass render_mode='rgb_array' or 'human' to gym.make."
+            )
             return None
         if self._seed < 0:
             raise ResetNeeded("render was called before the first reset.")
@@ -259,9 +287,12 @@ def native_action(action: Any) -> Sequence[int]:
     if (
         values.shape != (7,)
         or values.dtype.kind not in "iu"
-        or not all(low <= value <= high for value, low, high in zip(values.tolist(), NATIVE_LOW, NATIVE_HIGH, strict=True))
+        or not all(
+            low <= value <= high for value, low, high in zip(values.tolist(), NATIVE_LOW, NATIVE_HIGH, strict=True)
+        )
     ):
         raise InvalidAction(
-            f"Action {action!r} is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}."
+            f"Action {action!r} is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to "
+            f"{list(NATIVE_HIGH)}."
         )
     return [int(value) for value in values]

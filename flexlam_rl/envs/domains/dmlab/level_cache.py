@@ -1,8 +1,9 @@
 """A cache of the real engine's compiled maps on disk, which any number of processes may share.
 
-Building a maze takes DeepMind Lab seconds; its level cache protocol asks an object for `fetch(key, path)` and `write(key, path)`.
-An entry is a file whose name is a hash of the key. It is written beside its place, flushed to the disk and renamed, so that a
-process killed at any moment leaves no partial entry; a checksum at its end keeps a damaged one from ever being served.
+Building a maze takes DeepMind Lab seconds; its level cache protocol asks an object for `fetch(key, path)` and
+`write(key, path)`. An entry is a file whose name is a hash of the key. It is written beside its place, flushed to the
+disk and renamed, so that a process killed at any moment leaves no partial entry; a checksum at its end keeps a damaged
+one from ever being served.
 """
 
 import contextlib
@@ -17,7 +18,9 @@ _DIGEST = 32  # bytes of checksum behind the content
 def default_folder() -> Path:
     """Where the cache stands if nobody says otherwise: `levels` in FLEXLAM_CACHE_DIR, or in the user's cache folder."""
     root = os.environ.get("FLEXLAM_CACHE_DIR")
-    return (Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flexlam_rl") / "levels"
+    return (
+        Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flexlam_rl"
+    ) / "levels"
 
 
 class LevelCache:

@@ -1,7 +1,7 @@
 """The 17 levels: names, lengths, which ones the suite scores, and returns known of the real DeepMind Lab.
 
-Everything here about returns belongs to the real engine. litelab's own rows are measured and kept with the suite; the two are
-never mixed in one table.
+Everything here about returns belongs to the real engine. litelab's own rows are measured and kept with the suite; the
+two are never mixed in one table.
 """
 
 from dataclasses import dataclass

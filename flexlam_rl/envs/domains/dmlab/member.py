@@ -26,7 +26,8 @@ _SHARED = frozenset(
 class Member(SeededEnv):
     """An environment of a `DMLabVectorEnv`: it has a stream of seeds of its own, and the batch's options.
 
-    Attributes that a caller sets stay; options cannot be set. It can be reset and rendered, and steps with its batch alone.
+    Attributes that a caller sets stay; options cannot be set. It can be reset and rendered, and steps with its batch
+    alone.
 
     Args:
         batch: The batch.
@@ -35,11 +36,15 @@ class Member(SeededEnv):
 
     def __init__(self, batch: "DMLabVectorEnv", i: int) -> None:
         options: dict[str, Any] = {
-            name: getattr(batch, name) for name in ("action_set", "engine", "evaluation", "frame_skip", "hud", "textures", "render_mode")
+            name: getattr(batch, name)
+            for name in ("action_set", "engine", "evaluation", "frame_skip", "hud", "textures", "render_mode")
         }
         options["level"] = batch.levels[i]
         options["metadata"] = {name: value for name, value in batch.metadata.items() if name != "autoreset_mode"}
-        options["observation_space"], options["action_space"] = batch.single_observation_space, batch.single_action_space
+        options["observation_space"], options["action_space"] = (
+            batch.single_observation_space,
+            batch.single_action_space,
+        )
         self.__dict__.update(options, _batch=batch, _i=i)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -62,7 +67,9 @@ class Member(SeededEnv):
             return None
         spec = copy.deepcopy(self._batch.spec)
         spec.max_episode_steps = self._batch.max_episode_steps
-        spec.kwargs = {name: value for name, value in spec.kwargs.items() if name not in _OF_BATCHES} | {"level": self.level}
+        spec.kwargs = {name: value for name, value in spec.kwargs.items() if name not in _OF_BATCHES} | {
+            "level": self.level
+        }
         return spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -83,7 +90,9 @@ class Member(SeededEnv):
         Raises:
             RuntimeError: Always.
         """
-        raise RuntimeError("An environment of a DMLabVectorEnv cannot be stepped alone: step the batch, or use gym.make.")
+        raise RuntimeError(
+            "An environment of a DMLabVectorEnv cannot be stepped alone: step the batch, or use gym.make."
+        )
 
     def render(self) -> Any:
         """The player's view, (height, width, 3) uint8 of `render_size`; None without a render mode."""

@@ -29,7 +29,8 @@ from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 _MAP_FRAME, _REMAINING, _PICTURE = "MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"
 
 _HOW_TO_INSTALL = (
-    "The module deepmind_lab cannot be imported ({reason}). Ways to get it: build the wheel with Bazel from the google-deepmind/lab "
+    "The module deepmind_lab cannot be imported ({reason}). Ways to get it: build the wheel with Bazel from the "
+    "google-deepmind/lab "
     "repository (python/pip_package), run one of the Docker images that DreamerV3 and dmlab-gym build it in, or use "
     "engine='litelab', which needs no build."
 )
@@ -130,8 +131,8 @@ class RealEngine:
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
         """Play frames of a prepared action: (observation, reward, end, map restarts, frames played).
 
-        After the end the engine has no observation, so the one before it is repeated. Whether the level's own rules ended the
-        episode is told from the frames that remained before the step.
+        After the end the engine has no observation, so the one before it is repeated. Whether the level's own rules
+        ended the episode is told from the frames that remained before the step.
         """
         map_frame, remaining = self._count(_MAP_FRAME), self._count(_REMAINING)
         with quiet():
@@ -150,7 +151,9 @@ class RealEngine:
         return seen[self._names[0]] if len(self._names) == 1 else {name: seen[name] for name in self._names}
 
     def picture(self, width: int, height: int) -> np.ndarray:
-        """The current view, enlarged without smoothing to (height, width, 3) uint8: the engine draws at one size only."""
+        """The current view, enlarged without smoothing to (height, width, 3) uint8: the engine draws at one size
+        only.
+        """
         small = self._seen[_PICTURE]
         rows = np.arange(height) * small.shape[0] // height
         columns = np.arange(width) * small.shape[1] // width

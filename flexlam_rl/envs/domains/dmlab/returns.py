@@ -2,9 +2,11 @@
 
 Two sets of references, which no function mixes:
 
-- `deepmind_lab`: the paper's expert data ("expert", FlexLAM section 4) and DMLab-30's people ("human") with its random policy;
-- `litelab`: what `flexlam expert score` measured of the scripted expert ("expert") and the random policy on this engine, in
-  `litelab_returns.json` beside this file, with engine version, textures, action set, protocol, command and date.
+- `deepmind_lab`: the paper's expert data ("expert", FlexLAM section 4) and DMLab-30's people ("human") with its random
+  policy;
+- `litelab`: what `flexlam expert score` measured of the scripted expert ("expert") and the random policy on this
+  engine, in `litelab_returns.json` beside this file, with engine version, textures, action set, protocol, command and
+  date.
 """
 
 import json
@@ -39,14 +41,18 @@ class Reference:
 
 @cache
 def litelab_table(path: Path = TABLE) -> dict[str, Any]:
-    """The measured table of litelab: attributes of the measurement, and `levels[level][policy]` with mean, standard_error, episodes.
+    """The measured table of litelab: attributes of the measurement, and `levels[level][policy]` with mean,
+    standard_error, episodes.
 
     Raises:
         ValueError: The file is no such table, or one of another engine.
     """
     table: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     if table.get("schema") != SCHEMA or table.get("version") != VERSION:
-        raise ValueError(f"{path} has schema {table.get('schema')!r} version {table.get('version')!r}: expected {SCHEMA!r} version {VERSION}.")
+        raise ValueError(
+            f"{path} has schema {table.get('schema')!r} version {table.get('version')!r}: expected {SCHEMA!r} version "
+            f"{VERSION}."
+        )
     if table["engine"] != "litelab":
         raise ValueError(f"{path} holds returns of {table['engine']!r}: litelab's references are measured on litelab.")
     return table
@@ -65,10 +71,14 @@ def find_reference(level: str, engine: str, name: str = "expert") -> Reference:
     """
     level = level_named(level).name
     if engine not in REFERENCES:
-        raise ValueError(f"engine must be one of {', '.join(map(repr, REFERENCES))}, got {engine!r}: a result names its engine.")
+        raise ValueError(
+            f"engine must be one of {', '.join(map(repr, REFERENCES))}, got {engine!r}: a result names its engine."
+        )
     if name not in REFERENCES[engine]:
         known = ", ".join(map(repr, REFERENCES[engine]))
-        raise ValueError(f"Engine {engine!r} has no reference {name!r}, only {known}; returns of two engines are never mixed.")
+        raise ValueError(
+            f"Engine {engine!r} has no reference {name!r}, only {known}; returns of two engines are never mixed."
+        )
     if engine == "litelab":
         rows = litelab_table()["levels"].get(level)
         if rows is None:
@@ -78,12 +88,16 @@ def find_reference(level: str, engine: str, name: str = "expert") -> Reference:
     if name == "human":
         return Reference(engine, level, name, row.human, row.random)
     if row.expert is None:
-        raise ValueError(f"The paper gives no expert return for {level!r}; only the human reference exists on deepmind_lab.")
+        raise ValueError(
+            f"The paper gives no expert return for {level!r}; only the human reference exists on deepmind_lab."
+        )
     random = None if row.random_percent is None else row.expert * row.random_percent / 100.0
     return Reference(engine, level, name, row.expert, random)
 
 
-def normalise(value: float, level: str, *, engine: str, reference: str | Reference = "expert", minus_random: bool = False) -> float:
+def normalise(
+    value: float, level: str, *, engine: str, reference: str | Reference = "expert", minus_random: bool = False
+) -> float:
     """A return in percent of a reference of the same engine.
 
     Args:
@@ -91,23 +105,30 @@ def normalise(value: float, level: str, *, engine: str, reference: str | Referen
         level: Its name.
         engine: The engine on which `value` was measured.
         reference: "expert", "human", or a `Reference`.
-        minus_random: False gives 100 * value / reference, as the paper does; True 100 * (value - random) / (reference - random), as
-            DMLab-30 does.
+        minus_random: False gives 100 * value / reference, as the paper does; True 100 * (value - random) / (reference -
+            random), as DMLab-30 does.
 
     Raises:
-        ValueError: A reference of another engine or level, one that is not above what it is compared with, or no random policy's
-            return where it is needed.
+        ValueError: A reference of another engine or level, one that is not above what it is compared with, or no random
+            policy's return where it is needed.
     """
     found = find_reference(level, engine, reference) if isinstance(reference, str) else reference
     if found.engine != engine:
-        raise ValueError(f"A return of engine {engine!r} cannot be normalised by a reference of {found.engine!r}: their returns are never mixed.")
+        raise ValueError(
+            f"A return of engine {engine!r} cannot be normalised by a reference of {found.engine!r}: their returns "
+            "are never mixed."
+        )
     if found.level != level_named(level).name:
         raise ValueError(f"A return of {level!r} cannot be normalised by a reference of {found.level!r}.")
     if minus_random and found.random is None:
         raise ValueError(
-            f"The random policy's return of {level!r} on {engine!r} beside reference {found.name!r} is not known: use minus_random=False."
+            f"The random policy's return of {level!r} on {engine!r} beside reference {found.name!r} is not known: use "
+            "minus_random=False."
         )
     low = found.random if minus_random and found.random is not None else 0.0
     if found.mean <= low:
-        raise ValueError(f"The reference {found.name!r} of {level!r} on {engine!r} is {found.mean:g}, not above {low:g}: a percentage says nothing.")
+        raise ValueError(
+            f"The reference {found.name!r} of {level!r} on {engine!r} is {found.mean:g}, not above {low:g}: a "
+            "percentage says nothing."
+        )
     return 100.0 * (value - low) / (found.mean - low)

@@ -44,7 +44,8 @@ def stream_seed(given: Any) -> int | None:
 class SeededEnv(gym.Env[Any, Any]):
     """An environment whose generator draws its episode seeds.
 
-    The generator is of the training or the evaluation branch whoever asks for it first, a reset or a look at `np_random`.
+    The generator is of the training or the evaluation branch whoever asks for it first, a reset or a look at
+    `np_random`.
 
     Attributes:
         evaluation: Whether the seeds are those of the evaluation branch.

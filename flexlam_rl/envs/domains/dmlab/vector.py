@@ -65,7 +65,9 @@ def make_vector(
     given_options.check_batch_arguments(context, disable_env_checker, options)
     chosen = choose_engine(engine)
     if chosen == "litelab":
-        return DMLabVectorEnv(levels, autoreset_mode=mode, copy=copy, threads=threads, max_episode_steps=limit, **options)
+        return DMLabVectorEnv(
+            levels, autoreset_mode=mode, copy=copy, threads=threads, max_episode_steps=limit, **options
+        )
     makers = [partial(_make_single, limit, level=name, engine=chosen, **options) for name in levels]
     with interrupts_held():  # Ctrl-C is this process's affair, which closes the others
         return AsyncVectorEnv(makers, copy=copy, context=context, autoreset_mode=mode)
@@ -77,11 +79,12 @@ def _make_single(limit: int | None, **options: Any) -> gym.Env[Any, Any]:
 
 
 class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
-    """N litelab environments in one process: what N `DMLabEnv` with the same seeds give, stepped by compiled code on all cores.
+    """N litelab environments in one process: what N `DMLabEnv` with the same seeds give, stepped by compiled code on
+    all cores.
 
     Args:
-        levels: The level of every environment.
-        action_set, frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config,
+        levels: The level of every environment. action_set, frame_skip, width, height, observations, hud, textures,
+        render_mode, render_size, evaluation, config,
             level_cache, reopen: As for `DMLabEnv`, the same for all; the last two change nothing on litelab.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
         copy: Whether observations are fresh arrays.
@@ -119,14 +122,30 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             raise ValueError(f"render_mode must be None or 'rgb_array' for a batch, got {render_mode!r}.")
         if isinstance(levels, str) or not len(levels):
             raise ValueError(f"levels must be a list of one level for each environment, got {levels!r}.")
-        rest = (frame_skip, width, height, observations, hud, textures, render_mode, render_size, evaluation, config, level_cache)
+        rest = (
+            frame_skip,
+            width,
+            height,
+            observations,
+            hud,
+            textures,
+            render_mode,
+            render_size,
+            evaluation,
+            config,
+            level_cache,
+        )
         checked = [check_options(level, "litelab", *rest) for level in levels]
         options = checked[0]
         self.num_envs = len(levels)
         self.copy = flag("copy", copy)
         self.autoreset_mode = reset_mode(autoreset_mode)
         self.max_episode_steps = given_options.step_limit(max_episode_steps)
-        self.metadata = {**DMLabEnv.metadata, "render_fps": max(1, round(60 / options.frame_skip)), "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            **DMLabEnv.metadata,
+            "render_fps": max(1, round(60 / options.frame_skip)),
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.render_mode = render_mode
         self.action_set = find_action_set(action_set)
         self.frame_skip = options.frame_skip
@@ -138,11 +157,15 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self._render_size = options.render_size
         threads = given_options.thread_count(threads)
         with config_refusals():
-            self._worlds = Worlds([parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads)
+            self._worlds = Worlds(
+                [parse(o.path, o.config, runfiles="litelab") for o in checked], options.observations, threads
+            )
         players = self._worlds.players
         if any(name.startswith("DEBUG.PLAYERS.") for name in options.observations) and len(set(players.tolist())) > 1:
             raise ValueError("observations of DEBUG.PLAYERS need levels with the same number of players.")
-        self.single_observation_space = observation_space(options.observations, options.width, options.height, int(players[0]))
+        self.single_observation_space = observation_space(
+            options.observations, options.width, options.height, int(players[0])
+        )
         self.single_action_space = self.action_set.space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -200,14 +223,16 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self._elapsed[which] = 0
         self._worlds.begin(which, self._seeds[which].tolist(), rgb)
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode everywhere.
 
         Args:
             seed: None to continue every environment's stream, a number for seeds `seed + i`, or a list of one for each.
-            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seed`, an integer in
-                [0, 2**31), plays the episode that had it as `episode_seed` in its info; `episode_seeds` holds one for each
-                environment, or None. The streams stay where they are.
+            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seed`, an
+                integer in [0, 2**31), plays the episode that had it as `episode_seed` in its info; `episode_seeds`
+                holds one for each environment, or None. The streams stay where they are.
 
         Returns:
             Batched observations and infos.
@@ -265,7 +290,10 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         skip: np.ndarray | None = None
         if mode is not AutoresetMode.SAME_STEP and over.any():
             if mode is AutoresetMode.DISABLED:
-                raise ResetNeeded(f"step was called after the end of an episode: reset environments {np.flatnonzero(over).tolist()} first.")
+                raise ResetNeeded(
+                    f"step was called after the end of an episode: reset environments {np.flatnonzero(over).tolist()} "
+                    "first."
+                )
             skip = over
         rgb = self._target()
         worlds.play(native, skip, self.frame_skip, rgb)
@@ -298,7 +326,8 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def _target(self, redraw: bool = False) -> np.ndarray | None:
         """Where to draw: a fresh array, or with copy=False always the same.
 
-        `redraw` asks for the current view in it, which is drawn anew: what was handed out may hold something else by now.
+        `redraw` asks for the current view in it, which is drawn anew: what was handed out may hold something else by
+            now.
         """
         if self._rgb is None or not self.copy:
             return self._rgb
@@ -322,16 +351,26 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
                 raise InvalidAction(f"actions must have shape ({self.num_envs},), got {actions.shape}.")
             if actions.min() < 0 or actions.max() >= count:
                 bad = actions[(actions < 0) | (actions >= count)][0]
-                raise InvalidAction(f"Action {bad} is outside the action space: {self.action_set.name} has actions 0 to {count - 1}.")
+                raise InvalidAction(
+                    f"Action {bad} is outside the action space: {self.action_set.name} has actions 0 to {count - 1}."
+                )
             return self.action_set.table[actions]
         if actions.shape != (self.num_envs, 7):
             raise InvalidAction(f"actions must have shape ({self.num_envs}, 7), got {actions.shape}.")
         if (actions < self._low).any() or (actions > self._high).any():
-            raise InvalidAction(f"An action is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}.")
+            raise InvalidAction(
+                f"An action is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to "
+                f"{list(NATIVE_HIGH)}."
+            )
         return np.ascontiguousarray(actions, dtype=np.intc)
 
     def _final(
-        self, which: np.ndarray, rgb: np.ndarray | None, resets: np.ndarray, frames: np.ndarray, events: dict[int, tuple[Any, ...]]
+        self,
+        which: np.ndarray,
+        rgb: np.ndarray | None,
+        resets: np.ndarray,
+        frames: np.ndarray,
+        events: dict[int, tuple[Any, ...]],
     ) -> dict[str, Any]:
         """`final_obs` and `final_info` of the environments whose episode has just ended."""
         seen = self._worlds.observe(rgb)
@@ -376,7 +415,10 @@ class DMLabVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         """
         each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(each) != self.num_envs:
-            raise ValueError(f"values has {len(each)} entries for num_envs={self.num_envs}: give one value or one for each environment.")
+            raise ValueError(
+                f"values has {len(each)} entries for num_envs={self.num_envs}: give one value or one for each "
+                "environment."
+            )
         for member, value in zip(self._members, each, strict=True):
             member.set_wrapper_attr(name, value)
 

@@ -1,7 +1,9 @@
-"""Rules of rooms_exploit_deferred_effects_train (reference A6.9): ten pickups end the episode, so one should take the cakes.
+"""Rules of rooms_exploit_deferred_effects_train (reference A6.9): ten pickups end the episode, so one should take the
+cakes.
 
-One of three configurations an episode: apples and a box in one room; apples there and cakes behind a closed door; the same with
-the door open and the floor bright. The box costs 3 and brightens the floor, which in the test level opens the door.
+One of three configurations an episode: apples and a box in one room; apples there and cakes behind a closed door; the
+same with the door open and the floor bright. The box costs 3 and brightens the floor, which in the test level opens the
+door.
 """
 
 import numpy as np
@@ -60,7 +62,14 @@ def restart(w):
         shuffle(w, slots, GRID * GRID)
         for i in range(PICKUPS):
             _add(w, s.REWARD, s.LOOK_CAKE, ROOM_2, slots[i], CAKE_REWARD)
-    place(w, w.players[0], ROOM_1[0] + SPACING * (start % GRID), ROOM_1[1] + SPACING * (start // GRID), START_Z, below(w, 65536))
+    place(
+        w,
+        w.players[0],
+        ROOM_1[0] + SPACING * (start % GRID),
+        ROOM_1[1] + SPACING * (start // GRID),
+        START_Z,
+        below(w, 65536),
+    )
 
 
 @kernel

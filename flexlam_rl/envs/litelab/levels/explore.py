@@ -1,4 +1,6 @@
-"""Rules of the explore levels: goal locations, object locations, object rewards, obstructed goals (reference A6.1 to A6.4)."""
+"""Rules of the explore levels: goal locations, object locations, object rewards, obstructed goals (reference A6.1 to
+A6.4).
+"""
 
 import numpy as np
 
@@ -112,7 +114,9 @@ def _choose_apples(w):
 
 @kernel
 def _draw_categories(w):
-    """A look for every category, fixed for the episode and all different: shape, pattern and two colours; the first ones are good."""
+    """A look for every category, fixed for the episode and all different: shape, pattern and two colours; the first
+    ones are good.
+    """
     w.left = w.good_categories
     for k in range(w.categories):
         new = False

@@ -6,7 +6,14 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.items import take
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.grid import add_item_in_cell, find_letters, spawn_in_cell
-from flexlam_rl.envs.litelab.levels.language_maps import FOUR_ROOMS, SIX_ROOMS, TWO_AREAS, TWO_ROOMS, load_map, match_map
+from flexlam_rl.envs.litelab.levels.language_maps import (
+    FOUR_ROOMS,
+    SIX_ROOMS,
+    TWO_AREAS,
+    TWO_ROOMS,
+    load_map,
+    match_map,
+)
 from flexlam_rl.envs.litelab.levels.names import COLOR_NAMES, COLOR_RGB, SHAPE_NAMES
 from flexlam_rl.envs.litelab.levels.theme import draw_theme
 from flexlam_rl.envs.litelab.maze import SLOT, SPAWN, set_cells
@@ -204,14 +211,22 @@ def _every(w, slots, objects, kind):
     w.words[_SHAPE] = shape
     for i in range(objects):
         if i < w.left:
-            _add(w, slots[i], color if color >= 0 else below(w, _COLORS), shape if shape >= 0 else below(w, _SHAPES), TARGET)
+            _add(
+                w,
+                slots[i],
+                color if color >= 0 else below(w, _COLORS),
+                shape if shape >= 0 else below(w, _SHAPES),
+                TARGET,
+            )
         else:
             _add(w, slots[i], _other(w, _COLORS, color, color), _other(w, _SHAPES, shape, shape), DISTRACTOR)
 
 
 @kernel
 def _near(w, kind):
-    """A target beside its anchor; elsewhere the same word with another neighbour, the anchor with another, and neither of them."""
+    """A target beside its anchor; elsewhere the same word with another neighbour, the anchor with another, and neither
+    of them.
+    """
     colors = kind == COLOR_NEAR_COLOR
     near_color = kind != SHAPE_NEAR_SHAPE
     target = below(w, _COLORS if colors else _SHAPES)

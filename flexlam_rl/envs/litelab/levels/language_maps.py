@@ -1,4 +1,6 @@
-"""The four fixed maps of the language level (reference A6.5): `*` wall, `.` floor, `P` spawn point, `O` place of an object."""
+"""The four fixed maps of the language level (reference A6.5): `*` wall, `.` floor, `P` spawn point, `O` place of an
+object.
+"""
 
 import numpy as np
 
@@ -92,7 +94,9 @@ def _grids(texts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 _LETTERS, _SIZE = _grids(_MAPS)
-_VARIATIONS = np.where(_grids(_ROOMS)[0] >= ord("A"), _grids(_ROOMS)[0].astype(np.int32) - ord("A") + 1, 0).astype(np.uint8)
+_VARIATIONS = np.where(_grids(_ROOMS)[0] >= ord("A"), _grids(_ROOMS)[0].astype(np.int32) - ord("A") + 1, 0).astype(
+    np.uint8
+)
 
 
 @kernel
@@ -108,7 +112,9 @@ def load_map(w, which):
 
 @kernel
 def match_map(w):
-    """Which fixed map the world's maze is, or 255 for another one; its rooms are filled in unless the user gave variations."""
+    """Which fixed map the world's maze is, or 255 for another one; its rooms are filled in unless the user gave
+    variations.
+    """
     for which in range(len(_SIZE)):
         same = w.rows == _SIZE[which, 0] and w.cols == _SIZE[which, 1]
         r = 0

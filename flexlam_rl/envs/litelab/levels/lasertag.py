@@ -13,7 +13,16 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.theme import draw_theme
 from flexlam_rl.envs.litelab.physics import HULL_TOP, move, place
 from flexlam_rl.envs.litelab.rng import below
-from flexlam_rl.envs.litelab.weapons import RESPAWNED, decay, equip, move_missiles, take_armor, take_health, take_weapon, trigger
+from flexlam_rl.envs.litelab.weapons import (
+    RESPAWNED,
+    decay,
+    equip,
+    move_missiles,
+    take_armor,
+    take_health,
+    take_weapon,
+    trigger,
+)
 
 BLANK, SPAWN, WEAPON_LETTER, PICKUP_LETTER = (ord(c) for c in " Pwu")
 WEAPON_WAIT_MS = 5000
@@ -159,7 +168,9 @@ def _move_around_others(w, k, action):
 
 @kernel
 def _dead(w, k, fire):
-    """A tagged player waits: pressing the trigger brings it back after a while, and after a long while nothing is needed."""
+    """A tagged player waits: pressing the trigger brings it back after a while, and after a long while nothing is
+    needed.
+    """
     p = w.players[k]
     p.dead_ms += w.dt_ms
     if (p.dead_ms >= RESPAWN_MS and fire == 1) or p.dead_ms >= FORCED_MS:

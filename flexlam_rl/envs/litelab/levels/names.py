@@ -1,6 +1,7 @@
 """Names of the object shapes and colours, in the order of their numbers.
 
-An item's look is `state.SHAPES` + the index in SHAPE_NAMES. The words are those of DMLab's instructions (reference A6.3 and A6.5).
+An item's look is `state.SHAPES` + the index in SHAPE_NAMES. The words are those of DMLab's instructions (reference A6.3
+and A6.5).
 """
 
 SHAPE_NAMES: tuple[str, ...] = (
@@ -12,4 +13,11 @@ SHAPE_NAMES: tuple[str, ...] = (
 
 # Colours of the language level's objects, and the pure RGB (HSL saturation 100 %, lightness 50 %) that each means.
 COLOR_NAMES: tuple[str, ...] = ("red", "green", "blue", "cyan", "magenta", "yellow")
-COLOR_RGB: tuple[tuple[int, int, int], ...] = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (255, 255, 0))
+COLOR_RGB: tuple[tuple[int, int, int], ...] = (
+    (255, 0, 0),
+    (0, 255, 0),
+    (0, 0, 255),
+    (0, 255, 255),
+    (255, 0, 255),
+    (255, 255, 0),
+)

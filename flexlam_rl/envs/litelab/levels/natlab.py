@@ -1,7 +1,8 @@
-"""Rules of natlab_varying_map_regrowth (reference A6.7): gather mushrooms on a terrain; each grows again after about a minute.
+"""Rules of natlab_varying_map_regrowth (reference A6.7): gather mushrooms on a terrain; each grows again after about a
+minute.
 
-There are 100 maps; which one is drawn anew for each episode. A map is a seed of the terrain, with its own mushrooms, waits, spawn
-points and sky, so that it is the same in every episode that draws it.
+There are 100 maps; which one is drawn anew for each episode. A map is a seed of the terrain, with its own mushrooms,
+waits, spawn points and sky, so that it is the same in every episode that draws it.
 """
 
 import numpy as np
@@ -73,7 +74,12 @@ def _place_mushroom(w):
             x = uniform(w) * SIZE
             y = uniform(w) * SIZE
             least = APART
-        if MARGIN <= x <= SIZE - MARGIN and MARGIN <= y <= SIZE - MARGIN and _nearest(w, x, y) >= least and _nearest_spawn(w, x, y) >= SPAWN_APART:
+        if (
+            MARGIN <= x <= SIZE - MARGIN
+            and MARGIN <= y <= SIZE - MARGIN
+            and _nearest(w, x, y) >= least
+            and _nearest_spawn(w, x, y) >= SPAWN_APART
+        ):
             k = add_item(w, s.REWARD, s.LOOK_MUSHROOM, x, y, terrain.height(w, x, y) + MUSHROOM_ABOVE, 1)
             w.items[k].bob = 0
             w.items[k].wait_ms = between(w, WAIT_MIN_MS, WAIT_MAX_MS)

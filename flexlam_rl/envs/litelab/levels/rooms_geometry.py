@@ -1,4 +1,5 @@
-"""Solids and visible walls of the levels without a maze: deferred-effects rooms, water maze, psychlab's pillar, natlab's border.
+"""Solids and visible walls of the levels without a maze: deferred-effects rooms, water maze, psychlab's pillar,
+natlab's border.
 
 Measured on the recordings (positions of contact with walls, floors and ceilings; reference A6.8 to A6.10).
 """
@@ -18,7 +19,8 @@ ROOM_NORTH = 272.0
 PASSAGE_HALF = 64.0
 DOOR_EAST = 344.0
 
-# Water maze. Three kinds of walls: facing an axis, facing a diagonal, and those between them (angle from the nearer axis).
+# Water maze. Three kinds of walls: facing an axis, facing a diagonal, and those between them (angle from the nearer
+# axis).
 POOL_AXIS = 760.0
 POOL_DIAGONAL = 1074.0 * np.sqrt(0.5)
 POOL_BETWEEN = 760.848

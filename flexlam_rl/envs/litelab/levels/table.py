@@ -18,8 +18,26 @@ class LevelSpec:
     params: Mapping[str, float] = field(default_factory=dict)
 
 
-_SMALL = dict(maze_width=11, maze_height=11, room_count=4, room_min=3, room_max=5, spawns_per_room=5, objects_per_room=4, max_variations=1)
-_LARGE = dict(maze_width=17, maze_height=17, room_count=9, room_min=3, room_max=3, spawns_per_room=5, objects_per_room=4, max_variations=1)
+_SMALL = dict(
+    maze_width=11,
+    maze_height=11,
+    room_count=4,
+    room_min=3,
+    room_max=5,
+    spawns_per_room=5,
+    objects_per_room=4,
+    max_variations=1,
+)
+_LARGE = dict(
+    maze_width=17,
+    maze_height=17,
+    room_count=9,
+    room_min=3,
+    room_max=3,
+    spawns_per_room=5,
+    objects_per_room=4,
+    max_variations=1,
+)
 _ROOM = dict(maze_width=13, maze_height=13, room_count=1, room_min=11, room_max=11, spawns_per_room=5, max_variations=1)
 _TAG_SMALL = dict(maze_width=11, maze_height=11, room_count=3, room_min=3, room_max=5, spawns_per_room=3, extra_connections=0.05,
                   max_variations=26, weapon_count=1, pickup_count=2)  # fmt: skip
@@ -31,8 +49,20 @@ _ROWS: tuple[tuple[str, int, int, int, Mapping[str, float]], ...] = (
     ("explore_goal_locations_small", s.EXPLORE, s.GRID, 90, _SMALL),
     ("explore_object_locations_large", s.EXPLORE, s.GRID, 120, _LARGE),
     ("explore_object_locations_small", s.EXPLORE, s.GRID, 90, _SMALL),
-    ("explore_object_rewards_few", s.EXPLORE, s.GRID, 90, {**_ROOM, "objects_per_room": 8, "categories": 4, "good_categories": 2}),
-    ("explore_object_rewards_many", s.EXPLORE, s.GRID, 120, {**_ROOM, "objects_per_room": 16, "categories": 8, "good_categories": 4}),
+    (
+        "explore_object_rewards_few",
+        s.EXPLORE,
+        s.GRID,
+        90,
+        {**_ROOM, "objects_per_room": 8, "categories": 4, "good_categories": 2},
+    ),
+    (
+        "explore_object_rewards_many",
+        s.EXPLORE,
+        s.GRID,
+        120,
+        {**_ROOM, "objects_per_room": 16, "categories": 8, "good_categories": 4},
+    ),
     ("explore_obstructed_goals_large", s.EXPLORE, s.GRID, 120, {**_LARGE, "has_doors": 1}),
     ("explore_obstructed_goals_small", s.EXPLORE, s.GRID, 90, {**_SMALL, "has_doors": 1}),
     ("language_execute_random_task", s.LANGUAGE, s.GRID, 120, {}),
@@ -47,6 +77,7 @@ _ROWS: tuple[tuple[str, int, int, int, Mapping[str, float]], ...] = (
 )
 
 LEVELS: dict[str, LevelSpec] = {
-    name: LevelSpec(name, code, family, geometry, seconds, params) for code, (name, family, geometry, seconds, params) in enumerate(_ROWS)
+    name: LevelSpec(name, code, family, geometry, seconds, params)
+    for code, (name, family, geometry, seconds, params) in enumerate(_ROWS)
 }
 GOAL_LARGE, GOAL_SMALL, OBJECTS_LARGE, OBJECTS_SMALL, FEW, MANY, OBSTRUCTED_LARGE, OBSTRUCTED_SMALL = range(8)

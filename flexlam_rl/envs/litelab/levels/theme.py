@@ -1,4 +1,6 @@
-"""What a text maze looks like: a floor and a wall for every variation, and pictures on some of the walls (reference A4)."""
+"""What a text maze looks like: a floor and a wall for every variation, and pictures on some of the walls (reference
+A4).
+"""
 
 import numpy as np
 
@@ -23,7 +25,8 @@ def solid(w, row, col):
 def draw_theme(w):
     """Draw textures and pictures for the maze that `cell` and `variation` hold.
 
-    Corridors always look alike. A tenth of the wall faces, but no more than there are pictures, get one picture each, all different.
+    Corridors always look alike. A tenth of the wall faces, but no more than there are pictures, get one picture each,
+    all different.
     """
     w.floor_texture[0] = CORRIDOR_FLOOR
     w.wall_texture[0] = CORRIDOR_WALL

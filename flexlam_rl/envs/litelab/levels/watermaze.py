@@ -1,7 +1,7 @@
 """Rules of rooms_watermaze (reference A6.10, timing from the recordings): find a platform hidden under the water.
 
-Whoever walks onto it is held at its centre while it rises; it pays +1 five times, an engine second apart, and one second later the
-map starts again from another place, with the same platform for the whole episode.
+Whoever walks onto it is held at its centre while it rises; it pays +1 five times, an engine second apart, and one
+second later the map starts again from another place, with the same platform for the whole episode.
 """
 
 import numpy as np
@@ -59,7 +59,12 @@ def on_platform(w, p):
     """Whether a player's hull overlaps the octagon."""
     dx = max(abs(p.pos[0] - w.platform[0]) - HULL, 0.0)
     dy = max(abs(p.pos[1] - w.platform[1]) - HULL, 0.0)
-    return dx <= PLATFORM_APOTHEM and dy <= PLATFORM_APOTHEM and dx + dy <= PLATFORM_APOTHEM * np.sqrt(2.0) and p.pos[2] <= START_Z + 16.0
+    return (
+        dx <= PLATFORM_APOTHEM
+        and dy <= PLATFORM_APOTHEM
+        and dx + dy <= PLATFORM_APOTHEM * np.sqrt(2.0)
+        and p.pos[2] <= START_Z + 16.0
+    )
 
 
 @kernel
@@ -79,7 +84,8 @@ def lift(ms):
 def _hold(w, p, before):
     """Pull the held player to the centre at each tick of the script, and carry it up."""
     if w.platform_ms >= FIRST_PULL_MS and (
-        before < FIRST_PULL_MS or (w.platform_ms - FIRST_PULL_MS) // PULL_EVERY_MS > (before - FIRST_PULL_MS) // PULL_EVERY_MS
+        before < FIRST_PULL_MS
+        or (w.platform_ms - FIRST_PULL_MS) // PULL_EVERY_MS > (before - FIRST_PULL_MS) // PULL_EVERY_MS
     ):
         p.pos[0] = w.platform[0]
         p.pos[1] = w.platform[1]

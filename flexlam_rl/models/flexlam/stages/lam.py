@@ -28,13 +28,16 @@ class LAMStage:
 
     name = "lam"
 
-    def __init__(self, model: LAM, source: Source, held_out: dict[str, Tensor], flip: bool = True, law: PrefixLaw = "uniform") -> None:
+    def __init__(
+        self, model: LAM, source: Source, held_out: dict[str, Tensor], flip: bool = True, law: PrefixLaw = "uniform"
+    ) -> None:
         """
         Args:
             model: The LAM.
             source: Batches with "current" and "following".
             held_out: "current" and "following", uint8 (B, C, H, W), never trained on.
-            flip: Mirror half of the examples left to right. A mirrored pair is a possible transition of a mirrored world.
+            flip: Mirror half of the examples left to right. A mirrored pair is a possible transition of a mirrored
+                world.
             law: How FlexLAM's prefix lengths are drawn.
         """
         self.model, self.source, self.held_out, self.flip = model, source, held_out, flip
@@ -53,13 +56,17 @@ class LAMStage:
         current, following = batch["current"], batch["following"]
         if self.flip:
             mirrored = torch.rand(len(current), generator=generator, device=generator.device) < 0.5
-            current, following = (torch.where(mirrored[:, None, None, None], x.flip(-1), x) for x in (current, following))
+            current, following = (
+                torch.where(mirrored[:, None, None, None], x.flip(-1), x) for x in (current, following)
+            )
         out = self.model(current, following, generator, self.law)
         return out.loss, {}
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Flow loss and PSNR on held-out transitions as a function of K, all at the same noise, and the use of codes."""
+        """Flow loss and PSNR on held-out transitions as a function of K, all at the same noise, and the use of
+        codes.
+        """
         model = self.model
         figures: dict[str, float] = {}
         current, following = self.held_out["current"].to(device), self.held_out["following"].to(device)
@@ -78,7 +85,9 @@ class LAMStage:
         generator = torch.Generator(device).manual_seed(0)
         decoded = model.decoder.sample(current[:64], vectors[:64], 4, generator)
         figures["psnr"] = float(peak_signal_to_noise(decoded, following[:64].float() / 127.5 - 1).mean())
-        shares = torch.stack([torch.bincount(codes[:, m], minlength=model.code_count) for m in range(codes.shape[1])]).float()
+        shares = torch.stack(
+            [torch.bincount(codes[:, m], minlength=model.code_count) for m in range(codes.shape[1])]
+        ).float()
         shares = shares / shares.sum(-1, keepdim=True)
         entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)
         figures["perplexity_first"] = float(entropy[0].exp())

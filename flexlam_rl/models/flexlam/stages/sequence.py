@@ -13,9 +13,11 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.source import Source, to_device
 
 Targets = Literal["blocks", "prefixes"]
-"""What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed prefix law draws.
+"""What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed
+prefix law draws.
 
-A decision spends its budget on first codes, whose mistakes cost most; prefixes train these in every step, and cost less.
+A decision spends its budget on first codes, whose mistakes cost most; prefixes train these in every step, and cost
+less.
 """
 
 
@@ -24,7 +26,9 @@ class SequenceStage:
 
     name = "sequence"
 
-    def __init__(self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor, targets: Targets = "blocks") -> None:
+    def __init__(
+        self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor, targets: Targets = "blocks"
+    ) -> None:
         """
         Args:
             model: What trains.
@@ -58,7 +62,11 @@ class SequenceStage:
         # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
         phase = int(torch.randint(0, self.model.config.stride, (1,), generator=generator, device=generator.device))
         # one length for the whole batch: tokens of other lengths would be computed for nothing
-        predicted = None if self.targets == "blocks" else max(1, int(sample_prefix_lengths(1, self.model.config.slots, generator, "mixed")))
+        predicted = (
+            None
+            if self.targets == "blocks"
+            else max(1, int(sample_prefix_lengths(1, self.model.config.slots, generator, "mixed")))
+        )
         losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
         return losses.mean(), {"loss_first": losses[..., 0].mean(), "loss_last": losses[..., -1].mean()}
 

@@ -1,4 +1,6 @@
-"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and models without codes (paper, 4.2 and 6.3)."""
+"""Stage 3: the translator on few labels, and the stages that share its data: joint alignment and models without codes
+(paper, 4.2 and 6.3).
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.source import ArraySource, to_device
 
 Labels = dict[str, np.ndarray[Any, Any]]
-"""Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an episode's start."""
+"""Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an
+episode's start.
+"""
 
 
 class LabelStage:
@@ -39,7 +43,9 @@ class LabelStage:
 
 
 class TranslatorStage(LabelStage):
-    """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is not needed)."""
+    """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is
+    not needed).
+    """
 
     def __init__(
         self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
@@ -72,8 +78,13 @@ class TranslatorStage(LabelStage):
         """The frozen LAM's slot vectors (N, M, d) of all labels of a part."""
         if part not in self.vectors:
             self.lam.to(device)
-            chunks = (to_device({k: labels[k][i : i + 256] for k in ("current", "following")}, device) for i in range(0, len(labels["action"]), 256))
-            self.vectors[part] = torch.cat([self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks])
+            chunks = (
+                to_device({k: labels[k][i : i + 256] for k in ("current", "following")}, device)
+                for i in range(0, len(labels["action"]), 256)
+            )
+            self.vectors[part] = torch.cat(
+                [self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks]
+            )
         return self.vectors[part]
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
@@ -102,17 +113,35 @@ class TranslatorStage(LabelStage):
         figures: dict[str, float] = {}
         values = []
         for k in budgets(self.lam.config.slots)[1:] if self.lam.config.prefix else [self.lam.config.slots]:
-            outputs = self.model(self.slots(batch, torch.full((len(batch["action"]),), k, device=device)), batch["previous"], batch["current"])
-            figures |= {f"{name}_k{k}": value for name, value in scores(outputs, batch["action"], self.model.config.actions).items()}
+            outputs = self.model(
+                self.slots(batch, torch.full((len(batch["action"]),), k, device=device)),
+                batch["previous"],
+                batch["current"],
+            )
+            figures |= {
+                f"{name}_k{k}": value
+                for name, value in scores(outputs, batch["action"], self.model.config.actions).items()
+            }
             values.append(figures[f"loss_k{k}"])
         figures["loss"] = sum(values) / len(values)
         return figures
 
 
 class DirectStage(LabelStage):
-    """A model from frames and the previous action to actions, on the labels alone: the IDM, behaviour cloning, frozen features."""
+    """A model from frames and the previous action to actions, on the labels alone: the IDM, behaviour cloning, frozen
+    features.
+    """
 
-    def __init__(self, name: str, model: PretrainedModel, inputs: tuple[str, ...], labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: PretrainedModel,
+        inputs: tuple[str, ...],
+        labels: Labels,
+        held_out: Labels,
+        batch: int,
+        seed: int,
+    ) -> None:
         """
         Args:
             name: Of the stage and of the model in its folder.
