@@ -112,7 +112,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__init__ = built_plainly(vars(cls)["__init__"])
+            cls.__init__ = built_plainly(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     def compile_heavy(self) -> None:
         """Compile the heavy parts in place; names and weights stay as they are."""
