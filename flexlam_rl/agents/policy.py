@@ -222,8 +222,8 @@ class LatentActionPolicy:
             state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
             starts = np.ones(n, np.bool_)
         else:
-            starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
             self._check_state(state, n)
+            starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
         budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
         if len(budgets) != n:
             raise ValueError(f"budget has {len(budgets)} entries for {n} environments: give one number or one for each.")

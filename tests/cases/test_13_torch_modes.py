@@ -184,9 +184,7 @@ if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 os._exit(0)
 """
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(bundle_folder)], capture_output=True, text=True, timeout=100, cwd=root, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script, str(bundle_folder)], capture_output=True, text=True, timeout=100, cwd=root, check=False)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert len(lines) == 2
