@@ -61,12 +61,11 @@ _DTYPE = _Shared(torch.get_default_dtype, torch.set_default_dtype, torch.float32
 
 
 @contextmanager
-def own_modes(rows: int | None = None, *, grad: bool = False) -> Iterator[None]:
+def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
     """Set the caller's modes aside: inference mode, gradients, autocast, default device, matmul precision, threads.
 
     Args:
-        rows: Rows that are computed together on a CPU; few of them are faster in one thread. None leaves the threads as
-            they are.
+        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the threads as they are.
         grad: Whether gradients are recorded inside.
     """
     with ExitStack() as stack:
@@ -79,7 +78,7 @@ def own_modes(rows: int | None = None, *, grad: bool = False) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_PRECISION)
-        stack.enter_context(one_thread(rows))
+        stack.enter_context(one_thread(work))
         yield
 
 

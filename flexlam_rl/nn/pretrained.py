@@ -152,7 +152,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
             ValueError: There is no such device.
         """
         target = usable_device(device)
-        name = str(pretrained_model_name_or_path)
+        name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
         try:
             record = json.loads(config_path.read_text(encoding="utf-8"))
@@ -178,19 +178,18 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         return model.to(target)
 
 
-def _locate(name: str, revision: str | None) -> tuple[Path, Path]:
+def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:
     folder = local_folder(name)
     if folder is not None:
         for file in (CONFIG, WEIGHTS):
             if not (folder / file).is_file():
                 raise CheckpointError(f"{folder} holds no {file}; a checkpoint has {CONFIG} and {WEIGHTS}.")
         return folder / CONFIG, folder / WEIGHTS
+    repository = str(name)
     try:
-        return Path(hf_hub_download(name, CONFIG, revision=revision)), Path(
-            hf_hub_download(name, WEIGHTS, revision=revision)
-        )
+        return Path(hf_hub_download(repository, CONFIG, revision=revision)), Path(hf_hub_download(repository, WEIGHTS, revision=revision))
     except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
-        raise not_on_hub(name, error) from None
+        raise not_on_hub(repository, error) from None
 
 
 def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Few rows are computed fastest in one thread: on small products, threads spend their time waiting for each other.
+"""Small products are computed fastest in one thread: with several, these spend their time waiting for each other.
 
 `torch.set_num_threads` is of no use here: it also changes what threads that start meanwhile will have. OpenMP and MKL
 each keep a number for the calling thread alone, which is what is set and restored.
@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-ROWS = 64
-"""Rows from which on the caller's threads are used."""
+WORK = 1 << 23
+"""Multiplications of a model's largest product from which on the caller's threads are used: about half a millisecond in one."""
 _FORKED = False
 
 
@@ -48,14 +48,13 @@ def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | Non
 
 
 @contextmanager
-def one_thread(rows: int | None) -> Iterator[None]:
-    """Compute in the calling thread alone where `rows` are few, and always in a forked process, where other threads
-    would never come.
+def one_thread(work: int | None) -> Iterator[None]:
+    """Compute in the calling thread alone where there is little to do, and always in a forked process, where other threads never come.
 
     Args:
-        rows: Rows that are computed together; None for any number.
+        work: Multiplications of the largest product; None where that is not known: the caller's threads are then used.
     """
-    wanted = _FORKED or (rows is not None and rows < ROWS)
+    wanted = _FORKED or (work is not None and work < WORK)
     before = torch.get_num_threads()  # torch sets a new thread's number when it is first asked: before ours, not after
     setters = _setters() if wanted and before > 1 else None
     if setters is None:

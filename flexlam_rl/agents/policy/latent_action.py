@@ -242,8 +242,8 @@ class LatentActionPolicy:
             state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
             starts = np.ones(n, np.bool_)
         else:
-            starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
             self._check_state(state, n)
+            starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
         budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
         if len(budgets) != n:
             raise ValueError(
@@ -291,12 +291,9 @@ class LatentActionPolicy:
         def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
             rows = slice(chunk.first, chunk.first + chunk.count)
             given = None if draws is None else draws[rows]
-            with own_modes(
-                len(chunk.frames) if self.device.type == "cpu" else 1
-            ):  # an executor's thread has modes of its own
-                return self._decide_chunk(
-                    chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
-                )
+            work = len(chunk.frames) * self.sequence.config.width * self.sequence.config.ffn if self.device.type == "cpu" else 0
+            with own_modes(work):  # here, because an executor's thread has modes of its own
+                return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
 
         # an executor's threads are not there in a forked process
         executor = self.executor if len(work) > 1 and not forked() else None

@@ -102,10 +102,8 @@ class LAM(PretrainedModel):
         elif lengths.is_floating_point() or lengths.dtype == torch.bool:
             raise ValueError(f"Prefix lengths have type {lengths.dtype}; expected integers.")
         if bool((lengths > given).any()) or bool((lengths < 0).any()):
-            raise ValueError(
-                f"prefix length {int(lengths.max() if bool((lengths > given).any()) else lengths.min())} lies outside "
-                f"0..{given}, the codes given."
-            )
+            wrong = int(lengths[(lengths > given) | (lengths < 0)][0])
+            raise ValueError(f"prefix length {wrong} lies outside 0..{given}, the codes given.")
         return null_fill(slots, lengths, self.null)
 
     def lengths(self, batch: int, generator: torch.Generator, law: PrefixLaw = "uniform") -> Tensor:
