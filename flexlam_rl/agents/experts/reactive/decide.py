@@ -29,4 +29,3 @@ def decide_range(worlds, memories, low, high, salt, actions):
             actions[i] = walk.unstuck(w, m, rooms.watermaze(w, m))
         else:
             actions[i] = walk.unstuck(w, m, mazes.decide(w, m))
-        memory.took(m, actions[i])

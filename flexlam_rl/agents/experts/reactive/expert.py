@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from flexlam_rl.agents.experts.reactive import memory as reactive
-from flexlam_rl.agents.experts.reactive.decide import decide_range
-from flexlam_rl.agents.experts.scripted import memory as mem
-from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+from flexlam_rl.agents.reactive import memory as reactive
+from flexlam_rl.agents.reactive.decide import decide_range
+from flexlam_rl.agents.scripted.expert import ScriptedExpert
 
 
 class ReactiveExpert(ScriptedExpert):
@@ -35,15 +34,15 @@ class ReactiveExpert(ScriptedExpert):
             raise ValueError(f"memory is {memory}; the reactive expert remembers 0 to {reactive.LONGEST} steps.")
         super().__init__(env, temperature, seed, memory)
 
+    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
+        """As `ScriptedExpert.predict`; unless `took` tells of other actions before the next call, these are the ones taken."""
+        reactive.note(self.memories, self.chosen)
+        return super().predict(observation, state, episode_start, deterministic)
+
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives and it only says what it would
-        do.
+        """Tell what was done instead of its last choices, where another policy drives and this one only says what it would do.
 
         Args:
             actions: Numbers of dreamer15, (B,).
         """
-        fast = np.isin(actions, (mem.LEFT_FAST, mem.RIGHT_FAST))
-        thought_fast = np.isin(self.memories["last"], (mem.LEFT_FAST, mem.RIGHT_FAST))
-        # `turns` counts up to `last`: take back what its own choice added
-        self.memories["turns"] = np.where(fast, np.where(thought_fast, self.memories["turns"], 1), 0)
-        self.memories["last"] = actions
+        self.chosen[:] = actions

@@ -55,6 +55,7 @@ def decide(w, m):
         return mem.FIRE  # comes back as soon as it may
     see_cells(w, m)
     see_items(w, m, FAR)
+    m.value[:] = 0  # a reward is not in view
     if w.family == s.LASERTAG:
         action = fight(w, m)
         if action >= 0:

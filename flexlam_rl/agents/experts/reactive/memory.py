@@ -17,6 +17,7 @@ MEMORY = np.dtype(
         ("last", "i1"),  # own action of the step before, and of the one before that
         ("before", "i1"),
         ("turns", "i4"),  # fast turns in a row that end with `last`
+        ("asides", "i4"),  # the same of steps to a side
     ],
     align=True,
 )
@@ -36,6 +37,7 @@ def begin(w, m, salt):
     m.last = NOTHING
     m.before = NOTHING
     m.turns = 0
+    m.asides = 0
 
 
 @kernel
@@ -44,3 +46,11 @@ def took(m, action):
     m.before = m.last
     m.last = action
     m.turns = m.turns + 1 if action == mem.LEFT_FAST or action == mem.RIGHT_FAST else 0
+    m.asides = m.asides + 1 if action == mem.STRAFE_LEFT or action == mem.STRAFE_RIGHT else 0
+
+
+@kernel
+def note(memories, actions):
+    """Note an own action of each of several."""
+    for i in range(len(memories)):
+        took(memories[i], actions[i])

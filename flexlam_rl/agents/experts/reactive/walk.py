@@ -40,17 +40,11 @@ def feel(w, m):
 
 @kernel
 def unstuck(w, m, action):
-    """`action`, or a step aside to where the view is deeper while the player is stuck; sometimes another one, by the
-    temperature.
-    """
-    if m.escape > 0:
-        m.escape -= 1
-        return int(m.escape_action)
+    """`action`, or a step aside to where the view is deeper while the player is stuck; sometimes another one, by the temperature."""
+    if 0 < m.asides < ASIDE:
+        return int(m.last)
     if m.still >= STUCK:
-        m.still = 0
-        m.escape = ASIDE - 1
-        m.escape_action = mem.STRAFE_LEFT if deeper_left(w) else mem.STRAFE_RIGHT
-        return int(m.escape_action)
+        return mem.STRAFE_LEFT if deeper_left(w) else mem.STRAFE_RIGHT
     if m.temperature > 0.0 and uniform(m) < 0.03 * m.temperature:
         return below(m, 14)
     return action
