@@ -65,7 +65,8 @@ def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
     """Set the caller's modes aside: inference mode, gradients, autocast, default device, matmul precision, threads.
 
     Args:
-        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the threads as they are.
+        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the
+            threads as they are.
         grad: Whether gradients are recorded inside.
     """
     with ExitStack() as stack:

@@ -187,7 +187,9 @@ def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:
         return folder / CONFIG, folder / WEIGHTS
     repository = str(name)
     try:
-        return Path(hf_hub_download(repository, CONFIG, revision=revision)), Path(hf_hub_download(repository, WEIGHTS, revision=revision))
+        return Path(hf_hub_download(repository, CONFIG, revision=revision)), Path(
+            hf_hub_download(repository, WEIGHTS, revision=revision)
+        )
     except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
         raise not_on_hub(repository, error) from None
 

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 WORK = 1 << 23
-"""Multiplications of a model's largest product from which on the caller's threads are used: about half a millisecond in one."""
+"""Multiplications of a model's largest product from which on the caller's threads are used: about half a millisecond in
+one.
+"""
 _FORKED = False
 
 
@@ -49,7 +51,8 @@ def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | Non
 
 @contextmanager
 def one_thread(work: int | None) -> Iterator[None]:
-    """Compute in the calling thread alone where there is little to do, and always in a forked process, where other threads never come.
+    """Compute in the calling thread alone where there is little to do, and always in a forked process, where other
+    threads never come.
 
     Args:
         work: Multiplications of the largest product; None where that is not known: the caller's threads are then used.

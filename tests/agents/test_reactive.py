@@ -1,4 +1,6 @@
-"""The reactive experts: what they choose follows from the view, their own last actions and the last steps, and they play."""
+"""The reactive experts: what they choose follows from the view, their own last actions and the last steps, and they
+play.
+"""
 
 import subprocess
 import sys
@@ -7,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flexlam_rl.agents.collection.schedule import Settings
 from flexlam_rl.agents.experts import measure
-from flexlam_rl.agents.plan import Settings
-from flexlam_rl.agents.policies import Player
-from flexlam_rl.agents.reactive.expert import ReactiveExpert
-from flexlam_rl.agents.reactive.memory import LONGEST
-from flexlam_rl.agents.registry import make_expert
-from flexlam_rl.agents.scripted import memory as mem
-from flexlam_rl.agents.scripted.expert import ScriptedExpert
-from flexlam_rl.envs.levels import LEVELS
+from flexlam_rl.agents.experts.reactive.expert import ReactiveExpert
+from flexlam_rl.agents.experts.reactive.memory import LONGEST
+from flexlam_rl.agents.experts.registry import make_expert
+from flexlam_rl.agents.experts.scripted import memory as mem
+from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+from flexlam_rl.agents.policy.registry import Player
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.vector import DMLabVectorEnv
 
 STEPS = 150
 MAZES = tuple(level for level in LEVELS if level.startswith("explore"))
@@ -27,7 +29,9 @@ def batch(levels: Any, **options: Any) -> DMLabVectorEnv:
     return DMLabVectorEnv(list(levels), observations=("DEBUG.POS.TRANS",), **options)
 
 
-def played(env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+def played(
+    env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 0
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Actions (steps, N) of one episode, and copies of the worlds before each of the last `keep`."""
     observation, _ = env.reset(seed=seed)
     taken, worlds = [], []
@@ -41,7 +45,9 @@ def played(env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 
 
 
 def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.ndarray) -> np.ndarray:
-    """What a fresh expert chooses in the last of some successive states, told the actions (len(worlds) + 1, N) taken before each."""
+    """What a fresh expert chooses in the last of some successive states, told the actions (len(worlds) + 1, N) taken
+    before each.
+    """
     expert = ReactiveExpert(env, temperature=0.0, memory=memory)
     chosen = np.zeros(len(env.worlds), np.int64)
     for k, state in enumerate(worlds):
@@ -54,10 +60,14 @@ def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.
 @pytest.mark.parametrize("memory", [0, 5, LONGEST])
 @pytest.mark.parametrize("seed", [0, 20])
 def test_nothing_older_than_the_window_counts(memory: int, seed: int) -> None:
-    """An expert that begins in the middle of an episode, one window and a few own actions ago, chooses as the one that played it."""
+    """An expert that begins in the middle of an episode, one window and a few own actions ago, chooses as the one that
+    played it.
+    """
     env = batch(LEVELS)
     window = memory + 12
-    taken, worlds = played(env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, list(range(seed, seed + len(LEVELS))), window)
+    taken, worlds = played(
+        env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, list(range(seed, seed + len(LEVELS))), window
+    )
     before = taken[-window - 1 :]
     assert (told(env, memory, worlds, before) == taken[-1]).all()
 
@@ -109,9 +119,9 @@ def test_what_the_window_has_seen_changes_something() -> None:
 
 SCRIPT = """
 import numpy as np
-from flexlam_rl.agents.reactive.expert import ReactiveExpert
-from flexlam_rl.envs.levels import LEVELS
-from flexlam_rl.envs.vector import DMLabVectorEnv
+from flexlam_rl.agents.experts.reactive.expert import ReactiveExpert
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 env = DMLabVectorEnv(list(LEVELS), observations=("DEBUG.POS.TRANS",))
 expert = ReactiveExpert(env, seed=1)
 observation, _ = env.reset(seed=list(range(len(LEVELS))))
@@ -147,7 +157,12 @@ def test_temperature_makes_slips() -> None:
 
 
 # Far above the random policy: about half of what 20 episodes gave.
-FLOORS = {"psychlab_visual_search": 64.0, "explore_object_rewards_few": 22.0, "rooms_watermaze": 13.0, "explore_goal_locations_small": 90.0}
+FLOORS = {
+    "psychlab_visual_search": 64.0,
+    "explore_object_rewards_few": 22.0,
+    "rooms_watermaze": 13.0,
+    "explore_goal_locations_small": 90.0,
+}
 
 
 @pytest.mark.parametrize("level", FLOORS)
@@ -157,9 +172,15 @@ def test_it_plays_well(level: str) -> None:
 
 
 def test_more_memory_plays_better() -> None:
-    returns = [measure("explore_goal_locations_small", Settings(expert=name), 16, first=500).mean for name in ("reactive:0", "reactive:30", "scripted")]
+    returns = [
+        measure("explore_goal_locations_small", Settings(expert=name), 16, first=500).mean
+        for name in ("reactive:0", "reactive:30", "scripted")
+    ]
     assert returns == sorted(returns)
-    few, all_of_it = (measure("explore_goal_locations_small", Settings(expert=name), 8, first=500).mean for name in ("scripted:30", "scripted:100000"))
+    few, all_of_it = (
+        measure("explore_goal_locations_small", Settings(expert=name), 8, first=500).mean
+        for name in ("scripted:30", "scripted:100000")
+    )
     assert few < all_of_it
 
 
@@ -176,7 +197,11 @@ def test_a_scripted_expert_forgets_what_it_saw_longer_ago() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("reactive:31", "memory is 31; .* 0 to 30 steps"), ("reactive:-1", "expected a number of steps"), ("scripted:few", "got 'few'")],
+    [
+        ("reactive:31", "memory is 31; .* 0 to 30 steps"),
+        ("reactive:-1", "expected a number of steps"),
+        ("scripted:few", "got 'few'"),
+    ],
 )
 def test_memories_that_there_are_not_are_refused(name: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from flexlam_rl.agents.bundle import Decoding, EnvironmentFacts, load_bundle
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.models.config import ActionSpec, LAMConfig
+from flexlam_rl.agents.policy.bundle import Decoding, EnvironmentFacts, load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.models.flexlam.config import ActionSpec, LAMConfig
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 2, 64, 64, 3), np.uint8)
 
@@ -49,7 +49,7 @@ def test_actions_may_be_changed_by_the_caller(policy, bundle_folder):
 def test_actions_of_the_previous_action_control_may_be_changed_too():
     import gymnasium as gym
 
-    from flexlam_rl.agents.previous import PreviousActionPolicy
+    from flexlam_rl.agents.policy.previous_action import PreviousActionPolicy
 
     env = gym.make_vec("FlexLAM-DMLab-v0", num_envs=2, engine="litelab")
     pairs = np.roll(np.eye(16, 15, dtype=np.int64), 1, 1) + 0  # each action leads to one other

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from flexlam_rl.agents.latent_space import Translation
-from flexlam_rl.agents.policy import LatentActionPolicy
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.models import threads
-from flexlam_rl.models.config import PRESETS
-from flexlam_rl.models.lam import LAM
-from flexlam_rl.models.sequence import SequenceModel
-from flexlam_rl.models.translator import Translator, TranslatorConfig
+from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.translator import Translator, TranslatorConfig
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 2, 64, 64, 3), np.uint8)
 
@@ -57,7 +57,9 @@ MODES = {
     "default_device": default_device,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "threads": lambda: setting(torch.get_num_threads, torch.set_num_threads, 2),
-    "deterministic": lambda: setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True),
+    "deterministic": lambda: setting(
+        torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True
+    ),
     "precision": lambda: setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"),
 }
 
@@ -184,7 +186,14 @@ if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 os._exit(0)
 """
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", script, str(bundle_folder)], capture_output=True, text=True, timeout=100, cwd=root, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(bundle_folder)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=root,
+        check=False,
+    )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert len(lines) == 2

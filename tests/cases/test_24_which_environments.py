@@ -1,15 +1,17 @@
-"""Environments are named by a bool mask or by indices, to every policy; what is neither is refused and changes nothing."""
+"""Environments are named by a bool mask or by indices, to every policy; what is neither is refused and changes
+nothing.
+"""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.agents.bundle import load_bundle
-from flexlam_rl.agents.draws import Draws
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.agents.previous import PreviousActionPolicy
-from flexlam_rl.agents.random import RandomPolicy
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.agents.policy.draws import Draws
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.agents.policy.previous_action import PreviousActionPolicy
+from flexlam_rl.agents.policy.random import RandomPolicy
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 3, 64, 64, 3), np.uint8)
 FORMS = [
@@ -110,7 +112,11 @@ def test_the_other_methods_take_the_same(bundle_folder, method):
     for frame in FRAMES:
         untouched(frame)
     assert all(one == told[0] for one in told)
-    assert [row == other for row, other in zip(told[0], untouched.last.codes.tolist(), strict=True)] == [True, False, True]
+    assert [row == other for row, other in zip(told[0], untouched.last.codes.tolist(), strict=True)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_another_batch_may_begin_after_a_smaller_one(bundle_folder):

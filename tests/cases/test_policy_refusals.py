@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flexlam_rl  # noqa: F401
-from flexlam_rl.agents.bundle import Decoding, load_bundle
 from flexlam_rl.agents.latent_space import LatentActionSpace, VectorLatentActionSpace
-from flexlam_rl.agents.policies import Player
-from flexlam_rl.agents.policy import LatentActionPolicy
-from flexlam_rl.models.lam import LAM
+from flexlam_rl.agents.policy.bundle import Decoding, load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.agents.policy.registry import Player
+from flexlam_rl.models.flexlam.lam import LAM
 
 LEVEL = "rooms_exploit_deferred_effects_train"
 FRAME = np.zeros((2, 64, 64, 3), np.uint8)
@@ -59,7 +59,10 @@ def test_a_file_is_no_folder(bundle_folder):
 def test_devices_that_are_not_there(bundle_folder, device):
     if device in ("cuda", torch.device("cuda")) and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    for load in (LatentActionPolicy.from_pretrained, lambda folder, device: LAM.from_pretrained(folder / "lam", device=device)):
+    for load in (
+        LatentActionPolicy.from_pretrained,
+        lambda folder, device: LAM.from_pretrained(folder / "lam", device=device),
+    ):
         with pytest.raises(ValueError) as error:
             load(bundle_folder, device=device)
         sentence(error, "device is")
@@ -92,12 +95,17 @@ def test_weights_of_a_type_that_would_be_rounded(bundle_folder, tmp_path):
 def test_half_weights_that_would_become_infinite(bundle, tmp_path):
     import copy
 
-    from flexlam_rl.agents.bundling import write_bundle
+    from flexlam_rl.agents.policy.bundling import write_bundle
 
     lam = copy.deepcopy(bundle.lam)
     lam.null.data[0] = 1e6
     with pytest.raises(ValueError) as error:
-        write_bundle(tmp_path / "half", bundle.config, {"lam": lam, "sequence": bundle.sequence, "translator": bundle.translator}, True)
+        write_bundle(
+            tmp_path / "half",
+            bundle.config,
+            {"lam": lam, "sequence": bundle.sequence, "translator": bundle.translator},
+            True,
+        )
     sentence(error, "null", "float16")
     assert not list(tmp_path.iterdir())
 
@@ -143,7 +151,9 @@ def test_wrappers_that_change_the_spaces_count(bundle):
     with pytest.raises(ValueError, match=r"Discrete\(2\)"):
         policy.check(gym.wrappers.TransformAction(env, lambda a: a, gym.spaces.Discrete(2)))
     with pytest.raises(ValueError, match=r"\(64, 64\); the environment has \(64, 32\)"):
-        policy.check(gym.wrappers.TransformObservation(env, lambda o: o[:, :32], gym.spaces.Box(0, 255, (64, 32, 3), np.uint8)))
+        policy.check(
+            gym.wrappers.TransformObservation(env, lambda o: o[:, :32], gym.spaces.Box(0, 255, (64, 32, 3), np.uint8))
+        )
     env.close()
 
 
@@ -187,7 +197,13 @@ def test_another_batch_size_in_mid_episode_changes_nothing(bundle):
 def test_states_that_are_not_this_policys(bundle, make_bundle_folder, tmp_path):
     policy = LatentActionPolicy(bundle)
     other = LatentActionPolicy.from_pretrained(make_bundle_folder(tmp_path / "other", seed=3))
-    for state in ({}, (1, 2), np.zeros(2), other.predict(FRAME)[1], LatentActionPolicy(bundle, chunk=1).predict(FRAME)[1]):
+    for state in (
+        {},
+        (1, 2),
+        np.zeros(2),
+        other.predict(FRAME)[1],
+        LatentActionPolicy(bundle, chunk=1).predict(FRAME)[1],
+    ):
         with pytest.raises(ValueError) as error:
             policy.predict(FRAME, state)
         sentence(error, "state")
@@ -196,10 +212,17 @@ def test_states_that_are_not_this_policys(bundle, make_bundle_folder, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"chunk": 0}, {"chunk": True}, {"chunk": 1.5}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"cache": torch.int8}, {"cache": "bf16"},
+        {"chunk": 0},
+        {"chunk": True},
+        {"chunk": 1.5},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": True},
+        {"cache": torch.int8},
+        {"cache": "bf16"},
         {"deterministic": "no"},
     ],
-)  # fmt: skip
+)
 def test_options_out_of_range(bundle, options):
     with pytest.raises(ValueError) as error:
         LatentActionPolicy(bundle, **options)
@@ -207,7 +230,8 @@ def test_options_out_of_range(bundle, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": -1}, {"temperature": float("nan")}, {"action_temperature": "1"}, {"context": 1}, {"context": 2.5}]
+    "options",
+    [{"temperature": -1}, {"temperature": float("nan")}, {"action_temperature": "1"}, {"context": 1}, {"context": 2.5}],
 )
 def test_decoding_out_of_range(options):
     with pytest.raises(ValueError) as error:
@@ -224,7 +248,9 @@ def test_a_cache_that_is_none(bundle_folder):
 
 def test_numbers_of_numpy_are_numbers(bundle):
     decoding = Decoding(np.float32(0.5), np.float64(0), np.int64(4))
-    policy = LatentActionPolicy(bundle, np.int64(2), deterministic=np.bool_(False), decoding=decoding, seed=np.uint64(3), chunk=np.int16(16))
+    policy = LatentActionPolicy(
+        bundle, np.int64(2), deterministic=np.bool_(False), decoding=decoding, seed=np.uint64(3), chunk=np.int16(16)
+    )
     plain = LatentActionPolicy(bundle, 2, deterministic=False, decoding=Decoding(0.5, 0.0, 4), seed=3, chunk=16)
     assert np.array_equal(policy(FRAME), plain(FRAME))
     assert np.array_equal(policy.last.codes, plain.last.codes)

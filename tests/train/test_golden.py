@@ -1,9 +1,9 @@
 """Losses of 100 steps of every stage, against recorded ones: whatever changes training without meaning to is seen here.
 
 Rounding differs between processors: losses recorded on one were met within 2e-6 on another, and by the kernels for AVX2
-and SSE4. So they are compared to 1e-4 wherever torch has the version that recorded them, and to 1 % elsewhere. The inverse
-dynamics model and behaviour cloning learn few examples by heart within 100 steps at the others' rate, after which their losses
-are rounding alone; a lower rate keeps them comparable.
+and SSE4. So they are compared to 1e-4 wherever torch has the version that recorded them, and to 1 % elsewhere. The
+inverse dynamics model and behaviour cloning learn few examples by heart within 100 steps at the others' rate, after
+which their losses are rounding alone; a lower rate keeps them comparable.
 Record anew, after a change that is meant: python tests/train/test_golden.py
 """
 
@@ -110,11 +110,19 @@ def learn_faster(monkeypatch):
         (learn_faster, "translator"),
     ],
     ids=[
-        "prefix of 0", "prefix of M", "prefix of 0, "
-                                      "translator", "prefix of M, translator", "cut encoder", "cut encoder, joint",
-        "weight decay", "weight decay, translator", "no clipping", "vertical flips", "rate",
+        "prefix of 0",
+        "prefix of M",
+        "prefix of 0, translator",
+        "prefix of M, translator",
+        "cut encoder",
+        "cut encoder, joint",
+        "weight decay",
+        "weight decay, translator",
+        "no clipping",
+        "vertical flips",
+        "rate",
     ],
-)  # fmt: skip
+)
 def test_they_tell_a_change_of_training(mutate, name, monkeypatch):
     mutate(monkeypatch)
     assert losses(name) != recorded(name)

@@ -291,9 +291,15 @@ class LatentActionPolicy:
         def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
             rows = slice(chunk.first, chunk.first + chunk.count)
             given = None if draws is None else draws[rows]
-            work = len(chunk.frames) * self.sequence.config.width * self.sequence.config.ffn if self.device.type == "cpu" else 0
+            work = (
+                len(chunk.frames) * self.sequence.config.width * self.sequence.config.ffn
+                if self.device.type == "cpu"
+                else 0
+            )
             with own_modes(work):  # here, because an executor's thread has modes of its own
-                return self._decide_chunk(chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given)
+                return self._decide_chunk(
+                    chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
+                )
 
         # an executor's threads are not there in a forked process
         executor = self.executor if len(work) > 1 and not forked() else None

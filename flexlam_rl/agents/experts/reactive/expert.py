@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from flexlam_rl.agents.reactive import memory as reactive
-from flexlam_rl.agents.reactive.decide import decide_range
-from flexlam_rl.agents.scripted.expert import ScriptedExpert
+from flexlam_rl.agents.experts.reactive import memory as reactive
+from flexlam_rl.agents.experts.reactive.decide import decide_range
+from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
 
 
 class ReactiveExpert(ScriptedExpert):
@@ -34,13 +34,18 @@ class ReactiveExpert(ScriptedExpert):
             raise ValueError(f"memory is {memory}; the reactive expert remembers 0 to {reactive.LONGEST} steps.")
         super().__init__(env, temperature, seed, memory)
 
-    def predict(self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False) -> tuple[np.ndarray, Any]:
-        """As `ScriptedExpert.predict`; unless `took` tells of other actions before the next call, these are the ones taken."""
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        """As `ScriptedExpert.predict`; unless `took` tells of other actions before the next call, these are the ones
+        taken.
+        """
         reactive.note(self.memories, self.chosen)
         return super().predict(observation, state, episode_start, deterministic)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives and this one only says what it would do.
+        """Tell what was done instead of its last choices, where another policy drives and this one only says what it
+        would do.
 
         Args:
             actions: Numbers of dreamer15, (B,).
