@@ -26,7 +26,9 @@ class Options:
     level: tuple[str, ...] = ("all",)
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has predict)."""
+    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has
+    predict).
+    """
     split: Literal["train", "test"] = "train"
     """Train and test never share an episode seed."""
     seed: int = 0
