@@ -1,4 +1,4 @@
-"""The reactive experts: what they choose follows from the view, their own last actions and the last steps, and they play."""
+"""The reactive experts choose by the view, their own last actions and the last steps alone, and they play."""
 
 import subprocess
 import sys
@@ -27,7 +27,13 @@ def batch(levels: Any, **options: Any) -> DMLabVectorEnv:
     return DMLabVectorEnv(list(levels), observations=("DEBUG.POS.TRANS",), **options)
 
 
-def played(env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+def played(
+    env: DMLabVectorEnv,
+    expert: Any,
+    steps: int,
+    seed: Any,
+    keep: int = 0,
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Actions (steps, N) of one episode, and copies of the worlds before each of the last `keep`."""
     observation, _ = env.reset(seed=seed)
     taken, worlds = [], []
@@ -41,7 +47,7 @@ def played(env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 
 
 
 def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.ndarray) -> np.ndarray:
-    """What a fresh expert chooses in the last of some successive states, told the actions (len(worlds) + 1, N) taken before each."""
+    """What a fresh expert chooses in the last of some successive states, told the actions taken before each."""
     expert = ReactiveExpert(env, temperature=0.0, memory=memory)
     chosen = np.zeros(len(env.worlds), np.int64)
     for k, state in enumerate(worlds):
@@ -54,10 +60,11 @@ def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.
 @pytest.mark.parametrize("memory", [0, 5, LONGEST])
 @pytest.mark.parametrize("seed", [0, 20])
 def test_nothing_older_than_the_window_counts(memory: int, seed: int) -> None:
-    """An expert that begins in the middle of an episode, one window and a few own actions ago, chooses as the one that played it."""
+    """An expert that began one window and a few own actions ago chooses as the one that played from the start."""
     env = batch(LEVELS)
     window = memory + 12
-    taken, worlds = played(env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, list(range(seed, seed + len(LEVELS))), window)
+    seeds = list(range(seed, seed + len(LEVELS)))
+    taken, worlds = played(env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, seeds, window)
     before = taken[-window - 1 :]
     assert (told(env, memory, worlds, before) == taken[-1]).all()
 
@@ -146,7 +153,12 @@ def test_temperature_makes_slips() -> None:
 
 
 # Far above the random policy: about half of what 20 episodes gave.
-FLOORS = {"psychlab_visual_search": 64.0, "explore_object_rewards_few": 22.0, "rooms_watermaze": 13.0, "explore_goal_locations_small": 90.0}
+FLOORS = {
+    "psychlab_visual_search": 64.0,
+    "explore_object_rewards_few": 22.0,
+    "rooms_watermaze": 13.0,
+    "explore_goal_locations_small": 90.0,
+}
 
 
 @pytest.mark.parametrize("level", FLOORS)
@@ -175,7 +187,11 @@ def test_a_scripted_expert_forgets_what_it_saw_longer_ago() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("reactive:31", "memory is 31; .* 0 to 30 steps"), ("reactive:-1", "expected a number of steps"), ("scripted:few", "got 'few'")],
+    [
+        ("reactive:31", "memory is 31; .* 0 to 30 steps"),
+        ("reactive:-1", "expected a number of steps"),
+        ("scripted:few", "got 'few'"),
+    ],
 )
 def test_memories_that_there_are_not_are_refused(name: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
