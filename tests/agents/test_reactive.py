@@ -1,6 +1,4 @@
-"""The reactive experts: what they choose follows from the view, their own last actions and the last steps, and they
-play.
-"""
+"""The reactive experts choose by the view, their own last actions and the last steps alone, and they play."""
 
 import subprocess
 import sys
@@ -30,7 +28,11 @@ def batch(levels: Any, **options: Any) -> DMLabVectorEnv:
 
 
 def played(
-    env: DMLabVectorEnv, expert: Any, steps: int, seed: Any, keep: int = 0
+    env: DMLabVectorEnv,
+    expert: Any,
+    steps: int,
+    seed: Any,
+    keep: int = 0,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Actions (steps, N) of one episode, and copies of the worlds before each of the last `keep`."""
     observation, _ = env.reset(seed=seed)
@@ -45,9 +47,7 @@ def played(
 
 
 def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.ndarray) -> np.ndarray:
-    """What a fresh expert chooses in the last of some successive states, told the actions (len(worlds) + 1, N) taken
-    before each.
-    """
+    """What a fresh expert chooses in the last of some successive states, told the actions taken before each."""
     expert = ReactiveExpert(env, temperature=0.0, memory=memory)
     chosen = np.zeros(len(env.worlds), np.int64)
     for k, state in enumerate(worlds):
@@ -60,14 +60,11 @@ def told(env: DMLabVectorEnv, memory: int, worlds: list[np.ndarray], before: np.
 @pytest.mark.parametrize("memory", [0, 5, LONGEST])
 @pytest.mark.parametrize("seed", [0, 20])
 def test_nothing_older_than_the_window_counts(memory: int, seed: int) -> None:
-    """An expert that begins in the middle of an episode, one window and a few own actions ago, chooses as the one that
-    played it.
-    """
+    """An expert that began one window and a few own actions ago chooses as the one that played from the start."""
     env = batch(LEVELS)
     window = memory + 12
-    taken, worlds = played(
-        env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, list(range(seed, seed + len(LEVELS))), window
-    )
+    seeds = list(range(seed, seed + len(LEVELS)))
+    taken, worlds = played(env, ReactiveExpert(env, temperature=0.0, memory=memory), STEPS, seeds, window)
     before = taken[-window - 1 :]
     assert (told(env, memory, worlds, before) == taken[-1]).all()
 
