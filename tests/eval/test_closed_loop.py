@@ -62,7 +62,10 @@ def test_models_are_trained_alike_played_at_equal_budgets_and_compared(study, da
     for kind in ("standard", "narrow"):
         rows = json.loads((out / kind / "matched.json").read_text())
         assert [(row["aggregate"], row["budget"]) for row in rows] == [("iqm", 1), ("iqm", 4), ("mean", 1), ("mean", 4)]
-        assert len({row["flexlam_checkpoint"] for row in rows}) == 1 and len({row["fixed_checkpoint"] for row in rows}) == 2
+        assert (
+            len({row["flexlam_checkpoint"] for row in rows}) == 1
+            and len({row["fixed_checkpoint"] for row in rows}) == 2
+        )
         assert all(kind in row["labels"] for row in rows)
     loops = [
         json.loads((study / "runs" / f"{name}-seed0/sequence/config.json").read_text())["loop"]
