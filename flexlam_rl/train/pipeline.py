@@ -122,7 +122,10 @@ def _trained_lam(args: TrainArgs) -> tuple[LAM, str]:
     folder = run_folder / "lam" / "best" / "lam"
     if not folder.is_dir():
         raise TrainingError(f"{folder} is missing: train the LAM first (--out {run_folder}).")
-    return LAM.from_pretrained(folder), model_digest(folder)
+    lam = LAM.from_pretrained(folder)
+    # recorded runs drew a LAM's weights here, before their own; without it the same seed would give other models
+    LAM(lam.config)
+    return lam, model_digest(folder)
 
 
 def _labels(args: TrainArgs, train: Rollouts) -> str:
