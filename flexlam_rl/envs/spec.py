@@ -26,6 +26,10 @@ class ActionSpec:
     name: str = ""
     hash: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "discrete", tuple(map(int, self.discrete)))
+        object.__setattr__(self, "continuous", int(self.continuous))
+
 
 @dataclass(frozen=True)
 class EnvSpec:

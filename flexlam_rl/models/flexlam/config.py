@@ -3,21 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.nn.numbers import Plain
 
 
-@dataclass(frozen=True)
-class ActionSpec(Plain):
-    """What a translator predicts: one categorical a discrete dimension, one number a continuous one."""
-
-    discrete: tuple[int, ...] = (15,)
-    """Number of choices of each discrete dimension."""
-    continuous: int = 0
-    """Number of continuous dimensions."""
-    name: str = "dreamer15"
-    """Name of the action set."""
-    hash: str = ""
-    """Hash of the action set's table; a policy refuses an environment with another one."""
+def _dreamer15() -> ActionSpec:
+    return ActionSpec((15,), 0, "dreamer15")
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class TranslatorConfig(Plain):
     slots: int = 64
     code_dim: int = 4
     prefix: bool = True
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=_dreamer15)
     conditioning: Conditioning = "slots+action"
     depth: int = 5
     hidden: int = 96
@@ -122,7 +113,7 @@ class IDMConfig(Plain):
 
     image_size: int = 64
     channels: int = 3
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=_dreamer15)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     depth: int = 5
     hidden: int = 96
@@ -134,7 +125,7 @@ class FeatureConfig(Plain):
     """Baseline on the change of frozen visual features, with the translator's MLP."""
 
     channels: int = 3
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=_dreamer15)
     seed: int = 0
     """Of the frozen weights."""
     depth: int = 5
