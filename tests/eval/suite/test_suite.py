@@ -15,7 +15,7 @@ import pytest
 from flexlam_rl.cli import main
 from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT = "rooms_exploit_deferred_effects_train"  # 60 s at most
 OTHER = "explore_goal_locations_small"
 
