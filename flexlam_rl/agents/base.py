@@ -22,6 +22,19 @@ def base_env(env: Any) -> Any:
     return env.unwrapped
 
 
+def attribute(env: Any, name: str) -> Any:
+    """An attribute of an environment, or of the first of a batch of processes; None where there is none."""
+    try:
+        return getattr(env, name)
+    except AttributeError:
+        pass
+    get_attr = getattr(env, "get_attr", None)  # processes of the real engine
+    try:
+        return None if get_attr is None else get_attr(name)[0]
+    except AttributeError:
+        return None
+
+
 def batch_size(env: Any) -> int:
     """Environments that act together: of a batch its number, else 1."""
     return int(getattr(base_env(env), "num_envs", 1))
@@ -32,3 +45,8 @@ def action_count(env: Any) -> int:
     base = base_env(env)
     space = getattr(base, "single_action_space", None) or base.action_space
     return int(space.n) if isinstance(space, gym.spaces.Discrete) else 0
+
+
+def shows_last_frame(env: Any) -> bool:
+    """Whether the observation after an episode's last action is a true one; the real DeepMind Lab has none."""
+    return attribute(base_env(env), "engine") != "deepmind_lab"

@@ -18,16 +18,23 @@ from flexlam_rl.utils.startup import INTERRUPTED, WRONG_USE, interrupts_kept, mi
 def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
     """An instance of the dataclass `options` from the command line.
 
+    A class attribute `old_names` of it maps options of earlier versions, which `--help` does not show, to today's.
+
     Raises:
         ValueError: arguments that do not fit, with one sentence that names them.
         SystemExit: code 0, after `--help` was printed.
     """
     import tyro
 
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    renamed = getattr(options, "old_names", {})
+    for i, word in enumerate(given):
+        name, equals, value = word.partition("=")
+        given[i] = f"{renamed.get(name, name)}{equals}{value}"
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(options, args=arguments, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+            return tyro.cli(options, args=given, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as stop:
         if not stop.code:
             raise

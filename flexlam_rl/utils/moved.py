@@ -53,7 +53,7 @@ _RENAMED = {
     "eval.runs": "eval.studies.trained_models",
     "eval.signs": "eval.lam.failure_checks",
     "eval.stats": "eval.suite.statistics",
-    "eval.waves": "eval.suite.play",
+    "eval.waves": "eval.suite.batches",
     "models.checkpoint": "nn.pretrained",
     "models.stem": "nn.conv_stem",
     "train.controls": "models.baselines.control_stage",
