@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flexlam_rl.agents.experts.registry import is_reader
-from flexlam_rl.envs.domains.dmlab.engines import choose_engine
+from flexlam_rl.envs.domains.dmlab.options import choose_engine
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:

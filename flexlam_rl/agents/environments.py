@@ -5,8 +5,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from flexlam_rl.envs.domain import DOMAINS
-from flexlam_rl.envs.domains.dmlab.seeds import SEED_LIMIT, episode_stream
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.seeds import SEED_LIMIT, episode_stream
 from flexlam_rl.envs.spec import EnvSpec
 
 
@@ -31,24 +31,16 @@ def make_batch(
         copy: Whether observations are fresh arrays; else the next step may overwrite them.
         threads: Of a batch in this process, None for one per core.
     """
-    options = _sight(spec, tasks, frames, words)
-    if spec.domain == "dmlab":
-        options |= {"copy": copy, "threads": threads}
-    return DOMAINS.get(spec.domain).make_vec(list(tasks), spec, evaluation, **options)
+    domain = find_domain(spec.domain)
+    told = words and any(domain.task(task).words for task in tasks)
+    own = {"copy": copy, "threads": threads} if spec.domain == "dmlab" else {}
+    return domain.make_vec(list(tasks), spec, evaluation, frames, told, **own)
 
 
 def make_single(spec: EnvSpec, task: str, evaluation: bool = False, *, frames: bool = True) -> gym.Env[Any, Any]:
     """Make one environment that `play_episodes` can play on; arguments are those of `make_batch`."""
-    return DOMAINS.get(spec.domain).make(task, spec, evaluation, **_sight(spec, [task], frames, True))
-
-
-def _sight(spec: EnvSpec, tasks: Sequence[str], frames: bool, words: bool) -> dict[str, Any]:
-    if spec.domain != "dmlab":
-        return {}
-    if not frames:
-        return {"observations": ("DEBUG.POS.TRANS",)}
-    texts = ("INSTR",) if words and any(task.startswith("language_") for task in tasks) else ()
-    return {"observations": ("RGB_INTERLEAVED", *texts)}
+    domain = find_domain(spec.domain)
+    return domain.make(task, spec, evaluation, frames, domain.task(task).words)
 
 
 def episode_steps(spec: EnvSpec, task: str) -> int:
@@ -57,12 +49,12 @@ def episode_steps(spec: EnvSpec, task: str) -> int:
     Raises:
         ValueError: There is no such task, or its episodes have no limit.
     """
-    length = DOMAINS.get(spec.domain).task(task).steps
+    length = find_domain(spec.domain).task(task).steps(spec.frame_skip)
     if length is None:
         raise ValueError(f"Episodes of {task!r} have no limit of steps; expected a task whose episodes end.")
-    return -(-length // spec.frame_skip)
+    return length
 
 
 def evaluation_seed(seed: int) -> int:
-    """Seed of the episode that `reset(seed=seed)` begins in an environment of DMLab with `evaluation=True`."""
+    """Seed of the episode that `reset(seed=seed)` begins in an environment with `evaluation=True`."""
     return int(episode_stream(seed, True).integers(SEED_LIMIT))

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.agents.base import base_env, shows_last_frame
 from flexlam_rl.agents.recorders import Recorder, Tally, Tape
 from flexlam_rl.agents.watchers import Watcher
+from flexlam_rl.envs.base import base_env, env_spec_of
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.episodes import map_resets
+from flexlam_rl.envs.observations import FRAME, WORDS, frames_of, words_of
 
 __all__ = ["FRAME", "WORDS", "Policy", "Start", "Tally", "Tape", "Watcher", "in_order", "play_episodes"]
-
-FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 
 
 class Policy(Protocol):
@@ -85,7 +86,7 @@ def play_episodes(
         (key, what the recorder's `finish` gives), as episodes end.
     """
     batch: Any = env if hasattr(base_env(env), "num_envs") else _BatchOfOne(env)
-    n, last, space = batch.num_envs, shows_last_frame(env), batch.single_action_space
+    n, last, space = batch.num_envs, _shows_last(env), batch.single_action_space
     starts: list[Start | None] = [None] * n
     recorders: list[Any] = [None] * n
     shown: dict[int, list[Watcher]] = {}
@@ -121,7 +122,7 @@ def play_episodes(
         observation, rewards, terminated, truncated, infos = batch.step(actions)
         _spent(watchers, "environments", began)
         free = terminated | truncated
-        restarted = np.asarray(infos.get("map_reset", np.zeros(n, np.bool_)), np.bool_)
+        restarted = map_resets(infos, n)
         steps += 1
         totals[playing] += rewards[playing]
         given = rewards.tolist()
@@ -158,13 +159,15 @@ class _BatchOfOne:
         return observation, np.array([float(reward)]), *ends, {"map_reset": [bool(info.get("map_reset", False))]}
 
 
+def _shows_last(env: Any) -> bool:
+    spec = env_spec_of(env)
+    return spec is None or find_domain(spec.domain).shows_last(spec)
+
+
 def _parts(batch: Any, observation: Any, i: int) -> tuple[np.ndarray, str]:
     """Frame and instruction of environment `i`."""
-    alone = isinstance(batch, _BatchOfOne)
-    if not isinstance(observation, dict):
-        return (observation if alone else observation[i]), ""
-    frames, texts = observation[FRAME], observation.get(WORDS)
-    if alone:
+    frames, texts = frames_of(observation), words_of(observation)
+    if isinstance(batch, _BatchOfOne):
         return frames, "" if texts is None else str(texts)
     return frames[i], "" if texts is None else str(texts[i])
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from flexlam_rl.commands.common import need_data
-from flexlam_rl.envs.domain import DOMAINS
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
 from flexlam_rl.envs.spec import EnvSpec
 
@@ -115,7 +115,7 @@ def run(options: Options) -> int:
         height=options.height,
         look=(("hud", options.hud), ("textures", options.textures if engine == "litelab" else "original")),
     )
-    settings = Settings(options.expert, options.temperature, options.seed, DOMAINS.get("dmlab").resolve(spec))
+    settings = Settings(options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec))
     executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
     job = Job(
         levels,

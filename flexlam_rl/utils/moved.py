@@ -36,6 +36,7 @@ _KEPT_NAME = (
     ("train", "models.flexlam.stages", "lam sequence translator"),
 )
 _RENAMED = {
+    "agents.base": "envs.base",
     "agents.fit": "agents.policy.compatibility",
     "agents.learned": "agents.experts.pixel.recurrent",
     "agents.plan": "agents.collection.schedule",

@@ -24,7 +24,7 @@ from flexlam_rl.agents.engine_choice import check_look, expert_engine
 from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.writer import RolloutWriter
-from flexlam_rl.envs.domain import DOMAINS
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.litelab.pool import core_count
 from flexlam_rl.utils.errors import StoreError
 
@@ -131,7 +131,7 @@ def check(settings: Settings, job: Job) -> None:
     Raises:
         ValueError: With what is wrong.
     """
-    domain = DOMAINS.get(settings.spec.domain)
+    domain = find_domain(settings.spec.domain)
     for task in job.levels:
         domain.task(task)
     if job.split not in SPLITS:
@@ -202,7 +202,7 @@ def _collect_level(
                 "another folder."
             )
         told(min(steps, job.steps))
-        terminates = DOMAINS.get(settings.spec.domain).task(level).terminates
+        terminates = find_domain(settings.spec.domain).task(level).terminates
         schedule = Schedule(job.steps, episode_steps(settings.spec, level), terminates, episodes, steps)
         if not schedule.complete:
             cores = workers.count if workers is not None else core_count()

@@ -13,7 +13,7 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.domains.dmlab.actions import action_set
-from flexlam_rl.envs.domains.dmlab.seeds import SEED_LIMIT
+from flexlam_rl.envs.seeds import SEED_LIMIT
 from flexlam_rl.envs.spec import EnvSpec
 
 SPLITS = ("train", "test")

@@ -6,35 +6,26 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from flexlam_rl.agents.base import attribute, base_env
 from flexlam_rl.agents.policy.bundle import EnvironmentFacts
 from flexlam_rl.agents.policy.observations import FRAME
+from flexlam_rl.envs.base import attribute, env_spec_of
+from flexlam_rl.envs.observations import frame_size
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.config import ActionSpec
 
 
 def environment_spec(env: Any, unknown: EnvSpec) -> EnvSpec:
     """The record of a (wrapped) environment or batch; what it does not tell is taken from `unknown`."""
-    base = base_env(env)
-    found: dict[str, Any] = {}
-    image = _image_space(env)
-    if isinstance(image, spaces.Box) and len(image.shape) == 3:
-        height, width = image.shape[1:] if image.shape[0] in (1, 3, 4) else image.shape[:2]
-        found |= {"height": int(height), "width": int(width)}
-    actions = attribute(base, "action_set")
-    if actions is not None:
-        found |= {"action_set": actions.name, "action_hash": actions.hash}
-    found |= {name: value for name in ("frame_skip", "engine") if (value := attribute(base, name)) is not None}
-    look = {name: value for name in ("textures", "hud") if (value := attribute(base, name)) is not None}
-    return replace(unknown, **found, look=tuple({**dict(unknown.look), **look}.items()))
+    height, width = frame_size(env) or (unknown.height, unknown.width)
+    return env_spec_of(env) or replace(unknown, height=height, width=width)
 
 
 def _space(env: Any, name: str) -> Any:
     """A single environment's space, as the outermost wrapper has it; None where it tells none."""
-    for layer in (env, base_env(env)):
-        for found in (attribute(layer, f"single_{name}"), attribute(layer, name)):
-            if isinstance(found, spaces.Space):
-                return found
+    told = (getattr(env, f"single_{name}", None), getattr(env, name, None))
+    for found in (*told, attribute(env, f"single_{name}"), attribute(env, name)):
+        if isinstance(found, spaces.Space):
+            return found
     return None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from flexlam_rl import __version__
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.watchers import TimeShares
-from flexlam_rl.envs.domain import DOMAINS
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches, play_batch
 from flexlam_rl.eval.suite.options import Options, checked
@@ -74,9 +74,9 @@ def _kept(done: int, count: int, out: Path) -> str:
 
 def _spec(options: Options, player: Player) -> EnvSpec:
     """How the tasks are shown and controlled."""
-    domain = DOMAINS.get(options.domain)
+    domain = find_domain(options.domain)
     if options.domain != "dmlab":
-        return domain.resolve(EnvSpec(options.domain, options.engine, action_set="", look=()))
+        return domain.defaults()
     from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, expert_engine
 
     if player.learned or player.name == "previous-action":

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from flexlam_rl.envs.domain import DOMAINS
+from flexlam_rl.envs.domain import find_domain
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def checked(options: Options) -> Options:
 
 
 def _spelled_out(options: Options) -> tuple[str, ...]:
-    domain = DOMAINS.get(options.domain)
+    domain = find_domain(options.domain)
     if options.tasks in (("all",), ("suite",)):
         return tuple(task.name for task in domain.tasks() if task.scored or options.tasks == ("all",))
     names = tuple(domain.task(name).name for name in options.tasks)

@@ -15,11 +15,11 @@ from gymnasium import spaces
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from flexlam_rl.agents.base import base_env, batch_size
 from flexlam_rl.agents.policy.compatibility import environment_spec
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of
 from flexlam_rl.agents.rollout import FRAME, WORDS
+from flexlam_rl.envs.base import base_env, batch_size
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.envs.wrappers.instructions import VOCABULARY, tokens

@@ -1,8 +1,12 @@
-"""The environment of this project behind wrappers."""
+"""The environment of this project behind wrappers, and its record."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
+
+from flexlam_rl.envs.observations import frame_size
+from flexlam_rl.envs.spec import EnvSpec
 
 
 def base_env(env: Any) -> Any:
@@ -23,16 +27,37 @@ def base_env(env: Any) -> Any:
 
 
 def attribute(env: Any, name: str) -> Any:
-    """An attribute of an environment, or of the first of a batch of processes; None where there is none."""
+    """Look at an attribute of the environment behind wrappers, or of the first one of a batch of processes.
+
+    Returns:
+        Its value, None where there is none of that name.
+    """
+    base = base_env(env)
     try:
-        return getattr(env, name)
+        return getattr(base, name)
     except AttributeError:
         pass
-    get_attr = getattr(env, "get_attr", None)  # processes of the real engine
+    get_attr = getattr(base, "get_attr", None)  # processes, and a DummyVecEnv of several
     try:
         return None if get_attr is None else get_attr(name)[0]
     except AttributeError:
         return None
+
+
+def env_spec_of(env: Any) -> EnvSpec | None:
+    """Find the record of an environment or batch.
+
+    Args:
+        env: It, perhaps in wrappers; the frame size is the one that the outermost wrapper shows.
+
+    Returns:
+        The record, None for an environment that has none.
+    """
+    spec = attribute(env, "env_spec")
+    if not isinstance(spec, EnvSpec):
+        return None
+    height, width = frame_size(env) or (spec.height, spec.width)
+    return replace(spec, height=height, width=width)
 
 
 def batch_size(env: Any) -> int:
@@ -45,8 +70,3 @@ def action_count(env: Any) -> int:
     base = base_env(env)
     space = getattr(base, "single_action_space", None) or base.action_space
     return int(space.n) if isinstance(space, gym.spaces.Discrete) else 0
-
-
-def shows_last_frame(env: Any) -> bool:
-    """Whether the observation after an episode's last action is a true one; the real DeepMind Lab has none."""
-    return attribute(base_env(env), "engine") != "deepmind_lab"
