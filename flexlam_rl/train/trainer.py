@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.nn.pretrained import PretrainedModel, write_atomically
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.identity import check_folder, free, refuse_shorter
 from flexlam_rl.train.log import RunLog
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.progress import Pace, Progress
 from flexlam_rl.train.state import STATE, load_state, save_state
 from flexlam_rl.train.stopping import stopping
@@ -205,7 +205,7 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
         for module in {
             id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)
         }.values():
-            module.compile_heavy()
+            module.compile_parts()
     pace = Pace(
         config.steps, {"evaluation": config.eval_every, "save": config.save_every}, getattr(stage, "grows_at", None)
     )

@@ -12,11 +12,11 @@ import torch
 
 from flexlam_rl.agents.latent_space import Translation
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
-from flexlam_rl.models import threads
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator, TranslatorConfig
+from flexlam_rl.nn import threads
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 2, 64, 64, 3), np.uint8)
 
@@ -131,7 +131,9 @@ def test_models_built_in_a_mode_can_be_trained(mode):
     with MODES[mode]():
         lam = LAM(sizes.lam)
     lam(frames[0], frames[1], torch.Generator().manual_seed(0)).loss.backward()
-    assert all(torch.equal(a, b) for a, b in zip(lam.fsq.buffers(), LAM(sizes.lam).fsq.buffers(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(lam.quantizer.buffers(), LAM(sizes.lam).quantizer.buffers(), strict=True)
+    )
 
 
 def test_a_state_copied_in_inference_mode_is_gone_on_with_outside(bundle_folder):
@@ -173,7 +175,7 @@ def test_a_forked_process_plays_on(bundle_folder):
 import os, sys, numpy as np, torch
 from concurrent.futures import ThreadPoolExecutor
 from flexlam_rl import LatentActionPolicy
-from flexlam_rl.models import threads
+from flexlam_rl.nn import threads
 torch.set_num_threads(2)
 threads.WORK = 1
 policy = LatentActionPolicy.from_pretrained(sys.argv[1], 2, deterministic=True, chunk=1, executor=ThreadPoolExecutor(2))

@@ -21,10 +21,10 @@ from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import DirectStage, TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.nn.pretrained import model_digest
 from flexlam_rl.train import data, distributed
 from flexlam_rl.train.identity import check_folder
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.stopping import resumable
 from flexlam_rl.train.trainer import TrainingError, run
 

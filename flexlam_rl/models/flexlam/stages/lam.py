@@ -8,19 +8,11 @@ from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.sheets import prefix_sheet
 from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import reported_budgets as budgets
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.source import Source, to_device
-
-
-def budgets(slots: int) -> list[int]:
-    """The prefix lengths that reports show: 0, powers of 4 (and of 2 for few slots), M."""
-    step = 4 if slots > 16 else 2
-    out, k = [0], 1
-    while k < slots:
-        out.append(k)
-        k *= step
-    return [*out, slots]
 
 
 class LAMStage:
@@ -72,7 +64,7 @@ class LAMStage:
         current, following = self.held_out["current"].to(device), self.held_out["following"].to(device)
         noise = torch.randn(current.shape, generator=torch.Generator().manual_seed(0)).to(device)
         tau = torch.zeros(len(current), device=device)
-        vectors, codes = model.quantise(current, following)
+        vectors, codes, _ = model.quantize(current, following)
         sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
         losses = []
         for k in sweep:
@@ -85,21 +77,14 @@ class LAMStage:
         generator = torch.Generator(device).manual_seed(0)
         decoded = model.decoder.sample(current[:64], vectors[:64], 4, generator)
         figures["psnr"] = float(peak_signal_to_noise(decoded, following[:64].float() / 127.5 - 1).mean())
-        shares = torch.stack(
-            [torch.bincount(codes[:, m], minlength=model.code_count) for m in range(codes.shape[1])]
-        ).float()
-        shares = shares / shares.sum(-1, keepdim=True)
-        entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)
-        figures["perplexity_first"] = float(entropy[0].exp())
-        figures["perplexity_mean"] = float(entropy.exp().mean())
+        if codes is not None:
+            figures |= _perplexity(codes, model.code_count)
         figures["loss"] = sum(losses) / len(losses)
         return figures
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
         """Current frame, true next frame, and what the decoder makes of K = 1, 4, 16, ... codes."""
-        from flexlam_rl.models.flexlam.sheets import prefix_sheet
-
         device = self.model.null.device
         current, following = (self.held_out[name][:8].to(device) for name in ("current", "following"))
         prefix_sheet(self.model, current, following, path)
@@ -109,6 +94,14 @@ class LAMStage:
 
     def seek(self, cursor: dict[str, Any]) -> None:
         self.source.load_state_dict(cursor)
+
+
+def _perplexity(codes: Tensor, count: int) -> dict[str, float]:
+    """How many of `count` codes are used, as perplexity: by the first slot, and on average over slots."""
+    shares = torch.stack([torch.bincount(codes[:, m], minlength=count) for m in range(codes.shape[1])]).float()
+    shares = shares / shares.sum(-1, keepdim=True)
+    entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)
+    return {"perplexity_first": float(entropy[0].exp()), "perplexity_mean": float(entropy.exp().mean())}
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class TranslatorStage(LabelStage):
                 for i in range(0, len(labels["action"]), 256)
             )
             self.vectors[part] = torch.cat(
-                [self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks]
+                [self.lam.quantize(chunk["current"], chunk["following"])[0] for chunk in chunks]
             )
         return self.vectors[part]
 
@@ -94,7 +94,7 @@ class TranslatorStage(LabelStage):
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
-        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantise(batch["current"], batch["following"])[0]
+        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantize(batch["current"], batch["following"])[0]
         return null_fill(vectors, lengths, self.lam.null)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
