@@ -57,7 +57,7 @@ class LatentActionModel(Protocol):
         """Compute a training step's loss.
 
         Args:
-            batch: "current" and "following", frames (B, C, H, W).
+            batch: "obs" and "next_obs", frames (B, C, H, W).
             generator: All randomness of the step.
         """
         ...

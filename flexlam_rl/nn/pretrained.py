@@ -168,16 +168,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         target = usable_device(device)
         name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
-        try:
-            record = json.loads(config_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{config_path} is no readable JSON: {error}.") from None
-        if not isinstance(record, dict) or "format" not in record:
-            raise CheckpointError(f"{config_path} is no flexlam_rl configuration: it has no field 'format'.")
-        if not isinstance(record["format"], int) or record["format"] > FORMAT:
-            raise CheckpointError(
-                f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
-            )
+        record = _read_record(config_path)
         if record.get("class") != cls.__name__:
             raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
         config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
@@ -190,6 +181,29 @@ class PretrainedModel(nn.Module, ModelHubMixin):
             raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
         _fill(model, state, weights_path)
         return model.to(target)
+
+
+def saved_class(name: str | Path, revision: str | None = None) -> str:
+    """Read which class a checkpoint holds a model of.
+
+    Raises:
+        CheckpointError: Files are missing or damaged, or of a newer format.
+    """
+    return str(_read_record(_locate(name, revision)[0]).get("class"))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable JSON: {error}.") from None
+    if not isinstance(record, dict) or "format" not in record:
+        raise CheckpointError(f"{path} is no flexlam_rl configuration: it has no field 'format'.")
+    if not isinstance(record["format"], int) or record["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
+        )
+    return record
 
 
 def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:

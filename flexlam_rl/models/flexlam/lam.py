@@ -159,8 +159,8 @@ class LAM(PretrainedModel):
         generator: torch.Generator,
         prefix_distribution: PrefixDistribution = "uniform",
     ) -> StepOutput:
-        """Compute the loss of a batch with "current" and "following" frames, (B, C, H, W) each."""
-        return StepOutput(self(batch["current"], batch["following"], generator, prefix_distribution).loss, {})
+        """Compute the loss of a batch with "obs" and "next_obs" frames, (B, C, H, W) each."""
+        return StepOutput(self(batch["obs"], batch["next_obs"], generator, prefix_distribution).loss, {})
 
     @in_own_modes
     def decode(
