@@ -8,7 +8,7 @@ from importlib import import_module
 from flexlam_rl.utils.command_line import answer, parse, wrong_use
 from flexlam_rl.utils.output import prepare_output
 
-# name -> (module with `Options` and `run`, what it does)
+# name -> (module with `Options` and `run`, or with `dispatch`, what it does)
 COMMANDS = {
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
@@ -18,7 +18,7 @@ COMMANDS = {
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": (
         "flexlam_rl.commands.train",
-        "train a latent action model, its sequence model and its translator on rollouts",
+        "train a stage on rollouts: latent action model, sequence model, translator, baselines, or all in a row",
     ),
     "alignment": (
         "flexlam_rl.eval.studies.alignment",
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int | None:
         module = import_module(COMMANDS[name][0])
+        if hasattr(module, "dispatch"):  # a command that divides its arguments itself
+            return int(module.dispatch(rest, prog))
         result: int | None = module.run(parse(module.Options, rest, prog))
         return result
 

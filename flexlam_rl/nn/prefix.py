@@ -39,16 +39,6 @@ def sample_prefix_lengths(
     return torch.where(coin < 0.5, ((slots + 1) ** exponent).long().clamp(1, slots), lengths)
 
 
-def reported_budgets(slots: int) -> list[int]:
-    """The prefix lengths that reports show: 0, powers of 4 (and of 2 for few slots), M."""
-    step = 4 if slots > 16 else 2
-    out, k = [0], 1
-    while k < slots:
-        out.append(k)
-        k *= step
-    return [*out, slots]
-
-
 def retained(lengths: Tensor, slots: int) -> Tensor:
     """Which slots a prefix keeps: bool (B..., M), true where `arange(M) < k`.
 

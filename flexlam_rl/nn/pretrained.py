@@ -175,11 +175,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
         with torch.device("meta"):
             model = cls(config)
-        try:
-            state = load_file(weights_path, device="cpu")
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
-        _fill(model, state, weights_path)
+        _fill(model, _read_weights(weights_path), weights_path)
         return model.to(target)
 
 
@@ -204,6 +200,26 @@ def _read_record(path: Path) -> dict[str, Any]:
             f"{path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
         )
     return record
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Give a model the weights of a checkpoint, in place.
+
+    Args:
+        model: Any with tensors of the same names and shapes.
+        folder: Where the checkpoint lies.
+
+    Raises:
+        CheckpointError: The file is damaged, or does not fit; the sentence names a tensor and both shapes.
+    """
+    _fill(model, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path, device="cpu")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
 
 
 def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:

@@ -68,9 +68,11 @@ MOVED: dict[str, str] = _RENAMED | {
 _LINKS = ("agents", "datasets", "envs", "eval", "train")
 
 
-class _Loader(InspectLoader):
-    def __init__(self, old: str, new: str) -> None:
-        self.old, self.new = old, new
+class Loader(InspectLoader):
+    """Gives the module of today for the old name of one, a key of `MOVED`."""
+
+    def __init__(self, old: str) -> None:
+        self.new = MOVED[old]
         self.spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -92,7 +94,14 @@ class _Loader(InspectLoader):
         return False
 
 
-class _Finder(MetaPathFinder):
+def warn(fullname: str, old: str) -> None:
+    """Say that a module has moved, to whoever imports it."""
+    warnings.warn(f"{fullname} has moved: import flexlam_rl.{MOVED[old]}.", DeprecationWarning, stacklevel=3)
+
+
+class Finder(MetaPathFinder):
+    """Finds modules under their old names."""
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -100,11 +109,11 @@ class _Finder(MetaPathFinder):
         old = fullname if package in _LINKS else rest if package == "flexlam_rl" else ""
         if old not in MOVED:
             return None
-        warnings.warn(f"{fullname} has moved: import flexlam_rl.{MOVED[old]}.", DeprecationWarning, stacklevel=2)
-        return ModuleSpec(fullname, _Loader(old, MOVED[old]))
+        warn(fullname, old)
+        return ModuleSpec(fullname, Loader(old))
 
 
 def install() -> None:
     """Make the old names importable; called once, when the package is imported."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.append(Finder())

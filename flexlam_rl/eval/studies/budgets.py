@@ -55,9 +55,9 @@ def translator_losses(
     batch = to_device(labelled(rollouts, load_labels(rollouts, labels, "validation")), device)
     out = {}
     with torch.no_grad():
-        codes = bundle.lam.encode(batch["current"], batch["following"])
+        codes = bundle.lam.encode(batch["obs"], batch["next_obs"])
         for k in budgets:
-            outputs = bundle.translator(bundle.lam.prefix_slots(codes, k), batch["previous"], batch["current"])
+            outputs = bundle.translator(bundle.lam.prefix_slots(codes, k), batch["previous"], batch["obs"])
             spec = bundle.translator.config.actions
             right = (choose_actions(outputs, spec) == batch["action"]).all(-1).float().mean()
             out[k] = (float(action_losses(outputs, batch["action"], spec).mean()), float(right))
