@@ -13,10 +13,10 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, read_json, settled, sweep, write_json
+from flexlam_rl.utils.numbers import exact
 
 BLOCK = 1024  # frames that share a checksum
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.exact import as_array, exact, flag, whole
+from flexlam_rl.utils.numbers import as_array, exact, flag, int64
 
 REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds more"
 
@@ -131,8 +131,8 @@ class Episode:
             terminated=flag(self.terminated, "`terminated` of an episode"),
             truncated=flag(self.truncated, "`truncated` of an episode"),
             instruction=str(self.instruction) if isinstance(self.instruction, str) else list(map(str, texts)),
-            seed=whole(self.seed, "The seed of an episode"),
-            key=whole(self.key, "The key of an episode", low=-1),
+            seed=int64(self.seed, "The seed of an episode"),
+            key=int64(self.key, "The key of an episode", low=-1),
             extra={name: np.array(column) for name, column in extra.items()},
             **columns,
         )

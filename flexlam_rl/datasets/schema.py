@@ -25,17 +25,15 @@ The group's attributes say where the data comes from (`Origin`) and hold the com
 steps, digest}`. Whatever lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
 """
 
-import functools
 import math
-import subprocess
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact, plain, whole
 from flexlam_rl.utils.errors import StoreError
+from flexlam_rl.utils.numbers import exact, int64
+from flexlam_rl.utils.plain import json_value
 
 SCHEMA = "flexlam_rl.rollouts"
 VERSION = 1
@@ -109,9 +107,9 @@ class Origin:
         if table.ndim != 2 or table.shape[1] != 7:
             raise ValueError(f"The action table of an origin has shape {table.shape}: expected (actions, 7).")
         own: dict[str, Any] = {"action_table": tuple(map(tuple, table.tolist()))}
-        own |= {name: whole(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
+        own |= {name: int64(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
         own |= {
-            name: plain(getattr(self, name), f"{name} of an origin")
+            name: json_value(getattr(self, name), f"{name} of an origin")
             for name in ("policy_params", "references", "source")
         }
         for f in fields(self):
@@ -210,22 +208,3 @@ def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, A
             {"name": "crc32c"},
         ],
     }
-
-
-@functools.cache
-def revision() -> str:
-    """Git revision of the code, with "+changes" where files differ from it, or "" outside a checkout."""
-    folder = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        git(
-            "ls-files", "--error-unmatch", Path(__file__).name
-        )  # another project's checkout may lie around an installed package
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -16,10 +16,10 @@ import google_crc32c
 import numpy as np
 
 from flexlam_rl.datasets.codecs import decoder
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.indexing import pick
 from flexlam_rl.utils.errors import DamagedData, StoreError
 from flexlam_rl.utils.files import read_json, settled
+from flexlam_rl.utils.numbers import exact
 
 OPEN_SHARDS = 256  # files kept open; the usual limit of a process is 1,024
 MISSING = 2**64 - 1

@@ -10,13 +10,13 @@ import numpy as np
 
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import whole
 from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
 from flexlam_rl.datasets.segments import Segments
 from flexlam_rl.datasets.shards import FrameReader
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import read_json, settled
+from flexlam_rl.utils.numbers import int64
 
 
 class RolloutStore:
@@ -163,7 +163,7 @@ class RolloutStore:
         Raises:
             IndexError: There is no such episode.
         """
-        number = whole(number, "The number of an episode")
+        number = int64(number, "The number of an episode")
         if not -self.episodes <= number < self.episodes:
             raise IndexError(f"Episode {number} of {self.path}: it has {self.episodes} episodes.")
         table = {name: column[number].item() for name, column in self.episode_table.items()}

@@ -15,7 +15,6 @@ import gymnasium as gym
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.formats.resume import stored_lengths
 from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
@@ -23,6 +22,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import Progress, atomic_folder, disk_errors, no_progress
+from flexlam_rl.utils.numbers import exact
 
 OURS = "flexlam_rl"  # key of a dataset's metadata that holds a store's attributes
 KEEP_SEED = "flexlam_seed"  # Minari's own seeds cannot be negative

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.formats.parquet_columns import REQUIRED, Layout, flags, numbers, pictures, read_layout, texts
 from flexlam_rl.datasets.formats.parquet_export import export_parquet
 from flexlam_rl.datasets.formats.parquet_files import (
@@ -42,6 +41,7 @@ from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 __all__ = ["by_split", "export_parquet", "exported_from", "import_parquet", "parquet_files"]
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.formats.resume import stored_lengths
 from flexlam_rl.datasets.formats.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.pictures import decode_all
@@ -26,6 +25,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import Misaligned
 from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 NEEDED = ("observations_pixels", "observations_action", "observations_reward", "actions", "rewards", "discounts")
 NUMBER = "episode_id"  # kept as an extra column where it is there

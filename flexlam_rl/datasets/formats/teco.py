@@ -14,13 +14,13 @@ import numpy as np
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
 from flexlam_rl.datasets.formats.resume import stored_lengths
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 
 def import_teco(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from flexlam_rl.nn.numbers import Plain
+from flexlam_rl.utils.plain import Plain
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel, rotary
 from flexlam_rl.nn.fused import FusedLayer
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
+from flexlam_rl.utils.numbers import whole
 
 _EMPTY = -(10**9)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from flexlam_rl.models.flexlam.config import DecoderConfig
 from flexlam_rl.nn.blocks import ModulatedBlock, patchify, to_unit, unpatchify
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
+from flexlam_rl.utils.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
 _LEAST_REST = 0.05

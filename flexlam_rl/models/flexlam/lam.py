@@ -14,10 +14,10 @@ from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.nn.blocks import to_bytes
 from flexlam_rl.nn.frames import check_frames
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
 from flexlam_rl.nn.prefix import PrefixLaw, null_fill, sample_prefix_lengths
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.quantizer import Quantizer
+from flexlam_rl.utils.numbers import whole
 
 
 class LAMLoss(NamedTuple):
