@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import google_crc32c
 import numpy as np
 
+from flexlam_rl.datasets.codecs import crc32c
 from flexlam_rl.utils.numbers import as_array, exact, flag, int64
 
 REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds more"
@@ -178,7 +178,7 @@ def native_actions(action: np.ndarray, table: Sequence[Sequence[int]], name: str
 
 def checksum(frames: np.ndarray, *columns: np.ndarray) -> int:
     """CRC-32C of the frames and then of each column, as they are stored."""
-    value = int(google_crc32c.value(np.ascontiguousarray(frames).tobytes()))
+    value = crc32c(np.ascontiguousarray(frames).tobytes())
     for column in columns:
-        value = int(google_crc32c.extend(value, np.ascontiguousarray(column).tobytes()))
+        value = crc32c(np.ascontiguousarray(column).tobytes(), value)
     return value

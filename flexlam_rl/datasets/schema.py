@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.numbers import exact, int64
 from flexlam_rl.utils.plain import json_value
@@ -117,6 +118,31 @@ class Origin:
             if f.type is str and not isinstance(value, str):
                 raise ValueError(f"{f.name} of an origin is {value!r}: expected a text.")
             object.__setattr__(self, f.name, str(value) if f.type is str else value)
+
+    @classmethod
+    def of(cls, spec: EnvSpec, **fields: Any) -> "Origin":
+        """Describe data of an environment.
+
+        Args:
+            spec: How the environment is shown and controlled; the frames themselves tell their size.
+            **fields: The other fields of an origin: `policy`, `seed`, `action_table`, ...
+        """
+        shared = ("engine", "textures", "action_set", "action_hash", "frame_skip", "hud")
+        return cls(**{name: getattr(spec, name) for name in shared} | fields)
+
+    @property
+    def spec(self) -> EnvSpec:
+        """How the environment was shown and controlled; the frame size is 0x0 here, `RolloutStore.spec` knows it."""
+        return EnvSpec(
+            domain="dmlab" if self.engine in ("litelab", "deepmind_lab") else "",
+            engine=self.engine,
+            action_set=self.action_set,
+            action_hash=self.action_hash,
+            frame_skip=self.frame_skip,
+            width=0,
+            height=0,
+            look=(("hud", self.hud), ("textures", self.textures)),
+        )
 
     def attributes(self) -> dict[str, Any]:
         """JSON values."""

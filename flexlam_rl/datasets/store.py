@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
 from flexlam_rl.datasets.segments import Segments
 from flexlam_rl.datasets.shards import FrameReader
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import read_json, settled
 from flexlam_rl.utils.numbers import int64
@@ -64,6 +66,12 @@ class RolloutStore:
     def origin(self) -> Origin:
         """Whose rollouts, a fresh copy."""
         return Origin.from_attributes(copy.deepcopy(self._attributes["origin"]))
+
+    @property
+    def spec(self) -> EnvSpec:
+        """How the environment was shown and controlled; the frame size is 0x0 before the first episode."""
+        height, width = self._attributes["frame_shape"][:2] or (0, 0)
+        return replace(self.origin.spec, width=width, height=height)
 
     @property
     def rows(self) -> int:
