@@ -21,7 +21,7 @@ _KEPT_NAME = (
     ("agents", "agents.experts", "registry"),
     ("agents", "agents.experts.pixel", "curve recipe training"),
     ("agents", "agents.policy", "bundle bundling cloning draws history random"),
-    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco tfrecord"),
+    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco"),
     ("datasets", "utils", "errors files"),
     ("envs", "agents.adapters", "sb3"),
     ("envs", "envs.domains.dmlab", "actions dm_view engines level_cache levels real_engine returns spaces vector"),

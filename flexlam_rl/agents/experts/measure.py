@@ -11,10 +11,10 @@ import numpy as np
 from flexlam_rl.agents.collection.schedule import Settings
 from flexlam_rl.agents.experts.registry import is_reader, make_expert
 from flexlam_rl.agents.rollout import Tally, play_batch, play_single
-from flexlam_rl.datasets.schema import revision
 from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT, DMLabEnv, episode_stream
 from flexlam_rl.envs.domains.dmlab.returns import SCHEMA, VERSION
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.utils.provenance import revision
 
 PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, ..."
 

@@ -17,9 +17,10 @@ from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.numbers import Plain, real, whole
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
+from flexlam_rl.utils.numbers import real, whole
+from flexlam_rl.utils.plain import Plain
 
 FORMAT, KIND = 1, "flexlam_rl.bundle"
 MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceModel, "translator": Translator}

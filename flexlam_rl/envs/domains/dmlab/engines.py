@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flexlam_rl.envs.checks import flag, integer, is_integer, one_of
+from flexlam_rl.envs.checks import flag, integer, one_of
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
 from flexlam_rl.envs.domains.dmlab.spaces import check_names
 from flexlam_rl.envs.errors import ConfigRefused
 from flexlam_rl.envs.litelab.settings import TEXTURES
+from flexlam_rl.utils.numbers import is_integer
 
 ENGINES = ("auto", "litelab", "deepmind_lab")
 HUDS = ("full", "reduced", "none")

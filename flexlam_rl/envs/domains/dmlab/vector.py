@@ -11,7 +11,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import TimeLimit
 
-from flexlam_rl.envs.checks import flag, is_integer, reset_options, writable
+from flexlam_rl.envs.checks import flag, reset_options, writable
 from flexlam_rl.envs.domains.dmlab import batch_options as given_options
 from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
@@ -27,6 +27,7 @@ from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
 from flexlam_rl.envs.plain_spec import plain_spec
+from flexlam_rl.utils.numbers import is_integer
 from flexlam_rl.utils.startup import interrupts_held
 
 
