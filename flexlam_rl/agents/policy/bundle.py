@@ -18,9 +18,10 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.numbers import Plain, real, whole
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
+from flexlam_rl.utils.numbers import real, whole
+from flexlam_rl.utils.plain import Plain
 
 FORMAT, KIND = 1, "flexlam_rl.bundle"
 MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceModel, "translator": Translator}
@@ -245,7 +246,7 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translato
         "slots of LAM and sequence model": (slots, sequence.config.slots),
         "slots of LAM and translator": (slots, translator.config.slots),
         "codes of LAM and sequence model": (lam.code_count, sequence.config.codes),
-        "numbers a slot of LAM and translator": (len(lam.config.levels), translator.config.code_dim),
+        "numbers a slot of LAM and translator": (lam.latent.dim, translator.config.code_dim),
         "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
         "frame size of LAM and environment": (lam.config.image_size, env.width),
         "frame width and height": (env.width, env.height),

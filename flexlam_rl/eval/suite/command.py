@@ -37,7 +37,7 @@ def run(options: Options) -> int:
         ValueError: An option is not allowed, or a checkpoint does not fit.
         OSError: The folder cannot be written.
     """
-    from flexlam_rl.datasets.schema import revision
+    from flexlam_rl.utils.provenance import revision
 
     options = checked(options)
     console = wide_console()

@@ -24,8 +24,8 @@ from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.envs.wrappers.instructions import VOCABULARY, tokens
 from flexlam_rl.nn.modes import built_plainly, in_own_modes, own_modes
-from flexlam_rl.nn.numbers import real, whole
-from flexlam_rl.nn.pretrained import write_atomically
+from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.utils.numbers import real, whole
 
 KIND = "flexlam_rl.recurrent_ppo"
 CONFIG, WEIGHTS = "config.json", "policy.safetensors"
