@@ -26,7 +26,7 @@ class Options:
     level: tuple[str, ...] = ("all",)
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
-    """scripted, random, learned:PATH (from `flexlam expert train`) or module:factory (factory(env) gives an object with
+    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has
     predict).
     """
     split: Literal["train", "test"] = "train"
@@ -34,7 +34,7 @@ class Options:
     seed: int = 0
     """Root of all seeds."""
     temperature: float = 1.0
-    """Noise of scripted and learned experts; 0 is none."""
+    """Noise of scripted, reactive and learned experts; 0 is none."""
     no_actions: bool = False
     """Write action-free video: no actions, no rewards."""
     num_envs: int | None = None

@@ -23,7 +23,7 @@ class Score:
     episodes: int = 100
     """Episodes a level and policy."""
     expert: str = "scripted"
-    """scripted, random, learned:PATH or module:factory."""
+    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory."""
     temperature: float = 1.0
     """Of the expert."""
     seed: int = 0

@@ -12,11 +12,11 @@ import torch
 
 from flexlam_rl.agents.latent_space import Translation
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
-from flexlam_rl.models import threads
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator, TranslatorConfig
+from flexlam_rl.nn import threads
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 2, 64, 64, 3), np.uint8)
 
@@ -173,7 +173,7 @@ def test_a_forked_process_plays_on(bundle_folder):
 import os, sys, numpy as np, torch
 from concurrent.futures import ThreadPoolExecutor
 from flexlam_rl import LatentActionPolicy
-from flexlam_rl.models import threads
+from flexlam_rl.nn import threads
 torch.set_num_threads(2)
 threads.WORK = 1
 policy = LatentActionPolicy.from_pretrained(sys.argv[1], 2, deterministic=True, chunk=1, executor=ThreadPoolExecutor(2))

@@ -24,7 +24,8 @@ class Settings:
     """How levels are played, and by whom.
 
     Attributes:
-        expert: "scripted", "random", "module:factory" or "learned:PATH" (see `agents.registry.make_expert`).
+        expert: "scripted", "reactive", "random", "module:factory" or "learned:PATH" (see
+            `agents.registry.make_expert`).
         temperature: Of the expert.
         seed: Root of all seeds.
         engine: "litelab" or "deepmind_lab", never "auto".

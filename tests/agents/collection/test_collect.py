@@ -24,7 +24,7 @@ from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.utils.errors import StoreError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MAZE, ROOM, WORDS = (
     "explore_goal_locations_small",
     "rooms_exploit_deferred_effects_train",
