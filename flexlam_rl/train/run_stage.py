@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 
 from flexlam_rl.datasets import open_rollouts
+from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.train import distributed, preflight
 from flexlam_rl.train.definition import Splits
 from flexlam_rl.train.identity import check_folder
 from flexlam_rl.train.initial import set_initial_weights
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.options import StageOptions
 from flexlam_rl.train.stages import STAGES
 from flexlam_rl.train.stopping import resumable

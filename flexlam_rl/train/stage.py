@@ -79,7 +79,7 @@ class SourceStage:
     def compile(self) -> None:
         """Compile the heavy parts of all models."""
         for model in (*self.models.values(), *self.frozen):
-            model.compile_heavy()
+            model.compile_parts()
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
         """The source's next batch."""

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.nn.pretrained import write_atomically
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.identity import check_folder, free, refuse_shorter
 from flexlam_rl.train.log import RunLog
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.progress import Pace, Progress
 from flexlam_rl.train.stage import Stage
 from flexlam_rl.train.state import STATE, load_state, save_state

@@ -31,7 +31,7 @@ _KEPT_NAME = (
     ("eval", "utils", "number_lists tabular"),
     ("models", "models.baselines", "features idm"),
     ("models", "models.flexlam", "config decode decoder encoder lam layout sequence translator"),
-    ("models", "nn", "blocks fused prefix"),
+    ("models", "nn", "fused prefix"),
     ("train", "models.flexlam", "pipeline recipes sheets"),
     ("train", "models.flexlam.stages", "lam sequence translator"),
 )
@@ -54,6 +54,7 @@ _RENAMED = {
     "eval.signs": "eval.lam.failure_checks",
     "eval.stats": "eval.suite.statistics",
     "eval.waves": "eval.suite.play",
+    "models.blocks": "nn.transformer",
     "models.checkpoint": "nn.pretrained",
     "models.stem": "nn.conv_stem",
     "train.controls": "models.baselines.control_stage",

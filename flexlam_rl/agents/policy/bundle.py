@@ -226,7 +226,7 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translato
         "slots of LAM and sequence model": (slots, sequence.config.slots),
         "slots of LAM and translator": (slots, translator.config.slots),
         "codes of LAM and sequence model": (lam.code_count, sequence.config.codes),
-        "numbers a slot of LAM and translator": (len(lam.config.levels), translator.config.code_dim),
+        "numbers a slot of LAM and translator": (lam.latent.dim, translator.config.code_dim),
         "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
         "frame size of LAM and environment": (lam.config.image_size, env.width),
         "frame width and height": (env.width, env.height),

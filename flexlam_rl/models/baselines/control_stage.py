@@ -13,7 +13,7 @@ from torch import Tensor
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.data import Labels
 
 CodeKind = Literal["random", "shuffled", "previous"]
@@ -32,7 +32,7 @@ class ControlStage(TranslatorStage):
         held_out: Labels,
         batch: int,
         seed: int,
-        prefix_distribution: PrefixLaw = "uniform",
+        prefix_distribution: PrefixDistribution = "uniform",
     ) -> None:
         super().__init__(model, lam, labels, held_out, batch, seed, prefix_distribution=prefix_distribution)
         self.kind, self.name = kind, kind

@@ -6,7 +6,7 @@ from typing import Literal
 
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.models.flexlam.stages.sequence import Targets
-from flexlam_rl.nn.prefix import PrefixLaw
+from flexlam_rl.nn.prefix import PrefixDistribution
 from flexlam_rl.train.options import LabelOptions, StageOptions
 from flexlam_rl.utils.options import formerly, takes_former_names, whole
 
@@ -23,7 +23,7 @@ class PresetOptions(StageOptions):
 class PrefixOptions(PresetOptions):
     """Train on prefixes of codes."""
 
-    prefix_distribution: PrefixLaw = field(default="uniform", metadata=formerly("prefix_law"), kw_only=True)
+    prefix_distribution: PrefixDistribution = field(default="uniform", metadata=formerly("prefix_law"), kw_only=True)
     """How FlexLAM and its translator draw prefix lengths: uniformly (the paper), or half of them log-uniformly (short
     ones more often).
     """

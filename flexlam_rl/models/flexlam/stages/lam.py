@@ -9,7 +9,7 @@ from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sheets import prefix_sheet
-from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 
@@ -25,7 +25,7 @@ class LAMStage(SourceStage):
         source: Source,
         held_out: dict[str, Tensor],
         flip: bool = True,
-        prefix_distribution: PrefixLaw = "uniform",
+        prefix_distribution: PrefixDistribution = "uniform",
     ) -> None:
         """
         Args:
@@ -58,7 +58,7 @@ class LAMStage(SourceStage):
         obs, next_obs = self.held_out["obs"].to(device), self.held_out["next_obs"].to(device)
         noise = torch.randn(obs.shape, generator=torch.Generator().manual_seed(0)).to(device)
         tau = torch.zeros(len(obs), device=device)
-        vectors, codes = model.quantise(obs, next_obs)
+        vectors, codes, _ = model.quantize(obs, next_obs)
         sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
         losses = []
         for k in sweep:
@@ -71,13 +71,8 @@ class LAMStage(SourceStage):
         generator = torch.Generator(device).manual_seed(0)
         decoded = model.decoder.sample(obs[:64], vectors[:64], 4, generator)
         figures["psnr"] = float(peak_signal_to_noise(decoded, next_obs[:64].float() / 127.5 - 1).mean())
-        shares = torch.stack(
-            [torch.bincount(codes[:, m], minlength=model.code_count) for m in range(codes.shape[1])]
-        ).float()
-        shares = shares / shares.sum(-1, keepdim=True)
-        entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)
-        figures["perplexity_first"] = float(entropy[0].exp())
-        figures["perplexity_mean"] = float(entropy.exp().mean())
+        if codes is not None:
+            figures |= _perplexity(codes, model.code_count)
         figures["loss"] = sum(losses) / len(losses)
         return figures
 
@@ -87,3 +82,11 @@ class LAMStage(SourceStage):
         device = self.model.null.device
         obs, next_obs = (self.held_out[name][:8].to(device) for name in ("obs", "next_obs"))
         prefix_sheet(self.model, obs, next_obs, path)
+
+
+def _perplexity(codes: Tensor, count: int) -> dict[str, float]:
+    """How many of `count` codes are used, as perplexity: by the first slot, and on average over slots."""
+    shares = torch.stack([torch.bincount(codes[:, m], minlength=count) for m in range(codes.shape[1])]).float()
+    shares = shares / shares.sum(-1, keepdim=True)
+    entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)
+    return {"perplexity_first": float(entropy[0].exp()), "perplexity_mean": float(entropy.exp().mean())}

@@ -87,5 +87,6 @@ class SequenceStage(SourceStage):
 def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
     """Codes (B, T, M) of the transitions in windows of frames (B, T + 1, C, H, W)."""
     b, t = frames.shape[0], frames.shape[1] - 1
-    codes = lam.quantise(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
+    codes = lam.quantize(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
+    assert codes is not None, "a sequence model predicts codes"
     return codes.view(b, t, -1)

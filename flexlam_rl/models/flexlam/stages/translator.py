@@ -11,7 +11,7 @@ from torch import Tensor
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
-from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.data import Labels
 from flexlam_rl.train.source import ArraySource, to_device
@@ -41,7 +41,7 @@ class TranslatorStage(LabelStage):
 
     def __init__(
         self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
-        prefix_distribution: PrefixLaw = "uniform",
+        prefix_distribution: PrefixDistribution = "uniform",
     ) -> None:  # fmt: skip
         # a frozen LAM says the same of a label each time, so it is asked once
         numbered = {**labels, "row": np.arange(len(labels["action"]))}
@@ -71,7 +71,7 @@ class TranslatorStage(LabelStage):
                 to_device({k: labels[k][i : i + 256] for k in ("obs", "next_obs")}, device)
                 for i in range(0, len(labels["action"]), 256)
             )
-            self.vectors[part] = torch.cat([self.lam.quantise(chunk["obs"], chunk["next_obs"])[0] for chunk in chunks])
+            self.vectors[part] = torch.cat([self.lam.quantize(chunk["obs"], chunk["next_obs"])[0] for chunk in chunks])
         return self.vectors[part]
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
@@ -81,7 +81,7 @@ class TranslatorStage(LabelStage):
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
-        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantise(batch["obs"], batch["next_obs"])[0]
+        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantize(batch["obs"], batch["next_obs"])[0]
         return null_fill(vectors, lengths, self.lam.null)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
