@@ -81,9 +81,10 @@ def peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     """The best rate of a large matrix product, in floating-point operations a second."""
     n = 8192 if device.startswith("cuda") else 2048
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    best, end = float("inf"), time.perf_counter() + seconds
     torch.mm(a, b)
-    while time.perf_counter() < end:
+    synchronise(device)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < end:
         synchronise(device)
         start = time.perf_counter()
         torch.mm(a, b)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -111,9 +112,9 @@ class MemoryStore:
         """Numbers of actions, -1 where none follows."""
         return self.column("action")
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Hash of the frames and of what lies between them."""
+        """Hash of the frames and of what lies between them; it reads all frames, once."""
         hasher = hashlib.sha256(f"{self.level} {self.split} {self.frames.row}".encode())
         for array in (self.episode_table["start"], self.segments.start, self.segments.rows, self.frames[:]):
             hasher.update(np.ascontiguousarray(array).data)

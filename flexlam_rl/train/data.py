@@ -9,7 +9,10 @@ from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows
 from flexlam_rl.datasets.labels import LabelSet
+from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.samplers import Spans
 from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.train.resident import ResidentSpans, fits
 from flexlam_rl.train.source import to_device
 
 Labels = dict[str, np.ndarray[Any, Any]]
@@ -18,16 +21,70 @@ start.
 """
 
 
+class FrameSource:
+    """Batches of a sampler: NumPy arrays for a CPU. For a GPU, tensors that lie there: gathered there where all frames
+    fit into its memory, and otherwise read into pinned memory by threads and copied. All come in the same order and
+    with the same cursor.
+
+    Args:
+        spans: The sampler.
+        batch: Items per batch and process.
+        seed: Of their order.
+        rank, ranks: This process among those that train together.
+        device: Where they are trained on.
+        share: Items whose frames are on the device already.
+        resident: Whether frames stay on the device; None for where they fit.
+    """
+
+    def __init__(
+        self,
+        spans: Spans,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        *,
+        device: str = "cpu",
+        share: ResidentSpans | None = None,
+        resident: bool | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        stays = share is not None or (fits(spans, device) if resident is None else resident)
+        self.resident = ResidentSpans(spans, device, share) if stays else None
+        self.pinned = self.resident is None and self.device.type == "cuda"
+        # indices of the next batch are drawn by a thread while the device computes
+        readers: dict[str, Any] = {"workers": 1, "prefetch": 2} if self.resident else {"pin_memory": self.pinned}
+        items: Any = self.resident or spans
+        self.batches = Batches(items, batch, seed=seed, rank=rank, world_size=ranks, **readers)
+
+    def next(self) -> dict[str, Any]:
+        """The next batch, with "frames" (B, L, H, W, C) as an array, or (B, L, C, H, W) on the device."""
+        batch = next(self.batches)
+        if self.pinned:
+            batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
+            batch["frames"] = batch["frames"].movedim(-1, -3).contiguous()
+        return batch
+
+
 class PairSource:
     """Transitions as "obs" and "next_obs"."""
 
     def __init__(
-        self, rollouts: Rollouts, batch: int, seed: int, rank: int = 0, ranks: int = 1, cache: str | Path | None = None
+        self,
+        rollouts: Rollouts,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        cache: str | Path | None = None,
+        **place: Any,
     ) -> None:
-        self.batches = TransitionPairs(rollouts, cache=cache).batches(batch, seed=seed, rank=rank, world_size=ranks)
+        """See `FrameSource`; `place` is what it takes by name: device, share, resident."""
+        self.source = FrameSource(TransitionPairs(rollouts, cache=cache), batch, seed, rank, ranks, **place)
+        self.batches = self.source.batches
 
-    def next(self) -> dict[str, np.ndarray[Any, Any]]:
-        frames = next(self.batches)["frames"]
+    def next(self) -> dict[str, Any]:
+        frames = self.source.next()["frames"]
         return {"obs": frames[:, 0], "next_obs": frames[:, 1]}
 
     def state_dict(self) -> dict[str, Any]:
@@ -50,17 +107,28 @@ class CurriculumSource:
         seed: int,
         rank: int = 0,
         ranks: int = 1,
+        *,
+        device: str = "cpu",
+        share: ResidentSpans | None = None,
+        resident: bool | None = None,
     ) -> None:
+        """See `FrameSource`."""
         self.short_steps, self.step = short_steps, 0
-        self.parts = [
-            Windows(rollouts, length).batches(size, seed=seed + i, rank=rank, world_size=ranks)
-            for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2))))
-        ]
+        self.sources: list[FrameSource] = []
+        for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2)))):
+            spans = Windows(rollouts, length)
+            source = FrameSource(
+                spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident
+            )
+            share = source.resident
+            self.sources.append(source)
+        self.parts = [source.batches for source in self.sources]
 
-    def next(self) -> dict[str, np.ndarray[Any, Any]]:
-        part = self.parts[self.step >= self.short_steps]
+    def next(self) -> dict[str, Any]:
+        source = self.sources[self.step >= self.short_steps]
         self.step += 1
-        return {"frames": next(part)["frames"]}
+        batch = source.next()
+        return {name: batch[name] for name in ("frames", "codes") if name in batch}
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step, "parts": [part.state_dict() for part in self.parts]}

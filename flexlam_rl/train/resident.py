@@ -23,17 +23,27 @@ class ResidentSpans:
     Args:
         spans: `TransitionPairs`, `Windows`, ...
         device: Where the frames go.
+        share: Items of the same rollouts that are there already: frames and columns are then shared, not copied.
 
     Attributes:
         frames: (N, C, H, W) uint8 on the device.
+        columns: Further values (N, ...) on the device, by name: those of transitions from a row to the next. A batch
+            has them as (B, L - 1, ...).
     """
 
-    def __init__(self, spans: Spans, device: str | torch.device) -> None:
-        self.spans, self.device = spans, torch.device(device)
+    def __init__(self, spans: Spans, device: str | torch.device, share: "ResidentSpans | None" = None) -> None:
+        self.spans, self.device = spans, _numbered(device)
         self.span, self.frame_shape = spans.span, spans.frame_shape
-        height, width, channels = spans.frame_shape
         stores = spans.rollouts.stores
         self._base = np.cumsum([0, *(len(store.frames) for store in stores)])
+        self._steps = torch.arange(self.span, device=self.device)
+        if share is not None:
+            if share.spans.rollouts.digests != spans.rollouts.digests:
+                raise ValueError("Frames on the device are of other rollouts than the items that would share them.")
+            self.frames, self.columns = share.frames, share.columns
+            return
+        self.columns: dict[str, torch.Tensor] = {}
+        height, width, channels = spans.frame_shape
         self.frames = torch.empty((int(self._base[-1]), channels, height, width), dtype=torch.uint8, device=self.device)
         block = max(1, (64 << 20) // (height * width * channels))
         for base, store in zip(self._base[:-1].tolist(), stores, strict=True):
@@ -41,7 +51,6 @@ class ResidentSpans:
                 rows = torch.from_numpy(np.ascontiguousarray(store.frames[low : low + block]))
                 place = self.frames[base + low : base + low + len(rows)]
                 place.copy_(rows.to(self.device).movedim(-1, 1))
-        self._steps = torch.arange(self.span, device=self.device)
 
     @property
     def digest(self) -> str:
@@ -59,13 +68,15 @@ class ResidentSpans:
             out: Not used: the batch is made on the device.
 
         Returns:
-            "frames" (B, L, C, H, W) uint8 on the device, and the sampler's fields as it gives them, on the device too.
+            "frames" (B, L, C, H, W) uint8 on the device, `columns`, and the sampler's fields as it gives them, on the
+            device too.
         """
         number, rows = self.spans.locate(items)
         first = self._move(self._base[number] + rows)
         frames = self.frames[first[:, None] + self._steps]
         fields = {name: self._move(values) for name, values in self.spans.columns(number, rows).items()}
-        return {"frames": frames, **fields}
+        further = {name: values[first[:, None] + self._steps[:-1]] for name, values in self.columns.items()}
+        return {"frames": frames, **further, **fields}
 
     def _move(self, values: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values))
@@ -73,6 +84,14 @@ class ResidentSpans:
             # pinned, so that the copy does not wait for the kernels before it
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+
+def _numbered(device: str | torch.device) -> torch.device:
+    """The device with its number: "cuda" means another one in another thread."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 def fits(spans: Spans, device: str | torch.device) -> bool:

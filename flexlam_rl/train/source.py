@@ -8,9 +8,11 @@ from torch import Tensor
 
 
 class Source(Protocol):
-    """An endless, resumable stream of batches of numpy arrays (frames as (B, ..., H, W, C) uint8)."""
+    """An endless, resumable stream of batches: numpy arrays (frames as (B, ..., H, W, C) uint8), or tensors that are on
+    the device already (frames as (B, ..., C, H, W) uint8).
+    """
 
-    def next(self) -> dict[str, np.ndarray[Any, Any]]:
+    def next(self) -> dict[str, Any]:
         """The next batch."""
         ...
 
@@ -49,10 +51,15 @@ class ArraySource:
         self.position = int(state["position"])
 
 
-def to_device(batch: dict[str, np.ndarray[Any, Any]], device: str) -> dict[str, Tensor]:
-    """A batch as tensors; frames, uint8 with 4 dimensions or more, go to channels first."""
+def to_device(batch: dict[str, Any], device: str) -> dict[str, Tensor]:
+    """A batch as tensors; frames, uint8 with 4 dimensions or more, go to channels first. Tensors are taken as they
+    are.
+    """
     out = {}
     for name, array in batch.items():
+        if isinstance(array, Tensor):
+            out[name] = array.to(device, non_blocking=True)
+            continue
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         if device.startswith("cuda"):
             tensor = tensor.pin_memory()

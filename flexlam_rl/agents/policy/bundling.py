@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +129,23 @@ def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
     from flexlam_rl.train.data import labelled
 
     parts = [load_labels(rollouts, name, part) for part in ("train", "validation")]
-    pairs: np.ndarray = np.zeros((0, 0), np.int64)
+    pairs: tuple[tuple[int, ...], ...] = ()
     if len(spec.discrete) == 1 and not spec.continuous:
-        known = labelled(rollouts, parts[0])
-        actions = spec.discrete[0]
-        pairs = np.zeros((actions + 1, actions), np.int64)
-        np.add.at(pairs, (known["previous"][:, 0] + 1, known["action"][:, 0]), 1)
+        pairs = action_pairs(labelled(rollouts, parts[0]), spec.discrete[0])
     levels = tuple(dict.fromkeys(str(level) for level in parts[0].attributes["levels"]))  # a level of two looks is one
-    return LabelFacts(name, sum(map(len, parts)), levels, tuple(tuple(map(int, row)) for row in pairs))
+    return LabelFacts(name, sum(map(len, parts)), levels, pairs)
+
+
+def action_pairs(known: Mapping[str, np.ndarray], actions: int) -> tuple[tuple[int, ...], ...]:
+    """Count in labels how often action j comes after action i - 1 (row 0: an episode's first step).
+
+    Args:
+        known: "action" and "previous", (B, 1) each.
+        actions: How many there are.
+    """
+    pairs = np.zeros((actions + 1, actions), np.int64)
+    np.add.at(pairs, (known["previous"][:, 0] + 1, known["action"][:, 0]), 1)
+    return tuple(tuple(map(int, row)) for row in pairs)
 
 
 def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], half: bool) -> dict[str, Any]:

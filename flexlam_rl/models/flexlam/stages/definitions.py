@@ -49,7 +49,7 @@ def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun
 
 def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMStage:
     rank, ranks = distributed.start(options.device)
-    source = data.PairSource(splits.train, config.loop.batch, options.seed, rank, ranks, options.cache)
+    source = data.PairSource(splits.train, config.loop.batch, options.seed, rank, ranks, options.cache, device=config.loop.device)
     held_out = data.held_out_pairs(splits.test, RECIPES[options.preset].held_out)
     return LAMStage(LAM(config.model), source, held_out, prefix_distribution=options.prefix_distribution)
 
@@ -78,8 +78,9 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     short, longest, long_share = windows(options)
     short_steps = int(config.loop.steps * (1 - long_share))
     source = data.CurriculumSource(
-        splits.train, config.loop.batch, short, longest, short_steps, options.seed, rank, ranks
-    )
+        splits.train, config.loop.batch, short, longest, short_steps, options.seed, rank, ranks,
+        device=config.loop.device,
+    )  # fmt: skip
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
     lam = LAM.from_pretrained(needed(options, "lam"))
     return SequenceStage(SequenceModel(config.model), lam, source, held_out, options.targets or recipe.targets)

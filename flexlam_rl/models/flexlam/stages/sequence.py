@@ -49,8 +49,10 @@ class SequenceStage(SourceStage):
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
         self.lam.to(device)
-        frames = super().next_batch(device)["frames"]
-        return {"frames": frames, "codes": encode_windows(self.lam, frames)}
+        batch = super().next_batch(device)
+        if "codes" in batch:  # encoded once, and kept beside the frames
+            return batch | {"codes": batch["codes"].long()}
+        return {"frames": batch["frames"], "codes": encode_windows(self.lam, batch["frames"])}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame

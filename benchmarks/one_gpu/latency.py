@@ -1,0 +1,32 @@
+"""Part (a): milliseconds a decision by the paper's protocol, batch 1 and large, beside transformers."""
+
+from typing import Any
+
+from benchmarks.decode_latency import Policy, measure, ours, theirs
+from benchmarks.one_gpu.session import Session
+
+PAPER_MS = {4: 57.1, 16: 176.0, 64: 638.8}
+"""What the paper reports (its figure for an unnamed GPU, batch 1)."""
+
+
+def run(session: Session, figures: dict[str, Any]) -> None:
+    """Measure each budget: ours alone, ours in a large batch, transformers alone."""
+    size = session.size
+    policy = Policy(size.latency_preset, session.device)
+    budgets = dict.fromkeys(min(k, policy.config.slots) for k in size.budgets)
+    few = max(2, size.latency_steps // 10)
+    for k in budgets:
+        row = figures.setdefault(str(k), {"paper_ms": PAPER_MS.get(k), "rows": size.rows})
+        kinds = (("ours_ms", ours, 1, size.latency_steps), ("batch_ms", ours, size.rows, few),
+                 ("transformers_ms", theirs, 1, size.latency_steps))  # fmt: skip
+        for name, make, rows, steps in kinds:
+            if name in row:
+                continue
+            try:
+                row[name] = measure(policy, make, rows, k, steps)[0]
+            except ModuleNotFoundError as error:
+                row[name], row["without"] = None, error.name
+            session.save("latency", figures)
+        if row["batch_ms"]:
+            row["decisions_per_s"] = 1000 * size.rows / row["batch_ms"]
+    session.save("latency", figures)

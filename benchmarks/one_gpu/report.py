@@ -1,0 +1,131 @@
+"""What is brought back: one JSON, two tables, two plots, the bundle in float16; at most 8 files of at most 16 MiB."""
+
+import csv
+import io
+import json
+import os
+import platform
+import tarfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.one_gpu.session import Session
+from benchmarks.one_gpu.suite import episodes_of
+from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.utils.provenance import revision
+
+MOST_FILES, MOST_BYTES = 8, 16 << 20
+PIECE = 15 << 20
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the figures were measured on."""
+    cuda = device.startswith("cuda")
+    return {
+        "card": torch.cuda.get_device_name() if cuda else None,
+        "processor": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "revision": revision(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def write(session: Session, parts: dict[str, dict[str, Any]]) -> None:
+    """Write what is known so far to the session's folder."""
+    session.out.mkdir(parents=True, exist_ok=True)
+    record = {"size": session.size.name, "machine": machine(session.device), "parts": parts}
+    _put(session, "one_gpu.json", (json.dumps(record, indent=1) + "\n").encode())
+    rows = [{"part": part, "figure": name, "value": value} for part, own in parts.items() for name, value in flat(own)]
+    _put(session, "figures.csv", _csv(rows))
+    played = {f"{part}/{name}": row for part in ("suite", "seeds") for name, row in _plays(parts.get(part, {}))}
+    if episodes := episodes_of(played):
+        _put(session, "episodes.csv", _csv(episodes))
+    _plots(session, parts)
+    _bundle(session)
+
+
+def _plays(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, row in figures.items():
+        if isinstance(row, dict):
+            yield name, row.get("suite", row)
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Numbers of nested dictionaries, with their path."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flat(inner, f"{name}/{key}" if name else str(key))
+    elif isinstance(value, int | float | str | None):
+        yield name, value
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["part", "figure", "value"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _put(session: Session, name: str, data: bytes) -> None:
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"{name} has {len(data)} bytes; at most {MOST_BYTES} can be brought back.")
+    write_atomically(session.out / name, data)
+
+
+def _bundle(session: Session) -> None:
+    """The bundle as a tar in pieces; `cat bundle.tar.* | tar x` puts it together."""
+    folder = session.work / "seed-0" / "bundle"
+    if not folder.is_dir():
+        return
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        tar.add(folder, arcname="bundle")
+    whole = data.getvalue()
+    pieces = [whole[first : first + PIECE] for first in range(0, len(whole), PIECE)]
+    others = [path for path in session.out.iterdir() if not path.name.startswith("bundle.tar.")]
+    if len(others) + len(pieces) > MOST_FILES:
+        print(f"The bundle has {len(whole) >> 20} MiB, too many to be brought back; it stays in {folder}.", flush=True)
+        return
+    for number, piece in enumerate(pieces):
+        write_atomically(session.out / f"bundle.tar.{number:02d}", piece)
+
+
+def _plots(session: Session, parts: dict[str, dict[str, Any]]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    curves = [(stage, session.work / "seed-0" / stage / "metrics.jsonl") for stage in ("lam", "sequence", "translator")]
+    figure = Figure((10, 3), layout="constrained")
+    for axes, (stage, path) in zip(figure.subplots(1, 3), curves, strict=True):
+        axes.set(title=stage, xlabel="step", ylabel="loss")
+        if path.exists():
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            for part in ("train", "eval"):
+                points = [(row["step"], row["loss"]) for row in rows if row["part"] == part]
+                axes.plot(*zip(*points, strict=True), label=part) if points else None
+            axes.legend()
+    _save(session, "training.png", figure)
+    measured = {k: row for k, row in parts.get("latency", {}).items() if isinstance(row, dict)}
+    figure = Figure((5, 3), layout="constrained")
+    axes = figure.subplots()
+    for name in ("ours_ms", "transformers_ms", "paper_ms"):
+        points = sorted((int(k), row[name]) for k, row in measured.items() if row.get(name))
+        axes.plot(*zip(*points, strict=True), "o-", label=name.removesuffix("_ms")) if points else None
+    axes.set(xlabel="budget K", ylabel="ms a decision, batch 1", yscale="log")
+    if axes.lines:
+        axes.legend()
+    _save(session, "latency.png", figure)
+
+
+def _save(session: Session, name: str, figure: Any) -> None:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    _put(session, name, data.getvalue())

@@ -1,0 +1,69 @@
+"""What all parts share: sizes, folders, the clock, results written as they come, and the collected frames."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.one_gpu.sizes import Size
+from flexlam_rl.utils.files import write_atomically
+
+
+class TimeBoxOver(Exception):
+    """A part has used all of its time."""
+
+
+@contextmanager
+def time_box(seconds: float) -> Iterator[None]:
+    """Raise `TimeBoxOver` in the main thread when a block takes longer."""
+
+    def over(*_: Any) -> None:
+        raise TimeBoxOver
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, seconds))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass
+class Session:
+    """One call of the command.
+
+    Attributes:
+        size: How much to do.
+        device: Where the models are.
+        out: Folder that is brought back.
+        work: Folder that stays: parts' results, training runs, the suite's episodes.
+        until: Of the part at work, on the clock of `time.monotonic`.
+        memory: Frames that the part `collect` gathered in this call.
+    """
+
+    size: Size
+    device: str
+    out: Path
+    work: Path
+    until: float = 0.0
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def left(self) -> float:
+        """Seconds left to the part at work."""
+        return self.until - time.monotonic()
+
+    def load(self, part: str) -> dict[str, Any]:
+        """What a part has found so far."""
+        path = self.work / "parts" / f"{part}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def save(self, part: str, figures: dict[str, Any]) -> None:
+        """Keep what a part has found so far."""
+        path = self.work / "parts" / f"{part}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(figures, indent=1) + "\n").encode())

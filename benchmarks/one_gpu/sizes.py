@@ -1,0 +1,49 @@
+"""How much each part does: the real call, the smoke call on a new machine, and the rehearsal on a CPU."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """Amounts of all parts."""
+
+    name: str
+    minutes: float
+    latency_preset: str = "paper"
+    budgets: tuple[int, ...] = (16, 64, 4)
+    """In order of worth, as everything here."""
+    latency_steps: int = 100
+    rows: int = 512
+    """Of the large batch."""
+    throughput_presets: tuple[str, ...] = ("paper", "small")
+    throughput_steps: int = 60
+    tasks: tuple[str, ...] = ("suite",)
+    frames: int = 2_000_000
+    """To collect from all tasks together; whole episodes, at least one per task."""
+    preset: str = "small"
+    """Of the policy that is trained."""
+    labels: int = 4000
+    least_steps: int = 200
+    """Of the LAM and of the prior: shorter trainings are not begun."""
+    most_steps: int = 1_000_000
+    translator_steps: int = 2000
+    suite_tasks: tuple[str, ...] = ("suite",)
+    suite_budgets: tuple[int, ...] = (16, 1, 4)
+    episodes: tuple[int, ...] = (10, 50)
+    """Episodes per task: the first number for all budgets, then the next, as far as the time goes."""
+    seeds: int = 8
+    """Training seeds at most."""
+
+
+FULL = Size("full", 8.0)
+SMOKE = Size(
+    "smoke", 1.5, budgets=(16,), latency_steps=3, rows=32, throughput_steps=8, frames=20_000, labels=500, least_steps=4,
+    translator_steps=20, tasks=("rooms_exploit_deferred_effects_train",), suite_budgets=(16,), episodes=(1,), seeds=2,
+    suite_tasks=("rooms_exploit_deferred_effects_train",),
+)  # fmt: skip
+REHEARSAL = Size(
+    "rehearsal", 2.0, latency_preset="debug", budgets=(4, 1), latency_steps=2, rows=3, throughput_presets=("debug",),
+    throughput_steps=6, tasks=("rooms_exploit_deferred_effects_train",), frames=900, preset="debug", labels=60,
+    least_steps=4, most_steps=8, translator_steps=20, suite_tasks=("rooms_exploit_deferred_effects_train",), suite_budgets=(4, 1),
+    episodes=(1,), seeds=2,
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""Part (b): training throughput of LAM and prior, beside the measured peak and the counted roofline, data included."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.one_gpu.roofline import bandwidth, step_costs
+from benchmarks.one_gpu.session import Session
+from benchmarks.train_throughput import ours, peak
+from flexlam_rl.datasets import Episode, Origin, Rollouts
+from flexlam_rl.datasets.memory import MemoryStore
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.lam import LAMStage
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
+from flexlam_rl.train.trainer import LoopConfig, Stage
+
+NEVER = 10**9
+
+
+def random_rollouts(count: int = 4, length: int = 500) -> Rollouts:
+    """Frames of noise in memory: speed does not depend on what they show."""
+    rng = np.random.default_rng(0)
+
+    def episode() -> Episode:
+        frames = rng.integers(0, 256, (length + 1, 64, 64, 3), dtype=np.uint8)
+        return Episode(frames, rng.integers(0, 15, length).astype(np.int16), np.zeros(length, np.float32))
+
+    stores = [MemoryStore(f"noise-{i}", [episode()], Origin(engine="synthetic")) for i in range(count)]
+    return Rollouts(stores)  # type: ignore[arg-type]
+
+
+def quick(config: LoopConfig, session: Session, **changes: Any) -> LoopConfig:
+    """A recipe's loop, without evaluations and saves; in float32 and not compiled on a CPU."""
+    config = replace(config, device=session.device, eval_every=NEVER, save_every=NEVER, log_every=NEVER, **changes)
+    return replace(config, compile=False, precision="fp32") if session.device == "cpu" else config
+
+
+def run(session: Session, figures: dict[str, Any]) -> None:
+    """Measure the device, then each preset's LAM and prior."""
+    device, size = session.device, session.size
+    if "peak_flops" not in figures:
+        bf16 = device.startswith("cuda")
+        figures["peak_flops"] = peak(device, torch.bfloat16 if bf16 else torch.float32, 2.0 if bf16 else 0.3)
+        figures["bytes_per_s"] = bandwidth(device, 1.0 if bf16 else 0.2)
+        session.save("throughput", figures)
+    data = random_rollouts() if device != "cpu" else random_rollouts(1, 60)
+    for preset in size.throughput_presets:
+        for name, measure in (("lam", _lam), ("sequence", _sequence)):
+            key = f"{preset}/{name}"
+            if key not in figures:
+                figures[key] = measure(session, figures, preset, data)
+                session.save("throughput", figures)
+
+
+def _lam(session: Session, figures: dict[str, Any], preset: str, data: Rollouts) -> dict[str, Any]:
+    recipe = RECIPES[preset]
+    loop = quick(recipe.lam, session, steps=session.size.throughput_steps)
+
+    def stage() -> LAMStage:
+        source = PairSource(data, loop.batch, 0, device=session.device)
+        return LAMStage(LAM(recipe.sizes.lam), source, held_out_pairs(data, 4))
+
+    return _measured(session, figures, loop, stage, "transitions_per_s", 1)
+
+
+def _sequence(session: Session, figures: dict[str, Any], preset: str, data: Rollouts) -> dict[str, Any]:
+    recipe = RECIPES[preset]
+    frames = recipe.sizes.sequence.frames
+    # whole contexts, the recipe's second part; the codes of the frozen LAM are included
+    loop = quick(recipe.sequence, session, steps=session.size.throughput_steps, batch=max(1, recipe.sequence.batch // 2))
+
+    def stage() -> SequenceStage:
+        source = CurriculumSource(data, 2 * loop.batch, 2, frames, 0, 0, device=session.device)
+        lam = LAM(recipe.sizes.lam).to(session.device)
+        return SequenceStage(SequenceModel(recipe.sizes.sequence), lam, source, held_out_windows(data, 1, frames))
+
+    return _measured(session, figures, loop, stage, "codes_per_s", (frames - 1) * recipe.sizes.sequence.slots)
+
+
+def _measured(
+    session: Session, figures: dict[str, Any], loop: LoopConfig, build: Callable[[], Stage], unit: str, per_example: int
+) -> dict[str, Any]:
+    """Speed of a stage and its shares of what the device can do."""
+    device = session.device
+    torch.manual_seed(0)
+    stage = build()
+    for module in stage.trained().values():
+        module.to(device)
+    batch = stage.next_batch(device)
+    generator = torch.Generator(device).manual_seed(0)
+
+    def loss(count: int) -> Tensor:
+        few = {name: values.repeat(count, *[1] * (values.ndim - 1))[:count] for name, values in batch.items()}
+        kind = torch.device(device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=loop.precision == "bf16"):
+            return stage.loss(few, generator)[0]
+
+    parameters = sum(p.numel() for m in stage.trained().values() for p in m.parameters() if p.requires_grad)
+    operations, moved = step_costs(loss, loop.batch, parameters)
+    del stage, batch
+    warm = max(1, loop.steps // 3)
+    seconds = ours(build(), loop, warm)
+    least = max(operations / figures["peak_flops"], moved / figures["bytes_per_s"])
+    return {
+        unit: loop.batch * per_example / seconds,
+        "batch": loop.batch,
+        "seconds_per_step": seconds,
+        "operations_per_step": operations,
+        "bytes_per_step": moved,
+        "share_of_peak": operations / seconds / figures["peak_flops"],
+        "share_of_roofline": least / seconds,
+        "bound_by": "operations" if least == operations / figures["peak_flops"] else "bytes",
+    }
