@@ -27,7 +27,7 @@ def play(session: Session, bundle: Path, budget: int, episodes: int) -> dict[str
     play_suite(
         Options(
             budget=str(budget), checkpoint=str(bundle), tasks=names, episodes=episodes, engine="litelab", out=out,
-            device=session.device, num_envs=rows, chunk=rows if session.device != "cpu" else 16, plots=False,
+            device=session.device, num_envs=rows, chunk=rows, plots=False,
         )
     )  # fmt: skip
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))

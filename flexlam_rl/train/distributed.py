@@ -1,10 +1,14 @@
 """Several processes through torchrun: one module that knows the rank."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+
+from flexlam_rl.train.stage import Stage
 
 
 def start(device: str) -> tuple[int, int]:
@@ -27,18 +31,27 @@ def gather(value: Any) -> list[Any]:
     return out
 
 
-def average_gradients(parameters: list[torch.nn.Parameter]) -> None:
-    """Replace every gradient by its mean over the ranks, in one flat message."""
+class _Loss(nn.Module):
+    """A stage's loss as a module, which is what torch makes parallel."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.trained = nn.ModuleDict(stage.trained())
+        self.stage_loss = stage.loss
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.stage_loss(batch, generator)
+
+
+def parallel(stage: Stage) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+    """The loss of a stage whose backward pass averages gradients over the ranks, while it computes others; weights and
+    buffers are those of rank 0.
+
+    The stage's modules must be on their device already.
+    """
     if not dist.is_initialized():
-        return
-    grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = torch.cat([g.reshape(-1) for g in grads])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    offset = 0
-    for p, g in zip(parameters, grads, strict=True):
-        p.grad = flat[offset : offset + g.numel()].view_as(g).clone()
-        offset += g.numel()
+        return stage.loss
+    return nn.parallel.DistributedDataParallel(_Loss(stage))
 
 
 def finish() -> None:

@@ -83,8 +83,8 @@ class Progress:
         before, self.mark = self.mark, time.monotonic()
         return self.mark - before
 
-    def advance(self, step: int, loss: float) -> None:
-        """Note that a step is done."""
+    def advance(self, step: int, loss: Any) -> None:
+        """Note that a step is done; `loss`, a number or a tensor, is read where it is shown: twice a second at most."""
         seconds = self._lap()
         # the first step of a process compiles, allocates and waits for the first batch
         if not self.first:
@@ -93,10 +93,12 @@ class Progress:
         if self.quiet:
             return
         if self.bar:
-            self.bar.update(self.task, completed=step, loss=loss, left=self.pace.words(step))
+            if self.mark - self.shown > 0.5 or step == self.steps:
+                self.shown = self.mark
+                self.bar.update(self.task, completed=step, loss=float(loss), left=self.pace.words(step))
         elif self.mark - self.shown > 30 and step < self.steps:
             self.shown = self.mark
-            print(f"{self.name}: step {step}/{self.steps}, loss {loss:.4f}, {self.pace.words(step)}", flush=True)
+            print(f"{self.name}: step {step}/{self.steps}, loss {float(loss):.4f}, {self.pace.words(step)}", flush=True)
 
     def paused(self, name: str) -> None:
         """Note that an evaluation or a save is done."""

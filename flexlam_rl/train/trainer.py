@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
+from flexlam_rl.train.finite import FirstOdd
+from flexlam_rl.train.finite import odd as odd_figure
 from flexlam_rl.train.identity import check_folder, free, refuse_shorter
 from flexlam_rl.train.log import RunLog
 from flexlam_rl.train.progress import Pace, Progress
@@ -126,6 +128,8 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     for module in modules.values():
         module.to(device)
     parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
+    step_loss, odd = distributed.parallel(stage), FirstOdd(device)
+    kind, half = torch.device(device).type, config.precision == "bf16"
     optimisers = optim.build(modules.values(), config.optimiser, config.lr, config.matrix_lr, config.weight_decay)
     # every rank draws its own prefixes and noise
     generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + rank)
@@ -177,24 +181,29 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
                 if stop.asked:
                     break
                 optim.set_rate(optimisers, optim.learning_rate(step, config.steps, config.warmup))
-                batch = stage.next_batch(device)
-                with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
-                    loss, figures = stage.loss(batch, generator)
-                _refuse_odd(stage.name, "loss", loss.detach(), step, state_path)
+                # frozen models that a batch asks run in float32 on a CPU, as they did in runs that may go on
+                with torch.autocast(kind, torch.bfloat16, enabled=half and kind != "cpu"):
+                    batch = stage.next_batch(device)
+                with torch.autocast(kind, torch.bfloat16, enabled=half):
+                    loss, figures = step_loss(batch, generator)
                 loss.backward()
-                distributed.average_gradients(parameters)
                 norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-                _refuse_odd(stage.name, "norm of the gradient", norm, step, state_path)
+                odd.note(step, loss, norm)
                 for optimiser in optimisers:
                     optimiser.step()
                     optimiser.zero_grad(set_to_none=True)
                 if average:
                     average.update()
                 done = step + 1
+                # only here does the host wait for the device
+                if done == config.steps or any(
+                    done % every == 0 for every in (config.log_every, config.eval_every, config.save_every)
+                ):
+                    odd.check(stage.name, state_path)
                 if done % config.log_every == 0 or done == config.steps:
                     values = {"loss": loss, "gradient": norm, **figures}
                     log.write(done, "train", {name: float(value.detach()) for name, value in values.items()})
-                progress.advance(done, float(loss.detach()))
+                progress.advance(done, loss.detach())
                 if done % config.eval_every == 0 or done == config.steps:
                     best = _evaluate(stage, average, out, log, done, best, device, rank)
                     progress.paused("evaluation")
@@ -206,6 +215,7 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
                     on_step(done)
             if stop.asked:
                 if done > kept:
+                    odd.check(stage.name, state_path)
                     save(done)
                     kept = done
                 raise KeyboardInterrupt
@@ -230,13 +240,6 @@ def _way_on(name: str, done: int, kept: int, steps: int, out: Path) -> str:
         else f"nothing of which was saved in {out} yet"
     )
     return f"{name} stopped after step {done} of {steps}, {where}; the same command continues"
-
-
-def _refuse_odd(name: str, what: str, value: Tensor, step: int, state_path: Path) -> None:
-    """Raise a TrainingError if a figure is NaN or infinite."""
-    if not bool(torch.isfinite(value)):
-        kept = f"the last good state is {state_path}" if state_path.exists() else "nothing had been saved yet"
-        raise TrainingError(f"{name}: the {what} is {float(value)} at step {step}; {kept}.")
 
 
 def _restore_generator(generator: torch.Generator, state: Tensor, origin: tuple[int, ...]) -> None:
@@ -267,7 +270,8 @@ def _evaluate(
     # evaluations have shapes of their own, and are too few to be worth minutes of compiling each
     with torch.compiler.set_stance("force_eager"):
         figures = stage.evaluate(device)
-    _refuse_odd(stage.name, "loss of the evaluation", torch.tensor(figures["loss"]), step, out / STATE)
+    if not math.isfinite(figures["loss"]):
+        raise odd_figure(stage.name, "loss of the evaluation", figures["loss"], step, out / STATE)
     if rank == 0:
         log.write(step, "eval", figures)
         stage.sheet(out / "sheets" / f"{step:08d}.png")

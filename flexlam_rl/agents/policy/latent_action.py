@@ -11,7 +11,6 @@ import copy
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +23,7 @@ from flexlam_rl.agents.policy.compatibility import check_environment
 from flexlam_rl.agents.policy.decision import PARTS, Decision, read_only
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import Chunk, PolicyState, new_state
+from flexlam_rl.agents.policy.marks import Marks
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.models.flexlam.decode import Decoder, pick
@@ -288,7 +288,7 @@ class LatentActionPolicy:
         draws = None if greedy else self._draws.next(n)
         work = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
 
-        def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
+        def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, Marks]:
             rows = slice(chunk.first, chunk.first + chunk.count)
             given = None if draws is None else draws[rows]
             work = (
@@ -313,7 +313,7 @@ class LatentActionPolicy:
             actions[rows] = chosen[: chunk.count].cpu().numpy()
             codes[rows, : own_codes.shape[1]] = own_codes[: chunk.count].cpu().numpy()
             probabilities[rows, : own_codes.shape[1]] = log_probs[: chunk.count].exp().cpu().numpy()
-            for part, spent in zip(PARTS, times, strict=True):
+            for part, spent in zip(PARTS, times.seconds(), strict=True):
                 seconds[part] += spent
         behind = np.arange(widest) >= budgets[:, None]
         codes[behind], probabilities[behind] = -1, np.nan
@@ -329,15 +329,10 @@ class LatentActionPolicy:
         clear: np.ndarray,
         budgets: np.ndarray,
         draws: np.ndarray | None,
-    ) -> tuple[Tensor, Tensor, Tensor, list[float]]:
-        """Actions (R, A), codes and their log-probabilities (R, K), seconds a part."""
+    ) -> tuple[Tensor, Tensor, Tensor, Marks]:
+        """Actions (R, A), codes and their log-probabilities (R, K), and when each part ended."""
         size, device = len(chunk.frames), self.device
-        marks = [time.perf_counter()]
-
-        def mark() -> None:
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            marks.append(time.perf_counter())
+        marks = Marks(device)
 
         def whole(rows: np.ndarray, fill: Any) -> Tensor:
             """`rows` filled up to R."""
@@ -347,22 +342,22 @@ class LatentActionPolicy:
 
         now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
         self.decoder.clear(chunk.decode, cleared)
-        chunk.previous[begun] = NO_ACTION
+        chunk.previous.masked_fill_(begun[:, None], NO_ACTION)
         # codes of rows at their first frame are computed and not used: the number of rows stays the same
-        codes = None if bool((chunk.decode.step == 0).all()) else self.lam.encode(chunk.frames, now)
-        mark()
+        codes = None if clear.all() else self.lam.encode(chunk.frames, now)
+        marks.mark()
         hidden = self.decoder.observe(chunk.decode, now, codes)
         chunk.frames.copy_(now)  # the caller may write its next frames where these lie
-        mark()
-        most = int(lengths.max())
+        marks.mark()
+        most = int(budgets.max())
         codes_draws = None
         if draws is not None and self.decoding.temperature > 0:
             codes_draws = whole(draws[:, :most], 0.0)
         decoded = self.decoder.generate(
             chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws
         )
-        mark()
-        slots = self.lam.prefix_slots(decoded.codes, lengths)
+        marks.mark()
+        slots = self.lam.keep_prefix_unchecked(decoded.codes, lengths)
         outputs = self.translator(slots, chunk.previous, now)
         actions = choose_actions(outputs, self._actions)
         if draws is not None and self.decoding.action_temperature > 0:
@@ -374,8 +369,8 @@ class LatentActionPolicy:
                 )
                 start += choices
         chunk.previous = actions.clone()
-        mark()
-        return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]
+        marks.mark()
+        return actions, decoded.codes, decoded.log_probs, marks
 
     def reset(self, which: Any = None) -> None:
         """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or

@@ -83,13 +83,16 @@ class Decoder:
         self.stride_end = self.code_end + self.ring * config.patches
         self.frame_end = self.stride_end + config.patches
         self.size = self.frame_end + config.slots
+        # rows that keep nothing write here, where nothing is ever read: asking which rows these are would make the
+        # host wait for the device
+        self.unread = max(config.slots, config.patches)
 
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""
         device = self.model.head.weight.device
         return DecodeState(
-            self.transformer.empty(rows, self.size),
+            self.transformer.empty(rows, self.size + self.unread),
             torch.zeros(rows, device=device, dtype=torch.long),
             torch.full((rows, self.config.frames), _EMPTY, device=device, dtype=torch.long),
             torch.full((rows, self.ring), _EMPTY, device=device, dtype=torch.long),
@@ -98,9 +101,9 @@ class Decoder:
     @in_own_modes
     def clear(self, state: DecodeState, rows: Tensor) -> None:
         """Begin anew in the rows where bool `rows` (B,) is true; other rows are not touched."""
-        state.step[rows] = 0
-        state.block_frame[rows] = _EMPTY
-        state.stride_frame[rows] = _EMPTY
+        state.step.masked_fill_(rows, 0)
+        state.block_frame.masked_fill_(rows[:, None], _EMPTY)
+        state.stride_frame.masked_fill_(rows[:, None], _EMPTY)
 
     @in_own_modes
     def observe(self, state: DecodeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
@@ -158,23 +161,23 @@ class Decoder:
         code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
         on_stride = step % config.stride == 0
         stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
-        keep_code, keep_stride = rows[~first], rows[on_stride]
+        nowhere = self.size + torch.arange(self.unread, device=t.device)
+        code_at = torch.where(first[:, None], nowhere[: config.slots], code_at)
+        stride_at = torch.where(on_stride[:, None], stride_at, nowhere[:n])
         codes, newest = slice(0, m), slice(m, m + n)
         # the block of the past transition stands where this step's codes will be generated, until it is in its ring
         write = [
             (newest, slice(self.stride_end, self.frame_end)),
             (codes, slice(self.frame_end, self.frame_end + m)),
         ]
-        keep = []
-        if m and len(keep_code):
-            keep.append(Keep(keep_code, codes, code_at[keep_code]))
-        if len(keep_stride):
-            keep.append(Keep(keep_stride, newest, stride_at[keep_stride]))
+        keep = [Keep(rows, newest, stride_at)]
+        if m:
+            keep.insert(0, Keep(rows, codes, code_at))
         # only the last patch predicts
         hidden = self.transformer.advance(state.cache, x, turns, mask, write, keep, last_only=True)
         if m:
-            state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
-        state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
+            _put(state.block_frame, (step - 1) % config.frames, step - 1, ~first)
+        _put(state.stride_frame, step // config.stride % self.ring, step, on_stride)
         state.step.add_(1)
         return hidden[:, -1]
 
@@ -237,3 +240,9 @@ class Decoder:
         """Cosines and sines (B, 1, L, head_dim) at positions (B, L)."""
         cos, sin = rotary(positions, self.transformer.head_dim, self.config.rope_theta)
         return cos[:, None], sin[:, None]
+
+
+def _put(table: Tensor, place: Tensor, value: Tensor, rows: Tensor) -> None:
+    """Set `table` (B, n) to `value` (B,) at each row's `place` (B,), in the rows where bool `rows` (B,) is true."""
+    here = (torch.arange(table.shape[1], device=table.device) == place[:, None]) & rows[:, None]
+    table.copy_(torch.where(here, value[:, None], table))

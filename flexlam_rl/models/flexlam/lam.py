@@ -115,8 +115,6 @@ class LAM(PretrainedModel):
         lead, given = vectors.shape[:-2], vectors.shape[-2]
         if given > m:
             raise ValueError(f"There are {given} codes; the model has {m} slots.")
-        slots = torch.zeros(*lead, m, self.quantizer.dim, device=latents.device, dtype=torch.float32)
-        slots[..., :given, :] = vectors
         if not isinstance(budget, Tensor):
             budget = torch.full(lead, whole(budget, "prefix length"), device=latents.device)
         elif budget.is_floating_point() or budget.dtype == torch.bool:
@@ -124,6 +122,18 @@ class LAM(PretrainedModel):
         if bool((budget > given).any()) or bool((budget < 0).any()):
             wrong = int(budget[(budget > given) | (budget < 0)][0])
             raise ValueError(f"prefix length {wrong} lies outside 0..{given}, the codes given.")
+        return self._filled(vectors, budget)
+
+    def keep_prefix_unchecked(self, codes: Tensor, budget: Tensor) -> Tensor:
+        """`keep_prefix` of codes of this model and budgets within them: values are not read, so that the host need not
+        wait for the device.
+        """
+        return self._filled(self.quantizer.lookup(codes), budget)
+
+    def _filled(self, vectors: Tensor, budget: Tensor) -> Tensor:
+        lead, given = vectors.shape[:-2], vectors.shape[-2]
+        slots = torch.zeros(*lead, self.config.slots, self.quantizer.dim, device=vectors.device, dtype=torch.float32)
+        slots[..., :given, :] = vectors
         return null_fill(slots, budget, self.null)
 
     prefix_slots = keep_prefix

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.nn.host_draws import host_stream
 from flexlam_rl.nn.prefix import sample_prefix_lengths
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
@@ -55,16 +56,19 @@ class SequenceStage(SourceStage):
         return {"frames": batch["frames"], "codes": encode_windows(self.lam, batch["frames"])}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
-        phase = int(torch.randint(0, self.model.config.stride, (1,), generator=generator, device=generator.device))
-        # one length for the whole batch: tokens of other lengths would be computed for nothing
-        predicted = (
-            None
-            if self.targets == "blocks"
-            else max(1, int(sample_prefix_lengths(1, self.model.config.slots, generator, "mixed")))
-        )
+        phase, predicted = self._shape(generator)
         losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
         return losses.mean(), {"loss_first": losses[..., 0].mean(), "loss_last": losses[..., -1].mean()}
+
+    def _shape(self, generator: torch.Generator) -> tuple[int, int | None]:
+        """Draw what a step's shapes depend on: where the stride stands, and how many codes it predicts."""
+        host = host_stream(generator)
+        # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
+        phase = int(torch.randint(0, self.model.config.stride, (1,), generator=host))
+        # one length for the whole batch: tokens of other lengths would be computed for nothing
+        if self.targets == "blocks":
+            return phase, None
+        return phase, max(1, int(sample_prefix_lengths(1, self.model.config.slots, host, "mixed")))
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
