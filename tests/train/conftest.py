@@ -13,8 +13,8 @@ from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.domains.dmlab.actions import action_set
-from flexlam_rl.models.flexlam.options import TrainArgs
 from flexlam_rl.models.flexlam.config import PRESETS, DecoderConfig, EncoderConfig, LAMConfig
+from flexlam_rl.models.flexlam.options import TrainArgs
 
 MOVES = ((0, 0), (0, 4), (0, -4), (4, 0), (-4, 0))
 SIZE = 32
