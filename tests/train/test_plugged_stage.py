@@ -61,6 +61,7 @@ class MeanStage(SourceStage):
     def loss(self, batch, generator):
         return (batch["obs"].float() / 255 - self.model.value).square().mean(), {}
 
+    @torch.no_grad()
     def evaluate(self, device):
         return {"loss": float(self.loss(self.held_out, None)[0])}
 
