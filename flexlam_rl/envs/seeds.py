@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.envs.checks import is_integer
+from flexlam_rl.utils.numbers import is_integer
 
 EVALUATION_STREAM = 0x600D5EED  # the mixer seed of held-out evaluation, by convention of DMLab's users (reference A3)
 SEED_LIMIT = 2**31  # episode seeds are drawn from [0, 2**31): what a real engine takes

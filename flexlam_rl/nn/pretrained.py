@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 import types
 import typing
 from collections.abc import Iterable
@@ -21,26 +19,10 @@ from torch import nn
 from flexlam_rl.nn.modes import built_plainly, in_own_modes
 from flexlam_rl.nn.param_groups import ParamGroup, param_groups
 from flexlam_rl.nn.places import CheckpointError, local_folder, not_on_hub, usable_device
+from flexlam_rl.utils.files import write_atomically
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that at any moment either the old file or the whole new one is there."""
-    path = path.resolve()  # what a link leads to is replaced, not the link
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # a temporary file is its owner's alone
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def digest(files: Iterable[Path]) -> str:

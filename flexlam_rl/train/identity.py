@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.nn.pretrained import to_json, write_atomically
+from flexlam_rl.nn.pretrained import to_json
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.state import STATE, saved_step
+from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.options import former_names
 
 ABSENT = "absent"

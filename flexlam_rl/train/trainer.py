@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from flexlam_rl.nn.modes import neutral_modes
-from flexlam_rl.nn.pretrained import write_atomically
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.identity import check_folder, free, refuse_shorter
@@ -26,6 +25,7 @@ from flexlam_rl.train.progress import Pace, Progress
 from flexlam_rl.train.stage import Stage
 from flexlam_rl.train.state import STATE, load_state, save_state
 from flexlam_rl.train.stopping import stopping
+from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.options import tidy, whole
 
 __all__ = ["LoopConfig", "Stage", "TrainingError", "check_folder", "run"]

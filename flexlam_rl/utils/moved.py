@@ -21,7 +21,7 @@ _KEPT_NAME = (
     ("agents", "agents.experts", "registry"),
     ("agents", "agents.experts.pixel", "curve recipe training"),
     ("agents", "agents.policy", "bundle bundling cloning draws history random"),
-    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco tfrecord"),
+    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco"),
     ("datasets", "utils", "errors files"),
     ("envs", "agents.adapters", "sb3"),
     ("envs", "envs.domains.dmlab", "actions dm_view engines level_cache levels real_engine returns spaces vector"),
@@ -36,6 +36,7 @@ _KEPT_NAME = (
     ("train", "models.flexlam.stages", "lam sequence translator"),
 )
 _RENAMED = {
+    "agents.base": "envs.base",
     "agents.fit": "agents.policy.compatibility",
     "agents.learned": "agents.experts.pixel.recurrent",
     "agents.plan": "agents.collection.schedule",
@@ -53,7 +54,7 @@ _RENAMED = {
     "eval.runs": "eval.studies.trained_models",
     "eval.signs": "eval.lam.failure_checks",
     "eval.stats": "eval.suite.statistics",
-    "eval.waves": "eval.suite.play",
+    "eval.waves": "eval.suite.batches",
     "models.blocks": "nn.transformer",
     "models.checkpoint": "nn.pretrained",
     "models.stem": "nn.conv_stem",

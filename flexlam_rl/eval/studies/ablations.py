@@ -140,8 +140,8 @@ def run(options: Options) -> int:
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.nn.pretrained import write_atomically
     from flexlam_rl.train.trainer import check_folder
+    from flexlam_rl.utils.files import write_atomically
 
     lam = load_model(LAM, options.lam, "lam", options.device)
     counts = sorted(number_list("label_counts", options.label_counts, 1))
@@ -219,7 +219,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
 
 def write(out: Path) -> str:
     """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     rows = [
         row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))

@@ -222,8 +222,8 @@ def _run(options: Options) -> int:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies import alignment_report
-    from flexlam_rl.nn.pretrained import write_atomically
     from flexlam_rl.train.trainer import check_folder
+    from flexlam_rl.utils.files import write_atomically
 
     budgets, kinds = parse(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")

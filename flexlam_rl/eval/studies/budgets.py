@@ -72,7 +72,7 @@ def run(options: Options) -> int:
     """
     from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
     from flexlam_rl.eval.latency import describe_machine, measure_latency
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     record = read_results(options.suite)
     columns = {int(title.partition("@")[2]): summary for title, summary in summaries_of(record).items() if "@" in title}

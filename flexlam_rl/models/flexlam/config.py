@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from flexlam_rl.envs.spec import ActionSpec
-from flexlam_rl.nn.numbers import Plain
+from flexlam_rl.utils.plain import Plain
 
 
 def dreamer15() -> ActionSpec:

@@ -23,10 +23,10 @@ from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.interfaces import Generated
 from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
 from flexlam_rl.nn.rotary import rotary
 from flexlam_rl.nn.sampling import choose
 from flexlam_rl.nn.sampling import pick as pick
+from flexlam_rl.utils.numbers import whole
 
 _EMPTY = -(10**9)
 

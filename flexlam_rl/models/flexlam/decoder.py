@@ -14,8 +14,8 @@ from flexlam_rl.nn.flow_matching import integrate, over_examples
 from flexlam_rl.nn.frames import peak_signal_to_noise as peak_signal_to_noise
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
 from flexlam_rl.nn.patch_embed import patch_count, patchify, unpatchify
+from flexlam_rl.utils.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
 _LEAST_REST = 0.05

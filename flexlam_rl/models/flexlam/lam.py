@@ -16,10 +16,10 @@ from flexlam_rl.models.interfaces import LatentSpec, StepOutput
 from flexlam_rl.nn.flow_matching import sample_times
 from flexlam_rl.nn.frames import check_frames, to_bytes
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill, sample_prefix_lengths
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.quantizers import QUANTIZERS, Quantized
+from flexlam_rl.utils.numbers import whole
 
 
 class LAMLoss(NamedTuple):

@@ -113,7 +113,7 @@ def test_a_run_grows_and_nothing_is_played_twice(played, bundle_folder, tmp_path
     ]  # one there is, if a day has ended meanwhile
     assert len(new) == 1
     assert "3 of 4 episodes" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr("flexlam_rl.eval.suite.command.play_wave", None)  # nothing is left to play
+    monkeypatch.setattr("flexlam_rl.eval.suite.command.play_batch", None)  # nothing is left to play
     assert suite(out, "--checkpoint", str(bundle_folder), "--budget", "3", episodes=4) == 0
 
 
@@ -251,8 +251,10 @@ def test_other_packages_policies_play(tmp_path, monkeypatch):
         def load(self):
             return Turn
 
-    monkeypatch.setattr(policies, "_REGISTERED", {})
-    monkeypatch.setattr(policies, "entry_points", lambda group: [Point()] if group == "flexlam_rl.policies" else [])
+    monkeypatch.setattr(policies.POLICIES, "_registered", {})
+    monkeypatch.setattr(
+        "flexlam_rl.utils.registry.entry_points", lambda group: [Point()] if group == "flexlam_rl.policies" else []
+    )
     policies.register_policy("turn", Turn)
     for name in ("turn", "installed"):
         assert suite(tmp_path / name, "--policy", name) == 0

@@ -1,4 +1,4 @@
-"""Import and export of the Hugging Face parquet layout of the public DMLab expert data.
+"""Import of the Hugging Face parquet layout of the public DMLab expert data.
 
 Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32,
 `terminated`, `truncated` bool, one row an action; row t holds the observation before action t and the reward that it
@@ -9,41 +9,27 @@ the way back; the `path` of a picture is not kept.
 """
 
 import os
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flexlam_rl.datasets.alignment import check_alignment
-from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
-from flexlam_rl.datasets.formats.parquet_columns import REQUIRED, Layout, flags, numbers, pictures, read_layout, texts
-from flexlam_rl.datasets.formats.parquet_export import export_parquet
-from flexlam_rl.datasets.formats.parquet_files import (
-    Files,
-    by_split,
-    exported_from,
-    follows,
-    is_part,
-    metadata,
-    of_split,
-    parquet_files,
-)
-from flexlam_rl.datasets.formats.resume import stored_lengths
+from flexlam_rl.datasets.formats.parquet.columns import REQUIRED, Layout, flags, numbers, pictures, read_layout
+from flexlam_rl.datasets.formats.parquet.episodes import cut, episode_of
+from flexlam_rl.datasets.formats.parquet.files import Files, is_part, metadata, of_split
+from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
-from flexlam_rl.datasets.rewards import exact_rewards, reward_type
+from flexlam_rl.datasets.rewards import reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.files import Progress, no_progress
-
-__all__ = ["by_split", "export_parquet", "exported_from", "import_parquet", "parquet_files"]
+from flexlam_rl.utils.numbers import exact
 
 ALIGNMENT_ROWS = 600  # of each file
 Trust = Literal["check", "trust"]
@@ -116,7 +102,7 @@ def import_parquet(
                 _check(path, origin, shift, columns, pool)
         with RolloutWriter(root, level, split, replace(origin, source=source), extra=columns.extra, **layout) as writer:
             done, total = 0, sum(int(one["rows"]) for one in described)
-            for number, piece in enumerate(_episodes(paths, one_stream, columns)):
+            for number, piece in enumerate(cut(paths, one_stream, columns)):
                 progress(done, total)
                 done += piece.num_rows
                 what = f"episode {number} of {paths[0].parent}"
@@ -129,7 +115,7 @@ def import_parquet(
                     )
                 if key in there or rows < 1:
                     continue
-                episode = _episode(piece, columns, key, shift, writer.reward, what)
+                episode = episode_of(piece, columns, key, shift, writer.reward, what)
                 if rules and episode.reward is not None:
                     episode.restart = infer_restarts(level, episode.reward, episode.rows)
                 elif restarts == "none":
@@ -165,90 +151,3 @@ def _check(path: Path, origin: Origin, shift: int, columns: Layout, pool: Thread
         episode = numbers(table, columns.episode, str(path))
         usable[:-1] &= episode[1:] == episode[:-1]
     check_alignment(frames, moved, origin.action_table, usable, str(path))
-
-
-def _episodes(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa.Table]:
-    """Tables of one episode each.
-
-    They are cut after terminated or truncated rows (and a last frame behind them), where the number of the episode
-    changes, and at the ends of files or of the stream.
-    """
-    kept: list[pa.Table] = []
-    ended, last = False, False  # of the row before: the episode's last action, or the frame after it
-    before: Path | None = None
-    number, seen = None, set[int]()
-
-    def rest() -> Iterator[pa.Table]:
-        episode = pa.concat_tables(kept) if kept else None
-        kept.clear()
-        if episode is not None and len(episode):
-            yield episode
-
-    for path in paths:
-        if before is not None and not (one_stream and follows(path, before)):
-            yield from rest()
-            ended, last, number = False, False, None
-            seen = seen if one_stream else set()  # files of their own number their episodes anew
-        before = path
-        for batch in pq.ParquetFile(path).iter_batches(1024):
-            table = pa.Table.from_batches([batch])
-            ends = np.append(ended, flags(table, "terminated", str(path)) | flags(table, "truncated", str(path)))
-            frame = np.append(last, numbers(table, "action", str(path)) == -1)
-            begins = (ends[:-1] & ~frame[1:]) | frame[:-1]
-            if columns.episode:
-                each = numbers(table, columns.episode, str(path)).tolist()
-                begins |= np.array(
-                    [
-                        one != other
-                        for one, other in zip(each, [each[0] if number is None else number, *each], strict=False)
-                    ]
-                )
-                for row in np.flatnonzero(begins | ((np.arange(len(each)) == 0) & (number is None))).tolist():
-                    if each[row] in seen:
-                        where = f"{path} (column {columns.episode})"
-                        raise ValueError(
-                            f"Episode {each[row]} of {where} goes on after its end: expected its rows together."
-                        )
-                    seen.add(each[row])
-                number = each[-1]
-            start = 0
-            for begin in np.flatnonzero(begins).tolist():
-                kept.append(table.slice(start, begin - start))
-                start = begin
-                yield from rest()
-            kept.append(table.slice(start))
-            ended, last = bool(ends[-1]), bool(frame[-1])
-    yield from rest()
-
-
-def _episode(table: pa.Table, columns: Layout, key: int, shift: int, reward: str, what: str) -> Episode:
-    """An episode of a table that has more rows than the shift takes."""
-    keep = slice(max(0, -shift), table.num_rows - max(0, shift))
-    action = exact(
-        numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}"
-    )
-    table = table.slice(keep.start, keep.stop - keep.start)
-    values = {name: numbers(table, name, what) for name in columns.names if name not in ("observation", "instruction")}
-    rows = table.num_rows
-    length = rows - int(action[-1] == -1)  # a row without an action is the last observation (see `export_parquet`)
-    if (action[:length] < 0).any():
-        raise ValueError(f"Action {action[:length].min()} of {what}: expected the number of an action, 0 or more.")
-    restart = None
-    if "restart" in values:
-        restart = flags(table, "restart", what)
-    elif "map_frame_number" in values:
-        restart = np.append(False, values["map_frame_number"][1:] < values["map_frame_number"][:-1])
-    native = values["action_native"][:length] if "action_native" in columns.own else None
-    return Episode(
-        frames=decode_all(pictures(table)),
-        action=action[:length],
-        action_native=None if native is None else exact(native, np.int16, f"Native action of {what}"),
-        reward=exact_rewards(values["reward"][:length], reward, what),
-        terminated=bool(flags(table, "terminated", what).any()),
-        truncated=bool(flags(table, "truncated", what).any()),
-        restart=restart,
-        instruction=texts(table, what) if "instruction" in columns.names else "",
-        seed=int(values["episode_seed"][0]) if "episode_seed" in columns.own else -1,
-        key=key,
-        extra={name: values[name] for name in columns.extra},
-    )

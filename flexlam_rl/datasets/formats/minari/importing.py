@@ -1,12 +1,6 @@
-"""Export to and import from Minari, Farama's exchange format; lossless, there and back.
+"""Import from Minari, Farama's exchange format; what this project exported comes back as it was."""
 
-Minari stores image observations as JPEG unless it is told not to. Its episodes have one observation more than actions:
-where a store has no last observation, the one before stands in for it, marked, and is left out again on the way back.
-"""
-
-import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,141 +9,15 @@ import gymnasium as gym
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
-from flexlam_rl.datasets.formats.resume import stored_lengths
+from flexlam_rl.datasets.formats.minari.library import KEEP_SEED, RESTART, SINGLE, load_minari, read_about
+from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import StoreError
-from flexlam_rl.utils.files import Progress, atomic_folder, disk_errors, no_progress
-
-OURS = "flexlam_rl"  # key of a dataset's metadata that holds a store's attributes
-KEEP_SEED = "flexlam_seed"  # Minari's own seeds cannot be negative
-SINGLE = ("restart", "instruction", "has_last", "key", KEEP_SEED)
-RESTART = "map_reset"  # the info by which environments of this package tell that the map restarted
-
-
-def _minari() -> Any:
-    try:
-        import minari
-        from minari.data_collector.episode_buffer import EpisodeBuffer
-        from minari.dataset.minari_storage import MinariStorage
-    except ImportError as error:
-        raise ImportError(
-            f"Minari import and export need the extra `minari`: pip install 'flexlam_rl[minari]' ({error})."
-        ) from error
-    return minari, MinariStorage, EpisodeBuffer
-
-
-def export_minari(
-    store: RolloutStore,
-    folder: str | Path,
-    dataset_id: str | None = None,
-    *,
-    jpeg: bool = False,
-    data_format: str = "hdf5",
-    progress: Progress = no_progress,
-) -> Any:
-    """Write a store as a Minari dataset, which appears whole or not at all. One of the same content that is there
-    already is kept.
-
-    Args:
-        store: A store with actions.
-        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not
-            hold another one.
-        dataset_id: Name and version, by default "dmlab/<level>/<split>-v0".
-        jpeg: Store JPEG pictures, as Minari does by itself; smaller and not the same pictures.
-        data_format: Minari's "hdf5" or "arrow".
-        progress: Told the episodes written and their number.
-
-    Returns:
-        The `minari.MinariDataset`.
-
-    Raises:
-        StoreError: The store has no actions, or `folder` holds something else.
-        ValueError: JPEG pictures of other than three channels.
-    """
-    minari, storage, buffer = _minari()
-    if not store.with_actions:
-        raise StoreError(f"{store.path} holds video without actions: Minari needs them.")
-    height, width, channels = store.frames.row
-    if jpeg and channels != 3:
-        raise ValueError(f"{store.path} has frames of {channels} channels: JPEG pictures have 3, export without jpeg.")
-    numbered = store.action[:][store.episode_table["start"]] >= 0
-    if len(set(numbered.tolist())) > 1:
-        raise StoreError(
-            f"{store.path} has episodes with discrete and others with native actions: Minari has one action space."
-        )
-    native = not numbered.any()
-    space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
-    count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
-    actions = gym.spaces.Box(-512, 512, (7,), np.int16) if native else gym.spaces.Discrete(count)
-    folder = Path(folder).resolve()  # HDF5 and Arrow read a path that is not absolute as something else
-    about = {name: store.attributes[name] for name in ("level", "split", "origin", "extra", "instructions")}
-    about |= {"digest": store.digest, "jpeg": jpeg, "data_format": data_format}
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        found = _about(minari.MinariDataset(folder)) if (folder / "metadata.json").exists() else {}
-        if found != json.loads(json.dumps(about)):
-            raise StoreError(f"{folder} holds something else: delete it, or export to another folder.")
-        return minari.MinariDataset(folder)
-    with disk_errors(folder), atomic_folder(folder) as temporary:
-        written = storage.new(temporary, space, actions, data_format=data_format, jpeg_encoding=jpeg)
-        written.update_metadata(
-            {
-                "dataset_id": dataset_id or f"dmlab/{store.level}/{store.split}-v0",
-                "minari_version": minari.__version__,
-                "algorithm_name": store.origin.policy,
-                OURS: json.dumps(about),
-            }
-        )
-        written.update_episodes(_buffers(store, buffer, native, progress))
-    progress(store.episodes, store.episodes)
-    return minari.MinariDataset(folder)
-
-
-def _about(dataset: Any) -> dict[str, Any]:
-    """What `export_minari` wrote of the store; empty for other datasets."""
-    described: dict[str, Any] = json.loads(dataset.storage.metadata.get(OURS, "{}"))
-    return described
-
-
-def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress) -> Iterator[Any]:
-    texts = {text: number for number, text in enumerate(store.instructions)}
-    for number in range(store.episodes):
-        progress(number, store.episodes)
-        one = store.episode_at(number)
-        length, pad = one.length, int(not one.has_last)
-        said = [one.instruction] * one.rows if isinstance(one.instruction, str) else list(one.instruction)
-        restart = np.zeros(one.rows, bool) if one.restart is None else one.restart
-        # one info an observation, none of them a bare number: Minari's arrow format cannot read those back
-        infos: dict[str, Any] = {
-            "restart": restart,
-            "instruction": np.array([texts[text] for text in said], np.int32),
-            "action_native": one.action_native,
-            **{f"extra_{name}": values for name, values in one.extra.items()},
-        }
-        infos = {
-            name: np.concatenate([values, np.repeat(values[-1:], length + 1 - len(values), 0)])
-            for name, values in infos.items()
-        }
-        infos |= {
-            name: np.full(length + 1, value)
-            for name, value in (("has_last", one.has_last), ("key", one.key), (KEEP_SEED, one.seed))
-        }
-        infos = {name: values.reshape(length + 1, -1) for name, values in infos.items()}
-        ends = np.zeros((2, length), bool)
-        ends[:, -1] = one.terminated, one.truncated
-        yield buffer(
-            id=number,
-            seed=one.seed if one.seed >= 0 else None,
-            observations=np.concatenate([one.frames, one.frames[-1:]]) if pad else one.frames,
-            actions=one.action_native if native else one.action,
-            rewards=one.reward,
-            terminations=ends[0],
-            truncations=ends[1],
-            infos=infos,
-        )
+from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 
 def import_minari(
@@ -181,7 +49,7 @@ def import_minari(
             unknown.
         ValueError: A value that the store cannot hold.
     """
-    minari, _, _ = _minari()
+    minari, _, _ = load_minari()
     if isinstance(dataset, str | Path):
         dataset = Path(dataset).resolve()
         if not (dataset / "metadata.json").exists():
@@ -189,7 +57,7 @@ def import_minari(
                 f"{dataset} holds no Minari dataset: expected its folder `data`, with metadata.json in it."
             )
         dataset = minari.MinariDataset(dataset)
-    about = _about(dataset)
+    about = read_about(dataset)
     level, split = level or about.get("level"), split or about.get("split", "train")
     if level is None:
         raise StoreError(f"The Minari dataset {dataset.id!r} names no level: pass level=.")

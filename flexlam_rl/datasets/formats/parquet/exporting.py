@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flexlam_rl.datasets.formats.export import begin_export
-from flexlam_rl.datasets.formats.parquet_columns import REQUIRED
-from flexlam_rl.datasets.formats.parquet_files import OURS
+from flexlam_rl.datasets.export_folder import begin_export
+from flexlam_rl.datasets.formats.parquet.columns import REQUIRED
+from flexlam_rl.datasets.formats.parquet.files import OURS
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, atomic_file, disk_errors, no_progress

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
+from flexlam_rl.datasets.codecs import crc32c
 from flexlam_rl.utils.errors import DamagedData
 
 Value = np.ndarray | list[bytes]
@@ -62,7 +62,7 @@ def parse_example(data: bytes) -> dict[str, Value]:
 
 
 def _masked(data: bytes) -> int:
-    value = int(google_crc32c.value(data))
+    value = crc32c(data)
     return ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flexlam_rl.datasets.exact import exact
-from flexlam_rl.datasets.formats.parquet_files import exported_from
+from flexlam_rl.datasets.formats.parquet.files import exported_from
+from flexlam_rl.utils.numbers import exact
 
 REQUIRED = ("observation", "action", "reward", "terminated", "truncated")
 # columns of our own exports that restore what the layout has no place for
