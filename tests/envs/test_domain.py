@@ -220,6 +220,21 @@ def test_a_domain_of_any_environment(toy: Any, processes: bool) -> None:
     batch.close()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"episode_seeds": [1]}, "has 1 entries for num_envs=2"),
+        ({"episode_seeds": [1, 2, 3]}, "has 3 entries for num_envs=2"),
+        ({"episode_seeds": 1}, "is 1 for num_envs=2"),
+        ({"episode_seeds": [1, -2]}, "must be an integer from 0 to 2147483647, got -2"),
+        ({"episode_seeds": [1, 2], "episode_seed": 3}, "'episode_seed' or 'episode_seeds', not both"),
+    ],
+)
+def test_episode_seeds_that_are_refused(toy: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        toy.make_vec(["dot"] * 2, toy.defaults()).reset(options=options)
+
+
 def test_streams_of_training_and_evaluation_differ(toy: Any) -> None:
     spec = toy.defaults()
     train, again, held_out = toy.make("dot", spec), toy.make("dot", spec), toy.make("dot", spec, evaluation=True)
