@@ -94,6 +94,7 @@ def test_environments_show_and_control_what_the_record_says() -> None:
 
 def begin_and_check(batch: Any, make: Any) -> None:
     """Whether a batch plays the episodes that it is told to, and only where it is told to."""
+    assert batch.metadata["autoreset_mode"] is gym.vector.AutoresetMode.DISABLED
     observations, infos = batch.reset(options={"episode_seeds": [5, 6]})
     assert infos["episode_seed"].tolist() == [5, 6]
     single = make()
