@@ -1,12 +1,38 @@
-"""What the options of commands have in common: plain values and absolute paths."""
+"""What the options of commands have in common: plain values, absolute paths, and names that they once had."""
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flexlam_rl.utils.numbers import whole as whole_number
 from flexlam_rl.utils.plain import python_value
+
+K = TypeVar("K", bound=type)
+
+
+def formerly(*names: str) -> dict[str, Any]:
+    """Metadata of a dataclass field that had other names: files, commands and scripts with these are understood."""
+    return {"formerly": names}
+
+
+def former_names(options: type) -> dict[str, str]:
+    """Former name to name of today, of all fields of a dataclass that have one."""
+    return {old: f.name for f in dataclasses.fields(options) for old in f.metadata.get("formerly", ())}
+
+
+def takes_former_names(options: K) -> K:
+    """Decorate a dataclass whose constructor, and `dataclasses.replace`, shall take the former names of fields too."""
+    build, names = options.__init__, former_names(options)  # type: ignore[misc]
+
+    @functools.wraps(build)
+    def __init__(self: Any, *args: Any, **given: Any) -> None:
+        today = {names[name]: value for name, value in given.items() if name in names}
+        build(self, *args, **{name: value for name, value in given.items() if name not in names} | today)
+
+    options.__init__ = __init__  # type: ignore[misc]
+    return options
 
 
 def tidy(options: Any) -> None:
