@@ -8,7 +8,7 @@ from importlib import import_module
 from flexlam_rl.utils.command_line import answer, parse, wrong_use
 from flexlam_rl.utils.output import prepare_output
 
-# name -> (module with `Options` and `run`, what it does)
+# name -> (module with `Options` and `run`, or with `dispatch`, what it does)
 COMMANDS = {
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
@@ -20,10 +20,11 @@ COMMANDS = {
         "flexlam_rl.commands.train",
         "train a latent action model, its sequence model and its translator on rollouts",
     ),
-    "alignment": (
-        "flexlam_rl.eval.studies.alignment",
-        "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts",
+    "study": (
+        "flexlam_rl.commands.study",
+        "run a study: alignment, ablations, closed_loop, matched; --dry-run prints jobs and hours",
     ),
+    "alignment": ("flexlam_rl.eval.studies.alignment", "the same as `flexlam study alignment`"),
     "health": (
         "flexlam_rl.eval.lam.health",
         "say whether a latent action model is good enough, with figures and reasons",
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int | None:
         module = import_module(COMMANDS[name][0])
+        if hasattr(module, "dispatch"):  # a command that divides its arguments itself
+            return int(module.dispatch(rest, prog))
         result: int | None = module.run(parse(module.Options, rest, prog))
         return result
 

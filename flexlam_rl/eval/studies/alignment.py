@@ -1,4 +1,4 @@
-"""`python -m eval.alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
+"""`flexlam study alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
 budgets, without rollouts.
 
 For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind
@@ -7,14 +7,15 @@ split. A killed study continues with the same command; more seeds, budgets or la
 docs/alignment.md.
 """
 
+import functools
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
@@ -27,7 +28,7 @@ DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "de
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Compare FlexLAM@K with separately trained Fixed-K models by how well actions align, at equal budgets."""
 
     data: Path
@@ -38,7 +39,7 @@ class Options:
     budgets: str | None = None
     """Budgets K, as in 4,16,64; None for the preset's."""
     seeds: int = 3
-    """Seeds 0 to so many less one, of weights, data order and labels."""
+    """Number of seeds, of weights, data order and labels."""
     steps: int | None = None
     """Steps of every latent action model, instead of the preset's."""
     translator_steps: int | None = None
@@ -86,10 +87,15 @@ class Job:
         """Name of the job."""
         return f"{self.model}-{self.labels}" if self.labels else self.model
 
+    @property
+    def kind(self) -> str:
+        """What the job trains."""
+        return "translator" if self.labels else "LAM"
+
 
 @dataclass(frozen=True)
-class _Study:
-    """What all runs of one folder share."""
+class Config:
+    """What all commands on one folder share."""
 
     preset: str
     steps: int | None
@@ -204,26 +210,17 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     return rows
 
 
-def run(options: Options) -> int:
-    """Train and measure all that is missing; the report is written anew after every translator.
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
 
     Raises:
         ValueError: Options that do not fit each other or the data.
-        TrainingError: The folder holds another study.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
-    from flexlam_rl.train.stopping import resumable
-
-    with resumable(options.out):
-        return _run(options)
-
-
-def _run(options: Options) -> int:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies import alignment_report
-    from flexlam_rl.nn.pretrained import write_atomically
-    from flexlam_rl.train.trainer import check_folder
+    from flexlam_rl.eval.studies.clock import seconds_per_step
+    from flexlam_rl.models.flexlam.recipes import RECIPES
 
     budgets, kinds = parse(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
@@ -232,8 +229,7 @@ def _run(options: Options) -> int:
             f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: "
             f"{', '.join(rollouts.levels)}."
         )
-    options.out.mkdir(parents=True, exist_ok=True)
-    study = _Study(
+    config = Config(
         options.preset,
         options.steps,
         options.translator_steps,
@@ -246,28 +242,31 @@ def _run(options: Options) -> int:
         options.levels,
         options.conditioning,
     )
-    check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; alignment needs them.")
-    data = data.to(options.device)
-    todo = list(jobs(budgets, kinds, options.seeds))
-    clock = _Clock(todo)
-    for job in todo:
-        began = time.monotonic()
-        result = options.out / "results" / f"{job.name}.json"
+    held_out = functools.cache(lambda: data.to(options.device))
+
+    def measured(job: Job) -> bool:
+        # a latent action model is needed until all its translators have been measured
         needed = [job] if job.labels else [Job(job.seed, job.slots, kind) for kind in kinds]
-        if all(_measured(options.out, other, budgets) for other in needed):
-            clock.done(job, None)
-            continue
-        print(f"alignment: {clock.title(job)}", flush=True)
-        train(job, options)
-        if job.labels:
-            write_atomically(result, (json.dumps(measure(job, options, budgets, data), indent=1) + "\n").encode())
-            alignment_report.write(options.out, study, test)
-        clock.done(job, time.monotonic() - began)
-    print(alignment_report.write(options.out, study, test))
-    return 0
+        return all(_measured(options.out, other, budgets) for other in needed)
+
+    recipe = RECIPES[options.preset]
+    return Study(
+        title="alignment",
+        jobs=list(jobs(budgets, kinds, options.seeds)),
+        train=lambda job: train(job, options),
+        measure=lambda job: measure(job, options, budgets, held_out()) if job.labels else None,
+        report=lambda: alignment_report.write(options.out, config, test),
+        out=options.out,
+        config=config,
+        steps=lambda job: (
+            (options.translator_steps or recipe.translator.steps) if job.labels else options.steps or recipe.lam.steps
+        ),
+        finished=measured,
+        guesses=seconds_per_step(options.preset, options.device),
+    )
 
 
 def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
@@ -279,31 +278,8 @@ def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
     )
 
 
-class _Clock:
-    """Which job of how many, and how long the rest will take by the jobs of the same kind so far."""
-
-    def __init__(self, todo: list[Job]) -> None:
-        self.left = list(todo)
-        self.total = len(todo)
-        self.seconds: dict[bool, list[float]] = {True: [], False: []}
-
-    def done(self, job: Job, seconds: float | None) -> None:
-        self.left.remove(job)
-        # a job that was found finished, or nearly so, says nothing of the others
-        if seconds is not None and seconds > 1.0:
-            self.seconds[bool(job.labels)].append(seconds)
-
-    def title(self, job: Job) -> str:
-        left = 0.0
-        for other in self.left:
-            known = self.seconds[bool(other.labels)]
-            if not known:
-                return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}"
-            left += sum(known) / len(known)
-        return (
-            f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}; about {left / 60:.0f} min left for all"
-        )
-
+STUDY = StudyDefinition(Options, plan, "FlexLAM@K against Fixed-K models at equal budgets, without rollouts")
+run = STUDY.run
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.alignment"))
