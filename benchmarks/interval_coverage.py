@@ -16,9 +16,10 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from flexlam_rl.eval.suite import statistics as stats
-from flexlam_rl.eval.suite.results import machine, read_results
+from flexlam_rl.eval.suite.results import read_results
 from flexlam_rl.eval.suite.table import by_column, normalised
 from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.provenance import machine
 
 CONTROLS = tuple(Path("results/controls") / name for name in ("random", "previous-action", "expert"))
 STATISTICS = {"interquartile mean": stats.interquartile_mean, "mean of levels": stats.mean_of_levels}

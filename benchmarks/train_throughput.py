@@ -150,7 +150,7 @@ class Plain:
 
     def pairs(self) -> dict[str, torch.Tensor]:
         frames = self.frames()
-        return to_device({"current": frames[:, 0], "following": frames[:, 1]}, self.device)
+        return to_device({"obs": frames[:, 0], "next_obs": frames[:, 1]}, self.device)
 
 
 def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:

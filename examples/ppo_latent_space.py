@@ -25,7 +25,7 @@ import flexlam_rl  # noqa: F401  registers the environments
 from flexlam_rl.agents.adapters.sb3 import SB3VecEnv
 from flexlam_rl.agents.latent_space import VectorLatentActionSpace
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
-from flexlam_rl.nn.pretrained import write_atomically
+from flexlam_rl.utils.files import write_atomically
 
 SPACES = ("native", "latent")
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": (
         "flexlam_rl.commands.train",
-        "train a latent action model, its sequence model and its translator on rollouts",
+        "train a stage on rollouts: latent action model, sequence model, translator, baselines, or all in a row",
     ),
     "study": (
         "flexlam_rl.commands.study",

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 import tyro
 
 from flexlam_rl.commands.common import need_data
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
+from flexlam_rl.envs.spec import EnvSpec
 
 # the 16 levels of the paper's data: all but the one it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
@@ -99,23 +101,21 @@ def run(options: Options) -> int:
 
     from flexlam_rl.agents.collection.collect import Done, Job, collect
     from flexlam_rl.agents.collection.schedule import Settings
-    from flexlam_rl.agents.engine_choice import expert_engine
+    from flexlam_rl.agents.engine_choice import check_look, expert_engine
 
     engine, line = expert_engine(options.engine, options.expert, "another --expert")
     if line:
         print(line, file=sys.stderr)
-    settings = Settings(
-        options.expert,
-        options.temperature,
-        options.seed,
-        engine,
-        options.action_set,
-        options.frame_skip,
-        options.width,
-        options.height,
-        options.hud,
-        options.textures,
+    check_look(engine, options.textures)
+    spec = EnvSpec(
+        engine=engine,
+        action_set=options.action_set,
+        frame_skip=options.frame_skip,
+        width=options.width,
+        height=options.height,
+        look=(("hud", options.hud), ("textures", options.textures if engine == "litelab" else "original")),
     )
+    settings = Settings(options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec))
     executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
     job = Job(
         levels,

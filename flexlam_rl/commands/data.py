@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,22 +75,23 @@ class Video(_Where):
     """Draw nothing in and keep the size of the frames."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Look at rollouts on disk, draw labels from them, import and export."""
-
-    do: tyro.conf.OmitSubcommandPrefixes[
-        Annotated[Inspect, tyro.conf.subcommand("inspect")]
-        | Annotated[Validate, tyro.conf.subcommand("validate")]
-        | Annotated[Sheet, tyro.conf.subcommand("sheet")]
-        | Annotated[Video, tyro.conf.subcommand("video")]
-        | Annotated[labels.Labels, tyro.conf.subcommand("labels")]
-        | Annotated[exchange.Import, tyro.conf.subcommand("import")]
-        | Annotated[exchange.Export, tyro.conf.subcommand("export")]
-    ]
+def __getattr__(name: str) -> Any:
+    if name == "Options":  # made when it is asked for: formats may have been registered meanwhile
+        return _options()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def run(options: Options) -> int:
+def _options() -> type:
+    formats = exchange.formats()
+    own = {"inspect": Inspect, "validate": Validate, "sheet": Sheet, "video": Video, "labels": labels.Labels}
+    made = {"import": exchange.import_options(formats), "export": exchange.export_options(formats)}
+    union = reduce(operator.or_, [Annotated[one, tyro.conf.subcommand(name)] for name, one in (own | made).items()])
+    options = make_dataclass("Options", [("do", tyro.conf.OmitSubcommandPrefixes[union])], frozen=True)
+    options.__doc__ = "Look at rollouts on disk, draw labels from them, import and export."
+    return options
+
+
+def run(options: Any) -> int:
     """Run the subcommand."""
     need_data()
     from flexlam_rl.datasets.store import RolloutStore, find_stores
@@ -96,10 +99,9 @@ def run(options: Options) -> int:
     what = options.do
     if isinstance(what, labels.Labels):
         return labels.run(what)
-    if isinstance(what, exchange.Import):
-        return exchange.run_import(what)
-    if isinstance(what, exchange.Export):
-        return exchange.run_export(what)
+    if hasattr(what, "runs"):  # import and export
+        done: int = what.runs[type(what.do)](what.do)
+        return done
     if not what.folder.is_dir():
         raise ValueError(f"{what.folder} is no folder: expected a collection of rollouts.")
     paths = find_stores(what.folder, what.level or None, what.split)

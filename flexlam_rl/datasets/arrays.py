@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.codecs import encoder
+from flexlam_rl.datasets.codecs import crc32c, encoder
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.shards import MISSING, FrameReader
 from flexlam_rl.utils.files import atomic_file, read_json, sweep, write_json
@@ -148,7 +147,7 @@ def _shards(path: Path, start: int, values: np.ndarray, pool: ThreadPoolExecutor
                 index[number % entries] = offset, len(part)
                 offset += len(part)
             end = index.tobytes()
-            _save(frames.shard_path(shard), *parts.values(), end, int(google_crc32c.value(end)).to_bytes(4, "little"))
+            _save(frames.shard_path(shard), *parts.values(), end, crc32c(end).to_bytes(4, "little"))
 
         yield write
 

@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact
+from flexlam_rl.datasets.codecs import crc32c
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, read_json, settled, sweep, write_json
+from flexlam_rl.utils.numbers import exact
 
 BLOCK = 1024  # frames that share a checksum
 
@@ -77,7 +77,7 @@ class RawFrames:
         with atomic_file(self.path / "frames.raw") as file:
             for low in range(0, store.rows, BLOCK):
                 data = store.frames.read(low, low + BLOCK).tobytes()
-                sums.append(google_crc32c.value(data))
+                sums.append(crc32c(data))
                 file.write(data)
         write_json(
             record, {"digest": store.digest, "rows": store.rows, "row": list(self.row), "block": BLOCK, "crc32c": sums}
@@ -132,7 +132,7 @@ class RawFrames:
         """
         for block in range(len(self._record["crc32c"])) if blocks is None else blocks:
             low, high = block * BLOCK, min((block + 1) * BLOCK, self._length)
-            if google_crc32c.value(self._flat[low:high].tobytes()) != self._record["crc32c"][block]:
+            if crc32c(self._flat[low:high].tobytes()) != self._record["crc32c"][block]:
                 raise DamagedData(
                     f"The raw cache {self.path / 'frames.raw'} is damaged in rows {low} to {high - 1}: delete "
                     f"{self.path}."

@@ -6,14 +6,19 @@ Both compressors release the interpreter's lock while they work, so threads deco
 from collections.abc import Callable
 from typing import Any
 
-import google_crc32c
 import numpy as np
-from numcodecs import blosc, zstd
 
 from flexlam_rl.utils.errors import DamagedData, StoreError
 
 Decoder = Callable[[bytes, np.ndarray], None]
 Encoder = Callable[[np.ndarray], bytes]
+
+
+def crc32c(data: bytes, before: int = 0) -> int:
+    """Checksum of bytes, continued from that of the bytes before them."""
+    import google_crc32c  # of the extra `data`: without it, commands still show their help
+
+    return int(google_crc32c.extend(before, data))
 
 
 def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
@@ -22,13 +27,15 @@ def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
     Raises:
         StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
     """
+    from numcodecs import blosc, zstd
+
     compression, checked = _known(codecs, where)
     unpack = {"zstd": zstd.decompress, "blosc": blosc.decompress}[compression["name"]] if compression else None
 
     def decode(data: bytes, out: np.ndarray) -> None:
         if checked:
             body = data[:-4]
-            if len(data) < 4 or google_crc32c.value(body) != int.from_bytes(data[-4:], "little"):
+            if len(data) < 4 or crc32c(body) != int.from_bytes(data[-4:], "little"):
                 raise DamagedData("its checksum does not fit its bytes")
             data = body
         try:
@@ -48,6 +55,8 @@ def encoder(codecs: list[dict[str, Any]], where: str) -> Encoder:
     Raises:
         StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
     """
+    from numcodecs import blosc, zstd
+
     compression, checked = _known(codecs, where)
     options = compression.get("configuration", {})
 
@@ -60,7 +69,7 @@ def encoder(codecs: list[dict[str, Any]], where: str) -> Encoder:
         else:
             shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[options["shuffle"]]
             packed = blosc.compress(data, options["cname"].encode(), options["clevel"], shuffle, options["blocksize"])
-        return packed + int(google_crc32c.value(packed)).to_bytes(4, "little") if checked else packed
+        return packed + crc32c(packed).to_bytes(4, "little") if checked else packed
 
     return encode
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.exact import as_array, exact, flag, whole
+from flexlam_rl.datasets.codecs import crc32c
+from flexlam_rl.utils.numbers import as_array, exact, flag, int64
 
 REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds more"
 
@@ -131,8 +131,8 @@ class Episode:
             terminated=flag(self.terminated, "`terminated` of an episode"),
             truncated=flag(self.truncated, "`truncated` of an episode"),
             instruction=str(self.instruction) if isinstance(self.instruction, str) else list(map(str, texts)),
-            seed=whole(self.seed, "The seed of an episode"),
-            key=whole(self.key, "The key of an episode", low=-1),
+            seed=int64(self.seed, "The seed of an episode"),
+            key=int64(self.key, "The key of an episode", low=-1),
             extra={name: np.array(column) for name, column in extra.items()},
             **columns,
         )
@@ -178,7 +178,7 @@ def native_actions(action: np.ndarray, table: Sequence[Sequence[int]], name: str
 
 def checksum(frames: np.ndarray, *columns: np.ndarray) -> int:
     """CRC-32C of the frames and then of each column, as they are stored."""
-    value = int(google_crc32c.value(np.ascontiguousarray(frames).tobytes()))
+    value = crc32c(np.ascontiguousarray(frames).tobytes())
     for column in columns:
-        value = int(google_crc32c.extend(value, np.ascontiguousarray(column).tobytes()))
+        value = crc32c(np.ascontiguousarray(column).tobytes(), value)
     return value

@@ -6,9 +6,7 @@ a larger budget contains the smaller one, and validation stays the same.
 """
 
 import hashlib
-import os
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,15 @@ import numpy as np
 
 from flexlam_rl.datasets.arrays import append_rows, create_arrays
 from flexlam_rl.datasets.columns import Column
-from flexlam_rl.datasets.exact import exact, plain, whole
 from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import column_metadata
 from flexlam_rl.datasets.segments import Items
 from flexlam_rl.datasets.store import Rollouts
 from flexlam_rl.utils.errors import StoreError
-from flexlam_rl.utils.files import disk_errors, read_json, sync_folder, write_json
+from flexlam_rl.utils.files import atomic_folder, disk_errors, read_json, write_json
+from flexlam_rl.utils.numbers import exact, int64
+from flexlam_rl.utils.plain import json_value
 
 PARTS = ("train", "validation")
 
@@ -50,7 +49,7 @@ class LabelSet:
         for rows in own:
             rows.flags.writeable = False
         object.__setattr__(self, "rows", own)
-        object.__setattr__(self, "attributes", plain(self.attributes, f"Attributes of label set {self.name!r}"))
+        object.__setattr__(self, "attributes", json_value(self.attributes, f"Attributes of label set {self.name!r}"))
 
     def __len__(self) -> int:
         return sum(map(len, self.rows))
@@ -121,8 +120,8 @@ def make_labels(
         )
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
-    fraction, validation = plain(fraction, "fraction"), plain(validation, "validation")
-    count, seed = None if count is None else whole(count, "count", low=0), whole(seed, "seed")
+    fraction, validation = json_value(fraction, "fraction"), json_value(validation, "validation")
+    count, seed = None if count is None else int64(count, "count", low=0), int64(seed, "seed")
     if not 0 <= validation < 1:
         raise ValueError(f"validation is {validation}: expected a part of the labels, 0 to below 1.")
     if fraction is not None and not 0 < fraction <= 1:
@@ -223,24 +222,12 @@ def _share(total: int, parts: int, number: int) -> int:
 
 
 def _save(folder: Path, rows: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
-    temporary, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
-    try:
-        with disk_errors(folder):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            create_arrays(
-                temporary, {part: column_metadata("int64", (), max(1, len(values))) for part, values in rows.items()}
-            )
-            append_rows(temporary, dict.fromkeys(rows, 0), rows)
-            write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
-            group = folder.parent / "zarr.json"
-            if not group.exists():
-                write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
-            if folder.exists():
-                os.replace(folder, old)
-            os.replace(temporary, folder)
-            sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
+    with disk_errors(folder), atomic_folder(folder, replace=True) as temporary:
+        create_arrays(
+            temporary, {part: column_metadata("int64", (), max(1, len(values))) for part, values in rows.items()}
+        )
+        append_rows(temporary, dict.fromkeys(rows, 0), rows)
+        write_json(temporary / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+        group = folder.parent / "zarr.json"
+        if not group.exists():
+            write_json(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flexlam_rl.datasets.exact import whole
 from flexlam_rl.datasets.permutation import Permutation
+from flexlam_rl.utils.numbers import int64
 
 
 class Source(Protocol):
@@ -68,20 +68,20 @@ class Batches(Iterator[dict[str, Any]]):
         pin_memory: bool = False,
     ) -> None:
         self.batch_size, self.world_size = (
-            whole(batch_size, "batch_size", low=1),
-            whole(world_size, "world_size", low=1),
+            int64(batch_size, "batch_size", low=1),
+            int64(world_size, "world_size", low=1),
         )
-        self.rank, self.seed = whole(rank, "rank"), whole(seed, "seed")
+        self.rank, self.seed = int64(rank, "rank"), int64(seed, "seed")
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"rank is {rank}: expected 0 to {world_size - 1}, since world_size is {world_size}.")
         self.source = source
-        self.epochs = None if epochs is None else whole(epochs, "epochs", low=0)
+        self.epochs = None if epochs is None else int64(epochs, "epochs", low=0)
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
-        self._workers = whole(workers, "workers", low=0)
+        self._workers = int64(workers, "workers", low=0)
         self._position = 0
         self._ahead = 0  # position up to which reading was begun
         self._queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
-        self._prefetch = max(whole(prefetch, "prefetch", low=0), 1) if self._workers else 0
+        self._prefetch = max(int64(prefetch, "prefetch", low=0), 1) if self._workers else 0
         self._begin_reading()
         self._permutations: dict[int, Permutation] = {}
         output: tuple[Any, Any] = _torch_output(pin_memory) if as_torch or pin_memory else (None, None)
@@ -160,7 +160,7 @@ class Batches(Iterator[dict[str, Any]]):
                     f"A saved data cursor has {name} {state.get(name)!r}, this stream {mine[name]!r}: it cannot be "
                     "continued on other data."
                 )
-        position = whole(state.get("position"), "The position of a saved data cursor", low=0)
+        position = int64(state.get("position"), "The position of a saved data cursor", low=0)
         self._drop_queue()
         self._position = self._ahead = position
 

@@ -9,7 +9,7 @@ import operator
 
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact
+from flexlam_rl.utils.numbers import exact
 
 ROUNDS = 6
 _MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)

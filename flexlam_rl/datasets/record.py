@@ -9,10 +9,10 @@ import gymnasium as gym
 import numpy as np
 
 from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures, is_planar
-from flexlam_rl.datasets.exact import as_array, exact, flag, whole
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.utils.errors import StoreError
+from flexlam_rl.utils.numbers import as_array, exact, flag, int64
 
 FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 
@@ -32,7 +32,7 @@ class EpisodeBuffer:
 
     def clear(self, seed: int = -1) -> None:
         """Begin a new episode."""
-        self.seed = whole(seed, "The seed of a recorded episode")
+        self.seed = int64(seed, "The seed of a recorded episode")
         self._frames = np.empty((0,), np.uint8)
         self._count = 0
         self._actions: list[Any] = []

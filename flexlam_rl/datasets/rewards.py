@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from flexlam_rl.datasets.exact import exact
+from flexlam_rl.utils.numbers import exact
 
 
 def reward_type(dtype: DTypeLike) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.cache import RawFrames
-from flexlam_rl.datasets.exact import exact, whole
 from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
 from flexlam_rl.datasets.memory import MemoryStore
 from flexlam_rl.datasets.schema import STEP_COLUMNS
 from flexlam_rl.datasets.segments import Items
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.utils.numbers import exact, int64
 
 Data = RolloutStore | MemoryStore | Rollouts | Sequence[RolloutStore] | Sequence[MemoryStore]
 FIELDS = (*STEP_COLUMNS, "previous_action")
@@ -50,7 +50,7 @@ class Spans:
     ) -> None:
         stores: Any = [data] if isinstance(data, RolloutStore | MemoryStore) else data
         self.rollouts = data if isinstance(data, Rollouts) else Rollouts(stores)
-        self.span = span = whole(span, "The span of an item (rows)", low=1)
+        self.span = span = int64(span, "The span of an item (rows)", low=1)
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.labels = labels
         unknown = [name for name in self.fields if name not in FIELDS]
@@ -146,7 +146,7 @@ class Spans:
 
     def __getitem__(self, item: int) -> dict[str, np.ndarray]:
         """One item, without the leading `B`."""
-        item = whole(item, "The number of an item")
+        item = int64(item, "The number of an item")
         batch = self.read(np.array([item + len(self) if item < 0 else item]))
         return {name: values[0] for name, values in batch.items()}
 

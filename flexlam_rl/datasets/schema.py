@@ -25,17 +25,16 @@ The group's attributes say where the data comes from (`Origin`) and hold the com
 steps, digest}`. Whatever lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
 """
 
-import functools
 import math
-import subprocess
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact, plain, whole
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
+from flexlam_rl.utils.numbers import exact, int64
+from flexlam_rl.utils.plain import json_value
 
 SCHEMA = "flexlam_rl.rollouts"
 VERSION = 1
@@ -109,9 +108,9 @@ class Origin:
         if table.ndim != 2 or table.shape[1] != 7:
             raise ValueError(f"The action table of an origin has shape {table.shape}: expected (actions, 7).")
         own: dict[str, Any] = {"action_table": tuple(map(tuple, table.tolist()))}
-        own |= {name: whole(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
+        own |= {name: int64(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
         own |= {
-            name: plain(getattr(self, name), f"{name} of an origin")
+            name: json_value(getattr(self, name), f"{name} of an origin")
             for name in ("policy_params", "references", "source")
         }
         for f in fields(self):
@@ -119,6 +118,31 @@ class Origin:
             if f.type is str and not isinstance(value, str):
                 raise ValueError(f"{f.name} of an origin is {value!r}: expected a text.")
             object.__setattr__(self, f.name, str(value) if f.type is str else value)
+
+    @classmethod
+    def of(cls, spec: EnvSpec, **fields: Any) -> "Origin":
+        """Describe data of an environment.
+
+        Args:
+            spec: How the environment is shown and controlled; the frames themselves tell their size.
+            **fields: The other fields of an origin: `policy`, `seed`, `action_table`, ...
+        """
+        shared = ("engine", "textures", "action_set", "action_hash", "frame_skip", "hud")
+        return cls(**{name: getattr(spec, name) for name in shared} | fields)
+
+    @property
+    def spec(self) -> EnvSpec:
+        """How the environment was shown and controlled; the frame size is 0x0 here, `RolloutStore.spec` knows it."""
+        return EnvSpec(
+            domain="dmlab" if self.engine in ("litelab", "deepmind_lab") else "",
+            engine=self.engine,
+            action_set=self.action_set,
+            action_hash=self.action_hash,
+            frame_skip=self.frame_skip,
+            width=0,
+            height=0,
+            look=(("hud", self.hud), ("textures", self.textures)),
+        )
 
     def attributes(self) -> dict[str, Any]:
         """JSON values."""
@@ -210,22 +234,3 @@ def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, A
             {"name": "crc32c"},
         ],
     }
-
-
-@functools.cache
-def revision() -> str:
-    """Git revision of the code, with "+changes" where files differ from it, or "" outside a checkout."""
-    folder = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        git(
-            "ls-files", "--error-unmatch", Path(__file__).name
-        )  # another project's checkout may lie around an installed package
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return ""

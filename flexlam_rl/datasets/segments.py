@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexlam_rl.datasets.exact import exact, whole
+from flexlam_rl.utils.numbers import exact, int64
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Items:
     """
 
     def __init__(self, segments: Segments, span: int) -> None:
-        span = whole(span, "The span of an item (rows)", low=1)
+        span = int64(span, "The span of an item (rows)", low=1)
         count = np.maximum(segments.rows - span + 1, 0)
         kept = count > 0
         self._start = segments.start[kept]

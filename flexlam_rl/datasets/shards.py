@@ -12,14 +12,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
-from flexlam_rl.datasets.codecs import decoder
-from flexlam_rl.datasets.exact import exact
+from flexlam_rl.datasets.codecs import crc32c, decoder
 from flexlam_rl.datasets.indexing import pick
 from flexlam_rl.utils.errors import DamagedData, StoreError
 from flexlam_rl.utils.files import read_json, settled
+from flexlam_rl.utils.numbers import exact
 
 OPEN_SHARDS = 256  # files kept open; the usual limit of a process is 1,024
 MISSING = 2**64 - 1
@@ -185,7 +184,7 @@ class FrameReader:
         if index is None or version != file.version:
             entries = self.shard // self.chunk
             data = file.read(max(0, file.size - 16 * entries - 4), 16 * entries + 4)
-            if len(data) != 16 * entries + 4 or google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            if len(data) != 16 * entries + 4 or crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
                 raise DamagedData(
                     f"The index of shard {shard} of {self.path} is damaged: its checksum does not fit "
                     f"({self.shard_path(shard)})."

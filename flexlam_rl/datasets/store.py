@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import numpy as np
 
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import whole
 from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
 from flexlam_rl.datasets.segments import Segments
 from flexlam_rl.datasets.shards import FrameReader
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import read_json, settled
+from flexlam_rl.utils.numbers import int64
 
 
 class RolloutStore:
@@ -64,6 +66,12 @@ class RolloutStore:
     def origin(self) -> Origin:
         """Whose rollouts, a fresh copy."""
         return Origin.from_attributes(copy.deepcopy(self._attributes["origin"]))
+
+    @property
+    def spec(self) -> EnvSpec:
+        """How the environment was shown and controlled; the frame size is 0x0 before the first episode."""
+        height, width = self._attributes["frame_shape"][:2] or (0, 0)
+        return replace(self.origin.spec, width=width, height=height)
 
     @property
     def rows(self) -> int:
@@ -163,7 +171,7 @@ class RolloutStore:
         Raises:
             IndexError: There is no such episode.
         """
-        number = whole(number, "The number of an episode")
+        number = int64(number, "The number of an episode")
         if not -self.episodes <= number < self.episodes:
             raise IndexError(f"Episode {number} of {self.path}: it has {self.episodes} episodes.")
         table = {name: column[number].item() for name, column in self.episode_table.items()}

@@ -20,7 +20,6 @@ import numpy as np
 from flexlam_rl.datasets.arrays import append_rows, create_arrays, discard_rows, rows_a_file
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode, checksum, native_actions
-from flexlam_rl.datasets.exact import exact, whole
 from flexlam_rl.datasets.names import folder_name, level_folder, split_name
 from flexlam_rl.datasets.schema import (
     ACTION_COLUMNS,
@@ -35,10 +34,11 @@ from flexlam_rl.datasets.schema import (
     compressor,
     extra_metadata,
     frames_metadata,
-    revision,
 )
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
+from flexlam_rl.utils.numbers import exact, int64
+from flexlam_rl.utils.provenance import revision
 
 CHUNK = 4  # frames decoded together; docs/data.md has the measurement
 SHARD = 4096  # frames a file
@@ -90,7 +90,7 @@ class RolloutWriter:
         compression: int = LEVEL,
         reward: str = "float32",
     ) -> None:
-        chunk, shard = whole(chunk, "chunk", low=1), whole(shard, "shard", low=1)
+        chunk, shard = int64(chunk, "chunk", low=1), int64(shard, "shard", low=1)
         if shard % chunk:
             raise ValueError(
                 f"Shards of {shard} frames cannot hold chunks of {chunk} frames: the first must be a multiple of the "
@@ -104,7 +104,7 @@ class RolloutWriter:
         self.with_actions = bool(with_actions)
         self.reward = reward
         self._extra = {name: _extra(name, dtype, shape) for name, (dtype, shape) in (extra or {}).items()}
-        self._layout = (chunk, shard, codec, whole(compression, "compression"))
+        self._layout = (chunk, shard, codec, int64(compression, "compression"))
         compressor(*self._layout[2:], 1)
         self._process = os.getpid()
         self._started = {"revision": revision(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -390,4 +390,4 @@ def _extra(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int,
         raise ValueError(
             f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits."
         )
-    return kind.name, tuple(whole(size, f"The shape of extra column {name}", low=1) for size in shape)
+    return kind.name, tuple(int64(size, f"The shape of extra column {name}", low=1) for size in shape)

@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.utils.numbers import is_integer
+
 _LARGEST = 2**31 - 1
-
-
-def is_integer(value: object) -> bool:
-    """Whether a value is an integer of Python or NumPy, and no bool."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def integer(name: str, value: Any, low: int = 1) -> int:

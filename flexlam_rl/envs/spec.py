@@ -6,6 +6,7 @@ together.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from operator import index
 from typing import Any
 
 _WORDS = {"action_set": "action set", "action_hash": "action hash", "frame_skip": "frame skip", "hud": "overlay"}
@@ -25,6 +26,11 @@ class ActionSpec:
     continuous: int = 0
     name: str = ""
     hash: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep NumPy's whole numbers as Python's."""
+        object.__setattr__(self, "discrete", tuple(index(choices) for choices in self.discrete))
+        object.__setattr__(self, "continuous", index(self.continuous))
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def run(options: Options) -> int:
             flush=True,
         )
     if options.out is not None:
-        from flexlam_rl.nn.pretrained import write_atomically
+        from flexlam_rl.utils.files import write_atomically
 
         record = {
             **about,
@@ -167,8 +167,7 @@ def describe_machine(device: str) -> dict[str, Any]:
 
     import torch
 
-    from flexlam_rl.datasets.schema import revision
-    from flexlam_rl.eval.suite.results import machine
+    from flexlam_rl.utils.provenance import machine, revision
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {

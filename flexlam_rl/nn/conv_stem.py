@@ -8,14 +8,14 @@ what it changes.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flexlam_rl.nn.blocks import patchify
+from flexlam_rl.nn.patch_embed import patchify
 
 CELL = 4
 """Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what
 they do.
 """
 CELL_WIDTH = 64
-"""Numbers a cell, more than its 48 pixel values: nothing is lost before the first convolution."""
+"""Numbers per cell, more than its 48 pixel values: nothing is lost before the first convolution."""
 
 
 class ConvStem(nn.Module):

@@ -1,7 +1,27 @@
-"""What a model takes as frames."""
+"""What a model takes and gives as frames.
+
+Shapes: B batch, C H W frame.
+"""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+
+def to_unit(frames: Tensor) -> Tensor:
+    """uint8 frames to float in [-1, 1]; float frames pass unchanged."""
+    return frames.float() / 127.5 - 1.0 if frames.dtype == torch.uint8 else frames
+
+
+def to_bytes(frames: Tensor) -> Tensor:
+    """Float frames in [-1, 1] to uint8, clipped."""
+    return ((frames.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def peak_signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
+    """PSNR in dB of each example, for frames in [-1, 1]: (B, C, H, W) twice to (B,)."""
+    error = F.mse_loss(a.clamp(-1, 1).float(), b.float(), reduction="none").mean(dim=(1, 2, 3))
+    return 10.0 * torch.log10(4.0 / error.clamp_min(1e-10))
 
 
 def check_frames(frames: Tensor, channels: int, size: int) -> None:

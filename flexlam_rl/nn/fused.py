@@ -1,14 +1,15 @@
 """A transformer layer as decoding runs it: the same weights in few large products. One token at a time, calls cost more
 than arithmetic.
 
-Shapes: B rows, L tokens, D width, hd numbers a head.
+Shapes: B rows, L tokens, D width, hd numbers per head.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.sequence import DecoderLayer, RMSNorm
+from flexlam_rl.nn.rms_norm import RMSNorm
+from flexlam_rl.nn.transformer import CausalLayer
 
 
 class FusedLayer:
@@ -17,7 +18,7 @@ class FusedLayer:
     Holds copies: weights that change later are not seen.
     """
 
-    def __init__(self, layer: DecoderLayer) -> None:
+    def __init__(self, layer: CausalLayer) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.head_dim = attention.heads, attention.head_dim
         self.eps = layer.input_layernorm.eps
@@ -43,8 +44,8 @@ class FusedLayer:
         return self.scale * cos, torch.cat([-swapped[..., :half], swapped[..., half:]], dim=-1)
 
     def project(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), as `SelfAttention.project` gives them after the first
-        norm.
+        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), as `RotaryAttention.project` gives them after the
+        first norm.
         """
         b, n, _ = x.shape
         parts = F.linear(_normed(x, self.eps), self.qkv).view(b, n, 3, self.heads, self.head_dim).permute(2, 0, 3, 1, 4)

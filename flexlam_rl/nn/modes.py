@@ -61,14 +61,8 @@ _DTYPE = _Shared(torch.get_default_dtype, torch.set_default_dtype, torch.float32
 
 
 @contextmanager
-def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
-    """Set the caller's modes aside: inference mode, gradients, autocast, default device, matmul precision, threads.
-
-    Args:
-        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the
-            threads as they are.
-        grad: Whether gradients are recorded inside.
-    """
+def _apart(grad: bool) -> Iterator[None]:
+    """Set aside inference mode, autocast and the default device; record gradients or not."""
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
@@ -78,8 +72,32 @@ def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        stack.enter_context(_PRECISION)
-        stack.enter_context(one_thread(work))
+        yield
+
+
+@contextmanager
+def neutral_modes() -> Iterator[None]:
+    """Train, in a block or a decorated function, as in a fresh process.
+
+    Inside, new tensors are float32 and on the CPU, gradients are recorded, and neither inference mode nor autocast is
+    on; afterwards the caller's modes are back. Deterministic algorithms, matmul precision and threads stay as the
+    caller wants them.
+    """
+    with _apart(True), _DTYPE:
+        yield
+
+
+@contextmanager
+def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
+    """Compute with a model that is no longer trained, the caller's modes set aside: inference mode, gradients,
+    autocast, default device, matmul precision, threads.
+
+    Args:
+        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the
+            threads as they are.
+        grad: Whether gradients are recorded inside.
+    """
+    with _apart(grad), _PRECISION, one_thread(work):
         yield
 
 

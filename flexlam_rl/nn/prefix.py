@@ -1,6 +1,6 @@
 """The retained prefix (paper, section 4.1): the one rule that training, translator and policy share.
 
-Shapes: B... any leading dimensions, M slots, d numbers a slot.
+Shapes: B... any leading dimensions, M slots, d numbers per slot.
 """
 
 from typing import Literal
@@ -8,29 +8,32 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-PrefixLaw = Literal["uniform", "mixed"]
+PrefixDistribution = Literal["uniform", "mixed"]
 """How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over
 1..M.
 
-Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed law, not the paper's, shows it in about
-1 of 7 (M = 16).
+Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed distribution, not the paper's, shows it
+in about 1 of 7 (M = 16).
 """
+PrefixLaw = PrefixDistribution  # the name of version 0.1
 
 
-def sample_prefix_lengths(batch: int, slots: int, generator: torch.Generator, law: PrefixLaw = "uniform") -> Tensor:
+def sample_prefix_lengths(
+    batch: int, slots: int, generator: torch.Generator, distribution: PrefixDistribution = "uniform"
+) -> Tensor:
     """Draw `batch` prefix lengths from 0..slots, both ends included.
 
     Args:
         batch: How many lengths.
         slots: M, the number of slots.
         generator: The explicit random stream; it belongs into the checkpoint.
-        law: Their distribution.
+        distribution: How lengths are distributed.
 
     Returns:
         int64 (B,) in 0..M, on the generator's device.
     """
     lengths = torch.randint(0, slots + 1, (batch,), generator=generator, device=generator.device)
-    if law == "uniform":
+    if distribution == "uniform":
         return lengths
     exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device, dtype=torch.float32)
     return torch.where(coin < 0.5, ((slots + 1) ** exponent).long().clamp(1, slots), lengths)

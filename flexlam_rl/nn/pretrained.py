@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 import types
 import typing
 from collections.abc import Iterable
@@ -19,27 +17,12 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from flexlam_rl.nn.modes import built_plainly, in_own_modes
+from flexlam_rl.nn.param_groups import ParamGroup, param_groups
 from flexlam_rl.nn.places import CheckpointError, local_folder, not_on_hub, usable_device
+from flexlam_rl.utils.files import write_atomically
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that at any moment either the old file or the whole new one is there."""
-    path = path.resolve()  # what a link leads to is replaced, not the link
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # a temporary file is its owner's alone
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def digest(files: Iterable[Path]) -> str:
@@ -61,7 +44,7 @@ def to_json(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [
-            f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != f.default
+            f for f in dataclasses.fields(value) if "later" not in f.metadata or getattr(value, f.name) != _default(f)
         ]
         return {f.name: to_json(getattr(value, f.name)) for f in fields}
     if isinstance(value, list | tuple):
@@ -69,6 +52,10 @@ def to_json(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     return {name: to_json(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def from_json(kind: Any, value: Any, where: str) -> Any:
@@ -99,6 +86,7 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin in (Union, types.UnionType):
         return value
+    kind = origin or kind
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -111,17 +99,25 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
     config_class: ClassVar[type]
     config: Any
-    heavy: ClassVar[tuple[str, ...]] = ()
+    compiled_parts: ClassVar[tuple[str, ...]] = ()
     """Parts that do nearly all of the arithmetic, each one graph without a break for torch.compile."""
+    decayed_embeddings: ClassVar[tuple[str, ...]] = ()
+    """Names of embeddings whose weights decay, which is not the rule."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = built_plainly(vars(cls)["__init__"])  # type: ignore[method-assign]
 
-    def compile_heavy(self) -> None:
-        """Compile the heavy parts in place; names and weights stay as they are."""
-        for name in self.heavy:
+    def param_groups(self) -> list[ParamGroup]:
+        """Sort the parameters that ask for gradient into groups that an optimiser treats alike: see
+        `flexlam_rl.nn.param_groups`.
+        """
+        return param_groups(self, self.decayed_embeddings)
+
+    def compile_parts(self) -> None:
+        """Compile `compiled_parts` in place; names and weights stay as they are."""
+        for name in self.compiled_parts:
             getattr(self, name).compile(fullgraph=True)
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -154,28 +150,58 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         target = usable_device(device)
         name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
-        try:
-            record = json.loads(config_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{config_path} is no readable JSON: {error}.") from None
-        if not isinstance(record, dict) or "format" not in record:
-            raise CheckpointError(f"{config_path} is no flexlam_rl configuration: it has no field 'format'.")
-        if not isinstance(record["format"], int) or record["format"] > FORMAT:
-            raise CheckpointError(
-                f"{config_path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
-            )
+        record = _read_record(config_path)
         if record.get("class") != cls.__name__:
             raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
         config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
         # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
         with torch.device("meta"):
             model = cls(config)
-        try:
-            state = load_file(weights_path, device="cpu")
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{weights_path} is damaged or truncated: {error}.") from None
-        _fill(model, state, weights_path)
+        _fill(model, _read_weights(weights_path), weights_path)
         return model.to(target)
+
+
+def saved_class(name: str | Path, revision: str | None = None) -> str:
+    """Read which class a checkpoint holds a model of.
+
+    Raises:
+        CheckpointError: Files are missing or damaged, or of a newer format.
+    """
+    return str(_read_record(_locate(name, revision)[0]).get("class"))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable JSON: {error}.") from None
+    if not isinstance(record, dict) or "format" not in record:
+        raise CheckpointError(f"{path} is no flexlam_rl configuration: it has no field 'format'.")
+    if not isinstance(record["format"], int) or record["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."
+        )
+    return record
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Give a model the weights of a checkpoint, in place.
+
+    Args:
+        model: Any with tensors of the same names and shapes.
+        folder: Where the checkpoint lies.
+
+    Raises:
+        CheckpointError: The file is damaged, or does not fit; the sentence names a tensor and both shapes.
+    """
+    _fill(model, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path, device="cpu")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated: {error}.") from None
 
 
 def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:

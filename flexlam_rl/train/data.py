@@ -7,15 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows, open_rollouts
+from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows
 from flexlam_rl.datasets.labels import LabelSet
-from flexlam_rl.models.flexlam.config import ActionSpec
-from flexlam_rl.models.flexlam.stages.translator import Labels
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.train.source import to_device
+
+Labels = dict[str, np.ndarray[Any, Any]]
+"""Labelled transitions: "obs", "next_obs" uint8 (B, H, W, C); "action", "previous" (B, dims), -1 at an episode's
+start.
+"""
 
 
 class PairSource:
-    """Transitions as "current" and "following"."""
+    """Transitions as "obs" and "next_obs"."""
 
     def __init__(
         self, rollouts: Rollouts, batch: int, seed: int, rank: int = 0, ranks: int = 1, cache: str | Path | None = None
@@ -24,7 +28,7 @@ class PairSource:
 
     def next(self) -> dict[str, np.ndarray[Any, Any]]:
         frames = next(self.batches)["frames"]
-        return {"current": frames[:, 0], "following": frames[:, 1]}
+        return {"obs": frames[:, 0], "next_obs": frames[:, 1]}
 
     def state_dict(self) -> dict[str, Any]:
         return self.batches.state_dict()
@@ -70,7 +74,7 @@ class CurriculumSource:
 def held_out_pairs(rollouts: Rollouts, count: int, seed: int = 0) -> dict[str, Tensor]:
     """`count` transitions, uniform over the rollouts, as uint8 tensors (B, C, H, W)."""
     frames = next(TransitionPairs(rollouts).batches(count, seed=seed, workers=0))["frames"]
-    return to_device({"current": frames[:, 0], "following": frames[:, 1]}, "cpu")
+    return to_device({"obs": frames[:, 0], "next_obs": frames[:, 1]}, "cpu")
 
 
 def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0) -> Tensor:
@@ -84,8 +88,8 @@ def labelled(rollouts: Rollouts, labels: LabelSet) -> Labels:
     pairs = TransitionPairs(rollouts, ("action", "previous_action"), labels)
     batch = pairs.read(np.arange(len(pairs)))
     return {
-        "current": batch["frames"][:, 0],
-        "following": batch["frames"][:, 1],
+        "obs": batch["frames"][:, 0],
+        "next_obs": batch["frames"][:, 1],
         "action": batch["action"].astype(np.int64)[:, None],
         "previous": batch["previous_action"].astype(np.int64)[:, None],
     }
@@ -124,8 +128,3 @@ def action_spec(rollouts: Rollouts) -> ActionSpec:
     if not actions.is_discrete:
         raise ValueError(f"the rollouts have the action set {actions.name!r}; training needs a discrete one.")
     return ActionSpec((len(actions),), 0, actions.name, actions.hash)
-
-
-def open_both(root: Path) -> tuple[Rollouts, Rollouts]:
-    """The training and test splits under a folder."""
-    return open_rollouts(root, split="train"), open_rollouts(root, split="test")

@@ -2,7 +2,8 @@
 
 A run's folder holds its configuration, and continues only with an equal one. A dataclass field with the metadata
 `{"identity": False}` is no part of that: a run may be moved to another device, extended, or logged and saved at other
-intervals. A field with `{"follows": NAME}` counts only where the field NAME beside it is equal.
+intervals. A field with `{"follows": NAME}` counts only where the field NAME beside it is equal, and one with
+`{"formerly": NAMES}` is found in files that have it under another name.
 """
 
 import dataclasses
@@ -11,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.nn.pretrained import to_json, write_atomically
+from flexlam_rl.nn.pretrained import to_json
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.state import STATE, saved_step
+from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.utils.options import former_names
 
 ABSENT = "absent"
 
@@ -34,6 +37,9 @@ def differences(before: Any, now: Any, config: Any = None, name: str = "") -> It
     """
     if isinstance(before, dict) and isinstance(now, dict):
         fields = {f.name: f for f in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
+        if fields:
+            names = former_names(type(config))
+            before = {names.get(key, key): value for key, value in before.items()}
         for key in sorted(before.keys() | now.keys()):
             metadata = fields[key].metadata if key in fields else {}
             leader = metadata.get("follows")

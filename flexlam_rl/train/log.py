@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.nn.pretrained import write_atomically
+from flexlam_rl.utils.files import write_atomically
 
 
 class RunLog:

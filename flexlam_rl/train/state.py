@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from flexlam_rl.nn.pretrained import CheckpointError, write_atomically
+from flexlam_rl.nn.pretrained import CheckpointError
+from flexlam_rl.utils.files import write_atomically
 
 FORMAT = 1
 STATE = "state.safetensors"

@@ -10,21 +10,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flexlam_rl.nn.pretrained import PretrainedModel, write_atomically
+from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.identity import check_folder, free, refuse_shorter
 from flexlam_rl.train.log import RunLog
-from flexlam_rl.train.modes import neutral_modes
 from flexlam_rl.train.progress import Pace, Progress
+from flexlam_rl.train.stage import Stage
 from flexlam_rl.train.state import STATE, load_state, save_state
 from flexlam_rl.train.stopping import stopping
+from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.options import tidy, whole
 
 __all__ = ["LoopConfig", "Stage", "TrainingError", "check_folder", "run"]
@@ -75,44 +76,6 @@ class LoopConfig:
             ("log_every", 1),
         ):
             whole(self, name, low)
-
-
-class Stage(Protocol):
-    """What a stage gives to the loop."""
-
-    name: str
-
-    def saved(self) -> dict[str, PretrainedModel]:
-        """What is written to best/<name> and last/<name> at an evaluation."""
-        ...
-
-    def trained(self) -> dict[str, nn.Module]:
-        """Modules with parameters that train, by name."""
-        ...
-
-    def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The next batch on `device`."""
-        ...
-
-    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss and figures to log; all randomness from `generator`."""
-        ...
-
-    def evaluate(self, device: str) -> dict[str, float]:
-        """Figures on held-out data; "loss" chooses the best checkpoint. Must be deterministic."""
-        ...
-
-    def sheet(self, path: Path) -> None:
-        """Draw a sample sheet to `path`, where the stage has something to show."""
-        ...
-
-    def cursor(self) -> dict[str, Any]:
-        """Where the data stands, as JSON."""
-        ...
-
-    def seek(self, cursor: dict[str, Any]) -> None:
-        """Go back to a saved cursor."""
-        ...
 
 
 class _Average:
@@ -202,13 +165,8 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
             )
 
     if config.compile:
-        for module in {
-            id(m): m for m in (*modules.values(), getattr(stage, "lam", None)) if isinstance(m, PretrainedModel)
-        }.values():
-            module.compile_heavy()
-    pace = Pace(
-        config.steps, {"evaluation": config.eval_every, "save": config.save_every}, getattr(stage, "grows_at", None)
-    )
+        stage.compile()
+    pace = Pace(config.steps, {"evaluation": config.eval_every, "save": config.save_every}, stage.grows_at)
     progress = Progress(stage.name, pace, start, quiet=rank != 0)
     done = kept = start
     with stopping() as stop:

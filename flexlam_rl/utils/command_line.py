@@ -4,6 +4,7 @@ A command is a module with a dataclass `Options`, whose fields are its options, 
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flexlam_rl.utils.options import former_names
 from flexlam_rl.utils.output import prepare_output
 from flexlam_rl.utils.startup import INTERRUPTED, WRONG_USE, interrupts_kept, missing_package, ready
 
@@ -24,6 +26,7 @@ def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
     """
     import tyro
 
+    arguments = _todays_flags(options, sys.argv[1:] if arguments is None else arguments)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -32,6 +35,17 @@ def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
         if not stop.code:
             raise
         raise ValueError(_sentence(complaint.getvalue(), prog)) from None
+
+
+def _todays_flags(options: type, arguments: Sequence[str]) -> list[str]:
+    """The arguments with former names of options replaced; these are understood, but not shown by --help."""
+    names = former_names(options) if dataclasses.is_dataclass(options) else {}
+    flags = {f"--{old.replace('_', '-')}": f"--{new.replace('_', '-')}" for old, new in names.items()}
+    out = []
+    for text in arguments:
+        flag, equals, value = text.partition("=")
+        out.append(flags.get(flag.replace("_", "-"), flag) + equals + value)
+    return out
 
 
 def _sentence(box: str, prog: str) -> str:

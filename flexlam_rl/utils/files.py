@@ -1,4 +1,4 @@
-"""Files written so that a kill at any moment leaves the old or the new one, and one writer a folder."""
+"""Files written such that a kill at any moment leaves the old or the new one, and one writer per folder."""
 
 import contextlib
 import errno
@@ -6,6 +6,7 @@ import fcntl
 import glob
 import json
 import os
+import secrets
 import shutil
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 
 from flexlam_rl.utils.errors import DiskFull, StoreError, StoreLocked
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Progress = Callable[[int, int], None]  # told how much is done, and of how much
 
 
@@ -32,7 +34,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise _full(path) from error
         raise
 
@@ -45,19 +47,53 @@ def _full(path: Path) -> DiskFull:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears under its name only when it is complete and on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+def atomic_path(path: Path, ending: str = ".tmp") -> Iterator[Path]:
+    """Fill a file that appears under its name only when it is complete; a link stays a link, what it leads to is
+    replaced.
+
+    Args:
+        path: What is written.
+        ending: Of the name until then, for programs that go by it.
+
+    Yields:
+        The path of an empty file beside it.
+
+    Raises:
+        OSError: The folder does not exist or cannot be written; the sentence names the file wanted.
+    """
+    target = path.resolve()
+    temporary = _beside(target).with_suffix(ending)
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"Cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+        try:
+            open(temporary, "wb").close()
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise type(error)(f"Cannot write {str(path)!r}: {error.strerror}.") from None
+        yield temporary
+        os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a binary file that appears under its name only when it is complete and on the disk (see `atomic_path`)."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file such that at any moment either the old one or the whole new one is there; its folder is made."""
+    path.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def settled(path: str | os.PathLike[str]) -> Path:
@@ -81,7 +117,7 @@ def sweep(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
+    """Write JSON atomically, into a folder that is there."""
     data = json.dumps(content, indent=1, allow_nan=False).encode()
     with atomic_file(path) as file:
         file.write(data)
@@ -100,32 +136,44 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete; nothing is left of one that fails.
 
     Args:
         folder: Must not be there, or be empty; the one above it is made.
+        replace: Take the place of a folder that is there, which stays until the new one is complete.
 
     Yields:
         An empty folder beside it, by its full name: TensorStore and HDF5 take no others.
     """
     folder = folder.resolve()
     made = [above for above in folder.parents if not above.exists()]
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    temporary = _beside(folder)
+    former = temporary.with_suffix(".old")
     try:
         temporary.mkdir(parents=True)
         for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
             if not _alive(left.name.removeprefix(f".{folder.name}.").split(".")[0]):
                 shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
         yield temporary
+        if replace and folder.exists():
+            os.replace(folder, former)
         os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        if former.exists() and not folder.exists():
+            os.replace(former, folder)
         with contextlib.suppress(OSError):
             for above in made:  # the innermost first; one that somebody else fills meanwhile stays
                 above.rmdir()
         raise
     sync_folder(folder.parent)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A new name beside `path`, unique among machines that share the folder; `sweep` knows the ending."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
 
 
 def _alive(process: str) -> bool:

@@ -21,7 +21,7 @@ _KEPT_NAME = (
     ("agents", "agents.experts", "registry"),
     ("agents", "agents.experts.pixel", "curve recipe training"),
     ("agents", "agents.policy", "bundle bundling cloning draws history random"),
-    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco tfrecord"),
+    ("datasets", "datasets.formats", "minari mp4 parquet rl_unplugged teco"),
     ("datasets", "utils", "errors files"),
     ("envs", "agents.adapters", "sb3"),
     ("envs", "envs.domains.dmlab", "actions dm_view engines level_cache levels real_engine returns spaces vector"),
@@ -31,11 +31,12 @@ _KEPT_NAME = (
     ("eval", "utils", "number_lists tabular"),
     ("models", "models.baselines", "features idm"),
     ("models", "models.flexlam", "config decode decoder encoder lam layout sequence translator"),
-    ("models", "nn", "blocks fused prefix"),
+    ("models", "nn", "fused prefix"),
     ("train", "models.flexlam", "pipeline recipes sheets"),
     ("train", "models.flexlam.stages", "lam sequence translator"),
 )
 _RENAMED = {
+    "agents.base": "envs.base",
     "agents.fit": "agents.policy.compatibility",
     "agents.learned": "agents.experts.pixel.recurrent",
     "agents.plan": "agents.collection.schedule",
@@ -53,7 +54,8 @@ _RENAMED = {
     "eval.runs": "eval.studies.trained_models",
     "eval.signs": "eval.lam.failure_checks",
     "eval.stats": "eval.suite.statistics",
-    "eval.waves": "eval.suite.play",
+    "eval.waves": "eval.suite.batches",
+    "models.blocks": "nn.transformer",
     "models.checkpoint": "nn.pretrained",
     "models.stem": "nn.conv_stem",
     "train.controls": "models.baselines.control_stage",
@@ -67,9 +69,11 @@ MOVED: dict[str, str] = _RENAMED | {
 _LINKS = ("agents", "datasets", "envs", "eval", "train")
 
 
-class _Loader(InspectLoader):
-    def __init__(self, old: str, new: str) -> None:
-        self.old, self.new = old, new
+class Loader(InspectLoader):
+    """Gives the module of today for the old name of one, a key of `MOVED`."""
+
+    def __init__(self, old: str) -> None:
+        self.new = MOVED[old]
         self.spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -91,7 +95,14 @@ class _Loader(InspectLoader):
         return False
 
 
-class _Finder(MetaPathFinder):
+def warn(fullname: str, old: str) -> None:
+    """Say that a module has moved, to whoever imports it."""
+    warnings.warn(f"{fullname} has moved: import flexlam_rl.{MOVED[old]}.", DeprecationWarning, stacklevel=3)
+
+
+class Finder(MetaPathFinder):
+    """Finds modules under their old names."""
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -99,11 +110,11 @@ class _Finder(MetaPathFinder):
         old = fullname if package in _LINKS else rest if package == "flexlam_rl" else ""
         if old not in MOVED:
             return None
-        warnings.warn(f"{fullname} has moved: import flexlam_rl.{MOVED[old]}.", DeprecationWarning, stacklevel=2)
-        return ModuleSpec(fullname, _Loader(old, MOVED[old]))
+        warn(fullname, old)
+        return ModuleSpec(fullname, Loader(old))
 
 
 def install() -> None:
     """Make the old names importable; called once, when the package is imported."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.append(Finder())

@@ -1,16 +1,42 @@
-"""What the options of commands have in common: plain numbers and absolute paths."""
+"""What the options of commands have in common: plain numbers, absolute paths, and names that they once had."""
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+from flexlam_rl.utils.numbers import whole as whole_number
+from flexlam_rl.utils.plain import python_value
+
+K = TypeVar("K", bound=type)
+
+
+def formerly(*names: str) -> dict[str, Any]:
+    """Metadata of a dataclass field that had other names: files, commands and scripts with these are understood."""
+    return {"formerly": names}
+
+
+def former_names(options: type) -> dict[str, str]:
+    """Former name to name of today, of all fields of a dataclass that have one."""
+    return {old: f.name for f in dataclasses.fields(options) for old in f.metadata.get("formerly", ())}
+
+
+def takes_former_names(options: K) -> K:
+    """Decorate a dataclass whose constructor, and `dataclasses.replace`, shall take the former names of fields too."""
+    build, names = options.__init__, former_names(options)  # type: ignore[misc]
+
+    @functools.wraps(build)
+    def __init__(self: Any, *args: Any, **given: Any) -> None:
+        today = {names[name]: value for name, value in given.items() if name in names}
+        build(self, *args, **{name: value for name, value in given.items() if name not in names} | today)
+
+    options.__init__ = __init__  # type: ignore[misc]
+    return options
 
 
 def tidy(options: Any) -> None:
-    """Turn NumPy scalars, 0-d arrays and 0-d tensors into Python numbers, and paths into absolute ones, in a frozen
-    dataclass.
+    """Turn the fields of a frozen dataclass into Python's own values, and its paths into absolute ones.
 
     Paths are resolved once, here: a later change of the working directory does not move them, and no library meets
     a relative path or a "..".
@@ -26,21 +52,8 @@ def tidy(options: Any) -> None:
         is_path = field.type in (Path, Path | None)
         if is_path and isinstance(value, str) and not value:
             raise ValueError(f"{field.name} is an empty path; expected a folder ('.' for the working directory).")
-        if isinstance(value, np.ndarray) and value.ndim == 1:
-            value = value.tolist()
-        if isinstance(value, tuple | list):
-            plain: Any = tuple(_plain(item) for item in value)
-        elif is_path and isinstance(value, str | os.PathLike):
-            plain = Path(value).resolve()
-        else:
-            plain = _plain(value)
-        object.__setattr__(options, field.name, plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str | bytes) or getattr(value, "shape", None) != ():
-        return value
-    return value.item()
+        found = Path(value).resolve() if is_path and isinstance(value, str | os.PathLike) else python_value(value)
+        object.__setattr__(options, field.name, found)
 
 
 def whole(options: Any, name: str, low: int, high: int | None = None) -> None:
@@ -49,9 +62,5 @@ def whole(options: Any, name: str, low: int, high: int | None = None) -> None:
     Raises:
         ValueError: It is something else; the sentence names it and its value.
     """
-    value = getattr(options, name)
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        expected = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-        raise ValueError(f"{name} is {value!r}; expected {expected}.")
+    if (value := getattr(options, name)) is not None:
+        whole_number(value, name, low, high)

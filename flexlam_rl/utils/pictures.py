@@ -2,14 +2,14 @@
 
 import contextlib
 import math
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from flexlam_rl.utils.files import atomic_path
 
 # a picture is an array (height, width, 3) uint8
 Picture = NDArray[np.uint8]
@@ -91,27 +91,6 @@ def enlarged(picture: Picture, factor: int) -> Picture:
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place: a reader never sees half a file.
-
-    A link stays a link: its target is written.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"Cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
-    target = path.resolve()  # tempfile takes "link/.." for "."
-    try:
-        handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.stem}-", dir=target.parent)
-    except OSError as error:
-        raise OSError(f"Cannot write {str(path)!r}: {error.strerror}.") from None
-    os.close(handle)
-    try:
-        write(Path(name))
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def write_png(path: Path | str, picture: Picture) -> None:
     """Write one picture as it is `shown`, compressed as far as PNG goes.
 
@@ -120,7 +99,8 @@ def write_png(path: Path | str, picture: Picture) -> None:
         ValueError: a picture of a number of channels that cannot be shown.
     """
     picture = shown(picture)
-    _atomically(Path(path), lambda temporary: Image.fromarray(picture).save(temporary, format="PNG", optimize=True))
+    with atomic_path(Path(path)) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
 
 
 def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0) -> int:
@@ -133,9 +113,7 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
     import imageio.v2 as imageio
 
     count = 0
-
-    def write(temporary: Path) -> None:
-        nonlocal count
+    with atomic_path(Path(path), ending=".mp4") as temporary:
         # macro_block_size 1: keep the size; yuv420p, which every player shows, needs it to be even
         video = imageio.get_writer(
             temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error"
@@ -157,6 +135,4 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
                 video.close()
             raise
         video.close()
-
-    _atomically(Path(path), write)
     return count

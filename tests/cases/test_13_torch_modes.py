@@ -131,7 +131,9 @@ def test_models_built_in_a_mode_can_be_trained(mode):
     with MODES[mode]():
         lam = LAM(sizes.lam)
     lam(frames[0], frames[1], torch.Generator().manual_seed(0)).loss.backward()
-    assert all(torch.equal(a, b) for a, b in zip(lam.fsq.buffers(), LAM(sizes.lam).fsq.buffers(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(lam.quantizer.buffers(), LAM(sizes.lam).quantizer.buffers(), strict=True)
+    )
 
 
 def test_a_state_copied_in_inference_mode_is_gone_on_with_outside(bundle_folder):

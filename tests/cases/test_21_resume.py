@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from flexlam_rl.datasets import Episode, Origin, RolloutWriter
-from flexlam_rl.models.flexlam import pipeline, plan
+from flexlam_rl.models.flexlam import pipeline, run_config
 from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all, train_stage
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.train import optim
@@ -164,8 +164,8 @@ def test_a_run_that_moves_keeps_its_arithmetic(args, monkeypatch):
 
 
 def test_a_cpu_by_number_is_a_cpu(args):
-    assert plan.loop_config("lam", replace(args, preset="small", device="cpu:0")) == replace(
-        plan.loop_config("lam", replace(args, preset="small")), device="cpu:0"
+    assert run_config.loop_config("lam", replace(args, preset="small", device="cpu:0")) == replace(
+        run_config.loop_config("lam", replace(args, preset="small")), device="cpu:0"
     )
 
 

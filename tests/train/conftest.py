@@ -13,8 +13,8 @@ from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.domains.dmlab.actions import action_set
-from flexlam_rl.models.flexlam.arguments import TrainArgs
 from flexlam_rl.models.flexlam.config import PRESETS, DecoderConfig, EncoderConfig, LAMConfig
+from flexlam_rl.models.flexlam.options import TrainArgs
 
 MOVES = ((0, 0), (0, 4), (0, -4), (4, 0), (-4, 0))
 SIZE = 32
@@ -32,7 +32,7 @@ def texture(rng: np.random.Generator, top: np.ndarray, left: np.ndarray) -> np.n
 
 
 def toy_world(count: int, seed: int) -> dict[str, np.ndarray]:
-    """Labelled transitions: "current", "following" uint8 (B, 32, 32, 3), "action" and "previous" int (B, 1)."""
+    """Labelled transitions: "obs", "next_obs" uint8 (B, 32, 32, 3), "action" and "previous" int (B, 1)."""
     rng = np.random.default_rng(seed)
     frames = np.empty((2, count, SIZE, SIZE, 3), np.uint8)
     action, previous = rng.integers(0, len(MOVES), (2, count))
@@ -44,8 +44,8 @@ def toy_world(count: int, seed: int) -> dict[str, np.ndarray]:
         for frame, (top, left) in zip(frames[:, i], rng.integers(0, SIZE - 3, (2, 2)), strict=True):
             frame[top : top + 3, left : left + 3] = 255
     return {
-        "current": frames[0],
-        "following": frames[1],
+        "obs": frames[0],
+        "next_obs": frames[1],
         "action": action[:, None].astype(np.int64),
         "previous": previous[:, None],
     }

@@ -60,7 +60,7 @@ def build(name: str, rank: int = 0, ranks: int = 1):
     lam = LAM(fixed(lam_config, 2) if name == "fixed" else lam_config)
     actions = ActionSpec((5,), 0, "toy")
     if name in ("lam", "fixed"):
-        frames = {k: train[k] for k in ("current", "following")}
+        frames = {k: train[k] for k in ("obs", "next_obs")}
         return LAMStage(
             lam, ArraySource(frames, LOOP.batch, 0, rank, ranks), to_device({k: held_out[k] for k in frames}, "cpu")
         )
@@ -71,13 +71,13 @@ def build(name: str, rank: int = 0, ranks: int = 1):
         return SequenceStage(SequenceModel(config), lam, source, to_device({"f": windows[:3]}, "cpu")["f"])
     if name == "idm":
         idm = IDM(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
-        return DirectStage(name, idm, ("current", "following", "previous"), train, held_out, LOOP.batch, 0)
+        return DirectStage(name, idm, ("obs", "next_obs", "previous"), train, held_out, LOOP.batch, 0)
     if name == "bc":
         bc = BehaviourCloning(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
-        return DirectStage(name, bc, ("current", "previous"), train, held_out, LOOP.batch, 0)
+        return DirectStage(name, bc, ("obs", "previous"), train, held_out, LOOP.batch, 0)
     if name == "features":
         features = FeatureTranslator(FeatureConfig(3, actions, hidden=16, wide=32, depth=2))
-        return DirectStage(name, features, ("current", "following", "previous"), train, held_out, LOOP.batch, 0)
+        return DirectStage(name, features, ("obs", "next_obs", "previous"), train, held_out, LOOP.batch, 0)
     translator = Translator(TranslatorConfig(slots=4, actions=actions, hidden=16, wide=32, depth=2, image_size=32))
     if name in ("shuffled", "random", "previous"):
         return ControlStage(name, translator, lam, train, held_out, LOOP.batch, 0)

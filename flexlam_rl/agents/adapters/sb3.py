@@ -11,10 +11,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import VecEnv
 
-from flexlam_rl.envs.checks import is_integer
 from flexlam_rl.envs.domains.dmlab.batch_options import reset_mode
 from flexlam_rl.envs.registration import DEFAULT_ID
 from flexlam_rl.envs.wrappers.instructions import VectorInstructionTokens
+from flexlam_rl.utils.numbers import is_integer
 
 _OF_GYMNASIUM = ("vectorization_mode", "vector_kwargs", "wrappers")
 _LATEST = ("final_obs", "final_info")

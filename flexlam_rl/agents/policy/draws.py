@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.agents.policy.rows import begun
-from flexlam_rl.nn.numbers import whole
+from flexlam_rl.utils.numbers import whole
 
 _STEPS = 64  # steps drawn at once
 

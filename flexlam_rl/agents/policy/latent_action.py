@@ -29,8 +29,8 @@ from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.models.flexlam.decode import Decoder, pick
 from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
 from flexlam_rl.nn.modes import in_own_modes, own_modes
-from flexlam_rl.nn.numbers import whole
 from flexlam_rl.nn.threads import forked
+from flexlam_rl.utils.numbers import whole
 
 
 class LatentActionPolicy:

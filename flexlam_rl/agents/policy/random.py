@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.agents.policy.rows import begun
+from flexlam_rl.envs.base import action_count, base_env, batch_size
 from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
-from flexlam_rl.nn.numbers import whole
+from flexlam_rl.utils.numbers import whole
 
 _BLOCK = 1024  # actions drawn at once
 

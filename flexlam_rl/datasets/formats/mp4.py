@@ -1,8 +1,10 @@
 """Export to mp4, one file an episode: for people and for tools that read video. Lossy."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from flexlam_rl.datasets.formats.export import begin_export
+from flexlam_rl.datasets.export_folder import begin_export
+from flexlam_rl.datasets.format import Exporter, ExportOptions, Format
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, disk_errors, no_progress
 from flexlam_rl.utils.pictures import write_video
@@ -38,3 +40,17 @@ def export_mp4(store: RolloutStore, folder: str | Path, progress: Progress = no_
                 write_video(folder / name, iter(store.episode_at(number).frames), fps=60 / store.origin.frame_skip)
     progress(len(names), len(names))
     return [folder / name for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToMp4(ExportOptions):
+    """Plain videos, <out>/<level>-<split>/episode-000000.mp4; lossy."""
+
+
+def _export(store: RolloutStore, out: Path, options: ToMp4, progress: Progress) -> Path:
+    folder = out / f"{store.level}-{store.split}"
+    export_mp4(store, folder, progress)
+    return folder
+
+
+FORMAT = Format("mp4", "H.264 videos, one per episode; lossy", exporter=Exporter(ToMp4, _export))

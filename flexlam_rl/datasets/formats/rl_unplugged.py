@@ -8,24 +8,26 @@ the columns are aligned, so that is checked, not assumed.
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
 
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
-from flexlam_rl.datasets.formats.resume import stored_lengths
-from flexlam_rl.datasets.formats.tfrecord import parse_example, read_records
+from flexlam_rl.datasets.format import Format, Importer, ImportOptions, Split, one_or_all
+from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.pictures import decode_all
 from flexlam_rl.datasets.restarts import infer_restarts
 from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.datasets.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import Misaligned
 from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 NEEDED = ("observations_pixels", "observations_action", "observations_reward", "actions", "rewards", "discounts")
 NUMBER = "episode_id"  # kept as an extra column where it is there
@@ -137,3 +139,27 @@ def _episode(
         key=key,
         extra={name: np.repeat(np.asarray(columns[name]).reshape(-1)[:1], len(actions)) for name in extra},
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromUnplugged(ImportOptions):
+    """TFRecords of RL Unplugged's DeepMind Lab data."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Files, or one folder that holds tfrecord-*."""
+    level: str
+    """Name of the level."""
+    split: Split = "train"
+    """Split of the store."""
+    limit: int | None = None
+    """Import no more episodes than this."""
+
+
+def _import(options: FromUnplugged, progress: Progress) -> list[RolloutStore]:
+    files = one_or_all(options.files)
+    return [
+        import_rl_unplugged(files, options.out, options.level, options.split, limit=options.limit, progress=progress)
+    ]
+
+
+FORMAT = Format("rl-unplugged", "TFRecords of RL Unplugged's DeepMind Lab data", Importer(FromUnplugged, _import))

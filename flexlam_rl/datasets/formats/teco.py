@@ -7,20 +7,22 @@ actions are given.
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import tyro
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.exact import exact
-from flexlam_rl.datasets.formats.resume import stored_lengths
+from flexlam_rl.datasets.format import Format, Importer, ImportOptions, Split, existing_folder
+from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.numbers import exact
 
 
 def import_teco(
@@ -105,3 +107,50 @@ def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"Action {actions.min()} of {file}: expected the number of an action, 0 or more.")
     first, stop = max(0, -shift), len(video) - max(0, shift)
     return video[first : min(stop + 1, len(video))], actions[first + shift : stop + shift]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromTeco(ImportOptions):
+    """A folder of TECO's npz files."""
+
+    folder: tyro.conf.Positional[Path]
+    """Holds the files, also in subfolders."""
+    level: str = "teco_dmlab"
+    """Name of the store."""
+    split: Split = "train"
+    """Split of the store."""
+    turns: tuple[int, ...] = ()
+    """How far each action looks right, in pixels a frame (left: negative), such as -20 20 0; needed to check the
+    alignment.
+    """
+    no_actions: bool = False
+    """Import the video alone."""
+    shift: int = 0
+    """Take the action of frame t from row t + shift."""
+    limit: int | None = None
+    """Import no more files than this."""
+
+
+def _import(options: FromTeco, progress: Progress) -> list[RolloutStore]:
+    return [
+        import_teco(
+            existing_folder(options.folder),
+            options.out,
+            options.level,
+            options.split,
+            _origin(options.turns) if options.turns else None,
+            with_actions=not options.no_actions,
+            shift=options.shift,
+            limit=options.limit,
+            progress=progress,
+        )
+    ]
+
+
+def _origin(turns: tuple[int, ...]) -> Origin:
+    # how far its actions walk is not documented; the check needs the turns only
+    table = tuple((turn, 0, 0, 0, 0, 0, 0) for turn in turns)
+    return Origin(engine="deepmind_lab", action_set="teco, turns only", action_table=table, policy="random walk (TECO)")
+
+
+FORMAT = Format("teco", "TECO's DMLab videos as npz files", Importer(FromTeco, _import))

@@ -127,7 +127,7 @@ def run(options: Options) -> int:
     from flexlam_rl.eval.studies.trained_models import load_model, model_folder
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.translator import Translator
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     if options.transitions < 48:
         raise ValueError(f"transitions is {options.transitions}; at least 48 are needed for any figure.")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from flexlam_rl.eval.lam.metrics import Transitions
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.nn.pretrained import write_atomically
+from flexlam_rl.utils.files import write_atomically
 
 _COLOURS = {"codes": "tab:blue", "shuffled": "tab:orange", "random": "tab:red", "null": "tab:gray"}
 _SHEET_ROWS = 4

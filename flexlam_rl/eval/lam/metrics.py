@@ -18,7 +18,7 @@ from flexlam_rl.models.flexlam.config import ActionSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.stages.lam import budgets
 from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
-from flexlam_rl.nn.blocks import to_unit
+from flexlam_rl.nn.frames import to_unit
 
 CONTROLS = ("codes", "shuffled", "random")
 _CHUNK = 128

@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
     from flexlam_rl.models.flexlam.sheets import grid
     from flexlam_rl.models.flexlam.stages.lam import budgets
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     for name in ("count", "measured", "steps"):
         if getattr(options, name) < 1:

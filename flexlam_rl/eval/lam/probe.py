@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.eval.lam.metrics import Transitions, control_codes
-from flexlam_rl.nn.blocks import to_unit
+from flexlam_rl.nn.frames import to_unit
 
 _DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)

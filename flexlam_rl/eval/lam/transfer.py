@@ -114,7 +114,7 @@ def run(options: Options) -> int:
     from flexlam_rl.envs.domains.dmlab.levels import level_named
     from flexlam_rl.eval.lam.transitions import expert_transitions
     from flexlam_rl.models.flexlam.sheets import grid
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     for name, least in (("count", 2), ("steps", 1)):
         if getattr(options, name) < least:

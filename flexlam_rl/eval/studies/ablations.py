@@ -221,7 +221,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
 
 def write(out: Path) -> str:
     """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     rows = [
         row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))

@@ -154,9 +154,9 @@ def train(job: Job, options: Options) -> None:
         seed=job.seed,
         device=options.device,
         steps=options.steps,
-        levels=options.levels,
+        fsq_levels=options.levels,
         precision=options.precision,
-        prefix_law=options.prefix_law if job.slots is None else "uniform",
+        prefix_distribution=options.prefix_law if job.slots is None else "uniform",
     )
     if not job.labels:
         train_stage("lam", args)
@@ -171,7 +171,7 @@ def train(job: Job, options: Options) -> None:
         "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}",
         "label_count": options.label_count,
         "label_fraction": FRACTIONS[job.labels],
-        "label_level": options.narrow_level if job.labels == "narrow" else None,
+        "label_task": options.narrow_level if job.labels == "narrow" else None,
     }
     train_stage("translator", TrainArgs(**{**vars(args), **changes}))
 

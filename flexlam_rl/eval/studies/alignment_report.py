@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.nn.pretrained import write_atomically
+from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.tabular import csv_bytes
 
 Row = dict[str, Any]

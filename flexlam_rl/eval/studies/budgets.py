@@ -55,9 +55,9 @@ def translator_losses(
     batch = to_device(labelled(rollouts, load_labels(rollouts, labels, "validation")), device)
     out = {}
     with torch.no_grad():
-        codes = bundle.lam.encode(batch["current"], batch["following"])
+        codes = bundle.lam.encode(batch["obs"], batch["next_obs"])
         for k in budgets:
-            outputs = bundle.translator(bundle.lam.prefix_slots(codes, k), batch["previous"], batch["current"])
+            outputs = bundle.translator(bundle.lam.prefix_slots(codes, k), batch["previous"], batch["obs"])
             spec = bundle.translator.config.actions
             right = (choose_actions(outputs, spec) == batch["action"]).all(-1).float().mean()
             out[k] = (float(action_losses(outputs, batch["action"], spec).mean()), float(right))
@@ -72,7 +72,7 @@ def run(options: Options) -> int:
     """
     from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
     from flexlam_rl.eval.latency import describe_machine, measure_latency
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     record = read_results(options.suite)
     columns = {int(title.partition("@")[2]): summary for title, summary in summaries_of(record).items() if "@" in title}

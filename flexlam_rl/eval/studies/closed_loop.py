@@ -149,7 +149,7 @@ def play(job: Job, options: Options) -> None:
         suite.Options(
             budget=options.budgets if model.slots is None else str(model.slots),
             checkpoint=str(bundle),
-            levels=options.levels,
+            tasks=options.levels,
             episodes=options.episodes,
             engine="litelab",
             seed=options.suite_seed,

@@ -160,7 +160,7 @@ def show(rows: list[dict[str, Any]], what: str) -> None:
 
 def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
     """matched.json, matched.csv, and matched.png where matplotlib is installed."""
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     flat = [
         {key: row[key] for key in ("budget", "labels", "aggregate")}

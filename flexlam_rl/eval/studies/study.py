@@ -130,9 +130,9 @@ def run_study(study: Study[Any]) -> None:
 
 
 def _run(study: Study[Any]) -> None:
-    from flexlam_rl.nn.pretrained import write_atomically
     from flexlam_rl.train.identity import check_folder
     from flexlam_rl.train.progress import watched
+    from flexlam_rl.utils.files import write_atomically
 
     if study.out is not None:
         study.out.mkdir(parents=True, exist_ok=True)

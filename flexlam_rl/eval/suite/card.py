@@ -65,7 +65,7 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
 
 def put(page: Path, parts: list[str]) -> None:
     """Put `parts` in the place of earlier scores in a Markdown file, or at its end."""
-    from flexlam_rl.nn.pretrained import write_atomically
+    from flexlam_rl.utils.files import write_atomically
 
     before = page.read_text(encoding="utf-8") if page.exists() else ""
     head, _, rest = before.partition(BEGIN)

@@ -167,7 +167,7 @@ def run(options: Options) -> int:
         table.add_row(row.name, number(row.first), number(row.second), f"{gap.value:+.2f}", ends, row.verdict)
     print_table(console, table)
     if options.out is not None:
-        from flexlam_rl.nn.pretrained import write_atomically
+        from flexlam_rl.utils.files import write_atomically
 
         record = {
             "first": {"column": one, "checkpoint": first.get("checkpoint", {}).get("hash")},

@@ -12,14 +12,14 @@ import datetime
 import io
 import json
 import os
-import platform
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.eval.suite.play import Job, Played
+from flexlam_rl.eval.suite.batches import Job, Played
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, write_json
+from flexlam_rl.utils.provenance import machine
 
 SCHEMA, VERSION = "flexlam_rl.suite", 1
 CONFIG, EPISODES, RESULTS, TABLE, TIMING = (
@@ -30,12 +30,6 @@ CONFIG, EPISODES, RESULTS, TABLE, TIMING = (
     "timing.json",
 )
 FIELDS = ("level", "budget", "number", "seed", "return", "steps")
-
-
-def machine() -> str:
-    """Processor, number of cores, system and Python, in words."""
-    processor = platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 class Folder:

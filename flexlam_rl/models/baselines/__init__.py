@@ -1,1 +1,9 @@
-"""Baselines and controls that FlexLAM is compared with."""
+"""Baselines and controls that FlexLAM is compared with. See README.md beside this file."""
+
+from flexlam_rl.models.systems import System
+
+_HERE = "flexlam_rl.models.baselines"
+SYSTEM = System(
+    "models from frames to actions without a bottleneck",
+    {"IDM": f"{_HERE}.idm", "BehaviourCloning": f"{_HERE}.idm", "FeatureTranslator": f"{_HERE}.features"},
+)

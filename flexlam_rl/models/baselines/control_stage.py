@@ -2,7 +2,7 @@
 
 Kinds: "random", codes drawn uniformly; "shuffled", codes of another transition of the batch; "previous", the previous
 action alone, all slots null; "features", the change of frozen visual features in place of the slots. Same labels, same
-loop, same choice of the best checkpoint as the translator. Behaviour cloning has a file of its own, `train.bc`.
+loop, same choice of the best checkpoint as the translator. Behaviour cloning is the stage `bc`.
 """
 
 from typing import Literal
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.stages.translator import Labels, TranslatorStage
+from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
+from flexlam_rl.train.data import Labels
 
 CodeKind = Literal["random", "shuffled", "previous"]
 CODE_KINDS: tuple[CodeKind, ...] = ("random", "shuffled", "previous")
@@ -31,9 +32,9 @@ class ControlStage(TranslatorStage):
         held_out: Labels,
         batch: int,
         seed: int,
-        law: PrefixLaw = "uniform",
+        prefix_distribution: PrefixDistribution = "uniform",
     ) -> None:
-        super().__init__(model, lam, labels, held_out, batch, seed, law=law)
+        super().__init__(model, lam, labels, held_out, batch, seed, prefix_distribution=prefix_distribution)
         self.kind, self.name = kind, kind
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -51,9 +52,3 @@ class ControlStage(TranslatorStage):
         vectors = torch.empty_like(batch["vectors"])
         vectors[order] = batch["vectors"][order.roll(1)]
         return null_fill(vectors, lengths, self.lam.null)
-
-
-if __name__ == "__main__":
-    from flexlam_rl.models.flexlam.pipeline import main
-
-    main("control")

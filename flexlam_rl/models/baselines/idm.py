@@ -8,7 +8,8 @@ from torch import Tensor
 
 from flexlam_rl.models.flexlam.config import IDMConfig
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
-from flexlam_rl.models.flexlam.translator import Hourglass, action_inputs, action_outputs, embed_actions
+from flexlam_rl.nn.action_head import action_inputs, action_outputs, embed_actions
+from flexlam_rl.nn.hourglass import Hourglass
 from flexlam_rl.nn.pretrained import PretrainedModel
 
 
@@ -16,7 +17,7 @@ class IDM(PretrainedModel):
     """Actions from (o_t, o_t+1, a_t-1): the LAM's encoder with one read-out token, and the translator's MLP."""
 
     config_class = IDMConfig
-    heavy = ("encoder", "mlp")
+    compiled_parts = ("encoder", "mlp")
 
     def __init__(self, config: IDMConfig) -> None:
         super().__init__()
@@ -25,16 +26,16 @@ class IDM(PretrainedModel):
         inputs = config.encoder.width + action_inputs(config.actions)
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
-    def forward(self, current: Tensor, following: Tensor, previous: Tensor) -> Tensor:
+    def forward(self, obs: Tensor, next_obs: Tensor, previous: Tensor) -> Tensor:
         """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) twice and previous actions (B, dims)."""
-        features = self.encoder(current, following)[:, 0]
+        features = self.encoder(obs, next_obs)[:, 0]
         return self.mlp(torch.cat([features, embed_actions(previous, self.config.actions)], dim=-1))
 
 
 class BehaviourCloning(IDM):
     """Actions from (o_t, a_t-1) alone: the IDM with its eyes on the present. It is a policy by itself."""
 
-    def forward(self, current: Tensor, previous: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, obs: Tensor, previous: Tensor) -> Tensor:  # type: ignore[override]
         """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) and previous actions (B, dims)."""
         # without a second frame the change that the encoder takes in is nothing
-        return super().forward(current, current, previous)
+        return super().forward(obs, obs, previous)

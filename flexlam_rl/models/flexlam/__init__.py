@@ -1,1 +1,9 @@
-"""FlexLAM: transition encoder, FSQ slots with a retained prefix, flow decoder, sequence model and translator."""
+"""FlexLAM: latent actions of variable length. See README.md beside this file."""
+
+from flexlam_rl.models.systems import System
+
+_HERE = "flexlam_rl.models.flexlam"
+SYSTEM = System(
+    "latent actions of variable length, a prior over them, and a translator to real actions",
+    {"LAM": f"{_HERE}.lam", "SequenceModel": f"{_HERE}.sequence", "Translator": f"{_HERE}.translator"},
+)

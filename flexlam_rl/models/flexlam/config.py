@@ -3,21 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from flexlam_rl.nn.numbers import Plain
+from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.utils.plain import Plain
 
 
-@dataclass(frozen=True)
-class ActionSpec(Plain):
-    """What a translator predicts: one categorical a discrete dimension, one number a continuous one."""
-
-    discrete: tuple[int, ...] = (15,)
-    """Number of choices of each discrete dimension."""
-    continuous: int = 0
-    """Number of continuous dimensions."""
-    name: str = "dreamer15"
-    """Name of the action set."""
-    hash: str = ""
-    """Hash of the action set's table; a policy refuses an environment with another one."""
+def dreamer15() -> ActionSpec:
+    """DMLab's 15 actions, which models predict unless they are told others."""
+    return ActionSpec((15,), 0, "dreamer15")
 
 
 @dataclass(frozen=True)
@@ -62,10 +54,25 @@ class LAMConfig(Plain):
     channels: int = 3
     slots: int = 64
     levels: tuple[int, ...] = (8, 5, 5, 5)
+    """Levels of the quantizer "fsq"; others do not use them."""
     prefix: bool = True
     """True: FlexLAM, k ~ Uniform{0..M} in training. False: Fixed-K, k = M always."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    quantizer: str = field(default="fsq", metadata={"later": True})
+    """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
+    quantizer_options: dict[str, Any] = field(default_factory=dict, metadata={"later": True})
+    """What another quantizer than "fsq" is made with."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where options are given to a quantizer that takes none."""
+        super().__post_init__()
+        if self.quantizer == "fsq" and self.quantizer_options:
+            raise ValueError(f"quantizer_options is {self.quantizer_options}; the quantizer 'fsq' takes levels.")
+
+    def quantizer_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the quantizer's class."""
+        return {"levels": self.levels} if self.quantizer == "fsq" else self.quantizer_options
 
 
 Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
@@ -81,7 +88,7 @@ class TranslatorConfig(Plain):
     slots: int = 64
     code_dim: int = 4
     prefix: bool = True
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=dreamer15)
     conditioning: Conditioning = "slots+action"
     depth: int = 5
     hidden: int = 96
@@ -122,7 +129,7 @@ class IDMConfig(Plain):
 
     image_size: int = 64
     channels: int = 3
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=dreamer15)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     depth: int = 5
     hidden: int = 96
@@ -134,7 +141,7 @@ class FeatureConfig(Plain):
     """Baseline on the change of frozen visual features, with the translator's MLP."""
 
     channels: int = 3
-    actions: ActionSpec = field(default_factory=ActionSpec)
+    actions: ActionSpec = field(default_factory=dreamer15)
     seed: int = 0
     """Of the frozen weights."""
     depth: int = 5

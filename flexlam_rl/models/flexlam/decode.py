@@ -1,13 +1,14 @@
 """Cached decoding: one decision step for many environments at once (paper, appendix B.5 and B.6).
 
-Keys and values of the past are kept in rings, one entry a frame and row, and never moved: rotary positions make a
-cached key valid for as long as it lies in the window. Every row (environment) has its own clock; clearing a row marks
-its entries as empty and touches no other row. The rings, in the order in which they lie in memory:
+Keys and values of the past are kept in rings in a cache (`nn.kv_cache`), one entry per frame and row, and never moved:
+rotary positions make a cached key valid for as long as it lies in the window. Every row (environment) has its own
+clock; clearing a row marks its entries as empty and touches no other row. The rings, in the order in which they lie in
+memory:
 
     codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated
     so far
 
-Shapes: B rows, M codes a block, N patches a frame, K budget, S cache entries, D width, V codes, C H W frame.
+Shapes: B rows, M codes per block, N patches per frame, K budget, S cache entries, D width, V codes, C H W frame.
 """
 
 from dataclasses import replace
@@ -15,23 +16,25 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.layout import block_start
-from flexlam_rl.models.flexlam.sequence import SequenceModel, rotary
-from flexlam_rl.nn.fused import FusedLayer
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.interfaces import Generated
+from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.numbers import whole
+from flexlam_rl.nn.rotary import rotary
+from flexlam_rl.nn.sampling import choose
+from flexlam_rl.nn.sampling import pick as pick
+from flexlam_rl.utils.numbers import whole
 
 _EMPTY = -(10**9)
 
 
 class DecodeState(NamedTuple):
-    """History of B rows. All tensors have the rows first, except keys and values: (layers, B, heads, S, head_dim)."""
+    """History of B rows. All tensors have the rows first, except those of the cache."""
 
-    keys: Tensor
-    values: Tensor
+    cache: KVCache
     step: Tensor
     """int64 (B,): frames seen since the row was cleared."""
     block_frame: Tensor
@@ -39,37 +42,10 @@ class DecodeState(NamedTuple):
     stride_frame: Tensor
     """int64 (B, R): which stride frame each ring entry holds."""
 
-
-class Decoded(NamedTuple):
-    """Result of a decision: codes int64 (B, K) and their log-probabilities (B, K)."""
-
-    codes: Tensor
-    log_probs: Tensor
-
-
-def choose_codes(
-    logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None
-) -> Tensor:
-    """Codes (B,) from logits (B, V): the likeliest (of equals the lowest), or drawn where a generator or uniform
-    `draws` (B,) are given.
-    """
-    if draws is not None:
-        return pick(logits, draws, temperature)
-    if generator is None:
-        return logits.argmax(-1)
-    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
-
-
-def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
-    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,)
-    in [0, 1).
-
-    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In
-    float64, because rounding of a sum over a thousand codes would shift choices.
-    """
-    sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
-    found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
-    return found.clamp_max(logits.shape[-1] - 1)
+    @property
+    def keys(self) -> Tensor:
+        """Keys of the past, (layers, B, heads, S, head_dim)."""
+        return self.cache.keys
 
 
 class Decoder:
@@ -98,11 +74,10 @@ class Decoder:
         if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
             raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
         self.model = model
-        self.layers = [FusedLayer(layer) for layer in model.transformer.stack()]
         self.cache = cache or model.head.weight.dtype
+        self.transformer = CachedTransformer(model.transformer, model.config.heads, self.cache)
         config = model.config if context is None else replace(model.config, frames=int(context))
         self.config = config
-        self.head_dim = config.width // config.heads
         self.ring = -(-config.frames // config.stride)
         self.code_end = config.frames * config.slots
         self.stride_end = self.code_end + self.ring * config.patches
@@ -112,24 +87,13 @@ class Decoder:
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""
-        config, weight = self.config, self.model.head.weight
-        shape = (config.depth, rows, config.heads, self.size, self.head_dim)
-        whole = {"device": weight.device, "dtype": torch.long}
+        device = self.model.head.weight.device
         return DecodeState(
-            self._empty_keys(shape, weight.device),
-            torch.zeros(shape, device=weight.device, dtype=self.cache),
-            torch.zeros(rows, **whole),  # type: ignore[call-overload]
-            torch.full((rows, config.frames), _EMPTY, **whole),  # type: ignore[call-overload]
-            torch.full((rows, self.ring), _EMPTY, **whole),  # type: ignore[call-overload]
+            self.transformer.empty(rows, self.size),
+            torch.zeros(rows, device=device, dtype=torch.long),
+            torch.full((rows, self.config.frames), _EMPTY, device=device, dtype=torch.long),
+            torch.full((rows, self.ring), _EMPTY, device=device, dtype=torch.long),
         )
-
-    def _empty_keys(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """Keys, in memory one column an entry where `_attend` reads them so; their shape does not tell."""
-        if (
-            device.type != "cpu" or self.cache == torch.bfloat16
-        ):  # torch's own attention takes rows, and sums bfloat16 in float32
-            return torch.zeros(shape, device=device, dtype=self.cache)
-        return torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=self.cache).transpose(-1, -2)
 
     @in_own_modes
     def clear(self, state: DecodeState, rows: Tensor) -> None:
@@ -189,37 +153,30 @@ class Decoder:
                 x.shape[1], dtype=torch.bool, device=t.device
             )  # (its unused rows must still see something)
         # in memory the newest frame's patches stand before the codes
-        mask = self._additive(torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None])
-        cos, sin = (a[:, None] for a in rotary(position, self.head_dim, config.rope_theta))
+        mask = self.transformer.additive(torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None])
+        turns = self.transformer.turns(*self._rotary(position))
         code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
         on_stride = step % config.stride == 0
         stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
         keep_code, keep_stride = rows[~first], rows[on_stride]
-        for i, layer in enumerate(self.layers):
-            keys, values = state.keys[i], state.values[i]
-            query, key, value = layer.project(x, layer.turns(cos, sin))
-            # the block of the past transition stands where this step's codes will be generated, until it is in its ring
-            for store, fresh in ((keys, key), (values, value)):
-                store[:, :, self.stride_end : self.frame_end] = fresh[:, :, m:]
-                store[:, :, self.frame_end : self.frame_end + m] = fresh[:, :, :m]
-            seen = self.frame_end + m
-            if i + 1 == len(self.layers):  # only the last patch predicts
-                x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
-            x = layer.finish(x, _attend(query.to(self.cache), keys[:, :, :seen], values[:, :, :seen], mask).to(x.dtype))
-            for store, fresh in ((keys, key), (values, value)):
-                if m and len(keep_code):
-                    store[keep_code[:, None], :, code_at[keep_code]] = (
-                        fresh[keep_code, :, :m].transpose(1, 2).to(self.cache)
-                    )
-                if len(keep_stride):
-                    store[keep_stride[:, None], :, stride_at[keep_stride]] = (
-                        fresh[keep_stride, :, m:].transpose(1, 2).to(self.cache)
-                    )
+        codes, newest = slice(0, m), slice(m, m + n)
+        # the block of the past transition stands where this step's codes will be generated, until it is in its ring
+        write = [
+            (newest, slice(self.stride_end, self.frame_end)),
+            (codes, slice(self.frame_end, self.frame_end + m)),
+        ]
+        keep = []
+        if m and len(keep_code):
+            keep.append(Keep(keep_code, codes, code_at[keep_code]))
+        if len(keep_stride):
+            keep.append(Keep(keep_stride, newest, stride_at[keep_stride]))
+        # only the last patch predicts
+        hidden = self.transformer.advance(state.cache, x, turns, mask, write, keep, last_only=True)
         if m:
             state.block_frame[keep_code, (step[keep_code] - 1) % config.frames] = step[keep_code] - 1
         state.stride_frame[keep_stride, step[keep_stride] // config.stride % self.ring] = step[keep_stride]
         state.step.add_(1)
-        return model.transformer.norm(x[:, -1])
+        return hidden[:, -1]
 
     @in_own_modes
     def generate(
@@ -230,7 +187,7 @@ class Decoder:
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         draws: Tensor | None = None,
-    ) -> Decoded:
+    ) -> Generated:
         """Generate the first `budget` codes of the current block.
 
         Args:
@@ -252,7 +209,6 @@ class Decoder:
         start = block_start(frame, config.slots, config.patches, config.stride)
         assert isinstance(start, Tensor)
         positions = start[:, None] + config.patches + torch.arange(config.slots, device=start.device)
-        cos, sin = (a[:, None] for a in rotary(positions, self.head_dim, config.rope_theta))
         now = frame[:, None]
         see_blocks = (state.block_frame < now) & (state.block_frame > now - config.frames)
         # the newest frame's patches stand behind the rings, also when it is on the stride
@@ -260,45 +216,24 @@ class Decoder:
         mask = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
         mask[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
         mask[:, 0, 0, self.code_end : self.stride_end] = see_strides.repeat_interleave(config.patches, -1)
-        mask = self._additive(mask)
-        turns = [layer.turns(cos, sin) for layer in self.layers]
+        mask = self.transformer.additive(mask)
+        turns = self.transformer.turns(*self._rotary(positions))
         codes, log_probs = [], []
         for i in range(budget):
             logits = model.head(hidden).float()
             log_p = logits.log_softmax(-1)
-            code = choose_codes(logits, generator, temperature, None if draws is None else draws[:, i])
+            code = choose(logits, generator, temperature, None if draws is None else draws[:, i])
             codes.append(code)
             log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
             if i + 1 < budget:
-                hidden = self._step(state, model.embed_codes(code[:, None], i), turns, mask, i)
-        return Decoded(torch.stack(codes, 1), torch.stack(log_probs, 1))
+                end = self.frame_end + i + 1
+                turn = [(first[..., i : i + 1, :], second[..., i : i + 1, :]) for first, second in turns]
+                x = model.embed_codes(code[:, None], i)
+                write = [(slice(None), slice(end - 1, end))]
+                hidden = self.transformer.advance(state.cache, x, turn, mask[..., :end], write)[:, 0]
+        return Generated(torch.stack(codes, 1), torch.stack(log_probs, 1))
 
-    def _additive(self, mask: Tensor) -> Tensor:
-        """What attention makes of a bool mask in every layer and step: a fifth of its time on a CPU, so it is made
-        once.
-        """
-        return torch.zeros(mask.shape, dtype=self.cache, device=mask.device).masked_fill_(~mask, -torch.inf)
-
-    def _step(self, state: DecodeState, x: Tensor, turns: list[tuple[Tensor, Tensor]], mask: Tensor, i: int) -> Tensor:
-        """Hidden state (B, D) after the generated code number `i`, whose embedding is x (B, 1, D); `turns` are all
-        codes' of each layer.
-        """
-        end = self.frame_end + i + 1
-        visible = mask[..., :end]
-        stores = zip(state.keys[:, :, :, :end], state.values[:, :, :, :end], self.layers, turns, strict=True)
-        for keys, values, layer, (first, second) in stores:
-            query, key, value = layer.project(x, (first[..., i : i + 1, :], second[..., i : i + 1, :]))
-            keys[:, :, -1:], values[:, :, -1:] = key, value
-            x = layer.finish(x, _attend(query.to(self.cache), keys, values, visible).to(x.dtype))
-        return self.model.transformer.norm(x[:, 0])
-
-
-def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """Attention of query (B, heads, L, hd) to keys and values (B, heads, S, hd), with an additive mask (B, 1, L, S)."""
-    if keys.stride(-1) == 1:
-        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-    if query.shape[2] > 1:
-        return F.scaled_dot_product_attention(query, keys.contiguous(), values, attn_mask=mask)
-    # keys in columns, one token: along the entries, not along a head's few numbers, the product takes a fifth less time
-    scores = torch.matmul(query * query.shape[-1] ** -0.5, keys.transpose(-1, -2)).add_(mask)
-    return torch.matmul(scores.softmax(-1), values)
+    def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (B, 1, L, head_dim) at positions (B, L)."""
+        cos, sin = rotary(positions, self.transformer.head_dim, self.config.rope_theta)
+        return cos[:, None], sin[:, None]

@@ -1,13 +1,15 @@
 """Transition encoder: two consecutive frames to M slot vectors (paper, table 6).
 
-Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers a slot.
+Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers per slot.
 """
 
 import torch
 from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import EncoderConfig
-from flexlam_rl.nn.blocks import Block, patchify, to_unit
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.patch_embed import patch_count, patchify
+from flexlam_rl.nn.transformer import Block
 
 
 class TransitionEncoder(nn.Module):
@@ -18,9 +20,7 @@ class TransitionEncoder(nn.Module):
 
     def __init__(self, config: EncoderConfig, image_size: int, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
-        if image_size % config.patch:
-            raise ValueError(f"image size {image_size} is not a multiple of the encoder's patch {config.patch}.")
-        patches = (image_size // config.patch) ** 2
+        patches = patch_count(image_size, config.patch, "encoder")
         self.patch = config.patch
         self.embed = nn.Linear(2 * channels * config.patch**2, config.width)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
@@ -31,11 +31,11 @@ class TransitionEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, out_dim)
 
-    def forward(self, current: Tensor, following: Tensor) -> Tensor:
+    def forward(self, obs: Tensor, next_obs: Tensor) -> Tensor:
         """Frames (B, C, H, W), uint8 or float in [-1, 1], to (B, M, d)."""
         # the change is given beside the current frame: the same information, but a small motion is not lost in two
         # large values
-        now, then = to_unit(current), to_unit(following)
+        now, then = to_unit(obs), to_unit(next_obs)
         tokens = (
             self.embed(torch.cat([patchify(now, self.patch), patchify(then - now, self.patch)], dim=-1)) + self.position
         )

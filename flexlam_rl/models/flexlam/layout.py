@@ -2,12 +2,12 @@
 
 To predict block t the model sees: the frames on the stride and all code blocks before t, then the newest frame o_t,
 then the codes of block t so far. Off the stride, o_t leaves the context again once block t is part of the history.
-Training must show the model exactly
-that for every t at once, so a window holds two kinds of tokens: the *history* (stride frames and code blocks in time
-order) and, for every t, a *branch* (the patches of o_t and a copy of its codes) that sees the history before t and
-itself. Branches are what the loss is taken on and what decoding runs; they are seen by nothing else.
+Training must show the model exactly that for every t at once, so a window holds two kinds of tokens: the *history*
+(stride frames and code blocks in time order) and, for every t, a *branch* (the patches of o_t and a copy of its codes)
+that sees the history before t and itself. Branches are what the loss is taken on and what decoding runs; they are seen
+by nothing else.
 
-Shapes: T frames of a window, M codes a block, N patches a frame, L tokens.
+Shapes: T frames of a window, M codes per block, N patches per frame, L tokens.
 """
 
 from functools import lru_cache
@@ -16,32 +16,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from flexlam_rl.nn.attention import Span
+
 PATCH, CODE = 0, 1
 SPAN = 8
 """Frames of a span: fewer leave less to mask, more make larger products."""
 
 
-class Span(NamedTuple):
-    """Consecutive frames whose tokens attend together, to what any of them sees and to nothing else.
-
-    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that
-    out.
-    """
-
-    history: int
-    """How many history tokens the frames have; those of all spans follow each other."""
-    branches: int
-    """How many tokens their branches have; those of all spans follow each other, behind all history."""
-    first: int
-    """The first span whose history some of them see; they see that of all spans from there to their own."""
-    mask: Tensor
-    """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its
-    branches.
-    """
-
-
 class Layout(NamedTuple):
-    """One entry a token (L,), plus the attention mask."""
+    """One entry per token (L,), plus the attention mask."""
 
     kind: Tensor
     """PATCH or CODE."""

@@ -7,6 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
 
 _SCALE, _TOP = 2, 14
@@ -30,14 +31,12 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
     sheet.save(path)
 
 
-def prefix_sheet(model: LAM, current: Tensor, following: Tensor, path: Path, seed: int = 0) -> None:
+def prefix_sheet(model: LAM, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
     """Frame, true next frame and decodings at growing K (uint8 frames (B, C, H, W)), all from the same noise."""
-    from flexlam_rl.models.flexlam.stages.lam import budgets
-
-    codes = model.encode(current, following)
+    codes = model.encode(obs, next_obs)
     sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
-    columns = {"frame": current, "next": following}
+    columns = {"frame": obs, "next": next_obs}
     for k in sweep:
-        generator = torch.Generator(current.device).manual_seed(seed)
-        columns[f"K = {k}"] = model.decode(current, codes, k, 8, generator)
+        generator = torch.Generator(obs.device).manual_seed(seed)
+        columns[f"K = {k}"] = model.decode(obs, codes, k, 8, generator)
     grid(columns, path)

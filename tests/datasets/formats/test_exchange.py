@@ -13,10 +13,10 @@ from stamps import ORIGIN, episode
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.formats.rl_unplugged import import_rl_unplugged
 from flexlam_rl.datasets.formats.teco import import_teco
-from flexlam_rl.datasets.formats.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.datasets.tfrecord import parse_example, read_records
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.utils.errors import DamagedData, Misaligned, StoreError

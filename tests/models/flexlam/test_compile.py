@@ -1,4 +1,4 @@
-"""The heavy parts of every model are one graph each, and compiling them changes no result."""
+"""The compiled parts of every model are one graph each, and compiling them changes no result."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_compiled_parts_give_the_same_loss_and_gradient(name, monkeypatch):
             if not p.any():
                 nn.init.normal_(p, std=0.05)
         if fast:
-            model.compile_heavy()
+            model.compile_parts()
         value = loss(model)
         value.backward()
         results.append(
@@ -79,6 +79,6 @@ def test_compiled_parts_give_the_same_loss_and_gradient(name, monkeypatch):
         )
         names = list(model.state_dict())
         assert not any("_orig_mod" in key for key in names)
-    assert len(compiled) == len(type(model).heavy) > 0
+    assert len(compiled) == len(type(model).compiled_parts) > 0
     assert torch.allclose(results[0][0], results[1][0], rtol=1e-5)
     assert torch.allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-6)

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, TranslatorConfig, fixed
-from flexlam_rl.models.flexlam.decoder import sample_tau
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.flow_matching import sample_times
 
 DEBUG = PRESETS["debug"].lam
 
@@ -63,7 +63,8 @@ def test_every_code_survives_the_round_trip(levels, precision):
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"):
         vectors = lam.embed(codes)
         assert len(torch.unique(vectors.reshape(len(codes), -1), dim=0)) == lam.code_count
-        back = lam.fsq.codes_to_indices(vectors.to(torch.bfloat16).float() if precision == "bf16" else vectors)
+        table = lam.quantizer.table
+        back = table.codes_to_indices(vectors.to(torch.bfloat16).float() if precision == "bf16" else vectors)
     assert torch.equal(back.long().reshape(-1), codes[:, 0])
 
 
@@ -71,9 +72,9 @@ def test_codes_are_the_same_under_autocast_of_the_bottleneck():
     torch.manual_seed(0)
     lam = LAM(DEBUG)
     z = torch.randn(4, 4, 4)
-    plain = lam.fsq(z)[1]
+    plain = lam.quantizer(z).codes
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(lam.fsq(z)[1], plain)
+        assert torch.equal(lam.quantizer(z).codes, plain)
 
 
 def test_bfloat16_on_a_cpu_gives_the_same_loss_and_gradient_to_its_rounding():
@@ -106,9 +107,7 @@ def test_codes_after_k_change_nothing_bit_for_bit(k):
         return torch.Generator().manual_seed(5)
 
     assert torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
-    assert torch.equal(
-        lam.prefix_slots(codes, k), lam.prefix_slots(other[:, :k], k) if k else lam.prefix_slots(other, 0)
-    )
+    assert torch.equal(lam.keep_prefix(codes, k), lam.keep_prefix(other[:, :k], k) if k else lam.keep_prefix(other, 0))
     if k:
         other[:, 0] = (codes[:, 0] + 1) % lam.code_count
         assert not torch.equal(lam.decode(current, codes, k, 2, seed()), lam.decode(current, other, k, 2, seed()))
@@ -125,17 +124,17 @@ def test_codes_after_k_do_not_change_the_translator_bit_for_bit(conditioning):
     for k in range(5):
         mixed = torch.cat([codes[:, :k], other[:, k:]], dim=1)
         assert torch.equal(
-            translator(lam.prefix_slots(codes, k), previous, current),
-            translator(lam.prefix_slots(mixed, k), previous, current),
+            translator(lam.keep_prefix(codes, k), previous, current),
+            translator(lam.keep_prefix(mixed, k), previous, current),
         )
     assert not torch.equal(
-        translator(lam.prefix_slots(codes, 4), previous, current),
-        translator(lam.prefix_slots(other, 4), previous, current),
+        translator(lam.keep_prefix(codes, 4), previous, current),
+        translator(lam.keep_prefix(other, 4), previous, current),
     )
-    moved = translator(lam.prefix_slots(codes, 2), previous.roll(1), current)
-    still = translator(lam.prefix_slots(codes, 2), previous, current)
+    moved = translator(lam.keep_prefix(codes, 2), previous.roll(1), current)
+    still = translator(lam.keep_prefix(codes, 2), previous, current)
     assert torch.equal(moved, still) == ("action" not in conditioning)
-    assert torch.equal(translator(lam.prefix_slots(codes, 2), previous, current.flip(0)), still) == (
+    assert torch.equal(translator(lam.keep_prefix(codes, 2), previous, current.flip(0)), still) == (
         "frame" not in conditioning
     )
 
@@ -144,15 +143,15 @@ def test_training_and_inference_give_the_decoder_the_same_slots():
     torch.manual_seed(0)
     lam = LAM(DEBUG)
     current, following = frames(4)
-    vectors, codes = lam.quantise(current, following)
+    vectors, codes, _ = lam.quantize(current, following)
     from flexlam_rl.nn.prefix import null_fill
 
     lengths = torch.tensor([0, 1, 2, 4])
-    assert torch.allclose(null_fill(vectors, lengths, lam.null), lam.prefix_slots(codes, lengths), atol=1e-6)
+    assert torch.allclose(null_fill(vectors, lengths, lam.null), lam.keep_prefix(codes, lengths), atol=1e-6)
 
 
 def test_times_are_a_share_of_pure_noise_and_the_rest_inside():
-    tau = sample_tau(20_000, DEBUG.decoder, torch.Generator().manual_seed(0))
+    tau = sample_times(20_000, torch.Generator().manual_seed(0), DEBUG.decoder.noise_share, -1.5, 1.0)
     share = (tau == 0).float().mean()
     assert abs(share - DEBUG.decoder.noise_share) < 0.02
     assert tau.min() >= 0 and tau.max() < 1
@@ -175,4 +174,4 @@ def test_bad_codes_and_lengths_are_named():
     with pytest.raises(ValueError, match=r"codes lie in 0\.\.1000; expected 0\.\.999"):
         lam.embed(torch.tensor([[0, 1000]]))
     with pytest.raises(ValueError, match="prefix length 5 lies outside"):
-        lam.prefix_slots(torch.zeros(1, 4, dtype=torch.long), 5)
+        lam.keep_prefix(torch.zeros(1, 4, dtype=torch.long), 5)

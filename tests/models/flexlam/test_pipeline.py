@@ -14,12 +14,13 @@ from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam import lam as lam_module
-from flexlam_rl.models.flexlam import pipeline
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.pipeline import main, train_all, train_stage
+from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.train import data
+from flexlam_rl.train.command import main
 from flexlam_rl.train.data import CurriculumSource
 from flexlam_rl.train.trainer import TrainingError
 
@@ -54,15 +55,10 @@ def test_baselines_train_on_the_translators_labels_and_load(args, stage):
 
 def test_commands_of_stages_print_figures_and_name_what_is_wrong(args, monkeypatch, capsys):
     common = ["--data", str(args.data), "--out", str(args.out), "--preset", "debug", "--label-count", "60"]
-    monkeypatch.setattr("sys.argv", ["train.controls", *common, "--kind", "shuffled"])
-    with pytest.raises(SystemExit) as stop:
-        main("control")
-    assert stop.value.code == 2
-    assert "train the LAM first" in capsys.readouterr().err
+    assert main("controls", [*common, "--kind", "shuffled"]) == 2
+    assert "train the stage 'lam' first" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["train.bc", *common])
-    with pytest.raises(SystemExit) as stop:
-        main("bc")
-    assert stop.value.code == 0
+    assert main("bc") == 0
     assert "accuracy" in capsys.readouterr().out
 
 
@@ -78,9 +74,7 @@ def test_the_latent_action_models_steps_are_chosen_alone(args):
 def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
     train_stage("lam", replace(args, steps=2))
     seen = []
-    monkeypatch.setattr(
-        pipeline.data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given)
-    )
+    monkeypatch.setattr(data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given))
     train_stage("sequence", replace(args, steps=4, long_share=0.25))
     assert seen == [3]  # of four steps see short windows
     assert json.loads((args.out / "sequence/config.json").read_text())["long_share"] == 0.25
@@ -127,7 +121,7 @@ def test_the_sequence_models_stem_is_chosen_and_trains(args):
 
 
 def test_fixed_k_differs_by_configuration_alone(args):
-    fixed = replace(args, fixed=2, levels=(5,))
+    fixed = replace(args, fixed=2, fsq_levels=(5,))
     train_stage("lam", fixed)
     lam = LAM.from_pretrained(args.out / "lam/best/lam")
     assert (lam.config.slots, lam.config.prefix, lam.code_count) == (2, False, 5)
@@ -135,20 +129,20 @@ def test_fixed_k_differs_by_configuration_alone(args):
 
 
 def test_flexlam_takes_other_levels_too(args):
-    train_stage("lam", replace(args, levels=(3, 3)))
+    train_stage("lam", replace(args, fsq_levels=(3, 3)))
     assert LAM.from_pretrained(args.out / "lam/best/lam").code_count == 9
 
 
-def test_the_law_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch):
+def test_the_distribution_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch):
     drawn = []
     true = lam_module.sample_prefix_lengths
     monkeypatch.setattr(lam_module, "sample_prefix_lengths", lambda *given: drawn.append(given[-1]) or true(*given))
-    mixed = replace(args, prefix_law="mixed")
+    mixed = replace(args, prefix_distribution="mixed")
     for stage in ("lam", "translator"):
         drawn.clear()
         train_stage(stage, mixed)
         assert set(drawn) == {"mixed"}, stage
-    with pytest.raises(TrainingError, match="prefix_law"):
+    with pytest.raises(TrainingError, match="prefix_distribution is 'mixed' there and None here"):
         train_stage("lam", args)
 
 
@@ -172,12 +166,12 @@ def test_another_configuration_in_the_same_folder_is_refused(args):
 
 
 def test_later_stages_ask_for_the_lam(args):
-    with pytest.raises(TrainingError, match="train the LAM first"):
+    with pytest.raises(TrainingError, match="train the stage 'lam' first"):
         train_stage("sequence", args)
 
 
 def test_labels_are_drawn_once_and_of_the_level_asked_for(args):
-    narrow = replace(args, labels="narrow", label_count=20, label_level="beta")
+    narrow = replace(args, labels="narrow", label_count=20, label_task="beta")
     train_stage("idm", narrow)
     stored = json.loads((args.data / "alpha/train.zarr/labels/narrow/zarr.json").read_text())
     assert stored["attributes"]["levels"] == ["beta"]

@@ -75,8 +75,8 @@ def test_a_label_set_that_is_not_the_one_asked_for(args):
     train_stage("idm", replace(args, labels="mine", label_count=20, steps=1, out=args.out.with_name("other")))
     refused(replace(args, labels="mine", label_count=30), r"the label set 'mine' has labels 20, and label_count is 30")
     refused(
-        replace(args, labels="mine", label_count=20, label_level="beta"),
-        r"has levels \['alpha', 'beta'\], and label_level is \['beta'\]",
+        replace(args, labels="mine", label_count=20, label_task="beta"),
+        r"has levels \['alpha', 'beta'\], and label_task is \['beta'\]",
     )
 
 

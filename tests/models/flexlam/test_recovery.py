@@ -25,7 +25,12 @@ LABELLED = LoopConfig(steps=150, batch=32, warmup=10, eval_every=25, save_every=
 
 
 def pairs(batch):
-    return {name: batch[name] for name in ("current", "following")}
+    return {name: batch[name] for name in ("obs", "next_obs")}
+
+
+def transitions(batch):
+    tensors = to_device(batch, "cpu")
+    return Transitions(*(tensors[name] for name in ("obs", "next_obs", "action", "previous")))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +63,7 @@ def figures(trained, world, tmp_path_factory):
         accuracy[kind] = run(stage, LABELLED, tmp_path_factory.mktemp(kind))
         if kind == "codes":
             good = Translator.from_pretrained(_best(tmp_path_factory, kind))
-    test = {name: tensor for name, tensor in to_device(world(1200, 4), "cpu").items()}
-    return accuracy, examine(trained, good, Transitions(**test), 300)
+    return accuracy, examine(trained, good, transitions(world(1200, 4)), 300)
 
 
 def _best(factory, kind):
@@ -99,7 +103,7 @@ def test_the_health_report_calls_it_no_failure_and_names_failures_of_untrained_m
     found = {sign["name"] for sign in figures[1]["signs"] if sign["found"] and sign["weight"] == "failure"}
     assert found == set()
     torch.manual_seed(0)
-    test = Transitions(**to_device(world(400, 4), "cpu"))
+    test = transitions(world(400, 4))
     report = examine(
         LAM(toy_lam), Translator(TranslatorConfig(slots=4, actions=ACTIONS, hidden=16, wide=32, depth=1)), test, 200
     )
@@ -116,7 +120,7 @@ def test_a_model_whose_decoder_ignores_the_codes_is_called_bad_for_that_reason(t
     deaf = LAM(trained.config)
     deaf.load_state_dict(trained.state_dict())
     torch.nn.init.zeros_(deaf.decoder.slot_embed.weight)
-    report = examine(deaf, None, Transitions(**to_device(world(300, 5), "cpu")), 150)
+    report = examine(deaf, None, transitions(world(300, 5)), 150)
     found = {sign["name"] for sign in report["signs"] if sign["found"]}
     assert {"codes carry nothing", "codes of other transitions do as well"} <= found
     # the encoder is as good as before, and the report still says so

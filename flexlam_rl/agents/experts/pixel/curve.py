@@ -1,13 +1,13 @@
 """The learning curve of a learned expert, beside the random policy and the scripted expert of the same engine."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flexlam_rl.envs.domains.dmlab.returns import find_reference
+from flexlam_rl.utils.files import atomic_file
 
 
 def read_curve(run: Path) -> tuple[str, list[dict[str, Any]]]:
@@ -60,6 +60,5 @@ def draw_curve(run: Path, out: Path) -> None:
         ylim=(min(0.0, float((mean - 2 * error).min())), None),
     )
     axes.legend(loc="center right", fontsize=8)
-    temporary = out.with_name(f".{out.name}.tmp")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, out)
+    with atomic_file(out) as file:
+        figure.savefig(file, format="png")

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flexlam_rl.nn.numbers import Plain, real, whole
+from flexlam_rl.utils.numbers import real, whole
+from flexlam_rl.utils.plain import Plain
 
 
 @dataclass(frozen=True, kw_only=True)

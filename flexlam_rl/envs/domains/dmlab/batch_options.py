@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from flexlam_rl.envs.checks import flag, integer, is_integer
+from flexlam_rl.envs.checks import flag, integer
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
-from flexlam_rl.envs.domains.dmlab.seeds import episode_seed, stream_seed
+from flexlam_rl.envs.seeds import episode_seed, stream_seed
+from flexlam_rl.utils.numbers import is_integer
 
 
 def reset_mode(mode: AutoresetMode | str) -> AutoresetMode:

@@ -12,6 +12,8 @@ import os
 import secrets
 from pathlib import Path
 
+from flexlam_rl.utils.files import write_atomically
+
 _DIGEST = 32  # bytes of checksum behind the content
 
 
@@ -37,7 +39,7 @@ class LevelCache:
         self.folder = Path(folder) if folder is not None else default_folder()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self._temporary()
+            probe = self.folder / f".{secrets.token_hex(8)}.tmp"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -45,9 +47,6 @@ class LevelCache:
                 f"level_cache must be a folder that can be written to, got {str(self.folder)!r} ({error.strerror}); "
                 "pass another one or set FLEXLAM_CACHE_DIR."
             ) from None
-
-    def _temporary(self) -> Path:
-        return self.folder / f".{os.getpid()}-{secrets.token_hex(8)}.tmp"
 
     def entry(self, key: str) -> Path:
         """The file of a key."""
@@ -71,23 +70,8 @@ class LevelCache:
         A full or failing disk costs the entry, never the episode.
         """
         content = Path(pk3_path).read_bytes()
-        temporary = self._temporary()
-        try:
-            _write_whole(temporary, content + hashlib.sha256(key.encode() + content).digest())
-            os.replace(temporary, self.entry(key))
-            self._flush_folder()
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-
-    def _flush_folder(self) -> None:
-        """Make the rename itself survive a power cut, where the system lets folders be opened."""
         with contextlib.suppress(OSError):
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            write_atomically(self.entry(key), content + hashlib.sha256(key.encode() + content).digest())
 
     def clean(self) -> int:
         """Remove what killed processes left behind; returns the number of files."""

@@ -1,16 +1,15 @@
 """Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.nn.prefix import sample_prefix_lengths
-from flexlam_rl.nn.pretrained import PretrainedModel
-from flexlam_rl.train.source import Source, to_device
+from flexlam_rl.train.source import Source
+from flexlam_rl.train.stage import SourceStage
 
 Targets = Literal["blocks", "prefixes"]
 """What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed
@@ -21,7 +20,7 @@ less.
 """
 
 
-class SequenceStage:
+class SequenceStage(SourceStage):
     """Cross-entropy over code blocks of a frozen LAM, or over their first codes."""
 
     name = "sequence"
@@ -42,20 +41,15 @@ class SequenceStage:
                 f"the sequence model has {model.config.slots} slots of {model.config.codes} codes, "
                 f"the LAM {lam.config.slots} of {lam.code_count}; they must be equal."
             )
-        self.model, self.lam, self.source, self.held_out = model, lam.requires_grad_(False).eval(), source, held_out
+        super().__init__({"sequence": model}, source, lam)
+        self.model, self.lam, self.held_out = model, lam.requires_grad_(False).eval(), held_out
         self.targets = targets
-        self.grows_at: int | None = getattr(source, "short_steps", None)
-        """Step from which on windows are longer, where the source has a curriculum."""
-
-    def saved(self) -> dict[str, PretrainedModel]:
-        return {"sequence": self.model}
-
-    def trained(self) -> dict[str, nn.Module]:
-        return {"sequence": self.model}
+        # windows are longer from there on, where the source has a curriculum
+        self.grows_at = getattr(source, "short_steps", None)
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
         self.lam.to(device)
-        frames = to_device(self.source.next(), device)["frames"]
+        frames = super().next_batch(device)["frames"]
         return {"frames": frames, "codes": encode_windows(self.lam, frames)}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -88,25 +82,11 @@ class SequenceStage:
             "accuracy_first": float(hit[..., 0].mean()),
         }
 
-    def sheet(self, path: Path) -> None:
-        """Nothing to show: decisions are seen in the suite."""
-
-    def cursor(self) -> dict[str, Any]:
-        return self.source.state_dict()
-
-    def seek(self, cursor: dict[str, Any]) -> None:
-        self.source.load_state_dict(cursor)
-
 
 @torch.no_grad()
 def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
     """Codes (B, T, M) of the transitions in windows of frames (B, T + 1, C, H, W)."""
     b, t = frames.shape[0], frames.shape[1] - 1
-    codes = lam.quantise(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
+    codes = lam.quantize(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision
+    assert codes is not None, "a sequence model predicts codes"
     return codes.view(b, t, -1)
-
-
-if __name__ == "__main__":
-    from flexlam_rl.models.flexlam.pipeline import main
-
-    main("sequence")

@@ -2,44 +2,36 @@
 (paper, 4.2 and 6.3).
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.stages.lam import budgets
 from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
-from flexlam_rl.nn.prefix import PrefixLaw, null_fill
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.train.data import Labels
 from flexlam_rl.train.source import ArraySource, to_device
-
-Labels = dict[str, np.ndarray[Any, Any]]
-"""Labelled tuples: "current", "following" uint8 (B, H, W, C); "previous", "action" (B, dims), previous -1 at an
-episode's start.
-"""
+from flexlam_rl.train.stage import SourceStage
 
 
-class LabelStage:
-    """What the stages on labels share: batches from memory and a cursor."""
+class LabelStage(SourceStage):
+    """What the stages on labels share: batches from memory."""
 
-    def __init__(self, labels: Labels, held_out: Labels, batch: int, seed: int) -> None:
-        self.source = ArraySource(labels, batch, seed)
+    def __init__(
+        self,
+        models: dict[str, PretrainedModel],
+        labels: Labels,
+        held_out: Labels,
+        batch: int,
+        seed: int,
+        *frozen: PretrainedModel,
+    ) -> None:
+        super().__init__(models, ArraySource(labels, batch, seed), *frozen)
         self.held_out = held_out
-
-    def next_batch(self, device: str) -> dict[str, Tensor]:
-        return to_device(self.source.next(), device)
-
-    def sheet(self, path: Path) -> None:
-        """Nothing to show."""
-
-    def cursor(self) -> dict[str, Any]:
-        return self.source.state_dict()
-
-    def seek(self, cursor: dict[str, Any]) -> None:
-        self.source.load_state_dict(cursor)
 
 
 class TranslatorStage(LabelStage):
@@ -49,10 +41,12 @@ class TranslatorStage(LabelStage):
 
     def __init__(
         self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
-        law: PrefixLaw = "uniform",
+        prefix_distribution: PrefixDistribution = "uniform",
     ) -> None:  # fmt: skip
         # a frozen LAM says the same of a label each time, so it is asked once
-        super().__init__({**labels, "row": np.arange(len(labels["action"]))}, held_out, batch, seed)
+        numbered = {**labels, "row": np.arange(len(labels["action"]))}
+        models: dict[str, PretrainedModel] = {"translator": model, **({"lam": lam} if joint else {})}
+        super().__init__(models, numbered, held_out, batch, seed, *(() if joint else (lam,)))
         self.labels = labels
         self.vectors: dict[str, Tensor] = {}
         if (model.config.slots, model.config.prefix) != (lam.config.slots, lam.config.prefix):
@@ -60,18 +54,13 @@ class TranslatorStage(LabelStage):
                 f"the translator is for {model.config.slots} slots (prefix {model.config.prefix}), "
                 f"the LAM has {lam.config.slots} (prefix {lam.config.prefix})."
             )
-        self.model, self.lam, self.joint, self.law = model, lam, joint, law
+        self.model, self.lam, self.joint = model, lam, joint
+        self.prefix_distribution = prefix_distribution
         self.name = "joint" if joint else "translator"
         lam.requires_grad_(False)
         if joint:
             lam.encoder.requires_grad_(True)
             lam.null.requires_grad_(lam.config.prefix)
-
-    def saved(self) -> dict[str, PretrainedModel]:
-        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
-
-    def trained(self) -> dict[str, nn.Module]:
-        return {"translator": self.model, "lam": self.lam} if self.joint else {"translator": self.model}
 
     @torch.no_grad()
     def _encoded(self, part: str, labels: Labels, device: str) -> Tensor:
@@ -79,12 +68,10 @@ class TranslatorStage(LabelStage):
         if part not in self.vectors:
             self.lam.to(device)
             chunks = (
-                to_device({k: labels[k][i : i + 256] for k in ("current", "following")}, device)
+                to_device({k: labels[k][i : i + 256] for k in ("obs", "next_obs")}, device)
                 for i in range(0, len(labels["action"]), 256)
             )
-            self.vectors[part] = torch.cat(
-                [self.lam.quantise(chunk["current"], chunk["following"])[0] for chunk in chunks]
-            )
+            self.vectors[part] = torch.cat([self.lam.quantize(chunk["obs"], chunk["next_obs"])[0] for chunk in chunks])
         return self.vectors[part]
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
@@ -94,13 +81,13 @@ class TranslatorStage(LabelStage):
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Null-filled slots (B, M, d) of the batch's transitions; controls also draw from the step's `generator`."""
-        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantise(batch["current"], batch["following"])[0]
+        vectors = batch["vectors"] if "vectors" in batch else self.lam.quantize(batch["obs"], batch["next_obs"])[0]
         return null_fill(vectors, lengths, self.lam.null)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        self.lam.to(batch["current"].device)
-        lengths = self.lam.lengths(len(batch["action"]), generator, self.law)
-        outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["current"])
+        self.lam.to(batch["obs"].device)
+        lengths = self.lam.lengths(len(batch["action"]), generator, self.prefix_distribution)
+        outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["obs"])
         return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
 
     @torch.no_grad()
@@ -116,7 +103,7 @@ class TranslatorStage(LabelStage):
             outputs = self.model(
                 self.slots(batch, torch.full((len(batch["action"]),), k, device=device)),
                 batch["previous"],
-                batch["current"],
+                batch["obs"],
             )
             figures |= {
                 f"{name}_k{k}": value
@@ -152,14 +139,8 @@ class DirectStage(LabelStage):
             batch: Examples a step.
             seed: Of their order.
         """
-        super().__init__(labels, held_out, batch, seed)
+        super().__init__({name: model}, labels, held_out, batch, seed)
         self.name, self.model, self.inputs = name, model, inputs
-
-    def saved(self) -> dict[str, PretrainedModel]:
-        return {self.name: self.model}
-
-    def trained(self) -> dict[str, nn.Module]:
-        return {self.name: self.model}
 
     def outputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the model gives for a batch."""
@@ -182,9 +163,3 @@ def scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
         chosen = choose_actions(outputs, spec)[:, :discrete].long()
         scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
     return scores
-
-
-if __name__ == "__main__":
-    from flexlam_rl.models.flexlam.pipeline import main
-
-    main("translator")

@@ -1,0 +1,104 @@
+"""Options of FlexLAM's stages, each with what it alone uses; `TrainArgs` has those of all of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from flexlam_rl.models.flexlam.config import Conditioning
+from flexlam_rl.models.flexlam.stages.sequence import Targets
+from flexlam_rl.nn.prefix import PrefixDistribution
+from flexlam_rl.train.options import LabelOptions, StageOptions
+from flexlam_rl.utils.options import formerly, takes_former_names, whole
+
+
+@dataclass(frozen=True)
+class PresetOptions(StageOptions):
+    """Train on rollouts."""
+
+    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    """Sizes, lengths and rates of all stages."""
+
+
+@dataclass(frozen=True)
+class PrefixOptions(PresetOptions):
+    """Train on prefixes of codes."""
+
+    prefix_distribution: PrefixDistribution = field(default="uniform", metadata=formerly("prefix_law"), kw_only=True)
+    """How FlexLAM and its translator draw prefix lengths: uniformly (the paper), or half of them log-uniformly (short
+    ones more often).
+    """
+
+
+@dataclass(frozen=True)
+class LAMOptions(PrefixOptions):
+    """Train the latent action model on pairs of frames, without actions."""
+
+    fixed: int | None = field(default=None, kw_only=True)
+    """Train a Fixed-K model with so many slots instead of FlexLAM."""
+    fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"), kw_only=True)
+    """Levels of each dimension of the quantizer (FSQ); None for the paper's 8 5 5 5."""
+    cache: Path | None = field(default=None, kw_only=True)
+    """Folder for a raw copy of the frames, which reads faster."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        whole(self, "fixed", 1)
+        for level in self.fsq_levels or ():
+            if isinstance(level, bool) or not isinstance(level, int) or level < 2:
+                raise ValueError(f"fsq_levels is {self.fsq_levels!r}; expected whole numbers, 2 or more each.")
+
+
+@dataclass(frozen=True)
+class CodeOptions(PresetOptions):
+    """Train on the codes of a latent action model."""
+
+    lam_run: Path | None = field(default=None, kw_only=True)
+    """Take the LAM from this run's folder instead of --out: several models on one LAM."""
+
+
+@dataclass(frozen=True)
+class SequenceOptions(CodeOptions):
+    """Train the sequence model, which predicts codes from frames, without actions."""
+
+    stem: Literal["linear", "conv"] | None = field(default=None, kw_only=True)
+    """How frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
+    long_share: float | None = field(default=None, kw_only=True)
+    """Share of the steps that see whole contexts, after those on short windows; None: the preset's."""
+    targets: Targets | None = field(default=None, kw_only=True)
+    """What the steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        if self.long_share is not None and not 0 <= self.long_share <= 1:
+            raise ValueError(f"long_share is {self.long_share!r}; expected 0..1.")
+
+
+@dataclass(frozen=True)
+class TranslatorOptions(CodeOptions, PrefixOptions, LabelOptions):
+    """Train the translator, which makes actions of codes, on few labels."""
+
+    conditioning: Conditioning = field(default="slots+action", kw_only=True)
+    """What it sees beside the codes: the previous action (the paper), nothing (holds best across tasks), the current
+    frame, or both.
+    """
+
+
+@dataclass(frozen=True)
+class JointOptions(TranslatorOptions):
+    """Train the translator on few labels, whose loss also updates the encoder of the latent action model."""
+
+
+@takes_former_names
+@dataclass(frozen=True)
+class TrainArgs(LAMOptions, SequenceOptions, TranslatorOptions):
+    """Train FlexLAM on rollouts: latent action model, sequence model and translator in a row."""
+
+    lam_steps: int | None = field(default=None, kw_only=True)
+    """Steps of the latent action model alone, instead of --steps or the preset's."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the classes above."""
+        super().__post_init__()
+        whole(self, "lam_steps", 1)

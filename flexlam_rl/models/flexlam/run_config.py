@@ -1,0 +1,84 @@
+"""What config.json of a run of FlexLAM's stages holds, and the loops of its stages."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flexlam_rl.models.flexlam.options import PresetOptions, SequenceOptions
+from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.train import loop_options
+from flexlam_rl.train.definition import RunConfig, Splits
+from flexlam_rl.train.trainer import LoopConfig
+from flexlam_rl.utils.options import formerly
+
+
+@dataclass(frozen=True)
+class FlexLAMRun(RunConfig):
+    """A stage's configuration."""
+
+    labels: str = ""
+    prefix_distribution: str | None = field(default=None, metadata=formerly("prefix_law"))
+    """None for the uniform one, as in folders from before there was another."""
+    long_share: float | None = field(default=None, metadata={"later": True})
+    """Where it is not the preset's."""
+    targets: str | None = field(default=None, metadata={"later": True})
+    """Where they are not whole blocks."""
+    lam: str | None = field(default=None, metadata={"later": True})
+    """Digest of the LAM whose codes the stage is trained on: codes of another one mean something else."""
+    label_rows: str | None = field(default=None, metadata={"later": True, "unknown before": True})
+    """Digest of the labels: a set drawn anew under the same name is another one."""
+
+
+def loop_config(stage: str, options: PresetOptions) -> LoopConfig:
+    """Loop of a stage: the preset's, with what the options change.
+
+    Args:
+        stage: Name of the stage.
+        options: Its options.
+    """
+    recipe = RECIPES[options.preset]
+    # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
+    named = {"lam": recipe.lam, "sequence": recipe.sequence, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
+    return loop_options.loop_config(named.get(stage, recipe.translator), options, options.out / stage)
+
+
+def run_config(stage: str, model: Any, options: PresetOptions, data: Splits, **more: Any) -> FlexLAMRun:
+    """The whole configuration of a stage.
+
+    Args:
+        stage: Name of the stage.
+        model: Configuration of its model.
+        options: Its options.
+        data: The rollouts.
+        more: Fields of `FlexLAMRun`.
+
+    Raises:
+        ValueError: Frames of the rollouts and of the preset differ in size.
+    """
+    check_frames(options, data)
+    distribution = getattr(options, "prefix_distribution", "uniform")
+    return FlexLAMRun(
+        stage, model, loop_config(stage, options), tuple(data.train.digests),
+        prefix_distribution=None if distribution == "uniform" else distribution, **more,
+    )  # fmt: skip
+
+
+def windows(options: SequenceOptions) -> tuple[int, int, float]:
+    """Frames of the sequence model's short and whole windows, and the share of its steps that see whole ones."""
+    recipe = RECIPES[options.preset]
+    long_share = recipe.long_share if options.long_share is None else options.long_share
+    return recipe.short_frames, recipe.sizes.sequence.frames if long_share else recipe.short_frames, long_share
+
+
+def check_frames(options: PresetOptions, data: Splits) -> None:
+    """Check that the rollouts have frames of the preset's size.
+
+    Raises:
+        ValueError: They have not.
+    """
+    size = RECIPES[options.preset].sizes.lam
+    wanted = (size.image_size, size.image_size, size.channels)
+    for rollouts in (data.train, data.test):
+        found = tuple(rollouts.stores[0].frames.row)
+        if found != wanted:
+            shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
+            raise ValueError(f"frames in {options.data} and of the preset {options.preset!r} differ: {shapes}.")

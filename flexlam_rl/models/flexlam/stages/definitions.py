@@ -1,0 +1,133 @@
+"""FlexLAM's stages as `STAGES` has them: latent action model, sequence model, translator, joint alignment."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flexlam_rl.datasets import Windows
+from flexlam_rl.models.flexlam.config import LAMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.options import (
+    CodeOptions,
+    JointOptions,
+    LAMOptions,
+    SequenceOptions,
+    TranslatorOptions,
+)
+from flexlam_rl.models.flexlam.recipes import RECIPES, lam_config
+from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config, windows
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.lam import LAMStage
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.pretrained import CONFIG, from_json, model_digest
+from flexlam_rl.train import data, distributed
+from flexlam_rl.train.definition import Splits, StageDefinition, needed
+from flexlam_rl.train.label_sets import labelled_parts, labels_of
+from flexlam_rl.train.preflight import check_writable
+
+Coming = Mapping[str, Any]
+
+
+def lam_of(options: CodeOptions, coming: Coming) -> tuple[LAMConfig, str | None]:
+    """The LAM that a stage builds on: its configuration, and its digest where it has been trained."""
+    if "lam" in coming:
+        return coming["lam"].model, None
+    folder = needed(options, "lam")
+    record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return from_json(LAMConfig, record.get("config"), str(folder / CONFIG)), model_digest(folder)
+
+
+def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
+    if options.cache is not None:
+        check_writable(options.cache)
+    return run_config("lam", lam_config(RECIPES[options.preset], options.fixed, options.fsq_levels), options, splits)
+
+
+def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMStage:
+    rank, ranks = distributed.start(options.device)
+    source = data.PairSource(splits.train, config.loop.batch, options.seed, rank, ranks, options.cache)
+    held_out = data.held_out_pairs(splits.test, RECIPES[options.preset].held_out)
+    return LAMStage(LAM(config.model), source, held_out, prefix_distribution=options.prefix_distribution)
+
+
+def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
+    lam, digest = lam_of(options, coming)
+    recipe = RECIPES[options.preset]
+    short, longest, long_share = windows(options)
+    for rollouts in (splits.train, splits.test):
+        for length in {short, longest}:
+            Windows(rollouts, length)  # refuses rollouts whose episodes are all shorter
+    sizes, targets = recipe.sizes.sequence, options.targets or recipe.targets
+    model = replace(
+        sizes, slots=lam.slots, codes=math.prod(lam.levels), stem=options.stem or sizes.stem,
+        # a model that never sees long contexts in training must not meet them in play
+        frames=longest if long_share else longest - 1,
+    )  # fmt: skip
+    return run_config(
+        "sequence", model, options, splits,
+        long_share=options.long_share, targets=None if targets == "blocks" else targets, lam=digest,
+    )  # fmt: skip
+
+
+def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits) -> SequenceStage:
+    recipe, (rank, ranks) = RECIPES[options.preset], distributed.start(options.device)
+    short, longest, long_share = windows(options)
+    short_steps = int(config.loop.steps * (1 - long_share))
+    source = data.CurriculumSource(
+        splits.train, config.loop.batch, short, longest, short_steps, options.seed, rank, ranks
+    )
+    held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
+    lam = LAM.from_pretrained(needed(options, "lam"))
+    return SequenceStage(SequenceModel(config.model), lam, source, held_out, options.targets or recipe.targets)
+
+
+def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
+    """The whole configuration of a translator, or of a control of it; labels are drawn where there are none."""
+    lam, digest = lam_of(options, coming)
+    actions, rows = labels_of(options, splits.train, stage, "lam" in coming)
+    recipe = RECIPES[options.preset]
+    size = recipe.sizes.lam
+    model = TranslatorConfig(
+        slots=lam.slots, code_dim=len(lam.levels), prefix=lam.prefix, actions=actions,
+        conditioning=options.conditioning, image_size=size.image_size, channels=size.channels,
+        **recipe.translator_slots,
+    )  # fmt: skip
+    return run_config(stage, model, options, splits, labels=options.labels, lam=digest, label_rows=rows)
+
+
+def _plan_translator(options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
+    return plan_translator("translator", options, splits, coming)
+
+
+def _plan_joint(options: JointOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
+    return plan_translator("joint", options, splits, coming)
+
+
+def _build_translator(options: TranslatorOptions, config: FlexLAMRun, splits: Splits) -> TranslatorStage:
+    few, held_out = labelled_parts(options, splits.train)
+    lam, model = LAM.from_pretrained(needed(options, "lam")), Translator(config.model)
+    joint = isinstance(options, JointOptions)
+    return TranslatorStage(
+        model, lam, few, held_out, config.loop.batch, options.seed, joint, options.prefix_distribution
+    )
+
+
+LAM_STAGE = StageDefinition(
+    "lam", "the latent action model, from pairs of frames", LAMOptions, _plan_lam, _build_lam, ("lam",)
+)
+SEQUENCE_STAGE = StageDefinition(
+    "sequence", "the sequence model, from windows of frames and their codes",
+    SequenceOptions, _plan_sequence, _build_sequence, ("sequence",), ("lam",),
+)  # fmt: skip
+TRANSLATOR_STAGE = StageDefinition(
+    "translator", "the translator from codes to actions, from few labels",
+    TranslatorOptions, _plan_translator, _build_translator, ("translator",), ("lam",),
+)  # fmt: skip
+JOINT_STAGE = StageDefinition(
+    "joint", "the translator together with the encoder of the latent action model, from few labels",
+    JointOptions, _plan_joint, _build_translator, ("translator", "lam"), ("lam",),
+)  # fmt: skip

@@ -1,0 +1,59 @@
+"""`SYSTEMS`: the methods that this package holds, by name; and how any of their models is loaded.
+
+A system is a folder here, or a package of its own that names its record as an entry point of the group
+"flexlam_rl.systems". Its training stages are registered with `flexlam_rl.train`, its quantizers with
+`flexlam_rl.nn.quantizers`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from flexlam_rl.nn.places import CheckpointError
+from flexlam_rl.nn.pretrained import PretrainedModel, saved_class
+from flexlam_rl.utils.registry import Registry
+
+
+@dataclass(frozen=True)
+class System:
+    """A method and its models.
+
+    Attributes:
+        title: What it is, in one line.
+        models: Class names, as a checkpoint's config.json has them, to the modules that define them.
+    """
+
+    title: str
+    models: Mapping[str, str]
+
+    def model_class(self, name: str) -> type[PretrainedModel]:
+        """Import one of its models."""
+        return getattr(import_module(self.models[name]), name)
+
+
+SYSTEMS: Registry[System] = Registry(
+    "system",
+    {"flexlam": "flexlam_rl.models.flexlam:SYSTEM", "baselines": "flexlam_rl.models.baselines:SYSTEM"},
+    group="flexlam_rl.systems",
+)
+
+
+def load_model(name: str | Path, device: str | torch.device = "cpu", revision: str | None = None) -> PretrainedModel:
+    """Load a model of whichever system.
+
+    Args:
+        name: A folder with config.json and model.safetensors, or a hub id "owner/name".
+        device: Where the weights go.
+        revision: Hub revision.
+
+    Raises:
+        CheckpointError: No system has a model of that class, or the checkpoint cannot be used.
+    """
+    wanted = saved_class(name, revision)
+    known = {model: system for system in map(SYSTEMS.get, SYSTEMS.names()) for model in system.models}
+    if wanted not in known:
+        raise CheckpointError(f"{name} holds a {wanted!r}; expected one of {', '.join(sorted(known))}.")
+    return known[wanted].model_class(wanted).from_pretrained(name, device=device, revision=revision)

@@ -1,0 +1,114 @@
+"""Attention: all tokens to all, or as a mask says, as a whole or span by span.
+
+Shapes: B batch, L tokens, D width, hd numbers per head.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.nn.rms_norm import RMSNorm
+from flexlam_rl.nn.rotary import rotate
+
+
+class Span(NamedTuple):
+    """Consecutive frames whose tokens attend together, to what any of them sees and to nothing else.
+
+    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that
+    out.
+    """
+
+    history: int
+    """How many history tokens the frames have; those of all spans follow each other."""
+    branches: int
+    """How many tokens their branches have; those of all spans follow each other, behind all history."""
+    first: int
+    """The first span whose history some of them see; they see that of all spans from there to their own."""
+    mask: Tensor
+    """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its
+    branches.
+    """
+
+
+Mask = Tensor | tuple[Span, ...]
+"""Which token attends to which: a bool matrix (L, L), or the same in parts."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
+    """Attention of q, k, v (B, heads, L, hd)."""
+    if isinstance(mask, Tensor):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return _by_spans(q, k, v, mask)
+
+
+def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
+    if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        # torch's attention has a backward pass in bf16 that takes twice as long as the one in float32
+        with torch.autocast("cpu", enabled=False):
+            return _by_spans(q.float(), k.float(), v.float(), spans)
+    count = len(spans)
+    # parts of one split, for each slice taken alone would get a gradient of the whole's size
+    lengths = [span.history for span in spans] + [span.branches for span in spans]
+    queries, keys, values = (x.split(lengths, dim=2) for x in (q, k, v))
+    history, branches = [], []
+    for i, span in enumerate(spans):
+        query = torch.cat([queries[i], queries[count + i]], dim=2)
+        key, value = (torch.cat([*parts[span.first : i + 1], parts[count + i]], dim=2) for parts in (keys, values))
+        own, branch = F.scaled_dot_product_attention(query, key, value, attn_mask=span.mask).split(
+            [span.history, span.branches], dim=2
+        )
+        history.append(own)
+        branches.append(branch)
+    return torch.cat(history + branches, dim=2)
+
+
+class Attention(nn.Module):
+    """Full multi-head self-attention."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        _head_dim(width, heads)
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+            # torch's fused attention does not use a CPU's matrix units in bfloat16: its backward pass alone took half
+            # of a training step
+            weights = (q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5).softmax(-1)
+            return self.out((weights @ v).transpose(1, 2).reshape(b, n, d))
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d))
+
+
+class RotaryAttention(nn.Module):
+    """Masked self-attention with normed queries and keys and rotary positions (Qwen3)."""
+
+    def __init__(self, width: int, heads: int, norm_eps: float) -> None:
+        super().__init__()
+        self.heads, self.head_dim = heads, _head_dim(width, heads)
+        self.q_proj, self.k_proj = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.v_proj, self.o_proj = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.q_norm, self.k_norm = RMSNorm(self.head_dim, norm_eps), RMSNorm(self.head_dim, norm_eps)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), rotated."""
+        b, n, _ = x.shape
+        q = self.q_norm(self.q_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)
+        k = self.k_norm(self.k_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)
+        v = self.v_proj(x).view(b, n, self.heads, self.head_dim).transpose(1, 2)
+        return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
+        q, k, v = self.project(x, cos, sin)
+        return self.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+
+
+def _head_dim(width: int, heads: int) -> int:
+    if width % heads:
+        raise ValueError(f"width {width} is not a multiple of heads {heads}.")
+    return width // heads

@@ -1,0 +1,37 @@
+"""Choices from logits.
+
+Shapes: B rows, V choices.
+"""
+
+import torch
+from torch import Tensor
+
+
+def choose(
+    logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None
+) -> Tensor:
+    """Choices (B,) from logits (B, V).
+
+    Args:
+        logits: Of every choice.
+        generator: Random stream; None, without `draws`, takes the likeliest choice (of equals the lowest).
+        temperature: Divides the logits when sampling.
+        draws: Uniform numbers in [0, 1), (B,), in place of a generator: see `pick`.
+    """
+    if draws is not None:
+        return pick(logits, draws, temperature)
+    if generator is None:
+        return logits.argmax(-1)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+
+
+def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
+    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,)
+    in [0, 1).
+
+    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In
+    float64, because rounding of a sum over a thousand choices would shift some.
+    """
+    sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
+    return found.clamp_max(logits.shape[-1] - 1)

@@ -1,0 +1,89 @@
+"""Transformer blocks that see everything, and a causal transformer of Qwen3's kind.
+
+The causal one's weights carry the names of `transformers`' Qwen3Model, so either can load the other's. `nn.kv_cache`
+runs it step by step. Shapes: B batch, L tokens, D width.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.nn.attention import Attention, Mask, RotaryAttention
+from flexlam_rl.nn.param_groups import HiddenLayer
+from flexlam_rl.nn.rms_norm import RMSNorm
+
+
+class MLP(nn.Sequential):
+    """Two layers with GELU between."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, width))
+
+
+class Block(HiddenLayer):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.norm1, self.attention = nn.LayerNorm(width), Attention(width, heads)
+        self.norm2, self.mlp = nn.LayerNorm(width), MLP(width, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class GatedMLP(nn.Module):
+    """SwiGLU feed-forward."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(width, hidden, bias=False), nn.Linear(width, hidden, bias=False)
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class CausalLayer(HiddenLayer):
+    """Attention and feed-forward, each after a norm and with a residual."""
+
+    def __init__(self, width: int, heads: int, hidden: int, norm_eps: float) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(width, norm_eps)
+        self.self_attn = RotaryAttention(width, heads, norm_eps)
+        self.post_attention_layernorm = RMSNorm(width, norm_eps)
+        self.mlp = GatedMLP(width, hidden)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class CausalTransformer(nn.Module):
+    """A stack of layers and the last norm, over embeddings.
+
+    Args:
+        width: D.
+        depth: Number of layers.
+        heads: Of each attention.
+        hidden: Width of each feed-forward.
+        norm_eps: Of every norm.
+    """
+
+    def __init__(self, width: int, depth: int, heads: int, hidden: int, norm_eps: float = 1e-6) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(CausalLayer(width, heads, hidden, norm_eps) for _ in range(depth))
+        self.norm = RMSNorm(width, norm_eps)
+
+    def stack(self) -> Iterator[CausalLayer]:
+        """The layers, in order."""
+        return cast(Iterator[CausalLayer], iter(self.layers))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
+        """Hidden states (B, L, D) of embeddings x (B, L, D) at rotary positions, `cos` and `sin` (L, hd)."""
+        for layer in self.layers:
+            x = layer(x, cos, sin, mask)
+        return self.norm(x)

@@ -1,0 +1,32 @@
+"""Frozen visual encoders.
+
+Shapes: C H W frame.
+"""
+
+import torch
+from torch import nn
+
+FEATURES = 32 * 16
+"""Numbers that `frozen_features` gives for a frame."""
+
+
+def frozen_features(channels: int, seed: int) -> nn.Sequential:
+    """A convolutional net with random orthogonal weights that never train; C x 64 x 64 to 32 x 4 x 4 numbers.
+
+    Random convolutions keep where something is and which way it changes, need no download, and are the same everywhere.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv2d(channels, 32, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(64, 32, 3, 1, 1),
+        nn.AdaptiveAvgPool2d(4),
+    )
+    for layer in net:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.orthogonal_(layer.weight, gain=2**0.5, generator=generator)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return net.requires_grad_(False)

@@ -1,0 +1,75 @@
+"""The labels of a stage: drawn where there are none, checked, read."""
+
+from flexlam_rl.datasets import Rollouts, load_labels, make_labels
+from flexlam_rl.datasets.labels import PARTS, LabelSet, label_names
+from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.train import data, distributed
+from flexlam_rl.train.options import LabelOptions
+from flexlam_rl.utils.errors import StoreError
+
+
+def label_set(options: LabelOptions, train: Rollouts) -> tuple[LabelSet, LabelSet]:
+    """The label set of the options, drawn if the rollouts have none of that name.
+
+    Returns:
+        Its parts "train" and "validation".
+
+    Raises:
+        ValueError: It holds other labels than are asked for, or too few to train on and to choose a checkpoint by.
+    """
+    if distributed.start(options.device)[0] == 0 and options.labels not in label_names(train.stores[0].path):
+        tasks = [options.label_task] if options.label_task else None
+        fraction = None if options.label_count is not None else options.label_fraction
+        make_labels(
+            train, options.labels, fraction=fraction, count=options.label_count, levels=tasks, seed=options.seed
+        )
+    distributed.gather(None)  # the other processes wait until the first has drawn them
+    first, second = (load_labels(train, options.labels, part) for part in PARTS)
+    for option, asked, name, found in (
+        ("label_count", options.label_count, "labels", first.attributes.get("labels")),
+        ("label_task", [options.label_task] if options.label_task else None, "levels", first.attributes.get("levels")),
+    ):
+        if None not in (asked, found) and asked != found:
+            raise ValueError(
+                f"the label set {options.labels!r} has {name} {found}, and {option} is {asked}: give another name with "
+                "--labels."
+            )
+    if not len(first) or not len(second):
+        raise ValueError(
+            f"the label set {options.labels!r} has {len(first)} training and {len(second)} validation labels; "
+            "expected at least 1 of each, as 10 labels or more give."
+        )
+    return first, second
+
+
+def labels_of(options: LabelOptions, train: Rollouts, stage: str, in_a_row: bool) -> tuple[ActionSpec, str]:
+    """Check what a stage on labels needs.
+
+    Args:
+        options: Of the stage.
+        train: The rollouts.
+        stage: Its name.
+        in_a_row: Whether the latent action model is trained before it by the same command.
+
+    Returns:
+        What the labels' actions consist of, and a digest of the labels.
+
+    Raises:
+        ValueError: Rollouts without the actions that it needs, or labels that do not fit.
+        StoreError: The rollouts have no actions.
+    """
+    try:
+        actions = data.action_spec(train)
+        parts = label_set(options, train)
+        for part in parts:
+            data.check_actions(train, part)
+    except (ValueError, StoreError) as error:
+        alone = "; the latent action model alone needs no actions: flexlam train lam" if in_a_row else ""
+        raise type(error)(f"the {stage} cannot be trained: {str(error).rstrip('.')}{alone}.") from None
+    return actions, "-".join(part.digest[:16] for part in parts)
+
+
+def labelled_parts(options: LabelOptions, train: Rollouts) -> tuple[data.Labels, data.Labels]:
+    """The labelled transitions to train on, and those to choose a checkpoint by, in memory."""
+    first, second = (data.labelled(train, part) for part in label_set(options, train))
+    return first, second

@@ -1,0 +1,38 @@
+"""The loop of a stage: its recipe's, with what the options change."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flexlam_rl.train import optim
+from flexlam_rl.train.options import StageOptions
+from flexlam_rl.train.trainer import LoopConfig
+
+
+def loop_config(recipe: LoopConfig, options: StageOptions, folder: Path) -> LoopConfig:
+    """How a stage will train.
+
+    Args:
+        recipe: The loop without options.
+        options: What changes it.
+        folder: The stage's folder: a run that moves to another device keeps the arithmetic that it began with.
+    """
+    config = replace(recipe, seed=options.seed, device=options.device)
+    if torch.device(options.device).type == "cpu":
+        config = replace(config, compile=False, precision=config.precision if optim.has_matrix_units() else "fp32")
+    precision = options.precision or _begun_with(folder, config.precision)
+    compiled = config.compile if options.compile is None else options.compile
+    config = replace(config, compile=compiled, precision=precision, optimiser=options.optimiser or config.optimiser)
+    if options.steps is None:
+        return config
+    return replace(config, steps=options.steps, warmup=min(config.warmup, options.steps // 10))
+
+
+def _begun_with(folder: Path, precision: Any) -> Any:
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))["loop"]["precision"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return precision

@@ -1,0 +1,27 @@
+"""`STAGES`: everything that can be trained, by name.
+
+`flexlam train NAME` and `python -m train.NAME` train what is registered here. Another package adds a stage with an
+entry point of the group `flexlam_rl.stages` that leads to a `StageDefinition` (`flexlam_rl.train.definition`).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from flexlam_rl.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from flexlam_rl.train.definition import StageDefinition
+
+STAGES: "Registry[StageDefinition[Any]]" = Registry(
+    "stage",
+    {
+        "lam": "flexlam_rl.models.flexlam.stages.definitions:LAM_STAGE",
+        "sequence": "flexlam_rl.models.flexlam.stages.definitions:SEQUENCE_STAGE",
+        "translator": "flexlam_rl.models.flexlam.stages.definitions:TRANSLATOR_STAGE",
+        "joint": "flexlam_rl.models.flexlam.stages.definitions:JOINT_STAGE",
+        "idm": "flexlam_rl.models.baselines.stages:IDM_STAGE",
+        "bc": "flexlam_rl.models.baselines.stages:BC_STAGE",
+        "features": "flexlam_rl.models.baselines.stages:FEATURES_STAGE",
+        "controls": "flexlam_rl.models.baselines.stages:CONTROLS_STAGE",
+    },
+    group="flexlam_rl.stages",
+)

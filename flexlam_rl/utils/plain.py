@@ -1,0 +1,63 @@
+"""Values of callers in Python's own types, which share nothing with the caller's."""
+
+import copy
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def python_value(value: Any) -> Any:
+    """Give NumPy's values and numbers in tensors as Python's, lists as tuples, dictionaries as copies."""
+    if isinstance(value, np.generic | np.ndarray) or getattr(value, "shape", None) == ():
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(python_value(item) for item in value)
+    return copy.deepcopy(value) if isinstance(value, dict) else value
+
+
+class Plain:
+    """A frozen dataclass whose fields are plain values of its own (`python_value`)."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, python_value(getattr(self, field.name)))
+
+
+def json_value(value: Any, what: str) -> Any:
+    """Give JSON values that equal a caller's and share nothing with them: NumPy's numbers become Python's, arrays and
+    tuples lists.
+
+    Raises:
+        ValueError: JSON has no such value; the sentence says where it stands.
+    """
+    if value is None or type(value) in (bool, int):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufU":
+        inside = value.astype(np.float64) if value.dtype.kind == "f" else value
+        if value.dtype.kind == "f" and not np.array_equal(inside, value, equal_nan=True):
+            raise ValueError(f"{what} is {value!r}: expected a number that float64 holds.")
+        return json_value(inside.tolist(), what)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{what} is {value}: JSON holds finite numbers only.")
+        return float(value)
+    if isinstance(value, int):  # a kind of its own, such as an IntEnum
+        return int(value)
+    if isinstance(value, Mapping):
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise ValueError(f"{what} has the key {wrong[0]!r}: expected texts as keys.")
+        return {str(key): json_value(inner, f"{what}[{str(key)!r}]") for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(inner, f"{what}[{number}]") for number, inner in enumerate(value)]
+    raise ValueError(
+        f"{what} is {value!r}: expected a text, a number, true, false, None, or lists and dictionaries of them."
+    )

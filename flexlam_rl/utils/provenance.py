@@ -1,0 +1,31 @@
+"""Where a result comes from: the revision of the code and the machine, as they stand beside everything measured."""
+
+import functools
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+
+@functools.cache
+def revision() -> str:
+    """Git revision of the code, with "+changes" where files differ from it, or "" outside a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        # another project's checkout may lie around an installed package
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def machine() -> str:
+    """Processor, number of cores, system and Python, in words."""
+    processor = platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
