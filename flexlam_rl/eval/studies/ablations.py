@@ -120,7 +120,7 @@ def measure(
     """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen`
     LAM on `data`.
     """
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.baselines.idm import IDM
     from flexlam_rl.models.flexlam.lam import LAM
@@ -129,12 +129,12 @@ def measure(
     head = {"case": job.case, "labels": job.labels, "seed": job.seed}
     if CASES[job.case][0] == "idm":
         model = load_model(IDM, folder, "idm", options.device)
-        return [head | {"budget": None} | measures.direct(model, data, ("current", "following", "previous"))]
+        return [head | {"budget": None} | metrics.direct(model, data, ("obs", "next_obs", "previous"))]
     if CASES[job.case][0] == "joint":
         frozen = load_model(LAM, folder, "lam", options.device)
-        codes = measures.encode(frozen, data)
+        codes = metrics.encode(frozen, data)
     translator = load_model(Translator, folder, "translator", options.device)
-    return [head | {"budget": k} | measures.translate(translator, frozen, data, codes, k) for k in budgets]
+    return [head | {"budget": k} | metrics.translate(translator, frozen, data, codes, k) for k in budgets]
 
 
 def plan(options: Options) -> Study[Job]:
@@ -145,7 +145,7 @@ def plan(options: Options) -> Study[Job]:
         CheckpointError: The run has no LAM.
     """
     from flexlam_rl.datasets import open_rollouts
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies.clock import seconds_per_step
     from flexlam_rl.eval.studies.trained_models import load_model
@@ -162,7 +162,7 @@ def plan(options: Options) -> Study[Job]:
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
     data = data.to(options.device)
-    frozen_codes = functools.cache(lambda: measures.encode(lam, data))
+    frozen_codes = functools.cache(lambda: metrics.encode(lam, data))
 
     recipe = RECIPES[options.preset]
     return Study(

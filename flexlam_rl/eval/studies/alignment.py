@@ -19,14 +19,15 @@ from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
-from flexlam_rl.utils.options import tidy
+from flexlam_rl.utils.options import formerly, takes_former_names, tidy
 
-NARROW_LEVEL = "lasertag_one_opponent_large"
-# of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
+NARROW_TASK = "lasertag_one_opponent_large"
+# of all steps (paper, section 5 and appendix C): uniform over tasks, or from one task outside the suite
 FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
 DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "debug": "1,2,4"}
 
 
+@takes_former_names
 @dataclass(frozen=True)
 class Options(StudyOptions):
     """Compare FlexLAM@K with separately trained Fixed-K models by how well actions align, at equal budgets."""
@@ -45,18 +46,18 @@ class Options(StudyOptions):
     translator_steps: int | None = None
     """Steps of every translator, instead of the preset's."""
     labels: str = "standard,narrow"
-    """Kinds of labels: standard (uniform over levels), narrow (one level)."""
+    """Kinds of labels: standard (uniform over tasks), narrow (one task)."""
     label_count: int | None = None
     """Labels of each kind, validation included; None for the paper's shares, 0.025 % and 0.04 % of all steps."""
-    narrow_level: str = NARROW_LEVEL
-    """Level of the narrow labels."""
+    narrow_task: str = field(default=NARROW_TASK, metadata=formerly("narrow_level"))
+    """Task that the narrow labels come from."""
     held_out: int = 4000
     """Transitions of the test split that every translator is measured on."""
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
-    prefix_law: Literal["uniform", "mixed"] = "uniform"
+    prefix_distribution: Literal["uniform", "mixed"] = field(default="uniform", metadata=formerly("prefix_law"))
     """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
-    levels: tuple[int, ...] | None = None
+    fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"))
     """FSQ levels of every latent action model, as of `flexlam train`."""
     conditioning: Conditioning = "slots+action"
     """What every translator sees, as of `flexlam train`; which plays best is in docs/translator.md."""
@@ -101,13 +102,13 @@ class Config:
     steps: int | None
     translator_steps: int | None
     label_count: int | None
-    narrow_level: str
+    narrow_task: str = field(metadata=formerly("narrow_level"))
     held_out: int
     precision: str | None
-    prefix_law: str | None
-    """None for the uniform law."""
+    prefix_distribution: str | None = field(metadata=formerly("prefix_law"))
+    """None for the uniform one."""
     data: tuple[str, ...]
-    levels: tuple[int, ...] | None = field(default=None, metadata={"later": True})
+    fsq_levels: tuple[int, ...] | None = field(default=None, metadata={"later": True, **formerly("levels")})
     conditioning: str = field(default="slots+action", metadata={"later": True})
 
 
@@ -154,9 +155,9 @@ def train(job: Job, options: Options) -> None:
         seed=job.seed,
         device=options.device,
         steps=options.steps,
-        fsq_levels=options.levels,
+        fsq_levels=options.fsq_levels,
         precision=options.precision,
-        prefix_distribution=options.prefix_law if job.slots is None else "uniform",
+        prefix_distribution=options.prefix_distribution if job.slots is None else "uniform",
     )
     if not job.labels:
         train_stage("lam", args)
@@ -171,7 +172,7 @@ def train(job: Job, options: Options) -> None:
         "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}",
         "label_count": options.label_count,
         "label_fraction": FRACTIONS[job.labels],
-        "label_task": options.narrow_level if job.labels == "narrow" else None,
+        "label_task": options.narrow_task if job.labels == "narrow" else None,
     }
     train_stage("translator", TrainArgs(**{**vars(args), **changes}))
 
@@ -180,7 +181,7 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its
     own.
     """
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.translator import Translator
@@ -189,11 +190,11 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     lam = load_model(LAM, folder, "lam", options.device)
     translator = load_model(Translator, folder / job.labels, "translator", options.device)
     chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text(encoding="utf-8"))
-    codes = measures.encode(lam, data)
+    codes = metrics.encode(lam, data)
     few = slice(0, 512)
     rows = []
     for k in [0, *budgets] if job.slots is None else [job.slots]:
-        scores = measures.translate(translator, lam, data, codes, k)
+        scores = metrics.translate(translator, lam, data, codes, k)
         rows.append(
             {
                 "model": "FlexLAM" if job.slots is None else "Fixed-K",
@@ -201,7 +202,7 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
                 "labels": job.labels,
                 "seed": job.seed,
                 **scores,
-                "flow_loss": float(measures.flow_losses(lam, data[few], codes[few], k).mean()),
+                "flow_loss": float(metrics.flow_losses(lam, data[few], codes[few], k).mean()),
                 # the figure that chose the checkpoint, on the labels' own small validation part
                 "validation_loss": chosen["loss"],
                 "step": chosen["step"],
@@ -224,22 +225,21 @@ def plan(options: Options) -> Study[Job]:
 
     budgets, kinds = parse(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
-    if "narrow" in kinds and options.narrow_level not in rollouts.levels:
+    if "narrow" in kinds and options.narrow_task not in rollouts.levels:
         raise ValueError(
-            f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: "
-            f"{', '.join(rollouts.levels)}."
+            f"the narrow labels' task {options.narrow_task!r} is not among the rollouts: {', '.join(rollouts.levels)}."
         )
     config = Config(
         options.preset,
         options.steps,
         options.translator_steps,
         options.label_count,
-        options.narrow_level,
+        options.narrow_task,
         options.held_out,
         options.precision,
-        None if options.prefix_law == "uniform" else options.prefix_law,
+        None if options.prefix_distribution == "uniform" else options.prefix_distribution,
         (*rollouts.digests, *test.digests),
-        options.levels,
+        options.fsq_levels,
         options.conditioning,
     )
     data = load_transitions(test, options.held_out, seed=0)

@@ -9,7 +9,7 @@ suites; models may be spread over several commands.
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +24,10 @@ from flexlam_rl.eval.suite import command as suite
 from flexlam_rl.eval.suite.results import RESULTS, read_results
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.options import formerly, takes_former_names
 
 
+@takes_former_names
 @dataclass(frozen=True)
 class Options(StudyOptions):
     """Put FlexLAM@K beside separately trained Fixed-K models in closed loop, from an alignment study."""
@@ -51,9 +53,9 @@ class Options(StudyOptions):
     compile: bool | None = None
     """torch.compile in training, as of `flexlam train`."""
     episodes: int = 50
-    """Episodes a level."""
-    levels: tuple[str, ...] = SUITE
-    """Levels to play."""
+    """Episodes per task."""
+    tasks: tuple[str, ...] = field(default=SUITE, metadata=formerly("levels"))
+    """Tasks to play."""
     suite_seed: int = 0
     """Seed of all episodes."""
     temperature: float = 1.0
@@ -117,7 +119,7 @@ def _models(options: Options, budgets: list[int]) -> list[Model]:
     return [Model(options.seed, slots) for slots in (None, *budgets)]
 
 
-def train_sequence(model: Model, options: Options, preset: str) -> None:
+def train_sequence(model: Model, options: Options, preset: Any) -> None:
     """Train the sequence model of a latent action model, in its folder of the alignment study."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
@@ -149,7 +151,7 @@ def play(job: Job, options: Options) -> None:
         suite.Options(
             budget=options.budgets if model.slots is None else str(model.slots),
             checkpoint=str(bundle),
-            tasks=options.levels,
+            tasks=options.tasks,
             episodes=options.episodes,
             engine="litelab",
             seed=options.suite_seed,
@@ -180,7 +182,7 @@ def plan(options: Options) -> Study[Job]:
     length = options.steps or RECIPES[preset].sequence.steps
 
     def episodes(model: Model) -> int:
-        return options.episodes * len(options.levels) * (1 if model.slots else len(budgets))
+        return options.episodes * len(options.tasks) * (1 if model.slots else len(budgets))
 
     def is_played(model: Model, labels: str) -> bool:
         return _episodes(_played(options, model, labels)) == episodes(model)
