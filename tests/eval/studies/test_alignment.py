@@ -149,7 +149,6 @@ def test_a_folder_of_a_version_before_is_continued(study, rollouts, tmp_path, ca
     config = json.loads((old / "config.json").read_text())
     for now, before in (("narrow_task", "narrow_level"), ("prefix_distribution", "prefix_law")):
         config[before] = config.pop(now)
-    del config["fsq_levels"], config["conditioning"]
     (old / "config.json").write_text(json.dumps(config))
     assert main(["alignment", *arguments(rollouts, old, "--narrow-level", "beta")]) == 0
     assert "job" not in capsys.readouterr().out
