@@ -33,10 +33,10 @@ import numpy as np
 from flexlam_rl.agents.collection.collect import Job, collect
 from flexlam_rl.agents.collection.schedule import Settings
 from flexlam_rl.agents.collection.workers import play_here
+from flexlam_rl.agents.environments import make_batch
 from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
-from flexlam_rl.agents.rollout import Tally, play_batch
+from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS
-from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.envs.litelab.pool import core_count
 
 EXPLORE = tuple(name for name in LEVELS if name.startswith("explore_"))
@@ -74,14 +74,11 @@ def once(level: str, steps: int, out: Path) -> dict[str, float]:
 
 def shares(level: str, episodes: int = 16) -> tuple[float, float]:
     """Processor seconds a step of playing and drawing with the expert, and of the expert alone; nothing is recorded."""
-    env = DMLabVectorEnv([level] * episodes, autoreset_mode="Disabled", copy=False, **Settings().env_options(level))
+    env = make_batch(Settings().spec, [level] * episodes, copy=False)
     expert = Timed(ScriptedExpert(env))
-    queue = iter([(i, i) for i in range(episodes)])
+    starts = in_order(Start(i, i) for i in range(episodes))
     begun = time.process_time()
-    played = sum(
-        tally.steps
-        for _, tally in play_batch(env, expert, lambda: next(queue, None), Settings().full_length(level), Tally)
-    )
+    played = sum(tally.steps for _, tally in play_episodes(env, expert, starts, Tally))
     seconds = time.process_time() - begun
     env.close()
     return seconds / played, expert.seconds / played

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flexlam_rl.agents.experts.registry import is_reader
-from flexlam_rl.envs.domains.dmlab.engines import choose_engine
+from flexlam_rl.envs.domains.dmlab.options import choose_engine
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
@@ -57,7 +57,7 @@ def check_look(engine: str, textures: str) -> None:
     Raises:
         ValueError: A look of litelab's for the real engine.
     """
-    if engine != "litelab" and textures != "procedural":
+    if engine == "deepmind_lab" and textures not in ("procedural", "original"):
         raise ValueError(
             f"--textures {textures} is a look of litelab; {engine} has one look of its own: leave the option out."
         )

@@ -1,214 +1,201 @@
-"""Playing numbered episodes with any policy, on the native batch or on one environment at a time.
+"""The one loop that plays episodes: collecting, the suite, latency, studies and the measuring of experts use it, so
+that a policy acts the same way wherever it plays.
 
 Legend: `N` environments of the batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.agents.recorders import Recorder, Tally, Tape
+from flexlam_rl.agents.watchers import Watcher
+from flexlam_rl.envs.base import base_env, env_spec_of
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.episodes import map_resets
+from flexlam_rl.envs.observations import FRAME, WORDS, frames_of, words_of
 
-FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
+__all__ = ["FRAME", "WORDS", "Policy", "Start", "Tally", "Tape", "Watcher", "in_order", "play_episodes"]
 
 
 class Policy(Protocol):
     """Whatever plays: Stable-Baselines3's protocol.
 
-    A policy that also has `begin_episodes(which, seeds)` is told the episode seeds of the environments `which` that
-    begin one, and can draw its noise from them, so that an episode is the same wherever it is played.
+    The loop also calls these methods where a policy has them:
+
+    - `begin_episodes(which, seeds)`: the environments `which` (indices) begin episodes of these seeds. A policy that
+      draws its noise from them plays an episode the same way wherever it is played.
+    - `map_restarted(which)`: the next frames do not follow from the last ones (`info["map_reset"]`).
+    - `end_episodes(which)`: these episodes have ended; their actions are not wanted until they begin others.
     """
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """Actions for a batch of observations, and the next state."""
+        """Give actions for a batch of observations, and the next state."""
 
 
-class Tape:
-    """Records one episode.
+@dataclass(frozen=True)
+class Start:
+    """An episode to play.
 
-    Args:
-        key, seed: Number and seed of the episode.
-        length: Expected number of actions.
-        native: Whether actions are the seven native ones.
+    Attributes:
+        key: Tells the episode from others; comes back with its result.
+        seed: Seed of the world.
+        policy_seed: Seed that the policy is told, None for the same.
     """
 
-    def __init__(self, key: int, seed: int, length: int, native: bool) -> None:
-        self.key, self.seed = key, seed
-        self.steps = 0
-        self._rows = length + 1
-        self._native = native
-        self._frames = np.empty((0,), np.uint8)
-        self._actions = np.empty((length, 7) if native else (length,), np.int16)
-        self._rewards = np.empty(length, np.float32)
-        self._restarts: list[int] = []
-        self._texts: list[str] = []
-
-    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
-        """The observation before the next action; `restart`: the map restarted before it."""
-        if not len(self._frames):
-            self._frames = np.empty((self._rows, *frame.shape), np.uint8)
-        elif self.steps == len(self._frames):
-            self._frames = np.concatenate([self._frames, np.empty_like(self._frames)])
-        self._frames[self.steps] = frame
-        self._texts.append(text)
-        if restart:
-            self._restarts.append(self.steps)
-
-    def act(self, action: Any, reward: float) -> None:
-        """The action taken from the last observation, and what it brought."""
-        if self.steps == len(self._rewards):
-            self._actions = np.concatenate([self._actions, np.empty_like(self._actions)])
-            self._rewards = np.concatenate([self._rewards, np.empty_like(self._rewards)])
-        self._actions[self.steps] = action
-        self._rewards[self.steps] = reward
-        self.steps += 1
-
-    def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Episode:
-        """The episode. `last`: whether the observation after the last action is a true one."""
-        rows = self.steps + 1 if last else self.steps
-        restart = np.zeros(rows, np.bool_)
-        restart[[row for row in self._restarts if row < rows]] = True
-        actions = self._actions[: self.steps]
-        return Episode(
-            frames=self._frames[:rows],
-            action=None if self._native else actions,
-            action_native=actions if self._native else None,
-            reward=self._rewards[: self.steps],
-            terminated=terminated,
-            truncated=truncated,
-            restart=restart,
-            instruction=self._texts[:rows] if any(self._texts) else "",
-            seed=self.seed,
-            key=self.key,
-        )
+    key: Any
+    seed: int
+    policy_seed: int | None = None
 
 
-class Tally:
-    """Adds up an episode's reward and forgets the rest: a `Tape` for scores."""
-
-    def __init__(self, key: int, seed: int, *_: Any) -> None:
-        self.key, self.seed = key, seed
-        self.steps, self.total = 0, 0.0
-
-    def observe(self, frame: Any, text: str = "", restart: bool = False) -> None:
-        """Nothing is kept."""
-
-    def act(self, action: Any, reward: float) -> None:
-        """Add a reward."""
-        self.steps += 1
-        self.total += reward
-
-    def finish(self, terminated: bool, truncated: bool, last: bool = True) -> "Tally":
-        """The sum is in `total`."""
-        return self
+Begin = Callable[[int], Start | None]
+"""Gives the next episode of an environment, by its place in the batch; None while there is none."""
 
 
-def play_batch(
-    env: DMLabVectorEnv,
+def in_order(starts: Iterable[Start]) -> Begin:
+    """Give episodes out one after the other, to whichever environment asks."""
+    queue = iter(starts)
+    return lambda _: next(queue, None)
+
+
+def play_episodes(
+    env: Any,
     policy: Policy,
-    begin: Callable[[], tuple[int, int] | None],
-    length: int,
-    make_tape: Callable[[int, int, int, bool], Any] = Tape,
-    deterministic: bool = False,
-    on_steps: Callable[[int], None] | None = None,
-) -> Iterator[tuple[int, Any]]:
-    """Play episodes on the native batch until `begin` gives none and those begun have ended.
+    begin: Begin,
+    record: Callable[[Any, int, gym.Space[Any]], Recorder] = Tape,
+    deterministic: bool | None = False,
+    watchers: Sequence[Watcher] = (),
+) -> Iterator[tuple[Any, Any]]:
+    """Play episodes until `begin` gives none and those begun have ended.
 
     Args:
-        env: A batch with autoreset DISABLED.
-        policy: Who plays.
-        begin: Number and seed of the next episode, or None while there is none; asked again after every end.
-        length: Expected steps of an episode.
-        make_tape: What records it.
+        env: A batch with autoreset disabled that resets by mask, as a `Domain` makes it, or a single environment.
+        policy: Who plays; a latent action policy may have a budget for each environment.
+        begin: Asked for every free environment, again after every end.
+        record: Makes the recorder of an episode from its key, its seed and the space of one action.
         deterministic: Passed to `predict`.
-        on_steps: Told the number of environments that played, every step.
+        watchers: Told what happens.
 
     Yields:
-        (number, what the tape's `finish` gives), as episodes end.
+        (key, what the recorder's `finish` gives), as episodes end.
     """
-    n = env.num_envs
-    tapes: list[Any] = [None] * n
-    native = not env.action_set.is_discrete
-    state, start = None, np.ones(n, np.bool_)
-    observation: Any = None
-    free = np.ones(n, np.bool_)  # where the last episode has ended, or none was begun
+    batch: Any = env if hasattr(base_env(env), "num_envs") else _BatchOfOne(env)
+    n, last, space = batch.num_envs, _shows_last(env), batch.single_action_space
+    starts: list[Start | None] = [None] * n
+    recorders: list[Any] = [None] * n
+    shown: dict[int, list[Watcher]] = {}
+    playing, free = np.zeros(n, np.bool_), np.ones(n, np.bool_)
+    steps, totals = np.zeros(n, np.int64), np.zeros(n)
+    state, observation = None, None
     while True:
-        seeds = np.zeros(n, np.int64)
-        for i in np.flatnonzero(free).tolist():
-            given = begin()
-            tapes[i] = None
-            if given is not None:
-                tapes[i] = make_tape(*given, length, native)
-                seeds[i] = given[1]
-        if not any(tapes):
-            return
         if free.any():
+            for i in np.flatnonzero(free).tolist():
+                start = starts[i] = begin(i)
+                playing[i] = start is not None
+                recorders[i] = None if start is None else record(start.key, start.seed, space)
+                shown[i] = [] if start is None else [one for one in watchers if one.wants(start.key)]
+            if not playing.any():
+                return
             # an environment without an episode plays on, unrecorded: a batch steps as a whole
-            observation, _ = env.reset(options={"reset_mask": free, "episode_seeds": seeds.tolist()})
-            start = free
-            if hasattr(policy, "begin_episodes"):
-                policy.begin_episodes(np.flatnonzero(free), seeds[free])
-            _observe(tapes, free, observation, np.zeros(n, np.bool_))
-        actions, state = policy.predict(observation, state, start, deterministic)
-        actions = np.asarray(actions)
-        observation, rewards, terminated, truncated, infos = env.step(actions)
-        start = np.zeros(n, np.bool_)
+            seeds = [0 if start is None else start.seed for start in starts]
+            began = time.perf_counter()
+            observation, _ = batch.reset(options={"reset_mask": free.copy(), "episode_seeds": seeds})
+            _spent(watchers, "environments", began)
+            _tell_beginnings(policy, starts, free & playing)
+            steps[free], totals[free] = 0, 0.0
+            _observe(batch, recorders, free & playing, observation, np.zeros(n, np.bool_))
+        for i, viewers in shown.items():
+            for viewer in viewers if playing[i] else ():
+                frame = np.asarray(_parts(batch, observation, i)[0])
+                viewer.frames(starts[i].key, frame, int(steps[i]), float(totals[i]))  # type: ignore[union-attr]
+        began = time.perf_counter()
+        actions, state = policy.predict(observation, state, free, bool(deterministic))
+        _spent(watchers, "policy", began, policy)
+        actions = np.asarray(actions).reshape(n, *(space.shape or ()))
+        began = time.perf_counter()
+        observation, rewards, terminated, truncated, infos = batch.step(actions)
+        _spent(watchers, "environments", began)
         free = terminated | truncated
-        played = rewards.tolist()
-        for i, tape in enumerate(tapes):
-            if tape is not None:
-                tape.act(actions[i], played[i])
-        _observe(tapes, np.ones(n, np.bool_), observation, infos["map_reset"])
-        if on_steps is not None:
-            on_steps(sum(tape is not None for tape in tapes))
-        for i in np.flatnonzero(free).tolist():
-            if tapes[i] is not None:
-                yield tapes[i].key, tapes[i].finish(bool(terminated[i]), bool(truncated[i]))
+        restarted = map_resets(infos, n)
+        steps += 1
+        totals[playing] += rewards[playing]
+        given = rewards.tolist()
+        for i in np.flatnonzero(playing).tolist():
+            recorders[i].act(actions[i], given[i])
+        _observe(batch, recorders, playing, observation, restarted)
+        for watcher in watchers:
+            watcher.stepped(int(playing.sum()))
+        ended = free & playing
+        playing &= ~free
+        _tell(policy, "end_episodes", ended)
+        _tell(policy, "map_restarted", restarted & playing)
+        for i in np.flatnonzero(ended).tolist():
+            start = starts[i]
+            assert start is not None
+            starts[i] = None
+            yield start.key, recorders[i].finish(bool(terminated[i]), bool(truncated[i]), last)
 
 
-def _observe(tapes: Sequence[Any], which: np.ndarray, observation: Any, restarts: np.ndarray) -> None:
-    frames, texts = (observation[FRAME], observation[WORDS]) if isinstance(observation, dict) else (observation, None)
+class _BatchOfOne:
+    """A single environment with the interface of a batch; observations stay single, as its policy expects them."""
+
+    num_envs = 1
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        self._env, self.single_action_space = env, env.action_space
+
+    def reset(self, *, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return self._env.reset(options={"episode_seed": options["episode_seeds"][0]})
+
+    def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self._env.step(actions[0])
+        ends = np.array([terminated], np.bool_), np.array([truncated], np.bool_)
+        return observation, np.array([float(reward)]), *ends, {"map_reset": [bool(info.get("map_reset", False))]}
+
+
+def _shows_last(env: Any) -> bool:
+    spec = env_spec_of(env)
+    return spec is None or find_domain(spec.domain).shows_last(spec)
+
+
+def _parts(batch: Any, observation: Any, i: int) -> tuple[np.ndarray, str]:
+    """Frame and instruction of environment `i`."""
+    frames, texts = frames_of(observation), words_of(observation)
+    if isinstance(batch, _BatchOfOne):
+        return frames, "" if texts is None else str(texts)
+    return frames[i], "" if texts is None else str(texts[i])
+
+
+def _observe(batch: Any, recorders: Sequence[Any], which: np.ndarray, observation: Any, restarts: np.ndarray) -> None:
     for i in np.flatnonzero(which).tolist():
-        if tapes[i] is not None:
-            tapes[i].observe(frames[i], "" if texts is None else texts[i], bool(restarts[i]))
+        recorders[i].observe(*_parts(batch, observation, i), bool(restarts[i]))
 
 
-def play_single(
-    env: gym.Env[Any, Any],
-    policy: Policy,
-    episodes: Sequence[tuple[int, int]],
-    length: int,
-    make_tape: Callable[[int, int, int, bool], Any] = Tape,
-    deterministic: bool = False,
-) -> Iterator[tuple[int, Any]]:
-    """Play numbered and seeded episodes one after the other on one environment of either engine; yields as `play_batch`
-    does.
-    """
-    base: Any = env.unwrapped
-    native = not base.action_set.is_discrete
-    last = base.engine == "litelab"  # the real engine has no observation after the end
-    for key, seed in episodes:
-        tape = make_tape(key, seed, length, native)
-        observation, _ = env.reset(options={"episode_seed": seed})
-        if hasattr(policy, "begin_episodes"):
-            policy.begin_episodes(np.zeros(1, np.int64), np.array([seed]))
-        tape.observe(*_parts(observation))
-        state, start, over = None, np.ones(1, np.bool_), False
-        while not over:
-            action, state = policy.predict(observation, state, start, deterministic)
-            start = np.zeros(1, np.bool_)
-            action = np.asarray(action).reshape((7,) if native else ())
-            observation, reward, terminated, truncated, info = env.step(action)
-            tape.act(action, float(reward))
-            over = terminated or truncated
-            tape.observe(*_parts(observation), restart=bool(info["map_reset"]))
-        yield key, tape.finish(terminated, truncated, last)
+def _tell_beginnings(policy: Any, starts: Sequence[Start | None], which: np.ndarray) -> None:
+    if not which.any() or not hasattr(policy, "begin_episodes"):
+        return
+    chosen = [start for start, begins in zip(starts, which, strict=True) if begins and start is not None]
+    seeds = [start.seed if start.policy_seed is None else start.policy_seed for start in chosen]
+    policy.begin_episodes(np.flatnonzero(which), np.array(seeds))
 
 
-def _parts(observation: Any) -> tuple[np.ndarray, str]:
-    return (observation[FRAME], str(observation[WORDS])) if isinstance(observation, dict) else (observation, "")
+def _tell(policy: Any, name: str, which: np.ndarray) -> None:
+    if which.any() and hasattr(policy, name):
+        getattr(policy, name)(np.flatnonzero(which))
+
+
+def _spent(watchers: Sequence[Watcher], part: str, began: float, policy: Any = None) -> None:
+    if not watchers:
+        return
+    seconds = time.perf_counter() - began
+    parts = getattr(getattr(policy, "last", None), "seconds", {})
+    for watcher in watchers:
+        watcher.spent(part, seconds)
+        for name, value in parts.items():
+            watcher.spent(name, value)

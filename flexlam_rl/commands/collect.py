@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 import tyro
 
 from flexlam_rl.commands.common import need_data
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
+from flexlam_rl.envs.spec import EnvSpec
 
 # the 16 levels of the paper's data: all but the one it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
@@ -26,7 +28,7 @@ class Options:
     level: tuple[str, ...] = ("all",)
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
-    """scripted, random, learned:PATH (from `flexlam expert train`) or module:factory (factory(env) gives an object with
+    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has
     predict).
     """
     split: Literal["train", "test"] = "train"
@@ -34,7 +36,7 @@ class Options:
     seed: int = 0
     """Root of all seeds."""
     temperature: float = 1.0
-    """Noise of scripted and learned experts; 0 is none."""
+    """Noise of scripted, reactive and learned experts; 0 is none."""
     no_actions: bool = False
     """Write action-free video: no actions, no rewards."""
     num_envs: int | None = None
@@ -99,23 +101,21 @@ def run(options: Options) -> int:
 
     from flexlam_rl.agents.collection.collect import Done, Job, collect
     from flexlam_rl.agents.collection.schedule import Settings
-    from flexlam_rl.agents.engine_choice import expert_engine
+    from flexlam_rl.agents.engine_choice import check_look, expert_engine
 
     engine, line = expert_engine(options.engine, options.expert, "another --expert")
     if line:
         print(line, file=sys.stderr)
-    settings = Settings(
-        options.expert,
-        options.temperature,
-        options.seed,
-        engine,
-        options.action_set,
-        options.frame_skip,
-        options.width,
-        options.height,
-        options.hud,
-        options.textures,
+    check_look(engine, options.textures)
+    spec = EnvSpec(
+        engine=engine,
+        action_set=options.action_set,
+        frame_skip=options.frame_skip,
+        width=options.width,
+        height=options.height,
+        look=(("hud", options.hud), ("textures", options.textures if engine == "litelab" else "original")),
     )
+    settings = Settings(options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec))
     executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
     job = Job(
         levels,

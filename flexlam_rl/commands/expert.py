@@ -23,7 +23,7 @@ class Score:
     episodes: int = 100
     """Episodes a level and policy."""
     expert: str = "scripted"
-    """scripted, random, learned:PATH or module:factory."""
+    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory."""
     temperature: float = 1.0
     """Of the expert."""
     seed: int = 0
@@ -92,6 +92,7 @@ def _score(options: Score) -> int:
     from flexlam_rl.agents.engine_choice import expert_engine
     from flexlam_rl.agents.experts.measure import score_table
     from flexlam_rl.commands.collect import levels_named
+    from flexlam_rl.envs.spec import EnvSpec
     from flexlam_rl.utils.files import write_json
 
     if options.episodes < 1:
@@ -100,7 +101,10 @@ def _score(options: Score) -> int:
     engine, line = expert_engine(options.engine, options.expert, "another --expert")
     if line:
         print(line, file=sys.stderr)
-    settings = Settings(expert=options.expert, temperature=options.temperature, seed=options.seed, engine=engine)
+    look = "procedural" if engine == "litelab" else "original"
+    settings = Settings(
+        options.expert, options.temperature, options.seed, EnvSpec(engine=engine).with_look(textures=look)
+    )
     chosen = "" if options.levels == tuple(LEVELS) else f" --levels {' '.join(options.levels)}"
     command = (
         f"flexlam expert score --expert {options.expert} --episodes {options.episodes} --temperature "

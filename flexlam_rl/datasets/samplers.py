@@ -14,12 +14,13 @@ import numpy as np
 from flexlam_rl.datasets.cache import RawFrames
 from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.memory import MemoryStore
 from flexlam_rl.datasets.schema import STEP_COLUMNS
 from flexlam_rl.datasets.segments import Items
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
 from flexlam_rl.utils.numbers import exact, int64
 
-Data = RolloutStore | Rollouts | Sequence[RolloutStore]
+Data = RolloutStore | MemoryStore | Rollouts | Sequence[RolloutStore] | Sequence[MemoryStore]
 FIELDS = (*STEP_COLUMNS, "previous_action")
 
 
@@ -47,9 +48,8 @@ class Spans:
         labels: LabelSet | None = None,
         cache: bool | str | Path | None = None,
     ) -> None:
-        self.rollouts = (
-            data if isinstance(data, Rollouts) else Rollouts([data] if isinstance(data, RolloutStore) else data)
-        )
+        stores: Any = [data] if isinstance(data, RolloutStore | MemoryStore) else data
+        self.rollouts = data if isinstance(data, Rollouts) else Rollouts(stores)
         self.span = span = int64(span, "The span of an item (rows)", low=1)
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         self.labels = labels
@@ -116,16 +116,22 @@ class Spans:
         """
         number, rows = self.locate(items)
         frames = np.empty((len(rows), self.span, *self.frame_shape), np.uint8) if out is None else out
-        batch: dict[str, np.ndarray] = {"frames": frames, "level": number, "row": rows}
         for i in np.unique(number).tolist():
             chosen = np.flatnonzero(number == i)
             self._frames[i].read_spans(rows[chosen], self.span, frames, chosen)
+        return {"frames": frames, "level": number, "row": rows, **self.columns(number, rows)}
+
+    def columns(self, number: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The fields of a batch, without its frames, of items that `locate` found."""
+        found: dict[str, np.ndarray] = {}
+        for i in np.unique(number).tolist():
+            chosen = np.flatnonzero(number == i)
             for name in self.fields:
                 values = self._field(i, name, rows[chosen])
-                if name not in batch:
-                    batch[name] = np.empty((len(rows), *values.shape[1:]), self._types[name])
-                batch[name][chosen] = values
-        return batch
+                if name not in found:
+                    found[name] = np.empty((len(rows), *values.shape[1:]), self._types[name])
+                found[name][chosen] = values
+        return found
 
     def _field(self, number: int, name: str, rows: np.ndarray) -> np.ndarray:
         store = self.rollouts.stores[number]

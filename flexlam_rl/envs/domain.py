@@ -1,8 +1,10 @@
 """`Domain`: a family of tasks that can be collected, learned from and played (DMLab is the first), and the registry of
 domains.
 
-To add a world, write one file in `envs/domains/` with a class that has these methods, and name it in `DOMAINS`; another
-package registers its own with an entry point of the group `flexlam_rl.domains`.
+To add a world, write one file in `envs/domains/` with a class that has these methods, and name an object of it in
+`DOMAINS`; another package registers its own with an entry point of the group `flexlam_rl.domains`.
+`flexlam_rl.envs.episodes` makes numbered episodes and batches of any Gymnasium environment,
+`flexlam_rl.envs.action_spaces` describes its actions.
 """
 
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
-from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.utils.registry import Registry
 
 
@@ -22,18 +24,71 @@ class Task:
     Attributes:
         name: What `--tasks` takes.
         scored: Whether it is part of the domain's suite.
-        steps: Simulator frames of an episode that runs until the time is up, None where there is no limit.
+        frames: Simulator frames of an episode that runs until the time is up, None where there is no limit.
         terminates: Whether its rules can end an episode before that.
+        words: Whether it gives instructions that a player needs.
     """
 
     name: str
     scored: bool
-    steps: int | None
+    frames: int | None
     terminates: bool
+    words: bool = False
+
+    def steps(self, frame_skip: int) -> int | None:
+        """Agent steps of an episode that runs until the time is up, None where there is no limit."""
+        return None if self.frames is None else -(-self.frames // frame_skip)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Returns of one task on one engine, to compare with.
+
+    Attributes:
+        engine, task, name: What was measured where; `name` is "expert" or "human".
+        mean: Its mean return.
+        random: The random policy's mean return on the same engine, None where it is not known.
+    """
+
+    engine: str
+    task: str
+    name: str
+    mean: float
+    random: float | None
+
+    def percent(self, value: float, minus_random: bool = False) -> float:
+        """Express a mean return of the same task and engine in percent of this one.
+
+        Args:
+            value: The mean return.
+            minus_random: False gives 100 * value / mean; True 100 * (value - random) / (mean - random).
+
+        Raises:
+            ValueError: The reference is not above what it is compared with, or the random policy's return is needed and
+                not known.
+        """
+        if minus_random and self.random is None:
+            raise ValueError(
+                f"The random policy's return of {self.task!r} on {self.engine!r} beside reference {self.name!r} is not "
+                "known: use minus_random=False."
+            )
+        low = self.random if minus_random and self.random is not None else 0.0
+        if self.mean <= low:
+            raise ValueError(
+                f"The reference {self.name!r} of {self.task!r} on {self.engine!r} is {self.mean:g}, not above {low:g}: "
+                "a percentage says nothing."
+            )
+        return 100.0 * (value - low) / (self.mean - low)
 
 
 class Domain(Protocol):
-    """A family of tasks with common actions and frames."""
+    """A family of tasks with common actions and frames.
+
+    An environment that it makes has `env_spec`, the record that it was made from. It shows frames as
+    `flexlam_rl.envs.observations` says, takes `reset(options={"episode_seed": s})`, tells `episode_seed` in its info
+    and, where the world can restart its map within an episode, `map_reset`: a frame that does not follow from the one
+    before. A time-out is `truncated`. Continuous actions are numbers in [-1, 1].
+    """
 
     name: str
 
@@ -42,11 +97,15 @@ class Domain(Protocol):
         ...
 
     def task(self, name: str) -> Task:
-        """One task.
+        """Find a task.
 
         Raises:
             ValueError: There is none of that name.
         """
+        ...
+
+    def defaults(self) -> EnvSpec:
+        """The record of an environment whose user says nothing about it, resolved."""
         ...
 
     def resolve(self, spec: EnvSpec) -> EnvSpec:
@@ -57,25 +116,75 @@ class Domain(Protocol):
         """
         ...
 
-    def make(self, task: str, spec: EnvSpec, evaluation: bool = False, **options: Any) -> gym.Env[Any, Any]:
-        """Make one environment."""
+    def actions(self, spec: EnvSpec) -> ActionSpec:
+        """Describe the actions of a record's action set."""
         ...
 
-    def make_vec(
-        self, tasks: Sequence[str], spec: EnvSpec, evaluation: bool = False, **options: Any
-    ) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a batch, one environment per name in `tasks`, that resets by mask (autoreset disabled).
+    def make(
+        self,
+        task: str,
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> gym.Env[Any, Any]:
+        """Make one environment.
 
-        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the named episodes; `info["map_reset"]`
-        marks frames that do not follow from the frame before.
+        Args:
+            task: Its name.
+            spec: How it is shown and controlled; it is resolved first.
+            evaluation: Draw episode seeds from the held-out stream.
+            frames: Whether the player needs frames; without them nothing has to be drawn.
+            words: Whether instructions are among the observations.
+            **options: What this domain alone knows.
         """
         ...
 
-    def reference(self, task: str, spec: EnvSpec) -> Any:
-        """Mean returns of the random policy and of experts for a task, None where they have not been measured."""
+    def make_vec(
+        self,
+        tasks: Sequence[str],
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> gym.vector.VectorEnv[Any, Any, Any]:
+        """Make a batch, one environment for each name in `tasks`, that resets by mask (autoreset disabled).
+
+        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the named episodes;
+        `flexlam_rl.envs.episodes.map_resets` reads restarts from its infos.
+        """
+        ...
+
+    def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
+        """Find a reference return of a task ("expert", "human"), None where it has not been measured."""
+        ...
+
+    def shows_last(self, spec: EnvSpec) -> bool:
+        """Whether the observation after an episode's last action is a true one, not a repetition of the one before."""
         ...
 
 
-DOMAINS: Registry[Domain] = Registry(
+DOMAINS: Registry[Any] = Registry(
     "domain", {"dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB"}, group="flexlam_rl.domains"
 )
+
+
+def find_domain(name: str) -> Domain:
+    """Find a domain.
+
+    Args:
+        name: As registered in `DOMAINS`. "family:argument" calls what is registered as "family" with the argument, so
+            that one file serves a domain for each of many environments ("gymnasium:CarRacing-v3").
+
+    Raises:
+        ValueError: There is none of that name, or it takes no argument, or needs one.
+    """
+    family, colon, argument = name.partition(":")
+    found = DOMAINS.get(family)
+    if callable(found) != bool(colon):
+        expected = f"{family}:NAME" if callable(found) else family
+        raise ValueError(f"There is no domain {name!r}: expected {expected!r}.")
+    domain: Domain = found(argument) if colon else found
+    return domain

@@ -36,6 +36,7 @@ _KEPT_NAME = (
     ("train", "models.flexlam.stages", "lam sequence translator"),
 )
 _RENAMED = {
+    "agents.base": "envs.base",
     "agents.fit": "agents.policy.compatibility",
     "agents.learned": "agents.experts.pixel.recurrent",
     "agents.plan": "agents.collection.schedule",
@@ -53,7 +54,7 @@ _RENAMED = {
     "eval.runs": "eval.studies.trained_models",
     "eval.signs": "eval.lam.failure_checks",
     "eval.stats": "eval.suite.statistics",
-    "eval.waves": "eval.suite.play",
+    "eval.waves": "eval.suite.batches",
     "models.blocks": "nn.transformer",
     "models.checkpoint": "nn.pretrained",
     "models.stem": "nn.conv_stem",

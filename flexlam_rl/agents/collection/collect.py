@@ -21,9 +21,10 @@ from flexlam_rl.agents.collection.workers import (
     spread,
 )
 from flexlam_rl.agents.engine_choice import check_look, expert_engine
+from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.writer import RolloutWriter
-from flexlam_rl.envs.domains.dmlab.levels import level_named
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.litelab.pool import core_count
 from flexlam_rl.utils.errors import StoreError
 
@@ -130,8 +131,9 @@ def check(settings: Settings, job: Job) -> None:
     Raises:
         ValueError: With what is wrong.
     """
-    for level in job.levels:
-        level_named(level)
+    domain = find_domain(settings.spec.domain)
+    for task in job.levels:
+        domain.task(task)
     if job.split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {job.split!r}.")
     if job.executor not in EXECUTORS:
@@ -144,9 +146,9 @@ def check(settings: Settings, job: Job) -> None:
         raise ValueError(f"seed must be at least 0, got {settings.seed}.")
     if settings.temperature < 0:
         raise ValueError(f"temperature must be at least 0, got {settings.temperature}.")
-    if settings.engine != "litelab":
-        expert_engine(settings.engine, settings.expert, "another --expert")
-        check_look(settings.engine, settings.textures)
+    if settings.spec.engine == "deepmind_lab":
+        expert_engine(settings.spec.engine, settings.expert, "another --expert")
+        check_look(settings.spec.engine, settings.spec.textures)
         if job.executor == "native":
             raise ValueError("executor 'native' is litelab's batch: the real engine needs 'processes' or 'ray'.")
 
@@ -200,18 +202,18 @@ def _collect_level(
                 "another folder."
             )
         told(min(steps, job.steps))
-        schedule = Schedule(job.steps, settings.full_length(level), level_named(level).terminates, episodes, steps)
+        terminates = find_domain(settings.spec.domain).task(level).terminates
+        schedule = Schedule(job.steps, episode_steps(settings.spec, level), terminates, episodes, steps)
         if not schedule.complete:
             cores = workers.count if workers is not None else core_count()
-            at_once = job.num_envs or default_envs(level, settings.frame_skip, cores)
+            at_once = job.num_envs or default_envs(settings.spec, level, cores)
             if workers is None:
                 n = spread(schedule.remaining, at_once)
                 played = play_here(settings, level, job.split, schedule.begin, n, on_steps=told)
             else:
-                a_task = (
-                    max(1, spread(schedule.remaining, at_once) // workers.count) if settings.engine == "litelab" else 1
-                )
-                played = play_elsewhere(workers, settings, level, job.split, schedule.begin, a_task)
+                alone = settings.spec.engine == "deepmind_lab"
+                together = 1 if alone else max(1, spread(schedule.remaining, at_once) // workers.count)
+                played = play_elsewhere(workers, settings, level, job.split, schedule.begin, together)
             storing = Storing(writer, at_once)
             try:
                 for key, episode in played:

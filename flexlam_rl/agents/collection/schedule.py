@@ -4,7 +4,7 @@ of steps needs.
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,72 +13,54 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.envs.domains.dmlab.actions import action_set
-from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT
-from flexlam_rl.envs.domains.dmlab.levels import level_named
+from flexlam_rl.envs.seeds import SEED_LIMIT
+from flexlam_rl.envs.spec import EnvSpec
 
 SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How levels are played, and by whom.
+    """Who plays tasks, and how these are shown and controlled.
 
     Attributes:
-        expert: "scripted", "random", "module:factory" or "learned:PATH" (see `agents.registry.make_expert`).
+        expert: What `agents.experts.registry.make_expert` takes: "scripted", "reactive", "random", "learned:PATH" or
+            "module:factory".
         temperature: Of the expert.
         seed: Root of all seeds.
-        engine: "litelab" or "deepmind_lab", never "auto".
-        action_set, frame_skip, width, height, hud, textures: As for `DMLabEnv`.
+        spec: The environments.
     """
 
     expert: str = "scripted"
     temperature: float = 1.0
     seed: int = 0
-    engine: str = "litelab"
-    action_set: str = "dreamer15"
-    frame_skip: int = 4
-    width: int = 64
-    height: int = 64
-    hud: str = "full"
-    textures: str = "procedural"
+    spec: EnvSpec = field(default_factory=EnvSpec)
 
-    def env_options(self, level: str) -> dict[str, Any]:
-        """Options of `DMLabEnv` and of the native batch for a level, the level's name left out."""
-        words = ("INSTR",) if level.startswith("language_") else ()
-        return {
-            "action_set": self.action_set,
-            "frame_skip": self.frame_skip,
-            "width": self.width,
-            "height": self.height,
-            "hud": self.hud,
-            "textures": self.textures,
-            "observations": ("RGB_INTERLEAVED", *words),
-        }
-
-    def origin(self, level: str) -> Origin:
+    def origin(self, task: str) -> Origin:
         """What a store says about its data's origin."""
         from flexlam_rl import __version__
-        from flexlam_rl.envs.registration import level_id
 
-        actions = action_set(self.action_set)
+        spec = self.spec
+        env_id = f"{spec.domain}/{task}"
+        actions: dict[str, Any] = {"action_set": spec.action_set, "action_hash": spec.action_hash}
+        if spec.domain == "dmlab":
+            from flexlam_rl.envs.registration import level_id
+
+            known = action_set(spec.action_set)
+            env_id, actions = level_id(task), {"action_set": known.name, "action_hash": known.hash}
+            actions["action_table"] = tuple(tuple(map(int, row)) for row in known.rows)
         return Origin(
-            env_id=level_id(level),
-            engine=self.engine,
-            engine_version=__version__ if self.engine == "litelab" else "",
-            textures=self.textures if self.engine == "litelab" else "original",
-            action_set=actions.name,
-            action_table=tuple(tuple(map(int, row)) for row in actions.rows),
-            action_hash=actions.hash,
-            frame_skip=self.frame_skip,
-            hud=self.hud,
+            env_id=env_id,
+            engine=spec.engine,
+            engine_version=__version__ if spec.engine == "litelab" else "",
+            textures="original" if spec.engine == "deepmind_lab" else spec.textures,
+            **actions,
+            frame_skip=spec.frame_skip,
+            hud=spec.hud,
             policy=self.expert,
             policy_params={"temperature": self.temperature},
             seed=self.seed,
         )
-
-    def full_length(self, level: str) -> int:
-        """Steps of an episode that runs until the time is up."""
-        return -(-level_named(level).frames // self.frame_skip)
 
 
 def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.ndarray:

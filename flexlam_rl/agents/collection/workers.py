@@ -11,17 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
+from flexlam_rl.agents.environments import episode_steps, make_batch, make_single
 from flexlam_rl.agents.experts.registry import make_expert
-from flexlam_rl.agents.rollout import play_batch, play_single
+from flexlam_rl.agents.recorders import Tape
+from flexlam_rl.agents.rollout import Start, in_order, play_episodes
+from flexlam_rl.agents.watchers import Counter
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
-from flexlam_rl.envs.domains.dmlab.levels import level_named
-from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.startup import interrupts_held
 
 EXECUTORS = ("native", "processes", "ray")
@@ -30,66 +32,64 @@ OnSteps = Callable[[int], None]
 
 def play_here(
     settings: Settings,
-    level: str,
+    task: str,
     split: str,
     begin: Callable[[], int | None],
     num_envs: int,
     threads: int | None = None,
     on_steps: OnSteps | None = None,
 ) -> Iterator[tuple[int, Episode]]:
-    """Play episodes on litelab's native batch in this process; `begin` gives the number of the next one."""
+    """Play episodes on a batch in this process; `begin` gives the number of the next one."""
 
-    def numbered() -> tuple[int, int] | None:
+    def numbered(_: int) -> Start | None:
         key = begin()
-        return None if key is None else (key, int(episode_seeds(settings.seed, level, split, [key])[0]))
+        return None if key is None else _start(settings, task, split, key)
 
-    env = DMLabVectorEnv(
-        [level] * num_envs, autoreset_mode="Disabled", copy=False, threads=threads, **settings.env_options(level)
-    )
+    env = make_batch(settings.spec, [task] * num_envs, copy=False, threads=threads)
     try:
         policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
-        yield from play_batch(env, policy, numbered, settings.full_length(level), on_steps=on_steps)
+        watchers = () if on_steps is None else (Counter(on_steps),)
+        yield from play_episodes(env, policy, numbered, _tape(settings, task), watchers=watchers)
     finally:
         env.close()
 
 
-def play_task(settings: Settings, level: str, split: str, keys: list[int]) -> list[Episode]:
+def _start(settings: Settings, task: str, split: str, key: int) -> Start:
+    return Start(key, int(episode_seeds(settings.seed, task, split, [key])[0]))
+
+
+def _tape(settings: Settings, task: str) -> Callable[..., Tape]:
+    return partial(Tape, length=episode_steps(settings.spec, task))
+
+
+def play_keys(settings: Settings, task: str, split: str, keys: list[int]) -> list[Episode]:
     """Play the episodes of these numbers on one core: what processes and Ray's workers run."""
-    if settings.engine == "litelab":
+    if settings.spec.engine != "deepmind_lab":
         queue = iter(keys)
-        return [
-            episode for _, episode in play_here(settings, level, split, lambda: next(queue, None), len(keys), threads=1)
-        ]
-    env, policy = _single(settings, level)
-    seeds = episode_seeds(settings.seed, level, split, keys).tolist()
-    return [
-        episode
-        for _, episode in play_single(env, policy, list(zip(keys, seeds, strict=True)), settings.full_length(level))
-    ]
+        played = play_here(settings, task, split, lambda: next(queue, None), len(keys), threads=1)
+    else:
+        env, policy = _single(settings, task)
+        starts = [_start(settings, task, split, key) for key in keys]
+        played = play_episodes(env, policy, in_order(starts), _tape(settings, task))
+    return [episode for _, episode in played]
 
 
 _open: dict[str, Any] = {}
 
 
-def _single(settings: Settings, level: str) -> tuple[DMLabEnv, Any]:
-    """This process's environment for a level, kept because the real engine takes seconds to start."""
-    if _open.get("what") != (settings, level):
+def _single(settings: Settings, task: str) -> tuple[Any, Any]:
+    """This process's environment for a task, kept because the real engine takes seconds to start."""
+    if _open.get("what") != (settings, task):
         if "env" in _open:
             _open["env"].close()
-        options = settings.env_options(level)
-        if settings.engine == "deepmind_lab":
-            del options["textures"]  # it has one look
-        env = DMLabEnv(level, engine=settings.engine, **options)
-        _open.update(
-            what=(settings, level),
-            env=env,
-            policy=make_expert(settings.expert, env, settings.temperature, settings.seed),
-        )
+        env = make_single(settings.spec, task)
+        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        _open.update(what=(settings, task), env=env, policy=policy)
     return _open["env"], _open["policy"]
 
 
 class Workers(Protocol):
-    """Runs `play_task` elsewhere."""
+    """Runs `play_keys` elsewhere."""
 
     count: int
 
@@ -134,7 +134,7 @@ class Processes:
     def submit(self, *arguments: Any) -> None:
         """Start a task."""
         with interrupts_held():  # a process that is still starting does not know yet to ignore Ctrl-C
-            self._running.add(self._pool.submit(play_task, *arguments))
+            self._running.add(self._pool.submit(play_keys, *arguments))
 
     def results(self) -> list[list[Episode]]:
         """Wait until at least one task is done; what those gave that are."""
@@ -181,7 +181,7 @@ class Ray:
                 log_to_driver=False,
             )
         self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._task = ray.remote(num_cpus=1)(play_task)
+        self._task = ray.remote(num_cpus=1)(play_keys)
         self._running: list[Any] = []
 
     def submit(self, *arguments: Any) -> None:
@@ -202,16 +202,16 @@ class Ray:
 
 
 def play_elsewhere(
-    workers: Workers, settings: Settings, level: str, split: str, begin: Callable[[], int | None], a_task: int
+    workers: Workers, settings: Settings, task: str, split: str, begin: Callable[[], int | None], together: int
 ) -> Iterator[tuple[int, Episode]]:
-    """Play episodes on workers, `a_task` a task; `begin` gives the number of the next one."""
+    """Play episodes on workers, so many `together`; `begin` gives the number of the next one."""
     running = 0
     while True:
         while running < workers.count + 1:  # one more, so that no worker waits
-            keys = [key for key in (begin() for _ in range(a_task)) if key is not None]
+            keys = [key for key in (begin() for _ in range(together)) if key is not None]
             if not keys:
                 break
-            workers.submit(settings, level, split, keys)
+            workers.submit(settings, task, split, keys)
             running += 1
         if not running:
             return
@@ -229,8 +229,7 @@ def spread(episodes: int, at_once: int) -> int:
     return max(1, -(-episodes // max(1, rounds)))
 
 
-def default_envs(level: str, frame_skip: int, cores: int) -> int:
+def default_envs(spec: EnvSpec, task: str, cores: int) -> int:
     """Environments of a batch: enough to fill the cores, few enough that unfinished episodes take a few GiB at most."""
-    rows = level_named(level).frames / frame_skip
-    memory = int(4 * 2**30 / (rows * 64 * 64 * 3))
+    memory = int(4 * 2**30 / (episode_steps(spec, task) * 64 * 64 * 3))
     return int(np.clip(16 * cores, 1, max(2 * cores, memory)))

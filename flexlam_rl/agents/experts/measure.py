@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.experts.registry import is_reader, make_expert
-from flexlam_rl.agents.rollout import Tally, play_batch, play_single
-from flexlam_rl.envs.domains.dmlab.env import SEED_LIMIT, DMLabEnv, episode_stream
+from flexlam_rl.agents.environments import evaluation_seed, make_batch, make_single
+from flexlam_rl.agents.experts.registry import is_blind, make_expert
+from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
 from flexlam_rl.envs.domains.dmlab.returns import SCHEMA, VERSION
-from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.utils.provenance import revision
 
 PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, ..."
@@ -49,27 +48,17 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
         num_envs: That play at once on litelab.
         first: Number of the first one.
     """
-    seeds = [int(episode_stream(i, True).integers(SEED_LIMIT)) for i in range(first, first + episodes)]
-    options = settings.env_options(level) | {"evaluation": True}
-    numbered = list(enumerate(seeds))
-    length = settings.full_length(level)
+    spec = settings.spec
+    starts = [Start(i, evaluation_seed(first + i)) for i in range(episodes)]
     env: Any
-    if settings.engine == "litelab":
-        if settings.expert == "random" or is_reader(
-            settings.expert
-        ):  # these look at no pictures, which are then not drawn
-            options["observations"] = ("DEBUG.POS.TRANS",)
-        env = DMLabVectorEnv([level] * min(num_envs, episodes), autoreset_mode="Disabled", copy=False, **options)
-        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
-        queue = iter(numbered)
-        played = play_batch(env, policy, lambda: next(queue, None), length, Tally)
+    if spec.engine == "deepmind_lab":
+        env = make_single(spec, level, evaluation=True)
     else:
-        del options["textures"]
-        env = DMLabEnv(level, engine=settings.engine, **options)
-        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
-        played = play_single(env, policy, numbered, length, Tally)
+        tasks = [level] * min(num_envs, episodes)
+        env = make_batch(spec, tasks, evaluation=True, frames=not is_blind(settings.expert), copy=False)
+    policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
     try:
-        totals = {key: tally.total for key, tally in played}
+        totals = {key: tally.total for key, tally in play_episodes(env, policy, in_order(starts), Tally)}
     finally:
         env.close()
     return Score(level, settings.expert, tuple(totals[i] for i in range(episodes)))
@@ -95,6 +84,7 @@ def score_table(
 
     from flexlam_rl import __version__
 
+    spec = settings.spec
     rows: dict[str, Any] = {}
     for level in levels:
         rows[level] = {}
@@ -111,12 +101,12 @@ def score_table(
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "engine": settings.engine,
-        "engine_version": __version__ if settings.engine == "litelab" else "",
+        "engine": spec.engine,
+        "engine_version": __version__ if spec.engine == "litelab" else "",
         "revision": revision(),
-        "textures": settings.textures if settings.engine == "litelab" else "original",
-        "action_set": settings.action_set,
-        "frame_skip": settings.frame_skip,
+        "textures": "original" if spec.engine == "deepmind_lab" else spec.textures,
+        "action_set": spec.action_set,
+        "frame_skip": spec.frame_skip,
         "temperature": settings.temperature,
         "seed": settings.seed,
         "protocol": PROTOCOL,

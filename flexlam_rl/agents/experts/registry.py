@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from flexlam_rl.utils.registry import Registry
 
 if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
     from flexlam_rl.agents.rollout import Policy
 
-FORMS = "'scripted', 'reactive', these with ':STEPS' of memory, 'random', 'learned:PATH' or 'module:factory'"
+EXPERTS: Registry[Callable[..., Any]] = Registry(
+    "expert",
+    {
+        "scripted": "flexlam_rl.agents.experts.registry:scripted",
+        "reactive": "flexlam_rl.agents.experts.registry:reactive",
+        "random": "flexlam_rl.agents.experts.registry:random",
+        "learned": "flexlam_rl.agents.experts.registry:learned",
+    },
+    group="flexlam_rl.experts",
+)
+"""Factories `factory(env, argument="", temperature=1.0, seed=0)` of objects with Stable-Baselines3's `predict`; the
+argument is what follows a colon in the expert's name. Installed packages add theirs with entry points of the group
+`flexlam_rl.experts`.
+"""
 
 
 def is_reader(name: str) -> bool:
@@ -16,12 +32,17 @@ def is_reader(name: str) -> bool:
     return name.partition(":")[0] in ("scripted", "reactive")
 
 
+def is_blind(name: str) -> bool:
+    """Whether an expert looks at no frames, which are then not drawn."""
+    return name == "random" or is_reader(name)
+
+
 def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) -> Policy:
-    """The policy of that name for an environment or batch.
+    """Make the expert of that name for an environment or batch.
 
     Args:
-        name: "scripted" or "reactive", "scripted:STEPS" or "reactive:STEPS" that remember what they saw for so many
-            steps, "random", "learned:PATH" (a folder that `flexlam expert train` wrote), or "module:factory", where
+        name: One of `EXPERTS`, some with an argument: "scripted:STEPS" or "reactive:STEPS" remember what they saw for
+            so many steps, "learned:PATH" plays what `flexlam expert train` wrote. Or "module:factory", where
             `factory(env)` returns an object with Stable-Baselines3's `predict`.
         env: What it will play.
         temperature: Of scripted, reactive and learned experts.
@@ -32,34 +53,73 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
         ImportError: Its module cannot be imported.
     """
     kind, _, rest = name.partition(":")
-    if is_reader(name):
-        from flexlam_rl.agents.experts.reactive.expert import ReactiveExpert
-        from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+    if kind in EXPERTS:
+        policy = EXPERTS.get(kind)(env, argument=rest, temperature=temperature, seed=seed)
+    elif rest:
+        policy = _of_module(name)(env)
+    else:
+        raise ValueError(f"Unknown expert {name!r}: expected {', '.join(EXPERTS.names())}, or 'module:factory'.")
+    return checked(policy, f"Expert {name!r}")
 
-        if rest and not rest.isdecimal():
-            raise ValueError(f"Expert {name!r}: expected a number of steps after {kind!r}, got {rest!r}.")
-        make = ScriptedExpert if kind == "scripted" else ReactiveExpert
-        return make(env, temperature, seed, int(rest)) if rest else make(env, temperature, seed)
-    if name == "random":
-        from flexlam_rl.agents.policy.random import RandomPolicy
 
-        return RandomPolicy(env, seed)
-    if not rest:
-        raise ValueError(f"Unknown expert {name!r}: expected {FORMS}.")
-    if kind == "learned":
-        from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
+def checked(policy: Any, who: str) -> Any:
+    """Refuse what cannot play.
 
-        return LearnedExpert(rest, env, temperature, seed)
-    try:
-        factory = getattr(importlib.import_module(kind), rest)
-    except ImportError as error:
-        raise ImportError(f"The module of expert {name!r} cannot be imported: {error}.") from error
-    except AttributeError:
-        raise ValueError(f"Expert {name!r}: module {kind!r} has no {rest!r}.") from None
-    policy = factory(env)
+    Raises:
+        ValueError: It has no `predict`.
+    """
     if not callable(getattr(policy, "predict", None)):
         raise ValueError(
-            f"Expert {name!r} made a {type(policy).__name__}, which has no predict(observation, state, episode_start, "
+            f"{who} made a {type(policy).__name__}, which has no predict(observation, state, episode_start, "
             "deterministic)."
         )
     return policy
+
+
+def scripted(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make the scripted expert of DMLab's tasks on litelab."""
+    from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
+
+    return ScriptedExpert(env, temperature, seed, **_memory("scripted", argument))
+
+
+def reactive(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make the reactive expert of DMLab's tasks on litelab."""
+    from flexlam_rl.agents.experts.reactive.expert import ReactiveExpert
+
+    return ReactiveExpert(env, temperature, seed, **_memory("reactive", argument))
+
+
+def _memory(kind: str, steps: str) -> dict[str, int]:
+    if steps and not steps.isdecimal():
+        raise ValueError(f"Expert {f'{kind}:{steps}'!r}: expected a number of steps after {kind!r}, got {steps!r}.")
+    return {"memory": int(steps)} if steps else {}
+
+
+def random(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make the uniformly random policy."""
+    from flexlam_rl.agents.policy.random import RandomPolicy
+
+    if argument:
+        raise ValueError(f"Expert 'random' takes no argument, got {argument!r}.")
+    return RandomPolicy(env, seed)
+
+
+def learned(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make an expert that `flexlam expert train` wrote."""
+    from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
+
+    if not argument:
+        raise ValueError("Expert 'learned' needs a path: expected 'learned:PATH', a folder of `flexlam expert train`.")
+    return LearnedExpert(argument, env, temperature, seed)
+
+
+def _of_module(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ImportError(f"The module of expert {name!r} cannot be imported: {error}.") from error
+    except AttributeError:
+        raise ValueError(f"Expert {name!r}: module {module!r} has no {attribute!r}.") from None
+    return factory

@@ -6,7 +6,7 @@ README.md                      the model card
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
@@ -28,7 +29,8 @@ MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceMode
 
 @dataclass(frozen=True)
 class EnvironmentFacts(Plain):
-    """What the training data was recorded in; a policy refuses an environment that differs.
+    """What the training data was recorded in, as config.json holds it; a policy refuses an environment that differs
+    from `spec`.
 
     Attributes:
         action_set, action_hash: Name and hash of the actions.
@@ -37,6 +39,7 @@ class EnvironmentFacts(Plain):
         engine: "litelab" or "deepmind_lab".
         textures: Looks that were seen in training ("procedural", "labmaze", "original").
         hud: "full", "reduced" or "none".
+        domain: Name of the world.
     """
 
     action_set: str
@@ -47,6 +50,22 @@ class EnvironmentFacts(Plain):
     engine: str
     textures: tuple[str, ...]
     hud: str
+    domain: str = field(default="dmlab", metadata={"later": True})
+
+    @classmethod
+    def of(cls, spec: EnvSpec, textures: tuple[str, ...]) -> "EnvironmentFacts":
+        """The facts of environments that differ in their textures alone."""
+        same = {f.name: getattr(spec, f.name) for f in fields(cls) if f.name != "textures"}
+        return cls(**same, textures=textures)
+
+    @property
+    def spec(self) -> EnvSpec:
+        """The environment, in the last of the looks that were seen."""
+        look = {"hud": self.hud, "textures": self.textures[-1] if self.textures else ""}
+        return EnvSpec(
+            self.domain, self.engine, self.action_set, self.action_hash, self.frame_skip, self.width, self.height,
+            tuple((name, value) for name, value in look.items() if value),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

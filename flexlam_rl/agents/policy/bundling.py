@@ -24,6 +24,7 @@ from flexlam_rl.agents.policy.bundle import (
     files_hash,
 )
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.config import ActionSpec
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, model_digest
 from flexlam_rl.utils.files import write_atomically
@@ -118,9 +119,9 @@ def _environment(rollouts: Sequence[Rollouts], size: int) -> EnvironmentFacts:
         if len(values) != 1:
             raise ValueError(f"The rollouts have {name} {sorted(map(str, values))}; a policy needs one.")
     one = {name: values.pop() for name, values in same.items()}
-    return EnvironmentFacts(
-        **one, width=size, height=size, textures=tuple(sorted({origin.textures for origin in origins}))
-    )
+    look = (("hud", one.pop("hud")),)
+    spec = EnvSpec(**one, width=size, height=size, look=look)
+    return EnvironmentFacts.of(spec, tuple(sorted({origin.textures for origin in origins})))
 
 
 def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:

@@ -3,16 +3,18 @@
 Legend: `n` environments, `R` rows of a chunk.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from flexlam_rl.agents.policy.compatibility import check_spaces, environment_facts
+from flexlam_rl.agents.policy.compatibility import check_record, check_spaces, environment_spec
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import mask_of
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.baselines.idm import BehaviourCloning
 from flexlam_rl.models.flexlam.decode import pick
 from flexlam_rl.models.flexlam.translator import NO_ACTION
@@ -61,14 +63,11 @@ class CloningPolicy:
                 f"{places[0]} has {len(config.actions.discrete)} discrete and {config.actions.continuous} continuous "
                 "actions; expected one."
             )
-        found, size = environment_facts(env), (config.image_size, config.image_size)
-        for name, value in (
-            ("action set", config.actions.name),
-            ("action hash", config.actions.hash),
-            ("frame size", size),
-        ):
-            if name in found and found[name] != value:
-                raise ValueError(f"The policy was trained with {name} {value!r}; the environment has {found[name]!r}.")
+        # what the model does not know, such as the frame skip, may be anything
+        known = {"action_set": config.actions.name, "action_hash": config.actions.hash}
+        known |= {"width": config.image_size, "height": config.image_size}
+        found = environment_spec(env, replace(EnvSpec(), **known))
+        check_record(replace(found, **known), found)
         check_spaces(env, config.actions, config.channels)
         self.deterministic, self.chunk, self.device = deterministic, chunk, device
         self._draws = Draws(seed, 1)

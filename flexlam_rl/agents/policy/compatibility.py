@@ -1,51 +1,31 @@
 """Whether an environment is one that a policy was trained in."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from flexlam_rl.agents.base import base_env
 from flexlam_rl.agents.policy.bundle import EnvironmentFacts
 from flexlam_rl.agents.policy.observations import FRAME
+from flexlam_rl.envs.base import attribute, env_spec_of
+from flexlam_rl.envs.observations import frame_size
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.config import ActionSpec
 
 
-def environment_facts(env: Any) -> dict[str, Any]:
-    """Action set, frame skip, frame size, engine and look of a (wrapped) environment or batch of this project; what it
-    does not tell is left out.
-    """
-    base = base_env(env)
-    found: dict[str, Any] = {}
-    image = _image_space(env)
-    if isinstance(image, spaces.Box) and len(image.shape) == 3:
-        height, width = image.shape[1:] if image.shape[0] in (1, 3, 4) else image.shape[:2]
-        found["frame size"] = (int(height), int(width))
-    values = {name: _attribute(base, name) for name in ("action_set", "frame_skip", "engine", "textures", "hud")}
-    if values["action_set"] is not None:
-        found["action set"], found["action hash"] = values["action_set"].name, values["action_set"].hash
-    names = {"frame_skip": "frame skip", "engine": "engine", "textures": "look", "hud": "overlay"}
-    return found | {words: values[name] for name, words in names.items() if values[name] is not None}
-
-
-def _attribute(base: Any, name: str) -> Any:
-    try:
-        return getattr(base, name)
-    except AttributeError:
-        pass
-    get_attr = getattr(base, "get_attr", None)  # processes of the real engine
-    try:
-        return None if get_attr is None else get_attr(name)[0]
-    except AttributeError:
-        return None
+def environment_spec(env: Any, unknown: EnvSpec) -> EnvSpec:
+    """The record of a (wrapped) environment or batch; what it does not tell is taken from `unknown`."""
+    height, width = frame_size(env) or (unknown.height, unknown.width)
+    return env_spec_of(env) or replace(unknown, height=height, width=width)
 
 
 def _space(env: Any, name: str) -> Any:
     """A single environment's space, as the outermost wrapper has it; None where it tells none."""
-    for layer in (env, base_env(env)):
-        for found in (_attribute(layer, f"single_{name}"), _attribute(layer, name)):
-            if isinstance(found, spaces.Space):
-                return found
+    told = (getattr(env, f"single_{name}", None), getattr(env, name, None))
+    for found in (*told, attribute(env, f"single_{name}"), attribute(env, name)):
+        if isinstance(found, spaces.Space):
+            return found
     return None
 
 
@@ -95,6 +75,23 @@ def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
         )
 
 
+def check_record(trained: EnvSpec, found: EnvSpec) -> None:
+    """Refuse an environment with other actions, another frame skip or another frame size.
+
+    Raises:
+        ValueError: The first difference, with both values.
+    """
+    pairs = {
+        "action set": (trained.action_set, found.action_set),
+        "action hash": (trained.action_hash, found.action_hash),
+        "frame skip": (trained.frame_skip, found.frame_skip),
+        "frame size": ((trained.height, trained.width), (found.height, found.width)),
+    }
+    for name, (mine, theirs) in pairs.items():
+        if mine != theirs:
+            raise ValueError(f"The policy was trained with {name} {mine!r}; the environment has {theirs!r}.")
+
+
 def check_environment(
     facts: EnvironmentFacts, env: Any, any_look: bool = False, actions: ActionSpec | None = None, channels: int = 3
 ) -> None:
@@ -110,25 +107,22 @@ def check_environment(
     Raises:
         ValueError: The first difference, with both values.
     """
-    found = environment_facts(env)
-    mine: dict[str, Any] = {
-        "action set": facts.action_set,
-        "action hash": facts.action_hash,
-        "frame skip": facts.frame_skip,
-        "frame size": (facts.height, facts.width),
-    }
-    for name, value in mine.items():
-        if name in found and found[name] != value:
-            raise ValueError(f"The policy was trained with {name} {value!r}; the environment has {found[name]!r}.")
+    trained = facts.spec
+    found = environment_spec(env, trained)
+    check_record(trained, found)
     if actions is not None:
         check_spaces(env, actions, channels)
     if any_look:
         return
-    looks = {"engine": (facts.engine,), "look": facts.textures, "overlay": (facts.hud,)}
-    for name, values in looks.items():
-        if name in found and found[name] not in values:
+    looks = {
+        "engine": ((facts.engine,), found.engine),
+        "look": (facts.textures, found.textures),
+        "overlay": ((facts.hud,), found.hud),
+    }
+    for name, (values, value) in looks.items():
+        if value not in values:
             known = " and ".join(map(repr, values))
             raise ValueError(
-                f"The policy was trained with {name} {known}; the environment has {found[name]!r}: "
+                f"The policy was trained with {name} {known}; the environment has {value!r}: "
                 "any_look=True, on the command line --any-look, plays it nevertheless."
             )

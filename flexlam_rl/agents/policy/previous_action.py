@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.rows import mask_of, rows_of
+from flexlam_rl.envs.base import action_count, base_env, batch_size
 
 
 class PreviousActionPolicy:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.agents.base import action_count, base_env, batch_size
 from flexlam_rl.agents.policy.rows import begun
+from flexlam_rl.envs.base import action_count, base_env, batch_size
 from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.utils.numbers import whole
 

@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flexlam_rl.agents.experts.registry import is_reader, make_expert
+from flexlam_rl.agents.experts.registry import EXPERTS, checked, is_reader, make_expert
+from flexlam_rl.utils.registry import Registry
 
 if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
     from flexlam_rl.agents.rollout import Policy
 
-GROUP = "flexlam_rl.policies"
-BUILT_IN = ("flexlam", "random", "expert", "reactive", "previous-action", "bc")
+Factory = Callable[..., Any]
+POLICIES: Registry[Factory] = Registry(
+    "policy",
+    {
+        "flexlam": "flexlam_rl.agents.policy.factories:flexlam",
+        "random": "flexlam_rl.agents.policy.factories:random",
+        "expert": "flexlam_rl.agents.policy.factories:expert",
+        "reactive": "flexlam_rl.agents.policy.factories:reactive",
+        "previous-action": "flexlam_rl.agents.policy.factories:previous_action",
+        "bc": "flexlam_rl.agents.policy.factories:cloning",
+    },
+    group="flexlam_rl.policies",
+)
+"""Factories `factory(env, checkpoint=None, seed=0, device="cpu", deterministic=None)` of objects with
+Stable-Baselines3's `predict`. One that also names `budgets` or `player` is given the budget of each environment, and
+the `Player`. Installed packages add theirs with entry points of the group `flexlam_rl.policies`.
+"""
 BLIND = ("random", "expert", "reactive", "previous-action")
 """Who does not look at frames, which are then not drawn."""
-Factory = Callable[..., Any]
-_REGISTERED: dict[str, Factory] = {}
 
 
 def register_policy(name: str, factory: Factory) -> None:
-    """Give a policy a name in this process; installed packages do so with an entry point of the group
-    `flexlam_rl.policies`.
+    """Give a policy a name in this process.
 
     Args:
         name: What `--policy` takes.
-        factory: `factory(env, checkpoint=None, seed=0, device="cpu", deterministic=None)` returns an object with
-            Stable-Baselines3's `predict` for an environment or batch.
+        factory: As `POLICIES` says.
 
     Raises:
-        ValueError: The name is one of the built-in ones.
+        ValueError: The name is taken.
     """
-    if name in BUILT_IN:
-        raise ValueError(f"Policy {name!r} is built in: choose another name.")
-    _REGISTERED[name] = factory
-
-
-def _found() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    POLICIES.register(name, factory)
 
 
 def policy_names() -> tuple[str, ...]:
     """All names known here."""
-    return (*BUILT_IN, *sorted({*_REGISTERED, *_found()}))
+    return POLICIES.names()
 
 
 @dataclass(frozen=True)
@@ -120,19 +126,24 @@ class Player:
     def _executor(self) -> ThreadPoolExecutor | None:
         return ThreadPoolExecutor(self.workers) if self.workers > 1 else None
 
+    @property
+    def executor(self) -> ThreadPoolExecutor | None:
+        """Computes chunks side by side, None for one after the other."""
+        return self._executor
+
     def check_name(self) -> None:
         """Refuse a name that nothing has.
 
         Raises:
             ValueError: With the names there are.
         """
-        if self.name not in policy_names() and ":" not in self.name:
+        if self.name not in POLICIES and self.name not in EXPERTS and ":" not in self.name:
             raise ValueError(
                 f"Unknown policy {self.name!r}: expected {', '.join(policy_names())}, or 'module:factory'."
             )
 
     def make(self, env: Any, budgets: np.ndarray | int | None = None) -> Policy:
-        """The policy for an environment or batch.
+        """Make the policy for an environment or batch.
 
         Args:
             env: What it will play.
@@ -142,41 +153,17 @@ class Player:
             ValueError: No such policy, or it cannot play this environment.
         """
         self.check_name()
-        if self.name == "flexlam":
-            import torch
-
-            from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
-
-            if self.cache not in ("fp32", "bf16"):
-                raise ValueError(f"cache is {self.cache!r}; expected 'fp32' or 'bf16'.")
-            return LatentActionPolicy(
-                self.bundle, budgets, deterministic=self.deterministic, seed=self.seed, chunk=self.chunk, env=env,
-                decoding=self.decoding, any_look=self.any_look, executor=self._executor,
-                cache=torch.bfloat16 if self.cache == "bf16" else None,
-            )  # fmt: skip
-        if self.name == "previous-action":
-            from flexlam_rl.agents.policy.bundle import folder_of, read_config
-            from flexlam_rl.agents.policy.previous_action import PreviousActionPolicy
-
-            return PreviousActionPolicy(read_config(folder_of(self.checkpoint)).labels.pairs, env, self.seed)
-        if self.name == "bc":
-            from flexlam_rl.agents.policy.cloning import CloningPolicy
-
-            return CloningPolicy(self.checkpoint, env, self.seed, self.device, self.deterministic, self.chunk)
-        if self.name in ("random", "expert", "reactive"):
-            return make_expert("scripted" if self.name == "expert" else self.name, env, seed=self.seed)
-        factory = _REGISTERED.get(self.name)
-        if factory is None and self.name in (points := _found()):
-            factory = points[self.name].load()
-        if factory is None:
+        if self.name not in POLICIES:
             return make_expert(self.name, env, seed=self.seed)
-        policy = factory(
-            env, checkpoint=self.checkpoint, seed=self.seed, device=self.device, deterministic=self.deterministic
+        factory = POLICIES.get(self.name)
+        more = {"budgets": budgets, "player": self}
+        named = inspect.signature(factory).parameters
+        policy: Policy = factory(
+            env,
+            checkpoint=self.checkpoint,
+            seed=self.seed,
+            device=self.device,
+            deterministic=self.deterministic,
+            **{name: value for name, value in more.items() if name in named},
         )
-        if not callable(getattr(policy, "predict", None)):
-            kind = type(policy).__name__
-            raise ValueError(
-                f"Policy {self.name!r} made a {kind}, which has no predict(observation, state, episode_start, "
-                "deterministic)."
-            )
-        return policy
+        return checked(policy, f"Policy {self.name!r}")

@@ -135,7 +135,7 @@ def run(options: Options) -> int:
             suite.Options(
                 budget=options.budgets if job.slots is None else str(job.slots),
                 checkpoint=str(bundle),
-                levels=options.levels,
+                tasks=options.levels,
                 episodes=options.episodes,
                 engine="litelab",
                 seed=options.suite_seed,

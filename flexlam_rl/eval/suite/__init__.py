@@ -3,7 +3,7 @@
 from flexlam_rl.utils.lazy import lazy_names
 
 _WHERE = {
-    "Options": "eval.suite.command",
+    "Options": "eval.suite.options",
     "run": "eval.suite.command",
 }
 __all__ = list(_WHERE)

@@ -7,18 +7,19 @@ not been stopped.
 
 import hashlib
 import json
-import math
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from flexlam_rl import __version__
 from flexlam_rl.agents.policy.registry import Player
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
-from flexlam_rl.eval.suite.play import Job, Scene, plan, play_wave, waves
+from flexlam_rl.agents.watchers import TimeShares
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches, play_batch
+from flexlam_rl.eval.suite.options import Options, checked
 from flexlam_rl.eval.suite.progress import Progress
 from flexlam_rl.eval.suite.results import Folder
 from flexlam_rl.eval.suite.table import by_column, print_summary, summarise, wide_console
@@ -27,66 +28,6 @@ from flexlam_rl.utils.number_lists import budget_list, number_list
 
 CPU_CHUNK, CUDA_CHUNK = 32, 64
 MANY, PARTS = 64, 4
-
-
-@dataclass(frozen=True)
-class Options:
-    """Play the evaluation suite and print a table of normalised returns."""
-
-    budget: str = "16"
-    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,64."""
-    checkpoint: str | None = None
-    """Folder or hub id of a bundle; by default the one that comes with the package."""
-    policy: str | None = None
-    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by
-    default flexlam, or random while no checkpoint comes with the package and none is named.
-    """
-    levels: tuple[str, ...] = SUITE
-    """Levels to play; by default the 11 that the suite scores. `all` stands for all 17."""
-    episodes: int = 50
-    """Episodes a level."""
-    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know
-    none the real one where it is installed. Scores of different engines are never mixed.
-    """
-    textures: Literal["procedural", "labmaze"] = "procedural"
-    """Look of litelab."""
-    any_look: bool = False
-    """Play a checkpoint in another engine or look than it was trained in."""
-    seed: int = 0
-    """Seed of all episodes."""
-    greedy: bool = False
-    """Always the likeliest codes and actions, instead of the checkpoint's own way."""
-    temperature: float | None = None
-    """Of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
-    action_temperature: float | None = None
-    """Of FlexLAM's actions."""
-    context: int | None = None
-    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are
-    faster too.
-    """
-    device: str = "cpu"
-    """torch device of the policy."""
-    num_envs: int | None = None
-    """Environments that play side by side; by default 64 on litelab, one a core on the real engine."""
-    chunk: int | None = None
-    """Rows that the policy computes together (default 32 on a CPU, 64 on a GPU); results are the same for equal
-    chunks.
-    """
-    cache: Literal["fp32", "bf16"] = "fp32"
-    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3
-    digits.
-    """
-    threads: int | None = None
-    """Threads of the policy on a CPU; default: all cores."""
-    out: Path | None = None
-    """Folder for the results; by default results/suite/ and a name made from the other options. The same command
-    continues a stopped run.
-    """
-    videos: bool = False
-    """Write the beginning of the first episode of each level as a video."""
-    plots: bool = True
-    """Draw the results, where matplotlib is installed."""
 
 
 def run(options: Options) -> int:
@@ -98,17 +39,17 @@ def run(options: Options) -> int:
     """
     from flexlam_rl.utils.provenance import revision
 
-    options = _checked(options)
+    options = checked(options)
     console = wide_console()
     player = _player(options)
-    scene = _scene(options, player)
+    spec = _spec(options, player)
     budgets = _budgets(options, player)
-    identity = describe(options, scene, player)
+    identity = describe(options, spec, player)
     out = (
         options.out
         or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
     )
-    jobs = plan(options.levels, budgets, options.episodes, options.seed)
+    jobs = all_jobs(options.tasks, budgets, options.episodes, options.seed)
     folder = Folder(out, identity)
     try:
         missing = folder.missing(jobs)
@@ -116,8 +57,8 @@ def run(options: Options) -> int:
             console.print(f"{out} holds {len(jobs) - len(missing)} of {len(jobs)} episodes.", soft_wrap=True)
         if missing:
             folder.begin(options.device, revision())
-            _play(missing, scene, player, options, folder, console)
-        results(folder, jobs, options, scene, player, console)
+            _play(missing, spec, player, options, folder, console)
+        results(folder, jobs, options, spec, player, console)
     except KeyboardInterrupt:
         done = len(jobs) - len(folder.missing(jobs))
         raise KeyboardInterrupt(_kept(done, len(jobs), out)) from None
@@ -131,32 +72,11 @@ def _kept(done: int, count: int, out: Path) -> str:
     return kept if done else f"{kept}; none had ended yet, with a smaller --num-envs fewer are played at a time"
 
 
-def _checked(options: Options) -> Options:
-    from dataclasses import fields, replace
-
-    # NumPy's numbers are no JSON
-    plain = {f.name: v.item() for f in fields(options) if isinstance(v := getattr(options, f.name), np.generic)}
-    options = replace(options, **plain)
-    options = replace(options, budget=str(options.budget), levels=tuple(options.levels))
-    for name in ("episodes", "num_envs", "chunk", "threads", "context"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; at least 1 is needed.")
-    for name in ("temperature", "action_temperature"):
-        value = getattr(options, name)
-        if value is not None and not 0 <= value < math.inf:
-            raise ValueError(f"{name} is {value}; a number from 0 on is needed.")
-    if options.seed < 0:
-        raise ValueError(f"seed is {options.seed}; a number from 0 on is needed.")
-    if not options.levels:
-        raise ValueError("levels is empty; name at least one level.")
-    levels = tuple(LEVELS) if options.levels == ("all",) else tuple(level_named(level).name for level in options.levels)
-    if len(set(levels)) < len(levels):
-        raise ValueError(f"levels names a level twice: {', '.join(levels)}.")
-    return replace(options, levels=levels)
-
-
-def _scene(options: Options, player: Player) -> Scene:
+def _spec(options: Options, player: Player) -> EnvSpec:
+    """How the tasks are shown and controlled."""
+    domain = find_domain(options.domain)
+    if options.domain != "dmlab":
+        return domain.defaults()
     from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, expert_engine
 
     if player.learned or player.name == "previous-action":
@@ -167,7 +87,8 @@ def _scene(options: Options, player: Player) -> Scene:
     check_look(engine, options.textures)
     if line:
         print(line)
-    return Scene(engine=engine, textures=options.textures if engine == "litelab" else "original")
+    look = options.textures if engine == "litelab" else "original"
+    return domain.resolve(EnvSpec(engine=engine).with_look(textures=look))
 
 
 def _player(options: Options) -> Player:
@@ -225,10 +146,8 @@ def _budgets(options: Options, player: Player) -> list[int]:
     return budget_list(options.budget, slots, prefix)
 
 
-def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
+def describe(options: Options, spec: EnvSpec, player: Player) -> dict[str, Any]:
     """Who plays and how, as JSON values: what all episodes of a folder share."""
-    from flexlam_rl.envs.domains.dmlab.actions import action_set
-
     who: dict[str, Any] = {"policy": player.name, "greedy": options.greedy}
     if player.learned:
         from flexlam_rl.nn.pretrained import to_json
@@ -253,14 +172,21 @@ def describe(options: Options, scene: Scene, player: Player) -> dict[str, Any]:
             "name": Path(options.checkpoint).resolve().name,
             "hash": _weights_hash(Path(options.checkpoint)),
         }
-    place = {**asdict(scene), "action_hash": action_set(scene.action_set).hash}
     return {
         "flexlam_rl": __version__,
         **who,
-        "scene": place,
+        "scene": scene_record(spec),
         "seed": options.seed,
         "episode_seeds": "SeedSequence((seed, crc32(level), number))",
     }
+
+
+def scene_record(spec: EnvSpec) -> dict[str, Any]:
+    """How tasks are shown and controlled, as a suite's files hold it."""
+    record = spec.to_json()
+    own = {} if spec.domain == "dmlab" else {"domain": spec.domain}
+    plain = {name: value for name, value in record.items() if name not in ("domain", "look")}
+    return {**own, **plain, **record["look"]}
 
 
 def _weights_hash(folder: Path) -> str:
@@ -276,8 +202,8 @@ def _digest(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folder: Folder, console: Any) -> None:
-    if scene.engine == "litelab":
+def _play(jobs: list[Job], spec: EnvSpec, player: Player, options: Options, folder: Folder, console: Any) -> None:
+    if spec.engine == "litelab":
         from flexlam_rl.envs.litelab.batch import serve
         from flexlam_rl.envs.litelab.kernel import is_compiled
 
@@ -286,17 +212,18 @@ def _play(jobs: list[Job], scene: Scene, player: Player, options: Options, folde
                 "The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True
             )
     videos = folder.path / "videos" if options.videos and not player.blind else None
-    ordered = list(waves(jobs, scene, options.num_envs or _side_by_side(len(jobs), scene, player)))
-    with Progress(ordered, scene, console, videos) as progress:
-        for wave in ordered:
-            for played in play_wave(wave, scene, player, progress, folder.shares):
+    batches = list(in_batches(jobs, spec, options.num_envs or _side_by_side(len(jobs), spec, player)))
+    with Progress(batches, spec, console, videos) as progress:
+        watchers = (progress, TimeShares(folder.shares))
+        for batch in batches:
+            for played in play_batch(batch, spec, player, watchers):
                 folder.add(played)
                 progress.finished(played.job, played.steps)
 
 
-def _side_by_side(count: int, scene: Scene, player: Player) -> int:
+def _side_by_side(count: int, spec: EnvSpec, player: Player) -> int:
     """How many environments play at once."""
-    if scene.engine != "litelab":
+    if spec.engine == "deepmind_lab":
         return os.cpu_count() or 1  # a process for each
     if player.learned:
         return MANY
@@ -304,7 +231,7 @@ def _side_by_side(count: int, scene: Scene, player: Player) -> int:
     return min(MANY, max(1, -(-count // PARTS)))
 
 
-def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, player: Player, console: Any) -> None:
+def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, player: Player, console: Any) -> None:
     """Print and write everything about finished `jobs`."""
     played = [folder.played[job.level, job.budget, job.number] for job in jobs]
     name = (
@@ -316,22 +243,22 @@ def results(folder: Folder, jobs: list[Job], options: Options, scene: Scene, pla
     )
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
-    summaries = {title: summarise(returns, scene.engine) for title, returns in columns.items()}
+    summaries = {title: summarise(returns, spec.engine) for title, returns in columns.items()}
     count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
     latency = {
         title: float(np.mean([p.milliseconds for p in played if p.job.budget == k]))
         for title, k in _keys(columns, played)
     }
     folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
-    print_summary(console, summaries, f"{name} on {scene.engine} ({scene.textures}), {count}, seed {options.seed}")
+    print_summary(console, summaries, f"{name} on {spec.engine} ({spec.textures}), {count}, seed {options.seed}")
     for title, value in latency.items():
         console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
     if options.plots:
         from flexlam_rl.eval.suite.plots import draw_suite
 
-        draw_suite(folder.path, summaries, f"{scene.engine} ({scene.textures}), {count}")
+        draw_suite(folder.path, summaries, f"{spec.engine} ({spec.textures}), {count}")
     console.print(
-        f"Results are in {folder.path}. Returns on {scene.engine} say nothing about another engine.", soft_wrap=True
+        f"Results are in {folder.path}. Returns on {spec.engine} say nothing about another engine.", soft_wrap=True
     )
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flexlam_rl.eval.suite.play import Job, Scene
+from flexlam_rl.agents.environments import episode_steps
+from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.eval.suite.batches import Job
 from flexlam_rl.eval.suite.videos import Videos
 
 EVERY = 30.0
@@ -16,47 +18,50 @@ EVERY = 30.0
 class Remaining:
     """Estimates how long a suite still plays.
 
-    A wave plays as long as its longest episode, and a round of it takes about as long for a few environments as for
+    A batch plays as long as its longest episode, and a round of it takes about as long for a few environments as for
     many, so rounds are counted beside the steps of single environments, and the larger estimate is given.
 
     Args:
-        waves: The episodes, in the order of play.
-        scene: Tells how long episodes can be.
+        batches: The episodes, in the order of play.
+        spec: Tells how long episodes can be.
     """
 
-    def __init__(self, waves: Sequence[Sequence[Job]], scene: Scene) -> None:
-        self._scene = scene
-        self._open = [set(wave) for wave in waves]
-        self.total = sum(scene.steps(job.level) for wave in waves for job in wave)
+    def __init__(self, batches: Sequence[Sequence[Job]], spec: EnvSpec) -> None:
+        self._spec = spec
+        self._open = [set(batch) for batch in batches]
+        self.total = sum(self._length(job) for batch in batches for job in batch)
         """Steps of all environments, as far as is known yet."""
         self.steps = 0
         """Those that were made."""
-        self._rounds = self._in_wave = 0
+        self._rounds = self._in_batch = 0
         self._first: tuple[float, int, int] | None = None
+
+    def _length(self, job: Job) -> int:
+        return episode_steps(self._spec, job.level)
 
     def stepped(self, playing: int, now: float) -> None:
         """Count a round in which so many environments made a step, at the time `now` in seconds."""
         self.steps += playing
         self._rounds += 1
-        self._in_wave += 1
+        self._in_batch += 1
         if self._first is None:  # the time before is for starting and compiling, which happens once
             self._first = (now, self.steps, self._rounds)
 
     def finished(self, job: Job, steps: int) -> None:
         """Count the end of an episode; one that ended early leaves less to do."""
-        self.total -= self._scene.steps(job.level) - steps
+        self.total -= self._length(job) - steps
         self._open[0].discard(job)
         if not self._open[0] and len(self._open) > 1:
             self._open.pop(0)
-            self._in_wave = 0
+            self._in_batch = 0
 
     def seconds(self, now: float) -> float | None:
         """Seconds left at the time `now`; None while nothing is known."""
         if self._first is None or self._rounds == self._first[2]:
             return None
         began, steps, rounds = self._first
-        longest = [max((self._scene.steps(job.level) for job in wave), default=0) for wave in self._open]
-        rounds_left = max(0, sum(longest) - self._in_wave)
+        longest = [max((self._length(job) for job in batch), default=0) for batch in self._open]
+        rounds_left = max(0, sum(longest) - self._in_batch)
         shares = (rounds_left / (self._rounds - rounds), (self.total - self.steps) / max(1, self.steps - steps))
         return (now - began) * max(shares)
 
@@ -65,16 +70,18 @@ class Progress(Videos):
     """Watches a suite: shows how far it is, and writes videos where a folder is given.
 
     Args:
-        waves: What is to be played, in this order.
-        scene: Tells how long episodes can be.
+        batches: What is to be played, in this order.
+        spec: Tells how long episodes can be.
         console: rich's.
         videos: Folder of videos, None for none.
     """
 
-    def __init__(self, waves: Sequence[Sequence[Job]], scene: Scene, console: Any, videos: Path | None = None) -> None:
+    def __init__(
+        self, batches: Sequence[Sequence[Job]], spec: EnvSpec, console: Any, videos: Path | None = None
+    ) -> None:
         super().__init__(videos)
-        self._count, self._done = sum(map(len, waves)), 0
-        self._remaining = Remaining(waves, scene)
+        self._count, self._done = sum(map(len, batches)), 0
+        self._remaining = Remaining(batches, spec)
         self._told = time.monotonic()
         self._bar: Any = None
         if console.is_terminal:

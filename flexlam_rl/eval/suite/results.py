@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.eval.suite.play import Job, Played
+from flexlam_rl.eval.suite.batches import Job, Played
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, write_json
 from flexlam_rl.utils.provenance import machine

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flexlam_rl.eval.suite.play import Job, Watcher
+from flexlam_rl.agents.watchers import Watcher
+from flexlam_rl.eval.suite.batches import Job
 from flexlam_rl.utils.pictures import caption, enlarged, write_video
 
 STEPS = 450
@@ -13,7 +14,7 @@ SIZE = 256
 
 
 class Videos(Watcher):
-    """Collects frames while a wave plays, and writes each video when its episode ends.
+    """Collects frames while a batch plays, and writes each video when its episode ends.
 
     Args:
         folder: Of the videos; None for none.
@@ -23,14 +24,14 @@ class Videos(Watcher):
         self.folder = folder
         self._frames: dict[Job, list[tuple[np.ndarray, int, float]]] = {}
 
-    def wants(self, job: Job) -> bool:
+    def wants(self, key: Job) -> bool:
         """Of the first episode of each level and budget."""
-        return self.folder is not None and job.number == 0
+        return self.folder is not None and key.number == 0
 
-    def frames(self, job: Job, frame: np.ndarray, step: int, total: float) -> None:
+    def frames(self, key: Job, frame: np.ndarray, step: int, total: float) -> None:
         """Keep a frame."""
         if step < STEPS:
-            self._frames.setdefault(job, []).append((frame.copy(), step, total))
+            self._frames.setdefault(key, []).append((frame.copy(), step, total))
 
     def ended(self, job: Job) -> None:
         """Write the video of an episode that has ended."""

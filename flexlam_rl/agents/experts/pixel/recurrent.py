@@ -15,12 +15,13 @@ from gymnasium import spaces
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from flexlam_rl.agents.base import base_env, batch_size
-from flexlam_rl.agents.policy.compatibility import environment_facts
+from flexlam_rl.agents.policy.compatibility import environment_spec
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of
 from flexlam_rl.agents.rollout import FRAME, WORDS
+from flexlam_rl.envs.base import base_env, batch_size
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.envs.wrappers.instructions import VOCABULARY, tokens
 from flexlam_rl.nn.modes import built_plainly, in_own_modes, own_modes
 from flexlam_rl.utils.files import write_atomically
@@ -160,18 +161,19 @@ class LearnedExpert:
     def _check(self, env: Any) -> None:
         base = base_env(env)
         images = getattr(base, "single_observation_space", None) or base.observation_space
-        found = environment_facts(env)
-        mine = {
-            "action set": self.network.action_set,
-            "frame skip": self.network.frame_skip,
-            "frame size": (self.network.height, self.network.width),
+        found = environment_spec(env, EnvSpec(action_set="unknown", frame_skip=0, width=0, height=0))
+        size, own_size = (found.height, found.width), (self.network.height, self.network.width)
+        pairs = {
+            "action set": (self.network.action_set, found.action_set),
+            "frame skip": (self.network.frame_skip, found.frame_skip),
+            "frame size": (own_size, size),
         }
-        for name, value in mine.items():
-            if found.get(name) != value:
+        for name, (mine, theirs) in pairs.items():
+            if mine != theirs:
                 raise ValueError(
-                    f"This learned expert was trained with {name} {value!r}, the environment has {found.get(name)!r}."
+                    f"This learned expert was trained with {name} {mine!r}, the environment has {theirs!r}."
                 )
-        if found["action hash"] != self.network.action_hash:
+        if found.action_hash != self.network.action_hash:
             raise ValueError(
                 f"Action set {self.network.action_set!r} has changed since this expert was trained (another hash)."
             )

@@ -28,24 +28,29 @@ class ReactiveExpert(ScriptedExpert):
     decide: ClassVar[Callable[..., None]] = staticmethod(decide_range)
 
     def __init__(
-        self, env: Any, temperature: float = 1.0, seed: int = 0, memory: int | None = reactive.LONGEST
+        self,
+        env: Any,
+        temperature: float = 1.0,
+        seed: int = 0,
+        memory: int | None = reactive.LONGEST,
     ) -> None:
         if memory is None or memory > reactive.LONGEST:
             raise ValueError(f"memory is {memory}; the reactive expert remembers 0 to {reactive.LONGEST} steps.")
         super().__init__(env, temperature, seed, memory)
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """As `ScriptedExpert.predict`; unless `took` tells of other actions before the next call, these are the ones
-        taken.
-        """
+        """Decide as `ScriptedExpert.predict` does; unless `took` tells of others, these actions count as taken."""
         reactive.note(self.memories, self.chosen)
         return super().predict(observation, state, episode_start, deterministic)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives and this one only says what it
-        would do.
+        """Tell what was done instead of its last choices, where another policy drives and asks this one for advice.
 
         Args:
             actions: Numbers of dreamer15, (B,).

@@ -1,6 +1,4 @@
-"""Reactive expert of psychlab_visual_search: as the scripted one, but how it swings over the cross follows from its
-last two looks.
-"""
+"""Reactive expert of psychlab_visual_search: as scripted, but its last two looks tell how to swing over the cross."""
 
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.gaze import CENTRE, answer, look, towards

@@ -1,6 +1,4 @@
-"""Reactive experts of the levels with a text maze: what is wanted and in view, else the rightmost way not seen in the
-last steps.
-"""
+"""Reactive experts of text mazes: what is wanted and was seen lately, else the rightmost way to what was not."""
 
 import numpy as np
 
@@ -15,9 +13,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 @kernel
 def _rightmost(w, m, dist):
-    """The cell beside an unseen one to walk to: the rightmost in view, else the nearest one remembered; (-1, -1) if
-    there is none.
-    """
+    """The cell beside an unseen one to walk to: the rightmost in view, else the nearest remembered, else (-1, -1)."""
     p = w.players[0]
     right, row, col = 1e9, -1, -1
     near, near_row, near_col = 1e9, -1, -1

@@ -1,6 +1,4 @@
-"""What a reactive expert remembers: sights of the last steps, its last actions, and nothing from before a restart of
-the map.
-"""
+"""What a reactive expert remembers: sights of the last steps and its last actions, since the map last began."""
 
 import numpy as np
 
@@ -25,9 +23,7 @@ MEMORY = np.dtype(
 
 @kernel
 def begin(w, m, salt):
-    """Forget everything; the random stream of the noise begins anew in a new episode and goes on after a restart of the
-    map.
-    """
+    """Forget everything; the noise's random stream begins anew with an episode and goes on after a restart."""
     stream, again = m.rng, m.seed == w.seed and w.frame > 0
     mem.begin(w, m, salt)
     if again:

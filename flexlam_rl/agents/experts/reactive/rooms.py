@@ -22,9 +22,7 @@ _OFF = 9.0  # degrees off the spiral from which a fast look corrects
 
 @kernel
 def deferred(w, m):
-    """With a bright floor only cakes, behind the open door; else only apples. Nothing in view: to the room's middle,
-    and turn left there.
-    """
+    """Take cakes if the floor is bright, else apples; with none in view go to the room's middle and turn left."""
     see_items(w, m, 2000.0)
     action = level_view(w)
     if action >= 0:
@@ -73,9 +71,7 @@ def natlab(w, m):
 
 @kernel
 def watermaze(w, m):
-    """Swim to the middle of the pool, in a left-handed spiral out to the rim, and again: a way that the place and
-    heading determine.
-    """
+    """Swim to the middle of the pool, in a left-handed spiral out to the rim, and again, as place and heading tell."""
     action = level_view(w)
     if action >= 0:
         return action

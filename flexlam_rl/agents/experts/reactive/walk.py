@@ -40,9 +40,7 @@ def feel(w, m):
 
 @kernel
 def unstuck(w, m, action):
-    """`action`, or a step aside to where the view is deeper while the player is stuck; sometimes another one, by the
-    temperature.
-    """
+    """`action`; a step to the deeper side where the player is stuck; sometimes another one, by the temperature."""
     if 0 < m.asides < ASIDE:
         return int(m.last)
     if m.still >= STUCK:

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from flexlam_rl.agents.base import base_env
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.decide import decide_range
+from flexlam_rl.envs.base import base_env
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
 
 

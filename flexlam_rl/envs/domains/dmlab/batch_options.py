@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from flexlam_rl.envs.checks import flag, integer
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
-from flexlam_rl.envs.domains.dmlab.seeds import episode_seed, stream_seed
+from flexlam_rl.envs.seeds import episode_seed, stream_seed
 from flexlam_rl.utils.numbers import is_integer
 
 

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from flexlam_rl.envs.domains.dmlab.quiet import VARIABLE
+from flexlam_rl.envs.domains.dmlab.real_module import load_module
 from flexlam_rl.utils.startup import interrupts_held
 
 
@@ -67,8 +68,6 @@ class EngineProcess:
 
 def serve(descriptor: int) -> None:
     """Answer calls for one engine until the other end hangs up: what the process runs."""
-    from flexlam_rl.envs.domains.dmlab.real_engine import load_module
-
     connection, lab = Connection(descriptor), None
     while True:
         try:

@@ -1,20 +1,23 @@
 """`DMLabEnv`: DeepMind Lab's levels as a Gymnasium environment, on litelab or on the real engine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from operator import index
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec as GymSpec
 
 from flexlam_rl.envs.checks import reset_options
-from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
-from flexlam_rl.envs.domains.dmlab.engines import check_options, make_engine
+from flexlam_rl.envs.domains.dmlab.engines import make_engine
 from flexlam_rl.envs.domains.dmlab.levels import DEFAULT_LEVEL
-from flexlam_rl.envs.domains.dmlab.seeds import (
+from flexlam_rl.envs.domains.dmlab.native_actions import action_number, native_action
+from flexlam_rl.envs.domains.dmlab.options import check_options, check_spec
+from flexlam_rl.envs.domains.dmlab.spaces import observation_space
+from flexlam_rl.envs.domains.dmlab.spec_attributes import SpecAttributes
+from flexlam_rl.envs.errors import ClosedError, ResetNeeded
+from flexlam_rl.envs.plain_spec import plain_spec
+from flexlam_rl.envs.seeds import (
     EVALUATION_STREAM,
     SEED_LIMIT,
     SeededEnv,
@@ -22,14 +25,11 @@ from flexlam_rl.envs.domains.dmlab.seeds import (
     episode_stream,
     stream_seed,
 )
-from flexlam_rl.envs.domains.dmlab.spaces import observation_space
-from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
-from flexlam_rl.envs.plain_spec import plain_spec
 
 __all__ = ["EVALUATION_STREAM", "SEED_LIMIT", "DMLabEnv", "episode_seed", "episode_stream", "native_action"]
 
 
-class DMLabEnv(SeededEnv):
+class DMLabEnv(SpecAttributes, SeededEnv):
     """One DeepMind Lab level.
 
     Args:
@@ -83,45 +83,26 @@ class DMLabEnv(SeededEnv):
         level_cache: str | None = None,
         reopen: bool = True,
     ) -> None:
-        if not isinstance(reopen, bool | np.bool_):
-            raise ValueError(f"reopen must be True or False, got {reopen!r}.")
+        spec = check_spec(engine, action_set, frame_skip, width, height, hud, textures)
         options = check_options(
-            level,
-            engine,
-            frame_skip,
-            width,
-            height,
-            observations,
-            hud,
-            textures,
-            render_mode,
-            render_size,
-            evaluation,
-            config,
-            level_cache,
+            spec, level, observations, render_mode, render_size, evaluation, config, level_cache, reopen
         )
-        options = replace(options, reopen=bool(reopen))
         self.action_set = find_action_set(action_set)
         self.level = options.level
-        self.engine = options.engine
-        self.frame_skip = options.frame_skip
+        self.env_spec = spec
         self.evaluation = options.evaluation
-        self.textures = textures if options.engine == "litelab" else "original"
-        self.hud = hud
         self.render_mode = render_mode
-        self.metadata = {**self.metadata, "render_fps": max(1, round(60 / options.frame_skip))}
+        self.metadata = {**self.metadata, "render_fps": max(1, round(60 / spec.frame_skip))}
         self._options = options
         self._engine = make_engine(options)
-        self.observation_space = observation_space(
-            options.observations, options.width, options.height, self._engine.players
-        )
+        self.observation_space = observation_space(options.observations, spec.width, spec.height, self._engine.players)
         self.action_space = self.action_set.space()
         self._link()
         self._running = False
         self._closed = False
         self._seed = -1
         self._window: Any = None
-        self._spec: EnvSpec | None = None
+        self._spec: GymSpec | None = None
 
     def _link(self) -> None:
         """Prepare what a step needs of the engine."""
@@ -149,12 +130,12 @@ class DMLabEnv(SeededEnv):
         self._link()
 
     @property
-    def spec(self) -> EnvSpec | None:
+    def spec(self) -> GymSpec | None:
         """Gymnasium's specification, in Python's own types."""
         return self._spec
 
     @spec.setter
-    def spec(self, value: EnvSpec | None) -> None:
+    def spec(self, value: GymSpec | None) -> None:
         self._spec = plain_spec(value)
 
     @property
@@ -204,27 +185,11 @@ class DMLabEnv(SeededEnv):
         if not self._running:
             raise self._not_running()
         if self._rows:
-            try:
-                number = -1 if isinstance(action, bool) else index(action)
-            except TypeError:
-                number = -1
-            if not 0 <= number < len(self._rows):
-                raise InvalidAction(
-                    f"Action {action!r} is outside the action space: {self.action_set.name} has actions 0 to "
-                    f"{len(self._rows) - 1}."
-                )
-            native = self._rows[number]
+            native = self._rows[action_number(action, self.action_set)]
         else:
             native = self._engine.prepare(native_action(action))
         observation, reward, end, restarts, played = self._engine.step(native, self.frame_skip)
-        info = {
-            "engine": self.engine,
-            "level": self.level,
-            "episode_seed": self._seed,
-            "map_reset": restarts > 0,
-            "frames": played,
-            "events": () if self._events is None else tuple(self._events()),
-        }
+        info = self._info(restarts, played, () if self._events is None else tuple(self._events()))
         if end:
             self._running = False
         if self.render_mode == "human":
@@ -259,14 +224,14 @@ class DMLabEnv(SeededEnv):
         self._closed = True
         self._running = False
 
-    def _info(self, restarts: int, played: int) -> dict[str, Any]:
+    def _info(self, restarts: int, played: int, events: tuple[Any, ...] = ()) -> dict[str, Any]:
         return {
             "engine": self.engine,
             "level": self.level,
             "episode_seed": self._seed,
             "map_reset": restarts > 0,
             "frames": played,
-            "events": (),
+            "events": events,
         }
 
     def _not_running(self) -> Exception:
@@ -275,24 +240,3 @@ class DMLabEnv(SeededEnv):
         if self._seed < 0:
             return ResetNeeded("step was called before the first reset: call reset first.")
         return ResetNeeded("step was called after the end of the episode: call reset first.")
-
-
-def native_action(action: Any) -> Sequence[int]:
-    """A `native7` action as 7 numbers.
-
-    Raises:
-        InvalidAction: It has another shape, is not whole numbers, or is out of range.
-    """
-    values = np.asarray(action)
-    if (
-        values.shape != (7,)
-        or values.dtype.kind not in "iu"
-        or not all(
-            low <= value <= high for value, low, high in zip(values.tolist(), NATIVE_LOW, NATIVE_HIGH, strict=True)
-        )
-    ):
-        raise InvalidAction(
-            f"Action {action!r} is outside the action space: native7 takes 7 integers from {list(NATIVE_LOW)} to "
-            f"{list(NATIVE_HIGH)}."
-        )
-    return [int(value) for value in values]

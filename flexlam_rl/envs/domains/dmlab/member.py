@@ -1,29 +1,27 @@
 """One environment of a batch, as the batch's `envs`, `get_attr`, `set_attr` and `call` show it."""
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec as GymSpec
 
 from flexlam_rl.envs.checks import reset_options
-from flexlam_rl.envs.domains.dmlab.seeds import SeededEnv
+from flexlam_rl.envs.domains.dmlab.spec_attributes import SpecAttributes
 from flexlam_rl.envs.errors import ResetNeeded
-
-if TYPE_CHECKING:
-    from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.envs.seeds import SeededEnv
 
 _OF_BATCHES = ("num_envs", "vectorization_mode", "autoreset_mode", "copy", "threads", "context", "max_episode_steps")
 _SHARED = frozenset(
     (
-        *("action_set", "engine", "evaluation", "frame_skip", "hud", "textures", "level", "worlds"),
+        *("action_set", "env_spec", "engine", "evaluation", "frame_skip", "hud", "textures", "level", "worlds"),
         *("render_mode", "metadata", "spec", "observation_space", "action_space"),
     )
 )
 
 
-class Member(SeededEnv):
+class Member(SpecAttributes, SeededEnv):
     """An environment of a `DMLabVectorEnv`: it has a stream of seeds of its own, and the batch's options.
 
     Attributes that a caller sets stay; options cannot be set. It can be reset and rendered, and steps with its batch
@@ -34,17 +32,12 @@ class Member(SeededEnv):
         i: Its number there.
     """
 
-    def __init__(self, batch: "DMLabVectorEnv", i: int) -> None:
-        options: dict[str, Any] = {
-            name: getattr(batch, name)
-            for name in ("action_set", "engine", "evaluation", "frame_skip", "hud", "textures", "render_mode")
-        }
+    def __init__(self, batch: Any, i: int) -> None:
+        options = {name: getattr(batch, name) for name in ("action_set", "env_spec", "evaluation", "render_mode")}
         options["level"] = batch.levels[i]
         options["metadata"] = {name: value for name, value in batch.metadata.items() if name != "autoreset_mode"}
-        options["observation_space"], options["action_space"] = (
-            batch.single_observation_space,
-            batch.single_action_space,
-        )
+        options["observation_space"] = batch.single_observation_space
+        options["action_space"] = batch.single_action_space
         self.__dict__.update(options, _batch=batch, _i=i)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -61,7 +54,7 @@ class Member(SeededEnv):
         return self._batch.worlds[self._i : self._i + 1]
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> GymSpec | None:  # type: ignore[override]
         """A specification that makes this environment alone."""
         if self._batch.spec is None:
             return None

@@ -7,33 +7,24 @@ closed and opened again at every reset, unless told otherwise.
 """
 
 import atexit
-import importlib
 import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from flexlam_rl.envs.domains.dmlab import scratch
 from flexlam_rl.envs.domains.dmlab.engine_process import EngineProcess
-from flexlam_rl.envs.domains.dmlab.engines import Options
 from flexlam_rl.envs.domains.dmlab.level_cache import LevelCache
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.options import Options
 from flexlam_rl.envs.domains.dmlab.quiet import quiet
-from flexlam_rl.envs.errors import EngineMissing
+from flexlam_rl.envs.domains.dmlab.real_module import load_module
 from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 
 _MAP_FRAME, _REMAINING, _PICTURE = "MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60", "RGB_INTERLEAVED"
-
-_HOW_TO_INSTALL = (
-    "The module deepmind_lab cannot be imported ({reason}). Ways to get it: build the wheel with Bazel from the "
-    "google-deepmind/lab "
-    "repository (python/pip_package), run one of the Docker images that DreamerV3 and dmlab-gym build it in, or use "
-    "engine='litelab', which needs no build."
-)
 
 _owner: tuple[int, "weakref.ref[RealEngine]"] | None = None  # process and engine that hold the one instance
 atexit.register(scratch.remove_all)
@@ -42,18 +33,6 @@ atexit.register(scratch.remove_all)
 def _holder() -> "RealEngine | None":
     """The engine that this process holds; one that was dropped without being closed has closed itself."""
     return _owner[1]() if _owner is not None and _owner[0] == os.getpid() else None
-
-
-def load_module() -> ModuleType:
-    """The module `deepmind_lab`.
-
-    Raises:
-        EngineMissing: It cannot be imported; the sentence names ways to install it.
-    """
-    try:
-        return importlib.import_module("deepmind_lab")
-    except ImportError as error:
-        raise EngineMissing(_HOW_TO_INSTALL.format(reason=error)) from error
 
 
 class RealEngine:

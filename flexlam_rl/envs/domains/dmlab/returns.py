@@ -10,33 +10,16 @@ Two sets of references, which no function mixes:
 """
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flexlam_rl.envs.domain import Reference
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
 
 TABLE = Path(__file__).with_name("litelab_returns.json")
 SCHEMA, VERSION = "flexlam_rl.returns", 1
 REFERENCES = {"litelab": ("expert",), "deepmind_lab": ("expert", "human")}
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Returns of one level on one engine.
-
-    Attributes:
-        engine, level, name: What was measured where; `name` is "expert" or "human".
-        mean: Its mean return.
-        random: The random policy's mean return on the same engine, None where it is not known.
-    """
-
-    engine: str
-    level: str
-    name: str
-    mean: float
-    random: float | None
 
 
 @cache
@@ -58,8 +41,29 @@ def litelab_table(path: Path = TABLE) -> dict[str, Any]:
     return table
 
 
+def known_reference(level: str, engine: str, name: str = "expert") -> Reference | None:
+    """Find the reference of a level on an engine, None where it has not been measured.
+
+    Raises:
+        ValueError: There is no such level.
+    """
+    level = level_named(level).name
+    if name not in REFERENCES.get(engine, ()):
+        return None
+    if engine == "litelab":
+        rows = litelab_table()["levels"].get(level)
+        return None if rows is None else Reference(engine, level, name, rows["expert"]["mean"], rows["random"]["mean"])
+    row = LEVELS[level]
+    if name == "human":
+        return Reference(engine, level, name, row.human, row.random)
+    if row.expert is None:
+        return None
+    random = None if row.random_percent is None else row.expert * row.random_percent / 100.0
+    return Reference(engine, level, name, row.expert, random)
+
+
 def find_reference(level: str, engine: str, name: str = "expert") -> Reference:
-    """The reference of a level on an engine.
+    """Find the reference of a level on an engine.
 
     Args:
         level: Its name.
@@ -79,26 +83,20 @@ def find_reference(level: str, engine: str, name: str = "expert") -> Reference:
         raise ValueError(
             f"Engine {engine!r} has no reference {name!r}, only {known}; returns of two engines are never mixed."
         )
-    if engine == "litelab":
-        rows = litelab_table()["levels"].get(level)
-        if rows is None:
-            raise ValueError(f"litelab's table has no row for {level!r}: measure it with `flexlam expert score`.")
-        return Reference(engine, level, name, rows["expert"]["mean"], rows["random"]["mean"])
-    row = LEVELS[level]
-    if name == "human":
-        return Reference(engine, level, name, row.human, row.random)
-    if row.expert is None:
+    found = known_reference(level, engine, name)
+    if found is None and engine == "litelab":
+        raise ValueError(f"litelab's table has no row for {level!r}: measure it with `flexlam expert score`.")
+    if found is None:
         raise ValueError(
             f"The paper gives no expert return for {level!r}; only the human reference exists on deepmind_lab."
         )
-    random = None if row.random_percent is None else row.expert * row.random_percent / 100.0
-    return Reference(engine, level, name, row.expert, random)
+    return found
 
 
 def normalise(
     value: float, level: str, *, engine: str, reference: str | Reference = "expert", minus_random: bool = False
 ) -> float:
-    """A return in percent of a reference of the same engine.
+    """Express a return in percent of a reference of the same engine.
 
     Args:
         value: Mean return of a level.
@@ -118,17 +116,6 @@ def normalise(
             f"A return of engine {engine!r} cannot be normalised by a reference of {found.engine!r}: their returns "
             "are never mixed."
         )
-    if found.level != level_named(level).name:
-        raise ValueError(f"A return of {level!r} cannot be normalised by a reference of {found.level!r}.")
-    if minus_random and found.random is None:
-        raise ValueError(
-            f"The random policy's return of {level!r} on {engine!r} beside reference {found.name!r} is not known: use "
-            "minus_random=False."
-        )
-    low = found.random if minus_random and found.random is not None else 0.0
-    if found.mean <= low:
-        raise ValueError(
-            f"The reference {found.name!r} of {level!r} on {engine!r} is {found.mean:g}, not above {low:g}: a "
-            "percentage says nothing."
-        )
-    return 100.0 * (value - low) / (found.mean - low)
+    if found.task != level_named(level).name:
+        raise ValueError(f"A return of {level!r} cannot be normalised by a reference of {found.task!r}.")
+    return found.percent(value, minus_random)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.cli import main
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite import command as suite
-from flexlam_rl.eval.suite.play import Job, Played, Scene, plan
+from flexlam_rl.eval.suite.batches import Job, Played, all_jobs
 from flexlam_rl.eval.suite.progress import Progress, Remaining
 from flexlam_rl.eval.suite.results import Folder
 from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
@@ -101,14 +103,14 @@ def test_what_differs_is_named_with_both_values(tmp_path):
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path):
-    own = suite.Options(policy="random", levels=(SHORT,), episodes=2, seed=3, plots=False, out=tmp_path / "a")
+    own = suite.Options(policy="random", tasks=(SHORT,), episodes=2, seed=3, plots=False, out=tmp_path / "a")
     numpys = replace(
         own,
         episodes=np.int64(2),
         seed=np.uint32(3),
         num_envs=np.int16(1),
         plots=np.bool_(False),
-        levels=[SHORT],
+        tasks=[SHORT],
         out=tmp_path / "b",
     )
     assert suite.run(own) == suite.run(numpys) == 0
@@ -134,9 +136,10 @@ def test_the_time_left_is_about_right_where_levels_differ_in_length(setup):
     """A round takes a second however many environments still play, and compiling before the first one is not
     repeated.
     """
-    scene = Scene()
-    jobs = plan((SHORT, LONG), (0,), 4, 0)
-    remaining, lengths = Remaining([jobs[:6], jobs[6:]], scene), {SHORT: scene.steps(SHORT), LONG: scene.steps(LONG)}
+    spec = EnvSpec()
+    jobs = all_jobs((SHORT, LONG), (0,), 4, 0)
+    lengths = {level: episode_steps(spec, level) for level in (SHORT, LONG)}
+    remaining = Remaining([jobs[:6], jobs[6:]], spec)
     now, total = setup, 2 * lengths[LONG]
     for wave in (jobs[:6], jobs[6:]):
         for step in range(1, max(lengths[job.level] for job in wave) + 1):

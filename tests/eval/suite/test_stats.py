@@ -17,7 +17,7 @@ from flexlam_rl.eval.suite.statistics import (
 )
 from flexlam_rl.eval.suite.table import by_column, normalised
 
-CONTROLS = Path(__file__).resolve().parents[2] / "results" / "controls"
+CONTROLS = Path(__file__).resolve().parents[3] / "results" / "controls"
 RNG = np.random.default_rng(0)
 
 

@@ -15,7 +15,7 @@ import pytest
 from flexlam_rl.cli import COMMANDS
 from flexlam_rl.utils.startup import EXTRAS, INTERRUPTED, WRONG_USE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FLEXLAM = ["-m", "flexlam_rl.cli"]
 STAGES = sorted(path.stem for path in (ROOT / "flexlam_rl" / "train").glob("*.py") if "__main__" in path.read_text())
 STUDIES = sorted(path.stem for path in (ROOT / "flexlam_rl" / "eval").glob("*.py") if "__main__" in path.read_text())

@@ -19,7 +19,7 @@ LEVELS = ("explore_obstructed_goals_small", "rooms_watermaze")
 def module(monkeypatch, tmp_path):
     if sys.version_info >= (3, 14):
         pytest.skip("processes do not inherit the stand-in")
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "envs"))
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "envs"))
     import stand_in
 
     monkeypatch.setattr(level_cache, "default_folder", lambda: tmp_path / "cache")

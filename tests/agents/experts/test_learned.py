@@ -129,7 +129,7 @@ def test_another_environment_is_refused(run: Path) -> None:
 def test_it_takes_a_batch_of_processes_of_the_real_engine(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "envs"))
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "envs"))
     import stand_in
 
     stand_in.install(monkeypatch, tmp_path)

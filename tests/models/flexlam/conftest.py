@@ -1,4 +1,6 @@
-"""Shared by the models' tests: a small sequence model in float64 and windows of random frames and codes."""
+"""Shared by the models' tests: a small sequence model in float64, windows of random frames and codes, and rollouts and
+options of a quick training.
+"""
 
 from dataclasses import replace
 
@@ -7,6 +9,9 @@ import torch
 
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.sequence import SequenceModel
+from tests.train.conftest import args, make_episode, make_rollouts, rollouts, toy_lam, world
+
+__all__ = ["args", "make_episode", "make_rollouts", "rollouts", "toy_lam", "world"]  # fixtures
 
 CONFIG = PRESETS["debug"].sequence
 

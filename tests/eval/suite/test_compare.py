@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.eval.suite.play import Job, Played
+from flexlam_rl.eval.suite.batches import Job, Played
 from flexlam_rl.eval.suite.results import Folder
 from flexlam_rl.eval.suite.table import by_column, summarise
 from flexlam_rl.utils.command_line import WRONG_USE

@@ -15,7 +15,7 @@ import pytest
 from flexlam_rl.cli import main
 from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT = "rooms_exploit_deferred_effects_train"  # 60 s at most
 OTHER = "explore_goal_locations_small"
 
@@ -113,7 +113,7 @@ def test_a_run_grows_and_nothing_is_played_twice(played, bundle_folder, tmp_path
     ]  # one there is, if a day has ended meanwhile
     assert len(new) == 1
     assert "3 of 4 episodes" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr("flexlam_rl.eval.suite.command.play_wave", None)  # nothing is left to play
+    monkeypatch.setattr("flexlam_rl.eval.suite.command.play_batch", None)  # nothing is left to play
     assert suite(out, "--checkpoint", str(bundle_folder), "--budget", "3", episodes=4) == 0
 
 
@@ -251,8 +251,10 @@ def test_other_packages_policies_play(tmp_path, monkeypatch):
         def load(self):
             return Turn
 
-    monkeypatch.setattr(policies, "_REGISTERED", {})
-    monkeypatch.setattr(policies, "entry_points", lambda group: [Point()] if group == "flexlam_rl.policies" else [])
+    monkeypatch.setattr(policies.POLICIES, "_registered", {})
+    monkeypatch.setattr(
+        "flexlam_rl.utils.registry.entry_points", lambda group: [Point()] if group == "flexlam_rl.policies" else []
+    )
     policies.register_policy("turn", Turn)
     for name in ("turn", "installed"):
         assert suite(tmp_path / name, "--policy", name) == 0
@@ -358,6 +360,7 @@ def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, m
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
     assert len(lines) > 100
+    assert lines.pop(0) == "suite: 0/1 episodes, 0 % of the steps"  # one step tells nothing of the time yet
     shares = [
         int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1])
         for line in lines

@@ -72,7 +72,7 @@ def test_the_random_policy_is_uniform_and_repeatable() -> None:
 
 
 def test_the_documented_table_is_the_one_in_use() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "experts.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "experts.md").read_text(encoding="utf-8")
     for level, rows in litelab_table()["levels"].items():
         cells = [f"{row['mean']:.2f} ± {row['standard_error']:.2f}" for row in (rows["random"], rows["expert"])]
         assert f"| {level} | {cells[0]} | {cells[1]} |" in page

@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is an optional extra")
 
-import stand_in
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
@@ -17,6 +16,7 @@ from flexlam_rl.agents.adapters.sb3 import SB3VecEnv, make_sb3
 from flexlam_rl.envs.domains.dmlab import real_engine
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 from flexlam_rl.envs.registration import DEFAULT_ID
+from tests.envs import stand_in
 
 SHORT = {"episodeLengthSeconds": "0.5"}  # 8 steps
 

@@ -14,24 +14,26 @@ import pytest
 from flexlam_rl.agents.collection.collect import Job, collect
 from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
 from flexlam_rl.agents.collection.workers import Processes
+from flexlam_rl.agents.environments import make_single
 from flexlam_rl.agents.experts.registry import make_expert
-from flexlam_rl.agents.rollout import play_single
+from flexlam_rl.agents.rollout import Start, in_order, play_episodes
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.datasets.writer import store_path
 from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MAZE, ROOM, WORDS = (
     "explore_goal_locations_small",
     "rooms_exploit_deferred_effects_train",
     "language_execute_random_task",
 )
 SMALL = ["--frame-skip", "30", "--width", "16", "--height", "16", "--engine", "litelab"]
-SETTINGS = Settings(frame_skip=30, width=16, height=16)
+SETTINGS = Settings(spec=EnvSpec(frame_skip=30, width=16, height=16))
 
 
 def run(out: Path, *options: str, level: tuple[str, ...] = (MAZE,), steps: int = 500) -> int:
@@ -190,8 +192,9 @@ import tensorstore
 from flexlam_rl.agents.collection.collect import Job, collect
 from flexlam_rl.agents.collection.schedule import Settings
 from flexlam_rl.agents.collection.workers import play_here
+from flexlam_rl.envs.spec import EnvSpec
 levels, kills = sys.argv[3].split(","), int(sys.argv[4])
-settings = Settings(frame_skip=30, width=16, height=16)
+settings = Settings(spec=EnvSpec(frame_skip=30, width=16, height=16))
 for level in levels:  # loads the compiled code; its threads end with it
     keys = iter([0])
     list(play_here(settings, level, "train", lambda: next(keys, None), 1, threads=1))
@@ -260,12 +263,12 @@ def test_ctrl_c_stops_cleanly_and_the_command_continues(tmp_path: Path, start_fl
 
 
 def test_one_environment_plays_what_the_batch_plays(whole: Path) -> None:
-    """`play_single`, which the real engine needs, against the native batch."""
+    """A single environment, which the real engine needs, against the native batch."""
     store = RolloutStore(store_path(whole, WORDS, "train"))
-    env = DMLabEnv(WORDS, "litelab", **SETTINGS.env_options(WORDS))
+    env = make_single(SETTINGS.spec, WORDS)
     policy = make_expert("scripted", env, 1.0, 0)
-    episodes = [(key, seed) for key, seed in enumerate(store.episode_table["seed"][:2].tolist())]
-    for key, episode in play_single(env, policy, episodes, SETTINGS.full_length(WORDS)):
+    starts = [Start(key, seed) for key, seed in enumerate(store.episode_table["seed"][:2].tolist())]
+    for key, episode in play_episodes(env, policy, in_order(starts)):
         stored = store.episode_at(key)
         for name in ("frames", "action", "reward", "restart"):
             assert np.array_equal(getattr(episode, name), getattr(stored, name)), name

@@ -1,0 +1,60 @@
+"""Environments of any domain, as players need them: batches and single ones, lengths and seeds of episodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.seeds import SEED_LIMIT, episode_stream
+from flexlam_rl.envs.spec import EnvSpec
+
+
+def make_batch(
+    spec: EnvSpec,
+    tasks: Sequence[str],
+    evaluation: bool = False,
+    *,
+    frames: bool = True,
+    words: bool = True,
+    copy: bool = True,
+    threads: int | None = None,
+) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Make a batch that `play_episodes` can play on, one environment per task.
+
+    Args:
+        spec: How they are shown and controlled.
+        tasks: Their names.
+        evaluation: Play held-out episodes.
+        frames: Whether the policy looks at frames; what nobody looks at is not drawn.
+        words: Whether the policy reads instructions, where there are any.
+        copy: Whether observations are fresh arrays; else the next step may overwrite them.
+        threads: Of a batch in this process, None for one per core.
+    """
+    domain = find_domain(spec.domain)
+    told = words and any(domain.task(task).words for task in tasks)
+    own = {"copy": copy, "threads": threads} if spec.domain == "dmlab" else {}
+    return domain.make_vec(list(tasks), spec, evaluation, frames, told, **own)
+
+
+def make_single(spec: EnvSpec, task: str, evaluation: bool = False, *, frames: bool = True) -> gym.Env[Any, Any]:
+    """Make one environment that `play_episodes` can play on; arguments are those of `make_batch`."""
+    domain = find_domain(spec.domain)
+    return domain.make(task, spec, evaluation, frames, domain.task(task).words)
+
+
+def episode_steps(spec: EnvSpec, task: str) -> int:
+    """Agent steps of an episode that runs until the time is up.
+
+    Raises:
+        ValueError: There is no such task, or its episodes have no limit.
+    """
+    length = find_domain(spec.domain).task(task).steps(spec.frame_skip)
+    if length is None:
+        raise ValueError(f"Episodes of {task!r} have no limit of steps; expected a task whose episodes end.")
+    return length
+
+
+def evaluation_seed(seed: int) -> int:
+    """Seed of the episode that `reset(seed=seed)` begins in an environment with `evaluation=True`."""
+    return int(episode_stream(seed, True).integers(SEED_LIMIT))

@@ -1,0 +1,115 @@
+"""What keeps an episode while it is played: all of it (`Tape`), or its return alone (`Tally`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+
+if TYPE_CHECKING:  # recording needs the extra `data`, which scores do without
+    from flexlam_rl.datasets.episode import Episode
+
+
+class Recorder(Protocol):
+    """Told about one episode, step by step."""
+
+    steps: int
+
+    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
+        """Take the observation before the next action; `restart`: the map restarted before it."""
+
+    def act(self, action: Any, reward: float) -> None:
+        """Take the action that answered the last observation, and the reward that it brought."""
+
+    def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Any:
+        """Give the result. `last`: whether the observation after the last action is a true one."""
+
+
+class Tape:
+    """Records one episode.
+
+    Args:
+        key, seed: Number and seed of the episode.
+        actions: Space of one action: `Discrete`, or DeepMind Lab's seven native numbers.
+        length: Expected number of actions.
+
+    Raises:
+        ValueError: A store cannot hold such actions.
+    """
+
+    def __init__(self, key: int, seed: int, actions: gym.Space[Any], length: int = 256) -> None:
+        self._native = not isinstance(actions, gym.spaces.Discrete)
+        if self._native and actions.shape != (7,):
+            raise ValueError(
+                f"Actions of the space {actions} cannot be recorded: expected Discrete, or the seven native actions "
+                "of DeepMind Lab."
+            )
+        self.key, self.seed = key, seed
+        self.steps = 0
+        self._rows = length + 1
+        self._frames = np.empty((0,), np.uint8)
+        self._actions = np.empty((length, 7) if self._native else (length,), np.int16)
+        self._rewards = np.empty(length, np.float32)
+        self._restarts: list[int] = []
+        self._texts: list[str] = []
+
+    def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
+        """Keep an observation."""
+        if not len(self._frames):
+            self._frames = np.empty((self._rows, *frame.shape), np.uint8)
+        elif self.steps == len(self._frames):
+            self._frames = np.concatenate([self._frames, np.empty_like(self._frames)])
+        self._frames[self.steps] = frame
+        self._texts.append(text)
+        if restart:
+            self._restarts.append(self.steps)
+
+    def act(self, action: Any, reward: float) -> None:
+        """Keep an action and its reward."""
+        if self.steps == len(self._rewards):
+            self._actions = np.concatenate([self._actions, np.empty_like(self._actions)])
+            self._rewards = np.concatenate([self._rewards, np.empty_like(self._rewards)])
+        self._actions[self.steps] = action
+        self._rewards[self.steps] = reward
+        self.steps += 1
+
+    def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Episode:
+        """Give the episode."""
+        from flexlam_rl.datasets.episode import Episode
+
+        rows = self.steps + 1 if last else self.steps
+        restart = np.zeros(rows, np.bool_)
+        restart[[row for row in self._restarts if row < rows]] = True
+        actions = self._actions[: self.steps]
+        return Episode(
+            frames=self._frames[:rows],
+            action=None if self._native else actions,
+            action_native=actions if self._native else None,
+            reward=self._rewards[: self.steps],
+            terminated=terminated,
+            truncated=truncated,
+            restart=restart,
+            instruction=self._texts[:rows] if any(self._texts) else "",
+            seed=self.seed,
+            key=self.key,
+        )
+
+
+class Tally:
+    """Adds up an episode's reward and forgets the rest: a `Tape` for scores."""
+
+    def __init__(self, *_: Any) -> None:
+        self.steps, self.total = 0, 0.0
+
+    def observe(self, frame: Any, text: str = "", restart: bool = False) -> None:
+        """Keep nothing."""
+
+    def act(self, action: Any, reward: float) -> None:
+        """Add a reward."""
+        self.steps += 1
+        self.total += reward
+
+    def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Tally:
+        """Give this tally: the return is in `total`."""
+        return self

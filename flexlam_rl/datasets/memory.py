@@ -1,0 +1,120 @@
+"""Rollouts in memory: episodes straight from an engine, read as a store on disk is, without touching the disk."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.datasets.segments import Segments
+
+_ACTION_DTYPES = {"action": np.int16, "reward": np.float32}
+
+
+class MemoryColumn:
+    """One column: `column[rows]`, `column.read(low, high)` and `column.whole()`, as of a store on disk."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+        self._values.flags.writeable = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self._values.dtype
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self._values[rows]
+
+    def read(self, low: int, high: int) -> np.ndarray:
+        """Rows from `low` to before `high`."""
+        return self._values[low:high]
+
+    def whole(self) -> np.ndarray:
+        """All rows, read-only."""
+        return self._values
+
+
+class MemoryFrames:
+    """Frames (N, H, W, C) uint8 that samplers read spans of rows from."""
+
+    def __init__(self, frames: np.ndarray) -> None:
+        self._frames = frames
+        self.row: tuple[int, ...] = frames.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self._frames[rows]
+
+    def read(self, low: int, high: int) -> np.ndarray:
+        """Rows from `low` to before `high`."""
+        return self._frames[low:high]
+
+    def read_spans(self, first: np.ndarray, span: int, out: np.ndarray, places: np.ndarray) -> None:
+        """Copy the `span` rows from each of `first` to the items `places` of `out` (B, span, H, W, C)."""
+        out[places] = self._frames[first[:, None] + np.arange(span)]
+
+
+class MemoryStore:
+    """Episodes of one task in memory, with the reading side of `RolloutStore` that samplers use.
+
+    Args:
+        level: Name of the task.
+        episodes: What to hold, in order; all have actions and rewards, or none has.
+        origin: Where they come from.
+        split: "train" or "test".
+
+    Raises:
+        ValueError: There is no episode.
+    """
+
+    def __init__(self, level: str, episodes: Sequence[Episode], origin: Origin, split: str = "train") -> None:
+        if not episodes:
+            raise ValueError(f"A store in memory of {level!r} got no episodes: expected at least one.")
+        self.level, self.split, self.origin = level, split, origin
+        self.path = f"memory:{level}/{split}"
+        rows = np.array([episode.rows for episode in episodes], np.int64)
+        start = np.cumsum(rows) - rows
+        length = np.array([episode.length for episode in episodes], np.int64)
+        self.episode_table = {"start": start, "rows": rows, "length": length}
+        self.steps, self.rows = int(length.sum()), int(rows.sum())
+        self.frames = MemoryFrames(np.concatenate([episode.frames for episode in episodes]))
+        restart = np.concatenate([np.zeros(e.rows, bool) if e.restart is None else e.restart for e in episodes])
+        self.segments = Segments.find(start, rows, np.flatnonzero(restart))
+        self._columns = {"restart": MemoryColumn(restart)}
+        for name, dtype in _ACTION_DTYPES.items():
+            if all(getattr(episode, name) is not None for episode in episodes):
+                column = np.full(self.rows, -1 if name == "action" else 0, dtype)
+                for episode, first in zip(episodes, start.tolist(), strict=True):
+                    column[first : first + episode.length] = getattr(episode, name)
+                self._columns[name] = MemoryColumn(column)
+
+    def column(self, name: str) -> MemoryColumn:
+        """A column by name: "action", "reward" or "restart".
+
+        Raises:
+            ValueError: There is none of that name.
+        """
+        if name not in self._columns:
+            raise ValueError(f"{self.path} has no column {name!r}: it has {', '.join(self._columns)}.")
+        return self._columns[name]
+
+    @property
+    def action(self) -> MemoryColumn:
+        """Numbers of actions, -1 where none follows."""
+        return self.column("action")
+
+    @property
+    def digest(self) -> str:
+        """Hash of the frames and of what lies between them."""
+        hasher = hashlib.sha256(f"{self.level} {self.split} {self.frames.row}".encode())
+        for array in (self.episode_table["start"], self.segments.start, self.segments.rows, self.frames[:]):
+            hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()

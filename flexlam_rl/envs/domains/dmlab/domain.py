@@ -1,0 +1,144 @@
+"""DeepMind Lab as a domain: its levels are the tasks, on litelab or on the real engine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from flexlam_rl.envs.domain import Reference, Task
+from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW, action_set
+from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, Level, level_named
+from flexlam_rl.envs.domains.dmlab.options import HUDS, ORIGINAL, check_spec
+from flexlam_rl.envs.domains.dmlab.returns import known_reference
+from flexlam_rl.envs.domains.dmlab.vector import make_vector
+from flexlam_rl.envs.litelab.settings import TEXTURES
+from flexlam_rl.envs.observations import FRAME, WORDS
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
+
+_BLIND = "DEBUG.POS.TRANS"  # an observation that nothing is drawn for
+
+
+def _task(level: Level) -> Task:
+    return Task(level.name, level.scored, level.frames, level.terminates, words=level.name.startswith("language_"))
+
+
+class DMLab:
+    """The 17 levels of DeepMind Lab that the project knows."""
+
+    name = "dmlab"
+
+    def tasks(self) -> Sequence[Task]:
+        """All levels, in the order of tables."""
+        return [_task(level) for level in LEVELS.values()]
+
+    def task(self, name: str) -> Task:
+        """Find a level, with or without `contributed/dmlab30/` in front of its name.
+
+        Raises:
+            ValueError: There is none of that name.
+        """
+        return _task(level_named(name))
+
+    def defaults(self) -> EnvSpec:
+        """What options that nobody gave are: those of `DMLabEnv`, on the engine that "auto" stands for."""
+        return self.resolve(EnvSpec(domain=self.name, engine="auto"))
+
+    def resolve(self, spec: EnvSpec) -> EnvSpec:
+        """Check a record; fill in the engine, the action set's hash, and the real engine's one look.
+
+        Raises:
+            ValueError: A field is not allowed.
+        """
+        if spec.domain != self.name:
+            raise ValueError(f"The record is of the domain {spec.domain!r}: expected {self.name!r}.")
+        look = {"hud": HUDS[0], "textures": TEXTURES[0]} | dict(spec.look)
+        if unknown := sorted(set(look) - {"hud", "textures"}):
+            raise ValueError(f"dmlab has no look {unknown[0]!r}: expected hud and textures.")
+        given = look["textures"]
+        plain = TEXTURES[0] if given == ORIGINAL else given
+        found = check_spec(spec.engine, spec.action_set, spec.frame_skip, spec.width, spec.height, look["hud"], plain)
+        if given == ORIGINAL and found.engine == "litelab":
+            raise ValueError(
+                f"textures {ORIGINAL!r} is the look of deepmind_lab: expected one of {', '.join(TEXTURES)} on litelab."
+            )
+        if given not in (ORIGINAL, TEXTURES[0]) and found.engine != "litelab":
+            raise ValueError(
+                f"textures {given!r} is a look of litelab; {found.engine} has one look of its own, {ORIGINAL!r}."
+            )
+        if spec.action_hash not in ("", found.action_hash):
+            raise ValueError(
+                f"The action set {spec.action_set!r} has the hash {found.action_hash}, and the record another, "
+                f"{spec.action_hash}."
+            )
+        return found
+
+    def actions(self, spec: EnvSpec) -> ActionSpec:
+        """Describe the actions; of `native7`, each number is counted from its lowest value."""
+        found = action_set(spec.action_set)
+        native = tuple(high - low + 1 for low, high in zip(NATIVE_LOW, NATIVE_HIGH, strict=True))
+        return ActionSpec((len(found),) if found.is_discrete else native, 0, found.name, found.hash)
+
+    def make(
+        self,
+        task: str,
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> gym.Env[Any, Any]:
+        """Make one environment.
+
+        Args:
+            task, spec, evaluation, frames, words: As `Domain.make` says.
+            **options: Further options of `DMLabEnv` (`render_mode`, `config`, `level_cache`, `reopen`, `observations`).
+
+        Raises:
+            ValueError: An option is not allowed.
+        """
+        return DMLabEnv(task, evaluation=evaluation, **self._options(spec, frames, words, options))
+
+    def make_vec(
+        self,
+        tasks: Sequence[str],
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> VectorEnv[Any, Any, Any]:
+        """Make a batch: litelab's native one, or a process for each environment of the real engine.
+
+        Args:
+            tasks, spec, evaluation, frames, words: As `Domain.make_vec` says.
+            **options: Further options of `make_vector` (`threads`, `copy`, `context`, `autoreset_mode`) and `DMLabEnv`.
+
+        Raises:
+            ValueError: An option is not allowed.
+        """
+        given = {"autoreset_mode": AutoresetMode.DISABLED} | self._options(spec, frames, words, options)
+        return make_vector(len(tasks), list(tasks), evaluation=evaluation, **given)
+
+    def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
+        """Find a reference return, measured on the record's engine: "expert", or on deepmind_lab also "human"."""
+        return known_reference(task, spec.engine, name)
+
+    def shows_last(self, spec: EnvSpec) -> bool:
+        """Whether the observation after the end is a true one: the real engine repeats the one before."""
+        return spec.engine == "litelab"
+
+    def _options(self, spec: EnvSpec, frames: bool, words: bool, options: dict[str, Any]) -> dict[str, Any]:
+        """Options of `DMLabEnv` for a record."""
+        spec = self.resolve(spec)
+        names = (*([FRAME] if frames else []), *([WORDS] if words else [])) or (_BLIND,)
+        given = {name: getattr(spec, name) for name in ("engine", "action_set", "frame_skip", "width", "height", "hud")}
+        if spec.engine == "litelab":
+            given["textures"] = spec.textures
+        if twice := sorted((set(given) | {"textures"}) & set(options)):
+            raise ValueError(f"{twice[0]} is a field of the record: it cannot be given beside it.")
+        return {"observations": names, **options, **given}
+
+
+DMLAB = DMLab()

@@ -1,0 +1,108 @@
+"""Options of the suite, checked."""
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.utils.options import formerly
+
+
+@dataclass(frozen=True)
+class Options:
+    """Play the evaluation suite and print a table of normalised returns."""
+
+    budget: str = "16"
+    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,64."""
+    checkpoint: str | None = None
+    """Folder or hub id of a bundle; by default the one that comes with the package."""
+    policy: str | None = None
+    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by
+    default flexlam, or random while no checkpoint comes with the package and none is named.
+    """
+    domain: str = "dmlab"
+    """World that the tasks belong to, of this package or an installed one."""
+    tasks: tuple[str, ...] = field(default=("suite",), metadata=formerly("levels"))
+    """Tasks to play: names, `suite` for those that the domain scores (11 levels of DMLab) or `all` (17)."""
+    episodes: int = 50
+    """Episodes per task."""
+    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
+    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know
+    none the real one where it is installed. Scores of different engines are never mixed.
+    """
+    textures: Literal["procedural", "labmaze"] = "procedural"
+    """Look of litelab."""
+    any_look: bool = False
+    """Play a checkpoint in another engine or look than it was trained in."""
+    seed: int = 0
+    """Seed of all episodes."""
+    greedy: bool = False
+    """Always the likeliest codes and actions, instead of the checkpoint's own way."""
+    temperature: float | None = None
+    """Of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
+    action_temperature: float | None = None
+    """Of FlexLAM's actions."""
+    context: int | None = None
+    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are
+    faster too.
+    """
+    device: str = "cpu"
+    """torch device of the policy."""
+    num_envs: int | None = None
+    """Environments that play side by side; by default 64 on litelab, one per core on the real engine."""
+    chunk: int | None = None
+    """Rows that the policy computes together (default 32 on a CPU, 64 on a GPU); results are the same for equal
+    chunks.
+    """
+    cache: Literal["fp32", "bf16"] = "fp32"
+    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3
+    digits.
+    """
+    threads: int | None = None
+    """Threads of the policy on a CPU; default: all cores."""
+    out: Path | None = None
+    """Folder for the results; by default results/suite/ and a name made from the other options. The same command
+    continues a stopped run.
+    """
+    videos: bool = False
+    """Write the beginning of the first episode of each task as a video."""
+    plots: bool = True
+    """Draw the results, where matplotlib is installed."""
+
+
+def checked(options: Options) -> Options:
+    """Check what can be checked before a model is loaded, and spell the tasks out.
+
+    Raises:
+        ValueError: An option is not allowed.
+    """
+    # NumPy's numbers are no JSON
+    plain = {f.name: v.item() for f in fields(options) if isinstance(v := getattr(options, f.name), np.generic)}
+    options = replace(options, **plain)
+    options = replace(options, budget=str(options.budget), tasks=tuple(options.tasks))
+    for name in ("episodes", "num_envs", "chunk", "threads", "context"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; at least 1 is needed.")
+    for name in ("temperature", "action_temperature"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise ValueError(f"{name} is {value}; a number from 0 on is needed.")
+    if options.seed < 0:
+        raise ValueError(f"seed is {options.seed}; a number from 0 on is needed.")
+    if not options.tasks:
+        raise ValueError("tasks is empty; name at least one task.")
+    return replace(options, tasks=_spelled_out(options))
+
+
+def _spelled_out(options: Options) -> tuple[str, ...]:
+    domain = find_domain(options.domain)
+    if options.tasks in (("all",), ("suite",)):
+        return tuple(task.name for task in domain.tasks() if task.scored or options.tasks == ("all",))
+    names = tuple(domain.task(name).name for name in options.tasks)
+    if len(set(names)) < len(names):
+        raise ValueError(f"tasks names a task twice: {', '.join(names)}.")
+    return names

@@ -1,0 +1,84 @@
+"""Frames that live on the training device: pairs and windows are gathered there, and no batch crosses the bus.
+
+Legend: `B` items, `L` rows per item, `N` rows of all stores, `C H W` a frame.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from flexlam_rl.datasets.samplers import Spans
+
+HEADROOM = 0.5
+"""Share of the device's free memory that frames may take; model, optimizer and activations need the rest."""
+
+
+class ResidentSpans:
+    """The items of a sampler, read from a copy of all frames on a device.
+
+    It takes the place of the sampler in `Batches`, in the same order and with the same cursor: a run may change from
+    one to the other where it stopped.
+
+    Args:
+        spans: `TransitionPairs`, `Windows`, ...
+        device: Where the frames go.
+
+    Attributes:
+        frames: (N, C, H, W) uint8 on the device.
+    """
+
+    def __init__(self, spans: Spans, device: str | torch.device) -> None:
+        self.spans, self.device = spans, torch.device(device)
+        self.span, self.frame_shape = spans.span, spans.frame_shape
+        height, width, channels = spans.frame_shape
+        stores = spans.rollouts.stores
+        self._base = np.cumsum([0, *(len(store.frames) for store in stores)])
+        self.frames = torch.empty((int(self._base[-1]), channels, height, width), dtype=torch.uint8, device=self.device)
+        block = max(1, (64 << 20) // (height * width * channels))
+        for base, store in zip(self._base[:-1].tolist(), stores, strict=True):
+            for low in range(0, len(store.frames), block):
+                rows = torch.from_numpy(np.ascontiguousarray(store.frames[low : low + block]))
+                place = self.frames[base + low : base + low + len(rows)]
+                place.copy_(rows.to(self.device).movedim(-1, 1))
+        self._steps = torch.arange(self.span, device=self.device)
+
+    @property
+    def digest(self) -> str:
+        """Hash of what the items are: that of the sampler."""
+        return self.spans.digest
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def read(self, items: np.ndarray, out: Any = None) -> dict[str, Any]:
+        """A batch.
+
+        Args:
+            items: (B,) numbers of items.
+            out: Not used: the batch is made on the device.
+
+        Returns:
+            "frames" (B, L, C, H, W) uint8 on the device, and the sampler's fields as it gives them, on the device too.
+        """
+        number, rows = self.spans.locate(items)
+        first = self._move(self._base[number] + rows)
+        frames = self.frames[first[:, None] + self._steps]
+        fields = {name: self._move(values) for name, values in self.spans.columns(number, rows).items()}
+        return {"frames": frames, **fields}
+
+    def _move(self, values: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if self.device.type == "cuda":
+            # pinned, so that the copy does not wait for the kernels before it
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+def fits(spans: Spans, device: str | torch.device) -> bool:
+    """Whether all frames of a sampler fit on a device, beside what training needs."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return False
+    need = sum(len(store.frames) for store in spans.rollouts.stores) * int(np.prod(spans.frame_shape))
+    return need <= HEADROOM * torch.cuda.mem_get_info(device)[0]

@@ -1,0 +1,55 @@
+"""Frames on the training device give the batches that the host's sampler gives, and share its cursor."""
+
+import numpy as np
+import pytest
+import torch
+
+from flexlam_rl.datasets import Episode, Origin, TransitionPairs, Windows
+from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.memory import MemoryStore
+from flexlam_rl.train.resident import ResidentSpans, fits
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture
+def stores():
+    rng = np.random.default_rng(0)
+
+    def episode(length: int) -> Episode:
+        restart = np.zeros(length + 1, bool)
+        restart[4] = True
+        frames = rng.integers(0, 256, (length + 1, 8, 12, 3), dtype=np.uint8)
+        return Episode(
+            frames, rng.integers(0, 15, length).astype(np.int16), np.zeros(length, np.float32), restart=restart
+        )
+
+    origin = Origin(engine="litelab", action_set="dreamer15")
+    return [MemoryStore(name, [episode(9), episode(6)], origin) for name in ("a", "b")]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", ["pairs", "windows"])
+def test_batches_are_the_hosts(stores, device, kind):
+    spans = TransitionPairs(stores, ("action",)) if kind == "pairs" else Windows(stores, 4, ("action",))
+    host = Batches(spans, 5, seed=3, workers=0)
+    resident = Batches(ResidentSpans(spans, device), 5, seed=3, workers=0)
+    for _ in range(8):
+        want, got = next(host), next(resident)
+        assert got["frames"].device.type == device and got["frames"].dtype == torch.uint8
+        assert np.array_equal(got["frames"].cpu().numpy(), np.moveaxis(want["frames"], -1, 2))
+        assert np.array_equal(got["action"].cpu().numpy(), want["action"])
+
+
+def test_a_run_may_move_from_the_host_to_the_device(stores):
+    spans = TransitionPairs(stores)
+    host = Batches(spans, 3, seed=1, workers=0)
+    for _ in range(4):
+        next(host)
+    resident = Batches(ResidentSpans(spans, "cpu"), 3, seed=1, workers=0)
+    resident.load_state_dict(host.state_dict())
+    assert np.array_equal(next(resident)["frames"].numpy(), np.moveaxis(next(host)["frames"], -1, 2))
+
+
+def test_frames_stay_on_the_host_where_there_is_no_gpu(stores):
+    assert not fits(TransitionPairs(stores), "cpu")
