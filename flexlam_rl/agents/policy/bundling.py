@@ -24,8 +24,7 @@ from flexlam_rl.agents.policy.bundle import (
     files_hash,
 )
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
-from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, model_digest
 from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.provenance import revision

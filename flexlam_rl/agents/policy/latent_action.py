@@ -26,9 +26,10 @@ from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import Chunk, PolicyState, new_state
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
-from flexlam_rl.models.flexlam.decode import Decoder, pick
-from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
+from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.nn.action_head import NO_ACTION, choose_actions
 from flexlam_rl.nn.modes import in_own_modes, own_modes
+from flexlam_rl.nn.sampling import pick
 from flexlam_rl.nn.threads import forked
 from flexlam_rl.utils.numbers import whole
 
@@ -362,7 +363,7 @@ class LatentActionPolicy:
             chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws
         )
         mark()
-        slots = self.lam.prefix_slots(decoded.codes, lengths)
+        slots = self.lam.keep_prefix(decoded.codes, lengths)
         outputs = self.translator(slots, chunk.previous, now)
         actions = choose_actions(outputs, self._actions)
         if draws is not None and self.decoding.action_temperature > 0:
