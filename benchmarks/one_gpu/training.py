@@ -13,7 +13,8 @@ from benchmarks.one_gpu.session import Session, TimeBoxOver
 from benchmarks.one_gpu.throughput import quick
 from benchmarks.train_throughput import ours
 from flexlam_rl.agents.policy.bundle import BundleConfig, EnvironmentFacts, LabelFacts
-from flexlam_rl.agents.policy.bundling import action_pairs, write_bundle
+from flexlam_rl.agents.policy.bundle_files import write_bundle
+from flexlam_rl.agents.policy.bundling import action_pairs
 from flexlam_rl.datasets import TransitionPairs
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.models.flexlam.cached_codes import keep_codes

@@ -108,8 +108,8 @@ class CachedTransformer:
             Hidden states (B, L, D), or (B, 1, D) with `last_only`.
         """
         seen = mask.shape[-1]
-        for i, (all_keys, all_values, layer, turn) in enumerate(zip(*cache, self.layers, turns, strict=True)):
-            keys, values = all_keys[:, :, :seen], all_values[:, :, :seen]
+        stores = zip(cache.keys[:, :, :, :seen], cache.values[:, :, :, :seen], self.layers, turns, strict=True)
+        for i, (keys, values, layer, turn) in enumerate(stores):
             query, key, value = layer.project(x, turn)
             for tokens, entries in write:
                 keys[:, :, entries], values[:, :, entries] = key[:, :, tokens], value[:, :, tokens]
@@ -117,7 +117,7 @@ class CachedTransformer:
                 x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
             x = layer.finish(x, _attend(query.to(self.dtype), keys, values, mask).to(x.dtype))
             for rows, tokens, places in keep:
-                for store, fresh in ((all_keys, key), (all_values, value)):
+                for store, fresh in ((keys, key), (values, value)):
                     store[rows[:, None], :, places] = fresh[rows, :, tokens].transpose(1, 2).to(self.dtype)
         return self.norm(x)
 

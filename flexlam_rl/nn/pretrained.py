@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from flexlam_rl.nn.modes import built_plainly, in_own_modes
-from flexlam_rl.nn.param_groups import ParamGroup, param_groups
+from flexlam_rl.nn.param_groups import HiddenLayer, ParamGroup, param_groups
 from flexlam_rl.nn.places import CheckpointError, local_folder, not_on_hub, usable_device
 from flexlam_rl.utils.files import write_atomically
 
@@ -116,9 +116,15 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         return param_groups(self, self.decayed_embeddings)
 
     def compile_parts(self) -> None:
-        """Compile `compiled_parts` in place; names and weights stay as they are."""
+        """Compile `compiled_parts` in place; names and weights stay as they are.
+
+        Of a stack of equal layers one is compiled, and all run it: a stack as a whole takes minutes.
+        """
         for name in self.compiled_parts:
-            getattr(self, name).compile(fullgraph=True)
+            part = getattr(self, name)
+            layers = [module for module in part.modules() if isinstance(module, HiddenLayer)]
+            for module in layers or [part]:
+                module.compile(fullgraph=True)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}

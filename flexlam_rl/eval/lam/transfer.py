@@ -81,8 +81,8 @@ def scores(
     """What is left: PSNR (dB) of a'' and of the controls against the true a', and how often both codes translate to one
     action.
     """
-    from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
-    from flexlam_rl.models.flexlam.translator import choose_actions
+    from flexlam_rl.nn.action_head import choose_actions
+    from flexlam_rl.nn.frames import peak_signal_to_noise
 
     target = after.float() / 127.5 - 1
     out = {
@@ -93,7 +93,7 @@ def scores(
 
     def actions(codes: Tensor) -> Tensor:
         return choose_actions(
-            translator(lam.prefix_slots(codes[:, :budget], budget), previous, a), translator.config.actions
+            translator(lam.keep_prefix(codes[:, :budget], budget), previous, a), translator.config.actions
         )
 
     first, again = actions(found["codes"]), actions(found["again"])
@@ -131,10 +131,8 @@ def run(options: Options) -> int:
     from_, to = (
         expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate((source, target))
     )
-    rows = min(len(from_.current), len(to.current))
-    a, after, b, previous = (
-        x[:rows].to(options.device) for x in (from_.current, from_.following, to.current, from_.previous)
-    )
+    rows = min(len(from_.obs), len(to.obs))
+    a, after, b, previous = (x[:rows].to(options.device) for x in (from_.obs, from_.next_obs, to.obs, from_.previous))
     found = transfer(bundle.lam, a, after, b, budget, options.steps, options.seed)
     figures = scores(bundle, found, a, after, previous, budget)
     shown = torch.linspace(0, rows - 1, min(8, rows)).round().long()

@@ -21,6 +21,7 @@ from torch import Tensor
 from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.interfaces import Generated
+from flexlam_rl.nn.cuda_graphs import CudaGraphs
 from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.rotary import rotary
@@ -50,7 +51,7 @@ class DecodeState(NamedTuple):
 
 class Decoder:
     """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in
-    place.
+    place. On a GPU, generation is recorded once per state and budget as a CUDA graph.
     """
 
     @in_own_modes
@@ -83,16 +84,14 @@ class Decoder:
         self.stride_end = self.code_end + self.ring * config.patches
         self.frame_end = self.stride_end + config.patches
         self.size = self.frame_end + config.slots
-        # rows that keep nothing write here, where nothing is ever read: asking which rows these are would make the
-        # host wait for the device
-        self.unread = max(config.slots, config.patches)
+        self.graphs = CudaGraphs()
 
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""
         device = self.model.head.weight.device
         return DecodeState(
-            self.transformer.empty(rows, self.size + self.unread),
+            self.transformer.empty(rows, self.size),
             torch.zeros(rows, device=device, dtype=torch.long),
             torch.full((rows, self.config.frames), _EMPTY, device=device, dtype=torch.long),
             torch.full((rows, self.ring), _EMPTY, device=device, dtype=torch.long),
@@ -161,9 +160,11 @@ class Decoder:
         code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
         on_stride = step % config.stride == 0
         stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
-        nowhere = self.size + torch.arange(self.unread, device=t.device)
-        code_at = torch.where(first[:, None], nowhere[: config.slots], code_at)
-        stride_at = torch.where(on_stride[:, None], stride_at, nowhere[:n])
+        # rows that keep nothing write the same again where they have just written: asking which rows these are would
+        # make the host wait for the device
+        code_at = torch.where(first[:, None], torch.arange(self.frame_end, self.size, device=t.device), code_at)
+        same = torch.arange(self.stride_end, self.frame_end, device=t.device)
+        stride_at = torch.where(on_stride[:, None], stride_at, same)
         codes, newest = slice(0, m), slice(m, m + n)
         # the block of the past transition stands where this step's codes will be generated, until it is in its ring
         write = [
@@ -206,8 +207,30 @@ class Decoder:
             Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
             larger one's, if they are greedy or sampled with the same `draws`.
         """
+        budget = whole(budget, "budget", 1, self.config.slots)
+        if generator is not None:
+            return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
+        # kernels are recorded with the addresses of what they read and change
+        places = tuple(part.data_ptr() for part in (*state.cache, *state[1:]))
+        key = (places, len(hidden), budget, temperature, None if draws is None else draws.dtype)
+        inputs = (hidden,) if draws is None else (hidden, draws)
+
+        def replayed(hidden: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            return self._generate(state, hidden, budget, None, temperature, draws)
+
+        codes, log_probs = self.graphs.run(key, replayed, *inputs)
+        return Generated(codes, log_probs)
+
+    def _generate(
+        self,
+        state: DecodeState,
+        hidden: Tensor,
+        budget: int,
+        generator: torch.Generator | None,
+        temperature: float,
+        draws: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         config, model = self.config, self.model
-        budget = whole(budget, "budget", 1, config.slots)
         frame = state.step - 1
         start = block_start(frame, config.slots, config.patches, config.stride)
         assert isinstance(start, Tensor)
@@ -234,7 +257,7 @@ class Decoder:
                 x = model.embed_codes(code[:, None], i)
                 write = [(slice(None), slice(end - 1, end))]
                 hidden = self.transformer.advance(state.cache, x, turn, mask[..., :end], write)[:, 0]
-        return Generated(torch.stack(codes, 1), torch.stack(log_probs, 1))
+        return torch.stack(codes, 1), torch.stack(log_probs, 1)
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines (B, 1, L, head_dim) at positions (B, L)."""
