@@ -89,6 +89,7 @@ def _measured(
 ) -> dict[str, Any]:
     """Speed of a stage and its shares of what the device can do."""
     device = session.device
+    torch.compiler.reset()  # graphs of other sizes count against the limit of recompilations
     torch.manual_seed(0)
     stage = build()
     for module in stage.trained().values():

@@ -122,7 +122,9 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         """
         for name in self.compiled_parts:
             part = getattr(self, name)
-            layers = [module for module in part.modules() if isinstance(module, HiddenLayer)]
+            # torch compiles no forward of its own, as that of a layer made as `nn.Sequential`
+            kinds = (m for m in part.modules() if isinstance(m, HiddenLayer))
+            layers = [layer for layer in kinds if not isinstance(layer, nn.Sequential)]
             for module in layers or [part]:
                 module.compile(fullgraph=True)
 

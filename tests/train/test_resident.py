@@ -1,12 +1,19 @@
 """Frames on the training device give the batches that the host's sampler gives, and share its cursor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from flexlam_rl.datasets import Episode, Origin, TransitionPairs, Windows
+from flexlam_rl.datasets import Episode, Origin, Rollouts, TransitionPairs, Windows
 from flexlam_rl.datasets.loader import Batches
 from flexlam_rl.datasets.memory import MemoryStore
+from flexlam_rl.models.flexlam.cached_codes import keep_codes
+from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.stages.sequence import encode_windows
+from flexlam_rl.train.data import CurriculumSource, PairSource
 from flexlam_rl.train.resident import ResidentSpans, fits
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -53,3 +60,38 @@ def test_a_run_may_move_from_the_host_to_the_device(stores):
 
 def test_frames_stay_on_the_host_where_there_is_no_gpu(stores):
     assert not fits(TransitionPairs(stores), "cpu")
+
+
+def test_sources_give_the_same_from_the_device_as_from_the_host(stores):
+    host, device = (PairSource(Rollouts(stores), 4, 2, resident=resident) for resident in (False, True))
+    for _ in range(5):
+        want, got = host.next(), device.next()
+        for name in ("obs", "next_obs"):
+            assert np.array_equal(got[name].numpy(), np.moveaxis(want[name], -1, 1))
+    assert host.state_dict() == device.state_dict()
+    windows = [CurriculumSource(Rollouts(stores), 4, 2, 4, 2, 0, resident=resident) for resident in (False, True)]
+    for _ in range(4):
+        want, got = (source.next()["frames"] for source in windows)
+        assert np.array_equal(got.numpy(), np.moveaxis(want, -1, 2))
+    assert windows[0].state_dict() == windows[1].state_dict()
+    assert windows[1].sources[0].resident.frames is windows[1].sources[1].resident.frames
+
+
+def test_codes_kept_beside_the_frames_are_those_encoded_anew(stores):
+    torch.manual_seed(0)
+    size = replace(
+        PRESETS["debug"].lam, image_size=8, encoder=replace(PRESETS["debug"].lam.encoder, patch=4),
+        decoder=replace(PRESETS["debug"].lam.decoder, patch=4),
+    )  # fmt: skip
+    square = [MemoryStore(s.level, [Episode(s.frames[:][:, :, :8], s.action[:-1], None)], s.origin) for s in stores]
+    lam = LAM(size).eval()
+    items = ResidentSpans(Windows(square, 4), "cpu")
+    keep_codes(lam, items)
+    batch = items.read(np.arange(len(items)))
+    assert torch.equal(batch["codes"].long(), encode_windows(lam, batch["frames"]))
+
+
+def test_frames_are_shared_only_by_items_of_the_same_rollouts(stores):
+    one = ResidentSpans(TransitionPairs(stores[:1]), "cpu")
+    with pytest.raises(ValueError, match="are of other rollouts"):
+        ResidentSpans(TransitionPairs(stores[1:]), "cpu", one)
