@@ -38,7 +38,9 @@ class Part:
 
 
 PARTS = (
-    Part("latency", 10, latency.run, "ms a decision at batch 1 and in a large batch, beside transformers and the paper"),
+    Part(
+        "latency", 10, latency.run, "ms a decision at batch 1 and in a large batch, beside transformers and the paper"
+    ),
     Part("throughput", 14, throughput.run, "LAM and prior: examples a second, share of the peak and of the roofline"),
     Part("collect", 14, collecting.run, "frames a second from litelab on all cores, seconds to the device"),
     Part("train", 24, training.run, "LAM, prior, translator; losses, training.png, bundle.tar.* in float16"),

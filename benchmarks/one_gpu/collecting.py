@@ -23,7 +23,12 @@ from flexlam_rl.envs.litelab.pool import core_count
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.train.resident import ResidentSpans
 
-COMPILE = "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); e.reset(seed=0); e.step(0)"
+COMPILE = """
+import gymnasium, flexlam_rl
+env = gymnasium.make("FlexLAM-DMLab-v0", engine="litelab")
+env.reset(seed=0)
+env.step(0)
+"""
 TEST_EPISODES = 1
 """Held out per task."""
 
@@ -54,7 +59,9 @@ def run(session: Session, figures: dict[str, Any]) -> None:
     start = time.monotonic()
     for number, task in enumerate(wanted):
         late = start + 0.85 * share * (number + 1)
-        found = _play(task, "train", counts.get(task, (steps, None))[1], steps, lambda late=late: time.monotonic() > late)
+        found = _play(
+            task, "train", counts.get(task, (steps, None))[1], steps, lambda late=late: time.monotonic() > late
+        )
         counts[task] = (sum(e.length for e in found), len(found))
         stores["train"].append(MemoryStore(task, found, settings().origin(task), "train"))
         held_out = _play(task, "test", TEST_EPISODES, steps, lambda: False)

@@ -1,8 +1,8 @@
 """What a training step must compute and move at least, and what the device can: the roofline.
 
 Operations are counted by torch's FlopCounterMode (forward and backward). Bytes are those of the inputs and outputs of
-matrix products, convolutions and attention, as if all else were fused into these, and the optimizer's: weights, gradient
-and two moments. Both grow linearly with the batch, so two small batches tell those of any.
+matrix products, convolutions and attention, as if all else were fused into these, and the optimizer's: weights,
+gradient and two moments. Both grow linearly with the batch, so two small batches tell those of any.
 """
 
 import time

@@ -44,6 +44,6 @@ SMOKE = Size(
 REHEARSAL = Size(
     "rehearsal", 2.0, latency_preset="debug", budgets=(4, 1), latency_steps=2, rows=3, throughput_presets=("debug",),
     throughput_steps=6, tasks=("rooms_exploit_deferred_effects_train",), frames=900, preset="debug", labels=60,
-    least_steps=4, most_steps=8, translator_steps=20, suite_tasks=("rooms_exploit_deferred_effects_train",), suite_budgets=(2,),
-    episodes=(1,), seeds=2,
+    least_steps=4, most_steps=8, translator_steps=20, suite_tasks=("rooms_exploit_deferred_effects_train",),
+    suite_budgets=(2,), episodes=(1,), seeds=2,
 )  # fmt: skip

@@ -74,7 +74,9 @@ def _sequence(session: Session, figures: dict[str, Any], preset: str, data: Roll
     recipe = RECIPES[preset]
     frames = recipe.sizes.sequence.frames
     # whole contexts, the recipe's second part; the codes of the frozen LAM are included
-    loop = quick(recipe.sequence, session, steps=session.size.throughput_steps, batch=max(1, recipe.sequence.batch // 2))
+    loop = quick(
+        recipe.sequence, session, steps=session.size.throughput_steps, batch=max(1, recipe.sequence.batch // 2)
+    )
 
     def stage() -> SequenceStage:
         source = CurriculumSource(data, 2 * loop.batch, 2, frames, 0, 0, device=session.device)
@@ -105,7 +107,6 @@ def _measured(
 
     parameters = sum(p.numel() for m in stage.trained().values() for p in m.parameters() if p.requires_grad)
     operations, moved = step_costs(loss, loop.batch, parameters)
-    del stage, batch
     warm = max(1, loop.steps // 3)
     seconds = ours(build(), loop, warm)
     least = max(operations / figures["peak_flops"], moved / figures["bytes_per_s"])

@@ -27,7 +27,8 @@ from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train.data import CurriculumSource, Labels, PairSource, action_spec, held_out_pairs, held_out_windows
-from flexlam_rl.train.trainer import LoopConfig, run as train
+from flexlam_rl.train.trainer import LoopConfig
+from flexlam_rl.train.trainer import run as train
 from flexlam_rl.utils.provenance import revision
 
 FSQ_LEVELS = (5, 5, 5)
@@ -49,7 +50,9 @@ class Training:
     def loop(self, stage: str, steps: int, **changes: Any) -> LoopConfig:
         """The recipe's loop over `steps` steps, with Muon, which leads after few steps."""
         tiny = RECIPES["tiny"].lam
-        rates = {} if self.device == "cpu" else {"optimiser": tiny.optimiser, "lr": tiny.lr, "matrix_lr": tiny.matrix_lr}
+        rates = (
+            {} if self.device == "cpu" else {"optimiser": tiny.optimiser, "lr": tiny.lr, "matrix_lr": tiny.matrix_lr}
+        )
         config = quick(getattr(self.recipe, stage), self.session, steps=steps, seed=self.seed, **rates | changes)
         often = max(1, steps // 4)
         return replace(
@@ -111,10 +114,13 @@ class Training:
         translator = Translator(
             TranslatorConfig(
                 slots=size.slots, code_dim=len(FSQ_LEVELS), actions=action_spec(self.splits["train"]),
-                conditioning="slots", image_size=size.image_size, channels=size.channels, **self.recipe.translator_slots,
+                conditioning="slots", image_size=size.image_size, channels=size.channels,
+                **self.recipe.translator_slots,
             )
         )  # fmt: skip
-        loop = self.loop("translator", plan["translator"], optimiser="adamw", lr=self.recipe.translator.lr, compile=False)
+        loop = self.loop(
+            "translator", plan["translator"], optimiser="adamw", lr=self.recipe.translator.lr, compile=False
+        )
         last = TranslatorStage(translator, lam, few, held_out, loop.batch, self.seed)
         figures["translator"] = _timed(lambda: train(last, loop, self.folder / "translator"))
         self._bundle(bundle, few, plan)
@@ -122,13 +128,16 @@ class Training:
         return bundle
 
     def _bundle(self, out: Path, labels: Labels, plan: dict[str, int]) -> None:
-        spec = replace(collecting.settings().spec, width=self.recipe.sizes.lam.image_size, height=self.recipe.sizes.lam.image_size)
+        spec = replace(
+            collecting.settings().spec, width=self.recipe.sizes.lam.image_size, height=self.recipe.sizes.lam.image_size
+        )
         actions = action_spec(self.splits["train"])
         levels = tuple(self.splits["train"].levels)
         facts = LabelFacts("one-gpu", len(labels["action"]), levels, action_pairs(labels, actions.discrete[0]))
         training = {
-            "levels": list(levels), "experts": ["reactive"], "steps": self.splits["train"].steps, "alignment": "translator",
-            "plan": plan, "seed": self.seed, "weights": "float16", "revision": revision(), "date": time.strftime("%Y-%m-%d"),
+            "levels": list(levels), "experts": ["reactive"], "steps": self.splits["train"].steps,
+            "alignment": "translator", "plan": plan, "seed": self.seed, "weights": "float16", "revision": revision(),
+            "date": time.strftime("%Y-%m-%d"),
         }  # fmt: skip
         kinds = {"lam": LAM, "sequence": SequenceModel, "translator": Translator}
         models = {name: kind.from_pretrained(self.folder / name / "best" / name) for name, kind in kinds.items()}

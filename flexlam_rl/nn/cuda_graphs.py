@@ -21,9 +21,7 @@ class CudaGraphs:
         """A copy records anew."""
         return CudaGraphs, ()
 
-    def run(
-        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
-    ) -> tuple[Tensor, ...]:
+    def run(self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
         """Give `function(*inputs)`.
 
         Args:

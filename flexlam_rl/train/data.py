@@ -117,9 +117,7 @@ class CurriculumSource:
         self.sources: list[FrameSource] = []
         for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2)))):
             spans = Windows(rollouts, length)
-            source = FrameSource(
-                spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident
-            )
+            source = FrameSource(spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident)
             share = source.resident
             self.sources.append(source)
         self.parts = [source.batches for source in self.sources]

@@ -8,9 +8,7 @@ import pytest
 
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 
-_spec = importlib.util.spec_from_file_location(
-    "host_waits", Path(__file__).parents[2] / "train" / "host_waits.py"
-)
+_spec = importlib.util.spec_from_file_location("host_waits", Path(__file__).parents[2] / "train" / "host_waits.py")
 assert _spec and _spec.loader
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)

@@ -90,9 +90,7 @@ def test_of_a_stack_one_layer_is_compiled(monkeypatch):
     monkeypatch.setattr(nn.Module, "compile", lambda self, **options: original(self, backend="aot_eager", **options))
     torch.compiler.reset()
     counters.clear()
-    sizes = replace(
-        DEBUG.lam, encoder=replace(DEBUG.lam.encoder, depth=3), decoder=replace(DEBUG.lam.decoder, depth=4)
-    )
+    sizes = replace(DEBUG.lam, encoder=replace(DEBUG.lam.encoder, depth=3), decoder=replace(DEBUG.lam.decoder, depth=4))
     model = LAM(sizes)
     model.compile_parts()
     model(*pair(), torch.Generator().manual_seed(1)).loss.backward()

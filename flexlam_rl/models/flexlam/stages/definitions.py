@@ -49,7 +49,9 @@ def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun
 
 def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMStage:
     rank, ranks = distributed.start(options.device)
-    source = data.PairSource(splits.train, config.loop.batch, options.seed, rank, ranks, options.cache, device=config.loop.device)
+    source = data.PairSource(
+        splits.train, config.loop.batch, options.seed, rank, ranks, options.cache, device=config.loop.device
+    )
     held_out = data.held_out_pairs(splits.test, RECIPES[options.preset].held_out)
     return LAMStage(LAM(config.model), source, held_out, prefix_distribution=options.prefix_distribution)
 
