@@ -31,6 +31,9 @@ class ResidentSpans:
             has them as (B, L - 1, ...).
     """
 
+    frames: torch.Tensor
+    columns: dict[str, torch.Tensor]
+
     def __init__(self, spans: Spans, device: str | torch.device, share: "ResidentSpans | None" = None) -> None:
         self.spans, self.device = spans, _numbered(device)
         self.span, self.frame_shape = spans.span, spans.frame_shape
@@ -42,7 +45,7 @@ class ResidentSpans:
                 raise ValueError("Frames on the device are of other rollouts than the items that would share them.")
             self.frames, self.columns = share.frames, share.columns
             return
-        self.columns: dict[str, torch.Tensor] = {}
+        self.columns = {}
         height, width, channels = spans.frame_shape
         self.frames = torch.empty((int(self._base[-1]), channels, height, width), dtype=torch.uint8, device=self.device)
         block = max(1, (64 << 20) // (height * width * channels))
