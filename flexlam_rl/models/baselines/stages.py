@@ -17,7 +17,7 @@ from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config
 from flexlam_rl.models.flexlam.stages.definitions import plan_translator, trained_lam
 from flexlam_rl.models.flexlam.stages.translator import DirectStage
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.train.definition import Splits, StageDefinition
+from flexlam_rl.train.definition import Splits, StageDefinition, needed
 from flexlam_rl.train.label_sets import labelled_parts, labels_of
 from flexlam_rl.train.options import LabelOptions, part_of
 
