@@ -23,7 +23,7 @@ from flexlam_rl.utils.moved import MOVED
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(flexlam|python -m (?:eval|train|benchmarks)\.\w+)((?: [^`\n]*)?)", re.MULTILINE)
+COMMAND = re.compile(r"(flexlam|python -m (?:eval|train|benchmarks)[\w.]+)((?: [^`\n]*)?)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
