@@ -49,9 +49,9 @@ def run(options: Options) -> int:
     from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.envs.domains.dmlab.levels import level_named
     from flexlam_rl.eval.lam.transitions import expert_transitions
-    from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
+    from flexlam_rl.models.flexlam.budgets import budgets
     from flexlam_rl.models.flexlam.sheets import grid
-    from flexlam_rl.models.flexlam.stages.lam import budgets
+    from flexlam_rl.nn.frames import peak_signal_to_noise
     from flexlam_rl.utils.files import write_atomically
 
     for name in ("count", "measured", "steps"):
