@@ -20,10 +20,11 @@ COMMANDS = {
         "flexlam_rl.commands.train",
         "train a stage on rollouts: latent action model, sequence model, translator, baselines, or all in a row",
     ),
-    "alignment": (
-        "flexlam_rl.eval.studies.alignment",
-        "compare FlexLAM@K with Fixed-K models at equal budgets, without rollouts",
+    "study": (
+        "flexlam_rl.commands.study",
+        "run a study: alignment, ablations, closed_loop, matched; --dry-run prints jobs and hours",
     ),
+    "alignment": ("flexlam_rl.eval.studies.alignment", "the same as `flexlam study alignment`"),
     "health": (
         "flexlam_rl.eval.lam.health",
         "say whether a latent action model is good enough, with figures and reasons",

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from flexlam_rl.commands.common import need_data
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
 from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.utils.options import formerly
 
 # the 16 levels of the paper's data: all but the one it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
@@ -24,8 +25,8 @@ class Options:
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """Folder of the collection: one store a level and split, <out>/<level>/<split>.zarr."""
     steps: int
-    """Steps a level, rounded up to whole episodes."""
-    level: tuple[str, ...] = ("all",)
+    """Steps per task, rounded up to whole episodes."""
+    tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
     """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has
@@ -81,13 +82,13 @@ def levels_named(names: tuple[str, ...]) -> list[str]:
         for level in group or (level_named(name).name,):
             found[level] = None
     if not found:
-        raise ValueError("--level names no level: give all, suite, or names as `flexlam levels` lists them.")
+        raise ValueError("--tasks names no level: give all, suite, or names as `flexlam levels` lists them.")
     return list(found)
 
 
 def run(options: Options) -> int:
     """Collect, with a bar a run and a line a level."""
-    levels = levels_named(options.level)
+    levels = levels_named(options.tasks)
     need_data()
     from rich.console import Console
     from rich.progress import (

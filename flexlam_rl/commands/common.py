@@ -1,9 +1,11 @@
-"""What the commands that open one level share: their options and the environment these describe."""
+"""What commands share: the options of those that open one level, subcommands, and what rollouts need."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, make_dataclass
+from functools import reduce
 from importlib import import_module
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import tyro
@@ -26,6 +28,21 @@ class LevelOptions:
     """Look of litelab; labmaze takes DMLab's own textures from that package."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
     """Engine that runs the level."""
+
+
+def subcommands(title: str, about: str, options: Mapping[str, type]) -> Any:
+    """Make a dataclass whose field `do` is one of several options, for tyro.
+
+    Args:
+        title: Name of the class.
+        about: What `--help` says.
+        options: The dataclass of each subcommand by its name, in order.
+    """
+    conf: Any = tyro.conf  # which are types, but these are put together while the program runs
+    union = reduce(operator.or_, [Annotated[one, conf.subcommand(name)] for name, one in options.items()])
+    made = make_dataclass(title, [("do", conf.OmitSubcommandPrefixes[union])], frozen=True)
+    made.__doc__ = about
+    return made
 
 
 def need_data() -> None:

@@ -2,17 +2,15 @@
 
 import itertools
 import json
-import operator
 from collections.abc import Callable
-from dataclasses import dataclass, make_dataclass
-from functools import reduce
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from flexlam_rl.commands import exchange, labels
-from flexlam_rl.commands.common import need_data
+from flexlam_rl.commands.common import need_data, subcommands
 from flexlam_rl.utils.progress import bar
 
 SPEED_SECONDS = 2.0  # for the pairs of all stores together, and again for the windows
@@ -81,14 +79,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _options() -> type:
+def _options() -> Any:
     formats = exchange.formats()
     own = {"inspect": Inspect, "validate": Validate, "sheet": Sheet, "video": Video, "labels": labels.Labels}
     made = {"import": exchange.import_options(formats), "export": exchange.export_options(formats)}
-    union = reduce(operator.or_, [Annotated[one, tyro.conf.subcommand(name)] for name, one in (own | made).items()])
-    options = make_dataclass("Options", [("do", tyro.conf.OmitSubcommandPrefixes[union])], frozen=True)
-    options.__doc__ = "Look at rollouts on disk, draw labels from them, import and export."
-    return options
+    about = "Look at rollouts on disk, draw labels from them, import and export."
+    return subcommands("Options", about, own | made)
 
 
 def run(options: Any) -> int:

@@ -1,15 +1,12 @@
 """`flexlam data import|export FORMAT`: rollouts of other formats, in and out; the formats are those of `FORMATS`."""
 
-import operator
 import sys
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import make_dataclass
-from functools import partial, reduce
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
-import tyro
-
+from flexlam_rl.commands.common import subcommands
 from flexlam_rl.datasets.format import Exporter, Format, Importer, existing_folder
 from flexlam_rl.datasets.formats import FORMATS
 from flexlam_rl.datasets.store import RolloutStore, find_stores
@@ -45,15 +42,14 @@ def export_options(known: Iterable[Format]) -> Any:
     return _subcommands("Export", "Write rollouts in another format.", runs)
 
 
-def _subcommands(title: str, about: str, runs: dict[str, tuple[type, Run]]) -> Any:
-    """Make a dataclass whose field `do` is one of several options; `runs` of the class says what each of them does."""
+def _subcommands(title: str, about: str, runs: Mapping[str, tuple[type, Run]]) -> Any:
+    """Make the options, a class whose `runs` says what each of its subcommands does."""
     by_class: dict[type, Run] = {}
     for name, (options, run) in runs.items():
         if by_class.setdefault(options, run) is not run:
             raise ValueError(f"The format {name!r} has the options {options.__name__} of another: give it its own.")
-    union = reduce(operator.or_, [Annotated[one, tyro.conf.subcommand(name)] for name, (one, _) in runs.items()])
-    made: Any = make_dataclass(title, [("do", tyro.conf.OmitSubcommandPrefixes[union])], frozen=True)
-    made.__doc__, made.runs = about, by_class
+    made = subcommands(title, about, {name: options for name, (options, _) in runs.items()})
+    made.runs = by_class
     return made
 
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from flexlam_rl.datasets.arrays import append_rows, create_arrays, discard_rows, rows_a_file
 from flexlam_rl.datasets.columns import Column
-from flexlam_rl.datasets.episode import Episode, checksum, native_actions
-from flexlam_rl.datasets.names import folder_name, level_folder, split_name
+from flexlam_rl.datasets.episode import Episode, checksum
+from flexlam_rl.datasets.episode_columns import extra_column, step_columns, stored_columns
+from flexlam_rl.datasets.names import level_folder, split_name
 from flexlam_rl.datasets.schema import (
     ACTION_COLUMNS,
     COLUMN_CHUNK,
@@ -37,7 +38,7 @@ from flexlam_rl.datasets.schema import (
 )
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
-from flexlam_rl.utils.numbers import exact, int64
+from flexlam_rl.utils.numbers import int64
 from flexlam_rl.utils.provenance import revision
 
 CHUNK = 4  # frames decoded together; docs/data.md has the measurement
@@ -103,7 +104,7 @@ class RolloutWriter:
         self.level, self.split = level_folder(level), split_name(split)
         self.with_actions = bool(with_actions)
         self.reward = reward
-        self._extra = {name: _extra(name, dtype, shape) for name, (dtype, shape) in (extra or {}).items()}
+        self._extra = {name: extra_column(name, dtype, shape) for name, (dtype, shape) in (extra or {}).items()}
         self._layout = (chunk, shard, codec, int64(compression, "compression"))
         compressor(*self._layout[2:], 1)
         self._process = os.getpid()
@@ -248,7 +249,7 @@ class RolloutWriter:
     def _arrays(self) -> list[str]:
         return [
             "frames",
-            *self._step_columns(),
+            *step_columns(self.with_actions),
             *(f"extra/{name}" for name in self._extra),
             *(f"episodes/{name}" for name in EPISODE_COLUMNS),
         ]
@@ -257,7 +258,7 @@ class RolloutWriter:
         """Begin the arrays of a store that has none."""
         types = {**STEP_COLUMNS, "reward": (self.reward, ())}
         metadata = {"frames": frames_metadata(shape, *self._layout)}
-        metadata |= {name: column_metadata(*types[name], COLUMN_CHUNK) for name in self._step_columns()}
+        metadata |= {name: column_metadata(*types[name], COLUMN_CHUNK) for name in step_columns(self.with_actions)}
         metadata |= {f"extra/{name}": extra_metadata(*column) for name, column in self._extra.items()}
         metadata |= {
             f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()
@@ -281,9 +282,6 @@ class RolloutWriter:
             if name == "reward":
                 self.reward = metadata["data_type"]
 
-    def _step_columns(self) -> list[str]:
-        return [name for name in STEP_COLUMNS if self.with_actions or name not in ACTION_COLUMNS]
-
     def _prepare(self, episode: Episode) -> tuple[Episode, dict[str, np.ndarray]]:
         """Check an episode and lay its columns out as they are stored."""
         episode = episode.checked(self.reward)
@@ -297,40 +295,7 @@ class RolloutWriter:
             raise ValueError(
                 f"An episode has the extra columns {sorted(episode.extra)}: {self.path} has {sorted(self._extra)}."
             )
-        if not self.with_actions:
-            episode = replace(episode, action=None, action_native=None, reward=None)
-        rows, length = episode.rows, episode.length
-        types = {**STEP_COLUMNS, "reward": (self.reward, ())}
-        columns = {name: np.zeros((rows, *types[name][1]), types[name][0]) for name in self._step_columns()}
-        if self.with_actions:
-            if episode.reward is None or (episode.action is None and episode.action_native is None):
-                raise ValueError(
-                    "An episode without actions or rewards: expected both, or a writer made with with_actions=False."
-                )
-            columns["reward"][:length] = episode.reward
-            columns["action"][:] = -1
-            native = episode.action_native
-            if episode.action is not None:
-                # a table of no rows is a native action set, or imported data whose table is unknown
-                if self._origin.action_table:
-                    from_table = native_actions(episode.action, self._origin.action_table, self._origin.action_set)
-                    native = from_table if native is None else native
-                columns["action"][:length] = episode.action
-            if native is not None:
-                columns["action_native"][:length] = native
-        if episode.restart is not None:
-            columns["restart"][:] = episode.restart
-        last = max(length - 1, 0)  # video of a single frame has no step at all
-        columns["terminated"][last] = episode.terminated
-        columns["truncated"][last] = episode.truncated
-        for name, (dtype, row) in self._extra.items():
-            column = episode.extra[name]
-            if column.shape != (rows, *row):
-                raise ValueError(
-                    f"Extra column {name} of an episode has shape {column.shape}: expected {(rows, *row)}."
-                )
-            columns[f"extra/{name}"] = exact(column, dtype, f"Extra column {name} of an episode")
-        return episode, columns
+        return stored_columns(episode, self._origin, self._extra, self.reward, self.with_actions)
 
     def _write(self, batch: list[tuple[Episode, dict[str, np.ndarray]]]) -> None:
         attributes: dict[str, Any] = json.loads(json.dumps(self._attributes))  # changed only when it is committed
@@ -380,14 +345,3 @@ class RolloutWriter:
     def _append(self, start: int, number: int, parts: dict[str, list[np.ndarray]]) -> None:
         data = {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
         append_rows(self.path, {name: number if name.startswith("episodes/") else start for name in data}, data)
-
-
-def _extra(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int, ...]]:
-    """Type and row shape of a further column, as its array's metadata word them."""
-    folder_name(name, "extra column")
-    kind = np.dtype(dtype)
-    if kind.kind not in "biuf" or kind.itemsize > 8:
-        raise ValueError(
-            f"Extra column {name} has the type {kind}: expected a bool, a whole or a floating type of at most 64 bits."
-        )
-    return kind.name, tuple(int64(size, f"The shape of extra column {name}", low=1) for size in shape)

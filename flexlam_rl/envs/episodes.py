@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from flexlam_rl.envs.seeds import episode_seed, episode_stream, stream_seed
+from flexlam_rl.envs.seeds import SEED_LIMIT, episode_seed, episode_seeds, episode_stream, stream_seed
 from flexlam_rl.utils.startup import interrupts_held
 
 
@@ -52,7 +52,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if begin is not None or self._stream is None:
             entropy: Any = np.random.SeedSequence().entropy if begin is None else begin
             self._stream = episode_stream(int(entropy), self.evaluation)
-        self._seed = int(self._stream.integers(2**31)) if chosen is None else chosen
+        self._seed = int(self._stream.integers(SEED_LIMIT)) if chosen is None else chosen
         observation, info = self.env.reset(seed=self._seed, options=rest or None)
         return observation, self._told(info)
 
@@ -71,30 +71,26 @@ class OneOfBatch(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: An environment that takes the reset option `episode_seed`.
         i: Its number in the batch.
+        num_envs: Number of environments of the batch.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], i: int) -> None:
-        RecordConstructorArgs.__init__(self, i=i)
+    def __init__(self, env: gym.Env[Any, Any], i: int, num_envs: int) -> None:
+        RecordConstructorArgs.__init__(self, i=i, num_envs=num_envs)
         gym.Wrapper.__init__(self, env)
-        self._i = i
+        self._i, self._num_envs = i, num_envs
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, that of entry `i` of `options["episode_seeds"]` unless it is None.
 
         Raises:
-            ValueError: There are fewer seeds than environments, or `episode_seed` is given too.
+            ValueError: There are more or fewer seeds than environments, one is not allowed, or `episode_seed` is given
+                too.
         """
         if options is not None and "episode_seeds" in options:
-            options = dict(options)
-            each = options.pop("episode_seeds")
-            if "episode_seed" in options:
-                raise ValueError("options must hold 'episode_seed' or 'episode_seeds', not both.")
-            if len(each) <= self._i:
-                raise ValueError(
-                    f"options['episode_seeds'] has {len(each)} entries: give one for each environment of the batch."
-                )
-            if each[self._i] is not None:
-                options["episode_seed"] = each[self._i]
+            chosen = episode_seeds(options, np.array([self._i]), self._num_envs)[self._i]
+            options = {name: value for name, value in options.items() if name not in ("episode_seed", "episode_seeds")}
+            if chosen is not None:
+                options["episode_seed"] = chosen
         return self.env.reset(seed=seed, options=options)
 
 
@@ -114,15 +110,15 @@ def make_batch(
         context: Start method of processes, None for Python's default.
         autoreset_mode: What happens at the end of an episode; DISABLED waits for a reset by mask.
     """
-    each = [partial(_numbered, maker, i) for i, maker in enumerate(makers)]
+    each = [partial(_numbered, maker, i, len(makers)) for i, maker in enumerate(makers)]
     if not processes:
         return SyncVectorEnv(each, copy=copy, autoreset_mode=autoreset_mode)
     with interrupts_held():  # Ctrl-C is this process's affair, which closes the others
         return AsyncVectorEnv(each, copy=copy, context=context, autoreset_mode=autoreset_mode)
 
 
-def _numbered(maker: Callable[[], gym.Env[Any, Any]], i: int) -> gym.Env[Any, Any]:
-    return OneOfBatch(maker(), i)
+def _numbered(maker: Callable[[], gym.Env[Any, Any]], i: int, num_envs: int) -> gym.Env[Any, Any]:
+    return OneOfBatch(maker(), i, num_envs)
 
 
 def map_resets(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Seeds of episodes: the streams that they are drawn from, and those that a caller names."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -39,6 +40,31 @@ def stream_seed(given: Any) -> int | None:
     if not is_integer(given) or given < 0:
         raise ValueError(f"seed must be None or an integer of at least 0, got {given!r}.")
     return int(given)
+
+
+def episode_seeds(options: Mapping[str, Any], which: np.ndarray, num_envs: int) -> list[int | None]:
+    """Find the episode seed that the options of a reset name for every environment, None where the stream gives it.
+
+    Args:
+        options: `episode_seed`, one for all, or `episode_seeds`, one (or None) for each.
+        which: The environments that are reset; the entries of others are not looked at.
+        num_envs: Number of environments.
+
+    Raises:
+        ValueError: An episode seed is not allowed, or there are more or fewer than environments.
+    """
+    one, each = options.get("episode_seed"), options.get("episode_seeds")
+    if each is None:
+        return [None if one is None else episode_seed(one)] * num_envs
+    if one is not None:
+        raise ValueError("options must hold 'episode_seed' or 'episode_seeds', not both.")
+    if not isinstance(each, Sequence | np.ndarray) or np.ndim(each) == 0 or len(each) != num_envs:
+        held = f"has {len(each)} entries" if hasattr(each, "__len__") else f"is {each!r}"
+        raise ValueError(f"options['episode_seeds'] {held} for num_envs={num_envs}: give one for each environment.")
+    seeds: list[int | None] = [None] * num_envs
+    for i in which.tolist():
+        seeds[i] = None if each[i] is None else episode_seed(each[i])
+    return seeds
 
 
 class SeededEnv(gym.Env[Any, Any]):

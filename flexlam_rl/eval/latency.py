@@ -8,7 +8,7 @@ own step is not in it.
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ import tyro
 
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list
+from flexlam_rl.utils.options import formerly
 
 WARM_UP, TIMED = 20, 100
 
@@ -33,8 +34,8 @@ class Options:
     """torch device."""
     num_envs: int = 1
     """Environments of a step; the paper's protocol has 1."""
-    level: str = "explore_goal_locations_small"
-    """Level whose frames are seen."""
+    task: str = field(default="explore_goal_locations_small", metadata=formerly("level"))
+    """Task whose frames are seen."""
     steps: int = TIMED
     """Timed steps."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
@@ -138,7 +139,7 @@ def run(options: Options) -> int:
     )
     rows = []
     for k in budgets:
-        found = measure_latency(policy, k, options.num_envs, options.level, options.steps)
+        found = measure_latency(policy, k, options.num_envs, options.task, options.steps)
         rows.append(found)
         print(
             f"{k:>4} {found.mean:>10.2f} {found.deviation:>8.2f}   "

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
+
+from flexlam_rl.nn.param_groups import ParamGroup, param_groups
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
@@ -27,31 +30,16 @@ def build(
 
     Args:
         modules: What trains.
-        name: "adamw", or "muon": Muon for the hidden matrices, AdamW for embeddings, positions, norms, biases and
-            heads.
+        name: "adamw", or "muon": Muon for the hidden matrices, AdamW for all other parameters (`nn.param_groups`).
         lr: Peak rate of AdamW.
         matrix_lr: Peak rate of Muon.
-        weight_decay: Of both, on matrices only.
+        weight_decay: Of both, on the groups that decay.
         betas: Of AdamW.
 
     Raises:
         ValueError: If `name` is unknown, or Muon is asked for and torch is older than 2.9.
     """
-    matrices: list[nn.Parameter] = []
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    seen: set[int] = set()
-    for module in modules:
-        for path, parameter in module.named_parameters():
-            if not parameter.requires_grad or id(parameter) in seen:
-                continue
-            seen.add(id(parameter))
-            if parameter.ndim < 2 or "position" in path or "token" in path:
-                plain.append(parameter)
-            elif ".layers." in f".{path}" or ".blocks." in f".{path}":
-                matrices.append(parameter)
-            else:
-                decayed.append(parameter)
+    matrices, decayed, plain = _sorted(modules)
     if name == "adamw":
         decayed, matrices = decayed + matrices, []
     elif name != "muon":
@@ -70,6 +58,23 @@ def build(
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]
     return optimisers
+
+
+def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """Hidden matrices, others that decay and others that do not, as each model's own `param_groups` says."""
+    matrices: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    seen: set[int] = set()
+    for module in modules:
+        own_groups: Any = getattr(module, "param_groups", None)
+        groups: list[ParamGroup] = own_groups() if own_groups else param_groups(module)
+        for group in groups:
+            chosen = matrices if group["kind"] == "matrix" else decayed if group["decay"] else plain
+            own = [parameter for parameter in group["params"] if id(parameter) not in seen]
+            seen.update(map(id, own))
+            chosen.extend(own)
+    return matrices, decayed, plain
 
 
 def has_matrix_units() -> bool:

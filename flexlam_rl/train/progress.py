@@ -2,6 +2,8 @@
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 WINDOW = 200
@@ -60,6 +62,20 @@ class Pace:
         return f"{'about' if estimate[1] else 'at least'} {estimate[0] / 60:.1f} min left"
 
 
+_watcher: Callable[[int, Pace], None] | None = None
+
+
+@contextmanager
+def watched(watcher: Callable[[int, Pace], None]) -> Iterator[None]:
+    """Tell `watcher` after each step of a training within the block which step it was, and the pace so far."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    try:
+        yield
+    finally:
+        _watcher = before
+
+
 class Progress:
     """One line on a terminal, a line now and then elsewhere; both with the estimate of `Pace`."""
 
@@ -89,6 +105,8 @@ class Progress:
         # the first step of a process compiles, allocates and waits for the first batch
         if not self.first:
             self.pace.step(step, seconds)
+            if _watcher is not None and not self.quiet:
+                _watcher(step, self.pace)
         self.first = False
         if self.quiet:
             return

@@ -1,4 +1,4 @@
-"""What the options of commands have in common: plain numbers, absolute paths, and names that they once had."""
+"""What the options of commands have in common: plain values, absolute paths, and names that they once had."""
 
 import dataclasses
 import functools

@@ -116,10 +116,11 @@ def test_a_reset_by_mask_leaves_the_others() -> None:
         )
     )
     env.reset(seed=0)
-    env.step(np.array([1, 2]))
+    kept = env.step(np.array([1, 2]))[0]
     observation, _ = env.reset(options={"reset_mask": np.array([True, False])})
     assert observation["LAST_ACTION"].tolist() == [4, 2]
     assert observation["LAST_REWARD"].tolist() == [[0.0], [1.0]]
+    assert kept["LAST_ACTION"].tolist() == [1, 2], "what was handed out stays as it was"
 
 
 def test_refusals() -> None:

@@ -46,11 +46,11 @@ def test_transitions_are_the_experts_and_cross_no_restart(bundle_folder):
     facts = load_bundle(bundle_folder).config.environment
     found = expert_transitions(facts, LEVEL, 500)
     again = expert_transitions(facts, LEVEL, 500)
-    assert torch.equal(found.current, again.current)
-    assert found.current.shape == (500, 3, 64, 64) == found.following.shape
-    assert found.current.dtype == torch.uint8
+    assert torch.equal(found.obs, again.obs)
+    assert found.obs.shape == (500, 3, 64, 64) == found.next_obs.shape
+    assert found.obs.dtype == torch.uint8
     # looking left and right moves the picture: frames differ, and consecutive ones are alike but for restarts
-    change = (found.current.float() - found.following.float()).abs().mean((1, 2, 3))
+    change = (found.obs.float() - found.next_obs.float()).abs().mean((1, 2, 3))
     assert change.median() > 1
     assert len(found.action.unique()) > 3
 
@@ -69,12 +69,12 @@ def test_prefix_sweep_draws_and_measures(bundle_folder, tmp_path, capsys):
 class Painter(LAM):
     """A LAM whose code is the brightness that a transition adds: a code that transfers."""
 
-    def encode(self, current, following):
-        added = (following.float() - current.float()).mean((1, 2, 3)).round().long()
+    def encode(self, obs, next_obs):
+        added = (next_obs.float() - obs.float()).mean((1, 2, 3)).round().long()
         return torch.stack([added + 500] + [torch.zeros_like(added)] * 3, 1)
 
-    def decode(self, current, codes, budget, steps=8, generator=None):
-        return (current.float() + (codes[:, 0] - 500)[:, None, None, None] * (budget > 0)).clamp(0, 255).to(torch.uint8)
+    def decode(self, obs, codes, budget, steps=8, generator=None):
+        return (obs.float() + (codes[:, 0] - 500)[:, None, None, None] * (budget > 0)).clamp(0, 255).to(torch.uint8)
 
 
 def test_transfer_scores_codes_that_transfer_above_the_controls(bundle_folder):

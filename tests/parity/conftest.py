@@ -19,7 +19,8 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.clock import frame_ms, restart_clock, start_clock
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred
-from flexlam_rl.envs.litelab.physics import LANDING_MS, LANDING_SPEED, land, move
+from flexlam_rl.envs.litelab.physics import LANDING_MS, LANDING_SPEED, move
+from flexlam_rl.envs.litelab.pose import land
 
 HERE = Path(__file__).parent
 TURN = 65536 / 360

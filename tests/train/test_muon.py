@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from flexlam_rl.nn.param_groups import HiddenLayer
 from flexlam_rl.train import optim
 from flexlam_rl.train.muon import Float32Muon, orthogonal
 
@@ -39,5 +40,28 @@ def test_steps_are_those_of_torchs_muon_to_bfloat16s_rounding(shape):
 def test_a_cpu_without_matrix_units_gets_it_and_others_torchs(monkeypatch):
     for units, kind in ((False, Float32Muon), (True, torch.optim.Muon)):
         monkeypatch.setattr(optim, "has_matrix_units", lambda units=units: units)
-        holder = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Linear(4, 4)])})
-        assert type(optim.build([holder], "muon", 1e-3, 1e-2, 0.01)[-1]) is kind
+        layer = HiddenLayer()
+        layer.up = torch.nn.Linear(4, 4)
+        assert type(optim.build([layer], "muon", 1e-3, 1e-2, 0.01)[-1]) is kind
+
+
+def test_groups_are_the_models_own_and_others_come_from_the_modules():
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            # by their names, both would have been tokens without weight decay
+            self.tokenizer = torch.nn.Linear(4, 4)
+            self.blocks = torch.nn.Conv2d(3, 3, 1)
+
+    class Chosen(Own):
+        def param_groups(self):
+            return [{"params": [self.tokenizer.weight], "kind": "matrix", "decay": True}]
+
+    decay = {
+        (group["weight_decay"], len(group["params"]))
+        for group in optim.build([Own()], "muon", 1, 1, 0.5)[0].param_groups
+    }
+    assert decay == {(0.5, 2), (0.0, 2)}
+    model = Chosen()
+    *_, muon = optim.build([model, torch.nn.LayerNorm(2)], "muon", 1, 1, 0.5)
+    assert [parameter is model.tokenizer.weight for parameter in muon.param_groups[0]["params"]] == [True]

@@ -3,15 +3,11 @@
 import contextlib
 import datetime
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save
 
 from flexlam_rl.agents.policy.bundle import (
     MODELS,
@@ -20,13 +16,12 @@ from flexlam_rl.agents.policy.bundle import (
     EnvironmentFacts,
     LabelFacts,
     check_fit,
-    config_bytes,
     files_hash,
 )
+from flexlam_rl.agents.policy.bundle_files import free_for_bundle, write_bundle
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
-from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, model_digest
-from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, model_digest
 from flexlam_rl.utils.provenance import revision
 
 # where a run keeps each model, and which stage gives it, without and with joint alignment
@@ -69,11 +64,7 @@ def make_bundle(
         ValueError: The data is not what the run was trained on, or stores differ in more than their look.
         OSError: `out` cannot be written, or holds something else.
     """
-    out = out.resolve()  # "..", or a link, names the folder that is replaced
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file; give another folder.")
-    if out.exists() and not ((out / CONFIG).is_file() and (out / "lam").is_dir()) and any(out.iterdir()):
-        raise FileExistsError(f"{out} holds something other than a bundle; give another folder.")
+    out = free_for_bundle(out)
     models = {}
     runs = {"lam": run, "sequence": run, stage: aligned or run}
     for part, place in _PLACES[stage].items():
@@ -153,92 +144,3 @@ def _training(runs: dict[str, Path], stage: str, rollouts: Sequence[Rollouts], h
         "revision": revision(),
         "date": datetime.date.today().isoformat(),
     }
-
-
-def write_bundle(out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False) -> None:
-    """Write a bundle to `out`: beside it, then in place, so that a reader never sees half of one; `half` stores
-    float16.
-    """
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        for part, model in models.items():
-            model.save_pretrained(temporary / part)
-            (temporary / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
-            if half:
-                learned = {name for name, _ in model.named_parameters()}
-                state = {
-                    name: (t.half() if name in learned else t).contiguous() for name, t in model.state_dict().items()
-                }
-                for name, tensor in state.items():
-                    if not bool(tensor.isfinite().all()):
-                        raise ValueError(
-                            f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without "
-                            "half."
-                        )
-                write_atomically(temporary / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
-        write_atomically(temporary / CONFIG, config_bytes(config))
-        write_atomically(temporary / "README.md", model_card(config, models).encode())
-        os.chmod(temporary, 0o755)
-        for path in temporary.rglob("*"):
-            os.chmod(path, 0o755 if path.is_dir() else 0o644)
-        if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-            os.replace(out, old)
-            try:
-                os.replace(temporary, out)
-            except BaseException:
-                os.replace(old, out)
-                raise
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
-    """README.md of a bundle: what it was trained in and on, and its sizes."""
-    env, labels, training = config.environment, config.labels, config.training
-    lam: Any = models["lam"].config
-    name = "FlexLAM" if lam.prefix else f"Fixed-K (K = {lam.slots})"
-    sizes = ", ".join(
-        f"{part} {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M" for part, model in models.items()
-    )
-    looks = " and ".join(env.textures)
-    lines = [
-        "---",
-        "library_name: flexlam_rl",
-        "license: apache-2.0",
-        "---",
-        "",
-        f"# {name} policy for DMLab levels",
-        "",
-        f"- **Slots**: M = {lam.slots}, {models['lam'].code_count} codes each"
-        + (" (any budget 1..M)" if lam.prefix else ""),
-        f"- **Parameters**: {sizes}, stored as {training['weights']}",
-        f"- **Environment**: {env.engine}, look {looks}, {env.width}x{env.height} frames, overlay {env.hud}, frame "
-        f"skip {env.frame_skip}, "
-        f"actions {env.action_set}",
-        f"- **Video**: {training['steps']} steps of the experts {', '.join(training['experts'])} on "
-        f"{len(training['levels'])} levels, "
-        "without actions",
-        f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set "
-        f"{labels.name!r})",
-        f"- **Play**: {_choice('codes', config.decoding.temperature)}, "
-        f"{_choice('actions', config.decoding.action_temperature)}, "
-        f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
-        f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",
-        "",
-        "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite "
-        "--checkpoint FOLDER`.",
-        f"Returns on {env.engine} say nothing about another engine.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _choice(what: str, temperature: float) -> str:
-    return f"{what} drawn at temperature {temperature}" if temperature else f"likeliest {what}"

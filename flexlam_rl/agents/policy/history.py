@@ -58,6 +58,35 @@ class PolicyState:
         return len(self.playing)
 
 
+def check_state(state: Any, rows: int, made_for: tuple[Any, ...]) -> None:
+    """Refuse a state that a policy cannot go on from.
+
+    Args:
+        state: What was given.
+        rows: Environments that there are observations of.
+        made_for: See `PolicyState`.
+
+    Raises:
+        ValueError: It is of another batch or policy, or no state at all.
+    """
+    if not isinstance(state, PolicyState):
+        raise ValueError(
+            f"state is a {type(state).__name__}; expected what the last call of predict returned, or None at the first."
+        )
+    if state.rows != rows:
+        raise ValueError(
+            f"There are {rows} observations, but the state is of {state.rows} environments: begin with state=None, "
+            "or in a plain loop with reset()."
+        )
+    if state.made_for != made_for:
+        made, mine = state.made_for[1:2], made_for[1]
+        moved = f" (it is on {made[0]}, the policy on {mine})" if made and made[0] != mine else ""
+        raise ValueError(
+            f"The state is of a policy with other models or another context, cache, chunk or device{moved}: begin "
+            "with state=None, or in a plain loop with reset()."
+        )
+
+
 def new_state(
     decoder: Decoder,
     rows: int,

@@ -1,37 +1,42 @@
 """`LatentActionPolicy`: a trained FlexLAM (or Fixed-K model) that plays, with a token budget that may change at any
 step.
 
-One decision (paper, algorithm 1): encode the transition that has just happened, whole; let the sequence model take it
-in with the newest frame; generate the first K codes; fill the other slots with the null; translate.
-
-Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame, `R` rows of a chunk.
+Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame.
 """
 
 import copy
-import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from flexlam_rl.agents.policy.bundle import Bundle, Decoding, load_bundle
+from flexlam_rl.agents.policy.bundle import MODELS, Bundle, Decoding, load_bundle
+from flexlam_rl.agents.policy.bundle_files import push_bundle, save_bundle
+from flexlam_rl.agents.policy.chunk_decision import decide
 from flexlam_rl.agents.policy.compatibility import check_environment
-from flexlam_rl.agents.policy.decision import PARTS, Decision, read_only
+from flexlam_rl.agents.policy.decision import Decision, read_only
 from flexlam_rl.agents.policy.draws import Draws
-from flexlam_rl.agents.policy.history import Chunk, PolicyState, new_state
+from flexlam_rl.agents.policy.history import PolicyState, check_state, new_state
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.models.flexlam.decode import Decoder
-from flexlam_rl.nn.action_head import NO_ACTION, choose_actions
-from flexlam_rl.nn.modes import in_own_modes, own_modes
-from flexlam_rl.nn.sampling import pick
-from flexlam_rl.nn.threads import forked
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.places import usable_device
 from flexlam_rl.utils.numbers import whole
+from flexlam_rl.utils.registry import Registry
+
+ADAPTERS: Registry[Any] = Registry(
+    "adapter",
+    {
+        "torchrl": "flexlam_rl.agents.adapters.torchrl:LatentActionModule",
+        "tianshou": "flexlam_rl.agents.adapters.tianshou:TianshouLatentPolicy",
+    },
+)
+"""Other libraries' kinds of policy, which import this file."""
 
 
 class LatentActionPolicy:
@@ -75,19 +80,17 @@ class LatentActionPolicy:
     ) -> None:
         if deterministic not in (None, True, False):
             raise ValueError(f"deterministic is {deterministic!r}; expected True, False or None.")
-        self.bundle = bundle
-        self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
         self.decoding = decoding or bundle.config.decoding
         self.deterministic, self.executor = None if deterministic is None else bool(deterministic), executor
         self.chunk = None if chunk is None else whole(chunk, "chunk", 1)
-        self.decoder = Decoder(self.sequence, cache, self.decoding.context)
+        self._cache = cache
+        self._take(bundle)
         self.slots = bundle.slots
         self.last: Decision | None = None
         self._actions = self.translator.config.actions
         self._dims = len(self._actions.discrete) + self._actions.continuous
         self._dtype = torch.float32 if self._actions.continuous else torch.int64
         self._frame = (self.lam.config.channels, self.lam.config.image_size, self.lam.config.image_size)
-        self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
         self._draws = Draws(seed, self.slots + len(self._actions.discrete))
         self._state: PolicyState | None = None  # of the plain loop
         self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
@@ -121,6 +124,73 @@ class LatentActionPolicy:
             ValueError: There is no such device, or the budget or the environment given does not fit.
         """
         return cls(load_bundle(name, device, revision), budget, **options)
+
+    def _take(self, bundle: Bundle) -> None:
+        """Play with the models of a bundle."""
+        self.bundle = bundle
+        self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
+        self.decoder = Decoder(self.sequence, self._cache, self.decoding.context)
+        self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
+
+    @in_own_modes
+    def to(self, device: str | torch.device) -> Self:
+        """Move the policy to another device; other policies that share its models stay where they are.
+
+        States of before, that of the plain loop too, belong to the old device and are refused: begin with state=None,
+        or in a plain loop with reset().
+
+        Args:
+            device: "cpu", "cuda", ...
+
+        Returns:
+            This policy.
+
+        Raises:
+            ValueError: There is no such device.
+        """
+        target = usable_device(device)
+        if target != self.device:
+            models = {part: copy.deepcopy(getattr(self.bundle, part)).to(target) for part in MODELS}
+            self._take(replace(self.bundle, **models))
+        return self
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the policy as a bundle, which `from_pretrained` loads: its models, and the way that it decides.
+
+        Args:
+            folder: Of the bundle; a bundle there is replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OSError: It cannot be written, or holds something else.
+        """
+        return save_bundle(Path(folder), self.bundle, self.decoding)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        message: str = "Upload a policy of flexlam_rl",
+    ) -> str:
+        """Upload the policy to a hub repository, from which `from_pretrained` loads it.
+
+        Args:
+            repo_id: "owner/name"; it is made where it does not exist.
+            private: Whether a new repository is private, None for the owner's default.
+            token: Of the hub, None for the one that `hf auth login` keeps.
+            message: Of the commit.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            CheckpointError: The hub refuses the upload, or cannot be reached.
+        """
+        return push_bundle(repo_id, self.bundle, self.decoding, private, token, message)
 
     @property
     def device(self) -> torch.device:
@@ -243,7 +313,7 @@ class LatentActionPolicy:
             state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
             starts = np.ones(n, np.bool_)
         else:
-            self._check_state(state, n)
+            check_state(state, n, self._made_for)
             starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
         budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
         if len(budgets) != n:
@@ -251,27 +321,11 @@ class LatentActionPolicy:
                 f"budget has {len(budgets)} entries for {n} environments: give one number or one for each."
             )
         greedy = deterministic if self.deterministic is None else self.deterministic
-        actions = self._decide(frames, state, starts, budgets, greedy)
+        draws = None if greedy else self._draws.next(n)
+        actions, self.last = decide(self, state, frames, starts, budgets, draws)
         self._current = state
         actions = actions[:, 0] if self._dims == 1 else actions
         return (actions[0] if single else actions), state
-
-    def _check_state(self, state: PolicyState, n: int) -> None:
-        if not isinstance(state, PolicyState):
-            raise ValueError(
-                f"state is a {type(state).__name__}; expected what the last call of predict returned, or None at the "
-                "first."
-            )
-        if state.rows != n:
-            raise ValueError(
-                f"There are {n} observations, but the state is of {state.rows} environments: begin with state=None, "
-                "or in a plain loop with reset()."
-            )
-        if state.made_for != self._made_for:
-            raise ValueError(
-                "The state is of a policy with other models or another context, cache, chunk or device: begin with "
-                "state=None."
-            )
 
     def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Frames as (n, C, H, W) uint8, and whether there was only one.
@@ -280,103 +334,6 @@ class LatentActionPolicy:
             ValueError: They are of another size or type than the policy was trained with.
         """
         return read_frames(observation, self._frame)
-
-    def _decide(
-        self, frames: np.ndarray, state: PolicyState, starts: np.ndarray, budgets: np.ndarray, greedy: bool
-    ) -> np.ndarray:
-        began = time.perf_counter()
-        n = len(frames)
-        draws = None if greedy else self._draws.next(n)
-        work = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
-
-        def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
-            rows = slice(chunk.first, chunk.first + chunk.count)
-            given = None if draws is None else draws[rows]
-            work = (
-                len(chunk.frames) * self.sequence.config.width * self.sequence.config.ffn
-                if self.device.type == "cpu"
-                else 0
-            )
-            with own_modes(work):  # here, because an executor's thread has modes of its own
-                return self._decide_chunk(
-                    chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
-                )
-
-        # an executor's threads are not there in a forked process
-        executor = self.executor if len(work) > 1 and not forked() else None
-        results = [run(chunk) for chunk in work] if executor is None else list(executor.map(run, work))
-        widest = int(budgets.max())
-        actions = np.zeros((n, self._dims), np.float32 if self._actions.continuous else np.int64)
-        codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
-        seconds = dict.fromkeys(PARTS, 0.0)
-        for chunk, (chosen, own_codes, log_probs, times) in zip(work, results, strict=True):
-            rows = slice(chunk.first, chunk.first + chunk.count)
-            actions[rows] = chosen[: chunk.count].cpu().numpy()
-            codes[rows, : own_codes.shape[1]] = own_codes[: chunk.count].cpu().numpy()
-            probabilities[rows, : own_codes.shape[1]] = log_probs[: chunk.count].exp().cpu().numpy()
-            for part, spent in zip(PARTS, times, strict=True):
-                seconds[part] += spent
-        behind = np.arange(widest) >= budgets[:, None]
-        codes[behind], probabilities[behind] = -1, np.nan
-        state.restarted[:] = False
-        self.last = Decision(budgets, codes, probabilities, {**seconds, "total": time.perf_counter() - began})
-        return actions
-
-    def _decide_chunk(
-        self,
-        chunk: Chunk,
-        frames: np.ndarray,
-        starts: np.ndarray,
-        clear: np.ndarray,
-        budgets: np.ndarray,
-        draws: np.ndarray | None,
-    ) -> tuple[Tensor, Tensor, Tensor, list[float]]:
-        """Actions (R, A), codes and their log-probabilities (R, K), seconds a part."""
-        size, device = len(chunk.frames), self.device
-        marks = [time.perf_counter()]
-
-        def mark() -> None:
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            marks.append(time.perf_counter())
-
-        def whole(rows: np.ndarray, fill: Any) -> Tensor:
-            """`rows` filled up to R."""
-            if len(rows) < size:
-                rows = np.concatenate([rows, np.full((size - len(rows), *rows.shape[1:]), fill, rows.dtype)])
-            return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
-
-        now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
-        self.decoder.clear(chunk.decode, cleared)
-        chunk.previous[begun] = NO_ACTION
-        # codes of rows at their first frame are computed and not used: the number of rows stays the same
-        codes = None if bool((chunk.decode.step == 0).all()) else self.lam.encode(chunk.frames, now)
-        mark()
-        hidden = self.decoder.observe(chunk.decode, now, codes)
-        chunk.frames.copy_(now)  # the caller may write its next frames where these lie
-        mark()
-        most = int(lengths.max())
-        codes_draws = None
-        if draws is not None and self.decoding.temperature > 0:
-            codes_draws = whole(draws[:, :most], 0.0)
-        decoded = self.decoder.generate(
-            chunk.decode, hidden, most, temperature=self.decoding.temperature, draws=codes_draws
-        )
-        mark()
-        slots = self.lam.keep_prefix(decoded.codes, lengths)
-        outputs = self.translator(slots, chunk.previous, now)
-        actions = choose_actions(outputs, self._actions)
-        if draws is not None and self.decoding.action_temperature > 0:
-            start = 0
-            for i, choices in enumerate(self._actions.discrete):
-                numbers = whole(draws[:, self.slots + i], 0.0)
-                actions[:, i] = pick(outputs[:, start : start + choices], numbers, self.decoding.action_temperature).to(
-                    actions.dtype
-                )
-                start += choices
-        chunk.previous = actions.clone()
-        mark()
-        return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]
 
     def reset(self, which: Any = None) -> None:
         """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or
@@ -428,12 +385,10 @@ class LatentActionPolicy:
         return {**vars(self), "executor": None}
 
     def as_tensordict_module(self, **options: Any) -> Any:
-        """This policy as a TensorDictModule for TorchRL; the options of `agents.tensordicts.LatentActionModule` (extra
-        `tensordict`).
+        """This policy as a TensorDictModule for TorchRL; the options of `agents.adapters.torchrl.LatentActionModule`
+        (extra `tensordict`).
         """
-        from flexlam_rl.agents.adapters.torchrl import LatentActionModule
-
-        return LatentActionModule(self, **options)
+        return ADAPTERS.get("torchrl")(self, **options)
 
     def as_tianshou_policy(self, action_space: Any) -> Any:
         """This policy for Tianshou 2's collectors (the package `tianshou`).
@@ -441,6 +396,4 @@ class LatentActionPolicy:
         Args:
             action_space: The environment's single one.
         """
-        from flexlam_rl.agents.adapters.tianshou import TianshouLatentPolicy
-
-        return TianshouLatentPolicy(self, action_space)
+        return ADAPTERS.get("tianshou")(self, action_space)

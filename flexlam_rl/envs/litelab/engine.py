@@ -14,7 +14,8 @@ from flexlam_rl.envs.litelab.clock import (
 from flexlam_rl.envs.litelab.items import respawn_items, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import deferred, explore, language, lasertag, natlab, psychlab, watermaze
-from flexlam_rl.envs.litelab.physics import SPIN_PER_UNIT, land, lift, move, place, stand, wrap
+from flexlam_rl.envs.litelab.physics import move, stand
+from flexlam_rl.envs.litelab.pose import SPIN_PER_UNIT, land, lift, place, wrap
 from flexlam_rl.envs.litelab.rng import mix
 from flexlam_rl.envs.litelab.shade import prepare
 from flexlam_rl.envs.litelab.weapons import equip, fire_only

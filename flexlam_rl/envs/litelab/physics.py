@@ -8,6 +8,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab.collide import ALL_SOLID, BOTTOM, CLEAR, HALF, trace
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.pose import EYE, turn
 from flexlam_rl.envs.litelab.state import GRID
 
 SPEED = 320.0
@@ -24,57 +25,10 @@ GROUND_REACH = 0.25
 THROWN = 10.0  # speed off the ground above which it no longer holds
 LANDING_MS = 250  # after a fall faster than LANDING_SPEED, walls do not slow the player for so long
 LANDING_SPEED = 200.0
-ARRIVAL = 13.875  # of a spawn point above where one stands
 HULL_TOP = 32.0
 DUCK_TOP = 16.0
-EYE = 26.0
 DUCK_EYE = 12.0
 DUCK_SCALE = 0.25
-TURN = 0.1056 * 65536.0 / 360.0  # 65536ths of a turn per look unit
-PITCH_LIMIT = 16000
-SPIN_PER_UNIT = 360.0 / 65536.0 / 0.016  # degrees per second of a turn by one 65536th in a frame
-
-
-@kernel
-def wrap(angle):
-    """An angle in 65536ths of a turn, as -32768..32767."""
-    return (angle + 32768) % 65536 - 32768
-
-
-@kernel
-def place(w, p, x, y, z, yaw):
-    """Put player `p` at rest at a pose; `yaw` in 65536ths of a turn."""
-    p.pos[0] = x
-    p.pos[1] = y
-    p.pos[2] = z
-    p.vel[:] = 0.0
-    p.spin[:] = 0.0
-    p.pitch = 0
-    p.yaw = wrap(yaw)
-    p.look_rest[:] = 0.0
-    p.arriving = 0
-    p.view_height = EYE
-    p.on_ground = 1
-    p.crouched = 0
-    p.jump_held = 0
-    p.alive = 1
-    p.knockback_ms = 0
-    p.landing_ms = 0
-
-
-@kernel
-def lift(p):
-    """Let a player that stands appear as much above the floor as spawn points are, until `land`."""
-    p.pos[2] += ARRIVAL
-    p.arriving = 1
-
-
-@kernel
-def land(p):
-    """Put an arriving player onto the floor."""
-    if p.arriving == 1:
-        p.pos[2] -= ARRIVAL
-        p.arriving = 0
 
 
 @kernel
@@ -90,25 +44,6 @@ def stand(w, p):
     f, _, _, _, _ = trace(w, x, y, z + STEP, x, y, z, HALF, BOTTOM, DUCK_TOP)
     p.pos[2] = z + STEP * (1.0 - f)
     return True
-
-
-@kernel
-def turn(p, look_right, look_down):
-    """Turn by one frame of mouse movement. The input adds up without loss; the angle itself is a whole number of
-    65536ths.
-    """
-    yaw = p.look_rest[1] - look_right * TURN
-    pitch = p.look_rest[0] + look_down * TURN
-    whole_yaw = int(np.floor(yaw + 0.5))
-    whole_pitch = int(np.floor(pitch + 0.5))
-    p.look_rest[1] = yaw - whole_yaw
-    p.look_rest[0] = pitch - whole_pitch
-    before = p.pitch
-    p.pitch = min(max(before + whole_pitch, -PITCH_LIMIT), PITCH_LIMIT)
-    p.yaw = wrap(p.yaw + whole_yaw)
-    p.spin[0] = (p.pitch - before) * SPIN_PER_UNIT
-    p.spin[1] = wrap(whole_yaw) * SPIN_PER_UNIT
-    p.spin[2] = 0.0
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Known ways in which a latent action model fails, as checks on the figures of `measures` and `probe`, and the verdict
+"""Known ways in which a latent action model fails, as checks on the figures of `metrics` and `probe`, and the verdict
 from them.
 
 A *failure* makes the model useless as an interface to actions; a *warning* says that something is lost; a *note*
@@ -23,7 +23,7 @@ some is no fault.
 
 
 @dataclass(frozen=True)
-class Sign:
+class Check:
     """One check: what it looks for, whether it was found, and the figures that say so."""
 
     name: str
@@ -37,8 +37,8 @@ def one(rows: Rows, **wanted: Any) -> dict[str, Any] | None:
     return next((row for row in rows if all(row.get(key) == value for key, value in wanted.items())), None)
 
 
-def of_codes(figures: dict[str, Any]) -> list[Sign]:
-    """Signs in the figures that need no actions.
+def of_codes(figures: dict[str, Any]) -> list[Check]:
+    """Checks of the figures that need no actions.
 
     Args:
         figures: "slots", "prefix", "reconstruction", "still", "importance", "usage", "gradient", "appearance" as
@@ -51,33 +51,33 @@ def of_codes(figures: dict[str, Any]) -> list[Sign]:
     assert without is not None
     gain = (without["loss"] - full["loss"]) / without["loss"]
     name = "no code" if without["codes"] == "null" else "shuffled codes"
-    signs = [
-        Sign(
+    checks = [
+        Check(
             "codes carry nothing", "failure", not gain >= LEAST_GAIN,
             f"flow loss {without['loss']:.4f} with {name}, {full['loss']:.4f} with all {m}: {gain:.1%} less (at least "
             f"{LEAST_GAIN:.0%} expected)",
         ),
-        Sign(
+        Check(
             "codes of other transitions do as well", "failure", not full["gain"] > 2 * full["gain_se"],
             f"true codes lower the loss by {full['gain']:.4f} ± {full['gain_se']:.4f} against those of other "
             "transitions",
         ),
-        Sign(
+        Check(
             "gradient does not reach all parameters", "failure", bool(figures["gradient"]["without"]),
             f"{len(figures['gradient']['without'])} tensors without gradient" + _list(figures["gradient"]["without"]),
         ),
-        Sign(
+        Check(
             "decoded frames are no nearer than the current frame", "warning", full["psnr"] <= figures["still"]["psnr"],
             f"PSNR {full['psnr']:.2f} dB decoded, {figures['still']['psnr']:.2f} dB of the current frame taken for "
             "the next",
         ),
     ]  # fmt: skip
     if figures["prefix"] and m > 1:
-        signs += _of_order(true, without, figures["importance"])
-    return signs + _of_usage(figures)
+        checks += _of_order(true, without, figures["importance"])
+    return checks + _of_usage(figures)
 
 
-def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> list[Sign]:
+def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> list[Check]:
     whole = without["loss"] - true[-1]["loss"]
     # `drop` is paired by transition: how much the loss falls from the budget before
     rises = [(a["k"], b["k"]) for a, b in pairwise(true) if b["drop"] < -max(2 * b["drop_se"], 0.02 * abs(whole))]
@@ -86,48 +86,48 @@ def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> l
     # of a gain that is none there is no part to speak of
     late = (true[0]["loss"] - true[-1]["loss"]) / whole if whole > LEAST_GAIN * without["loss"] else 1.0
     return [
-        Sign(
+        Check(
             "more slots do harm", "warning", bool(rises),
             "the flow loss rises "
             "from K = " + ", ".join(f"{a} to {b}" for a, b in rises) if rises else ("the flow loss falls with K "
                                                                                    "throughout"),
         ),
-        Sign(
+        Check(
             "slots are not ordered", "warning", not front > back,
             f"a wrong code costs {front:.5f} in the first {quarter} slots, {back:.5f} in the last {quarter}",
         ),
-        Sign(
+        Check(
             "later slots carry nothing", "note", late < 0.02,
             f"{late:.1%} of the whole gain comes after the first slot",
         ),
     ]  # fmt: skip
 
 
-def _of_usage(figures: dict[str, Any]) -> list[Sign]:
+def _of_usage(figures: dict[str, Any]) -> list[Check]:
     usage, appearance = figures["usage"], figures["appearance"]
     dead = [i + 1 for i, value in enumerate(usage["perplexity"]) if value < DEAD_PERPLEXITY]
     excess = usage["unused_share"] - usage["unused_share_if_even"]
     flat = sum(value < 1.05 for slot in usage["digit_perplexity"] for value in slot)
     digits = sum(len(slot) for slot in usage["digit_perplexity"])
     return [
-        Sign(
+        Check(
             "all slots are dead", "failure", len(dead) == figures["slots"],
             f"{len(dead)} of {figures['slots']} slots have a perplexity below {DEAD_PERPLEXITY}",
         ),
-        Sign(
+        Check(
             "some slots are dead", "warning", 0 < len(dead) < figures["slots"],
             f"{len(dead)} of {figures['slots']} slots have a perplexity below {DEAD_PERPLEXITY}" + _list(dead),
         ),
-        Sign(
+        Check(
             "dead FSQ dimensions", "warning", flat > digits / 2,
             f"{flat} of {digits} FSQ dimensions, over all slots, hold one value nearly always",
         ),
-        Sign(
+        Check(
             "dead codes", "note", excess > 0.5,
             f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} "
             "expected of even use)",
         ),
-        Sign(
+        Check(
             "codes tell appearance instead of "
             "motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
             f"read linearly out of the codes: {appearance['current_r2']:.2f} of the variance of the current picture, "
@@ -136,14 +136,14 @@ def _of_usage(figures: dict[str, Any]) -> list[Sign]:
     ]  # fmt: skip
 
 
-def of_actions(figures: dict[str, Any]) -> list[Sign]:
-    """Signs in the figures on known actions: "probe" and, where there is a translator, "translation"."""
+def of_actions(figures: dict[str, Any]) -> list[Check]:
+    """Checks of the figures on known actions: "probe" and, where there is a translator, "translation"."""
     probe = figures["probe"]
 
     def read(*names: str) -> Rows:
         return [row for row in probe if row["from"] in names]
 
-    signs = [
+    checks = [
         _above(
             "actions cannot be read linearly out of the codes",
             read("codes"),
@@ -159,7 +159,7 @@ def of_actions(figures: dict[str, Any]) -> list[Sign]:
     ]
     rows = figures.get("translation")
     if not rows or "accuracy" not in rows[0]:
-        return signs
+        return checks
     true = [row for row in rows if row["codes"] == "codes"]
     best = max(true, key=lambda row: row["accuracy"])
     # the null row is the translator on the previous action alone
@@ -169,18 +169,18 @@ def of_actions(figures: dict[str, Any]) -> list[Sign]:
         if row["codes"] != "codes" and row["k"] in (0, best["k"])
     ]
     others += [row for row in figures["probe"] if row["from"] == "commonest action"]
-    signs.append(_above("the translator is no better than its controls", true, others, "translator"))
+    checks.append(_above("the translator is no better than its controls", true, others, "translator"))
     last = max(true, key=lambda row: row["k"])
     fall = best["accuracy"] - last["accuracy"]
     beside = "" if best is last else f", {last['accuracy']:.3f} at K = {last['k']}"
-    signs.append(Sign(
+    checks.append(Check(
         "short prefixes align better", "note", fall > 2 * (best["accuracy_se"] ** 2 + last["accuracy_se"] ** 2) ** 0.5,
         f"translator accuracy {best['accuracy']:.3f} at K = {best['k']}{beside}",
     ))  # fmt: skip
-    return signs
+    return checks
 
 
-def _above(name: str, rows: Rows, controls: Rows, what: str) -> Sign:
+def _above(name: str, rows: Rows, controls: Rows, what: str) -> Check:
     best = max(rows, key=lambda row: row["accuracy"])
     other = max(controls, key=lambda row: row["accuracy"])
     gap = best["accuracy"] - other["accuracy"]
@@ -189,12 +189,12 @@ def _above(name: str, rows: Rows, controls: Rows, what: str) -> Sign:
         f"{what}: accuracy {best['accuracy']:.3f} at K = {best['k']}, best control {other['accuracy']:.3f} "
         f"({other['from']})"
     )
-    return Sign(name, "failure", not gap > 2 * error, reason)
+    return Check(name, "failure", not gap > 2 * error, reason)
 
 
-def verdict(signs: list[Sign]) -> str:
+def verdict(checks: list[Check]) -> str:
     """ "bad" with any failure, "doubtful" with any warning, else "good"."""
-    weights = {sign.weight for sign in signs if sign.found}
+    weights = {check.weight for check in checks if check.found}
     return "bad" if "failure" in weights else "doubtful" if "warning" in weights else "good"
 
 

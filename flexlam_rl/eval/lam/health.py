@@ -49,11 +49,11 @@ def load_transitions(rollouts: Any, count: int, seed: int) -> Any:
     pairs = TransitionPairs(rollouts, ("action", "previous_action") if known else ())
     count = min(count, len(pairs))
     batch = pairs.read(np.random.default_rng(seed).permutation(len(pairs))[:count])
-    frames = to_device({"current": batch["frames"][:, 0], "following": batch["frames"][:, 1]}, "cpu")
+    frames = to_device({"obs": batch["frames"][:, 0], "next_obs": batch["frames"][:, 1]}, "cpu")
     if not known or (batch["action"] < 0).any():
-        return Transitions(frames["current"], frames["following"])
+        return Transitions(frames["obs"], frames["next_obs"])
     actions = to_device({name: batch[name].astype(np.int64)[:, None] for name in ("action", "previous_action")}, "cpu")
-    return Transitions(frames["current"], frames["following"], actions["action"], actions["previous_action"])
+    return Transitions(frames["obs"], frames["next_obs"], actions["action"], actions["previous_action"])
 
 
 def examine(
@@ -69,16 +69,14 @@ def examine(
         report: Called with the name of each part before it is measured.
 
     Returns:
-        What health.json holds, with "signs" and "verdict".
+        What health.json holds, with "checks" and "verdict".
     """
-    from flexlam_rl.eval.lam import failure_checks as signs
-    from flexlam_rl.eval.lam import metrics as measures
-    from flexlam_rl.eval.lam import probe
+    from flexlam_rl.eval.lam import failure_checks, metrics, probe
 
     lam.eval()
     levels, m = lam.config.levels, lam.config.slots
     report("encoding")
-    codes = measures.encode(lam, data)
+    codes = metrics.encode(lam, data)
     part, own = data[:transitions], codes[:transitions]
     figures: dict[str, Any] = {
         "slots": m,
@@ -88,27 +86,27 @@ def examine(
         "with_actions": len(data),
     }
     report("reconstruction")
-    figures["reconstruction"] = measures.reconstruction(lam, part, own, max(16, transitions // 4))
-    figures["still"] = measures.still(part)
+    figures["reconstruction"] = metrics.reconstruction(lam, part, own, max(16, transitions // 4))
+    figures["still"] = metrics.still(part)
     report("importance of the slots")
     few = slice(0, max(16, transitions // 4))
-    figures["importance"] = measures.slot_importance(lam, part[few], own[few])
+    figures["importance"] = metrics.slot_importance(lam, part[few], own[few])
     report("use of the codes")
-    figures["usage"] = measures.code_usage(codes, levels)
+    figures["usage"] = metrics.code_usage(codes, levels)
     report("gradient")
-    figures["gradient"] = measures.gradient_reach(lam, part[:64])
+    figures["gradient"] = metrics.gradient_reach(lam, part[:64])
     report("appearance")
     figures["appearance"] = probe.appearance(codes, data, levels)
-    found = signs.of_codes(figures)
+    found = failure_checks.of_codes(figures)
     if data.action is not None:
         report("actions")
         classes = translator.config.actions.discrete[0] if translator is not None else int(data.action.max()) + 1
-        figures["probe"] = probe.action_recovery(codes, data, levels, measures.sweep(lam), classes, lam.code_count)
+        figures["probe"] = probe.action_recovery(codes, data, levels, metrics.sweep(lam), classes, lam.code_count)
         if translator is not None:
-            figures["translation"] = measures.translation(translator.eval(), lam, data, codes)
-        found += signs.of_actions(figures)
-    figures["signs"] = [asdict(sign) for sign in found]
-    figures["verdict"] = signs.verdict(found)
+            figures["translation"] = metrics.translation(translator.eval(), lam, data, codes)
+        found += failure_checks.of_actions(figures)
+    figures["checks"] = [asdict(check) for check in found]
+    figures["verdict"] = failure_checks.verdict(found)
     return figures
 
 
@@ -123,7 +121,7 @@ def run(options: Options) -> int:
     from rich.progress import Progress
 
     from flexlam_rl.datasets import open_rollouts
-    from flexlam_rl.eval.lam import health_report as health_page
+    from flexlam_rl.eval.lam import health_report
     from flexlam_rl.eval.studies.trained_models import load_model, model_folder
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.translator import Translator
@@ -167,11 +165,11 @@ def run(options: Options) -> int:
         "seconds": round(time.perf_counter() - began, 1),
     }
     write_atomically(options.out / "health.json", (json.dumps(figures, indent=1) + "\n").encode())
-    health_page.write(figures, lam, data, options.out)
-    found = [sign for sign in figures["signs"] if sign["found"]]
+    health_report.write(figures, lam, data, options.out)
+    found = [check for check in figures["checks"] if check["found"]]
     print(f"verdict: {figures['verdict']}")
-    for sign in found:
-        print(f"  {sign['weight']}: {sign['name']} ({sign['reason']})")
+    for check in found:
+        print(f"  {check['weight']}: {check['name']} ({check['reason']})")
     print(f"page: {options.out / 'README.md'}")
     return 0
 

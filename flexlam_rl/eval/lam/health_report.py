@@ -60,7 +60,7 @@ def page(figures: dict[str, Any]) -> str:
         "|---|---|---|---|",
         *(
             f"| {s['name']} | {s['weight']} | {'**yes**' if s['found'] else 'no'} | {s['reason']} |"
-            for s in figures["signs"]
+            for s in figures["checks"]
         ),
         "",
         "## Reconstruction",
@@ -187,6 +187,6 @@ def _sheet(lam: LAM, data: Transitions, path: Path) -> None:
     from flexlam_rl.models.flexlam.sheets import prefix_sheet
 
     few = data[:_SHEET_ROWS]
-    prefix_sheet(lam, few.current, few.following, path)
+    prefix_sheet(lam, few.obs, few.next_obs, path)
     # 256 colours are enough to look at, and a fifth of the size
     Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)

@@ -31,17 +31,17 @@ class Transitions:
     episode's start).
     """
 
-    current: Tensor
-    following: Tensor
+    obs: Tensor
+    next_obs: Tensor
     action: Tensor | None = None
     previous: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.current)
+        return len(self.obs)
 
     def __getitem__(self, rows: Any) -> "Transitions":
         action, previous = (None if part is None else part[rows] for part in (self.action, self.previous))
-        return Transitions(self.current[rows], self.following[rows], action, previous)
+        return Transitions(self.obs[rows], self.next_obs[rows], action, previous)
 
     def chunks(self) -> Iterator[slice]:
         """Slices that cover all rows, each small enough for one pass."""
@@ -60,7 +60,7 @@ def sweep(lam: LAM) -> list[int]:
 @torch.no_grad()
 def encode(lam: LAM, data: Transitions) -> Tensor:
     """Codes int64 (B, M)."""
-    return torch.cat([lam.encode(data.current[rows], data.following[rows]) for rows in data.chunks()])
+    return torch.cat([lam.encode(data.obs[rows], data.next_obs[rows]) for rows in data.chunks()])
 
 
 def control_codes(codes: Tensor, kind: str, count: int, seed: int = 0) -> Tensor:
@@ -90,13 +90,13 @@ def flow_losses(lam: LAM, data: Transitions, codes: Tensor, budget: int, seed: i
     elsewhere.
     """
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(data.current.shape, generator=generator).to(codes.device)
+    noise = torch.randn(data.obs.shape, generator=generator).to(codes.device)
     out = []
     for rows in data.chunks():
         part = codes[rows]
         tau = torch.zeros(len(part), device=codes.device)
         out.append(
-            lam.decoder.loss(data.current[rows], data.following[rows], lam.keep_prefix(part, budget), tau, noise[rows])
+            lam.decoder.loss(data.obs[rows], data.next_obs[rows], lam.keep_prefix(part, budget), tau, noise[rows])
         )
     return torch.cat(out)
 
@@ -110,8 +110,8 @@ def likeness(
     generator = torch.Generator().manual_seed(seed)
     for rows in data.chunks():
         noise = torch.Generator(codes.device).manual_seed(int(torch.randint(0, 2**31, (1,), generator=generator)))
-        decoded = lam.decoder.sample(data.current[rows], lam.keep_prefix(codes[rows], budget), steps, noise)
-        truth = to_unit(data.following[rows])
+        decoded = lam.decoder.sample(data.obs[rows], lam.keep_prefix(codes[rows], budget), steps, noise)
+        truth = to_unit(data.next_obs[rows])
         psnr.append(peak_signal_to_noise(decoded, truth))
         ssim.append(structural_similarity(decoded, truth))
     return torch.cat(psnr), torch.cat(ssim)
@@ -164,7 +164,7 @@ def reconstruction(lam: LAM, data: Transitions, codes: Tensor, pictures: int) ->
 
 def still(data: Transitions) -> dict[str, float]:
     """PSNR and SSIM of the current frame taken for the next one."""
-    now, then = to_unit(data.current), to_unit(data.following)
+    now, then = to_unit(data.obs), to_unit(data.next_obs)
     return {
         "psnr": float(peak_signal_to_noise(now, then).mean()),
         "ssim": float(structural_similarity(now, then).mean()),
@@ -225,7 +225,7 @@ def gradient_reach(lam: LAM, data: Transitions, seed: int = 0) -> dict[str, Any]
     hook = lam.encoder.register_forward_hook(keep)
     try:
         lam.zero_grad(set_to_none=True)
-        lam(data.current, data.following, torch.Generator(data.current.device).manual_seed(seed)).loss.backward()
+        lam(data.obs, data.next_obs, torch.Generator(data.obs.device).manual_seed(seed)).loss.backward()
         parts: dict[str, float] = {}
         dead = []
         for name, p in lam.named_parameters():
@@ -259,7 +259,7 @@ def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor
     assert data.previous is not None
     outputs = torch.cat(
         [
-            translator(lam.keep_prefix(codes[rows], budget), data.previous[rows], data.current[rows])
+            translator(lam.keep_prefix(codes[rows], budget), data.previous[rows], data.obs[rows])
             for rows in data.chunks()
         ]
     )

@@ -4,7 +4,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import torch
 import tyro
 
 from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.options import formerly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +23,14 @@ class Options:
     """PNG file to write; the figures go to a JSON file beside it."""
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
-    levels: tuple[str, ...] = ("explore_goal_locations_small", "rooms_watermaze")
-    """Levels whose transitions are shown."""
+    tasks: tuple[str, ...] = field(
+        default=("explore_goal_locations_small", "rooms_watermaze"), metadata=formerly("levels")
+    )
+    """Tasks whose transitions are shown."""
     count: int = 4
-    """Transitions a level that are drawn."""
+    """Transitions per task that are drawn."""
     measured: int = 64
-    """Transitions a level that are measured."""
+    """Transitions per task that are measured."""
     steps: int = 8
     """Euler steps of the decoder."""
     seed: int = 0
@@ -55,40 +58,38 @@ def run(options: Options) -> int:
             raise ValueError(f"{name} is {getattr(options, name)}; at least 1 is needed.")
     if options.out.suffix.lower() != ".png":
         raise ValueError(f"Cannot write {str(options.out)!r}: the file's name must end in .png.")
-    levels = [level_named(level).name for level in options.levels]
+    levels = [level_named(level).name for level in options.tasks]
     bundle = load_bundle(options.checkpoint, options.device)
     lam = bundle.lam
     shown = [
         expert_transitions(bundle.config.environment, level, max(options.count, options.measured), options.seed + i)
         for i, level in enumerate(levels)
     ]
-    current, following = (
-        torch.cat([getattr(t, name) for t in shown]).to(options.device) for name in ("current", "following")
-    )
-    codes = lam.encode(current, following)
+    obs, next_obs = (torch.cat([getattr(t, name) for t in shown]).to(options.device) for name in ("obs", "next_obs"))
+    codes = lam.encode(obs, next_obs)
     chosen = torch.cat(
-        [_spread(len(t.current), options.count) + sum(len(s.current) for s in shown[:i]) for i, t in enumerate(shown)]
+        [_spread(len(t.obs), options.count) + sum(len(s.obs) for s in shown[:i]) for i, t in enumerate(shown)]
     )
-    target = following.float() / 127.5 - 1
-    columns, figures = {"frame": current[chosen], "next": following[chosen]}, {}
-    figures["still"] = float(peak_signal_to_noise(current.float() / 127.5 - 1, target).mean())
+    target = next_obs.float() / 127.5 - 1
+    columns, figures = {"frame": obs[chosen], "next": next_obs[chosen]}, {}
+    figures["still"] = float(peak_signal_to_noise(obs.float() / 127.5 - 1, target).mean())
     sweep = budgets(lam.config.slots) if lam.config.prefix else [lam.config.slots]
     for k in sweep:
         generator = torch.Generator(options.device).manual_seed(options.seed)
-        decoded = lam.decode(current, codes, k, options.steps, generator)
+        decoded = lam.decode(obs, codes, k, options.steps, generator)
         columns[f"K = {k}"] = decoded[chosen]
         figures[f"K = {k}"] = float(peak_signal_to_noise(decoded.float() / 127.5 - 1, target).mean())
     grid(columns, options.out)
     record = {
         "checkpoint": bundle.hash,
         "levels": levels,
-        "transitions": len(current),
+        "transitions": len(obs),
         "steps": options.steps,
         "psnr_db": figures,
     }
     write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     print(
-        f"{options.out}: PSNR in dB of {len(current)} transitions: "
+        f"{options.out}: PSNR in dB of {len(obs)} transitions: "
         + ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
     )
     return 0

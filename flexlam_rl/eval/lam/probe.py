@@ -96,7 +96,7 @@ def action_recovery(
     add("shuffled", budgets[-1], one_hot_digits(control_codes(codes, "shuffled", count), levels))
     add("previous action", None, before)
     add("commonest action", None, torch.zeros(len(labels), 1, device=labels.device))
-    add("change of the picture", None, small_view(data.following) - small_view(data.current))
+    add("change of the picture", None, small_view(data.next_obs) - small_view(data.obs))
     return rows
 
 
@@ -127,5 +127,5 @@ def appearance(codes: Tensor, data: Transitions, levels: tuple[int, ...]) -> dic
     at most 1).
     """
     features = one_hot_digits(codes, levels)
-    now, then = small_view(data.current, 4), small_view(data.following, 4)
+    now, then = small_view(data.obs, 4), small_view(data.next_obs, 4)
     return {"current_r2": explained(features, now), "change_r2": explained(features, then - now)}

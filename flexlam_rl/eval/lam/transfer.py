@@ -131,10 +131,8 @@ def run(options: Options) -> int:
     from_, to = (
         expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate((source, target))
     )
-    rows = min(len(from_.current), len(to.current))
-    a, after, b, previous = (
-        x[:rows].to(options.device) for x in (from_.current, from_.following, to.current, from_.previous)
-    )
+    rows = min(len(from_.obs), len(to.obs))
+    a, after, b, previous = (x[:rows].to(options.device) for x in (from_.obs, from_.next_obs, to.obs, from_.previous))
     found = transfer(bundle.lam, a, after, b, budget, options.steps, options.seed)
     figures = scores(bundle, found, a, after, previous, budget)
     shown = torch.linspace(0, rows - 1, min(8, rows)).round().long()

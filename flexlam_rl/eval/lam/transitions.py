@@ -23,8 +23,8 @@ class Transitions:
     """
 
     level: str
-    current: Tensor
-    following: Tensor
+    obs: Tensor
+    next_obs: Tensor
     action: Tensor
     previous: Tensor
 

@@ -1,4 +1,4 @@
-"""`python -m eval.ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as
+"""`flexlam study ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as
 labels grow.
 
 On one trained LAM and the same labels, test split and budgets (paper, section 6.3 and appendix D.1):
@@ -10,17 +10,18 @@ On one trained LAM and the same labels, test split and budgets (paper, section 6
 A killed study continues with the same command; more seeds or label counts extend a finished one.
 """
 
+import functools
 import json
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
 from flexlam_rl.eval.studies.alignment_report import interval
+from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
 from flexlam_rl.utils.tabular import csv_bytes
@@ -38,7 +39,7 @@ METRICS = ("loss", "accuracy")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Translator conditioning, joint alignment and inverse dynamics on one LAM, as labels grow."""
 
     lam: tyro.conf.Positional[Path]
@@ -54,12 +55,12 @@ class Options:
     budgets: str = "1,16"
     """Budgets K to measure at."""
     seeds: int = 3
-    """Seeds 0 to so many less one, of labels, weights and order."""
+    """Number of seeds, of labels, weights and order."""
     steps: int | None = None
     """Steps of every case, instead of the preset's."""
     held_out: int = 4000
     """Transitions of the test split that every case is measured on."""
-    device: str = "cpu"
+    device: str = field(default="cpu", metadata={"identity": False})
     precision: Literal["fp32", "bf16"] | None = None
 
 
@@ -76,14 +77,24 @@ class Job:
         """Name of its folder and its result: joint-alignment-400-seed0."""
         return f"{self.case.replace(', ', '-').replace(' ', '-')}-{self.labels}-seed{self.seed}"
 
+    @property
+    def kind(self) -> str:
+        """The stage that it trains."""
+        return CASES[self.case][0]
+
 
 def jobs(options: Options, counts: list[int]) -> Iterator[Job]:
     """All jobs, seed by seed, so that a stopped study has whole comparisons."""
     return (Job(seed, labels, case) for seed in range(options.seeds) for labels in counts for case in CASES)
 
 
-def train(job: Job, options: Options) -> Path:
-    """Train what the job names, and return its folder; a finished one returns at once."""
+def best(job: Job, options: Options) -> Path:
+    """Folder of the job's chosen checkpoint."""
+    return options.out / "runs" / job.name / CASES[job.case][0] / "best"
+
+
+def train(job: Job, options: Options) -> None:
+    """Train what the job names; a finished one returns at once."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
     stage, conditioning = CASES[job.case]
@@ -101,7 +112,6 @@ def train(job: Job, options: Options) -> Path:
         lam_run=options.lam,
     )
     train_stage(stage, replace(args, conditioning=conditioning))  # type: ignore[arg-type]
-    return folder / stage / "best"
 
 
 def measure(
@@ -110,7 +120,7 @@ def measure(
     """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen`
     LAM on `data`.
     """
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.baselines.idm import IDM
     from flexlam_rl.models.flexlam.lam import LAM
@@ -119,29 +129,28 @@ def measure(
     head = {"case": job.case, "labels": job.labels, "seed": job.seed}
     if CASES[job.case][0] == "idm":
         model = load_model(IDM, folder, "idm", options.device)
-        return [head | {"budget": None} | measures.direct(model, data, ("current", "following", "previous"))]
+        return [head | {"budget": None} | metrics.direct(model, data, ("obs", "next_obs", "previous"))]
     if CASES[job.case][0] == "joint":
         frozen = load_model(LAM, folder, "lam", options.device)
-        codes = measures.encode(frozen, data)
+        codes = metrics.encode(frozen, data)
     translator = load_model(Translator, folder, "translator", options.device)
-    return [head | {"budget": k} | measures.translate(translator, frozen, data, codes, k) for k in budgets]
+    return [head | {"budget": k} | metrics.translate(translator, frozen, data, codes, k) for k in budgets]
 
 
-def run(options: Options) -> int:
-    """Train and measure all that is missing; the report is written anew after every case.
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
 
     Raises:
         ValueError: Options that do not fit each other or the data.
-        TrainingError: The folder holds another study.
         CheckpointError: The run has no LAM.
     """
     from flexlam_rl.datasets import open_rollouts
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.lam.health import load_transitions
+    from flexlam_rl.eval.studies.clock import seconds_per_step
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.train.trainer import check_folder
-    from flexlam_rl.utils.files import write_atomically
+    from flexlam_rl.models.flexlam.recipes import RECIPES
 
     lam = load_model(LAM, options.lam, "lam", options.device)
     counts = sorted(number_list("label_counts", options.label_counts, 1))
@@ -153,28 +162,21 @@ def run(options: Options) -> int:
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
     data = data.to(options.device)
-    codes = measures.encode(lam, data)
-    options.out.mkdir(parents=True, exist_ok=True)
-    # seeds and label counts may grow
-    check_folder(options.out, replace(options, seeds=0, label_counts="", data=Path(), out=Path()))
-    todo = list(jobs(options, counts))
-    began, trained = time.monotonic(), 0
-    for number, job in enumerate(todo):
-        result = options.out / "results" / f"{job.name}.json"
-        if result.exists():
-            continue
-        left = (
-            f"; about {(time.monotonic() - began) / trained * (len(todo) - number) / 60:.0f} min left for all"
-            if trained
-            else ""
-        )
-        print(f"ablations: job {number + 1} of {len(todo)}, {job.name}{left}", flush=True)
-        rows = measure(job, train(job, options), options, budgets, data, lam, codes)
-        write_atomically(result, (json.dumps(rows, indent=1) + "\n").encode())
-        trained += 1
-        write(options.out)
-    print(write(options.out))
-    return 0
+    frozen_codes = functools.cache(lambda: metrics.encode(lam, data))
+
+    recipe = RECIPES[options.preset]
+    return Study(
+        title="ablations",
+        jobs=list(jobs(options, counts)),
+        train=lambda job: train(job, options),
+        measure=lambda job: measure(job, best(job, options), options, budgets, data, lam, frozen_codes()),
+        report=lambda: write(options.out),
+        out=options.out,
+        # seeds and label counts may grow
+        config=replace(options, seeds=0, label_counts="", data=Path(), out=Path()),
+        steps=lambda job: options.steps or getattr(recipe, job.kind).steps,
+        guesses=seconds_per_step(options.preset, options.device),
+    )
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -267,6 +269,9 @@ def plot(table: list[dict[str, Any]], path: Path) -> None:
     axes[0].legend(fontsize=8)
     save(fig, path)
 
+
+STUDY = StudyDefinition(Options, plan, "what the translator should see, and what labels are for, as labels grow")
+run = STUDY.run
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.ablations"))

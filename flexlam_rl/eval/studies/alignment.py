@@ -1,4 +1,4 @@
-"""`python -m eval.alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
+"""`flexlam study alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
 budgets, without rollouts.
 
 For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind
@@ -7,27 +7,29 @@ split. A killed study continues with the same command; more seeds, budgets or la
 docs/alignment.md.
 """
 
+import functools
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
-from flexlam_rl.utils.options import tidy
+from flexlam_rl.utils.options import formerly, takes_former_names, tidy
 
-NARROW_LEVEL = "lasertag_one_opponent_large"
-# of all steps (paper, section 5 and appendix C): uniform over levels, or from one level outside the suite
+NARROW_TASK = "lasertag_one_opponent_large"
+# of all steps (paper, section 5 and appendix C): uniform over tasks, or from one task outside the suite
 FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
 DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "debug": "1,2,4"}
 
 
+@takes_former_names
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Compare FlexLAM@K with separately trained Fixed-K models by how well actions align, at equal budgets."""
 
     data: Path
@@ -38,24 +40,24 @@ class Options:
     budgets: str | None = None
     """Budgets K, as in 4,16,64; None for the preset's."""
     seeds: int = 3
-    """Seeds 0 to so many less one, of weights, data order and labels."""
+    """Number of seeds, of weights, data order and labels."""
     steps: int | None = None
     """Steps of every latent action model, instead of the preset's."""
     translator_steps: int | None = None
     """Steps of every translator, instead of the preset's."""
     labels: str = "standard,narrow"
-    """Kinds of labels: standard (uniform over levels), narrow (one level)."""
+    """Kinds of labels: standard (uniform over tasks), narrow (one task)."""
     label_count: int | None = None
     """Labels of each kind, validation included; None for the paper's shares, 0.025 % and 0.04 % of all steps."""
-    narrow_level: str = NARROW_LEVEL
-    """Level of the narrow labels."""
+    narrow_task: str = field(default=NARROW_TASK, metadata=formerly("narrow_level"))
+    """Task that the narrow labels come from."""
     held_out: int = 4000
     """Transitions of the test split that every translator is measured on."""
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
-    prefix_law: Literal["uniform", "mixed"] = "uniform"
+    prefix_distribution: Literal["uniform", "mixed"] = field(default="uniform", metadata=formerly("prefix_law"))
     """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
-    levels: tuple[int, ...] | None = None
+    fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"))
     """FSQ levels of every latent action model, as of `flexlam train`."""
     conditioning: Conditioning = "slots+action"
     """What every translator sees, as of `flexlam train`; which plays best is in docs/translator.md."""
@@ -86,22 +88,27 @@ class Job:
         """Name of the job."""
         return f"{self.model}-{self.labels}" if self.labels else self.model
 
+    @property
+    def kind(self) -> str:
+        """What the job trains."""
+        return "translator" if self.labels else "LAM"
+
 
 @dataclass(frozen=True)
-class _Study:
-    """What all runs of one folder share."""
+class Config:
+    """What all commands on one folder share."""
 
     preset: str
     steps: int | None
     translator_steps: int | None
     label_count: int | None
-    narrow_level: str
+    narrow_task: str = field(metadata=formerly("narrow_level"))
     held_out: int
     precision: str | None
-    prefix_law: str | None
-    """None for the uniform law."""
+    prefix_distribution: str | None = field(metadata=formerly("prefix_law"))
+    """None for the uniform one."""
     data: tuple[str, ...]
-    levels: tuple[int, ...] | None = field(default=None, metadata={"later": True})
+    fsq_levels: tuple[int, ...] | None = field(default=None, metadata={"later": True, **formerly("levels")})
     conditioning: str = field(default="slots+action", metadata={"later": True})
 
 
@@ -148,9 +155,9 @@ def train(job: Job, options: Options) -> None:
         seed=job.seed,
         device=options.device,
         steps=options.steps,
-        fsq_levels=options.levels,
+        fsq_levels=options.fsq_levels,
         precision=options.precision,
-        prefix_distribution=options.prefix_law if job.slots is None else "uniform",
+        prefix_distribution=options.prefix_distribution if job.slots is None else "uniform",
     )
     if not job.labels:
         train_stage("lam", args)
@@ -165,7 +172,7 @@ def train(job: Job, options: Options) -> None:
         "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}",
         "label_count": options.label_count,
         "label_fraction": FRACTIONS[job.labels],
-        "label_task": options.narrow_level if job.labels == "narrow" else None,
+        "label_task": options.narrow_task if job.labels == "narrow" else None,
     }
     train_stage("translator", TrainArgs(**{**vars(args), **changes}))
 
@@ -174,7 +181,7 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its
     own.
     """
-    from flexlam_rl.eval.lam import metrics as measures
+    from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_model
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.translator import Translator
@@ -183,11 +190,11 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     lam = load_model(LAM, folder, "lam", options.device)
     translator = load_model(Translator, folder / job.labels, "translator", options.device)
     chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text(encoding="utf-8"))
-    codes = measures.encode(lam, data)
+    codes = metrics.encode(lam, data)
     few = slice(0, 512)
     rows = []
     for k in [0, *budgets] if job.slots is None else [job.slots]:
-        scores = measures.translate(translator, lam, data, codes, k)
+        scores = metrics.translate(translator, lam, data, codes, k)
         rows.append(
             {
                 "model": "FlexLAM" if job.slots is None else "Fixed-K",
@@ -195,7 +202,7 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
                 "labels": job.labels,
                 "seed": job.seed,
                 **scores,
-                "flow_loss": float(measures.flow_losses(lam, data[few], codes[few], k).mean()),
+                "flow_loss": float(metrics.flow_losses(lam, data[few], codes[few], k).mean()),
                 # the figure that chose the checkpoint, on the labels' own small validation part
                 "validation_loss": chosen["loss"],
                 "step": chosen["step"],
@@ -204,70 +211,62 @@ def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[d
     return rows
 
 
-def run(options: Options) -> int:
-    """Train and measure all that is missing; the report is written anew after every translator.
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
 
     Raises:
         ValueError: Options that do not fit each other or the data.
-        TrainingError: The folder holds another study.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
-    from flexlam_rl.train.stopping import resumable
-
-    with resumable(options.out):
-        return _run(options)
-
-
-def _run(options: Options) -> int:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies import alignment_report
-    from flexlam_rl.train.trainer import check_folder
-    from flexlam_rl.utils.files import write_atomically
+    from flexlam_rl.eval.studies.clock import seconds_per_step
+    from flexlam_rl.models.flexlam.recipes import RECIPES
 
     budgets, kinds = parse(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
-    if "narrow" in kinds and options.narrow_level not in rollouts.levels:
+    if "narrow" in kinds and options.narrow_task not in rollouts.levels:
         raise ValueError(
-            f"the narrow labels' level {options.narrow_level!r} is not among the rollouts: "
-            f"{', '.join(rollouts.levels)}."
+            f"the narrow labels' task {options.narrow_task!r} is not among the rollouts: {', '.join(rollouts.levels)}."
         )
-    options.out.mkdir(parents=True, exist_ok=True)
-    study = _Study(
+    config = Config(
         options.preset,
         options.steps,
         options.translator_steps,
         options.label_count,
-        options.narrow_level,
+        options.narrow_task,
         options.held_out,
         options.precision,
-        None if options.prefix_law == "uniform" else options.prefix_law,
+        None if options.prefix_distribution == "uniform" else options.prefix_distribution,
         (*rollouts.digests, *test.digests),
-        options.levels,
+        options.fsq_levels,
         options.conditioning,
     )
-    check_folder(options.out, study)
     data = load_transitions(test, options.held_out, seed=0)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; alignment needs them.")
-    data = data.to(options.device)
-    todo = list(jobs(budgets, kinds, options.seeds))
-    clock = _Clock(todo)
-    for job in todo:
-        began = time.monotonic()
-        result = options.out / "results" / f"{job.name}.json"
+    held_out = functools.cache(lambda: data.to(options.device))
+
+    def measured(job: Job) -> bool:
+        # a latent action model is needed until all its translators have been measured
         needed = [job] if job.labels else [Job(job.seed, job.slots, kind) for kind in kinds]
-        if all(_measured(options.out, other, budgets) for other in needed):
-            clock.done(job, None)
-            continue
-        print(f"alignment: {clock.title(job)}", flush=True)
-        train(job, options)
-        if job.labels:
-            write_atomically(result, (json.dumps(measure(job, options, budgets, data), indent=1) + "\n").encode())
-            alignment_report.write(options.out, study, test)
-        clock.done(job, time.monotonic() - began)
-    print(alignment_report.write(options.out, study, test))
-    return 0
+        return all(_measured(options.out, other, budgets) for other in needed)
+
+    recipe = RECIPES[options.preset]
+    return Study(
+        title="alignment",
+        jobs=list(jobs(budgets, kinds, options.seeds)),
+        train=lambda job: train(job, options),
+        measure=lambda job: measure(job, options, budgets, held_out()) if job.labels else None,
+        report=lambda: alignment_report.write(options.out, config, test),
+        out=options.out,
+        config=config,
+        steps=lambda job: (
+            (options.translator_steps or recipe.translator.steps) if job.labels else options.steps or recipe.lam.steps
+        ),
+        finished=measured,
+        guesses=seconds_per_step(options.preset, options.device),
+    )
 
 
 def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
@@ -279,31 +278,8 @@ def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
     )
 
 
-class _Clock:
-    """Which job of how many, and how long the rest will take by the jobs of the same kind so far."""
-
-    def __init__(self, todo: list[Job]) -> None:
-        self.left = list(todo)
-        self.total = len(todo)
-        self.seconds: dict[bool, list[float]] = {True: [], False: []}
-
-    def done(self, job: Job, seconds: float | None) -> None:
-        self.left.remove(job)
-        # a job that was found finished, or nearly so, says nothing of the others
-        if seconds is not None and seconds > 1.0:
-            self.seconds[bool(job.labels)].append(seconds)
-
-    def title(self, job: Job) -> str:
-        left = 0.0
-        for other in self.left:
-            known = self.seconds[bool(other.labels)]
-            if not known:
-                return f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}"
-            left += sum(known) / len(known)
-        return (
-            f"job {self.total - len(self.left) + 1} of {self.total}, {job.name}; about {left / 60:.0f} min left for all"
-        )
-
+STUDY = StudyDefinition(Options, plan, "FlexLAM@K against Fixed-K models at equal budgets, without rollouts")
+run = STUDY.run
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.alignment"))

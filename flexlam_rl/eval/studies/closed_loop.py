@@ -1,35 +1,39 @@
-"""`python -m eval.closed_loop STUDY --data DIR --out DIR`: FlexLAM@K against Fixed-K models in closed loop, from a
+"""`flexlam study closed_loop STUDY --data DIR --out DIR`: FlexLAM@K against Fixed-K models in closed loop, from a
 finished alignment study.
 
-For one seed of `eval.alignment`'s study it trains a sequence model on every latent action model (same data, steps and
+For one seed of an alignment study it trains a sequence model on every latent action model (same data, steps and
 order), bundles it with the study's translators, plays the suite at equal budgets, and puts the returns side by side as
-`eval.matched` does (the paper's tables 1 and 9). A stopped command continues; more episodes extend finished suites;
-models may be spread over several commands.
+`flexlam study matched` does (the paper's tables 1 and 9). A stopped command continues; more episodes extend finished
+suites; models may be spread over several commands.
 """
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
 from flexlam_rl.envs.domains.dmlab.levels import SUITE
 from flexlam_rl.eval.studies import matched
-from flexlam_rl.eval.studies.alignment import FRACTIONS, Job
+from flexlam_rl.eval.studies.alignment import FRACTIONS
+from flexlam_rl.eval.studies.alignment import Job as Model
+from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.eval.suite import command as suite
 from flexlam_rl.eval.suite.results import RESULTS, read_results
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.options import formerly, takes_former_names
 
 
+@takes_former_names
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Put FlexLAM@K beside separately trained Fixed-K models in closed loop, from an alignment study."""
 
     study: tyro.conf.Positional[Path]
-    """Folder of a finished `eval.alignment`, which has the latent action models and translators."""
+    """Folder of a finished alignment study, which has the latent action models and translators."""
     data: Path
     """Folder of the rollouts that the study was trained on."""
     out: Path
@@ -49,9 +53,9 @@ class Options:
     compile: bool | None = None
     """torch.compile in training, as of `flexlam train`."""
     episodes: int = 50
-    """Episodes a level."""
-    levels: tuple[str, ...] = SUITE
-    """Levels to play."""
+    """Episodes per task."""
+    tasks: tuple[str, ...] = field(default=SUITE, metadata=formerly("levels"))
+    """Tasks to play."""
     suite_seed: int = 0
     """Seed of all episodes."""
     temperature: float = 1.0
@@ -67,17 +71,35 @@ class Options:
     device: str = "cpu"
 
 
-def chosen(options: Options) -> tuple[list[int], list[str], list[Job]]:
+@dataclass(frozen=True)
+class Job:
+    """The sequence model of one latent action model, or a suite that it plays with one translator (`labels`)."""
+
+    model: Model
+    labels: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the job: fixed4-seed0-sequence, fixed4-seed0-narrow-suite."""
+        return f"{self.model.model}-{f'{self.labels}-suite' if self.labels else 'sequence'}"
+
+    @property
+    def kind(self) -> str:
+        """What the job is."""
+        return "suite" if self.labels else "sequence model"
+
+
+def chosen(options: Options) -> tuple[list[int], list[str], list[Model]]:
     """Budgets, kinds of labels, and the models to train and play.
 
     Raises:
         ValueError: The folder is no study, or does not have what is asked for.
     """
     if not (options.study / "runs").is_dir() or not (options.study / "config.json").is_file():
-        raise ValueError(f"{options.study} is no folder of an alignment study (python -m eval.alignment).")
+        raise ValueError(f"{options.study} is no folder of an alignment study (flexlam study alignment).")
     budgets = sorted(number_list("budgets", options.budgets, 1))
     kinds = options.labels.split(",")
-    every = {job.model.partition("-")[0]: job for job in (Job(options.seed, slots) for slots in (None, *budgets))}
+    every = {job.model.partition("-")[0]: job for job in _models(options, budgets)}
     names = list(every) if options.models is None else options.models.split(",")
     for name in names:
         if name not in every:
@@ -93,78 +115,133 @@ def chosen(options: Options) -> tuple[list[int], list[str], list[Job]]:
     return budgets, kinds, [every[name] for name in names]
 
 
-def run(options: Options) -> int:
-    """Train and play what is missing, then write a table for each kind of labels whose suites are all there.
+def _models(options: Options, budgets: list[int]) -> list[Model]:
+    return [Model(options.seed, slots) for slots in (None, *budgets)]
 
-    Raises:
-        ValueError: Options that do not fit the study, or the folder's bundles play in another way.
-        TrainingError: A run's folder holds another sequence model.
-    """
-    from flexlam_rl.agents.policy.bundle import Decoding, read_config
-    from flexlam_rl.agents.policy.bundling import make_bundle
+
+def train_sequence(model: Model, options: Options, preset: Any) -> None:
+    """Train the sequence model of a latent action model, in its folder of the alignment study."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
+    folder = options.study / "runs" / model.model
+    train_stage(
+        "sequence",
+        TrainArgs(
+            options.data,
+            folder,
+            preset,
+            seed=options.seed,
+            steps=options.steps,
+            long_share=options.long_share,
+            compile=options.compile,
+            device=options.device,
+        ),
+    )
+
+
+def play(job: Job, options: Options) -> None:
+    """Bundle the models of a job, and let them play the suite."""
+    from flexlam_rl.agents.policy.bundling import make_bundle
+
+    model, folder = job.model, options.study / "runs" / job.model.model
+    bundle = _bundle(options, model, job.labels)
+    if not bundle.is_dir():
+        make_bundle(folder, bundle, [options.data], decoding=_decoding(options), aligned=folder / job.labels)
+    suite.run(
+        suite.Options(
+            budget=options.budgets if model.slots is None else str(model.slots),
+            checkpoint=str(bundle),
+            tasks=options.tasks,
+            episodes=options.episodes,
+            engine="litelab",
+            seed=options.suite_seed,
+            device=options.device,
+            cache=options.cache,
+            threads=options.threads,
+            out=_played(options, model, job.labels),
+        )
+    )
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: Options that do not fit the alignment study, or the folder's bundles play in another way.
+    """
+    from flexlam_rl.agents.policy.bundle import read_config
+    from flexlam_rl.eval.studies.clock import seconds_per_step
+    from flexlam_rl.models.flexlam.recipes import RECIPES
+
     budgets, kinds, models = chosen(options)
-    way = Decoding(options.temperature, context=options.context)
     preset = json.loads((options.study / "config.json").read_text(encoding="utf-8"))["preset"]
-    # all training first: the suite divides the cores differently
-    for number, job in enumerate(models):
-        print(f"closed loop: sequence model {number + 1} of {len(models)}, {job.model}", flush=True)
-        folder = options.study / "runs" / job.model
-        train_stage(
-            "sequence",
-            TrainArgs(
-                options.data,
-                folder,
-                preset,
-                seed=options.seed,
-                steps=options.steps,
-                long_share=options.long_share,
-                compile=options.compile,
-                device=options.device,
-            ),
-        )
-    for number, (job, kind) in enumerate((job, kind) for kind in kinds for job in models):
-        print(f"closed loop: suite {number + 1} of {len(models) * len(kinds)}, {job.model}, {kind} labels", flush=True)
-        folder, bundle = options.study / "runs" / job.model, options.out / "bundles" / f"{job.model}-{kind}"
-        if not bundle.is_dir():
-            make_bundle(folder, bundle, [options.data], decoding=way, aligned=folder / kind)
-        elif (before := read_config(bundle).decoding) != way:
+    way = _decoding(options)
+    for bundle in (_bundle(options, model, labels) for labels in kinds for model in models):
+        if bundle.is_dir() and (before := read_config(bundle).decoding) != way:
             raise ValueError(f"{bundle} plays with {before}, now {way} is asked for; give another --out.")
-        suite.run(
-            suite.Options(
-                budget=options.budgets if job.slots is None else str(job.slots),
-                checkpoint=str(bundle),
-                tasks=options.levels,
-                episodes=options.episodes,
-                engine="litelab",
-                seed=options.suite_seed,
-                device=options.device,
-                cache=options.cache,
-                threads=options.threads,
-                out=_played(options, job, kind),
-            )
-        )
-    everything = [Job(options.seed, slots) for slots in (None, *budgets)]
-    for kind in kinds:
-        folders = [_played(options, job, kind) for job in everything]
-        per_budget = options.episodes * len(options.levels)
-        if all(
-            _episodes(folder) == per_budget * (1 if job.slots else len(budgets))
-            for job, folder in zip(everything, folders, strict=True)
-        ):
-            matched.run(matched.Options(flexlam=folders[0], fixed=tuple(folders[1:]), out=options.out / kind))
-    return 0
+    length = options.steps or RECIPES[preset].sequence.steps
+
+    def episodes(model: Model) -> int:
+        return options.episodes * len(options.tasks) * (1 if model.slots else len(budgets))
+
+    def is_played(model: Model, labels: str) -> bool:
+        return _episodes(_played(options, model, labels)) == episodes(model)
+
+    def finished(job: Job) -> bool:
+        if job.labels:
+            return is_played(job.model, job.labels)
+        return _trained(options.study / "runs" / job.model.model / "sequence") >= length
+
+    def report() -> str:
+        for labels in kinds:
+            if all(is_played(model, labels) for model in _models(options, budgets)):
+                flexlam, *fixed = (_played(options, model, labels) for model in _models(options, budgets))
+                matched.run(matched.Options(flexlam=flexlam, fixed=tuple(fixed), out=options.out / labels))
+        return ""
+
+    return Study(
+        title="closed loop",
+        # all training first: the suite divides the cores differently
+        jobs=[*(Job(model) for model in models), *(Job(model, labels) for labels in kinds for model in models)],
+        train=lambda job: play(job, options) if job.labels else train_sequence(job.model, options, preset),
+        measure=lambda job: None,  # a suite keeps its own results
+        report=report,
+        out=options.out,
+        steps=lambda job: episodes(job.model) if job.labels else length,
+        finished=finished,
+        revisit=True,
+        guesses=seconds_per_step(preset, options.device),
+    )
 
 
-def _played(options: Options, job: Job, kind: str) -> Path:
-    return options.out / "suites" / f"{job.model}-{kind}"
+def _decoding(options: Options) -> Any:
+    from flexlam_rl.agents.policy.bundle import Decoding
+
+    return Decoding(options.temperature, context=options.context)
+
+
+def _bundle(options: Options, model: Model, labels: str) -> Path:
+    return options.out / "bundles" / f"{model.model}-{labels}"
+
+
+def _played(options: Options, model: Model, labels: str) -> Path:
+    return options.out / "suites" / f"{model.model}-{labels}"
+
+
+def _trained(folder: Path) -> int:
+    """Steps that a stage has trained, 0 where it has not begun."""
+    from flexlam_rl.train.state import STATE, saved_step
+
+    return saved_step(folder / STATE) if (folder / STATE).exists() else 0
 
 
 def _episodes(folder: Path) -> int:
     """Episodes of a finished suite, 0 of an unfinished one."""
     return len(read_results(folder)["episodes"]) if (folder / RESULTS).is_file() else 0
 
+
+STUDY = StudyDefinition(Options, plan, "FlexLAM@K against Fixed-K models in closed loop, from an alignment study")
+run = STUDY.run
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.closed_loop"))

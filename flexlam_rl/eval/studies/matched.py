@@ -1,5 +1,5 @@
-"""`python -m eval.matched FLEXLAM FIXED...`: FlexLAM@K beside Fixed-K models at the same budgets, in closed loop (the
-paper's tables 1 and 9).
+"""`flexlam study matched FLEXLAM --fixed FIXED...`: FlexLAM@K beside Fixed-K models at the same budgets, in closed
+loop (the paper's tables 1 and 9).
 
 Each argument is a finished suite: one of a FlexLAM at several budgets, one of each separately trained Fixed-K model.
 """
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.eval.suite.compare import INTERQUARTILE, MEAN, compare
 from flexlam_rl.eval.suite.results import read_results
 from flexlam_rl.eval.suite.table import interval, print_table, summaries_of, wide_console
@@ -27,7 +28,7 @@ PARTS = ("flexlam", "fixed", "difference")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(StudyOptions):
     """Put FlexLAM@K beside Fixed-K models at matched budgets."""
 
     flexlam: tyro.conf.Positional[Path]
@@ -91,20 +92,59 @@ def matched_rows(flexlam: dict[str, Any], fixed: list[dict[str, Any]], names: li
             }
             for aggregate, short in AGGREGATES.items()
         ]
-    return sorted(rows, key=lambda row: (list(AGGREGATES.values()).index(row["aggregate"]), row["budget"]))
+    return sorted(rows, key=_order)
 
 
-def run(options: Options) -> int:
-    """Print the table, and write it where asked.
+def _order(row: dict[str, Any]) -> tuple[int, int]:
+    return list(AGGREGATES.values()).index(row["aggregate"]), row["budget"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The comparison with one Fixed-K suite."""
+
+    folder: Path
+    kind = "comparison"
+
+    @property
+    def name(self) -> str:
+        """Folder of the suite."""
+        return str(self.folder)
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study; it trains nothing, compares anew each time, and keeps its table where asked.
 
     Raises:
-        ValueError: The suites do not belong together.
+        ValueError: A folder holds no finished suite.
+    """
+    flexlam = read_results(options.flexlam)
+    found: list[dict[str, Any]] = []
+
+    def measure(job: Job) -> None:
+        found.extend(matched_rows(flexlam, [read_results(job.folder)], [job.name]))
+
+    def report() -> str:
+        rows = sorted(found, key=_order)
+        what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
+        show(rows, what)
+        if options.out is not None:
+            write(options.out, rows, what)
+        return ""
+
+    jobs = [Job(folder) for folder in options.fixed]
+    return Study(title="matched", jobs=jobs, measure=measure, report=report, finished=lambda job: False)
+
+
+def show(rows: list[dict[str, Any]], what: str) -> None:
+    """Print the table.
+
+    Args:
+        rows: What `matched_rows` gives.
+        what: Engine, look and labels, for the title.
     """
     from rich.table import Table
 
-    flexlam = read_results(options.flexlam)
-    rows = matched_rows(flexlam, [read_results(path) for path in options.fixed], [str(path) for path in options.fixed])
-    what = f"{flexlam['scene']['engine']} ({flexlam['scene']['textures']}), labels {rows[0]['labels']}"
     table = Table(
         title=f"normalised return, interquartile mean (iqm) and mean of levels, 95 % intervals; {what}",
         title_justify="left",
@@ -116,9 +156,6 @@ def run(options: Options) -> int:
         values = (interval(row[part]) for part in PARTS)
         table.add_row(row["aggregate"], str(row["budget"]), *values, row["verdict"])
     print_table(wide_console(), table)
-    if options.out is not None:
-        write(options.out, rows, what)
-    return 0
 
 
 def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
@@ -164,6 +201,9 @@ def write(out: Path, rows: list[dict[str, Any]], what: str) -> None:
     figure.suptitle(what, fontsize=9)
     save(figure, out / "matched.png")
 
+
+STUDY = StudyDefinition(Options, plan, "finished suites of FlexLAM and Fixed-K models side by side at equal budgets")
+run = STUDY.run
 
 if __name__ == "__main__":
     sys.exit(run_command(Options, run, None, "python -m eval.matched"))

@@ -37,7 +37,7 @@ SETTINGS = Settings(spec=EnvSpec(frame_skip=30, width=16, height=16))
 
 
 def run(out: Path, *options: str, level: tuple[str, ...] = (MAZE,), steps: int = 500) -> int:
-    return main(["collect", "--out", str(out), "--steps", str(steps), "--level", *level, *SMALL, *options])
+    return main(["collect", "--out", str(out), "--steps", str(steps), "--tasks", *level, *SMALL, *options])
 
 
 def digest(out: Path, level: str = MAZE, split: str = "train") -> str:
@@ -146,20 +146,29 @@ def test_native_actions_and_any_object_that_predicts(tmp_path: Path, monkeypatch
         assert episode.action_native[:, 0].tolist() == [t % 100 for t in range(episode.length)]
 
 
+@pytest.mark.parametrize("former", ["--level", "--levels"])
+def test_tasks_under_their_former_name(former: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["collect", "--out", str(tmp_path), "--steps", "1", former, "explore_goal"]) == 2
+    assert "Unknown level 'explore_goal'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["collect", "--help"])
+    assert former not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--level", "explore_goal"], "Unknown level 'explore_goal'"),
-        (["--level", MAZE, "--expert", "clever"], "Unknown expert 'clever'"),
-        (["--level", MAZE, "--expert", "math:clever"], "has no 'clever'"),
-        (["--level", MAZE, "--expert", "no_such_module:f"], "cannot be imported"),
-        (["--level", MAZE, "--expert", "learned:nowhere"], "nowhere holds no learned expert"),
-        (["--level", MAZE, "--action-set", "impala9"], "impala9"),
-        (["--level", MAZE, "--steps", "0"], "steps must be at least 1, got 0"),
-        (["--level", MAZE, "--num-envs", "0"], "num_envs must be at least 1, got 0"),
-        (["--level", MAZE, "--seed", "-1"], "seed must be at least 0, got -1"),
-        (["--level", MAZE, "--engine", "deepmind_lab"], "deepmind_lab"),
-        (["--level", MAZE, "--width", "18"], "width must be a positive multiple of 4, got 18"),
+        (["--tasks", "explore_goal"], "Unknown level 'explore_goal'"),
+        (["--tasks", MAZE, "--expert", "clever"], "Unknown expert 'clever'"),
+        (["--tasks", MAZE, "--expert", "math:clever"], "has no 'clever'"),
+        (["--tasks", MAZE, "--expert", "no_such_module:f"], "cannot be imported"),
+        (["--tasks", MAZE, "--expert", "learned:nowhere"], "nowhere holds no learned expert"),
+        (["--tasks", MAZE, "--action-set", "impala9"], "impala9"),
+        (["--tasks", MAZE, "--steps", "0"], "steps must be at least 1, got 0"),
+        (["--tasks", MAZE, "--num-envs", "0"], "num_envs must be at least 1, got 0"),
+        (["--tasks", MAZE, "--seed", "-1"], "seed must be at least 0, got -1"),
+        (["--tasks", MAZE, "--engine", "deepmind_lab"], "deepmind_lab"),
+        (["--tasks", MAZE, "--width", "18"], "width must be a positive multiple of 4, got 18"),
     ],
 )
 def test_wrong_use_is_told_in_one_sentence(

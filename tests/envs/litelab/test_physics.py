@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from flexlam_rl.envs import litelab
-from flexlam_rl.envs.litelab import clock, collide, engine, physics, settings, terrain
+from flexlam_rl.envs.litelab import clock, collide, engine, physics, pose, settings, terrain
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels import rooms_geometry
@@ -56,7 +56,7 @@ def _boxes(worlds, boxes):
 
 @kernel
 def _place(worlds, x, y, z, yaw):
-    physics.place(worlds[0], worlds[0].players[0], x, y, z, yaw)
+    pose.place(worlds[0], worlds[0].players[0], x, y, z, yaw)
     clock.start_clock(worlds[0], 0)
 
 

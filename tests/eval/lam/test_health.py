@@ -40,8 +40,8 @@ def test_report_of_a_model_that_was_hardly_trained(args, tmp_path, capsys):
     for picture in ("curves.png", "slots.png", "sheet.png"):
         assert f"]({picture})" in page
         assert 1000 < (tmp_path / "report" / picture).stat().st_size < 200_000
-    for sign in figures["signs"]:
-        assert sign["name"] in page
+    for check in figures["checks"]:
+        assert check["name"] in page
 
 
 def test_the_same_command_gives_the_same_figures(args, tmp_path):
@@ -63,7 +63,7 @@ def test_a_fixed_k_model_has_one_budget_and_no_null(args, tmp_path):
         ("random", 2),
     }
     assert "translation" not in figures
-    assert all(sign["name"] != "slots are not ordered" for sign in figures["signs"])
+    assert all(check["name"] != "slots are not ordered" for check in figures["checks"])
 
 
 def test_a_published_layout_and_a_lam_alone_are_read(args, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def arguments(data, out, *more):
         "--label-count",
         "40",
     ]
-    return ["--data", str(data), "--out", str(out), *small, "--narrow-level", "beta", "--held-out", "100", *more]
+    return ["--data", str(data), "--out", str(out), *small, "--narrow-task", "beta", "--held-out", "100", *more]
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,27 @@ def test_differences_are_paired_by_seed():
     )
 
 
+def test_a_plan_lists_the_jobs_and_writes_nothing(rollouts, tmp_path, capsys):
+    out = tmp_path / "planned"
+    assert main(["study", "alignment", *arguments(rollouts, out), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "alignment: 18 of 18 jobs left" in said and "  fixed4-seed1-narrow: 4 steps, not timed yet" in said
+    assert not out.exists()
+
+
+def test_a_folder_of_a_version_before_is_continued(study, rollouts, tmp_path, capsys):
+    """Options had other names, and there was no timing.json."""
+    old = tmp_path / "old"
+    shutil.copytree(study, old)
+    (old / "timing.json").unlink()
+    config = json.loads((old / "config.json").read_text())
+    for now, before in (("narrow_task", "narrow_level"), ("prefix_distribution", "prefix_law")):
+        config[before] = config.pop(now)
+    (old / "config.json").write_text(json.dumps(config))
+    assert main(["alignment", *arguments(rollouts, old, "--narrow-level", "beta")]) == 0
+    assert "job" not in capsys.readouterr().out
+
+
 def test_jobs_finish_a_seed_before_the_next():
     order = [job.name for job in alignment.jobs([1, 4], ["standard"], 2)]
     first = [
@@ -152,7 +174,7 @@ def test_jobs_finish_a_seed_before_the_next():
         (["--budgets", "many"], "budgets is 'many'; expected numbers as in 1,4,16"),
         (["--labels", "wide"], "labels has 'wide'; expected some of standard, narrow"),
         (["--seeds", "0"], "seeds is 0"),
-        (["--narrow-level", "gamma"], "level 'gamma' is not among the rollouts"),
+        (["--narrow-task", "gamma"], "task 'gamma' is not among the rollouts"),
         (["--steps", "9"], "holds a run with another configuration: steps is 3 there and 9 here"),
     ],
 )
@@ -184,4 +206,6 @@ def test_levels_and_conditioning_reach_every_model_and_belong_to_the_study(rollo
     capsys.readouterr()
     assert main(["alignment", *arguments(rollouts, tmp_path, *one)]) == 2
     error = capsys.readouterr().err
-    assert "conditioning is 'slots+frame' there and 'slots+action' here; levels is [5, 3] there and None here" in error
+    assert (
+        "conditioning is 'slots+frame' there and 'slots+action' here; fsq_levels is [5, 3] there and None here" in error
+    )

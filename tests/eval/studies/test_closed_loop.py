@@ -40,7 +40,7 @@ def study(data, tmp_path_factory):
         "--label-count",
         "40",
     ]
-    few = ["--narrow-level", "rooms_watermaze", "--held-out", "100"]
+    few = ["--narrow-task", "rooms_watermaze", "--held-out", "100"]
     assert command(alignment, "--data", str(data), "--out", str(out), *small, *few) == 0
     return out
 

@@ -101,7 +101,7 @@ def test_early_slots_matter_most(figures):
 
 
 def test_the_health_report_calls_it_no_failure_and_names_failures_of_untrained_models(figures, toy_lam, world):
-    found = {sign["name"] for sign in figures[1]["signs"] if sign["found"] and sign["weight"] == "failure"}
+    found = {check["name"] for check in figures[1]["checks"] if check["found"] and check["weight"] == "failure"}
     assert found == set()
     torch.manual_seed(0)
     test = transitions(world(400, 4))
@@ -109,7 +109,7 @@ def test_the_health_report_calls_it_no_failure_and_names_failures_of_untrained_m
         LAM(toy_lam), Translator(TranslatorConfig(slots=4, actions=ACTIONS, hidden=16, wide=32, depth=1)), test, 200
     )
     assert report["verdict"] == "bad"
-    reasons = {sign["name"] for sign in report["signs"] if sign["found"] and sign["weight"] == "failure"}
+    reasons = {check["name"] for check in report["checks"] if check["found"] and check["weight"] == "failure"}
     assert {
         "codes carry nothing",
         "gradient does not reach all parameters",
@@ -122,7 +122,7 @@ def test_a_model_whose_decoder_ignores_the_codes_is_called_bad_for_that_reason(t
     deaf.load_state_dict(trained.state_dict())
     torch.nn.init.zeros_(deaf.decoder.slot_embed.weight)
     report = examine(deaf, None, transitions(world(300, 5)), 150)
-    found = {sign["name"] for sign in report["signs"] if sign["found"]}
+    found = {check["name"] for check in report["checks"] if check["found"]}
     assert {"codes carry nothing", "codes of other transitions do as well"} <= found
     # the encoder is as good as before, and the report still says so
     assert "actions cannot be read linearly out of the codes" not in found

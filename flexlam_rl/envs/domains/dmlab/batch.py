@@ -23,6 +23,7 @@ from flexlam_rl.envs.errors import ClosedError, ResetNeeded
 from flexlam_rl.envs.litelab.ends import RUNNING, TERMINATED, TRUNCATED
 from flexlam_rl.envs.litelab.settings import parse
 from flexlam_rl.envs.litelab.worlds import Worlds
+from flexlam_rl.envs.seeds import episode_seeds
 
 
 class DMLabVectorEnv(SpecAttributes, BatchAccess):
@@ -157,7 +158,7 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
             raise ResetNeeded("the first reset must be of all environments.")
         which = np.arange(n) if mask is None else np.flatnonzero(mask)
         seeds = given_options.reset_seeds(seed, n)
-        given = given_options.episode_seeds(named, which, n)
+        given = episode_seeds(named, which, n)
         for i in which.tolist():
             if seeds[i] is not None or self._members[i]._np_random is None:
                 self._members[i].begin_stream(seeds[i])

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from flexlam_rl.envs.checks import flag, integer
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
-from flexlam_rl.envs.seeds import episode_seed, stream_seed
+from flexlam_rl.envs.seeds import stream_seed
 from flexlam_rl.utils.numbers import is_integer
 
 
@@ -128,28 +128,3 @@ def reset_mask(given: Any, num_envs: int) -> np.ndarray | None:
             f"options['reset_mask'] must be a bool array of shape ({num_envs},) with a true value, got {given!r}."
         )
     return given.copy()
-
-
-def episode_seeds(options: Mapping[str, Any], which: np.ndarray, num_envs: int) -> list[int | None]:
-    """Find the episode seed that the options of a reset name for every environment, None where the stream gives it.
-
-    Args:
-        options: `episode_seed`, one for all, or `episode_seeds`, one (or None) for each.
-        which: The environments that are reset; the entries of others are not looked at.
-        num_envs: Number of environments.
-
-    Raises:
-        ValueError: An episode seed is not allowed, or there are more or fewer than environments.
-    """
-    one, each = options.get("episode_seed"), options.get("episode_seeds")
-    if each is None:
-        return [None if one is None else episode_seed(one)] * num_envs
-    if one is not None:
-        raise ValueError("options must hold 'episode_seed' or 'episode_seeds', not both.")
-    if not isinstance(each, Sequence | np.ndarray) or np.ndim(each) == 0 or len(each) != num_envs:
-        held = f"has {len(each)} entries" if hasattr(each, "__len__") else f"is {each!r}"
-        raise ValueError(f"options['episode_seeds'] {held} for num_envs={num_envs}: give one for each environment.")
-    seeds: list[int | None] = [None] * num_envs
-    for i in which.tolist():
-        seeds[i] = None if each[i] is None else episode_seed(each[i])
-    return seeds

@@ -12,7 +12,7 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.items import add_item, take
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.rooms_geometry import deferred_rooms
-from flexlam_rl.envs.litelab.physics import place
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below, shuffle
 
 # Configurations (w.variant).

@@ -6,7 +6,7 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.items import add_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.maze import SPAWN
-from flexlam_rl.envs.litelab.physics import place
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below
 
 ITEM_Z = 16.125  # an item's origin: dropped to the floor (top at 1) with a radius of 15

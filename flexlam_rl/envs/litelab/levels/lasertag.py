@@ -11,7 +11,8 @@ from flexlam_rl.envs.litelab.collide import BOTTOM, CLEAR, HALF, trace
 from flexlam_rl.envs.litelab.items import add_item, take, touched_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.theme import draw_theme
-from flexlam_rl.envs.litelab.physics import HULL_TOP, move, place
+from flexlam_rl.envs.litelab.physics import HULL_TOP, move
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below
 from flexlam_rl.envs.litelab.weapons import (
     RESPAWNED,

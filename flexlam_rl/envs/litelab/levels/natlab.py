@@ -12,7 +12,7 @@ from flexlam_rl.envs.litelab import terrain
 from flexlam_rl.envs.litelab.items import add_item
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.rooms_geometry import natlab_border, solid_post
-from flexlam_rl.envs.litelab.physics import place
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below, between, mix, normal, uniform
 
 MAPS = 100

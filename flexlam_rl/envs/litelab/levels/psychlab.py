@@ -8,7 +8,7 @@ import numpy as np
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.rooms_geometry import psychlab_pillar
-from flexlam_rl.envs.litelab.physics import place
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below, shuffle, uniform
 
 # The player's place, and the screen: a square in the plane y = SCREEN_Y.

@@ -8,7 +8,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.levels.rooms_geometry import PLATFORM_APOTHEM, POOL_FLOOR, raise_platform, water_maze
-from flexlam_rl.envs.litelab.physics import place
+from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below, uniform
 from flexlam_rl.envs.litelab.textures import SKY_POOL
 

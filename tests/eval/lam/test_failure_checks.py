@@ -5,9 +5,8 @@ import copy
 import pytest
 import torch
 
-from flexlam_rl.eval.lam import failure_checks as signs
-from flexlam_rl.eval.lam import metrics as measures
-from flexlam_rl.eval.lam import probe
+from flexlam_rl.eval.lam import metrics, probe
+from flexlam_rl.eval.lam.failure_checks import of_actions, of_codes, verdict
 
 
 def healthy():
@@ -72,12 +71,12 @@ def healthy():
 
 
 def found(figures):
-    return {sign.name: sign.weight for sign in [*signs.of_codes(figures), *signs.of_actions(figures)] if sign.found}
+    return {check.name: check.weight for check in [*of_codes(figures), *of_actions(figures)] if check.found}
 
 
 def test_a_healthy_model_is_good():
     assert found(healthy()) == {}
-    assert signs.verdict([*signs.of_codes(healthy()), *signs.of_actions(healthy())]) == "good"
+    assert verdict([*of_codes(healthy()), *of_actions(healthy())]) == "good"
 
 
 def change(path, value):
@@ -123,21 +122,21 @@ def test_each_failure_is_found_by_its_name(name, changes):
     weights = found(figures)
     assert set(weights) == {name}
     expected = {"failure": "bad", "warning": "doubtful", "note": "good"}[weights[name]]
-    assert signs.verdict([*signs.of_codes(figures), *signs.of_actions(figures)]) == expected
+    assert verdict([*of_codes(figures), *of_actions(figures)]) == expected
 
 
 def test_shuffled_codes_are_never_ones_own_and_keep_their_counts():
     codes = torch.arange(50)[:, None].expand(-1, 3)
-    mixed = measures.control_codes(codes, "shuffled", 1000)
+    mixed = metrics.control_codes(codes, "shuffled", 1000)
     assert not (mixed == codes).any()
     assert torch.equal(mixed.sort(0).values, codes)
-    assert torch.equal(mixed, measures.control_codes(codes, "shuffled", 1000))
+    assert torch.equal(mixed, metrics.control_codes(codes, "shuffled", 1000))
 
 
 def test_use_of_codes_counts_what_is_there():
     levels = (3, 2)
     codes = torch.tensor([[0, 0], [1, 0], [2, 0], [0, 0], [1, 0], [2, 0]])
-    usage = measures.code_usage(codes, levels)
+    usage = metrics.code_usage(codes, levels)
     assert usage["perplexity"] == pytest.approx([3.0, 1.0])
     assert usage["used"] == [3, 1]
     assert usage["unused_share"] == 0.5

@@ -1,0 +1,149 @@
+"""One decision of a latent action policy (paper, algorithm 1): encode the transition that
+has just happened, whole; let the sequence model take it in with the newest frame; generate the first K codes; fill the
+other slots with the null; translate.
+
+Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `R` rows of a chunk.
+"""
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.policy.decision import PARTS, Decision
+from flexlam_rl.agents.policy.history import Chunk, PolicyState
+from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
+from flexlam_rl.nn.modes import own_modes
+from flexlam_rl.nn.sampling import pick
+from flexlam_rl.nn.threads import forked
+
+
+def decide(
+    policy: Any,
+    state: PolicyState,
+    frames: np.ndarray,
+    starts: np.ndarray,
+    budgets: np.ndarray,
+    draws: np.ndarray | None,
+) -> tuple[np.ndarray, Decision]:
+    """Decide for all environments whose actions are wanted, chunk by chunk.
+
+    Args:
+        policy: A `LatentActionPolicy`: its models, decoder, temperatures and executor.
+        state: The history, which is advanced in place.
+        frames, starts, budgets: Of the n environments: new frames, where episodes begin, and K.
+        draws: Uniform numbers (n, M + A), None for the likeliest codes and actions.
+
+    Returns:
+        Actions (n, A), and what the decision consisted of.
+    """
+    spec = policy.translator.config.actions
+    dims = len(spec.discrete) + spec.continuous
+    began = time.perf_counter()
+    n = len(frames)
+    playing = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
+
+    def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, list[float]]:
+        rows = slice(chunk.first, chunk.first + chunk.count)
+        given = None if draws is None else draws[rows]
+        multiplied = (
+            len(chunk.frames) * policy.sequence.config.width * policy.sequence.config.ffn
+            if policy.device.type == "cpu"
+            else 0
+        )
+        with own_modes(multiplied):  # here, because an executor's thread has modes of its own
+            return decide_chunk(
+                policy, chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
+            )
+
+    # an executor's threads are not there in a forked process
+    executor = policy.executor if len(playing) > 1 and not forked() else None
+    results = [run(chunk) for chunk in playing] if executor is None else list(executor.map(run, playing))
+    widest = int(budgets.max())
+    actions = np.zeros((n, dims), np.float32 if spec.continuous else np.int64)
+    codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for chunk, (chosen, own_codes, log_probs, times) in zip(playing, results, strict=True):
+        rows = slice(chunk.first, chunk.first + chunk.count)
+        actions[rows] = chosen[: chunk.count].cpu().numpy()
+        codes[rows, : own_codes.shape[1]] = own_codes[: chunk.count].cpu().numpy()
+        probabilities[rows, : own_codes.shape[1]] = log_probs[: chunk.count].exp().cpu().numpy()
+        for part, spent in zip(PARTS, times, strict=True):
+            seconds[part] += spent
+    behind = np.arange(widest) >= budgets[:, None]
+    codes[behind], probabilities[behind] = -1, np.nan
+    state.restarted[:] = False
+    decision = Decision(budgets, codes, probabilities, {**seconds, "total": time.perf_counter() - began})
+    return actions, decision
+
+
+def decide_chunk(
+    policy: Any,
+    chunk: Chunk,
+    frames: np.ndarray,
+    starts: np.ndarray,
+    clear: np.ndarray,
+    budgets: np.ndarray,
+    draws: np.ndarray | None,
+) -> tuple[Tensor, Tensor, Tensor, list[float]]:
+    """Decide for the rows of a chunk.
+
+    Args:
+        policy: A `LatentActionPolicy`: its models, decoder and temperatures.
+        chunk: The history of R rows, which is advanced in place.
+        frames, starts, clear, budgets: Of the rows that are not padding: new frames, where episodes begin, where the
+            history is forgotten, and K.
+        draws: Uniform numbers, None for the likeliest codes and actions.
+
+    Returns:
+        Actions (R, A), codes and their log-probabilities (R, K), and the seconds of each of `PARTS`.
+    """
+    spec = policy.translator.config.actions
+    size, device = len(chunk.frames), policy.device
+    marks = [time.perf_counter()]
+
+    def mark() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        marks.append(time.perf_counter())
+
+    def whole(rows: np.ndarray, fill: Any) -> Tensor:
+        """`rows` filled up to R."""
+        if len(rows) < size:
+            rows = np.concatenate([rows, np.full((size - len(rows), *rows.shape[1:]), fill, rows.dtype)])
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
+
+    now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
+    policy.decoder.clear(chunk.decode, cleared)
+    chunk.previous[begun] = NO_ACTION
+    # codes of rows at their first frame are computed and not used: the number of rows stays the same
+    codes = None if bool((chunk.decode.step == 0).all()) else policy.lam.encode(chunk.frames, now)
+    mark()
+    hidden = policy.decoder.observe(chunk.decode, now, codes)
+    chunk.frames.copy_(now)  # the caller may write its next frames where these lie
+    mark()
+    most = int(lengths.max())
+    codes_draws = None
+    if draws is not None and policy.decoding.temperature > 0:
+        codes_draws = whole(draws[:, :most], 0.0)
+    decoded = policy.decoder.generate(
+        chunk.decode, hidden, most, temperature=policy.decoding.temperature, draws=codes_draws
+    )
+    mark()
+    slots = policy.lam.keep_prefix(decoded.codes, lengths)
+    outputs = policy.translator(slots, chunk.previous, now)
+    actions = choose_actions(outputs, spec)
+    if draws is not None and policy.decoding.action_temperature > 0:
+        start = 0
+        for i, choices in enumerate(spec.discrete):
+            numbers = whole(draws[:, policy.slots + i], 0.0)
+            actions[:, i] = pick(outputs[:, start : start + choices], numbers, policy.decoding.action_temperature).to(
+                actions.dtype
+            )
+            start += choices
+    chunk.previous = actions.clone()
+    mark()
+    return actions, decoded.codes, decoded.log_probs, [after - before for before, after in pairwise(marks)]

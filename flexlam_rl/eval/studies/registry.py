@@ -1,0 +1,10 @@
+"""Studies by name: `flexlam study NAME`. Another package adds one with an entry point in `flexlam_rl.studies`."""
+
+from flexlam_rl.eval.studies.study import StudyDefinition
+from flexlam_rl.utils.registry import Registry
+
+STUDIES: Registry[StudyDefinition] = Registry(
+    "study",
+    {name: f"flexlam_rl.eval.studies.{name}:STUDY" for name in ("alignment", "ablations", "closed_loop", "matched")},
+    group="flexlam_rl.studies",
+)
