@@ -24,7 +24,8 @@ from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
 from flexlam_rl.models.flexlam.decode import Decoder
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
-from flexlam_rl.models.flexlam.translator import Translator, choose_actions
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.action_head import choose_actions
 
 WARM_UP = 20
 
@@ -57,7 +58,7 @@ class Policy:
         """One decision: frame (B, H, W, C) in, actions (B, 1) out."""
         now = frame.to(self.device).movedim(-1, -3)
         codes = None if last is None else self.lam.encode(last.to(self.device).movedim(-1, -3), now)
-        slots = self.lam.prefix_slots(generate(now, codes), budget)
+        slots = self.lam.keep_prefix(generate(now, codes), budget)
         previous = torch.zeros(len(frame), 1, dtype=torch.long, device=self.device)
         return choose_actions(self.translator(slots, previous), self.translator.config.actions).cpu()
 

@@ -28,9 +28,10 @@ from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.checkpoints import default
 from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.envs.domains.dmlab.levels import SUITE
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.eval.latency import budgets_of, describe_machine
 from flexlam_rl.eval.suite.command import CPU_CHUNK, CUDA_CHUNK
-from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, TranslatorConfig
+from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator

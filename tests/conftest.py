@@ -64,7 +64,8 @@ def write_random_bundle(
     from flexlam_rl.agents.policy.bundle import BundleConfig, EnvironmentFacts, LabelFacts
     from flexlam_rl.agents.policy.bundling import write_bundle
     from flexlam_rl.envs.domains.dmlab.actions import action_set
-    from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, TranslatorConfig
+    from flexlam_rl.envs.spec import ActionSpec
+    from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
     from flexlam_rl.models.flexlam.config import fixed as fixed_config
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.sequence import SequenceModel

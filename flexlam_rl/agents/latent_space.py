@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.agents.policy.rows import rows_of
-from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
+from flexlam_rl.nn.action_head import NO_ACTION, choose_actions
 from flexlam_rl.nn.modes import in_own_modes
 
 
@@ -75,7 +75,7 @@ class Translation:
                 f"{self.budget})."
             )
         policy = self.policy
-        slots = policy.lam.prefix_slots(torch.from_numpy(codes.astype(np.int64)).to(policy.device), self.budget)
+        slots = policy.lam.keep_prefix(torch.from_numpy(codes.astype(np.int64)).to(policy.device), self.budget)
         current = None
         if policy.translator.frame is not None:
             frames, _ = policy.frames(observation)

@@ -8,7 +8,8 @@ import pytest
 
 from flexlam_rl.agents.policy.bundle import Decoding, EnvironmentFacts, load_bundle
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
-from flexlam_rl.models.flexlam.config import ActionSpec, LAMConfig
+from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.models.flexlam.config import LAMConfig
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 2, 64, 64, 3), np.uint8)
 

@@ -80,7 +80,7 @@ def play(folder, load=MODES["no_grad"], step=MODES["no_grad"], rest=MODES["no_gr
     generator = torch.Generator().manual_seed(0)
     with step():
         codes = policy.lam.encode(first, second)
-        told += [codes, policy.lam.prefix_slots(codes, 2).detach(), policy.lam.decode(first, codes, 2, 2, generator)]
+        told += [codes, policy.lam.keep_prefix(codes, 2).detach(), policy.lam.decode(first, codes, 2, 2, generator)]
     return [np.asarray(part.numpy() if isinstance(part, torch.Tensor) else part) for part in told]
 
 

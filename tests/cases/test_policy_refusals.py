@@ -258,7 +258,7 @@ def test_numbers_of_numpy_are_numbers(bundle):
     assert policy(FRAME).shape == (2,)
     codes = torch.zeros(2, 4, dtype=torch.long)
     frames = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
-    assert torch.equal(bundle.lam.prefix_slots(codes, np.int64(2)), bundle.lam.prefix_slots(codes, 2))
+    assert torch.equal(bundle.lam.keep_prefix(codes, np.int64(2)), bundle.lam.prefix_slots(codes, 2))
     assert bundle.lam.decode(frames, codes, np.int32(2), np.int64(1), torch.Generator()).shape == frames.shape
 
 
@@ -274,10 +274,10 @@ def test_a_latent_action_model_refuses_what_is_no_input(bundle):
         lam.encode(frames, frames[:1])
     for lengths in (-1, 5, 1.5, True, torch.tensor([1.0, 2.0]), torch.tensor([0, 5])):
         with pytest.raises(ValueError):
-            lam.prefix_slots(codes, lengths)
+            lam.keep_prefix(codes, lengths)
     for wrong in (codes.float(), codes.bool(), codes - 1, torch.zeros(2, 5, dtype=torch.long)):
         with pytest.raises(ValueError):
-            lam.prefix_slots(wrong, 1)
+            lam.keep_prefix(wrong, 1)
 
 
 def test_latent_actions_do_not_copy_their_policy(bundle, bundle_folder):

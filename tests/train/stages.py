@@ -12,18 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.models.baselines.control_stage import ControlStage
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
-from flexlam_rl.models.flexlam.config import (
-    PRESETS,
-    ActionSpec,
-    EncoderConfig,
-    FeatureConfig,
-    IDMConfig,
-    TranslatorConfig,
-    fixed,
-)
+from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage

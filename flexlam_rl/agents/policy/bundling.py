@@ -20,8 +20,7 @@ from flexlam_rl.agents.policy.bundle import (
 )
 from flexlam_rl.agents.policy.bundle_files import free_for_bundle, write_bundle
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
-from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, model_digest
 from flexlam_rl.utils.provenance import revision
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from flexlam_rl.agents.policy.decision import PARTS, Decision
 from flexlam_rl.agents.policy.history import Chunk, PolicyState
-from flexlam_rl.models.flexlam.decode import pick
 from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
 from flexlam_rl.nn.modes import own_modes
+from flexlam_rl.nn.sampling import pick
 from flexlam_rl.nn.threads import forked
 
 
@@ -133,7 +133,7 @@ def decide_chunk(
         chunk.decode, hidden, most, temperature=policy.decoding.temperature, draws=codes_draws
     )
     mark()
-    slots = policy.lam.prefix_slots(decoded.codes, lengths)
+    slots = policy.lam.keep_prefix(decoded.codes, lengths)
     outputs = policy.translator(slots, chunk.previous, now)
     actions = choose_actions(outputs, spec)
     if draws is not None and policy.decoding.action_temperature > 0:

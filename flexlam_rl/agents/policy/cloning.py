@@ -16,10 +16,10 @@ from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import mask_of
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.baselines.idm import BehaviourCloning
-from flexlam_rl.models.flexlam.decode import pick
-from flexlam_rl.models.flexlam.translator import NO_ACTION
+from flexlam_rl.nn.action_head import NO_ACTION
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.pretrained import CONFIG, CheckpointError
+from flexlam_rl.nn.sampling import pick
 
 
 class CloningPolicy:

@@ -10,8 +10,7 @@ from flexlam_rl.agents.policy.bundle import EnvironmentFacts
 from flexlam_rl.agents.policy.observations import FRAME
 from flexlam_rl.envs.base import attribute, env_spec_of
 from flexlam_rl.envs.observations import frame_size
-from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 
 
 def environment_spec(env: Any, unknown: EnvSpec) -> EnvSpec:

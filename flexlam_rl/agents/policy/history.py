@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.decode import Decoder, DecodeState
-from flexlam_rl.models.flexlam.translator import NO_ACTION
+from flexlam_rl.nn.action_head import NO_ACTION
 from flexlam_rl.nn.modes import in_own_modes
 
 

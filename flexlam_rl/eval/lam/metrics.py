@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.eval.lam.ssim import peak_signal_to_noise, structural_similarity
 from flexlam_rl.models.baselines.idm import IDM
-from flexlam_rl.models.flexlam.config import ActionSpec
+from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.stages.lam import budgets
-from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.action_head import action_losses, choose_actions
 from flexlam_rl.nn.frames import to_unit
 
 CONTROLS = ("codes", "shuffled", "random")
@@ -95,7 +96,7 @@ def flow_losses(lam: LAM, data: Transitions, codes: Tensor, budget: int, seed: i
         part = codes[rows]
         tau = torch.zeros(len(part), device=codes.device)
         out.append(
-            lam.decoder.loss(data.obs[rows], data.next_obs[rows], lam.prefix_slots(part, budget), tau, noise[rows])
+            lam.decoder.loss(data.obs[rows], data.next_obs[rows], lam.keep_prefix(part, budget), tau, noise[rows])
         )
     return torch.cat(out)
 
@@ -109,7 +110,7 @@ def likeness(
     generator = torch.Generator().manual_seed(seed)
     for rows in data.chunks():
         noise = torch.Generator(codes.device).manual_seed(int(torch.randint(0, 2**31, (1,), generator=generator)))
-        decoded = lam.decoder.sample(data.obs[rows], lam.prefix_slots(codes[rows], budget), steps, noise)
+        decoded = lam.decoder.sample(data.obs[rows], lam.keep_prefix(codes[rows], budget), steps, noise)
         truth = to_unit(data.next_obs[rows])
         psnr.append(peak_signal_to_noise(decoded, truth))
         ssim.append(structural_similarity(decoded, truth))
@@ -258,7 +259,7 @@ def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor
     assert data.previous is not None
     outputs = torch.cat(
         [
-            translator(lam.prefix_slots(codes[rows], budget), data.previous[rows], data.obs[rows])
+            translator(lam.keep_prefix(codes[rows], budget), data.previous[rows], data.obs[rows])
             for rows in data.chunks()
         ]
     )

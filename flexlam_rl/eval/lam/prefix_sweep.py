@@ -1,5 +1,6 @@
-"""`python -m eval.prefix_sweep -o sheet.png`: what a growing prefix tells: frame, true next frame, decodings at K = 0,
-1, 4, ... M.
+"""`python -m eval.lam.prefix_sweep -o sheet.png`: what a growing prefix tells.
+
+Draws frame, true next frame and decodings at K = 0, 1, 4, ... M.
 """
 
 import json
@@ -48,9 +49,9 @@ def run(options: Options) -> int:
     from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.envs.domains.dmlab.levels import level_named
     from flexlam_rl.eval.lam.transitions import expert_transitions
-    from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
+    from flexlam_rl.models.flexlam.budgets import budgets
     from flexlam_rl.models.flexlam.sheets import grid
-    from flexlam_rl.models.flexlam.stages.lam import budgets
+    from flexlam_rl.nn.frames import peak_signal_to_noise
     from flexlam_rl.utils.files import write_atomically
 
     for name in ("count", "measured", "steps"):
@@ -102,4 +103,4 @@ def _spread(total: int, count: int) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.prefix_sweep"))
+    sys.exit(run_command(Options, run, None, "python -m eval.lam.prefix_sweep"))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
+from flexlam_rl.nn.frames import peak_signal_to_noise
 
 __all__ = ["peak_signal_to_noise", "structural_similarity"]
 

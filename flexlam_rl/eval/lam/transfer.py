@@ -1,4 +1,4 @@
-"""`python -m eval.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
+"""`python -m eval.lam.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
 test)
 
 The code of a transition (a, a') of one level is applied to a frame b of another, giving b'. From (b, b') a code is
@@ -81,8 +81,8 @@ def scores(
     """What is left: PSNR (dB) of a'' and of the controls against the true a', and how often both codes translate to one
     action.
     """
-    from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
-    from flexlam_rl.models.flexlam.translator import choose_actions
+    from flexlam_rl.nn.action_head import choose_actions
+    from flexlam_rl.nn.frames import peak_signal_to_noise
 
     target = after.float() / 127.5 - 1
     out = {
@@ -93,7 +93,7 @@ def scores(
 
     def actions(codes: Tensor) -> Tensor:
         return choose_actions(
-            translator(lam.prefix_slots(codes[:, :budget], budget), previous, a), translator.config.actions
+            translator(lam.keep_prefix(codes[:, :budget], budget), previous, a), translator.config.actions
         )
 
     first, again = actions(found["codes"]), actions(found["again"])
@@ -165,4 +165,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.transfer"))
+    sys.exit(run_command(Options, run, None, "python -m eval.lam.transfer"))

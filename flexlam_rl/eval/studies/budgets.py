@@ -1,5 +1,5 @@
-"""`python -m eval.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in one table
-and plot.
+"""`python -m eval.studies.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in
+one table and plot.
 
 Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data;
 milliseconds are measured here by the paper's protocol (`eval.latency`).
@@ -47,7 +47,7 @@ def translator_losses(
     import torch
 
     from flexlam_rl.datasets import load_labels, open_rollouts
-    from flexlam_rl.models.flexlam.translator import action_losses, choose_actions
+    from flexlam_rl.nn.action_head import action_losses, choose_actions
     from flexlam_rl.train.data import labelled
     from flexlam_rl.train.source import to_device
 
@@ -57,7 +57,7 @@ def translator_losses(
     with torch.no_grad():
         codes = bundle.lam.encode(batch["obs"], batch["next_obs"])
         for k in budgets:
-            outputs = bundle.translator(bundle.lam.prefix_slots(codes, k), batch["previous"], batch["obs"])
+            outputs = bundle.translator(bundle.lam.keep_prefix(codes, k), batch["previous"], batch["obs"])
             spec = bundle.translator.config.actions
             right = (choose_actions(outputs, spec) == batch["action"]).all(-1).float().mean()
             out[k] = (float(action_losses(outputs, batch["action"], spec).mean()), float(right))
@@ -152,4 +152,4 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.budgets"))
+    sys.exit(run_command(Options, run, None, "python -m eval.studies.budgets"))

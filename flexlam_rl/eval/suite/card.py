@@ -1,5 +1,5 @@
-"""`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's
-hash stays).
+"""`python -m eval.suite.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the
+bundle's hash stays).
 """
 
 import sys
@@ -108,4 +108,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.card"))
+    sys.exit(run_command(Options, run, None, "python -m eval.suite.card"))

@@ -1,4 +1,4 @@
-"""`python -m eval.compare A B` (also `flexlam compare`): two suites side by side, and which differences their intervals
+"""`flexlam compare A B`: two suites side by side, and which differences their intervals
 support.
 """
 
@@ -178,4 +178,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.compare"))
+    sys.exit(run_command(Options, run, None, "flexlam compare"))

@@ -9,7 +9,7 @@ import flexlam_rl  # noqa: F401
 from flexlam_rl.agents.policy.bundle import Decoding, load_bundle
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.models.flexlam.decode import Decoder
-from flexlam_rl.models.flexlam.translator import choose_actions
+from flexlam_rl.nn.action_head import choose_actions
 
 M = 4
 
@@ -48,7 +48,7 @@ def test_a_decision_is_the_papers_algorithm(bundle):
         hidden = decoder.observe(state, now, bundle.lam.encode(last, now) if t else None)  # noqa: F821
         generated = decoder.generate(state, hidden, 2).codes
         previous = choose_actions(
-            bundle.translator(bundle.lam.prefix_slots(generated, 2), previous), bundle.translator.config.actions
+            bundle.translator(bundle.lam.keep_prefix(generated, 2), previous), bundle.translator.config.actions
         )
         last = now  # noqa: F841
         assert codes[t, 0, :2].tolist() == generated[0].tolist()

@@ -211,8 +211,9 @@ def test_behaviour_cloning_plays(tmp_path, capsys):
     import torch
 
     from flexlam_rl.envs.domains.dmlab.actions import action_set
+    from flexlam_rl.envs.spec import ActionSpec
     from flexlam_rl.models.baselines.idm import BehaviourCloning
-    from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, IDMConfig
+    from flexlam_rl.models.flexlam.config import PRESETS, IDMConfig
 
     actions, folder = action_set("dreamer15"), tmp_path / "train" / "bc" / "best" / "bc"
     torch.manual_seed(0)

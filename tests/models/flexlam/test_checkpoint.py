@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.models.baselines.idm import IDM
-from flexlam_rl.models.flexlam.config import PRESETS, ActionSpec, EncoderConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.eval.lam.failure_checks import one
 from flexlam_rl.eval.lam.health import examine
 from flexlam_rl.eval.lam.metrics import Transitions
 from flexlam_rl.models.baselines.control_stage import ControlStage
-from flexlam_rl.models.flexlam.config import ActionSpec, TranslatorConfig
+from flexlam_rl.models.flexlam.config import TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage

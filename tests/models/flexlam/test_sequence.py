@@ -5,7 +5,7 @@ import torch
 
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.layout import layout
-from flexlam_rl.models.flexlam.sequence import rotary
+from flexlam_rl.nn.rotary import rotary
 
 CONFIG = PRESETS["debug"].sequence
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
-from flexlam_rl.models.flexlam.decoder import peak_signal_to_noise
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sheets import prefix_sheet
+from flexlam_rl.nn.frames import peak_signal_to_noise
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.translator import Translator, action_losses, choose_actions
+from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.action_head import action_losses, choose_actions
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.data import Labels
