@@ -11,7 +11,7 @@ import pytest
 
 from flexlam_rl.agents.collection.collect import Job, collect
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.experts.measure import measure
+from flexlam_rl.agents.experts.scores import measure
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import store_path
