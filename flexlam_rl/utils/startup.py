@@ -22,6 +22,7 @@ _PACKAGES = {
     "labmaze": ("labmaze",),
     "dm_env": ("dm_env",),
     "play": ("pygame",),
+    "video": ("moviepy",),
     "data": ("zarr", "tensorstore", "numcodecs", "google_crc32c", "pyarrow"),
     "minari": ("minari", "h5py"),
     "ray": ("ray",),

@@ -243,7 +243,7 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     )
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
-    summaries = {title: summarise(returns, spec.engine) for title, returns in columns.items()}
+    summaries = {title: summarise(returns, spec.engine, spec.domain) for title, returns in columns.items()}
     count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
     latency = {
         title: float(np.mean([p.milliseconds for p in played if p.job.budget == k]))

@@ -49,7 +49,7 @@ def test_policies_play_on_the_real_engine(policy, bundle_folder, tmp_path, capsy
         assert (
             "engine 'litelab'; the environment has 'deepmind_lab'" in said and "on the command line --any-look" in said
         )
-        out.rename(tmp_path / "refused")
+        assert not out.exists(), "a refused run leaves no folder"
         given += ["--any-look", "--budget", "1"]
     assert main(given) == 0, capsys.readouterr().err
     record = json.loads((out / "results.json").read_text())
