@@ -40,8 +40,9 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
     episodes = fewest_episodes(first)
     machines = ", ".join(dict.fromkeys([*dates, *(session["machine"] for session in record["sessions"])]))
     greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
+    look = f", look {scene['textures']}" if scene.get("textures") else ""
     lines = [
-        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, "
+        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}{look}, "
         f"{episodes} episodes a level, "
         f"seed {record['seed']}, decisions {greedy}; {machines}."
         + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),

@@ -14,7 +14,7 @@ import tyro
 
 from flexlam_rl.eval.suite.results import read_results
 from flexlam_rl.eval.suite.statistics import ENOUGH, Interval, difference, interquartile_mean, mean_of_levels
-from flexlam_rl.eval.suite.table import TOO_FEW, normalised, number, print_table, wide_console
+from flexlam_rl.eval.suite.table import TOO_FEW, engine_and_look, normalised, number, print_table, wide_console
 from flexlam_rl.utils.command_line import run as run_command
 
 _SAME = ("domain", "engine", "textures", "hud", "action_set", "action_hash", "frame_skip", "width", "height")
@@ -153,10 +153,8 @@ def run(options: Options) -> int:
     )
     rows = compare(first, second, (one, two), options.any_look)
     console = wide_console()
-    title = (
-        f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {first['scene']['engine']} "
-        f"({first['scene']['textures']})"
-    )
+    where = engine_and_look(first["scene"]["engine"], first["scene"].get("textures"))
+    title = f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {where}"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for heading in ("first", "second", "difference", "95 % interval", ""):

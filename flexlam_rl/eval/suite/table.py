@@ -27,6 +27,11 @@ def reference_of(task: str, engine: str, domain: str = "dmlab") -> Reference | N
         return None
 
 
+def engine_and_look(engine: str, textures: str | None) -> str:
+    """Name the engine in words, with its look where it has one."""
+    return f"{engine} ({textures})" if textures else engine
+
+
 def normalised(
     returns: Returns, engine: str, minus_random: bool = False, domain: str = "dmlab"
 ) -> dict[str, np.ndarray]:
