@@ -2,21 +2,28 @@
 level.
 """
 
+import functools
+import importlib
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from flexlam_rl import cli
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.utils.moved import MOVED
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(flexlam|python -m (?:eval|train|benchmarks)[\w.]+)((?: [^`\n]*)?)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -58,3 +65,56 @@ def test_pictures_are_small() -> None:
         _names(path): path.stat().st_size for path in (ROOT / "docs").rglob("*.png") if path.stat().st_size > 200_000
     }
     assert large == {}
+
+
+@functools.cache
+def _help(command: str, words: tuple[str, ...]) -> str:
+    """What a command prints with --help; "" where there is none such."""
+    if command == "flexlam":
+        run = functools.partial(cli.main, [*words, "--help"])
+    elif command.startswith("python -m train."):
+        run = functools.partial(cli.main, ["train", command.rpartition(".")[2], "--help"])
+    else:
+        name = command.removeprefix("python -m ")
+        module = importlib.import_module(f"flexlam_rl.{MOVED.get(name, name)}")
+        module = module if hasattr(module, "Options") else importlib.import_module(f"{module.__name__}.command")
+        run = functools.partial(cli.parse, module.Options, ["--help"], command)
+    text = io.StringIO()
+    try:
+        with redirect_stdout(text):
+            code = run()
+    except SystemExit as stop:
+        code = stop.code
+    return "" if code else text.getvalue()
+
+
+def _commands(page: Path) -> list[tuple[str, tuple[str, ...], list[str]]]:
+    """Commands of a page: what runs, its leading words, its options."""
+    text = page.read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code = [*(block for language, block in blocks if not language), *re.findall(r"(?<!`)`([^`\n]+)`", text)]
+    found = []
+    for command, rest in (match for part in code for match in COMMAND.findall(part)):
+        rest = rest.partition(" #")[0].partition("   ")[0]
+        words = [word.partition("|")[0] for word in rest.split()]
+        leading = []
+        for word in words[:3]:
+            if not re.fullmatch("[a-z][a-z0-9_-]*", word):
+                break
+            leading.append(word)
+        if command != "flexlam" or leading:
+            found.append((command, tuple(leading), re.findall(r"(?<![\w-])--[a-z][\w-]*", rest)))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_names)
+def test_commands_of_a_page_exist_and_have_the_options_that_it_shows(page: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for command, words, flags in _commands(page):
+        if command.startswith("python -m benchmarks."):
+            assert (ROOT / (command.removeprefix("python -m ").replace(".", "/") + ".py")).is_file(), command
+            continue
+        said = _help(command, words)
+        assert said, f"{command} {' '.join(words)} is no command"
+        missing = [flag for flag in flags if not re.search(rf"{flag}(?![\w-])", said)]
+        assert not missing, f"{command} {' '.join(words)} has no {', '.join(missing)}"

@@ -90,7 +90,7 @@ def _score(options: Score) -> int:
 
     from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.engine_choice import expert_engine
-    from flexlam_rl.agents.experts.measure import score_table
+    from flexlam_rl.agents.experts.scores import score_table
     from flexlam_rl.commands.collect import levels_named
     from flexlam_rl.envs.spec import EnvSpec
     from flexlam_rl.utils.files import write_json

@@ -7,14 +7,17 @@ own step is not in it.
 
 import json
 import sys
-import time
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
+from flexlam_rl.agents.environments import make_batch
+from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
+from flexlam_rl.agents.watchers import Watcher
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list
 from flexlam_rl.utils.options import formerly
@@ -63,6 +66,26 @@ def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int]:
     return [*(4**i for i in range(4) if 4**i < slots), slots] if prefix else [slots]
 
 
+class _Enough(Exception):
+    """As many decisions as wanted have been timed."""
+
+
+class _Timer(Watcher):
+    """Keeps the milliseconds of every decision and of its parts, and ends the play after `count` of them."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.rows: list[dict[str, float]] = [{}]
+
+    def spent(self, part: str, seconds: float) -> None:
+        self.rows[-1][part] = 1000 * seconds
+
+    def stepped(self, playing: int) -> None:
+        if len(self.rows) == self.count:
+            raise _Enough
+        self.rows.append({})
+
+
 def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: int = TIMED) -> Latency:
     """Time decisions of a `LatentActionPolicy` on frames of a level.
 
@@ -73,46 +96,23 @@ def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: 
         level: Whose frames, in the engine and look that the policy was trained in.
         steps: Timed steps.
     """
-    import gymnasium as gym
+    from flexlam_rl.agents.policy.decision import PARTS
 
-    import flexlam_rl  # noqa: F401 - registers the environments
-
-    facts = policy.bundle.config.environment
-    look = {"textures": facts.textures[-1]} if facts.engine == "litelab" else {}
-    env = gym.make_vec(
-        "FlexLAM-DMLab-v0",
-        num_envs=num_envs,
-        level=level,
-        engine=facts.engine,
-        action_set=facts.action_set,
-        frame_skip=facts.frame_skip,
-        width=facts.width,
-        height=facts.height,
-        hud=facts.hud,
-        **look,
-    )
+    env = make_batch(policy.bundle.config.environment.spec, [level] * num_envs, words=False)
     policy.budget = budget
-    context = policy.decoder.config.frames
-    times, parts = [], []
+    timer = _Timer(policy.decoder.config.frames + WARM_UP + steps)
+    endless = in_order(Start(i, i) for i in count())
     try:
-        observation, _ = env.reset(seed=0)
-        state = None
-        for _ in range(context + WARM_UP + steps):
-            began = time.perf_counter()
-            actions, state = policy.predict(observation, state, None, True)
-            times.append(1000 * (time.perf_counter() - began))
-            parts.append(policy.last.seconds)
-            observation = env.step(actions)[0]
+        for _ in play_episodes(env, policy, endless, Tally, True, (timer,)):
+            pass
+    except _Enough:
+        pass
     finally:
         env.close()
-    timed = np.array(times[-steps:])
-    names = [name for name in parts[0] if name != "total"]
-    return Latency(
-        budget,
-        float(timed.mean()),
-        float(timed.std()),
-        {name: 1000 * float(np.mean([p[name] for p in parts[-steps:]])) for name in names},
-    )
+    rows = timer.rows[-steps:]
+    whole = np.array([row["policy"] for row in rows])
+    parts = {name: float(np.mean([row[name] for row in rows])) for name in PARTS}
+    return Latency(budget, float(whole.mean()), float(whole.std()), parts)
 
 
 def run(options: Options) -> int:

@@ -18,6 +18,7 @@ from flexlam_rl.nn.fused import FusedLayer
 from flexlam_rl.nn.rotary import rotary
 from flexlam_rl.nn.transformer import CausalTransformer
 
+_ALL = slice(None)
 Turns = tuple[Tensor, Tensor]
 """What a layer turns its queries and keys by, (2, B, 1, L, hd) twice."""
 
@@ -112,7 +113,9 @@ class CachedTransformer:
         for i, (keys, values, layer, turn) in enumerate(stores):
             query, key, value = layer.project(x, turn)
             for tokens, entries in write:
-                keys[:, :, entries], values[:, :, entries] = key[:, :, tokens], value[:, :, tokens]
+                whole = tokens == _ALL  # a view less, which counts for one token in a small model
+                keys[:, :, entries] = key if whole else key[:, :, tokens]
+                values[:, :, entries] = value if whole else value[:, :, tokens]
             if last_only and i + 1 == len(self.layers):
                 x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
             x = layer.finish(x, _attend(query.to(self.dtype), keys, values, mask).to(x.dtype))
@@ -143,7 +146,7 @@ class CachedTransformer:
         cos, sin = (a[None, None] for a in rotary(positions, self.head_dim, theta))
         mask = torch.arange(end, device=x.device) <= positions[:, None]
         return self.advance(
-            cache, x, self.turns(cos, sin), self.additive(mask[None, None]), [(slice(None), slice(start, end))]
+            cache, x, self.turns(cos, sin), self.additive(mask[None, None]), [(_ALL, slice(start, end))]
         )
 
 

@@ -23,7 +23,6 @@ def main(name: str, arguments: Sequence[str] | None = None, prog: str | None = N
 
     def command() -> None:
         definition = STAGES.get(name)
-
         options: Any = command_line.parse(definition.options, arguments, prog)
         print(figures_line(definition.place(options).name, train_stage(name, options)))
 

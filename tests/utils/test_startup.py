@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from flexlam_rl.cli import COMMANDS
+from flexlam_rl.train.stages import STAGES
 from flexlam_rl.utils.startup import EXTRAS, INTERRUPTED, WRONG_USE
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEXLAM = ["-m", "flexlam_rl.cli"]
-STAGES = sorted(path.stem for path in (ROOT / "flexlam_rl" / "train").glob("*.py") if "__main__" in path.read_text())
 STUDIES = sorted(path.stem for path in (ROOT / "flexlam_rl" / "eval").glob("*.py") if "__main__" in path.read_text())
 
 HIDE = """
@@ -150,7 +150,9 @@ def test_every_command_helps_without_an_extra(extras: set[str], tmp_path: Path) 
     assert "BAD" not in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("module", [*(f"train.{name}" for name in STAGES), *(f"eval.{name}" for name in STUDIES)])
+@pytest.mark.parametrize(
+    "module", [*(f"train.{name}" for name in STAGES.names()), *(f"eval.{name}" for name in STUDIES)]
+)
 def test_every_module_helps_without_extras(module: str, tmp_path: Path) -> None:
     done = start(tmp_path, HIDE.format(packages=sorted(EXTRAS)), ["-m", module, "-h"])
     if done.returncode:

@@ -3,9 +3,9 @@
 from flexlam_rl.utils.lazy import lazy_names
 
 _WHERE = {
-    "Score": "agents.experts.measure",
-    "measure": "agents.experts.measure",
-    "score_table": "agents.experts.measure",
+    "Score": "agents.experts.scores",
+    "measure": "agents.experts.scores",
+    "score_table": "agents.experts.scores",
 }
 __all__ = list(_WHERE)
 __getattr__, __dir__ = lazy_names(__name__, _WHERE)

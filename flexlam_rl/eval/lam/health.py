@@ -1,4 +1,4 @@
-"""`python -m eval.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): is this latent action model good
+"""`python -m eval.lam.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): is this latent action model good
 enough?
 
 Measures a trained run on its data's test split, each figure beside its controls, looks for known ways to fail, and
@@ -175,4 +175,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.health"))
+    sys.exit(run_command(Options, run, None, "python -m eval.lam.health"))

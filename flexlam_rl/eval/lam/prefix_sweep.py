@@ -1,5 +1,6 @@
-"""`python -m eval.prefix_sweep -o sheet.png`: what a growing prefix tells: frame, true next frame, decodings at K = 0,
-1, 4, ... M.
+"""`python -m eval.lam.prefix_sweep -o sheet.png`: what a growing prefix tells.
+
+Draws frame, true next frame and decodings at K = 0, 1, 4, ... M.
 """
 
 import json
@@ -102,4 +103,4 @@ def _spread(total: int, count: int) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.prefix_sweep"))
+    sys.exit(run_command(Options, run, None, "python -m eval.lam.prefix_sweep"))

@@ -1,4 +1,4 @@
-"""`python -m eval.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
+"""`python -m eval.lam.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
 test)
 
 The code of a transition (a, a') of one level is applied to a frame b of another, giving b'. From (b, b') a code is
@@ -165,4 +165,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.transfer"))
+    sys.exit(run_command(Options, run, None, "python -m eval.lam.transfer"))

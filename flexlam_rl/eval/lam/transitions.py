@@ -5,14 +5,14 @@ Legend: `B` transitions, `C H W` frame.
 
 from dataclasses import dataclass
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-import flexlam_rl  # noqa: F401 - registers the environments
+from flexlam_rl.agents.environments import evaluation_seed, make_single
 from flexlam_rl.agents.experts.registry import make_expert
 from flexlam_rl.agents.policy.bundle import EnvironmentFacts
+from flexlam_rl.agents.rollout import Start, in_order, play_episodes
 from flexlam_rl.utils.pictures import evenly
 
 
@@ -49,37 +49,14 @@ def expert_transitions(
         raise ValueError(
             f"This policy was trained on {facts.engine!r}; the expert that shows transitions plays on 'litelab' only."
         )
-    env = gym.make(
-        "FlexLAM-DMLab-v0",
-        level=level,
-        engine="litelab",
-        action_set=facts.action_set,
-        frame_skip=facts.frame_skip,
-        width=facts.width,
-        height=facts.height,
-        hud=facts.hud,
-        textures=textures or facts.textures[-1],
-        evaluation=True,
-    )
-    frames, actions, usable = [], [], []
+    env = make_single(facts.spec.with_look(textures=textures or facts.textures[-1]), level, evaluation=True)
     try:
         expert = make_expert("scripted", env, seed=seed)
-        observation, _ = env.reset(seed=seed)
-        state, start, over = None, np.ones(1, np.bool_), False
-        frames.append(observation)
-        while not over:
-            action, state = expert.predict(observation, state, start)
-            start = np.zeros(1, np.bool_)
-            number = int(np.asarray(action).reshape(()))
-            observation, _, terminated, truncated, info = env.step(number)
-            over = terminated or truncated
-            frames.append(observation)
-            actions.append(number)
-            usable.append(not info["map_reset"])
+        ((_, episode),) = play_episodes(env, expert, in_order([Start(0, evaluation_seed(seed))]))
     finally:
         env.close()
-    good = np.flatnonzero(usable[1:]) + 1  # the first has no action before it
+    good = np.flatnonzero(~episode.restart[2:]) + 1  # the first has no action before it
     rows = good[evenly(count, len(good))]
-    pictures = torch.from_numpy(np.stack(frames)).movedim(-1, 1).contiguous()
-    taken = torch.tensor(actions)[:, None]
+    pictures = torch.from_numpy(episode.frames).movedim(-1, 1).contiguous()
+    taken = torch.from_numpy(episode.action.astype(np.int64))[:, None]
     return Transitions(level, pictures[rows], pictures[rows + 1], taken[rows], taken[rows - 1])

@@ -274,4 +274,4 @@ STUDY = StudyDefinition(Options, plan, "what the translator should see, and what
 run = STUDY.run
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.ablations"))
+    sys.exit(run_command(Options, run, None, "flexlam study ablations"))

@@ -282,4 +282,4 @@ STUDY = StudyDefinition(Options, plan, "FlexLAM@K against Fixed-K models at equa
 run = STUDY.run
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.alignment"))
+    sys.exit(run_command(Options, run, None, "flexlam study alignment"))

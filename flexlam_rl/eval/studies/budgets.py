@@ -1,5 +1,5 @@
-"""`python -m eval.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in one table
-and plot.
+"""`python -m eval.studies.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in
+one table and plot.
 
 Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data;
 milliseconds are measured here by the paper's protocol (`eval.latency`).
@@ -152,4 +152,4 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.budgets"))
+    sys.exit(run_command(Options, run, None, "python -m eval.studies.budgets"))

@@ -1,11 +1,10 @@
 """How long the rest of a study will take, from the seconds per step of its jobs so far."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flexlam_rl.utils.files import write_json
+from flexlam_rl.utils.files import read_json, write_json
 
 SETTLED = (3.0, 100)
 """Seconds of steps, or steps, after which a training's pace is worth telling."""
@@ -42,7 +41,7 @@ class Clock:
         self._paces: dict[str, float] = {}  # of trainings that have not ended yet
         self._timed: dict[str, list[float]] = {}
         if path is not None and path.exists():
-            self._timed = {kind: list(found) for kind, found in json.loads(path.read_text(encoding="utf-8")).items()}
+            self._timed = {kind: list(found) for kind, found in read_json(path).items()}
 
     def rate(self, kind: str) -> float | None:
         """Seconds per step: the mean of the jobs that ended, else the pace of the one that runs, else the guess."""

@@ -244,4 +244,4 @@ STUDY = StudyDefinition(Options, plan, "FlexLAM@K against Fixed-K models in clos
 run = STUDY.run
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.closed_loop"))
+    sys.exit(run_command(Options, run, None, "flexlam study closed_loop"))

@@ -206,4 +206,4 @@ STUDY = StudyDefinition(Options, plan, "finished suites of FlexLAM and Fixed-K m
 run = STUDY.run
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.matched"))
+    sys.exit(run_command(Options, run, None, "flexlam study matched"))

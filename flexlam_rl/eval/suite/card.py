@@ -1,5 +1,5 @@
-"""`python -m eval.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the bundle's
-hash stays).
+"""`python -m eval.suite.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the
+bundle's hash stays).
 """
 
 import sys
@@ -40,8 +40,9 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
     episodes = fewest_episodes(first)
     machines = ", ".join(dict.fromkeys([*dates, *(session["machine"] for session in record["sessions"])]))
     greedy = "greedy" if record["greedy"] else "drawn as the bundle says"
+    look = f", look {scene['textures']}" if scene.get("textures") else ""
     lines = [
-        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}, look {scene['textures']}, "
+        f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}{look}, "
         f"{episodes} episodes a level, "
         f"seed {record['seed']}, decisions {greedy}; {machines}."
         + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),
@@ -107,4 +108,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.card"))
+    sys.exit(run_command(Options, run, None, "python -m eval.suite.card"))

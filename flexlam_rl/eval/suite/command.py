@@ -22,7 +22,7 @@ from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches, play_batch
 from flexlam_rl.eval.suite.options import Options, checked
 from flexlam_rl.eval.suite.progress import Progress
 from flexlam_rl.eval.suite.results import Folder
-from flexlam_rl.eval.suite.table import by_column, print_summary, summarise, wide_console
+from flexlam_rl.eval.suite.table import by_column, engine_and_look, print_summary, summarise, wide_console
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list, number_list
 
@@ -243,20 +243,21 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     )
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
-    summaries = {title: summarise(returns, spec.engine) for title, returns in columns.items()}
+    summaries = {title: summarise(returns, spec.engine, spec.domain) for title, returns in columns.items()}
+    where = engine_and_look(spec.engine, spec.textures)
     count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
     latency = {
         title: float(np.mean([p.milliseconds for p in played if p.job.budget == k]))
         for title, k in _keys(columns, played)
     }
     folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
-    print_summary(console, summaries, f"{name} on {spec.engine} ({spec.textures}), {count}, seed {options.seed}")
+    print_summary(console, summaries, f"{name} on {where}, {count}, seed {options.seed}")
     for title, value in latency.items():
         console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
     if options.plots:
         from flexlam_rl.eval.suite.plots import draw_suite
 
-        draw_suite(folder.path, summaries, f"{spec.engine} ({spec.textures}), {count}")
+        draw_suite(folder.path, summaries, f"{where}, {count}")
     console.print(
         f"Results are in {folder.path}. Returns on {spec.engine} say nothing about another engine.", soft_wrap=True
     )

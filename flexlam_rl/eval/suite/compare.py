@@ -1,4 +1,4 @@
-"""`python -m eval.compare A B` (also `flexlam compare`): two suites side by side, and which differences their intervals
+"""`flexlam compare A B`: two suites side by side, and which differences their intervals
 support.
 """
 
@@ -14,10 +14,10 @@ import tyro
 
 from flexlam_rl.eval.suite.results import read_results
 from flexlam_rl.eval.suite.statistics import ENOUGH, Interval, difference, interquartile_mean, mean_of_levels
-from flexlam_rl.eval.suite.table import TOO_FEW, normalised, number, print_table, wide_console
+from flexlam_rl.eval.suite.table import TOO_FEW, engine_and_look, normalised, number, print_table, wide_console
 from flexlam_rl.utils.command_line import run as run_command
 
-_SAME = ("engine", "textures", "hud", "action_set", "action_hash", "frame_skip", "width", "height")
+_SAME = ("domain", "engine", "textures", "hud", "action_set", "action_hash", "frame_skip", "width", "height")
 INTERQUARTILE, MEAN = "interquartile mean, normalised", "mean of levels, normalised"
 
 
@@ -78,10 +78,10 @@ def compare(
         ValueError: They are of different engines or settings, or share no level.
     """
     for key in _SAME:
-        if first["scene"][key] != second["scene"][key] and not (any_look and key in ("textures", "hud")):
+        mine, theirs = first["scene"].get(key), second["scene"].get(key)
+        if mine != theirs and not (any_look and key in ("textures", "hud")):
             raise ValueError(
-                f"The first suite has {key} {first['scene'][key]!r}, the second {second['scene'][key]!r}: their "
-                "returns are not compared."
+                f"The first suite has {key} {mine!r}, the second {theirs!r}: their returns are not compared."
             )
     one, two = (_episodes(record, column) for record, column in zip((first, second), columns, strict=True))
     levels = [level for level in one if level in two]
@@ -94,10 +94,10 @@ def compare(
         )
         for level, (a, b, same) in aligned.items()
     ]
-    engine = first["scene"]["engine"]
+    engine, domain = first["scene"]["engine"], first["scene"].get("domain", "dmlab")
     for minus_random in (False, True):
-        scores_one = normalised({level: a for level, (a, _, _) in aligned.items()}, engine, minus_random)
-        scores_two = normalised({level: b for level, (_, b, _) in aligned.items()}, engine, minus_random)
+        scores_one = normalised({level: a for level, (a, _, _) in aligned.items()}, engine, minus_random, domain)
+        scores_two = normalised({level: b for level, (_, b, _) in aligned.items()}, engine, minus_random, domain)
         if not scores_one:
             continue
         a_all, b_all = list(scores_one.values()), list(scores_two.values())
@@ -153,10 +153,8 @@ def run(options: Options) -> int:
     )
     rows = compare(first, second, (one, two), options.any_look)
     console = wide_console()
-    title = (
-        f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {first['scene']['engine']} "
-        f"({first['scene']['textures']})"
-    )
+    where = engine_and_look(first["scene"]["engine"], first["scene"].get("textures"))
+    title = f"first: {one} in {options.first}\nsecond: {two} in {options.second}\non {where}"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for heading in ("first", "second", "difference", "95 % interval", ""):
@@ -180,4 +178,4 @@ def run(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Options, run, None, "python -m eval.compare"))
+    sys.exit(run_command(Options, run, None, "flexlam compare"))

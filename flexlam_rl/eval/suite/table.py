@@ -1,12 +1,14 @@
 """A suite's summary, and the table that is printed of it."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from flexlam_rl.envs.domains.dmlab.returns import find_reference, normalise
+from flexlam_rl.envs.domain import Reference, find_domain
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.statistics import ENOUGH, estimate, interquartile_mean, mean_of_levels, standard_error
 
 Returns = Mapping[str, np.ndarray]
@@ -17,51 +19,65 @@ TOO_FEW = "too few for a claim"
 _STATISTICS = {"iqm": interquartile_mean, "mean": mean_of_levels}
 
 
-def normalised(returns: Returns, engine: str, minus_random: bool = False) -> dict[str, np.ndarray]:
+def reference_of(task: str, engine: str, domain: str = "dmlab") -> Reference | None:
+    """Find what returns of a task are compared with on an engine, None where it has not been measured."""
+    try:
+        return find_domain(domain).reference(task, EnvSpec(domain, engine))
+    except ValueError:  # results of a task that the domain does not have any more
+        return None
+
+
+def engine_and_look(engine: str, textures: str | None) -> str:
+    """Name the engine in words, with its look where it has one."""
+    return f"{engine} ({textures})" if textures else engine
+
+
+def normalised(
+    returns: Returns, engine: str, minus_random: bool = False, domain: str = "dmlab"
+) -> dict[str, np.ndarray]:
     """Compute every episode's return in percent of the same engine's expert.
 
     Args:
         returns: Of one policy and budget.
         engine: It played on.
         minus_random: Give 100 (r - random) / (expert - random) instead of 100 r / expert.
+        domain: Of the levels.
 
     Returns:
         Level to percentages, (E,); levels without the references that this takes are left out.
     """
     out = {}
     for level, values in returns.items():
-        try:
-            out[level] = np.array(
-                [normalise(float(v), level, engine=engine, minus_random=minus_random) for v in values]
-            )
-        except ValueError:
+        reference = reference_of(level, engine, domain)
+        if reference is None:
             continue
+        with contextlib.suppress(ValueError):  # a reference that nothing can be compared with
+            out[level] = np.array([reference.percent(float(v), minus_random) for v in values])
     return out
 
 
-def summarise(returns: Returns, engine: str) -> dict[str, Any]:
+def summarise(returns: Returns, engine: str, domain: str = "dmlab") -> dict[str, Any]:
     """Compute mean and standard error per level, raw and normalised, and the aggregates, as JSON values.
 
     Args:
         returns: Of one policy and budget.
         engine: It played on; normalised by that engine's references alone.
+        domain: Of the levels.
     """
-    scores, above = normalised(returns, engine), normalised(returns, engine, minus_random=True)
+    scores, above = (normalised(returns, engine, minus_random, domain) for minus_random in (False, True))
     rows: dict[str, Any] = {}
     for level, values in returns.items():
         row: dict[str, Any] = {
             "mean": float(values.mean()), "standard_error": _finite(standard_error(values)), "episodes": len(values),
         }  # fmt: skip
-        if level in scores:
-            reference = find_reference(level, engine)
+        reference = reference_of(level, engine, domain)
+        if level in scores and reference is not None:
             row |= {
                 "expert": reference.mean,
                 "normalised": float(scores[level].mean()),
                 "normalised_error": _finite(standard_error(scores[level])),
                 "minus_random": float(above[level].mean()) if level in above else None,
-                "random_normalised": (
-                    None if reference.random is None else normalise(reference.random, level, engine=engine)
-                ),
+                "random_normalised": (None if reference.random is None else reference.percent(reference.random)),
             }
         rows[level] = row
     out: dict[str, Any] = {"levels": rows}
@@ -85,7 +101,9 @@ def summaries_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     name = next(iter(record["summary"])).partition("@")[0]
     columns = by_column(record["episodes"], name)
-    return {title: summarise(returns, record["scene"]["engine"]) for title, returns in columns.items()}
+    scene = record["scene"]
+    domain = scene.get("domain", "dmlab")
+    return {title: summarise(returns, scene["engine"], domain) for title, returns in columns.items()}
 
 
 def fewest_episodes(summary: Mapping[str, Any]) -> int:

@@ -11,11 +11,10 @@ from flexlam_rl.models.baselines.control_stage import ControlStage
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam.config import FeatureConfig, IDMConfig
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import PresetOptions, TranslatorOptions
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config
-from flexlam_rl.models.flexlam.stages.definitions import plan_translator
+from flexlam_rl.models.flexlam.stages.definitions import plan_translator, trained_lam
 from flexlam_rl.models.flexlam.stages.translator import DirectStage
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train.definition import Splits, StageDefinition, needed
@@ -105,7 +104,7 @@ def _build_control(options: ControlOptions, config: FlexLAMRun, splits: Splits) 
     if options.kind == "features":
         return _build_direct(part_of(options, FeatureOptions), config, splits)
     few, held_out = labelled_parts(options, splits.train)
-    lam, model = LAM.from_pretrained(needed(options, "lam")), Translator(config.model)
+    lam, model = trained_lam(options), Translator(config.model)
     return ControlStage(
         options.kind, model, lam, few, held_out, config.loop.batch, options.seed, options.prefix_distribution
     )

@@ -155,6 +155,31 @@ def test_tasks_under_their_former_name(former: str, tmp_path: Path, capsys: pyte
     assert former not in capsys.readouterr().out
 
 
+def test_a_collecting_policy_is_told_of_map_restarts_as_in_the_suite(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "teller.py").write_text(
+        "from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert\n"
+        "told = []\n"
+        "class Teller(ScriptedExpert):\n"
+        "    def begin_episodes(self, which, seeds): told.append(('begin', which.tolist()))\n"
+        "    def map_restarted(self, which): told.append(('restart', which.tolist()))\n"
+        "    def end_episodes(self, which): told.append(('end', which.tolist()))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import teller
+
+    assert run(tmp_path / "out", "--expert", "teller:Teller", "--num-envs", "2") == 0
+    assert digest(tmp_path / "out") == digest(whole)  # it plays as before
+    marked = sum(int(e.restart.sum()) for e in RolloutStore(store_path(whole, MAZE, "train")).iter_episodes())
+    counts = {
+        what: sum(len(which) for name, which in teller.told if name == what) for what in ("begin", "restart", "end")
+    }
+    episodes = RolloutStore(store_path(whole, MAZE, "train")).episodes
+    assert marked > 0 and counts["restart"] >= marked
+    assert counts["begin"] == counts["end"] >= episodes
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

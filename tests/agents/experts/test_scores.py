@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.experts.measure import measure
+from flexlam_rl.agents.experts.scores import measure
 from flexlam_rl.agents.policy.random import RandomPolicy
 from flexlam_rl.cli import main
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv

@@ -8,7 +8,7 @@ import pytest
 
 import flexlam_rl  # noqa: F401 - registers the environments
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.experts.measure import measure
+from flexlam_rl.agents.experts.scores import measure
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS

@@ -103,7 +103,8 @@ def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
         frame = rng.integers(0, 256, (1, 64, 64, 3), np.uint8)
         for i, player in enumerate((policy, whole)):
             _, states[i] = player.predict(frame, states[i], deterministic=True)
-        differ.append(not np.array_equal(policy.last.probabilities, whole.last.probabilities))
+        # sums over rings of other sizes may round otherwise
+        differ.append(not np.allclose(policy.last.probabilities, whole.last.probabilities, rtol=1e-5, atol=0))
     assert differ[:3] == [False] * 3 and any(differ[3:])
 
 

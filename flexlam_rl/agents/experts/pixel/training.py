@@ -18,9 +18,9 @@ from stable_baselines3.common.vec_env import VecMonitor, VecTransposeImage
 
 from flexlam_rl.agents.adapters.sb3 import make_sb3
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.experts.measure import measure
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.recurrent import Network, parts, save_policy
+from flexlam_rl.agents.experts.scores import measure
 from flexlam_rl.train.state import load_state, save_state
 
 STATE = "state.safetensors"  # weights, optimiser, step count and recipe in one file, replaced whole

@@ -27,6 +27,7 @@ from flexlam_rl.nn.pretrained import CONFIG, from_json, model_digest
 from flexlam_rl.train import data, distributed
 from flexlam_rl.train.definition import Splits, StageDefinition, needed
 from flexlam_rl.train.label_sets import labelled_parts, labels_of
+from flexlam_rl.train.options import StageOptions
 from flexlam_rl.train.preflight import check_writable
 
 Coming = Mapping[str, Any]
@@ -75,6 +76,14 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
     )  # fmt: skip
 
 
+def trained_lam(options: StageOptions) -> LAM:
+    """Load the latent action model that a stage builds on."""
+    lam = LAM.from_pretrained(needed(options, "lam"))
+    # recorded runs drew a LAM's weights here, before their own; without it the same seed would give other models
+    LAM(lam.config)
+    return lam
+
+
 def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits) -> SequenceStage:
     recipe, (rank, ranks) = RECIPES[options.preset], distributed.start(options.device)
     short, longest, long_share = windows(options)
@@ -84,7 +93,7 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
         device=config.loop.device,
     )  # fmt: skip
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
-    lam = LAM.from_pretrained(needed(options, "lam"))
+    lam = trained_lam(options)
     return SequenceStage(SequenceModel(config.model), lam, source, held_out, options.targets or recipe.targets)
 
 
@@ -112,7 +121,7 @@ def _plan_joint(options: JointOptions, splits: Splits, coming: Coming) -> FlexLA
 
 def _build_translator(options: TranslatorOptions, config: FlexLAMRun, splits: Splits) -> TranslatorStage:
     few, held_out = labelled_parts(options, splits.train)
-    lam, model = LAM.from_pretrained(needed(options, "lam")), Translator(config.model)
+    lam, model = trained_lam(options), Translator(config.model)
     joint = isinstance(options, JointOptions)
     return TranslatorStage(
         model, lam, few, held_out, config.loop.batch, options.seed, joint, options.prefix_distribution
