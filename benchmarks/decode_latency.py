@@ -58,7 +58,8 @@ class Policy:
         """One decision: frame (B, H, W, C) in, actions (B, 1) out."""
         now = frame.to(self.device).movedim(-1, -3)
         codes = None if last is None else self.lam.encode(last.to(self.device).movedim(-1, -3), now)
-        slots = self.lam.keep_prefix_unchecked(generate(now, codes), budget)
+        lengths = torch.full((len(frame),), budget, device=self.device)
+        slots = self.lam.keep_prefix_unchecked(generate(now, codes), lengths)
         previous = torch.zeros(len(frame), 1, dtype=torch.long, device=self.device)
         return choose_actions(self.translator(slots, previous), self.translator.config.actions).cpu()
 
