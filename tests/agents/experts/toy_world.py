@@ -27,7 +27,6 @@ class ToyBatch(gym.vector.VectorEnv):
         self.scale = np.array([100.0 if task == "dear" else 1.0 for task in tasks])
         self.single_action_space = gym.spaces.Discrete(5)
         self.single_observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
-        self.env_spec = SPEC
         self.colours = np.zeros((self.num_envs, LENGTH), np.int64)
         self.door, self.at = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, np.int64)
 
@@ -82,5 +81,7 @@ class ToyWorld:
     def evaluate(self, task: str, folder: Any, episodes: int) -> tuple[float, float]:
         batch = ToyBatch([task] * 32)
         starts = in_order([Start(i, 2 * i + 1) for i in range(episodes)])
-        mean = float(np.mean([tally.total for _, tally in play_episodes(batch, PixelExpert(folder, batch), starts, Tally)]))
+        mean = float(
+            np.mean([tally.total for _, tally in play_episodes(batch, PixelExpert(folder, batch), starts, Tally)])
+        )
         return mean, mean / batch.scale[0]
