@@ -168,9 +168,9 @@ def collect(folder: Path, out: Path, *more: str) -> RolloutStore:
 def test_a_recorded_episode_is_the_same_in_another_process(folder: Path, tmp_path: Path) -> None:
     one, two = collect(folder, tmp_path / "a"), collect(folder, tmp_path / "b", "--num-envs", "3")
     assert one.origin.policy == f"pixel:{folder}"
-    a, b = one.episode(0), two.episode(0)
-    assert len(np.unique(a.actions)) > 2
-    assert (a.actions == b.actions).all() and (a.frames == b.frames).all() and (a.rewards == b.rewards).all()
+    a, b = one.episode_at(0), two.episode_at(0)
+    assert len(np.unique(a.action)) > 2
+    assert (a.action == b.action).all() and (a.frames == b.frames).all() and (a.reward == b.reward).all()
 
 
 def test_commands_take_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +182,7 @@ def test_commands_take_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert not policy.blind and isinstance(policy.make(DMLabVectorEnv([LEVEL])), PixelExpert)
     assert main([*score, f"pixel:{tmp_path}"]) == 2
     said = capsys.readouterr().err
-    assert "holds no config.json" in said and len(said.strip().splitlines()) == 1
+    assert "holds no config.json" in said and "Traceback" not in said
 
 
 def test_what_does_not_fit_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

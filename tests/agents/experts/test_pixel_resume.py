@@ -100,3 +100,24 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "is no state of a pixel expert's training" in done.stderr
     done = subprocess.run([*command, "--envs", "2"], capture_output=True, text=True, env=dict(os.environ))
     assert "envs is 2; expected at least 4" in done.stderr
+
+
+def test_the_curves_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    import numpy as np
+    from PIL import Image
+
+    from flexlam_rl.cli import main
+
+    pictures = []
+    for end in (10.0, 40.0):
+        lines = [{"step": 10, "part": "eval", "return/rooms_watermaze": 5.0, "score": 2.0}]
+        lines += [{"step": 20, "part": "train", "policy": 1.0}]
+        lines += [{"step": 20, "part": "eval", "return/rooms_watermaze": end, "score": 2.0}]
+        (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert main(["expert", "plot", str(tmp_path), "-o", str(tmp_path / "a.png")]) == 0
+        pictures.append(np.asarray(Image.open(tmp_path / "a.png")))
+    assert (pictures[0] != pictures[1]).any()
+    (tmp_path / "metrics.jsonl").unlink()
+    assert main(["expert", "plot", str(tmp_path), "-o", str(tmp_path / "a.png")]) == 2
+    assert main(["expert", "plot", str(tmp_path), "-o", str(tmp_path / "a.gif")]) == 2

@@ -67,7 +67,7 @@ class PixelNetwork(PretrainedModel):
         self.policy = nn.Linear(config.gru + _FEATURES, config.actions)
         self.value = nn.Linear(config.gru + _FEATURES, len(config.tasks))
         for module in (*self.vision, self.project):
-            if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None and not module.weight.is_meta:
                 nn.init.orthogonal_(module.weight, 2**0.5)
                 nn.init.zeros_(module.bias)
         with torch.no_grad():  # a policy that begins near uniform, values near zero

@@ -63,17 +63,28 @@ class Segments:
     @classmethod
     def empty(cls, time: int, rows: int, frame: tuple[int, ...], hidden: Tensor, driven: Tensor) -> "Segments":
         """Room for a rollout."""
-        numbers = {name: torch.zeros(time, rows, dtype=torch.int64) for name in ("previous", "actions", "likeliest")}
-        reals = {name: torch.zeros(time, rows) for name in ("log_probs", "entropies", "values", "rewards", "after")}
+
+        def whole() -> Tensor:
+            return torch.zeros(time, rows, dtype=torch.int64)
+
+        def real() -> Tensor:
+            return torch.zeros(time, rows)
+
         return cls(
             frames=torch.zeros(time, rows, *frame, dtype=torch.uint8),
+            previous=whole(),
             begins=torch.zeros(time, rows, dtype=torch.bool),
-            ends=torch.zeros(time, rows, dtype=torch.bool),
+            actions=whole(),
             choices=torch.full((time, rows), NO_CHOICE),
+            log_probs=real(),
+            likeliest=whole(),
+            entropies=real(),
+            values=real(),
+            rewards=real(),
+            ends=torch.zeros(time, rows, dtype=torch.bool),
+            after=real(),
             hidden=hidden,
             driven=driven,
-            **numbers,
-            **reals,
         )
 
 
@@ -141,9 +152,14 @@ class Collector:
         if self.teacher is None:
             return None
         choices = np.asarray(self.teacher.predict(self.frames)[0])
-        if actions is not None and hasattr(self.teacher, "took"):
-            self.teacher.took(actions)
+        if actions is not None:
+            self._tell(actions)
         return choices
+
+    def _tell(self, actions: np.ndarray) -> None:
+        """Tell the teacher what is done."""
+        if self.teacher is not None and hasattr(self.teacher, "took"):
+            self.teacher.took(actions)
 
     @torch.no_grad()
     def collect(self, network: PixelNetwork, random: np.random.Generator, share: float, scales: Any) -> Segments:
@@ -179,8 +195,7 @@ class Collector:
             if choices is not None:
                 actions = np.where(driven, choices, actions)
                 out.choices[t] = torch.from_numpy(choices)
-                if hasattr(self.teacher, "took"):
-                    self.teacher.took(actions)
+                self._tell(actions)
             chosen = torch.from_numpy(actions)
             out.actions[t], out.likeliest[t] = chosen, logs.argmax(-1)
             out.log_probs[t] = logs.gather(1, chosen[:, None])[:, 0]
