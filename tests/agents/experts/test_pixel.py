@@ -219,3 +219,12 @@ def test_a_replayed_batch_is_where_it_was() -> None:
     again = Collector(ToyWorld(), recipe, first.rows, [list(actions) for actions in first.history])
     assert (again.frames == first.frames).all() and (again.batch.at == first.batch.at).all()
     assert (again.batch.door == first.batch.door).all() and first.batch.at.any()
+
+
+def test_an_episode_begins_without_memory(folder: Path) -> None:
+    policy = PixelExpert(folder, DMLabVectorEnv([LEVEL] * 2), temperature=0.0)
+    frames = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 64, 3), np.uint8)
+    actions, (fresh, _) = policy.predict(frames[1])
+    _, state = policy.predict(frames[0])
+    again, (hidden, _) = policy.predict(frames[1], state, np.array([True, False]))
+    assert again[0] == actions[0] and (hidden[0] == fresh[0]).all() and (hidden[1] != fresh[1]).any()
