@@ -5,6 +5,8 @@ from pathlib import Path
 
 BUNDLED = Path(__file__).parent / "litelab-tiny"
 """Folder of the bundle that comes with the package."""
+PIXEL_EXPERT = Path(__file__).parent / "pixel-expert"
+"""Folder of the pixel expert that comes with the package; versions without one do not have it."""
 VARIABLE = "FLEXLAM_CHECKPOINT"
 """Environment variable that names another default bundle: a folder, or a hub id."""
 

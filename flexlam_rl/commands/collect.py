@@ -29,15 +29,15 @@ class Options:
     tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
     """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory (whose result has
-    predict).
+    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory (whose
+    result has predict).
     """
     split: Literal["train", "test"] = "train"
     """Train and test never share an episode seed."""
     seed: int = 0
     """Root of all seeds."""
     temperature: float = 1.0
-    """Noise of scripted, reactive and learned experts; 0 is none."""
+    """Noise of scripted, reactive, pixel and learned experts; 0 is none."""
     no_actions: bool = False
     """Write action-free video: no actions, no rewards."""
     num_envs: int | None = None

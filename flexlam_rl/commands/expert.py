@@ -23,7 +23,7 @@ class Score:
     episodes: int = 100
     """Episodes a level and policy."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), random, learned:PATH or module:factory."""
+    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory."""
     temperature: float = 1.0
     """Of the expert."""
     seed: int = 0
@@ -38,17 +38,17 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Recipe):
-    """Train a recurrent PPO agent on a level (sb3-contrib); the same command resumes."""
+    """Train a pixel expert: recurrent PPO on litelab's native batch, kickstarted by a scripted teacher; the same
+    command resumes.
+    """
 
-    level: tyro.conf.Positional[str]
-    """Name of the level."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """Folder for checkpoints, curves and the best policy (<out>/best)."""
+    """Folder for the state, the figures and the best policy (<out>/best)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Draw the learning curve of a training run, with the random policy and the scripted expert as lines."""
+    """Draw the learning curves of a training run: per cent of the scripted expert, random policy subtracted."""
 
     run: tyro.conf.Positional[Path]
     """Folder that `flexlam expert train --out` named; the run may still be going on."""
@@ -170,15 +170,14 @@ def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(options: Train) -> int:
-    try:
-        from flexlam_rl.agents.experts.pixel.training import train
-    except ImportError as error:
-        raise ImportError(
-            f"Training an expert needs the packages of the extra `sb3`: pip install 'flexlam_rl[sb3]' ({error})."
-        ) from error
-    values = {field.name: getattr(options, field.name) for field in fields(Recipe)} | {
-        "level": level_named(options.level).name
-    }
-    best = train(Recipe(**values), options.out, report=lambda text: print(text, flush=True))
-    print(f"Best policy: {best}; play it with --expert learned:{best}.")
+    from flexlam_rl.agents.experts.pixel.training import train
+    from flexlam_rl.agents.experts.pixel.world import LitelabWorld
+    from flexlam_rl.commands.collect import levels_named
+    from flexlam_rl.nn.places import usable_device
+
+    values = {field.name: getattr(options, field.name) for field in fields(Recipe)}
+    recipe = Recipe(**values | {"tasks": tuple(levels_named(options.tasks)), "device": str(options.device)})
+    usable_device(recipe.device)
+    best = train(recipe, LitelabWorld(recipe.seed), options.out, report=lambda text: print(text, flush=True))
+    print(f"Best policy: {best}; play it with --expert pixel:{best}.")
     return 0

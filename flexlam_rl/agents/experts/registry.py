@@ -17,6 +17,7 @@ EXPERTS: Registry[Callable[..., Any]] = Registry(
         "scripted": "flexlam_rl.agents.experts.registry:scripted",
         "reactive": "flexlam_rl.agents.experts.registry:reactive",
         "random": "flexlam_rl.agents.experts.registry:random",
+        "pixel": "flexlam_rl.agents.experts.registry:pixel",
         "learned": "flexlam_rl.agents.experts.registry:learned",
     },
     group="flexlam_rl.experts",
@@ -42,10 +43,11 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
 
     Args:
         name: One of `EXPERTS`, some with an argument: "scripted:STEPS" or "reactive:STEPS" remember what they saw for
-            so many steps, "learned:PATH" plays what `flexlam expert train` wrote. Or "module:factory", where
-            `factory(env)` returns an object with Stable-Baselines3's `predict`.
+            so many steps, "pixel:PATH" plays what `flexlam expert train` wrote ("learned:PATH" what it wrote before
+            there were pixel experts). Or "module:factory", where `factory(env)` returns an object with
+            Stable-Baselines3's `predict`.
         env: What it will play.
-        temperature: Of scripted, reactive and learned experts.
+        temperature: Of scripted, reactive, pixel and learned experts.
         seed: Of its randomness.
 
     Raises:
@@ -105,12 +107,29 @@ def random(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0
     return RandomPolicy(env, seed)
 
 
+def pixel(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make a pixel expert: of a folder that `flexlam expert train` wrote, or the one that comes with the package."""
+    from flexlam_rl.checkpoints import PIXEL_EXPERT
+
+    folder = argument or str(PIXEL_EXPERT)
+    if not argument and not PIXEL_EXPERT.is_dir():
+        raise ValueError(
+            "No pixel expert comes with this version: train one with `flexlam expert train --out RUN` and name it as "
+            "'pixel:RUN/best'."
+        )
+    from flexlam_rl.agents.experts.pixel.player import PixelExpert
+
+    return PixelExpert(folder, env, temperature, seed)
+
+
 def learned(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
-    """Make an expert that `flexlam expert train` wrote."""
+    """Make an expert of sb3-contrib's recurrent PPO, which `flexlam expert train` wrote before it trained pixel
+    experts.
+    """
     from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
 
     if not argument:
-        raise ValueError("Expert 'learned' needs a path: expected 'learned:PATH', a folder of `flexlam expert train`.")
+        raise ValueError("Expert 'learned' needs a path: expected 'learned:PATH', the folder of such an expert.")
     return LearnedExpert(argument, env, temperature, seed)
 
 

@@ -1,21 +1,15 @@
-"""Learned experts at toy size: training runs, resumes, keeps its best policy in safe files, and plays for the
-recorder.
-"""
+"""Learned experts, files of sb3-contrib's recurrent PPO from before there were pixel experts: they still play."""
 
-import json
-import shutil
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from PIL import Image
+import torch
 
 pytest.importorskip("sb3_contrib")
 
-from flexlam_rl.agents.experts.pixel.recipe import Recipe
-from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
-from flexlam_rl.agents.experts.pixel.training import train
+from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert, Network, save_policy
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
@@ -24,72 +18,15 @@ from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 
 LEVEL = "rooms_exploit_deferred_effects_train"
-TOY = {
-    "num_envs": 2,
-    "rollout": 16,
-    "evaluate_every": 32,
-    "evaluation_episodes": 1,
-    "lstm": 8,
-    "features": 8,
-    "device": "cpu",
-}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    assert train(Recipe(level=LEVEL, steps=32, **TOY), out) == out / "best"
-    said: list[str] = []
-    train(Recipe(level=LEVEL, steps=64, **TOY), out, said.append)
-    assert said[0] == "Resumed at 32 steps."
+    network = Network(LEVEL, lstm=8, features=8)
+    torch.manual_seed(0)
+    save_policy(out / "best", network, network.build(), {"steps": 32})
     return out
-
-
-def test_what_a_run_leaves(run: Path) -> None:
-    curve = [json.loads(line) for line in (run / "curve.jsonl").read_text().splitlines()]
-    assert [point["steps"] for point in curve] == [32, 64]
-    best = json.loads((run / "best" / "config.json").read_text())
-    assert best["return"] == max(point["return"] for point in curve)
-    assert list((run / "tensorboard").glob("events*"))
-    kinds = {file.suffix for file in run.rglob("*") if file.is_file() and "tfevents" not in file.name}
-    assert kinds == {".safetensors", ".json", ".jsonl"}
-
-
-def test_the_curve_is_drawn(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
-    assert main(["expert", "plot", str(run), "-o", str(tmp_path / "a.png")]) == 0
-    first = np.asarray(Image.open(tmp_path / "a.png"))
-    copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
-    curve = copy / "curve.jsonl"
-    with open(curve, "a") as file:
-        file.write(json.dumps({"steps": 96, "return": 30.0, "standard_error": 2.0, "returns": [30.0]}) + "\n")
-    assert main(["expert", "plot", str(copy), "-o", str(tmp_path / "b.png")]) == 0
-    assert (first != np.asarray(Image.open(tmp_path / "b.png"))).any()  # another point, another picture
-    for bad, words in (
-        ([str(tmp_path), "-o", "c.png"], "holds no evaluated training run"),
-        ([str(run), "-o", "c.gif"], "ends in .png"),
-    ):
-        assert main(["expert", "plot", *bad]) == 2
-        said = capsys.readouterr().err
-        assert words in said and len(said.strip().splitlines()) == 1
-
-
-def test_a_resumed_run_has_weights_and_optimiser_of_the_first(run: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    train(Recipe(level=LEVEL, steps=32, **TOY), tmp_path)
-    before = load_file(tmp_path / "state.safetensors")
-    train(Recipe(level=LEVEL, steps=32, **TOY), tmp_path)  # nothing left to do
-    assert all((value == load_file(tmp_path / "state.safetensors")[name]).all() for name, value in before.items())
-    steps = [value for name, value in load_file(run / "state.safetensors").items() if name.endswith(".step")]
-    first = [value for name, value in before.items() if name.endswith(".step")]
-    assert steps and all((two == 2 * one).all() for one, two in zip(first, steps, strict=True))
-
-
-def test_another_recipe_is_refused(run: Path) -> None:
-    with pytest.raises(ValueError, match="lstm 8, the command says 16"):
-        train(Recipe(level=LEVEL, steps=64, **{**TOY, "lstm": 16}), run)
 
 
 def test_prediction_for_one_and_for_many(run: Path) -> None:

@@ -1,8 +1,7 @@
-"""The learning curve of a learned expert, beside the random policy and the scripted expert of the same engine."""
+"""The learning curves of a pixel expert: evaluations of each level beside the scripted expert of the same engine."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,55 +9,48 @@ from flexlam_rl.envs.domains.dmlab.returns import find_reference
 from flexlam_rl.utils.files import atomic_file
 
 
-def read_curve(run: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Level and evaluations (`steps`, `return`, `standard_error`, `returns`) of a folder that `flexlam expert train`
-    wrote.
+def read_curve(run: Path) -> tuple[list[int], dict[str, list[float]]]:
+    """Steps of the evaluations of a folder that `flexlam expert train` wrote, and each level's mean returns at these.
 
     Raises:
         ValueError: It holds none.
     """
     try:
-        level: str = json.loads((run / "last" / "config.json").read_text(encoding="utf-8"))["network"]["level"]
-        points = [json.loads(line) for line in (run / "curve.jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     except (FileNotFoundError, NotADirectoryError):
+        lines = []
+    points = [line for line in lines if line.get("part") == "eval"]
+    if not points:
         raise ValueError(
             f"{run} holds no evaluated training run: expected the folder that `flexlam expert train --out` named."
-        ) from None
-    return level, points
+        )
+    levels = [name.removeprefix("return/") for name in points[0] if name.startswith("return/")]
+    return [point["step"] for point in points], {
+        level: [point[f"return/{level}"] for point in points] for level in levels
+    }
 
 
 def draw_curve(run: Path, out: Path) -> None:
-    """Draw mean returns over agent steps as PNG: the evaluations' means, and two standard errors to each side.
+    """Draw returns over agent steps as PNG, in per cent of the scripted expert's with the random policy's subtracted:
+    a thin line per level and a thick one for their mean.
 
     Raises:
         ValueError: `run` holds no run.
     """
-    level, points = read_curve(run)
+    steps, returns = read_curve(run)
     from matplotlib.figure import Figure
 
-    steps, mean, error = (
-        np.array([point[name] for point in points], float) for name in ("steps", "return", "standard_error")
-    )
-    reference = find_reference(level, "litelab")
-    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    axes.fill_between(steps, mean - 2 * error, mean + 2 * error, alpha=0.25, linewidth=0)
-    axes.plot(
-        steps,
-        mean,
-        marker="o",
-        markersize=3,
-        label=f"recurrent PPO, {len(points[0]['returns'])} episodes a point, ± 2 standard errors",
-    )
-    axes.axhline(reference.mean, color="tab:green", linestyle="--", label=f"scripted expert ({reference.mean:.1f})")
-    if reference.random is not None:
-        axes.axhline(reference.random, color="tab:grey", linestyle=":", label=f"random policy ({reference.random:.1f})")
-    axes.set(
-        xlabel="agent steps",
-        ylabel="return",
-        title=f"{level} (litelab)",
-        ylim=(min(0.0, float((mean - 2 * error).min())), None),
-    )
-    axes.legend(loc="center right", fontsize=8)
+    rows = []
+    for level, values in returns.items():
+        reference = find_reference(level, "litelab")
+        rows.append([reference.percent(value, minus_random=True) for value in values])
+        axes.plot(steps, rows[-1], marker="o", markersize=2, linewidth=0.8, label=level)
+    if len(rows) > 1:
+        axes.plot(steps, np.mean(rows, 0), color="black", linewidth=2, label="mean")
+    axes.axhline(0, color="tab:grey", linestyle=":")
+    axes.set(xlabel="agent steps", ylabel="per cent of the scripted expert", title="Pixel expert (litelab)")
+    axes.legend(fontsize=7, loc="upper left")
     with atomic_file(out) as file:
         figure.savefig(file, format="png")

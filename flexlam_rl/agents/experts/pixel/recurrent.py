@@ -1,5 +1,5 @@
-"""Learned experts: a recurrent policy of sb3-contrib, kept as config.json and policy.safetensors, with
-Stable-Baselines3's `predict`.
+"""Learned experts, which pixel experts followed: a recurrent policy of sb3-contrib, kept as config.json and
+policy.safetensors, with Stable-Baselines3's `predict`.
 
 Legend: `N` environments.
 """
@@ -122,7 +122,7 @@ def _fill(policy: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
 
 
 class LearnedExpert:
-    """Plays with a policy that `flexlam expert train` wrote.
+    """Plays with a policy of sb3-contrib's recurrent PPO.
 
     Args:
         path: Its folder.

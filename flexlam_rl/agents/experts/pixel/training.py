@@ -1,117 +1,208 @@
-"""Training a learned expert: sb3-contrib's recurrent PPO on the native batch, resumed by the same command.
+"""Training a pixel expert in one process; the same command resumes, and a run that was stopped or killed and resumed
+equals one that never stopped, bit for bit on a CPU.
 
-Metrics in TensorBoard are those of Stable-Baselines3 (`rollout/ep_rew_mean`, `train/entropy_loss`, ...) and
-`eval/return`, the mean return of evaluation episodes; `curve.jsonl` holds the latter as text. A resumed run continues
-weights, optimiser and step count, and begins new episodes (the environments' state is not kept).
+The state of the worlds is kept as each episode's seed and actions, which are played again when a run resumes.
 """
 
 import json
+import math
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from sb3_contrib import RecurrentPPO
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.vec_env import VecMonitor, VecTransposeImage
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
 
-from flexlam_rl.agents.adapters.sb3 import make_sb3
-from flexlam_rl.agents.collection.schedule import Settings
+from flexlam_rl.agents.experts.pixel.network import PixelConfig, PixelNetwork
+from flexlam_rl.agents.experts.pixel.progress import Meter, segment_figures
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
-from flexlam_rl.agents.experts.pixel.recurrent import Network, parts, save_policy
-from flexlam_rl.agents.experts.scores import measure
-from flexlam_rl.train.state import load_state, save_state
+from flexlam_rl.agents.experts.pixel.scales import Scales
+from flexlam_rl.agents.experts.pixel.segments import Collector, Rows
+from flexlam_rl.agents.experts.pixel.update import update
+from flexlam_rl.agents.experts.pixel.world import World
+from flexlam_rl.nn.modes import neutral_modes
+from flexlam_rl.nn.pretrained import CheckpointError
+from flexlam_rl.train.log import RunLog
+from flexlam_rl.train.state import STATE, load_state, save_state
+from flexlam_rl.train.stopping import stopping
 
-STATE = "state.safetensors"  # weights, optimiser, step count and recipe in one file, replaced whole
-SELECTION = 1_000_000  # number of the first selection episode, far behind those that scores are measured on
 
+class Run:
+    """A training run: everything that a saved state holds, and one iteration of it.
 
-def train(recipe: Recipe, out: Path, report: Callable[[str], None] = lambda text: None) -> Path:
-    """Train until `recipe.steps`, continuing what `out` holds; returns the folder of the best policy.
+    Args:
+        recipe: What determines it.
+        world: Where it trains.
+        out: Its folder; what it holds is continued.
 
     Raises:
         ValueError: `out` holds a run of another recipe.
+        CheckpointError: Its state is damaged.
     """
-    recipe.check()
-    out.mkdir(parents=True, exist_ok=True)
-    network = Network(
-        recipe.level, words=recipe.level.startswith("language_"), lstm=recipe.lstm, features=recipe.features
-    )
-    resumes = (out / STATE).exists()
-    state: dict[str, Any] = {"recipe": recipe.same_run(), "steps": 0, "best": None}
-    if resumes:
-        with safe_open(out / STATE, "pt") as file:
-            state = json.loads(file.metadata()["extra"])
-        for name, value in recipe.same_run().items():
-            if state["recipe"].get(name) != value:
-                raise ValueError(
-                    f"{out} holds a run with {name} {state['recipe'].get(name)!r}, the command says {value!r}: use "
-                    "another folder."
-                )
-    options: dict[str, Any] = {"observations": ("RGB_INTERLEAVED", "INSTR")} if network.words else {}
-    # another seed after each resume: the episodes played so far are not played again
-    env = VecTransposeImage(
-        VecMonitor(
-            make_sb3(
-                recipe.num_envs,
-                level=recipe.level,
-                engine="litelab",
-                seed=recipe.seed + recipe.num_envs * state["steps"],
-                **options,
-            )
-        )
-    )
+
+    def __init__(self, recipe: Recipe, world: World, out: Path) -> None:
+        recipe.check()
+        self.recipe, self.world, self.out = recipe, world, out
+        extra = _saved(out / STATE, recipe)
+        config = PixelConfig(world.actions, recipe.tasks, world.spec, recipe.gru, recipe.channels)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.network = PixelNetwork(config).to(recipe.device)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate, eps=1e-5)
+        self.scales, self.rows = Scales(len(recipe.tasks)), Rows(recipe.envs, len(recipe.tasks), recipe.gru)
+        self.random = np.random.default_rng([recipe.seed, 19])
+        self.iteration, self.best = 0, {"score": -math.inf, "step": 0}
+        self.driven = np.zeros(len(recipe.tasks), np.int64)  # steps of the student per task
+        if extra is not None:
+            load_state(out / STATE, self._modules(), [self.optimiser])
+            self.random.bit_generator.state = extra["random"]
+            self.iteration, self.best = extra["iteration"], extra["best"]
+            self.driven = np.array(extra["driven"], np.int64)
+        self.collector = Collector(world, recipe, self.rows, None if extra is None else extra["history"])
+
+    @property
+    def step(self) -> int:
+        """Agent steps so far."""
+        return self.iteration * self.recipe.per_iteration
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "scales": self.scales, "rows": self.rows}
+
+    def save(self) -> None:
+        """Write the whole state, in one file that is replaced whole."""
+        extra = {
+            "step": self.step,
+            "iteration": self.iteration,
+            "recipe": self.recipe.same_run(),
+            "random": self.random.bit_generator.state,
+            "best": self.best,
+            "driven": self.driven.tolist(),
+            "history": self.collector.history,
+        }
+        save_state(self.out / STATE, self._modules(), [self.optimiser], [], extra)
+
+    def iterate(self) -> dict[str, float]:
+        """Play a rollout and learn from it; gives figures, those of a task under "figure/task"."""
+        recipe, tasks = self.recipe, self.collector.tasks
+        weights = np.array([recipe.imitation(int(steps)) for steps in self.driven])
+        if not weights.any() and self.step >= recipe.clone_steps:
+            self.collector.teacher = None
+        share = recipe.drive_share(self.step)
+        rollout = self.collector.collect(self.network, self.random, share, self.scales)
+        figures = update(self.network, self.optimiser, self.scales, rollout, tasks, weights, recipe, self.random)
+        figures |= {"teacher_drives": share} | segment_figures(rollout, recipe.tasks, tasks, weights)
+        own = ~rollout.driven.numpy()
+        self.driven += recipe.rollout * np.bincount(tasks[own], minlength=len(recipe.tasks))
+        self.iteration += 1
+        return figures
+
+    def evaluate(self) -> dict[str, float]:
+        """Play evaluation episodes of each task with the policy as it is, and keep it if it is the best so far."""
+        self._write(self.out / "last")
+        figures: dict[str, float] = {}
+        scores = []
+        for task in self.recipe.tasks:
+            mean, score = self.world.evaluate(task, self.out / "last", self.recipe.evaluation_episodes)
+            figures[f"return/{task}"] = mean
+            scores.append(score)
+        figures["score"] = float(np.mean(scores))
+        if figures["score"] > self.best["score"]:
+            self.best = {"score": figures["score"], "step": self.step}
+            self._write(self.out / "best")
+        return figures
+
+    def _write(self, folder: Path) -> None:
+        network = deepcopy(self.network).half() if self.recipe.half else self.network
+        network.save_pretrained(folder)
+
+
+def _saved(path: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """What the state of a run says beside its tensors, None where there is none yet."""
+    if not path.exists():
+        return None
     try:
-        model = RecurrentPPO(
-            "MultiInputLstmPolicy" if network.words else "CnnLstmPolicy",
-            env,
-            n_steps=recipe.rollout,
-            batch_size=max(2, recipe.num_envs * recipe.rollout // 4),
-            n_epochs=4,
-            gamma=0.99,
-            learning_rate=recipe.learning_rate,
-            ent_coef=recipe.entropy,
-            policy_kwargs=network.policy_kwargs(),
-            seed=recipe.seed,
-            device=recipe.device,
-        )
-        model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-        if resumes:
-            load_state(out / STATE, parts(model.policy), [model.policy.optimizer])
-            model.num_timesteps = state["steps"]
-            report(f"Resumed at {state['steps']} steps.")
-        while model.num_timesteps < recipe.steps:
-            until = min(recipe.steps, (model.num_timesteps // recipe.evaluate_every + 1) * recipe.evaluate_every)
-            model.learn(until - model.num_timesteps, reset_num_timesteps=False)
-            state = _evaluate(model, recipe, network, out, state, report)
-    finally:
-        env.close()
-    return out / "best"
-
-
-def _evaluate(
-    model: Any, recipe: Recipe, network: Network, out: Path, state: dict[str, Any], report: Callable[[str], None]
-) -> dict[str, Any]:
-    """Evaluate, keep the best policy, and write a checkpoint."""
-    steps = model.num_timesteps
-    save_policy(out / "last", network, model.policy, {"steps": steps, "recipe": asdict(recipe)})
-    settings = Settings(expert=f"learned:{out / 'last'}", seed=recipe.seed)
-    score = measure(recipe.level, settings, recipe.evaluation_episodes, recipe.num_envs, first=SELECTION)
-    model.logger.record("eval/return", score.mean)
-    model.logger.dump(steps)
-    report(f"{steps} steps: return {score.mean:.2f} ± {score.standard_error:.2f}")
-    best = state["best"]
-    if best is None or score.mean > best["return"]:
-        best = {"steps": steps, "return": score.mean}
-        save_policy(out / "best", network, model.policy, {**best, "recipe": asdict(recipe)})
-    with open(out / "curve.jsonl", "a", encoding="utf-8") as curve:
-        curve.write(
-            json.dumps(
-                {"steps": steps, "return": score.mean, "standard_error": score.standard_error, "returns": score.returns}
+        with safe_open(path, "pt") as file:
+            extra: dict[str, Any] = json.loads(file.metadata()["extra"])
+            before = extra["recipe"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no state of a pixel expert's training: {error}.") from None
+    for name, value in recipe.same_run().items():
+        if before.get(name) != value:
+            raise ValueError(
+                f"{path.parent} holds a run with {name} {before.get(name)!r}, the command says {value!r}: use another "
+                "folder."
             )
-            + "\n"
-        )
-    state = {"recipe": recipe.same_run(), "steps": steps, "best": best}
-    save_state(out / STATE, parts(model.policy), [model.policy.optimizer], [], state)
-    return state
+    if "history" not in extra:
+        raise CheckpointError(f"{path} is no state of a pixel expert's training: it has no history.")
+    return extra
+
+
+@neutral_modes()
+def train(
+    recipe: Recipe,
+    world: World,
+    out: Path,
+    report: Callable[[str], None] = lambda text: None,
+    on_iteration: Callable[[int], None] | None = None,
+) -> Path:
+    """Train until `recipe.steps`, rounded up to whole rollouts, continuing what `out` holds.
+
+    Args:
+        recipe: How.
+        world: Where.
+        out: The run's folder.
+        report: Told lines for a person.
+        on_iteration: Called after each iteration with the agent steps so far; an exception from it stops the run.
+
+    Returns:
+        The folder of the best policy.
+
+    Raises:
+        ValueError: `out` holds a run of another recipe, or a number is out of range.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, after the iteration at hand was saved.
+    """
+    run = Run(recipe, world, out)
+    out.mkdir(parents=True, exist_ok=True)
+    log = RunLog(out, 0)
+    log.rewind(run.step)
+    if run.iteration:
+        report(f"Resumed at {run.step} steps.")
+    total = -(-recipe.steps // recipe.per_iteration)
+    every = {
+        "evaluation": max(1, recipe.evaluate_every // recipe.per_iteration),
+        "save": max(1, recipe.save_every // recipe.per_iteration),
+    }
+    meter = Meter(total, recipe.per_iteration, every, report)
+    try:
+        with stopping() as stop:
+            stop.patient = True
+            try:
+                while run.iteration < total and not stop.asked:
+                    began = time.perf_counter()
+                    figures = run.iterate()
+                    figures["steps_per_second"] = recipe.per_iteration / (time.perf_counter() - began)
+                    log.write(run.step, "train", figures)
+                    meter.advance(run.iteration, figures)
+                    if on_iteration is not None:
+                        on_iteration(run.step)
+                    last = run.iteration == total
+                    evaluates = last or run.iteration % every["evaluation"] == 0
+                    if evaluates:
+                        found = run.evaluate()
+                        log.write(run.step, "eval", found)
+                        meter.evaluated(run.step, found)
+                    if evaluates or run.iteration % every["save"] == 0:
+                        run.save()
+                        meter.paused("save")
+                if stop.asked and run.iteration < total:
+                    run.save()
+                    raise KeyboardInterrupt(f"{run.step} steps are saved in {out}; the same command continues")
+            finally:
+                stop.patient = stop.asked = False
+    finally:
+        run.collector.close()
+        log.close()
+    return out / "best"

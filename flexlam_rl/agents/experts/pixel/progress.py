@@ -1,0 +1,87 @@
+"""What a training of a pixel expert tells while it runs.
+
+Shapes: T time, N environments.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from flexlam_rl.agents.experts.pixel.segments import NO_CHOICE, Segments
+from flexlam_rl.train.progress import Pace
+
+_SILENCE = 30.0  # seconds between lines
+
+
+def segment_figures(
+    rollout: Segments, names: Sequence[str], tasks: np.ndarray, weights: np.ndarray
+) -> dict[str, float]:
+    """Figures of a rollout per task: mean return of the episodes that ended, agreement of the likeliest action with the
+    teacher's choice on the student's own states, entropy there, and the weight of the imitation.
+    """
+    figures: dict[str, float] = {}
+    own = ~rollout.driven.numpy()
+    choices, agree = rollout.choices.numpy(), (rollout.choices == rollout.likeliest).numpy()
+    for number, name in enumerate(names):
+        figures[f"imitation_weight/{name}"] = float(weights[number])
+        returns = [total for task, total in rollout.finished if task == number]
+        if returns:
+            figures[f"return/{name}"] = float(np.mean(returns))
+        for part, rows in (("agreement", own), ("agreement_when_teacher_drives", ~own)):
+            chosen = rows & (tasks == number)
+            known = choices[:, chosen] != NO_CHOICE
+            if known.any():
+                figures[f"{part}/{name}"] = float(agree[:, chosen][known].mean())
+        if (own & (tasks == number)).any():
+            figures[f"entropy/{name}"] = float(rollout.entropies.numpy()[:, own & (tasks == number)].mean())
+    return figures
+
+
+class Meter:
+    """Lines with the speed, the agreement and an estimate of what is left, the first after the second iteration.
+
+    Args:
+        iterations: In all.
+        per_iteration: Agent steps of one.
+        intervals: Iterations between evaluations and between saves.
+        report: Told the lines.
+    """
+
+    def __init__(
+        self, iterations: int, per_iteration: int, intervals: dict[str, int], report: Callable[[str], None]
+    ) -> None:
+        self._pace = Pace(iterations, intervals)
+        self._per, self._total, self._report = per_iteration, iterations, report
+        self._mark = time.monotonic()
+        self._shown, self._count = -_SILENCE, 0
+
+    def _lap(self) -> float:
+        before, self._mark = self._mark, time.monotonic()
+        return self._mark - before
+
+    def advance(self, iteration: int, figures: dict[str, float]) -> None:
+        """Note that an iteration is done."""
+        seconds = self._lap()
+        self._count += 1
+        if self._count > 1 or iteration == self._total:  # the first one compiles and allocates
+            self._pace.step(iteration, seconds)
+        if self._count == 1 or self._mark - self._shown < _SILENCE:
+            return
+        self._shown = self._mark
+        agreement = [value for name, value in figures.items() if name.startswith("agreement/")]
+        told = f", agreement {np.mean(agreement):.2f}" if agreement else ""
+        self._report(
+            f"{iteration * self._per} of {self._total * self._per} steps, {self._per / seconds:,.0f} steps/s{told}, "
+            f"{self._pace.words(iteration)}"
+        )
+
+    def evaluated(self, step: int, figures: dict[str, float]) -> None:
+        """Tell an evaluation."""
+        self.paused("evaluation")
+        returns = ", ".join(f"{name[7:]} {value:.1f}" for name, value in figures.items() if name.startswith("return/"))
+        self._report(f"{step} steps: score {figures['score']:.1f} ({returns})")
+
+    def paused(self, name: str) -> None:
+        """Note that an evaluation or a save is done."""
+        self._pace.pause(name, self._lap())
