@@ -15,10 +15,11 @@ def dispatch(arguments: Sequence[str], prog: str) -> int:
 
     Raises:
         ValueError: There is no such study, or its options do not fit.
+        SystemExit: With code 0, after the list of studies was printed.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage(prog))
-        return 0
+        raise SystemExit(0)  # as every other command's --help does
     name = arguments[0].replace("-", "_")
     study = STUDIES.get(name)
     return study.run(parse(study.options, arguments[1:], f"{prog} {arguments[0]}"))
