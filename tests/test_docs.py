@@ -112,7 +112,8 @@ def test_commands_of_a_page_exist_and_have_the_options_that_it_shows(page: Path,
     monkeypatch.setenv("COLUMNS", "200")
     for command, words, flags in _commands(page):
         if command.startswith("python -m benchmarks."):
-            assert (ROOT / (command.removeprefix("python -m ").replace(".", "/") + ".py")).is_file(), command
+            module = ROOT / command.removeprefix("python -m ").replace(".", "/")
+            assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), command
             continue
         said = _help(command, words)
         assert said, f"{command} {' '.join(words)} is no command"
