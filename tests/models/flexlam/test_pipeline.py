@@ -74,7 +74,12 @@ def test_the_latent_action_models_steps_are_chosen_alone(args):
 def test_the_share_of_whole_contexts_is_chosen(args, monkeypatch):
     train_stage("lam", replace(args, steps=2))
     seen = []
-    monkeypatch.setattr(data, "CurriculumSource", lambda *given: seen.append(given[4]) or CurriculumSource(*given))
+
+    def source(*given, **options):
+        seen.append(given[4])
+        return CurriculumSource(*given, **options)
+
+    monkeypatch.setattr(data, "CurriculumSource", source)
     train_stage("sequence", replace(args, steps=4, long_share=0.25))
     assert seen == [3]  # of four steps see short windows
     assert json.loads((args.out / "sequence/config.json").read_text())["long_share"] == 0.25
