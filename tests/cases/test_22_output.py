@@ -109,14 +109,22 @@ def test_closed_streams_do_not_stop_a_run(tmp_path):
 
 def test_text_files_name_their_encoding():
     """Which encoding is the default depends on the machine."""
-    import re
+    import ast
 
-    opened = re.compile(r"\.read_text\(\)|\.write_text\((?![^\n]*encoding=)|\bopen\([^)\n]*\"[rwa]\"\)")
+    def is_careless(call: ast.Call) -> bool:
+        if any(keyword.arg in ("encoding", None) for keyword in call.keywords):
+            return False
+        if isinstance(call.func, ast.Attribute):
+            return call.func.attr in ("read_text", "write_text")
+        modes = [a.value for a in call.args[1:2] if isinstance(a, ast.Constant)]
+        modes += [k.value.value for k in call.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)]
+        return isinstance(call.func, ast.Name) and call.func.id == "open" and not any("b" in mode for mode in modes)
+
     files = [path for folder in ("flexlam_rl", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
     found = [
-        f"{path.relative_to(ROOT)}: {line.strip()}"
+        f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in files
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if opened.search(line)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and is_careless(node)
     ]
     assert found == []

@@ -138,7 +138,7 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
     command = [
         sys.executable,
         "-m",
-        "flexlam_rl.eval.suite.command",
+        "flexlam_rl.eval.suite",
         "--out",
         str(out),
         "--checkpoint",
