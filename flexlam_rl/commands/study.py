@@ -15,11 +15,13 @@ def dispatch(arguments: Sequence[str], prog: str) -> int:
 
     Raises:
         ValueError: There is no such study, or its options do not fit.
-        SystemExit: With code 0, after the list of studies was printed.
+        SystemExit: With code 0, after --help was printed.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage(prog))
-        raise SystemExit(0)  # as every other command's --help does
+        if arguments:
+            raise SystemExit(0)  # as every other command's --help does
+        return 0
     name = arguments[0].replace("-", "_")
     study = STUDIES.get(name)
     return study.run(parse(study.options, arguments[1:], f"{prog} {arguments[0]}"))
