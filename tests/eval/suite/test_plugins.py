@@ -91,7 +91,7 @@ def test_what_cannot_play_is_refused_in_one_sentence(
     said = capsys.readouterr().err
     assert "Unknown policy 'turnin': expected flexlam, random, expert" in said and "turning" in said
     with pytest.raises(
-        ValueError, match="Unknown expert 'tuner': expected scripted, reactive, random, learned, turner"
+        ValueError, match="Unknown expert 'tuner': expected scripted, reactive, random, pixel, learned, turner"
     ):
         make_expert("tuner", None)
     with pytest.raises(ValueError, match="'flexlam' is built in"):
