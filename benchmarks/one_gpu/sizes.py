@@ -14,17 +14,17 @@ class Size:
     """In order of worth, as everything here."""
     latency_steps: int = 100
     rows: int = 512
-    """Of the large batch."""
+    """Environments that decide together in the large batch."""
     throughput_presets: tuple[str, ...] = ("paper", "small")
     throughput_steps: int = 60
     tasks: tuple[str, ...] = ("suite",)
     frames: int = 2_000_000
     """To collect from all tasks together; whole episodes, at least one per task."""
     preset: str = "small"
-    """Of the policy that is trained."""
+    """Preset of the policy that is trained."""
     labels: int = 4000
     least_steps: int = 200
-    """Of the LAM and of the prior: shorter trainings are not begun."""
+    """Fewest steps of the LAM and of the prior: shorter trainings are not begun."""
     most_steps: int = 1_000_000
     translator_steps: int = 2000
     suite_tasks: tuple[str, ...] = ("suite",)

@@ -33,7 +33,7 @@ from flexlam_rl.utils.provenance import revision
 
 FSQ_LEVELS = (5, 5, 5)
 SHARES = {"lam": 0.42, "sequence": 0.38}
-"""Of a training's time; the rest is compiling, encoding, evaluating, and the translator."""
+"""Shares of a training's time; the rest is compiling, encoding, evaluating, and the translator."""
 
 
 class Training:

@@ -1,4 +1,4 @@
-"""Export to mp4, one file an episode: for people and for tools that read video. Lossy."""
+"""Export to mp4, one file per episode: for people and for tools that read video. Lossy."""
 
 from dataclasses import dataclass
 from pathlib import Path

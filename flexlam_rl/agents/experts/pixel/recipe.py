@@ -32,11 +32,11 @@ class Recipe(Plain):
     half_life: int = 200_000
     """Steps on a level, driven by the student, in which that level's weight halves."""
     learning_rate: float = 5e-4
-    """Of Adam."""
+    """Learning rate of Adam."""
     entropy: float = 0.003
     """Weight of the entropy bonus."""
     discount: float = 0.99
-    """Of later rewards."""
+    """Discount of later rewards."""
     trace: float = 0.95
     """Lambda of generalised advantage estimation."""
     clip: float = 0.2
@@ -58,7 +58,7 @@ class Recipe(Plain):
     half: bool = False
     """Write `best` and `last` in float16, at half the size."""
     seed: int = 0
-    """Of weights, actions and episodes."""
+    """Seed of weights, actions and episodes."""
     device: str = "cpu"
     """torch device."""
 
