@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import imageio.v2 as imageio
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from flexlam_rl.cli import COMMANDS, main
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE
 from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
+from flexlam_rl.utils.video import VideoReader
 
 LEVEL = "explore_goal_locations_small"
 
@@ -105,7 +105,7 @@ def test_render_video_with_map(tmp_path: Path) -> None:
     assert (
         main(["render", LEVEL, "-o", str(path), "--steps", "20", "--size", "64", "--top-down", "--policy", "spin"]) == 0
     )
-    frames = imageio.mimread(path)
+    frames = [frame for _, frame in VideoReader(path)]
     assert len(frames) == 21
     height, width = frames[0].shape[:2]
     assert width == 2 * 64 + 4

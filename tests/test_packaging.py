@@ -98,7 +98,6 @@ def test_package_run_through_a_link_hides_no_other_library(name: str, tmp_path: 
 def test_import_is_light() -> None:
     """No torch, no numba: they load with the first environment, so that `import flexlam_rl` stays under 0.3 s."""
     code = (
-        "import sys, flexlam_rl; print(sorted({'torch', 'numba', 'pyarrow', 'imageio', 'tyro', 'rich'} & "
-        "set(sys.modules)))"
+        "import sys, flexlam_rl; print(sorted({'torch', 'numba', 'pyarrow', 'av', 'tyro', 'rich'} & set(sys.modules)))"
     )
     assert _python("-c", code, cwd=ROOT, path=[]) == "[]"

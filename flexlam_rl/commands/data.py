@@ -252,7 +252,7 @@ def _sheets(stores: list[Any], options: Sheet) -> int:
 
 def _videos(stores: list[Any], options: Video) -> int:
     from flexlam_rl.datasets.look import episode_pictures
-    from flexlam_rl.utils.pictures import write_video
+    from flexlam_rl.utils.video import write_video
 
     for store in stores:  # before a folder is made
         if options.plain and store.frames.row[-1] not in (1, 3):
@@ -268,6 +268,6 @@ def _videos(stores: list[Any], options: Video) -> int:
             if options.plain
             else episode_pictures(store, options.episode)
         )
-        write_video(path, pictures, fps=60 / store.origin.frame_skip)
+        write_video(path, pictures, fps=store.fps)
         print(path)
     return 0

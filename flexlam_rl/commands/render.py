@@ -10,7 +10,8 @@ import tyro
 
 from flexlam_rl.commands.common import MAP, SPEED, VIEW, WORDS, LevelOptions, make_level
 from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
-from flexlam_rl.utils.pictures import Picture, beside, caption, contact_sheet, evenly, write_png, write_video
+from flexlam_rl.utils.pictures import Picture, beside, caption, contact_sheet, evenly, write_png
+from flexlam_rl.utils.video import write_video
 
 FRAME_SKIP = 4
 SHEET_PICTURES = 16

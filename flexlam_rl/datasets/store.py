@@ -74,6 +74,12 @@ class RolloutStore:
         return replace(self.origin.spec, width=width, height=height)
 
     @property
+    def fps(self) -> float:
+        """Frames per second, in the world's time; of imported video, those that were kept."""
+        origin = self.origin
+        return float(origin.source.get("fps") or 60 / origin.frame_skip)
+
+    @property
     def rows(self) -> int:
         """Committed rows (frames)."""
         return int(self._attributes["commit"]["rows"])

@@ -1,8 +1,7 @@
-"""Pictures and videos of episodes: contact sheets, captions, PNG and mp4 files."""
+"""Pictures of episodes: contact sheets, captions, PNG files."""
 
-import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,38 +100,3 @@ def write_png(path: Path | str, picture: Picture) -> None:
     picture = shown(picture)
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
-
-
-def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0) -> int:
-    """Write pictures of one size as an H.264 mp4, one at a time as they come; returns how many.
-
-    Raises:
-        OSError: the folder does not exist or cannot be written.
-        ValueError: pictures of other than one or three channels.
-    """
-    import imageio.v2 as imageio
-
-    count = 0
-    with atomic_path(Path(path), ending=".mp4") as temporary:
-        # macro_block_size 1: keep the size; yuv420p, which every player shows, needs it to be even
-        video = imageio.get_writer(
-            temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=1, ffmpeg_log_level="error"
-        )
-        try:
-            for picture in pictures:
-                height, width, channels = picture.shape
-                if channels not in (1, 3):  # ffmpeg would drop a fourth
-                    raise ValueError(
-                        f"Cannot write {str(path)!r}: pictures of a video have 1 or 3 channels, these have {channels}."
-                    )
-                picture = shown(picture)
-                video.append_data(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
-                count += 1
-        except BaseException:
-            # wait for ffmpeg, which would otherwise finish its file after we removed it; Ctrl-C may have ended it
-            # already
-            with contextlib.suppress(Exception):
-                video.close()
-            raise
-        video.close()
-    return count

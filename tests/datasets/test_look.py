@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +18,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.domains.dmlab.returns import litelab_table
+from flexlam_rl.utils.video import VideoReader
 
 Make = Callable[..., tuple[RolloutStore, list[Episode]]]
 LITELAB = litelab_table()["levels"]["rooms_watermaze"]
@@ -100,17 +100,15 @@ def test_sheet_and_video(folder: Path, tmp_path: Path) -> None:
     picture = np.asarray(Image.open(sheet))
     assert picture.shape[1] == 3 * 128 + 2 * 4
     assert main(["data", "video", str(folder / "beta/train.zarr"), "--episode", "-1", "-o", str(video)]) == 0
-    with imageio.get_reader(video) as reader:
-        assert reader.count_frames() == 41
-        assert reader.get_meta_data()["fps"] == pytest.approx(15)
+    reader = VideoReader(video)
+    assert len(list(reader)) == 41 and reader.fps == 15
     assert main(["data", "sheet", str(folder), "-o", str(tmp_path / "many")]) == 0
     assert sorted(path.name for path in (tmp_path / "many").iterdir()) == ["alpha-train.png", "beta-train.png"]
 
 
 def test_plain_video_has_the_size_of_the_frames(folder: Path, tmp_path: Path) -> None:
     assert main(["data", "video", str(folder), "--level", "alpha", "--plain", "-o", str(tmp_path / "p.mp4")]) == 0
-    with imageio.get_reader(tmp_path / "p.mp4") as reader:
-        assert reader.get_data(0).shape == (64, 64, 3)
+    assert next(iter(VideoReader(tmp_path / "p.mp4"))).frame.shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import flexlam_rl  # noqa: F401
 from flexlam_rl.envs import AsymmetricRewardClipping, LastAction, LastReward, VectorAsymmetricRewardClipping
 from flexlam_rl.envs.base import env_spec_of
 from flexlam_rl.envs.registration import DEFAULT_ID
+from flexlam_rl.utils.video import VideoReader
 
 STEPS = 15
 ONE_SECOND = {"engine": "litelab", "config": {"episodeLengthSeconds": "1"}}
@@ -91,9 +92,7 @@ def test_statistics_of_a_batch(mode: str) -> None:
 
 def video(path: Path) -> np.ndarray:
     """Frames of a video file."""
-    import imageio.v3 as imageio
-
-    return imageio.imread(path)
+    return np.stack([frame for _, frame in VideoReader(path)])
 
 
 def test_videos(tmp_path: Path) -> None:

@@ -1,14 +1,12 @@
 """Contact sheets, captions and files."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import imageio.v2 as imageio
 import numpy as np
 import pytest
 from PIL import Image
 
-from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_png, write_video
+from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_png
 
 
 def _flat(value: int, height: int = 8, width: int = 12) -> np.ndarray:
@@ -61,25 +59,6 @@ def test_png_round_trip(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", picture)
     assert (np.asarray(Image.open(tmp_path / "a.png")) == picture).all()
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_video_of_odd_size(tmp_path: Path) -> None:
-    """H.264 wants even sizes: an odd picture gets one more row and column, and its colours survive."""
-    count = write_video(tmp_path / "a.mp4", (_flat(v, height=33, width=41) for v in (0, 128, 255)), fps=5)
-    frames = imageio.mimread(tmp_path / "a.mp4")
-    assert count == len(frames) == 3
-    assert frames[0].shape == (34, 42, 3)
-    assert [abs(int(f.mean()) - v) <= 4 for f, v in zip(frames, (0, 128, 255), strict=True)] == [True] * 3
-
-
-def test_failing_writer_leaves_nothing_behind(tmp_path: Path) -> None:
-    def pictures() -> Iterator[np.ndarray]:
-        yield _flat(1, height=32, width=32)
-        raise RuntimeError("the environment broke")
-
-    with pytest.raises(RuntimeError, match="broke"):
-        write_video(tmp_path / "a.mp4", pictures())
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from flexlam_rl.agents.watchers import Watcher
 from flexlam_rl.eval.suite.batches import Job
-from flexlam_rl.utils.pictures import caption, enlarged, write_video
+from flexlam_rl.utils.pictures import caption, enlarged
+from flexlam_rl.utils.video import write_video
 
 STEPS = 450
 """Agent steps of a video: 30 s."""
