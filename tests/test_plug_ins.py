@@ -23,7 +23,7 @@ class Sign(Quantizer):
 
     dim, codes = 1, 2
 
-    def forward(self, z):
+    def forward(self, z, generator=None):
         signs = torch.where(z > 0, 1.0, -1.0)
         return Quantized(z + (signs - z).detach(), (z[..., 0] > 0).long(), z.new_zeros(()))
 

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from flexlam_rl.nn.places import CheckpointError
 from flexlam_rl.nn.pretrained import PretrainedModel, saved_class
 from flexlam_rl.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from flexlam_rl.models.slot_model import SlotModel
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,35 @@ def load_model(name: str | Path, device: str | torch.device = "cpu", revision: s
     Raises:
         CheckpointError: No system has a model of that class, or the checkpoint cannot be used.
     """
+    return _class_of(name, revision).from_pretrained(name, device=device, revision=revision)
+
+
+def load_slot_model(name: str | Path, device: str | torch.device = "cpu", revision: str | None = None) -> "SlotModel":
+    """Load a latent action model of whichever system.
+
+    Raises:
+        CheckpointError: The checkpoint holds something else, or cannot be used.
+    """
+    from flexlam_rl.models.slot_model import SlotModel
+
+    model = load_model(name, device, revision)
+    if not isinstance(model, SlotModel):
+        raise CheckpointError(f"{name} holds a {type(model).__name__!r}; expected a latent action model.")
+    return model
+
+
+def saved_config(name: str | Path) -> Any:
+    """Read the configuration of a model of whichever system, without its weights.
+
+    Raises:
+        CheckpointError: No system has a model of that class, or the file cannot be used.
+    """
+    return _class_of(name).saved_config(name)
+
+
+def _class_of(name: str | Path, revision: str | None = None) -> type[PretrainedModel]:
     wanted = saved_class(name, revision)
     known = {model: system for system in map(SYSTEMS.get, SYSTEMS.names()) for model in system.models}
     if wanted not in known:
         raise CheckpointError(f"{name} holds a {wanted!r}; expected one of {', '.join(sorted(known))}.")
-    return known[wanted].model_class(wanted).from_pretrained(name, device=device, revision=revision)
+    return known[wanted].model_class(wanted)

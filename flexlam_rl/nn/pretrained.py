@@ -158,15 +158,28 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         target = usable_device(device)
         name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
-        record = _read_record(config_path)
-        if record.get("class") != cls.__name__:
-            raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
-        config = from_json(cls.config_class, record.get("config"), f"{config_path}: config")
+        config = cls._read_config(name, config_path)
         # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
         with torch.device("meta"):
             model = cls(config)
         _fill(model, _read_weights(weights_path), weights_path)
         return model.to(target)
+
+    @classmethod
+    def saved_config(cls, name: str | Path, revision: str | None = None) -> Any:
+        """Read the configuration of a checkpoint of this class, without its weights.
+
+        Raises:
+            CheckpointError: Files are missing or damaged, or it is of another class or a newer format.
+        """
+        return cls._read_config(name, _locate(name, revision)[0])
+
+    @classmethod
+    def _read_config(cls, name: str | Path, path: Path) -> Any:
+        record = _read_record(path)
+        if record.get("class") != cls.__name__:
+            raise CheckpointError(f"{name} holds a {record.get('class')!r}; expected a {cls.__name__!r}.")
+        return from_json(cls.config_class, record.get("config"), f"{path}: config")
 
 
 def saved_class(name: str | Path, revision: str | None = None) -> str:

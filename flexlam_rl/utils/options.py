@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,3 +66,27 @@ def whole(options: Any, name: str, low: int, high: int | None = None) -> None:
     """
     if (value := getattr(options, name)) is not None:
         whole_number(value, name, low, high)
+
+
+def named_values(texts: Sequence[str], name: str) -> dict[str, Any]:
+    """Read NAME=VALUE texts; a value is a number, true or false where it reads as one, and a text otherwise.
+
+    Args:
+        texts: As given on the command line.
+        name: Of the option that holds them.
+
+    Raises:
+        ValueError: One has no "=", or a name comes twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = str(text).partition("=")
+        if not key or not equals or not value:
+            raise ValueError(f"{name} has {text!r}; expected NAME=VALUE.")
+        if key in found:
+            raise ValueError(f"{name} has {key!r} twice; expected it once.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found

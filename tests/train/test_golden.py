@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flexlam_rl.models.flexlam import lam as lam_module
+from flexlam_rl.models import slot_model
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.train.trainer import run
 
@@ -65,7 +65,7 @@ def prefixes_of(length):
 
     def mutate(monkeypatch):
         monkeypatch.setattr(
-            lam_module, "sample_prefix_lengths", lambda batch, slots, *rest: torch.full((batch,), length(slots))
+            slot_model, "sample_prefix_lengths", lambda batch, slots, *rest: torch.full((batch,), length(slots))
         )
 
     return mutate

@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.data import Labels
 
@@ -27,7 +27,7 @@ class ControlStage(TranslatorStage):
         self,
         kind: CodeKind,
         model: Translator,
-        lam: LAM,
+        lam: SlotModel,
         labels: Labels,
         held_out: Labels,
         batch: int,

@@ -6,12 +6,12 @@ Legend: `N` rows of the rollouts, `M` slots, `C H W` a frame.
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.train.resident import ResidentSpans
 
 
 @torch.no_grad()
-def encode_rows(lam: LAM, frames: Tensor, batch: int = 4096) -> Tensor:
+def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:
     """Encode the transition from each row to the next.
 
     Args:
@@ -33,6 +33,6 @@ def encode_rows(lam: LAM, frames: Tensor, batch: int = 4096) -> Tensor:
     return codes
 
 
-def keep_codes(lam: LAM, items: ResidentSpans) -> None:
+def keep_codes(lam: SlotModel, items: ResidentSpans) -> None:
     """Encode all transitions of resident items once; their batches have "codes" from then on."""
     items.columns["codes"] = encode_rows(lam.to(items.device), items.frames)

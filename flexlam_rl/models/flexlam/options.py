@@ -8,7 +8,7 @@ from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.nn.prefix import PrefixDistribution
 from flexlam_rl.train.options import LabelOptions, StageOptions
-from flexlam_rl.utils.options import formerly, takes_former_names, whole
+from flexlam_rl.utils.options import formerly, named_values, takes_former_names, whole
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class LAMOptions(PrefixOptions):
     """Train a Fixed-K model with so many slots instead of FlexLAM."""
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"), kw_only=True)
     """Levels of each dimension of the quantizer (FSQ); None for the paper's 8 5 5 5."""
+    quantizer: str = field(default="fsq", kw_only=True)
+    """Bottleneck: fsq (the paper), vq (a codebook), gaussian or identity (continuous), or one of another package."""
+    quantizer_options: tuple[str, ...] = field(default=(), kw_only=True)
+    """Options of another quantizer than fsq, as NAME=VALUE: of vq, size=512 dim=8; of gaussian, dim=4 beta=1e-3."""
     cache: Path | None = field(default=None, kw_only=True)
     """Folder for a raw copy of the frames, which reads faster."""
 
@@ -47,6 +51,11 @@ class LAMOptions(PrefixOptions):
         for level in self.fsq_levels or ():
             if isinstance(level, bool) or not isinstance(level, int) or level < 2:
                 raise ValueError(f"fsq_levels is {self.fsq_levels!r}; expected whole numbers, 2 or more each.")
+        if self.quantizer != "fsq" and self.fsq_levels is not None:
+            raise ValueError(f"fsq_levels is {self.fsq_levels}; the quantizer {self.quantizer!r} has no levels.")
+        if self.quantizer == "fsq" and self.quantizer_options:
+            raise ValueError(f"quantizer_options is {self.quantizer_options}; the quantizer 'fsq' takes fsq_levels.")
+        named_values(self.quantizer_options, "quantizer_options")
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,20 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def lam_config(recipe: Recipe, fixed_slots: int | None = None, levels: tuple[int, ...] | None = None) -> LAMConfig:
+def lam_config(
+    recipe: Recipe,
+    fixed_slots: int | None = None,
+    levels: tuple[int, ...] | None = None,
+    quantizer: str = "fsq",
+    quantizer_options: dict[str, Any] | None = None,
+) -> LAMConfig:
     """FlexLAM of a recipe, or the Fixed-K model with `fixed_slots` slots; FSQ levels other than the recipe's where
-    given.
+    given, or another quantizer.
     """
-    lam = recipe.sizes.lam if levels is None else replace(recipe.sizes.lam, levels=levels)
+    lam = replace(
+        recipe.sizes.lam,
+        levels=recipe.sizes.lam.levels if levels is None else levels,
+        quantizer=quantizer,
+        quantizer_options=quantizer_options or {},
+    )
     return lam if fixed_slots is None else fixed(lam, fixed_slots)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
-from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.pixel_model import PixelModel
 
 _SCALE, _TOP = 2, 14
 
@@ -31,7 +31,7 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
     sheet.save(path)
 
 
-def prefix_sheet(model: LAM, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
+def prefix_sheet(model: PixelModel, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
     """Frame, true next frame and decodings at growing K (uint8 frames (B, C, H, W)), all from the same noise."""
     codes = model.encode(obs, next_obs)
     sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]

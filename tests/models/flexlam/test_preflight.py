@@ -130,3 +130,22 @@ def test_the_command_says_it_in_one_line(args, tmp_path, capsys):
     assert len(lines) == 2
     assert "steps is 0; expected a whole number, 1 or more" in lines[0]
     assert "device is 'abacus'; torch finds" in lines[1]
+
+
+def test_quantizers_that_do_not_fit(tmp_path, make_episode):
+    data = both(tmp_path / "data", DISCRETE, [make_episode(0)])
+    args = TrainArgs(data, tmp_path / "run", "debug", label_count=20)
+    for changes, message in (
+        ({"quantizer": "gaussain"}, r"Unknown quantizer 'gaussain' \(did you mean 'gaussian'\?\)"),
+        ({"quantizer": "vq", "quantizer_options": ("codes=7",)}, "quantizer 'vq' has no option 'codes'; its options"),
+        ({"quantizer": "vq", "quantizer_options": ("size=7.5",)}, "size is 7.5; expected a whole number, 2 or more"),
+        ({"quantizer": "gaussian"}, r"the sequence model cannot be trained: .* vectors of 4 numbers"),
+    ):
+        refused(replace(args, **changes), message)
+    for changes, message in (
+        ({"quantizer": "vq", "quantizer_options": ("size",)}, "quantizer_options has 'size'; expected NAME=VALUE"),
+        ({"quantizer": "vq", "fsq_levels": (5, 5)}, r"fsq_levels is \(5, 5\); the quantizer 'vq' has no levels"),
+        ({"quantizer_options": ("size=7",)}, r"the quantizer 'fsq' takes fsq_levels"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(args, **changes)

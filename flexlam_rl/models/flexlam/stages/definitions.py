@@ -1,13 +1,11 @@
 """FlexLAM's stages as `STAGES` has them: latent action model, sequence model, translator, joint alignment."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flexlam_rl.datasets import Windows
-from flexlam_rl.models.flexlam.config import LAMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.config import TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import (
     CodeOptions,
@@ -23,29 +21,37 @@ from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.pretrained import CONFIG, from_json, model_digest
+from flexlam_rl.models.interfaces import LatentSpec
+from flexlam_rl.models.slot_model import SlotModel, latent_spec
+from flexlam_rl.models.systems import load_slot_model, saved_config
+from flexlam_rl.nn.pretrained import model_digest
 from flexlam_rl.train import data, distributed
 from flexlam_rl.train.definition import Splits, StageDefinition, needed
 from flexlam_rl.train.label_sets import labelled_parts, labels_of
 from flexlam_rl.train.options import StageOptions
 from flexlam_rl.train.preflight import check_writable
+from flexlam_rl.utils.options import named_values
 
 Coming = Mapping[str, Any]
 
 
-def lam_of(options: CodeOptions, coming: Coming) -> tuple[LAMConfig, str | None]:
-    """The LAM that a stage builds on: its configuration, and its digest where it has been trained."""
+def lam_of(options: CodeOptions, coming: Coming) -> tuple[LatentSpec, str | None]:
+    """The latent action model that a stage builds on: what its latent actions are, and its digest where it has been
+    trained.
+    """
     if "lam" in coming:
-        return coming["lam"].model, None
+        return latent_spec(coming["lam"].model), None
     folder = needed(options, "lam")
-    record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    return from_json(LAMConfig, record.get("config"), str(folder / CONFIG)), model_digest(folder)
+    return latent_spec(saved_config(folder)), model_digest(folder)
 
 
 def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
     if options.cache is not None:
         check_writable(options.cache)
-    return run_config("lam", lam_config(RECIPES[options.preset], options.fixed, options.fsq_levels), options, splits)
+    chosen = named_values(options.quantizer_options, "quantizer_options")
+    model = lam_config(RECIPES[options.preset], options.fixed, options.fsq_levels, options.quantizer, chosen)
+    latent_spec(model)  # refuses what the quantizer does not take
+    return run_config("lam", model, options, splits)
 
 
 def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMStage:
@@ -59,6 +65,11 @@ def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMSt
 
 def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
     lam, digest = lam_of(options, coming)
+    if lam.codes is None:
+        raise ValueError(
+            f"the sequence model cannot be trained: the LAM's latent actions are vectors of {lam.dim} numbers, and it "
+            "predicts codes, as of the quantizers fsq and vq (the stages lam and translator alone need none)."
+        )
     recipe = RECIPES[options.preset]
     short, longest, long_share = windows(options)
     for rollouts in (splits.train, splits.test):
@@ -66,7 +77,7 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
             Windows(rollouts, length)  # refuses rollouts whose episodes are all shorter
     sizes, targets = recipe.sizes.sequence, options.targets or recipe.targets
     model = replace(
-        sizes, slots=lam.slots, codes=math.prod(lam.levels), stem=options.stem or sizes.stem,
+        sizes, slots=lam.slots, codes=lam.codes, stem=options.stem or sizes.stem,
         # a model that never sees long contexts in training must not meet them in play
         frames=longest if long_share else longest - 1,
     )  # fmt: skip
@@ -76,11 +87,15 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
     )  # fmt: skip
 
 
-def trained_lam(options: StageOptions) -> LAM:
-    """Load the latent action model that a stage builds on."""
-    lam = LAM.from_pretrained(needed(options, "lam"))
+def trained_lam(options: StageOptions) -> SlotModel:
+    """Load the latent action model that a stage builds on.
+
+    Raises:
+        CheckpointError: The folder holds something else, or cannot be used.
+    """
+    lam = load_slot_model(needed(options, "lam"))
     # recorded runs drew a LAM's weights here, before their own; without it the same seed would give other models
-    LAM(lam.config)
+    type(lam)(lam.config)
     return lam
 
 
@@ -104,7 +119,7 @@ def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, comi
     recipe = RECIPES[options.preset]
     size = recipe.sizes.lam
     model = TranslatorConfig(
-        slots=lam.slots, code_dim=len(lam.levels), prefix=lam.prefix, actions=actions,
+        slots=lam.slots, code_dim=lam.dim, prefix=lam.prefix, actions=actions,
         conditioning=options.conditioning, image_size=size.image_size, channels=size.channels,
         **recipe.translator_slots,
     )  # fmt: skip

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sheets import prefix_sheet
+from flexlam_rl.models.pixel_model import PixelModel
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.frames import peak_signal_to_noise
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.source import Source
@@ -15,13 +16,13 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class LAMStage(SourceStage):
-    """FlexLAM or Fixed-K, by the model's configuration."""
+    """FlexLAM, a Fixed-K model or another latent action model that learns from pairs of frames."""
 
     name = "lam"
 
     def __init__(
         self,
-        model: LAM,
+        model: SlotModel,
         source: Source,
         held_out: dict[str, Tensor],
         flip: bool = True,
@@ -29,7 +30,7 @@ class LAMStage(SourceStage):
     ) -> None:
         """
         Args:
-            model: The LAM.
+            model: What trains; called on frames, generator and prefix distribution, it gives a `StepLoss`.
             source: Batches with "obs" and "next_obs".
             held_out: "obs" and "next_obs", uint8 (B, C, H, W), never trained on.
             flip: Mirror half of the examples left to right. A mirrored pair is a possible transition of a mirrored
@@ -46,31 +47,31 @@ class LAMStage(SourceStage):
             mirrored = torch.rand(len(obs), generator=generator, device=generator.device) < 0.5
             obs, next_obs = (torch.where(mirrored[:, None, None, None], x.flip(-1), x) for x in (obs, next_obs))
         out = self.model(obs, next_obs, generator, self.prefix_distribution)
-        return out.loss, {}
+        return out.loss, out.figures()
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Flow loss and PSNR on held-out transitions as a function of K, all at the same noise, and the use of
-        codes.
+        """Error of the prediction on held-out transitions as a function of K, all at the same noise, PSNR where pixels
+        are predicted, and the use of the bottleneck.
         """
         model = self.model
         figures: dict[str, float] = {}
         obs, next_obs = self.held_out["obs"].to(device), self.held_out["next_obs"].to(device)
         noise = torch.randn(obs.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        tau = torch.zeros(len(obs), device=device)
-        vectors, codes, _ = model.quantize(obs, next_obs)
+        vectors, codes, _, usage = model.quantize(obs, next_obs)
         sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
         losses = []
         for k in sweep:
             slots = null_fill(vectors, torch.full((len(obs),), k, device=device), model.null)
-            # at pure noise, the codes are the only source of information about the next frame
-            value = float(model.decoder.loss(obs, next_obs, slots, tau, noise).mean())
+            value = float(model.prediction_error(obs, next_obs, slots, noise).mean())
             figures[f"loss_k{k}"] = value
             if k:
                 losses.append(value)
-        generator = torch.Generator(device).manual_seed(0)
-        decoded = model.decoder.sample(obs[:64], vectors[:64], 4, generator)
-        figures["psnr"] = float(peak_signal_to_noise(decoded, next_obs[:64].float() / 127.5 - 1).mean())
+        if isinstance(model, PixelModel):
+            decoded = model.sample(obs[:64], vectors[:64], 4, torch.Generator(device).manual_seed(0))
+            figures["psnr"] = float(peak_signal_to_noise(decoded, next_obs[:64].float() / 127.5 - 1).mean())
+        if usage is not None:
+            figures["bits"] = float(usage)
         if codes is not None:
             figures |= _perplexity(codes, model.code_count)
         figures["loss"] = sum(losses) / len(losses)
@@ -78,7 +79,11 @@ class LAMStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw current frame, true next frame, and what the decoder makes of K = 1, 4, 16, ... codes."""
+        """Draw current frame, true next frame, and what the model makes of K = 1, 4, 16, ... codes, where it predicts
+        pixels.
+        """
+        if not isinstance(self.model, PixelModel):
+            return
         device = self.model.null.device
         obs, next_obs = (self.held_out[name][:8].to(device) for name in ("obs", "next_obs"))
         prefix_sheet(self.model, obs, next_obs, path)

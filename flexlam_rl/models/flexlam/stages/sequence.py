@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.host_draws import host_stream
 from flexlam_rl.nn.prefix import sample_prefix_lengths
 from flexlam_rl.train.source import Source
@@ -27,7 +27,7 @@ class SequenceStage(SourceStage):
     name = "sequence"
 
     def __init__(
-        self, model: SequenceModel, lam: LAM, source: Source, held_out: Tensor, targets: Targets = "blocks"
+        self, model: SequenceModel, lam: SlotModel, source: Source, held_out: Tensor, targets: Targets = "blocks"
     ) -> None:
         """
         Args:
@@ -90,7 +90,7 @@ class SequenceStage(SourceStage):
 
 
 @torch.no_grad()
-def encode_windows(lam: LAM, frames: Tensor) -> Tensor:
+def encode_windows(lam: SlotModel, frames: Tensor) -> Tensor:
     """Codes (B, T, M) of the transitions in windows of frames (B, T + 1, C, H, W)."""
     b, t = frames.shape[0], frames.shape[1] - 1
     codes = lam.quantize(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))[1]  # in the training's precision

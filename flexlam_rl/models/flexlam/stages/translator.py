@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.action_head import action_losses, choose_actions
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
@@ -41,9 +41,16 @@ class TranslatorStage(LabelStage):
     """
 
     def __init__(
-        self, model: Translator, lam: LAM, labels: Labels, held_out: Labels, batch: int, seed: int, joint: bool = False,
+        self,
+        model: Translator,
+        lam: SlotModel,
+        labels: Labels,
+        held_out: Labels,
+        batch: int,
+        seed: int,
+        joint: bool = False,
         prefix_distribution: PrefixDistribution = "uniform",
-    ) -> None:  # fmt: skip
+    ) -> None:
         # a frozen LAM says the same of a label each time, so it is asked once
         numbered = {**labels, "row": np.arange(len(labels["action"]))}
         models: dict[str, PretrainedModel] = {"translator": model, **({"lam": lam} if joint else {})}

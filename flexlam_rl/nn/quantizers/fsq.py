@@ -1,0 +1,52 @@
+"""Finite scalar quantization: every number is rounded.
+
+Shapes: `...` any leading dimensions, `d` numbers per slot.
+"""
+
+import torch
+from torch import Tensor
+from vector_quantize_pytorch import FSQ as LibraryFSQ
+
+from flexlam_rl.nn.quantizers.interface import Quantized, Quantizer, entropy_bits
+
+
+class FSQ(Quantizer):
+    """Finite scalar quantization (Mentzer et al., 2023): each number is rounded to one of a few levels.
+
+    Args:
+        levels: Number of levels of each dimension; V is their product.
+    """
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        super().__init__()
+        # its tables are no part of a checkpoint: they must hold numbers also in a model that is filled later
+        with torch.device("cpu"):
+            self.table = _Float32FSQ(levels=list(levels))
+        self.dim, self.codes, self.levels = len(levels), int(self.table.codebook_size), tuple(levels)
+
+    def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        vectors, codes = self.table(z)
+        codes = codes.long()
+        assert self.codes is not None
+        nothing = torch.zeros((), dtype=torch.float32, device=z.device)
+        return Quantized(vectors, codes, nothing, entropy_bits(codes, self.codes))
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        return self.table.indices_to_codes(codes.reshape(-1, 1)).reshape(*codes.shape, self.dim)
+
+
+class _Float32FSQ(LibraryFSQ):
+    """The library's, whose numbers do not depend on torch's default dtype: constants have the vectors' own type."""
+
+    _levels: Tensor
+
+    def bound(self, z: Tensor, eps: float = 1e-3, hard_clamp: bool = False) -> Tensor:
+        """Squeeze z (..., d) into its levels and round, with the gradient of no rounding."""
+        half = (self._levels - 1).to(z.dtype) * (1 + eps) / 2
+        offset = (self._levels % 2 == 0).to(z.dtype) * 0.5
+        bounded = (z + (offset / half).atanh()).tanh() * half - offset
+        return (bounded + (bounded.round() - bounded).detach()) / (self._levels // 2)
+
+    def _scale_and_shift_inverse(self, zhat: Tensor) -> Tensor:
+        half = self._levels // 2
+        return (zhat - half).float() / half

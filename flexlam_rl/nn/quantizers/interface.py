@@ -1,0 +1,124 @@
+"""The interface of quantizers, and how one is found by name.
+
+A quantizer is one class with a name:
+
+    @QUANTIZERS.register("mine")
+    class Mine(Quantizer): ...
+
+A latent action model names it in its configuration (`quantizer="mine"`); another package adds one through the group of
+entry points "flexlam_rl.quantizers". Shapes: `...` any leading dimensions, `d` numbers per slot, `n` numbers per slot
+of the encoder.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from flexlam_rl.utils.registry import Registry
+
+
+class Quantized(NamedTuple):
+    """Result of a quantizer.
+
+    Attributes:
+        vectors: (..., d), with the gradient that trains the encoder.
+        codes: int64 (...), None of a continuous quantizer.
+        loss: What the quantizer adds to the loss, a number; 0 where it adds nothing.
+        usage: Bits per slot that are in use, a number: the entropy of the codes of all given slots together, or how
+            much a continuous quantizer's prior must be told (its KL divergence). None where it is not measured.
+    """
+
+    vectors: Tensor
+    codes: Tensor | None
+    loss: Tensor
+    usage: Tensor | None = None
+
+
+class Quantizer(nn.Module, ABC):
+    """The bottleneck of a latent action model, one slot at a time.
+
+    What a quantizer learns besides its parameters (a codebook that follows its vectors) moves only in `forward`, in
+    training mode, on vectors that ask for gradient: while the encoder is frozen, so is the quantizer.
+
+    Attributes:
+        dim: d, numbers per slot, of its vectors.
+        codes: V, how many codes a slot can have; None of a continuous quantizer, whose vectors are its latent actions.
+        levels: Levels of each of the d numbers, where a code is one combination of them, its first number changing
+            fastest; None elsewhere.
+    """
+
+    dim: int
+    codes: int | None
+    levels: tuple[int, ...] | None = None
+
+    @property
+    def inputs(self) -> int:
+        """n, numbers per slot that it takes from the encoder."""
+        return self.dim
+
+    @abstractmethod
+    def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """Quantize the encoder's vectors.
+
+        Args:
+            z: (..., n).
+            generator: Stream of the noise that training adds, where the quantizer is one that does; None adds none, so
+                that the same vectors give the same latent actions.
+        """
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Vectors (..., d) of integer codes (...) in [0, V).
+
+        Raises:
+            ValueError: This quantizer is continuous.
+        """
+        raise ValueError(f"{type(self).__name__} has no codes: its latent actions are vectors.")
+
+
+QUANTIZERS: Registry[type[Quantizer]] = Registry(
+    "quantizer",
+    {
+        "fsq": "flexlam_rl.nn.quantizers.fsq:FSQ",
+        "vq": "flexlam_rl.nn.quantizers.vq:VQ",
+        "gaussian": "flexlam_rl.nn.quantizers.continuous:Gaussian",
+        "identity": "flexlam_rl.nn.quantizers.continuous:Identity",
+    },
+    group="flexlam_rl.quantizers",
+)
+
+
+def build_quantizer(name: str, options: Mapping[str, Any]) -> Quantizer:
+    """Make a quantizer.
+
+    Args:
+        name: As registered in `QUANTIZERS`.
+        options: Keyword arguments of its class.
+
+    Raises:
+        ValueError: There is none of that name, it has no such option or needs another one, or a value is not allowed.
+    """
+    kind = QUANTIZERS.get(name)
+    parameters = inspect.signature(kind).parameters
+    known = {option: p for option, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise ValueError(
+            f"the quantizer {name!r} has no option {unknown[0]!r}; its options are {', '.join(known) or 'none'}."
+        )
+    missing = [option for option, p in known.items() if p.default is p.empty and option not in options]
+    if missing:
+        raise ValueError(f"the quantizer {name!r} needs the option {missing[0]!r}.")
+    return kind(**options)
+
+
+def entropy_bits(codes: Tensor, count: int) -> Tensor:
+    """Entropy in bits, a number, of all codes int64 (...) in [0, `count`) taken together."""
+    flat = codes.flatten()
+    # counted without asking the device for the largest code, as bincount does
+    seen = torch.zeros(count, device=codes.device).scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
+    shares = seen / max(1, len(flat))
+    return -(shares * shares.clamp_min(1e-12).log2()).sum()

@@ -1,0 +1,107 @@
+"""Vector quantization with a codebook that follows the encoder.
+
+The library that gives FSQ has such a class too. Its codebook starts at whichever call comes first, counts dead codes in
+absolute numbers, and draws their replacements from torch's global generator, which no run's state holds, so a
+continued run would differ from one that never stopped. Shapes: `...` any leading dimensions, `N` vectors, `V` codes,
+`d` numbers per slot.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from flexlam_rl.nn.quantizers.interface import Quantized, Quantizer, entropy_bits
+from flexlam_rl.utils.numbers import real, whole
+
+
+class VQ(Quantizer):
+    """Vector quantization (van den Oord et al., 2017): the nearest of V vectors is taken, all slots sharing them.
+
+    Each code is the exponential moving average of the vectors that chose it (appendix A.1 there). One whose use falls
+    below a share of its fair part begins anew at a vector of the batch; so do all codes at the first training step.
+    Which vectors these are follows from a counter in the checkpoint.
+
+    Args:
+        size: V.
+        dim: d.
+        decay: Of the average, per training step.
+        commitment: Weight of the squared distance from the encoder's vectors to their codes, in the loss.
+        restart: Share of the fair part, all vectors over V, below which a code begins anew.
+    """
+
+    counts: Tensor
+    codebook: Tensor
+    steps: Tensor
+
+    def __init__(
+        self, size: int = 1000, dim: int = 16, decay: float = 0.99, commitment: float = 0.25, restart: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.codes, self.dim = whole(size, "size", 2), whole(dim, "dim", 1)
+        self.decay, self.commitment = real(decay, "decay"), real(commitment, "commitment")
+        self.restart = real(restart, "restart")
+        if not self.decay < 1:
+            raise ValueError(f"decay is {decay!r}; expected 0 or more, and less than 1.")
+        if not self.restart < 1:
+            raise ValueError(f"restart is {restart!r}; expected 0 or more, and less than 1.")
+        self.register_buffer("codebook", torch.randn(size, dim))
+        # 0 of every code: all of them begin anew at the first step
+        self.register_buffer("counts", torch.zeros(size))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        assert self.codes is not None
+        flat = z.detach().reshape(-1, self.dim).float()
+        moves = self.training and z.requires_grad and torch.is_grad_enabled()
+        if moves:
+            self._begin_anew(flat)
+        nearest = (self.codebook.square().sum(-1) - 2 * flat @ self.codebook.T).argmin(-1)
+        found = self.codebook[nearest].view(z.shape)
+        if moves:
+            self._follow(flat, nearest)
+        codes = nearest.view(z.shape[:-1])
+        loss = self.commitment * (z - found).square().mean()
+        return Quantized(z + (found - z).detach(), codes, loss, entropy_bits(codes, self.codes))
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        return self.codebook[codes]
+
+    @torch.no_grad()
+    def _begin_anew(self, flat: Tensor) -> None:
+        """Put codes of too little use at vectors of the batch, (N, d)."""
+        fair = len(flat) / len(self.counts)
+        dead = self.counts <= self.restart * fair
+        order = _scattered(len(flat), self.steps).argsort()
+        places = torch.arange(len(self.counts), device=flat.device) % len(flat)
+        vectors = flat[order[places]]
+        if dist.is_initialized():  # ranks see other vectors, and share one codebook
+            dist.broadcast(vectors, 0)
+        self.codebook.copy_(torch.where(dead[:, None], vectors, self.codebook))
+        self.counts.copy_(self.counts.masked_fill(dead, fair))
+        self.steps.add_(1)
+
+    @torch.no_grad()
+    def _follow(self, flat: Tensor, nearest: Tensor) -> None:
+        """Move codes towards the mean of the vectors (N, d) that chose them, `nearest` (N,)."""
+        chosen = torch.zeros_like(self.counts).index_add_(0, nearest, torch.ones_like(flat[:, 0]))
+        sums = torch.zeros_like(self.codebook).index_add_(0, nearest, flat)
+        if dist.is_initialized():
+            for part in (chosen, sums):
+                dist.all_reduce(part)
+                part.div_(dist.get_world_size())
+        counts = self.decay * self.counts + (1 - self.decay) * chosen
+        sums = self.decay * self.counts[:, None] * self.codebook + (1 - self.decay) * sums
+        # with a decay of 0, a code that none chose stays where it is
+        self.codebook.copy_(torch.where(counts[:, None] > 0, sums / counts[:, None], self.codebook))
+        self.counts.copy_(counts)
+
+
+def _scattered(count: int, step: Tensor) -> Tensor:
+    """Numbers int64 (`count`,) without order, others at each `step`: the finalizer of SplitMix64 (Steele et al., 2014).
+
+    They are computed where the step lies, so that the host need not wait for the device, and are equal everywhere.
+    """
+    x = (step * count + torch.arange(count, device=step.device) + 1) * -0x61C8864680B583EB
+    x = (x ^ (x >> 30)) * -0x40A7B892E31B1A47
+    x = (x ^ (x >> 27)) * -0x6B2FB644ECCEEE15
+    return x ^ (x >> 31)
