@@ -167,7 +167,12 @@ class Domain(Protocol):
 
 
 DOMAINS: Registry[Any] = Registry(
-    "domain", {"dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB"}, group="flexlam_rl.domains"
+    "domain",
+    {
+        "dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB",
+        "vizdoom": "flexlam_rl.envs.domains.vizdoom.domain:VIZDOOM",
+    },
+    group="flexlam_rl.domains",
 )
 
 

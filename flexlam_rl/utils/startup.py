@@ -29,7 +29,8 @@ _PACKAGES = {
     "sb3": ("stable_baselines3", "sb3_contrib"),
     "models": ("torch", "vector_quantize_pytorch", "safetensors", "huggingface_hub", "tensorboard"),
     "tensordict": ("tensordict",),
-    "bench": ("vizdoom", "miniworld"),
+    "vizdoom": ("vizdoom",),
+    "bench": ("miniworld",),
     "docs": ("matplotlib", "scipy"),
 }
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}

@@ -12,7 +12,7 @@ from flexlam_rl.agents.collection.schedule import Settings
 from flexlam_rl.agents.environments import evaluation_seed, make_batch, make_single
 from flexlam_rl.agents.experts.registry import is_blind, make_expert
 from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
-from flexlam_rl.envs.domains.dmlab.returns import SCHEMA, VERSION
+from flexlam_rl.envs.measured import SCHEMA, VERSION
 from flexlam_rl.utils.provenance import revision
 
 PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, ..."

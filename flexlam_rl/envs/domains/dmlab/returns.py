@@ -9,36 +9,24 @@ Two sets of references, which no function mixes:
   date.
 """
 
-import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flexlam_rl.envs.domain import Reference
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
+from flexlam_rl.envs.measured import measured_reference, read_table
 
 TABLE = Path(__file__).with_name("litelab_returns.json")
-SCHEMA, VERSION = "flexlam_rl.returns", 1
 REFERENCES = {"litelab": ("expert",), "deepmind_lab": ("expert", "human")}
 
 
-@cache
 def litelab_table(path: Path = TABLE) -> dict[str, Any]:
-    """The measured table of litelab: attributes of the measurement, and `levels[level][policy]` with mean,
-    standard_error, episodes.
+    """The measured table of litelab.
 
     Raises:
         ValueError: The file is no such table, or one of another engine.
     """
-    table: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    if table.get("schema") != SCHEMA or table.get("version") != VERSION:
-        raise ValueError(
-            f"{path} has schema {table.get('schema')!r} version {table.get('version')!r}: expected {SCHEMA!r} version "
-            f"{VERSION}."
-        )
-    if table["engine"] != "litelab":
-        raise ValueError(f"{path} holds returns of {table['engine']!r}: litelab's references are measured on litelab.")
-    return table
+    return read_table(path, "litelab")
 
 
 def known_reference(level: str, engine: str, name: str = "expert") -> Reference | None:
@@ -51,8 +39,7 @@ def known_reference(level: str, engine: str, name: str = "expert") -> Reference 
     if name not in REFERENCES.get(engine, ()):
         return None
     if engine == "litelab":
-        rows = litelab_table()["levels"].get(level)
-        return None if rows is None else Reference(engine, level, name, rows["expert"]["mean"], rows["random"]["mean"])
+        return measured_reference(TABLE, engine, level, name)
     row = LEVELS[level]
     if name == "human":
         return Reference(engine, level, name, row.human, row.random)

@@ -1,0 +1,127 @@
+"""One task of ViZDoom as a Gymnasium environment."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from PIL import Image
+
+from flexlam_rl.envs.domain import Task
+from flexlam_rl.envs.domains.vizdoom.actions import ROWS, action_space
+from flexlam_rl.envs.domains.vizdoom.game import open_game, screen_for
+from flexlam_rl.envs.domains.vizdoom.tasks import TICS_PER_SECOND
+from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
+from flexlam_rl.envs.seeds import SEED_LIMIT
+from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.utils.numbers import is_integer
+
+
+class DoomEnv(gym.Env[np.ndarray, Any]):
+    """A scenario of ViZDoom; frames are (height, width, 3) uint8, made smaller from the engine's 4:3 screen.
+
+    The engine starts with the first reset. After death or the end of the task there is no new frame, and the last one
+    is shown again.
+
+    Args:
+        task: What is played.
+        spec: How it is shown and controlled, resolved.
+        render_mode: None or "rgb_array", the engine's whole screen.
+
+    Attributes:
+        env_spec: The record.
+        level: Name of the task.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SECOND}  # noqa: RUF012
+
+    def __init__(self, task: Task, spec: EnvSpec, render_mode: str | None = None) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}.")
+        assert task.frames is not None
+        self.env_spec, self.level, self.render_mode = spec, task.name, render_mode
+        self.metadata = {**self.metadata, "render_fps": max(1, round(TICS_PER_SECOND / spec.frame_skip))}
+        self.observation_space = spaces.Box(0, 255, (spec.height, spec.width, 3), np.uint8)
+        self.action_space = action_space()
+        self._limit, self._tics = task.frames, 0
+        self._screen = screen_for(spec.width, spec.height)
+        self._game: Any = None
+        self._frame = np.zeros(0, np.uint8)
+        self._running = self._closed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: the task without an engine."""
+        if self._running:
+            raise TypeError(
+                "ViZDoom cannot be copied or pickled in the middle of an episode, which lies in a process of its own: "
+                "make a new environment."
+            )
+        return {**self.__dict__, "_game": None}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Determines the episode; without it, it is drawn.
+            options: None are known.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        if self._closed:
+            raise ClosedError("reset was called on a closed DoomEnv: make a new one.")
+        if options:
+            raise ValueError(f"options of reset must be empty, got {sorted(options)[0]!r}.")
+        super().reset(seed=seed)
+        if self._game is None:
+            self._game = open_game(self.level, self._screen, self.env_spec.hud == "full")
+        self._game.set_seed(int(self.np_random.integers(SEED_LIMIT)) if seed is None else seed)
+        self._game.new_episode()
+        self._running, self._tics = True, 0
+        self._frame = self._seen()
+        return self._frame, self._info(0)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Hold an action's buttons for `frame_skip` tics, fewer where the time is up.
+
+        Raises:
+            InvalidAction: The action is outside the space.
+            ResetNeeded: Before the first reset, or after the end of an episode.
+        """
+        if not self._running:
+            raise ResetNeeded("step was called without an episode: call reset first.")
+        whole = action.item() if isinstance(action, np.ndarray) and action.size == 1 else action
+        if not is_integer(whole) or not 0 <= whole < len(ROWS):
+            raise InvalidAction(f"An action is an integer from 0 to {len(ROWS) - 1}, got {action!r}.")
+        tics = min(self.env_spec.frame_skip, self._limit - self._tics)
+        reward = float(self._game.make_action(ROWS[int(whole)], tics))
+        self._tics += tics
+        terminated = bool(self._game.is_episode_finished())
+        truncated = not terminated and self._tics >= self._limit
+        self._running = not (terminated or truncated)
+        if not terminated:
+            self._frame = self._seen()
+        return self._frame, reward, terminated, truncated, self._info(tics)
+
+    def render(self) -> np.ndarray | None:
+        """The engine's screen, (height, width, 3) uint8, None without a render mode or an episode."""
+        state = None if self.render_mode is None or self._game is None else self._game.get_state()
+        return None if state is None else state.screen_buffer.copy()
+
+    def close(self) -> None:
+        """End the engine; may be called again."""
+        if self._game is not None:
+            self._game.close()
+        self._game, self._running, self._closed = None, False, True
+
+    def _info(self, tics: int) -> dict[str, Any]:
+        return {"engine": self.env_spec.engine, "level": self.level, "frames": tics}
+
+    def _seen(self) -> np.ndarray:
+        screen = self._game.get_state().screen_buffer
+        size = (self.env_spec.width, self.env_spec.height)
+        if size == self._screen:
+            return screen.copy()
+        return np.asarray(Image.fromarray(screen).resize(size, Image.Resampling.BOX))

@@ -1,0 +1,41 @@
+"""The scenarios of ViZDoom that are tasks, and how long their episodes last."""
+
+from flexlam_rl.envs.domain import Task
+from flexlam_rl.utils.registry import Registry
+
+TICS_PER_SECOND = 35
+"""Doom's simulator frames."""
+_MINUTE = 60 * TICS_PER_SECOND
+
+_TICS = {
+    "basic": 300,
+    "deadly_corridor": _MINUTE,
+    "deathmatch": 2 * _MINUTE,
+    "defend_the_center": _MINUTE,
+    "defend_the_line": _MINUTE,
+    "health_gathering": _MINUTE,
+    "health_gathering_supreme": _MINUTE,
+    "my_way_home": _MINUTE,
+    "predict_position": 300,
+    "take_cover": _MINUTE,
+}
+"""Tics of an episode from its first frame on, as the scenarios' own files say. Those of `defend_the_line` and
+`take_cover` name no time; they get the minute of most others.
+"""
+
+TASKS: dict[str, Task] = {name: Task(name, scored=True, frames=tics, terminates=True) for name, tics in _TICS.items()}
+"""All tasks, in alphabetical order."""
+
+
+def task_named(name: str) -> Task:
+    """Find a task.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    return _KNOWN.get(name)
+
+
+_KNOWN: Registry[Task] = Registry("task of vizdoom")
+for _task in TASKS.values():
+    _KNOWN.register(_task.name, _task)
