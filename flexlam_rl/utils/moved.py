@@ -49,7 +49,7 @@ _RENAMED = {
     "commands.progress": "utils.progress",
     "envs.dmlab": "envs.domains.dmlab.env",
     "eval.health_page": "eval.lam.health_report",
-    "eval.images": "eval.lam.ssim",
+    "eval.images": "eval.video.pixels",
     "eval.measures": "eval.lam.metrics",
     "eval.runs": "eval.studies.trained_models",
     "eval.signs": "eval.lam.failure_checks",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.envs.spec import ActionSpec
-from flexlam_rl.eval.lam.ssim import peak_signal_to_noise, structural_similarity
+from flexlam_rl.eval.video.pixels import peak_signal_to_noise, structural_similarity
 from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM

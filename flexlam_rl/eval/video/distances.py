@@ -1,0 +1,92 @@
+"""Distances on the features of a named extractor: perceptual, between pictures; Fréchet, between sets.
+
+Shapes: N clips, T frames, B pictures, C H W picture, F features. Frames are uint8, or float in [-1, 1].
+"""
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.eval.video.extractors import Extractor
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.modes import in_own_modes
+
+_CHUNK = 64
+"""Pictures that a network looks at in one go."""
+
+
+@in_own_modes
+def perceptual_distance(extractor: Extractor, a: Tensor, b: Tensor) -> Tensor:
+    """Distance of each pair of pictures (B,), 0 for equal ones.
+
+    At each place of each layer, features are scaled to length 1; squared differences are averaged over places and then
+    over layers. This is LPIPS's form (Zhang et al., 2018) without its learned weights, and on another network: the
+    numbers cannot be compared with LPIPS.
+
+    Args:
+        extractor: One that gives maps.
+        a, b: (B, C, H, W).
+
+    Raises:
+        ValueError: The shapes differ, or the extractor gives no maps.
+    """
+    _alike(a, b)
+    found = []
+    for first, second in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
+        layers = zip(extractor.maps(to_unit(first)), extractor.maps(to_unit(second)), strict=True)
+        gaps = [(_directions(x) - _directions(y)).square().sum(1).mean(dim=(1, 2)) for x, y in layers]
+        found.append(torch.stack(gaps).mean(0))
+    return torch.cat(found)
+
+
+@in_own_modes
+def clip_vectors(extractor: Extractor, clips: Tensor, motion: bool = False) -> Tensor:
+    """Features of clips (N, T, C, H, W) that a Fréchet distance compares.
+
+    Args:
+        extractor: One of clips gives a vector per clip, (N, F); one of pictures, a vector per frame, (N * T, F).
+        clips: The clips.
+        motion: With an extractor of pictures, the change of the features from each frame to the next instead, (N * (T
+            - 1), F): sets of the same pictures in another order then differ.
+
+    Raises:
+        ValueError: Clips of one frame have no motion, or the extractor looks at whole clips.
+    """
+    if motion and (extractor.clips or clips.shape[1] < 2):
+        why = "sees motion by itself" if extractor.clips else f"is asked for motion in clips of {clips.shape[1]} frame"
+        raise ValueError(f"The extractor {extractor.name!r} {why}.")
+    if extractor.clips:
+        parts = clips.split(max(1, _CHUNK // clips.shape[1]))
+        return torch.cat([extractor.vectors(to_unit(part)) for part in parts])
+    pictures = clips.flatten(0, 1).split(_CHUNK)
+    vectors = torch.cat([extractor.vectors(to_unit(part)) for part in pictures])
+    if not motion:
+        return vectors
+    return vectors.unflatten(0, clips.shape[:2]).diff(dim=1).flatten(0, 1)
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """Squared Fréchet distance between the normal distributions that fit two sets of vectors, (n, F) and (m, F).
+
+    Fewer vectors than features overstate it: compare only distances of sets of equal sizes.
+
+    Raises:
+        ValueError: A set has fewer than two vectors, or they differ in features.
+    """
+    if min(len(a), len(b)) < 2 or a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"Sets of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected two vectors or more in each.")
+    a, b = a.double(), b.double()
+    means = (a.mean(0) - b.mean(0)).square().sum()
+    # with covariances X'X and Y'Y, the trace of the root of their product is the sum of the singular values of XY'
+    roots = [torch.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode="r").R for x in (a, b)]
+    shared = torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
+    spread = sum(root.square().sum() for root in roots)
+    return float((means + spread - 2.0 * shared).clamp_min(0.0))
+
+
+def _directions(features: Tensor) -> Tensor:
+    return features / features.norm(dim=1, keepdim=True).clamp_min(1e-10)
+
+
+def _alike(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"Pictures of shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be compared one by one.")

@@ -1,0 +1,73 @@
+"""How alike pictures are, pixel by pixel, and what a likelihood costs in bits.
+
+Shapes: B pictures, C H W picture; values in [-1, 1].
+"""
+
+import math
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.nn.frames import peak_signal_to_noise
+
+__all__ = ["bits_per_dimension", "normalised_error", "peak_signal_to_noise", "structural_similarity"]
+
+_WINDOW = 11
+
+
+def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM of each pair of pictures, (B,), at most 1, with the constants and the 11-pixel Gaussian window of Wang et
+    al. (2004).
+
+    Colors are compared channel by channel and averaged; only windows that lie wholly inside the picture count.
+
+    Args:
+        a: (B, C, H, W), at least 11 pixels high and wide; clipped to [-1, 1].
+        b: Likewise.
+
+    Raises:
+        ValueError: The pictures are smaller.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    if min(a.shape[-2:]) < _WINDOW:
+        size = f"{a.shape[-1]}x{a.shape[-2]}"
+        raise ValueError(f"Pictures are {size}; SSIM needs {_WINDOW} pixels or more on each side.")
+    a, b = a.clamp(-1, 1).double(), b.clamp(-1, 1).double()
+    options: dict[str, Any] = {"sigma": 1.5, "kernel_size": _WINDOW, "data_range": 2.0, "return_full_image": True}
+    windows = structural_similarity_index_measure(a, b, reduction="none", **options)[1]
+    edge = _WINDOW // 2  # windows that the library fills up with mirrored pixels
+    return windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)).float()
+
+
+def normalised_error(a: Tensor, b: Tensor, variance: float) -> Tensor:
+    """NMSE of each pair (B,): the mean squared error as a share of the variance of the data's values.
+
+    A prediction of the data's mean everywhere has about 1 (VideoGPT, section 2.3, where it is also the loss).
+
+    Args:
+        a, b: (B, C, H, W).
+        variance: Of the values of the data that both belong to, on the same scale.
+
+    Raises:
+        ValueError: The variance is no number above 0.
+    """
+    if not 0.0 < variance < math.inf:
+        raise ValueError(f"variance is {variance}; expected that of the data, above 0.")
+    return F.mse_loss(a.float(), b.float(), reduction="none").flatten(1).mean(1) / variance
+
+
+def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:
+    """Bits that a likelihood spends on each of the numbers it describes.
+
+    Args:
+        log_prob: Natural logarithms of the probability of each example, any shape.
+        dimensions: Numbers that one example consists of: its codes for bits per code, or its pixel values.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if dimensions < 1:
+        raise ValueError(f"dimensions is {dimensions}; expected at least 1.")
+    return -log_prob / (dimensions * math.log(2.0))
