@@ -19,8 +19,10 @@ class Recorder(Protocol):
     def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
         """Take the observation before the next action; `restart`: the map restarted before it."""
 
-    def act(self, action: Any, reward: float) -> None:
-        """Take the action that answered the last observation, and the reward that it brought."""
+    def act(self, action: Any, reward: float, chosen: bool = True) -> None:
+        """Take the action that answered the last observation, the reward that it brought, and whether the policy
+        chose it.
+        """
 
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Any:
         """Give the result. `last`: whether the observation after the last action is a true one."""
@@ -33,12 +35,13 @@ class Tape:
         key, seed: Number and seed of the episode.
         actions: Space of one action: `Discrete`, or DeepMind Lab's seven native numbers.
         length: Expected number of actions.
+        marked: Record which actions the policy chose, as the extra column "expert_chose".
 
     Raises:
         ValueError: A store cannot hold such actions.
     """
 
-    def __init__(self, key: int, seed: int, actions: gym.Space[Any], length: int = 256) -> None:
+    def __init__(self, key: int, seed: int, actions: gym.Space[Any], length: int = 256, marked: bool = False) -> None:
         self._native = not isinstance(actions, gym.spaces.Discrete)
         if self._native and actions.shape != (7,):
             raise ValueError(
@@ -52,6 +55,7 @@ class Tape:
         self._actions = np.empty((length, 7) if self._native else (length,), np.int16)
         self._rewards = np.empty(length, np.float32)
         self._restarts: list[int] = []
+        self._marked, self._not_chosen = marked, list[int]()
         self._texts: list[str] = []
 
     def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
@@ -65,8 +69,10 @@ class Tape:
         if restart:
             self._restarts.append(self.steps)
 
-    def act(self, action: Any, reward: float) -> None:
+    def act(self, action: Any, reward: float, chosen: bool = True) -> None:
         """Keep an action and its reward."""
+        if not chosen:
+            self._not_chosen.append(self.steps)
         if self.steps == len(self._rewards):
             self._actions = np.concatenate([self._actions, np.empty_like(self._actions)])
             self._rewards = np.concatenate([self._rewards, np.empty_like(self._rewards)])
@@ -77,10 +83,13 @@ class Tape:
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Episode:
         """Give the episode."""
         from flexlam_rl.datasets.episode import Episode
+        from flexlam_rl.datasets.marks import EXPERT_CHOSE
 
         rows = self.steps + 1 if last else self.steps
         restart = np.zeros(rows, np.bool_)
         restart[[row for row in self._restarts if row < rows]] = True
+        chosen = np.ones(rows, np.bool_)
+        chosen[self._not_chosen] = False
         actions = self._actions[: self.steps]
         return Episode(
             frames=self._frames[:rows],
@@ -93,6 +102,7 @@ class Tape:
             instruction=self._texts[:rows] if any(self._texts) else "",
             seed=self.seed,
             key=self.key,
+            extra={EXPERT_CHOSE: chosen} if self._marked else {},
         )
 
 
@@ -105,7 +115,7 @@ class Tally:
     def observe(self, frame: Any, text: str = "", restart: bool = False) -> None:
         """Keep nothing."""
 
-    def act(self, action: Any, reward: float) -> None:
+    def act(self, action: Any, reward: float, chosen: bool = True) -> None:
         """Add a reward."""
         self.steps += 1
         self.total += reward

@@ -31,6 +31,8 @@ class Policy(Protocol):
       draws its noise from them plays an episode the same way wherever it is played.
     - `map_restarted(which)`: the next frames do not follow from the last ones (`info["map_reset"]`).
     - `end_episodes(which)`: these episodes have ended; their actions are not wanted until they begin others.
+
+    An attribute `chose` (N,) tells of the last actions which ones it chose itself; without it, all.
     """
 
     def predict(
@@ -118,6 +120,7 @@ def play_episodes(
         actions, state = policy.predict(observation, state, free, bool(deterministic))
         _spent(watchers, "policy", began, policy)
         actions = np.asarray(actions).reshape(n, *(space.shape or ()))
+        chose = getattr(policy, "chose", None)
         began = time.perf_counter()
         observation, rewards, terminated, truncated, infos = batch.step(actions)
         _spent(watchers, "environments", began)
@@ -127,7 +130,7 @@ def play_episodes(
         totals[playing] += rewards[playing]
         given = rewards.tolist()
         for i in np.flatnonzero(playing).tolist():
-            recorders[i].act(actions[i], given[i])
+            recorders[i].act(actions[i], given[i], chose is None or bool(chose[i]))
         _observe(batch, recorders, playing, observation, restarted)
         for watcher in watchers:
             watcher.stepped(int(playing.sum()))

@@ -38,6 +38,10 @@ class Options:
     """Root of all seeds."""
     temperature: float = 1.0
     """Noise of scripted, reactive, pixel and learned experts; 0 is none."""
+    perturb: float = 0.0
+    """Expected share of random steps (0 to 0.9), in bursts of 5 to 20, after which the expert carries on; the store
+    marks them, and no policy is trained to do them.
+    """
     no_actions: bool = False
     """Write action-free video: no actions, no rewards."""
     num_envs: int | None = None
@@ -116,7 +120,9 @@ def run(options: Options) -> int:
         height=options.height,
         look=(("hud", options.hud), ("textures", options.textures if engine == "litelab" else "original")),
     )
-    settings = Settings(options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec))
+    settings = Settings(
+        options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec), options.perturb
+    )
     executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
     job = Job(
         levels,

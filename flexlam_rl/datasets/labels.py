@@ -16,11 +16,12 @@ import numpy as np
 
 from flexlam_rl.datasets.arrays import append_rows, create_arrays
 from flexlam_rl.datasets.columns import Column
+from flexlam_rl.datasets.marks import expert_chose
 from flexlam_rl.datasets.names import level_folder
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import column_metadata
-from flexlam_rl.datasets.segments import Items
-from flexlam_rl.datasets.store import Rollouts
+from flexlam_rl.datasets.segments import Items, ListedItems
+from flexlam_rl.datasets.store import Rollouts, RolloutStore
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import atomic_folder, disk_errors, read_json, write_json
 from flexlam_rl.utils.numbers import exact, int64
@@ -66,7 +67,7 @@ class LabelSet:
         """Check that the rows begin items of `rollouts`.
 
         Raises:
-            ValueError: Another number of stores, or a row that begins none.
+            ValueError: Another number of stores, a row that begins none, or one whose action the expert did not choose.
         """
         if len(self.rows) != len(rollouts):
             raise ValueError(
@@ -77,6 +78,12 @@ class LabelSet:
             if not good.all():
                 raise ValueError(
                     f"Row {rows[~good][0]} of label set {self.name!r} begins no item of {span} rows in {store.path}."
+                )
+            chosen = expert_chose(store)
+            if chosen is not None and not chosen[rows].all():
+                raise ValueError(
+                    f"Row {rows[~chosen[rows]][0]} of label set {self.name!r} has an action that the expert did not "
+                    f"choose in {store.path}: draw the labels anew."
                 )
 
 
@@ -92,7 +99,7 @@ def make_labels(
     overwrite: bool = False,
 ) -> tuple[LabelSet, LabelSet]:
     """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of
-    each store.
+    each store. Steps that the expert did not choose are never drawn.
 
     Args:
         rollouts: The data.
@@ -161,7 +168,7 @@ def make_labels(
             if number >= 0
             else (0, 0)
         )
-        items = Items(store.segments, 2)
+        items = _candidates(store)
         if train + kept > len(items):
             raise ValueError(f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions.")
         shuffle = Permutation(max(len(items), 1), seed, *store.level.encode())
@@ -214,6 +221,15 @@ def label_names(path: Path) -> list[str]:
     return sorted(
         file.parent.name for file in (path / "labels").glob("*/zarr.json") if not file.parent.name.startswith(".")
     )
+
+
+def _candidates(store: RolloutStore) -> Items | ListedItems:
+    """Transitions that may become labels: those whose action the expert chose."""
+    items, chosen = Items(store.segments, 2), expert_chose(store)
+    if chosen is None:
+        return items
+    rows = items.rows(np.arange(len(items)))
+    return ListedItems(rows[chosen[rows]])
 
 
 def _share(total: int, parts: int, number: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.marks import EXPERT_CHOSE
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.segments import Segments
 
@@ -96,9 +97,17 @@ class MemoryStore:
                 for episode, first in zip(episodes, start.tolist(), strict=True):
                     column[first : first + episode.length] = getattr(episode, name)
                 self._columns[name] = MemoryColumn(column)
+        if any(EXPERT_CHOSE in episode.extra for episode in episodes):
+            marks = [episode.extra.get(EXPERT_CHOSE, np.ones(episode.rows, bool)) for episode in episodes]
+            self._columns[f"extra/{EXPERT_CHOSE}"] = MemoryColumn(np.concatenate(marks))
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """All columns beside the frames."""
+        return tuple(self._columns)
 
     def column(self, name: str) -> MemoryColumn:
-        """A column by name: "action", "reward" or "restart".
+        """A column by name: one of `column_names`.
 
         Raises:
             ValueError: There is none of that name.

@@ -14,14 +14,15 @@ import numpy as np
 from flexlam_rl.datasets.cache import RawFrames
 from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.marks import EXPERT_CHOSE, expert_chose
 from flexlam_rl.datasets.memory import MemoryStore
 from flexlam_rl.datasets.schema import STEP_COLUMNS
-from flexlam_rl.datasets.segments import Items
+from flexlam_rl.datasets.segments import Items, ListedItems
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
 from flexlam_rl.utils.numbers import exact, int64
 
 Data = RolloutStore | MemoryStore | Rollouts | Sequence[RolloutStore] | Sequence[MemoryStore]
-FIELDS = (*STEP_COLUMNS, "previous_action")
+FIELDS = (*STEP_COLUMNS, "previous_action", EXPERT_CHOSE)
 
 
 class Spans:
@@ -30,8 +31,8 @@ class Spans:
     Args:
         data: A store, several, or what `open_rollouts` gives.
         span: Rows an item, `L`.
-        fields: Further columns of a batch: names of step columns, and "previous_action" (-1 before an episode's first
-            action).
+        fields: Further columns of a batch: names of step columns, "previous_action" (-1 before an episode's first
+            action), and "expert_chose" (whether the expert chose the action; true where a store does not tell).
         labels: Only the transitions of this label set, which is sorted like `data`.
         cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is
             missing.
@@ -63,12 +64,15 @@ class Spans:
         self._items: list[Any] = [Items(store.segments, span) for store in stores]
         if labels is not None:
             labels.check(self.rollouts, span)
-            self._items = [_Listed(rows) for rows in labels.rows]
+            self._items = [ListedItems(rows) for rows in labels.rows]
         # stores may keep rewards in two types: a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
         self._types = {
-            name: np.result_type(*(store.column(column).dtype for store in stores)) for name, column in columns.items()
+            name: np.result_type(*(store.column(column).dtype for store in stores))
+            for name, column in columns.items()
+            if name != EXPERT_CHOSE
         }
+        self._types[EXPERT_CHOSE] = np.dtype(bool)
         self._offset = np.cumsum([0, *map(len, self._items)])
         self.frame_shape = stores[0].frames.row
         if not len(self):
@@ -139,7 +143,9 @@ class Spans:
             starts = store.episode_table["start"]
             first = np.isin(rows, starts, assume_unique=False)
             return np.where(first, np.int16(-1), store.action.whole()[np.maximum(rows - 1, 0)])
-        column = store.column(name).whole()
+        column: Any = expert_chose(store) if name == EXPERT_CHOSE else store.column(name).whole()
+        if column is None:
+            column = np.broadcast_to(np.True_, len(store.frames))
         return column[rows[:, None] + np.arange(self.span)] if self._windowed else column[rows]
 
     _windowed = True
@@ -184,16 +190,3 @@ class Windows(Spans):
         self, data: Data, length: int = 34, fields: Sequence[str] = (), cache: bool | str | Path | None = None
     ) -> None:
         super().__init__(data, length, fields, None, cache)
-
-
-class _Listed:
-    """Items that are listed rows."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def rows(self, item: np.ndarray) -> np.ndarray:
-        return self._rows[item]

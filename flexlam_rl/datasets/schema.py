@@ -17,7 +17,7 @@ truncated        bool (N,)           action t ended the episode by time, or the 
 restart          bool (N,)           the map restarted before this frame: it does not continue the row before
 instruction      i32  (N,)           number in the attribute `instructions`
 episode          i32  (N,)           number of the episode
-extra/<name>                         further columns of imported data
+extra/<name>                         further columns: of imported data, and bool `expert_chose` (see marks.py)
 episodes/        start i64, rows i32, length i32 (actions), return f64, seed i64, key i64, crc u32; all (E,)
 labels/<name>/<part>  i64            sorted rows with a known action (see labels.py)
 ```

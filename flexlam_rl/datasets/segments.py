@@ -87,3 +87,17 @@ class Items:
         """Inverse of `rows`; the rows must begin items."""
         segment = np.searchsorted(self._start, row, side="right") - 1
         return self._first[segment] + (np.asarray(row, np.int64) - self._start[segment])
+
+
+class ListedItems:
+    """Items that are listed rows, numbered 0..n-1."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self, item: np.ndarray) -> np.ndarray:
+        """First rows of items, int64."""
+        return self._rows[item]

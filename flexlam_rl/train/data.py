@@ -10,6 +10,7 @@ from torch import Tensor
 from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows
 from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
+from flexlam_rl.datasets.marks import EXPERT_CHOSE, is_marked
 from flexlam_rl.datasets.samplers import Spans
 from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.train.resident import ResidentSpans, fits
@@ -95,7 +96,10 @@ class PairSource:
 
 
 class CurriculumSource:
-    """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8)."""
+    """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8).
+
+    Where the rollouts mark steps that the expert did not choose, a batch has "expert_chose" (B, L) too.
+    """
 
     def __init__(
         self,
@@ -116,7 +120,7 @@ class CurriculumSource:
         self.short_steps, self.step = short_steps, 0
         self.sources: list[FrameSource] = []
         for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2)))):
-            spans = Windows(rollouts, length)
+            spans = Windows(rollouts, length, _marks(rollouts))
             source = FrameSource(spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident)
             share = source.resident
             self.sources.append(source)
@@ -126,7 +130,7 @@ class CurriculumSource:
         source = self.sources[self.step >= self.short_steps]
         self.step += 1
         batch = source.next()
-        return {name: batch[name] for name in ("frames", "codes") if name in batch}
+        return {name: batch[name] for name in ("frames", "codes", EXPERT_CHOSE) if name in batch}
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step, "parts": [part.state_dict() for part in self.parts]}
@@ -143,10 +147,14 @@ def held_out_pairs(rollouts: Rollouts, count: int, seed: int = 0) -> dict[str, T
     return to_device({"obs": frames[:, 0], "next_obs": frames[:, 1]}, "cpu")
 
 
-def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0) -> Tensor:
-    """`count` windows of `length` frames as a uint8 tensor (B, T, C, H, W)."""
-    frames = next(Windows(rollouts, length).batches(count, seed=seed, workers=0))["frames"]
-    return torch.from_numpy(frames).movedim(-1, -3).contiguous()
+def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0) -> dict[str, Tensor]:
+    """`count` windows of `length` frames: "frames" uint8 (B, T, C, H, W), and "expert_chose" (B, T) where marked."""
+    batch = next(Windows(rollouts, length, _marks(rollouts)).batches(count, seed=seed, workers=0))
+    return to_device({name: batch[name] for name in ("frames", *_marks(rollouts))}, "cpu")
+
+
+def _marks(rollouts: Rollouts) -> tuple[str, ...]:
+    return (EXPERT_CHOSE,) if is_marked(rollouts.stores) else ()
 
 
 def labelled(rollouts: Rollouts, labels: LabelSet) -> Labels:

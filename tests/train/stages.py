@@ -61,7 +61,7 @@ def build(name: str, rank: int = 0, ranks: int = 1):
         config = replace(PRESETS["debug"].sequence, image_size=32, patch=8)
         windows = np.random.default_rng(0).integers(0, 256, (8, 5, 32, 32, 3), dtype=np.uint8)
         source = ArraySource({"frames": windows}, LOOP.batch, 0, rank, ranks)
-        return SequenceStage(SequenceModel(config), lam, source, to_device({"f": windows[:3]}, "cpu")["f"])
+        return SequenceStage(SequenceModel(config), lam, source, to_device({"frames": windows[:3]}, "cpu"))
     if name == "idm":
         idm = IDM(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
         return DirectStage(name, idm, ("obs", "next_obs", "previous"), train, held_out, LOOP.batch, 0)

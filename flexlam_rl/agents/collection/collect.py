@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flexlam_rl.agents.collection.perturb import MOST
 from flexlam_rl.agents.collection.schedule import SPLITS, Schedule, Settings
 from flexlam_rl.agents.collection.workers import (
     EXECUTORS,
@@ -23,6 +24,7 @@ from flexlam_rl.agents.collection.workers import (
 from flexlam_rl.agents.engine_choice import check_look, expert_engine
 from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.datasets.marks import EXPERT_CHOSE
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.litelab.pool import core_count
@@ -146,6 +148,8 @@ def check(settings: Settings, job: Job) -> None:
         raise ValueError(f"seed must be at least 0, got {settings.seed}.")
     if settings.temperature < 0:
         raise ValueError(f"temperature must be at least 0, got {settings.temperature}.")
+    if settings.perturb and not 0 < settings.perturb <= MOST:
+        raise ValueError(f"perturb must be 0, or a share of random steps up to {MOST}, got {settings.perturb}.")
     if settings.spec.engine == "deepmind_lab":
         expert_engine(settings.spec.engine, settings.expert, "another --expert")
         check_look(settings.spec.engine, settings.spec.textures)
@@ -192,8 +196,9 @@ def _collect_level(
 ) -> Done:
     begun = time.monotonic()
     told = (lambda count: on_steps(level, count)) if on_steps is not None else (lambda count: None)
+    marks = {EXPERT_CHOSE: ("bool", ())} if settings.perturb else None
     with RolloutWriter(
-        job.out, level, job.split, settings.origin(level), with_actions=job.with_actions, **dict(job.layout)
+        job.out, level, job.split, settings.origin(level), job.with_actions, marks, **dict(job.layout)
     ) as writer:
         episodes, steps = writer.episodes, writer.steps
         if writer.keys != set(range(episodes)):

@@ -29,12 +29,14 @@ class Settings:
         temperature: Of the expert.
         seed: Root of all seeds.
         spec: The environments.
+        perturb: Expected share of random steps, in bursts after which the expert carries on; 0 for none.
     """
 
     expert: str = "scripted"
     temperature: float = 1.0
     seed: int = 0
     spec: EnvSpec = field(default_factory=EnvSpec)
+    perturb: float = 0.0
 
     def origin(self, task: str) -> Origin:
         """What a store says about its data's origin."""
@@ -58,7 +60,7 @@ class Settings:
             frame_skip=spec.frame_skip,
             hud=spec.hud,
             policy=self.expert,
-            policy_params={"temperature": self.temperature},
+            policy_params={"temperature": self.temperature, **({"perturb": self.perturb} if self.perturb else {})},
             seed=self.seed,
         )
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from flexlam_rl.agents.collection.perturb import Perturbed
 from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
 from flexlam_rl.agents.environments import episode_steps, make_batch, make_single
 from flexlam_rl.agents.experts.registry import make_expert
@@ -47,11 +48,16 @@ def play_here(
 
     env = make_batch(settings.spec, [task] * num_envs, copy=False, threads=threads)
     try:
-        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        policy = _player(settings, env)
         watchers = () if on_steps is None else (Counter(on_steps),)
         yield from play_episodes(env, policy, numbered, _tape(settings, task), watchers=watchers)
     finally:
         env.close()
+
+
+def _player(settings: Settings, env: Any) -> Any:
+    expert = make_expert(settings.expert, env, settings.temperature, settings.seed)
+    return Perturbed(expert, env, settings.perturb, settings.seed) if settings.perturb else expert
 
 
 def _start(settings: Settings, task: str, split: str, key: int) -> Start:
@@ -59,7 +65,7 @@ def _start(settings: Settings, task: str, split: str, key: int) -> Start:
 
 
 def _tape(settings: Settings, task: str) -> Callable[..., Tape]:
-    return partial(Tape, length=episode_steps(settings.spec, task))
+    return partial(Tape, length=episode_steps(settings.spec, task), marked=settings.perturb > 0)
 
 
 def play_keys(settings: Settings, task: str, split: str, keys: list[int]) -> list[Episode]:
@@ -83,7 +89,7 @@ def _single(settings: Settings, task: str) -> tuple[Any, Any]:
         if "env" in _open:
             _open["env"].close()
         env = make_single(settings.spec, task)
-        policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
+        policy = _player(settings, env)
         _open.update(what=(settings, task), env=env, policy=policy)
     return _open["env"], _open["policy"]
 

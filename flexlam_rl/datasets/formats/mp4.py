@@ -47,7 +47,7 @@ def export_mp4(
 
 @dataclass(frozen=True, kw_only=True)
 class ToMp4(ExportOptions):
-    """Plain videos, <out>/<level>-<split>/episode-000000.mp4, without actions, rewards, instructions and restarts."""
+    """Plain videos, <out>/<level>-<split>/episode-000000.mp4, without actions, rewards, marks, words and restarts."""
 
     lossless: bool = False
     """Keep every value of the frames: larger, and not every player shows such a file."""

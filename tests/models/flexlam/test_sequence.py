@@ -164,3 +164,48 @@ def test_a_convolutional_stem_gives_a_token_a_patch_in_the_same_order(model):
 def test_a_convolutional_stem_needs_patches_that_halving_reaches(model):
     with pytest.raises(ValueError, match="patch is 4; a convolutional stem needs a power of two from 8 on"):
         model(stem="conv", patch=4)
+
+
+def test_a_step_that_the_expert_did_not_choose_is_seen_and_never_a_target():
+    """Loss, gradient and held-out figures are those of the chosen transitions alone."""
+    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.models.flexlam.sequence import SequenceModel
+    from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+    from flexlam_rl.train.source import ArraySource
+
+    torch.manual_seed(0)
+    windows = torch.randint(0, 256, (6, 5, 64, 64, 3), dtype=torch.uint8).numpy()
+    chosen = torch.rand(6, 5).numpy() > 0.5
+    held_out = {"frames": torch.from_numpy(windows).movedim(-1, -3), "expert_chose": torch.from_numpy(chosen)}
+    source = ArraySource({"frames": windows, "expert_chose": chosen}, 4)
+    stage = SequenceStage(SequenceModel(CONFIG), LAM(PRESETS["debug"].lam), source, held_out)
+    batch = stage.next_batch("cpu")
+    mask = batch["expert_chose"][:, :-1]
+    assert 0 < mask.sum() < mask.numel()
+
+    def loss(codes):
+        return stage.loss({**batch, "codes": codes}, torch.Generator().manual_seed(1))[0]
+
+    stage.model.loss = spy = Spy(stage.model.loss)
+    value = loss(batch["codes"])
+    assert torch.allclose(value, spy.last[mask].mean())
+    (grads,) = torch.autograd.grad(value, spy.last)
+    assert (grads[~mask] == 0).all() and (grads[mask] > 0).all()
+    none = {**batch, "expert_chose": torch.zeros_like(batch["expert_chose"])}
+    assert stage.loss(none, torch.Generator())[0].item() == 0.0  # and not NaN
+    figures = stage.evaluate("cpu")
+    stage.held_out = {**held_out, "expert_chose": torch.ones_like(held_out["expert_chose"])}
+    every = stage.evaluate("cpu")
+    stage.held_out = {"frames": held_out["frames"]}
+    assert every == pytest.approx(stage.evaluate("cpu")) and figures["loss"] != pytest.approx(every["loss"])
+
+
+class Spy:
+    """Keeps what a function gave last."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, *args):
+        self.last = self.call(*args)
+        return self.last

@@ -1,10 +1,12 @@
 """Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from flexlam_rl.datasets.marks import EXPERT_CHOSE
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.host_draws import host_stream
@@ -27,14 +29,20 @@ class SequenceStage(SourceStage):
     name = "sequence"
 
     def __init__(
-        self, model: SequenceModel, lam: SlotModel, source: Source, held_out: Tensor, targets: Targets = "blocks"
+        self,
+        model: SequenceModel,
+        lam: SlotModel,
+        source: Source,
+        held_out: Mapping[str, Tensor],
+        targets: Targets = "blocks",
     ) -> None:
         """
         Args:
             model: What trains.
             lam: Frozen; gives the codes.
-            source: Batches with "frames" (B, T + 1, H, W, C): T transitions a window.
-            held_out: uint8 windows (B, T + 1, C, H, W), never trained on.
+            source: Batches with "frames" (B, T + 1, H, W, C): T transitions a window; and "expert_chose" (B, T + 1)
+                where a step may be another's choice, which is seen and never predicted.
+            held_out: The same of windows that are never trained on, uint8 (B, T + 1, C, H, W).
             targets: What a step predicts.
         """
         if model.config.slots != lam.config.slots or model.config.codes != lam.code_count:
@@ -53,12 +61,14 @@ class SequenceStage(SourceStage):
         batch = super().next_batch(device)
         if "codes" in batch:  # encoded once, and kept beside the frames
             return batch | {"codes": batch["codes"].long()}
-        return {"frames": batch["frames"], "codes": encode_windows(self.lam, batch["frames"])}
+        return batch | {"codes": encode_windows(self.lam, batch["frames"])}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         phase, predicted = self._shape(generator)
         losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
-        return losses.mean(), {"loss_first": losses[..., 0].mean(), "loss_last": losses[..., -1].mean()}
+        targets = batch.get(EXPERT_CHOSE)
+        figures = {"loss_first": mean_over(losses[..., :1], targets), "loss_last": mean_over(losses[..., -1:], targets)}
+        return mean_over(losses, targets), figures
 
     def _shape(self, generator: torch.Generator) -> tuple[int, int | None]:
         """Draw what a step's shapes depend on: where the stride stands, and how many codes it predicts."""
@@ -74,19 +84,31 @@ class SequenceStage(SourceStage):
     def evaluate(self, device: str) -> dict[str, float]:
         """Cross-entropy and accuracy of held-out blocks: of all codes, and of the first code alone."""
         losses, hits = [], []
-        for frames in self.held_out.split(16):
+        for frames in self.held_out["frames"].split(16):
             frames = frames.to(device)
             codes = encode_windows(self.lam, frames)
             logits = self.model(frames[:, :-1], codes)
             losses.append(-logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0])
             hits.append((logits.argmax(-1) == codes).float())
-        loss, hit = torch.cat(losses), torch.cat(hits)
+        targets = self.held_out.get(EXPERT_CHOSE)
         return {
-            "loss": float(loss.mean()),
-            "loss_first": float(loss[..., 0].mean()),
-            "accuracy": float(hit.mean()),
-            "accuracy_first": float(hit[..., 0].mean()),
+            name + part: float(mean_over(torch.cat(values).cpu()[..., :codes], targets))
+            for part, codes in (("", None), ("_first", 1))
+            for name, values in (("loss", losses), ("accuracy", hits))
         }
+
+
+def mean_over(values: Tensor, targets: Tensor | None) -> Tensor:
+    """Mean of values (B, T, K) over the transitions that are targets.
+
+    Args:
+        values: Of T transitions.
+        targets: Bool (B, T + 1), a row more than there are transitions; None for all.
+    """
+    if targets is None:
+        return values.mean()
+    chosen = targets[:, :-1, None].to(values)
+    return (values * chosen).sum() / (chosen.sum() * values.shape[-1]).clamp(min=1)
 
 
 @torch.no_grad()
