@@ -91,6 +91,7 @@ class VideoReader:
     Attributes:
         path: The file.
         fps: Average number of frames per second, as the file says; None where it does not.
+        seconds: Length, as the file says; None where it does not.
 
     Raises:
         ValueError: The file does not open, or holds no video.
@@ -107,9 +108,11 @@ class VideoReader:
                 if not file.streams.video:
                     raise ValueError(f"{self.path} holds no video: expected a file with pictures in it.")
                 rate = file.streams.video[0].average_rate or file.streams.video[0].guessed_rate
+                length = file.duration
         except av.error.FFmpegError as error:
             raise ValueError(f"{self.path} does not open as a video: {error.strerror}.") from None
         self.fps: Fraction | None = Fraction(rate) if rate else None
+        self.seconds: float | None = length / av.time_base if length else None
 
     def __iter__(self) -> Iterator[TimedFrame]:
         """Decode all frames, in the order of their times; a picture that the file says to turn is turned.

@@ -1,0 +1,72 @@
+"""Which video, or which part of it, goes to which split."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flexlam_rl.datasets.formats.video.clips import Clip
+
+Rule = Literal["videos", "time", "folders", "train", "test"]
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """A rule that divides videos into training and test data.
+
+    Attributes:
+        rule: "videos": a share of the videos is test data, spread evenly over their order. "time": the last share of
+            every video is. "folders": the folders `train` and `test` say it. "train", "test": all of them.
+        share: Of test data, for "videos" and "time".
+    """
+
+    rule: Rule
+    share: float
+
+    @classmethod
+    def choose(cls, rule: Rule | None, share: float, clips: Sequence[Clip]) -> "SplitRule":
+        """Settle the rule; without one, folders `train` and `test` count where all videos lie in them, else "videos".
+
+        Raises:
+            ValueError: The videos do not fit the rule.
+        """
+        if not 0 < share < 1:
+            raise ValueError(f"test_share is {share}: expected more than 0 and less than 1.")
+        tops = {clip.name.split("/")[0] for clip in clips}
+        if rule is None:
+            rule = "folders" if tops == set(SPLITS) else "videos"
+        if rule == "folders" and not tops <= set(SPLITS):
+            odd = min(tops - set(SPLITS))
+            raise ValueError(f"{odd!r} is neither train nor test: --split folders expects all videos in these folders.")
+        made = cls(rule, share)
+        if rule in ("videos", "folders"):
+            counts = {split: sum(made.split_of(i, clip) == split for i, clip in enumerate(clips)) for split in SPLITS}
+            empty = [split for split, count in counts.items() if not count]
+            if empty and rule == "videos":
+                raise ValueError(
+                    f"{len(clips)} videos and a test share of {share:g} leave no video for the {empty[0]} split: give "
+                    "more videos, another --test-share, or --split time, which takes the end of each video."
+                )
+        return made
+
+    def split_of(self, number: int, clip: Clip) -> str | None:
+        """Split of the video of this number; None where it has a part in both."""
+        if self.rule == "time":
+            return None
+        if self.rule == "folders":
+            return clip.name.split("/")[0]
+        if self.rule == "videos":  # as many of the first n as n times the share, rounded down: later videos move none
+            return SPLITS[math.floor((number + 1) * self.share + 1e-9) > math.floor(number * self.share + 1e-9)]
+        return self.rule
+
+    def splits(self, clips: Sequence[Clip]) -> Iterator[str]:
+        """Give the splits that there will be."""
+        for split in SPLITS:
+            if any(self.split_of(number, clip) in (None, split) for number, clip in enumerate(clips)):
+                yield split
+
+    def part(self, split: str, frames: int) -> tuple[int, int]:
+        """First frame, and the one after the last, of a video's part in a split, for the rule "time"."""
+        cut = frames - max(1, round(frames * self.share))
+        return (0, cut) if split == "train" else (cut, frames)
