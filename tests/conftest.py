@@ -11,8 +11,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
-    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., **environment) writes a
-    bundle of random models.
+    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., prior=..., **environment)
+    writes a bundle of random models.
     """
     return write_random_bundle
 
@@ -55,6 +55,7 @@ def write_random_bundle(
     fixed: int | None = None,
     half: bool = False,
     conditioning: str = "slots+action",
+    prior: str = "interleaved",
     **environment,
 ) -> Path:
     from dataclasses import replace
@@ -67,8 +68,9 @@ def write_random_bundle(
     from flexlam_rl.envs.spec import ActionSpec
     from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
     from flexlam_rl.models.flexlam.config import fixed as fixed_config
+    from flexlam_rl.models.flexlam.factored.config import SIZES
     from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.models.flexlam.sequence import SequenceModel
+    from flexlam_rl.models.flexlam.priors import PRIORS
     from flexlam_rl.models.flexlam.translator import Translator
 
     sizes = PRESETS["debug"]
@@ -76,9 +78,10 @@ def write_random_bundle(
     config = replace(sizes.lam, slots=slots) if fixed is None else fixed_config(sizes.lam, fixed)
     torch.manual_seed(seed)
     lam = LAM(config)
+    size = sizes.sequence if prior == "interleaved" else SIZES["debug"]
     models = {
         "lam": lam,
-        "sequence": SequenceModel(replace(sizes.sequence, slots=config.slots, codes=lam.code_count)),
+        "sequence": PRIORS[prior].model(replace(size, slots=config.slots, codes=lam.code_count)),
         "translator": Translator(
             TranslatorConfig(
                 slots=config.slots,

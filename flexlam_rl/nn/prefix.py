@@ -3,6 +3,7 @@
 Shapes: B... any leading dimensions, M slots, d numbers per slot.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -37,6 +38,15 @@ def sample_prefix_lengths(
         return lengths
     exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device, dtype=torch.float32)
     return torch.where(coin < 0.5, ((slots + 1) ** exponent).long().clamp(1, slots), lengths)
+
+
+def prefix_probabilities(slots: int, distribution: PrefixDistribution = "uniform") -> Tensor:
+    """How likely `sample_prefix_lengths` draws each length: float64 (slots + 1,)."""
+    uniform = torch.full((slots + 1,), 1 / (slots + 1), dtype=torch.float64)
+    if distribution == "uniform":
+        return uniform
+    ends = torch.arange(1, slots + 2, dtype=torch.float64).log() / math.log(slots + 1)
+    return (uniform + torch.cat([torch.zeros(1, dtype=torch.float64), ends.diff()])) / 2
 
 
 def retained(lengths: Tensor, slots: int) -> Tensor:

@@ -9,7 +9,11 @@ from flexlam_rl.models import interfaces
 from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, fixed
 from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.priors import PRIORS, decoder_of
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.systems import SYSTEMS, System, load_model
 from flexlam_rl.nn.pretrained import CheckpointError
@@ -36,6 +40,7 @@ def video(batch: int = 2, frames: int = 3) -> torch.Tensor:
         (interfaces.FrameDecoder, LAM),
         (interfaces.WorldModel, LAM),
         (interfaces.LatentPrior, Decoder),
+        (interfaces.LatentPrior, FactoredDecoder),
     ],
 )
 def test_flexlam_has_the_methods_of_its_roles_with_their_arguments(role, kind):
@@ -82,9 +87,13 @@ def test_video_is_predicted_frame_by_frame():
     assert torch.equal(lam.rollout(context[:, -1:], latents, rng(), 2), frames), "more than the last frame counts"
 
 
-def test_a_prior_generates_what_a_latent_action_model_decodes():
+@pytest.mark.parametrize(
+    "prior", [lambda: SequenceModel(DEBUG.sequence), lambda: FactoredPrior(SIZES["debug"])], ids=PRIORS
+)
+def test_a_prior_generates_what_a_latent_action_model_decodes(prior):
     torch.manual_seed(0)
-    lam, prior = LAM(DEBUG.lam), Decoder(SequenceModel(DEBUG.sequence))
+    lam, prior = LAM(DEBUG.lam), decoder_of(prior())
+
     frames = video()
     state, last = prior.initial_state(2), None
     for t in range(3):

@@ -16,6 +16,8 @@ from flexlam_rl.models.flexlam.config import (
     TranslatorConfig,
     fixed,
 )
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
@@ -40,6 +42,7 @@ MODELS = {
     "fixed": (lambda: LAM(fixed(LAM_CONFIG, 2)), lambda m: m(*frames(), torch.Generator().manual_seed(1)).loss),
     "sequence": (lambda: SequenceModel(SEQUENCE), lambda m: m.loss(*windows()).mean()),
     "conv": (lambda: SequenceModel(replace(SEQUENCE, stem="conv")), lambda m: m.loss(*windows()).mean()),
+    "factored": (lambda: FactoredPrior(SIZES["debug"]), lambda m: m.loss(*windows()).mean()),
     "translator": (
         lambda: Translator(TranslatorConfig(4, conditioning="slots+action+frame", depth=1, hidden=8, wide=16)),
         lambda m: m(torch.ones(8, 4, 4), PREVIOUS, frames()[0]).square().mean(),

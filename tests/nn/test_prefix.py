@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flexlam_rl.nn.prefix import null_fill, retained, sample_prefix_lengths
+from flexlam_rl.nn.prefix import null_fill, prefix_probabilities, retained, sample_prefix_lengths
 
 
 def test_lengths_cover_zero_to_m_uniformly():
@@ -51,4 +51,6 @@ def test_the_mixed_law_shows_short_prefixes_more_often_and_all_lengths():
     shares = torch.bincount(lengths, minlength=17) / 100_000
     expected = torch.full((17,), 0.5 / 17)
     expected[1:] += 0.5 * torch.tensor([math.log((k + 1) / k, 17) for k in range(1, 17)])
+    assert torch.allclose(prefix_probabilities(16, "mixed").float(), expected)
+    assert torch.allclose(prefix_probabilities(16).float(), torch.full((17,), 1 / 17))
     assert torch.allclose(shares, expected, atol=0.005)

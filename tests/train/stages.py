@@ -17,6 +17,8 @@ from flexlam_rl.models.baselines.control_stage import ControlStage
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, FeatureConfig, IDMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
@@ -27,7 +29,10 @@ from flexlam_rl.train import distributed
 from flexlam_rl.train.source import ArraySource, to_device
 from flexlam_rl.train.trainer import LoopConfig, run
 
-NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm", "bc", "features", "shuffled", "random", "previous")
+NAMES = (
+    "lam", "fixed", "sequence", "factored", "translator", "joint", "idm", "bc", "features", "shuffled", "random",
+    "previous",
+)  # fmt: skip
 LOOP = LoopConfig(steps=12, batch=4, warmup=2, lr=2e-3, eval_every=5, save_every=3, log_every=2, ema=0.9)
 
 
@@ -57,11 +62,15 @@ def build(name: str, rank: int = 0, ranks: int = 1):
         return LAMStage(
             lam, ArraySource(frames, LOOP.batch, 0, rank, ranks), to_device({k: held_out[k] for k in frames}, "cpu")
         )
-    if name == "sequence":
-        config = replace(PRESETS["debug"].sequence, image_size=32, patch=8)
+    if name in ("sequence", "factored"):
         windows = np.random.default_rng(0).integers(0, 256, (8, 5, 32, 32, 3), dtype=np.uint8)
         source = ArraySource({"frames": windows}, LOOP.batch, 0, rank, ranks)
-        return SequenceStage(SequenceModel(config), lam, source, to_device({"frames": windows[:3]}, "cpu"))
+        held_out = to_device({"frames": windows[:3]}, "cpu")
+        if name == "sequence":
+            config = replace(PRESETS["debug"].sequence, image_size=32, patch=8)
+            return SequenceStage(SequenceModel(config), lam, source, held_out)
+        prior = FactoredPrior(replace(SIZES["debug"], image_size=32, patch=16))
+        return SequenceStage(prior, lam, source, held_out, "prefixes", drop_frames=0.2, drop_blocks=0.2)
     if name == "idm":
         idm = IDM(IDMConfig(32, 3, actions, EncoderConfig(32, 1, 2, 4.0, 8)))
         return DirectStage(name, idm, ("obs", "next_obs", "previous"), train, held_out, LOOP.batch, 0)

@@ -27,7 +27,7 @@ assert _spec and _spec.loader
 stages = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stages)
 
-NAMES = ("lam", "fixed", "sequence", "translator", "joint", "idm", "bc")
+NAMES = ("lam", "fixed", "sequence", "factored", "translator", "joint", "idm", "bc")
 GENTLE = {"idm": 2e-4, "bc": 2e-4}
 
 

@@ -6,6 +6,7 @@ README.md                      the model card
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from huggingface_hub import snapshot_download
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
-from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.priors import Prior, load_prior
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
@@ -24,7 +25,12 @@ from flexlam_rl.utils.numbers import real, whole
 from flexlam_rl.utils.plain import Plain
 
 FORMAT, KIND = 1, "flexlam_rl.bundle"
-MODELS: dict[str, type[PretrainedModel]] = {"lam": LAM, "sequence": SequenceModel, "translator": Translator}
+MODELS: dict[str, Callable[..., PretrainedModel]] = {
+    "lam": LAM.from_pretrained,
+    "sequence": load_prior,
+    "translator": Translator.from_pretrained,
+}
+"""How each part is loaded."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ class Bundle:
 
     config: BundleConfig
     lam: LAM
-    sequence: SequenceModel
+    sequence: Prior
     translator: Translator
     source: str
     hash: str
@@ -228,14 +234,13 @@ def load_bundle(
     config = read_config(folder)
     digest = files_hash(folder)
     models: dict[str, Any] = {
-        part: kind.from_pretrained(folder / part, device=target).eval().requires_grad_(False)
-        for part, kind in MODELS.items()
+        part: load(folder / part, device=target).eval().requires_grad_(False) for part, load in MODELS.items()
     }
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
     return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
 
-def check_fit(config: BundleConfig, lam: LAM, sequence: SequenceModel, translator: Translator, where: str) -> None:
+def check_fit(config: BundleConfig, lam: LAM, sequence: Prior, translator: Translator, where: str) -> None:
     """Refuse models that do not belong together.
 
     Raises:

@@ -72,7 +72,7 @@ def make_bundle(
         folder = runs[name] / place
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
-        models[part] = MODELS[part].from_pretrained(folder)
+        models[part] = MODELS[part](folder)
     records = {
         name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)
     }

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.decode import Decoder, DecodeState
+from flexlam_rl.models.flexlam.priors import PriorDecoder
 from flexlam_rl.nn.action_head import NO_ACTION
 from flexlam_rl.nn.modes import in_own_modes
 
@@ -26,7 +26,8 @@ class Chunk:
 
     first: int
     count: int
-    decode: DecodeState
+    decode: Any
+    """The prior's history, as its decoder made it."""
     frames: Tensor
     """uint8 (R, C, H, W): the last frames."""
     previous: Tensor
@@ -88,7 +89,7 @@ def check_state(state: Any, rows: int, made_for: tuple[Any, ...]) -> None:
 
 
 def new_state(
-    decoder: Decoder,
+    decoder: PriorDecoder,
     rows: int,
     chunk: int | None,
     frame: tuple[int, ...],
@@ -99,7 +100,7 @@ def new_state(
     """Empty history of `rows` environments.
 
     Args:
-        decoder: Of the sequence model.
+        decoder: Of the prior.
         rows: n.
         chunk: R; None computes all rows together.
         frame: (C, H, W).
@@ -108,7 +109,7 @@ def new_state(
         made_for: See `PolicyState`.
     """
     size = rows if chunk is None else chunk
-    device = decoder.model.head.weight.device
+    device = decoder.device
     chunks = [
         Chunk(
             first,

@@ -23,7 +23,7 @@ from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import PolicyState, check_state, new_state
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
-from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.models.flexlam.priors import decoder_of
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.places import usable_device
 from flexlam_rl.utils.numbers import whole
@@ -129,7 +129,7 @@ class LatentActionPolicy:
         """Play with the models of a bundle."""
         self.bundle = bundle
         self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
-        self.decoder = Decoder(self.sequence, self._cache, self.decoding.context)
+        self.decoder = decoder_of(self.sequence, self._cache, self.decoding.context)
         self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
 
     @in_own_modes

@@ -5,5 +5,10 @@ from flexlam_rl.models.systems import System
 _HERE = "flexlam_rl.models.flexlam"
 SYSTEM = System(
     "latent actions of variable length, a prior over them, and a translator to real actions",
-    {"LAM": f"{_HERE}.lam", "SequenceModel": f"{_HERE}.sequence", "Translator": f"{_HERE}.translator"},
+    {
+        "LAM": f"{_HERE}.lam",
+        "SequenceModel": f"{_HERE}.sequence",
+        "FactoredPrior": f"{_HERE}.factored.model",
+        "Translator": f"{_HERE}.translator",
+    },
 )

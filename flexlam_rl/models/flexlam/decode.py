@@ -14,10 +14,10 @@ Shapes: B rows, M codes per block, N patches per frame, K budget, S cache entrie
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
 from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.interfaces import Generated
@@ -67,17 +67,10 @@ class Decoder:
         Raises:
             ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
         """
-        if context is not None and not (isinstance(context, int | np.integer) and 2 <= context <= model.config.frames):
-            raise ValueError(
-                f"context is {context} frames; expected 2..{model.config.frames}, with which the sequence model was "
-                "trained."
-            )
-        if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
-            raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
         self.model = model
-        self.cache = cache or model.head.weight.dtype
+        self.cache = checked_cache(cache) or model.head.weight.dtype
         self.transformer = CachedTransformer(model.transformer, model.config.heads, self.cache)
-        config = model.config if context is None else replace(model.config, frames=int(context))
+        config = replace(model.config, frames=checked_context(context, model.config.frames))
         self.config = config
         self.ring = -(-config.frames // config.stride)
         self.code_end = config.frames * config.slots
@@ -86,10 +79,15 @@ class Decoder:
         self.size = self.frame_end + config.slots
         self.graphs = CudaGraphs()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.head.weight.device
+
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""
-        device = self.model.head.weight.device
+        device = self.device
         return DecodeState(
             self.transformer.empty(rows, self.size),
             torch.zeros(rows, device=device, dtype=torch.long),

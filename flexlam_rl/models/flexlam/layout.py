@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from flexlam_rl.models.flexlam.dropping import Dropped
 from flexlam_rl.nn.attention import Span
 
 PATCH, CODE = 0, 1
@@ -112,3 +113,21 @@ def layout(
         x.to(device) for x in (kind, frame, place, branch, position, mask, predicts, source)
     )
     return Layout(kind, frame, place, branch, position, mask, predicts, source, tuple(spans))
+
+
+def without(lay: Layout, dropped: Dropped) -> tuple[Span, ...]:
+    """The spans of a layout in which later tokens do not see what is dropped; its own tokens still see one another."""
+    device = lay.frame.device
+    of_patches, of_codes = (part.to(device)[lay.frame] for part in dropped)
+    gone = torch.where(lay.kind == PATCH, of_patches, of_codes) & ~lay.branch
+    group = (lay.frame * 2 + lay.kind) * 2 + lay.branch
+    count = len(lay.spans)
+    tokens = torch.arange(len(group), device=device)
+    parts = tokens.split([span.history for span in lay.spans] + [span.branches for span in lay.spans])
+    spans = []
+    for i, span in enumerate(lay.spans):
+        rows = torch.cat([parts[i], parts[count + i]])
+        columns = torch.cat([*parts[span.first : i + 1], parts[count + i]])
+        own = group[rows][:, None] == group[columns]
+        spans.append(span._replace(mask=span.mask & (own | ~gone[columns])))
+    return tuple(spans)

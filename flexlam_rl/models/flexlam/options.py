@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from flexlam_rl.models.flexlam.config import Conditioning
+from flexlam_rl.models.flexlam.priors import PriorName
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.nn.prefix import PrefixDistribution
 from flexlam_rl.train.options import LabelOptions, StageOptions
@@ -70,10 +71,25 @@ class CodeOptions(PresetOptions):
 class SequenceOptions(CodeOptions):
     """Train the sequence model, which predicts codes from frames, without actions."""
 
+    prior: PriorName = field(default="interleaved", kw_only=True)
+    """Interleaved: frame patches and codes in one sequence (the paper). Factored: one token per past block, and a small
+    head for the codes; a decision costs a tenth, and contexts are long.
+    """
+    context: int | None = field(default=None, kw_only=True)
+    """Frames that a decision of the factored prior sees; None: the preset's."""
+    drop_frames: float = field(default=0.0, kw_only=True)
+    """Probability that later decisions of a training window do not see a frame. In play the past is the policy's own;
+    who learns without it follows it less.
+    """
+    drop_blocks: float = field(default=0.0, kw_only=True)
+    """The same of a past code block."""
     stem: Literal["linear", "conv"] | None = field(default=None, kw_only=True)
-    """How frames become patch tokens: a linear map (the paper), or a few convolutions; None: the preset's."""
+    """How frames become patch tokens of the interleaved prior: a linear map (the paper), or a few convolutions; None:
+    the preset's.
+    """
     long_share: float | None = field(default=None, kw_only=True)
-    """Share of the steps that see whole contexts, after those on short windows; None: the preset's."""
+    """Share of the interleaved prior's steps that see whole contexts, after those on short windows; None: the preset's.
+    """
     targets: Targets | None = field(default=None, kw_only=True)
     """What the steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
 
@@ -82,6 +98,17 @@ class SequenceOptions(CodeOptions):
         super().__post_init__()
         if self.long_share is not None and not 0 <= self.long_share <= 1:
             raise ValueError(f"long_share is {self.long_share!r}; expected 0..1.")
+        for name in ("drop_frames", "drop_blocks"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share!r}; expected a probability, 0..1.")
+        whole(self, "context", 2)
+        other = "factored" if self.prior == "interleaved" else "interleaved"
+        for name in ("context",) if self.prior == "interleaved" else ("stem", "long_share"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, which the {other} prior alone has: --prior {other}."
+                )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, Preset, fixed
+from flexlam_rl.models.flexlam.factored.config import SIZES, FactoredConfig
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.train.trainer import LoopConfig
 
@@ -18,6 +19,9 @@ class Recipe:
     translator: LoopConfig
     joint: LoopConfig
     idm: LoopConfig
+    factored_sizes: FactoredConfig
+    factored: LoopConfig
+    """Of the factored prior, whose batch counts whole windows."""
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
@@ -40,10 +44,13 @@ def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
     )
 
 
-def _recipe(name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, **changes: Any) -> Recipe:
+def _recipe(
+    name: str, lam: LoopConfig, sequence: LoopConfig, labelled: LoopConfig, windows: int, **changes: Any
+) -> Recipe:
     return Recipe(
-        PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3), **changes
-    )
+        PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3),
+        SIZES[name], replace(sequence, batch=windows), **changes,
+    )  # fmt: skip
 
 
 _MUON: dict[str, Any] = {"optimiser": "muon", "lr": 1e-3, "matrix_lr": 1e-2, "precision": "bf16"}
@@ -74,6 +81,7 @@ RECIPES: dict[str, Recipe] = {
             log_every=100,
         ),
         _labelled(20_000),
+        windows=32,
         held_out=2048,
     ),
     "small": _recipe(
@@ -101,6 +109,7 @@ RECIPES: dict[str, Recipe] = {
             log_every=100,
         ),
         _labelled(10_000),
+        windows=16,
         held_out=1024,
     ),
     # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab
@@ -111,6 +120,7 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
         LoopConfig(steps=6000, batch=48, eval_every=600, save_every=300, log_every=50, warmup=200, **_MUON),
         _labelled(2000),
+        windows=4,
         short_frames=3,
         long_share=0.0,
         targets="prefixes",
@@ -120,6 +130,7 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(steps=20, batch=8, lr=1e-3, warmup=2, eval_every=10, save_every=5, log_every=5),
         LoopConfig(steps=12, batch=4, lr=1e-3, warmup=2, eval_every=6, save_every=3, log_every=3),
         _labelled(20, lr=1e-3),
+        windows=4,
         short_frames=3,
         held_out=16,
     ),

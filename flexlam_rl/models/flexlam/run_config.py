@@ -22,6 +22,10 @@ class FlexLAMRun(RunConfig):
     """Where it is not the preset's."""
     targets: str | None = field(default=None, metadata={"later": True})
     """Where they are not whole blocks."""
+    drop_frames: float = field(default=0.0, metadata={"later": True})
+    drop_blocks: float = field(default=0.0, metadata={"later": True})
+    prior: str = field(default="interleaved", metadata={"later": True})
+    """Kind of the sequence model."""
     lam: str | None = field(default=None, metadata={"later": True})
     """Digest of the LAM whose codes the stage is trained on: codes of another one mean something else."""
     label_rows: str | None = field(default=None, metadata={"later": True, "unknown before": True})
@@ -37,7 +41,8 @@ def loop_config(stage: str, options: PresetOptions) -> LoopConfig:
     """
     recipe = RECIPES[options.preset]
     # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
-    named = {"lam": recipe.lam, "sequence": recipe.sequence, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
+    prior = recipe.factored if getattr(options, "prior", None) == "factored" else recipe.sequence
+    named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
     return loop_options.loop_config(named.get(stage, recipe.translator), options, options.out / stage)
 
 
@@ -65,6 +70,10 @@ def run_config(stage: str, model: Any, options: PresetOptions, data: Splits, **m
 def windows(options: SequenceOptions) -> tuple[int, int, float]:
     """Frames of the sequence model's short and whole windows, and the share of its steps that see whole ones."""
     recipe = RECIPES[options.preset]
+    if options.prior == "factored":
+        # the last frame of a window is no decision, for what follows it is not known
+        length = (options.context or recipe.factored_sizes.frames) + 1
+        return length, length, 1.0
     long_share = recipe.long_share if options.long_share is None else options.long_share
     return recipe.short_frames, recipe.sizes.sequence.frames if long_share else recipe.short_frames, long_share
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import SequenceConfig
-from flexlam_rl.models.flexlam.layout import layout
+from flexlam_rl.models.flexlam.dropping import Dropped
+from flexlam_rl.models.flexlam.layout import layout, without
 from flexlam_rl.nn.attention import Span
 from flexlam_rl.nn.conv_stem import ConvStem
 from flexlam_rl.nn.frames import to_unit
@@ -65,7 +66,12 @@ class SequenceModel(PretrainedModel):
         return self.code_embed(codes) + self.slot_position[first : first + codes.shape[-1]]
 
     def tokens(
-        self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None
+        self,
+        frames: Tensor,
+        codes: Tensor,
+        phase: int = 0,
+        predicted: int | None = None,
+        dropped: Dropped | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
         """The window as the transformer takes it.
 
@@ -74,6 +80,7 @@ class SequenceModel(PretrainedModel):
             codes: int64 (B, T, M).
             phase: Steps from the last stride frame to the window's first frame.
             predicted: How many codes of each block, from the first, are to be predicted; None for all.
+            dropped: What later decisions do not see.
 
         Returns:
             Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which
@@ -87,23 +94,37 @@ class SequenceModel(PretrainedModel):
         embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
         x = embedded[:, lay.source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
-        return x, cos, sin, lay.spans, lay.predicts
+        return x, cos, sin, lay.spans if dropped is None else without(lay, dropped), lay.predicts
 
-    def forward(self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None) -> Tensor:
+    def forward(
+        self,
+        frames: Tensor,
+        codes: Tensor,
+        phase: int = 0,
+        predicted: int | None = None,
+        dropped: Dropped | None = None,
+    ) -> Tensor:
         """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have.
 
         With `predicted`, (B, T, predicted, V) for the first codes of every block alone, which costs less.
         """
-        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase, predicted)
+        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase, predicted, dropped)
         x = self.transformer(x, cos, sin, mask)
         return self.head(x[:, predicts])
 
-    def loss(self, frames: Tensor, codes: Tensor, phase: int = 0, predicted: int | None = None) -> Tensor:
+    def loss(
+        self,
+        frames: Tensor,
+        codes: Tensor,
+        phase: int = 0,
+        predicted: int | None = None,
+        dropped: Dropped | None = None,
+    ) -> Tensor:
         """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2), or (B, T, predicted) of their first
         codes.
 
         `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
         """
-        logits = self(frames[:, : codes.shape[1]], codes, phase, predicted)
+        logits = self(frames[:, : codes.shape[1]], codes, phase, predicted, dropped)
         targets = codes[..., :predicted]
         return F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), reduction="none").view(targets.shape)

@@ -9,6 +9,8 @@ import torch
 from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, TranslatorConfig
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
@@ -19,6 +21,7 @@ MODELS = {
     "lam": lambda: LAM(DEBUG.lam),
     "fixed": lambda: LAM(replace(DEBUG.lam, prefix=False, slots=2)),
     "sequence": lambda: SequenceModel(DEBUG.sequence),
+    "factored": lambda: FactoredPrior(SIZES["debug"]),
     "translator": lambda: Translator(TranslatorConfig(slots=4, actions=ActionSpec((15, 3), 2, "mixed", "abc"))),
     "idm": lambda: IDM(IDMConfig(encoder=EncoderConfig(width=32, depth=1, heads=2, patch=16))),
 }

@@ -14,8 +14,10 @@ from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam import lam as lam_module
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
+from flexlam_rl.models.flexlam.priors import load_prior
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
@@ -100,13 +102,42 @@ def test_prefixes_of_blocks_are_targets_where_asked_and_first_codes_are_in_each(
     train_stage("lam", replace(args, steps=2))
     seen = []
     loss = SequenceModel.loss
-    monkeypatch.setattr(SequenceModel, "loss", lambda self, *given: seen.append(given[3]) or loss(self, *given))
+    monkeypatch.setattr(
+        SequenceModel, "loss", lambda self, *given, **more: seen.append(given[3]) or loss(self, *given, **more)
+    )
     train_stage("sequence", replace(args, steps=12, targets="prefixes"))
     slots = RECIPES["debug"].sizes.lam.slots
     assert set(seen) <= set(range(1, slots + 1)) and len(set(seen)) > 1
     assert json.loads((args.out / "sequence/config.json").read_text())["targets"] == "prefixes"
     with pytest.raises(TrainingError, match="targets"):
         train_stage("sequence", replace(args, steps=12))
+
+
+def test_the_factored_prior_trains_in_its_place_with_the_context_asked_for(args):
+    train_stage("lam", replace(args, steps=2))
+    factored = replace(args, steps=4, prior="factored", context=3, drop_frames=0.2, drop_blocks=0.3)
+    figures = train_stage("sequence", factored)
+    prior = load_prior(args.out / "sequence/last/sequence")
+    assert type(prior) is FactoredPrior and prior.config.frames == 3
+    assert prior.config.codes == LAM.from_pretrained(args.out / "lam/best/lam").code_count
+    assert 0 < figures["loss_all"] < 8 and figures["loss"] == pytest.approx(figures["loss_all"])
+    for change in ({"prior": "interleaved", "context": None}, {"drop_blocks": 0.0}, {"context": 4}):
+        with pytest.raises(TrainingError, match="another configuration"):
+            train_stage("sequence", replace(factored, **change))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"context": 3}, "context is 3, which the factored prior alone has: --prior factored"),
+        ({"prior": "factored", "stem": "conv"}, "stem is 'conv', which the interleaved prior alone has"),
+        ({"prior": "factored", "context": 1}, "context is 1; expected"),
+        ({"drop_frames": 1.5}, "drop_frames is 1.5; expected a probability"),
+    ],
+)
+def test_options_of_the_other_prior_are_refused(args, options, words):
+    with pytest.raises(ValueError, match=words):
+        replace(args, **options)
 
 
 def test_the_sequence_models_stem_is_chosen_and_trains(args):

@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from flexlam_rl.models.flexlam.config import PRESETS
+from flexlam_rl.models.flexlam.dropping import Dropped
+from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.layout import layout
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage, encode_windows
+from flexlam_rl.nn.prefix import sample_prefix_lengths
 from flexlam_rl.nn.rotary import rotary
+from flexlam_rl.train.source import ArraySource
 
 CONFIG = PRESETS["debug"].sequence
 
@@ -168,11 +174,6 @@ def test_a_convolutional_stem_needs_patches_that_halving_reaches(model):
 
 def test_a_step_that_the_expert_did_not_choose_is_seen_and_never_a_target():
     """Loss, gradient and held-out figures are those of the chosen transitions alone."""
-    from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.models.flexlam.sequence import SequenceModel
-    from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
-    from flexlam_rl.train.source import ArraySource
-
     torch.manual_seed(0)
     windows = torch.randint(0, 256, (6, 5, 64, 64, 3), dtype=torch.uint8).numpy()
     chosen = torch.rand(6, 5).numpy() > 0.5
@@ -206,6 +207,39 @@ class Spy:
     def __init__(self, call):
         self.call = call
 
-    def __call__(self, *args):
-        self.last = self.call(*args)
+    def __call__(self, *args, **more):
+        self.last = self.call(*args, **more)
         return self.last
+
+
+def test_what_is_dropped_is_seen_by_its_own_block_alone(model, window):
+    net = model()
+    images, codes = window(6)
+    frames, blocks = torch.zeros(2, 6, dtype=torch.bool)
+    frames[2] = blocks[1] = True  # a frame on the stride, and a block
+    dropped = Dropped(frames, blocks)
+    base = net(images, codes, dropped=dropped)
+    assert torch.equal(net(images, codes, dropped=Dropped(*torch.zeros(2, 6, dtype=torch.bool))), net(images, codes))
+    for part, at in ((images, 2), (codes, 1)):
+        changed = part.clone()
+        changed[:, at] = 0
+        given = (changed, codes) if part is images else (images, changed)
+        moved = (net(*given, dropped=dropped) - base).abs().amax((0, 2, 3)) > 1e-6
+        assert moved.tolist() == [t == at for t in range(6)]
+
+
+def test_an_evaluation_is_the_mean_over_all_phases_and_the_trained_prefixes():
+    torch.manual_seed(0)
+    lam, net = LAM(PRESETS["debug"].lam), SequenceModel(CONFIG)
+    held_out = torch.randint(0, 256, (4, 5, 3, 64, 64), dtype=torch.uint8)
+    stage = SequenceStage(net, lam, None, {"frames": held_out}, "prefixes")
+    with torch.no_grad():
+        codes = encode_windows(lam, held_out)
+        losses = [net.loss(held_out[p::2], codes[p::2], p).mean((0, 1)) for p in range(2)]
+    assert CONFIG.stride == 2 and not torch.allclose(losses[0], net.loss(held_out[::2], codes[::2], 1).mean((0, 1)))
+    loss, figures = torch.stack(losses).mean(0), stage.evaluate("cpu")
+    assert figures["loss_all"] == pytest.approx(float(loss.mean()), rel=1e-5)
+    lengths = sample_prefix_lengths(200_000, 4, torch.Generator().manual_seed(0), "mixed").clamp_min(1)
+    means = loss.cumsum(0) / torch.arange(1, 5)  # of the first k codes
+    assert figures["loss"] == pytest.approx(float(means[lengths - 1].mean()), rel=1e-4)
+    assert figures["loss_first"] == pytest.approx(float(loss[0]), rel=1e-5)

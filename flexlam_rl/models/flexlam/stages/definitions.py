@@ -14,9 +14,9 @@ from flexlam_rl.models.flexlam.options import (
     SequenceOptions,
     TranslatorOptions,
 )
+from flexlam_rl.models.flexlam.priors import PRIORS
 from flexlam_rl.models.flexlam.recipes import RECIPES, lam_config
 from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config, windows
-from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
@@ -75,15 +75,19 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
     for rollouts in (splits.train, splits.test):
         for length in {short, longest}:
             Windows(rollouts, length)  # refuses rollouts whose episodes are all shorter
-    sizes, targets = recipe.sizes.sequence, options.targets or recipe.targets
-    model = replace(
-        sizes, slots=lam.slots, codes=lam.codes, stem=options.stem or sizes.stem,
+    targets, codes = options.targets or recipe.targets, lam.codes
+    model: Any
+    if options.prior == "factored":
+        model = replace(recipe.factored_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
+    else:
+        sizes = recipe.sizes.sequence
         # a model that never sees long contexts in training must not meet them in play
-        frames=longest if long_share else longest - 1,
-    )  # fmt: skip
+        frames = longest if long_share else longest - 1
+        model = replace(sizes, slots=lam.slots, codes=codes, stem=options.stem or sizes.stem, frames=frames)
     return run_config(
-        "sequence", model, options, splits,
-        long_share=options.long_share, targets=None if targets == "blocks" else targets, lam=digest,
+        "sequence", model, options, splits, prior=options.prior, long_share=options.long_share,
+        targets=None if targets == "blocks" else targets, lam=digest,
+        drop_frames=options.drop_frames, drop_blocks=options.drop_blocks,
     )  # fmt: skip
 
 
@@ -103,13 +107,18 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     recipe, (rank, ranks) = RECIPES[options.preset], distributed.start(options.device)
     short, longest, long_share = windows(options)
     short_steps = int(config.loop.steps * (1 - long_share))
+    batch = config.loop.batch
+    if options.prior == "factored":
+        batch *= 2  # whole windows come with half the batch
     source = data.CurriculumSource(
-        splits.train, config.loop.batch, short, longest, short_steps, options.seed, rank, ranks,
-        device=config.loop.device,
-    )  # fmt: skip
+        splits.train, batch, short, longest, short_steps, options.seed, rank, ranks, device=config.loop.device
+    )
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
     lam = trained_lam(options)
-    return SequenceStage(SequenceModel(config.model), lam, source, held_out, options.targets or recipe.targets)
+    model = PRIORS[options.prior].model(config.model)
+    return SequenceStage(
+        model, lam, source, held_out, options.targets or recipe.targets, options.drop_frames, options.drop_blocks
+    )
 
 
 def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:

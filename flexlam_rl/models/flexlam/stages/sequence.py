@@ -1,16 +1,18 @@
 """Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from flexlam_rl.datasets.marks import EXPERT_CHOSE
-from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.dropping import Dropped
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
+from flexlam_rl.models.flexlam.priors import Prior
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.host_draws import host_stream
-from flexlam_rl.nn.prefix import sample_prefix_lengths
+from flexlam_rl.nn.prefix import prefix_probabilities, sample_prefix_lengths
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 
@@ -23,6 +25,12 @@ less.
 """
 
 
+PAST_PREFIXES = 0.25
+"""Share of windows whose past blocks the factored prior sees as prefixes, of a length that the mixed law draws: so any
+prefix of a past block can be given to it.
+"""
+
+
 class SequenceStage(SourceStage):
     """Cross-entropy over code blocks of a frozen LAM, or over their first codes."""
 
@@ -30,20 +38,24 @@ class SequenceStage(SourceStage):
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: Prior,
         lam: SlotModel,
         source: Source,
         held_out: Mapping[str, Tensor],
         targets: Targets = "blocks",
+        drop_frames: float = 0.0,
+        drop_blocks: float = 0.0,
     ) -> None:
         """
         Args:
             model: What trains.
             lam: Frozen; gives the codes.
-            source: Batches with "frames" (B, T + 1, H, W, C): T transitions a window; and "expert_chose" (B, T + 1)
-                where a step may be another's choice, which is seen and never predicted.
+            source: Batches with "frames" (B, T + 1, H, W, C), T transitions a window; "codes" (B, T, M) where they are
+                known; and "expert_chose" (B, T + 1) where a step may be another's choice, which is seen and never
+                predicted.
             held_out: The same of windows that are never trained on, uint8 (B, T + 1, C, H, W).
             targets: What a step predicts.
+            drop_frames, drop_blocks: Probabilities that later decisions of a window do not see a frame, or a block.
         """
         if model.config.slots != lam.config.slots or model.config.codes != lam.code_count:
             raise ValueError(
@@ -52,20 +64,24 @@ class SequenceStage(SourceStage):
             )
         super().__init__({"sequence": model}, source, lam)
         self.model, self.lam, self.held_out = model, lam.requires_grad_(False).eval(), held_out
-        self.targets = targets
+        self.targets, self.drop_frames, self.drop_blocks = targets, drop_frames, drop_blocks
         # windows are longer from there on, where the source has a curriculum
         self.grows_at = getattr(source, "short_steps", None)
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        self.lam.to(device)
         batch = super().next_batch(device)
         if "codes" in batch:  # encoded once, and kept beside the frames
             return batch | {"codes": batch["codes"].long()}
+        self.lam.to(device)
         return batch | {"codes": encode_windows(self.lam, batch["frames"])}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        codes = batch["codes"]
         phase, predicted = self._shape(generator)
-        losses = self.model.loss(batch["frames"], batch["codes"], phase, predicted)
+        seen: dict[str, Any] = {"dropped": Dropped.draw(codes.shape[1], self.drop_frames, self.drop_blocks, generator)}
+        if isinstance(self.model, FactoredPrior):
+            seen["kept"] = self._kept(codes, generator)
+        losses = self.model.loss(batch["frames"], codes, phase, predicted, **seen)
         targets = batch.get(EXPERT_CHOSE)
         figures = {"loss_first": mean_over(losses[..., :1], targets), "loss_last": mean_over(losses[..., -1:], targets)}
         return mean_over(losses, targets), figures
@@ -80,22 +96,60 @@ class SequenceStage(SourceStage):
             return phase, None
         return phase, max(1, int(sample_prefix_lengths(1, self.model.config.slots, host, "mixed")))
 
+    def _kept(self, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the prefix of past blocks that each window shows, (B, T)."""
+        rows, slots = len(codes), self.model.config.slots
+        lengths = sample_prefix_lengths(rows, slots, generator, "mixed")
+        coin = torch.rand(rows, generator=generator, device=generator.device, dtype=torch.float32)
+        return torch.where(coin < PAST_PREFIXES, lengths, slots)[:, None].expand(codes.shape[:2])
+
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Cross-entropy and accuracy of held-out blocks: of all codes, and of the first code alone."""
-        losses, hits = [], []
-        for frames in self.held_out["frames"].split(16):
-            frames = frames.to(device)
-            codes = encode_windows(self.lam, frames)
-            logits = self.model(frames[:, :-1], codes)
-            losses.append(-logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0])
-            hits.append((logits.argmax(-1) == codes).float())
-        targets = self.held_out.get(EXPERT_CHOSE)
+        """Cross-entropy and accuracy of held-out blocks, averaged over all phases of the stride.
+
+        "loss" is the mean over the prefixes that are trained, "loss_all" that over whole blocks. Each phase takes its
+        share of the windows, or all where there are few.
+        """
+        stride, count = self.model.config.stride, len(self.held_out["frames"])
+        self.lam.to(device)
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for phase in range(stride):
+            rows = torch.arange(phase, count, stride) if count >= stride else torch.arange(count)
+            parts += [self._scores(part, phase, device) for part in rows.split(16)]
+        losses, hits, targets = (torch.cat(values) for values in zip(*parts, strict=True))
+        slots = range(losses.shape[-1])
+        loss, hit = (
+            torch.stack([mean_over(values[..., m : m + 1], targets) for m in slots]) for values in (losses, hits)
+        )
         return {
-            name + part: float(mean_over(torch.cat(values).cpu()[..., :codes], targets))
-            for part, codes in (("", None), ("_first", 1))
-            for name, values in (("loss", losses), ("accuracy", hits))
+            "loss": float((loss * slot_weights(len(loss), self.targets)).sum()),
+            "loss_all": float(loss.mean()),
+            "loss_first": float(loss[0]),
+            "accuracy": float(hit.mean()),
+            "accuracy_first": float(hit[0]),
         }
+
+    def _scores(self, rows: Tensor, phase: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross-entropy and whether the likeliest code is right, (B, T, M) each, of held-out windows, and which of
+        their transitions are targets, (B, T + 1).
+        """
+        frames = self.held_out["frames"][rows]
+        targets = self.held_out.get(EXPERT_CHOSE)
+        chosen = torch.ones(frames.shape[:2], dtype=torch.bool) if targets is None else targets[rows]
+        codes = encode_windows(self.lam, frames.to(device))
+        logits = self.model(frames[:, :-1].to(device), codes, phase)
+        losses = -logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0]
+        return losses.cpu().double(), (logits.argmax(-1) == codes).cpu().double(), chosen
+
+
+def slot_weights(slots: int, targets: Targets) -> Tensor:
+    """How much each slot counts in the mean over the prefixes that are trained: float64 (M,), 1 in sum."""
+    if targets == "blocks":
+        return torch.full((slots,), 1 / slots, dtype=torch.float64)
+    chances = prefix_probabilities(slots, "mixed")
+    chances[1] += chances[0]  # a step predicts one code at least
+    per_code = chances[1:] / torch.arange(1, slots + 1)
+    return per_code.flip(0).cumsum(0).flip(0)
 
 
 def mean_over(values: Tensor, targets: Tensor | None) -> Tensor:

@@ -1,0 +1,49 @@
+"""Sizes of the factored prior."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flexlam_rl.utils.plain import Plain
+
+
+@dataclass(frozen=True)
+class FactoredConfig(Plain):
+    """A transformer over time, with one to four tokens per frame and one per past block, and a head over the codes."""
+
+    slots: int = 64
+    codes: int = 1000
+    image_size: int = 64
+    channels: int = 3
+    patch: int = 32
+    """Pixels along a side of what becomes one token of a frame, through convolutions."""
+    frames: int = 128
+    """Frames that a decision sees, the newest one among them."""
+    width: int = 256
+    ffn: int = 1024
+    depth: int = 8
+    heads: int = 4
+    code_width: int = 32
+    """Numbers per embedded code."""
+    head_width: int = 384
+    """Of the head's hidden state."""
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+
+    stride: ClassVar[int] = 1
+    """Every frame stays in the context."""
+
+    @property
+    def patches(self) -> int:
+        """N, the tokens of one frame."""
+        return (self.image_size // self.patch) ** 2
+
+
+SIZES: dict[str, FactoredConfig] = {
+    "paper": FactoredConfig(),
+    "small": FactoredConfig(depth=6),
+    "tiny": FactoredConfig(slots=16, frames=64, width=128, ffn=384, depth=3, head_width=192),
+    "debug": FactoredConfig(
+        slots=4, frames=6, width=32, ffn=64, depth=2, heads=2, code_width=8, head_width=32,
+    ),
+}  # fmt: skip
+"""By preset."""
