@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import gymnasium as gym
 import numpy as np
 
+from flexlam_rl.envs.action_spaces import action_spec_of
+from flexlam_rl.envs.action_values import stored_actions, stored_type
+from flexlam_rl.envs.domains.dmlab.actions import is_native
+
 if TYPE_CHECKING:  # recording needs the extra `data`, which scores do without
     from flexlam_rl.datasets.episode import Episode
 
@@ -33,7 +37,7 @@ class Tape:
 
     Args:
         key, seed: Number and seed of the episode.
-        actions: Space of one action: `Discrete`, or DeepMind Lab's seven native numbers.
+        actions: Space of one action.
         length: Expected number of actions.
         marked: Record which actions the policy chose, as the extra column "expert_chose".
 
@@ -42,18 +46,15 @@ class Tape:
     """
 
     def __init__(self, key: int, seed: int, actions: gym.Space[Any], length: int = 256, marked: bool = False) -> None:
-        self._native = not isinstance(actions, gym.spaces.Discrete)
-        if self._native and actions.shape != (7,):
-            raise ValueError(
-                f"Actions of the space {actions} cannot be recorded: expected Discrete, or the seven native actions "
-                "of DeepMind Lab."
-            )
+        self._native = is_native(actions)
+        self._spec = None if self._native else action_spec_of(actions)
         self.key, self.seed = key, seed
         self.steps = 0
         self._rows = length + 1
         self._frames = np.empty((0,), np.uint8)
-        self._actions = np.empty((length, 7) if self._native else (length,), np.int16)
-        self._rewards = np.empty(length, np.float32)
+        dtype, row = ("int16", (7,)) if self._spec is None else stored_type(self._spec)
+        self._actions = np.empty((length, *row), dtype)
+        self._rewards = np.empty(length)
         self._restarts: list[int] = []
         self._marked, self._not_chosen = marked, list[int]()
         self._texts: list[str] = []
@@ -76,7 +77,11 @@ class Tape:
         if self.steps == len(self._rewards):
             self._actions = np.concatenate([self._actions, np.empty_like(self._actions)])
             self._rewards = np.concatenate([self._rewards, np.empty_like(self._rewards)])
-        self._actions[self.steps] = action
+        self._actions[self.steps] = (
+            action
+            if self._spec is None
+            else stored_actions(np.asarray(action)[None], self._spec, "A recorded action")[0]
+        )
         self._rewards[self.steps] = reward
         self.steps += 1
 

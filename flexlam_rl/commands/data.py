@@ -190,6 +190,14 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
         table.add_row(*(str(value(entry)) for value in columns.values()))
     console.print(table)
     for store, entry in zip(stores, found, strict=True):
+        title = f"{entry['level']}/{entry['split']}"
+        if entry.get("dimensions"):
+            ranges = Table("action", "smallest", "mean", "largest", box=None, title=title, title_justify="left")
+            for i, numbers in enumerate(entry["dimensions"]):
+                ranges.add_row(str(i), *(f"{number:.4g}" for number in numbers.values()))
+            console.print(ranges)
+        if "steps_with_actions" in entry:
+            console.print(f"{title}: {entry['steps_with_actions']:,} of {entry['steps']:,} steps have a known action")
         if not entry.get("actions"):
             continue
         names, total = action_names(store), max(1, sum(entry["actions"]))
@@ -199,7 +207,7 @@ def _print_tables(stores: list[Any], found: list[dict[str, Any]]) -> None:
             "",
             box=None,
             header_style="bold",
-            title=f"{entry['level']}/{entry['split']}",
+            title=title,
             title_justify="left",
         )
         for i, count in enumerate(entry["actions"]):

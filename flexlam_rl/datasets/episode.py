@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flexlam_rl.datasets.codecs import crc32c
+from flexlam_rl.envs.action_values import check_stored, stored_type
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.numbers import as_array, exact, flag, int64
 
 REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds more"
@@ -17,7 +19,9 @@ class Episode:
 
     Attributes:
         frames: (R, H, W, C) uint8; row t is seen before action t.
-        action: (T,) rows of the action table, None for native actions only or for action-free video.
+        action: (T,) rows of the action table, None for native actions only or for action-free video. In other worlds
+            (T,) choices, or (T, D) choices or continuous actions, as a store keeps them
+            (`envs.action_values.stored_actions` makes them of an environment's own).
         action_native: (T, 7) native actions, None to take them from the table.
         reward: (T,) finite, brought by action t; None for video without rewards.
         terminated, truncated: How the last action ended the episode. Both false: the recording was cut.
@@ -68,11 +72,12 @@ class Episode:
         """
         self.checked()
 
-    def checked(self, reward: str = "float32") -> "Episode":
+    def checked(self, reward: str = "float32", actions: ActionSpec | None = None) -> "Episode":
         """Give the episode as a store holds it: fresh arrays of the store's types, every number as it was.
 
         Args:
             reward: Type of the store's rewards.
+            actions: What the store's actions are of, None for DeepMind Lab's.
 
         Raises:
             ValueError: What does not fit, or would change, with its value.
@@ -80,7 +85,7 @@ class Episode:
         frames = as_array(self.frames, "The frames of an episode")
         check_pictures(frames)
         given = {
-            "action": ("int16", ()),
+            "action": ("int16", ()) if actions is None else stored_type(actions),
             "action_native": ("int16", (7,)),
             "reward": (reward, ()),
             "restart": ("bool", ()),
@@ -103,7 +108,12 @@ class Episode:
                 raise ValueError(f"Column {name} of an episode has shape {column.shape}: expected {shape}.")
             advice = REWARD_ADVICE if name == "reward" else ""
             columns[name] = exact(column, given[name][0], f"Column {name} of an episode", advice)
-        if "action" in columns and columns["action"].min() < 0:
+        if actions is not None:
+            if self.action_native is not None:
+                raise ValueError("An episode has native actions of DeepMind Lab, which its store does not hold.")
+            if "action" in columns:
+                check_stored(columns["action"], actions, "Column action of an episode")
+        elif "action" in columns and columns["action"].min() < 0:
             step = int(np.argmin(columns["action"]))
             raise ValueError(
                 f"Column action of an episode is {columns['action'][step]} at {step}: expected numbers of actions, "

@@ -8,15 +8,11 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import Episode, native_actions
 from flexlam_rl.datasets.names import folder_name
-from flexlam_rl.datasets.schema import ACTION_COLUMNS, STEP_COLUMNS, Origin
+from flexlam_rl.datasets.schema import UNKNOWN_NATIVE, Origin, step_columns
+from flexlam_rl.envs.action_values import no_actions
 from flexlam_rl.utils.numbers import exact, int64
 
 Extra = Mapping[str, tuple[str, tuple[int, ...]]]
-
-
-def step_columns(with_actions: bool) -> list[str]:
-    """List the columns beside the frames; video without actions has fewer."""
-    return [name for name in STEP_COLUMNS if with_actions or name not in ACTION_COLUMNS]
 
 
 def extra_column(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int, ...]]:
@@ -50,21 +46,26 @@ def stored_columns(
         The episode without what the store leaves out, and its columns.
 
     Raises:
-        ValueError: It lacks actions or rewards, or an extra column does not fit.
+        ValueError: It has actions without rewards or rewards without actions, or an extra column does not fit.
     """
     if not with_actions:
         episode = replace(episode, action=None, action_native=None, reward=None)
     rows, length = episode.rows, episode.length
-    types = {**STEP_COLUMNS, "reward": (reward, ())}
-    columns = {name: np.zeros((rows, *types[name][1]), types[name][0]) for name in step_columns(with_actions)}
+    types = step_columns(with_actions, origin.actions, reward)
+    columns = {name: np.zeros((rows, *row), dtype) for name, (dtype, row) in types.items()}
     if with_actions:
-        if episode.reward is None or (episode.action is None and episode.action_native is None):
-            raise ValueError(
-                "An episode without actions or rewards: expected both, or a writer made with with_actions=False."
-            )
-        columns["reward"][:length] = episode.reward
-        columns["action"][:] = -1
+        columns["action"][:] = -1 if origin.actions is None else no_actions(origin.actions, rows)
         native = episode.action_native
+        if (episode.reward is None) != (episode.action is None and native is None):
+            raise ValueError(
+                "An episode without actions or rewards: expected both, neither (video), or a writer made with "
+                "with_actions=False."
+            )
+        if episode.reward is None:
+            if origin.actions is None:
+                columns["action_native"][:] = UNKNOWN_NATIVE
+        else:
+            columns["reward"][:length] = episode.reward
         if episode.action is not None:
             # a table of no rows is a native action set, or imported data whose table is unknown
             if origin.action_table:

@@ -99,7 +99,7 @@ def make_labels(
     overwrite: bool = False,
 ) -> tuple[LabelSet, LabelSet]:
     """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of
-    each store. Steps that the expert did not choose are never drawn.
+    each store. They come from the transitions whose action is known and was the expert's choice.
 
     Args:
         rollouts: The data.
@@ -108,7 +108,7 @@ def make_labels(
             from one).
         count: Labels as a number instead; give one of the two.
         levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`), with or
-            without `contributed/dmlab30/`; None for all.
+            without `contributed/dmlab30/`; None for all that have actions.
         validation: Part of the labels that becomes the part "validation".
         seed: Of the draw.
         overwrite: Replace a label set of that name.
@@ -118,7 +118,7 @@ def make_labels(
 
     Raises:
         ValueError: The budget is impossible; the sentence gives the numbers.
-        StoreError: There is a label set of that name, or the rollouts have no actions.
+        StoreError: There is a label set of that name, or the rollouts, or a level asked for, have no actions.
     """
     if (fraction is None) == (count is None):
         raise ValueError(
@@ -140,7 +140,10 @@ def make_labels(
         raise ValueError(
             f"Level {sorted(missing)[0]} is not among the rollouts: they have {', '.join(rollouts.levels)}."
         )
-    chosen = [store for store in rollouts.stores if levels is None or store.level in levels]
+    chosen = [store for store in rollouts.stores if (store.with_actions if levels is None else store.level in levels)]
+    silent = [store for store in chosen or rollouts.stores if not store.with_actions]
+    if silent:
+        raise StoreError(f"{silent[0].path} has no actions: labels need rollouts written with them.")
     total = round(fraction * rollouts.steps) if fraction is not None else count or 0
     held_out = round(validation * total)
     if total < len(chosen):
@@ -160,17 +163,18 @@ def make_labels(
         if folder.exists() and not overwrite:
             raise StoreError(f"{folder} exists: choose another name, or overwrite it.")
     for store in rollouts.stores:
-        if not store.with_actions:
-            raise StoreError(f"{store.path} has no actions: labels need rollouts written with them.")
         number = chosen.index(store) if store in chosen else -1
         train, kept = (
             (_share(total - held_out, len(chosen), number), _share(held_out, len(chosen), number))
             if number >= 0
             else (0, 0)
         )
-        items = _candidates(store)
+        items = _candidates(store) if number >= 0 else Items(store.segments, 2)
         if train + kept > len(items):
-            raise ValueError(f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions.")
+            raise ValueError(
+                f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions whose action is "
+                "known."
+            )
         shuffle = Permutation(max(len(items), 1), seed, *store.level.encode())
         drawn["train"].append(np.sort(items.rows(shuffle(np.arange(train)))))
         drawn["validation"].append(np.sort(items.rows(shuffle(np.arange(len(items) - kept, len(items))))))
@@ -224,12 +228,14 @@ def label_names(path: Path) -> list[str]:
 
 
 def _candidates(store: RolloutStore) -> Items | ListedItems:
-    """Transitions that may become labels: those whose action the expert chose."""
-    items, chosen = Items(store.segments, 2), expert_chose(store)
-    if chosen is None:
+    """Transitions that may become labels: those whose action is known, and was the expert's choice."""
+    items, good = Items(store.segments, 2), expert_chose(store)
+    if store.acted.sum() < store.steps:  # some episodes are video
+        good = store.acted if good is None else good & store.acted
+    if good is None:
         return items
     rows = items.rows(np.arange(len(items)))
-    return ListedItems(rows[chosen[rows]])
+    return ListedItems(rows[good[rows]])
 
 
 def _share(total: int, parts: int, number: int) -> int:

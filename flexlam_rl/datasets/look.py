@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.samplers import TransitionPairs, Windows
 from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.envs.action_values import own_actions
 from flexlam_rl.utils.pictures import Picture, caption, enlarged, evenly
 
 
@@ -45,8 +47,17 @@ def summary(store: RolloutStore) -> dict[str, Any]:
             "standard_error": error,
             "episodes": len(returns),
         }
-        action = store.action[:]
-        found["actions"] = np.bincount(action[action >= 0], minlength=len(store.origin.action_table)).tolist()
+        action = store.action[:][store.acted]
+        if store.actions is None or store.actions.is_single:
+            least = len(store.origin.action_table) if store.actions is None else store.actions.discrete[0]
+            found["actions"] = np.bincount(action[action >= 0], minlength=least).tolist()
+        elif len(action):
+            own = own_actions(action, store.actions).reshape(len(action), -1).astype(np.float64)
+            found["dimensions"] = [
+                {"smallest": float(one.min()), "mean": float(one.mean()), "largest": float(one.max())} for one in own.T
+            ]
+        if len(action) < store.steps:
+            found["steps_with_actions"] = len(action)
         found["rewarded_steps"] = int(np.count_nonzero(store.reward[:]))
     return found
 
@@ -69,7 +80,7 @@ def throughput(store: RolloutStore, seconds: float = 1.0) -> dict[str, float]:
 
 
 def action_names(store: RolloutStore) -> list[str]:
-    """A short name for each action of the store, from what it does."""
+    """A short name for each action of the store, from what it does; none where that is not known."""
 
     def describe(row: tuple[int, ...]) -> str:
         right, down, strafe, forward, fire, jump, crouch = row
@@ -115,16 +126,19 @@ def episode_pictures(store: RolloutStore, number: int, factor: int = 4) -> Itera
         lines = [f"step {t}" + ("  map restart" if restart[t] else ""), "", said]
         if t < episode.length and episode.reward is not None:
             total += float(episode.reward[t])
-            what = (
-                "native"
-                if episode.action is None
-                else names[episode.action[t]]
-                if episode.action[t] < len(names)
-                else str(episode.action[t])
-            )
-            if episode.action is None and episode.action_native is not None:
-                what = " ".join(map(str, episode.action_native[t].tolist()))
+            what = _action_text(episode, t, names, store)
             lines[1] = f"{what}   reward {episode.reward[t]:g}   return {total:g}"
         elif episode.reward is not None:
             lines[1] = f"end   return {total:g}"
         yield caption(enlarged(frame, factor), "\n".join(lines), lines=3)
+
+
+def _action_text(episode: Episode, t: int, names: list[str], store: RolloutStore) -> str:
+    if episode.action is None:
+        native = episode.action_native
+        return "" if native is None else " ".join(map(str, native[t].tolist()))
+    if store.actions is not None:
+        own = own_actions(episode.action[t : t + 1], store.actions).ravel()
+        return " ".join(f"{number:.3g}" for number in own.tolist())
+    number = int(episode.action[t])
+    return names[number] if number < len(names) else str(number)

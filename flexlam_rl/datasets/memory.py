@@ -11,8 +11,11 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.marks import EXPERT_CHOSE
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.segments import Segments
+from flexlam_rl.envs.action_values import NO_ACTION, are_actions, no_actions
 
-_ACTION_DTYPES = {"action": np.int16, "reward": np.float32}
+
+def _no_actions(origin: Origin, rows: int) -> np.ndarray:
+    return np.full(rows, NO_ACTION, np.int16) if origin.actions is None else no_actions(origin.actions, rows)
 
 
 class MemoryColumn:
@@ -69,7 +72,7 @@ class MemoryStore:
 
     Args:
         level: Name of the task.
-        episodes: What to hold, in order; all have actions and rewards, or none has.
+        episodes: What to hold, in order; those without actions are video.
         origin: Where they come from.
         split: "train" or "test".
 
@@ -91,12 +94,15 @@ class MemoryStore:
         restart = np.concatenate([np.zeros(e.rows, bool) if e.restart is None else e.restart for e in episodes])
         self.segments = Segments.find(start, rows, np.flatnonzero(restart))
         self._columns = {"restart": MemoryColumn(restart)}
-        for name, dtype in _ACTION_DTYPES.items():
-            if all(getattr(episode, name) is not None for episode in episodes):
-                column = np.full(self.rows, -1 if name == "action" else 0, dtype)
+        self.actions = origin.actions
+        empty = {"action": _no_actions(origin, self.rows), "reward": np.zeros(self.rows, np.float32)}
+        for name, column in empty.items():
+            if any(getattr(episode, name) is not None for episode in episodes):
                 for episode, first in zip(episodes, start.tolist(), strict=True):
-                    column[first : first + episode.length] = getattr(episode, name)
+                    if getattr(episode, name) is not None:
+                        column[first : first + episode.length] = getattr(episode, name)
                 self._columns[name] = MemoryColumn(column)
+        self.with_actions = "action" in self._columns
         if any(EXPERT_CHOSE in episode.extra for episode in episodes):
             marks = [episode.extra.get(EXPERT_CHOSE, np.ones(episode.rows, bool)) for episode in episodes]
             self._columns[f"extra/{EXPERT_CHOSE}"] = MemoryColumn(np.concatenate(marks))
@@ -118,8 +124,13 @@ class MemoryStore:
 
     @property
     def action(self) -> MemoryColumn:
-        """Numbers of actions, -1 where none follows."""
+        """Actions, as a store on disk keeps them."""
         return self.column("action")
+
+    @cached_property
+    def acted(self) -> np.ndarray:
+        """Whether the action that follows a row is known, (N,) bool."""
+        return are_actions(self.action.whole()) if self.with_actions else np.zeros(self.rows, bool)
 
     @cached_property
     def digest(self) -> str:

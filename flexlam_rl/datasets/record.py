@@ -8,13 +8,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures, is_planar
+from flexlam_rl.datasets.episode import REWARD_ADVICE, Episode, check_pictures
+from flexlam_rl.datasets.recordable import actions_of, columns_of, origin_of
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.writer import RolloutWriter
+from flexlam_rl.envs.action_values import stored_actions, stored_type
+from flexlam_rl.envs.observations import WORDS, frames_of, words_of
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.numbers import as_array, exact, flag, int64
-
-FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 
 
 class EpisodeBuffer:
@@ -22,12 +24,14 @@ class EpisodeBuffer:
 
     Args:
         native: Actions are DeepMind Lab's seven native ones, not numbers of a table.
-        actions: How many actions there are, 0 for unknown.
+        actions: How many actions there are, 0 for unknown; or what they are of, where they are not DeepMind Lab's.
         reward: Type of the store's rewards.
     """
 
-    def __init__(self, native: bool = False, actions: int = 0, reward: str = "float32") -> None:
-        self._native, self._actions_known, self._reward = native, actions, reward
+    def __init__(self, native: bool = False, actions: int | ActionSpec = 0, reward: str = "float32") -> None:
+        self._native, self._reward = native, reward
+        self._spec = actions if isinstance(actions, ActionSpec) else None
+        self._actions_known = 0 if isinstance(actions, ActionSpec) else actions
         self.clear()
 
     def clear(self, seed: int = -1) -> None:
@@ -88,22 +92,32 @@ class EpisodeBuffer:
         Raises:
             ValueError: They are no numbers that a store can hold.
         """
-        action, reward = self.action(action), as_array(reward, "A recorded reward")
+        self.keep(self.action(action), reward)
+
+    def keep(self, stored: Any, reward: Any) -> None:
+        """The action taken from the last observation, as `action` gives it, and what it brought.
+
+        Raises:
+            ValueError: The reward is no number that a store can hold.
+        """
+        reward = as_array(reward, "A recorded reward")
         if reward.size != 1:
             raise ValueError(f"A recorded reward has shape {reward.shape}: expected one number.")
         number = exact(reward.reshape(()), self._reward, "A recorded reward", REWARD_ADVICE).item()
         if not math.isfinite(number):
             raise ValueError(f"A recorded reward is {number}: expected a finite number.")
-        self._actions.append(action)
+        self._actions.append(stored)
         self._rewards.append(number)
 
     def action(self, action: Any) -> Any:
-        """An action as it is stored.
+        """Give an action as it is stored.
 
         Raises:
             ValueError: It has another shape, is not whole, or is no action of the set.
         """
         array = as_array(action, "A recorded action")
+        if self._spec is not None:
+            return stored_actions(array[None], self._spec, "A recorded action")[0]
         if array.size != (7 if self._native else 1):
             raise ValueError(
                 f"A recorded action has shape {array.shape}: expected {'(7,)' if self._native else 'one number'}."
@@ -129,7 +143,7 @@ class EpisodeBuffer:
         rows = self._count if last else self.length
         restart = np.zeros(rows, bool)
         restart[[row for row in self._restarts if row < rows]] = True
-        actions = np.array(self._actions, np.int16)
+        actions = np.array(self._actions, np.int16 if self._spec is None else stored_type(self._spec)[0])
         return Episode(
             frames=self._frames[:rows].copy(),
             action=None if self._native else actions,
@@ -145,47 +159,12 @@ class EpisodeBuffer:
         )
 
 
-def origin_of(
-    env: Any, policy: str, policy_params: dict[str, Any] | None = None, seed: int = -1, **changes: Any
-) -> Origin:
-    """The origin of what an environment of this package plays; of any other environment, as far as it tells.
-
-    Args:
-        env: A (wrapped) environment.
-        policy, policy_params: Who plays.
-        seed: Root seed of the collection.
-        **changes: Fields of `Origin` to set otherwise.
-    """
-    from flexlam_rl import __version__
-
-    base = env.unwrapped
-    options = dict(env.spec.kwargs) if env.spec is not None else {}
-    engine = str(getattr(base, "engine", "unknown"))
-    actions = getattr(base, "action_set", None)
-    default = {"litelab": "procedural", "deepmind_lab": "original"}.get(engine, "")
-    known: dict[str, Any] = {
-        "env_id": env.spec.id if env.spec is not None else type(base).__name__,
-        "engine": engine,
-        "engine_version": str(getattr(base, "engine_version", __version__ if engine == "litelab" else "")),
-        "textures": str(options.get("textures", default)) if engine != "deepmind_lab" else default,
-        "action_set": actions.name if actions is not None else str(env.action_space),
-        "action_table": tuple(tuple(map(int, row)) for row in actions.table) if actions is not None else (),
-        "action_hash": actions.hash if actions is not None else "",
-        "frame_skip": getattr(base, "frame_skip", 1),
-        "hud": str(options.get("hud", "full")),
-        "policy": policy,
-        "policy_params": policy_params or {},
-        "seed": seed,
-    }
-    return Origin(**{**known, **changes})
-
-
 class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
     """Stores every finished episode that is played through it, exactly as it was played.
 
     Args:
         env: One environment (not a vector of them) with image observations, bare or in a `Dict` whose other numbers
-            become further columns, and discrete or DeepMind Lab's native actions.
+            become further columns, and actions of one of Gymnasium's spaces of numbers.
         root: Folder of the collection.
         split: "train", "test", ...
         policy, policy_params: Who played; part of the store's origin.
@@ -234,7 +213,7 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         self._dict = isinstance(space, gym.spaces.Dict)
         self._words = isinstance(space, gym.spaces.Dict) and isinstance(space.spaces.get(WORDS), gym.spaces.Text)
         origin = origin or origin_of(env, policy, policy_params)
-        native, actions = actions_of(env.action_space, len(origin.action_table)) if with_actions else (True, 0)
+        native, actions = actions_of(env.action_space, origin) if with_actions else (True, 0)
         # the real engine shows no observation after the end: its wrapper repeats the one before
         self._last = origin.engine != "deepmind_lab"
         self._with_actions = with_actions
@@ -263,7 +242,7 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         stored = self._buffer.action(action) if self._open and self._with_actions else np.zeros(7, np.int16)
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._open:
-            self._buffer.act(stored, reward if self._with_actions else 0.0)
+            self._buffer.keep(stored, reward if self._with_actions else 0.0)
             self._buffer.observe(**self._parts(observation), restart=info.get("map_reset", False))
             if flag(terminated, "`terminated` of a step") or flag(truncated, "`truncated` of a step"):
                 self._open = False
@@ -280,8 +259,8 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         if not self._dict:
             return {"frame": observation}
         return {
-            "frame": observation[FRAME],
-            "text": observation[WORDS] if self._words else "",
+            "frame": frames_of(observation),
+            "text": words_of(observation) if self._words else "",
             "extra": {name: self._numbers(name, observation[name]) for name in self._extra},
         }
 
@@ -300,65 +279,3 @@ def _has_dmlab_rewards(env: gym.Env[Any, Any]) -> bool:
             return False
         env = env.env
     return type(env).__module__.startswith("flexlam_rl.")
-
-
-def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Types and shapes of what the observations of an environment hold beside picture and instruction.
-
-    Raises:
-        StoreError: There is no picture among them, or something that no column holds.
-    """
-    space = env.observation_space
-    names = env.spec.kwargs.get("observations", ()) if env.spec is not None else ()
-    if any(str(name).startswith("BGR") for name in names):
-        raise StoreError(
-            f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are "
-            "red, green, blue."
-        )
-    rest = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {FRAME: space}
-    image = rest.pop(FRAME, None)
-    shape = image.shape if isinstance(image, gym.spaces.Box) and image.dtype == np.uint8 else ()
-    if len(shape) != 3 or is_planar(shape):
-        raise StoreError(
-            f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), "
-            f"named {FRAME} in a Dict."
-        )
-    if isinstance(rest.get(WORDS), gym.spaces.Text):
-        rest.pop(WORDS)
-    extra = {}
-    for name, inner in rest.items():
-        if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
-            raise StoreError(
-                f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of "
-                "the environment's."
-            )
-        extra[name] = (inner.dtype.name, inner.shape)
-    return extra
-
-
-def actions_of(space: gym.Space[Any], table: int) -> tuple[bool, int]:
-    """Whether actions are native ones, and the number of discrete ones.
-
-    Args:
-        space: Of the actions.
-        table: Rows of the action table, 0 for none.
-
-    Raises:
-        StoreError: A store does not hold such actions.
-    """
-    if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
-        return False, int(space.n)
-    if (
-        isinstance(space, gym.spaces.Box)
-        and space.shape == (7,)
-        and space.dtype is not None
-        and space.dtype.kind in "iu"
-    ):
-        limits = np.iinfo(np.int16)
-        if not table and space.low.min() >= limits.min and space.high.max() <= limits.max:
-            return True, 0
-    wanted = f"{table or 'up to 32,768'} discrete actions from 0, or seven whole numbers of 16 bits"
-    raise StoreError(
-        f"RecordRollouts cannot store the actions {space}: a store holds {wanted}; with_actions=False stores the "
-        "video alone."
-    )

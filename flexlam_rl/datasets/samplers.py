@@ -19,6 +19,7 @@ from flexlam_rl.datasets.memory import MemoryStore
 from flexlam_rl.datasets.schema import STEP_COLUMNS
 from flexlam_rl.datasets.segments import Items, ListedItems
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.envs.action_values import NO_ACTION
 from flexlam_rl.utils.numbers import exact, int64
 
 Data = RolloutStore | MemoryStore | Rollouts | Sequence[RolloutStore] | Sequence[MemoryStore]
@@ -31,8 +32,9 @@ class Spans:
     Args:
         data: A store, several, or what `open_rollouts` gives.
         span: Rows an item, `L`.
-        fields: Further columns of a batch: names of step columns, "previous_action" (-1 before an episode's first
-            action), and "expert_chose" (whether the expert chose the action; true where a store does not tell).
+        fields: Further columns of a batch: names of step columns, "previous_action" (none before an episode's first
+            action), and "expert_chose" (whether the expert chose the action; true where a store does not tell). An
+            action that is not known is -1, or NaN in continuous dimensions.
         labels: Only the transitions of this label set, which is sorted like `data`.
         cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is
             missing.
@@ -67,12 +69,14 @@ class Spans:
             self._items = [ListedItems(rows) for rows in labels.rows]
         # stores may keep rewards in two types: a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
+        acting = [store for store in stores if store.with_actions] or stores  # video goes along without actions
         self._types = {
-            name: np.result_type(*(store.column(column).dtype for store in stores))
+            name: np.result_type(*(s.column(column).dtype for s in (acting if column == "action" else stores)))
             for name, column in columns.items()
             if name != EXPERT_CHOSE
         }
         self._types[EXPERT_CHOSE] = np.dtype(bool)
+        self._video: dict[int, np.ndarray] = {}
         self._offset = np.cumsum([0, *map(len, self._items)])
         self.frame_shape = stores[0].frames.row
         if not len(self):
@@ -140,13 +144,28 @@ class Spans:
     def _field(self, number: int, name: str, rows: np.ndarray) -> np.ndarray:
         store = self.rollouts.stores[number]
         if name == "previous_action":
-            starts = store.episode_table["start"]
-            first = np.isin(rows, starts, assume_unique=False)
-            return np.where(first, np.int16(-1), store.action.whole()[np.maximum(rows - 1, 0)])
-        column: Any = expert_chose(store) if name == EXPERT_CHOSE else store.column(name).whole()
+            first = np.isin(rows, store.episode_table["start"], assume_unique=False)
+            before = self._actions(number)[np.maximum(rows - 1, 0)]
+            before[first] = np.nan if before.dtype.kind == "f" else NO_ACTION
+            return before
+        column: Any = self._actions(number) if name == "action" else None
+        if column is None:
+            column = expert_chose(store) if name == EXPERT_CHOSE else store.column(name).whole()
         if column is None:
             column = np.broadcast_to(np.True_, len(store.frames))
         return column[rows[:, None] + np.arange(self.span)] if self._windowed else column[rows]
+
+    def _actions(self, number: int) -> np.ndarray:
+        """All actions of a store; video has none anywhere."""
+        store = self.rollouts.stores[number]
+        if store.with_actions:
+            whole: np.ndarray = store.action.whole()
+            return whole
+        if number not in self._video:
+            like = next(store.action for store in self.rollouts.stores if store.with_actions).whole()
+            fill = np.nan if like.dtype.kind == "f" else NO_ACTION
+            self._video[number] = np.full((store.rows, *like.shape[1:]), fill, like.dtype)
+        return self._video[number]
 
     _windowed = True
 

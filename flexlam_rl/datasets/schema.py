@@ -9,8 +9,9 @@ then holds action -1, reward 0) and `T` where it does not.
 
 ```
 frames           u8   (N, H, W, C)   sharded, zstd, crc32c
-action           i16  (N,)           row of the action table; -1 where no action follows
-action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros where no action follows
+action           i16  (N,)           row of the action table; -1 where no action follows, or none is known
+action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros where no action follows, -32768 in
+                                     episodes whose actions are not known
 reward           f32  (N,)           brought by action t; f64 in a store made with reward="float64"
 terminated       bool (N,)           action t ended the episode by the level's rules
 truncated        bool (N,)           action t ended the episode by time, or the recording was cut there
@@ -21,6 +22,13 @@ extra/<name>                         further columns: of imported data, and bool
 episodes/        start i64, rows i32, length i32 (actions), return f64, seed i64, key i64, crc u32; all (E,)
 labels/<name>/<part>  i64            sorted rows with a known action (see labels.py)
 ```
+A store whose origin describes its actions (`Origin.actions`: every world but DMLab) has version 2 and no column
+`action_native`; its column `action` is i16 (N,) for one choice, i16 (N, D) for several, and f32 or f64 (N, D) for
+continuous actions, in the environment's own unit. Choices are counted from 0, wherever the space begins. Where no
+action follows, or none is known, all dimensions hold -1, or NaN.
+
+An episode without actions in a store that has some (partly labelled data) has rewards of 0.
+
 The group's attributes say where the data comes from (`Origin`) and hold the commit record: `commit = {rows, episodes,
 steps, digest}`. Whatever lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
 """
@@ -31,13 +39,16 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.envs.action_values import stored_type
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.numbers import exact, int64
 from flexlam_rl.utils.plain import json_value
 
 SCHEMA = "flexlam_rl.rollouts"
-VERSION = 1
+VERSIONS = (1, 2)  # the second has actions of any space
+UNKNOWN_NATIVE = -32768  # in all seven native actions of an episode whose actions are not known
+DMLAB_ENGINES = ("litelab", "deepmind_lab")
 COLUMN_CHUNK = 65_536
 EPISODE_CHUNK = 16_384
 
@@ -52,7 +63,6 @@ STEP_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "instruction": ("int32", ()),
     "episode": ("int32", ()),
 }
-ACTION_COLUMNS = ("action", "action_native", "reward")
 EPISODE_COLUMNS: dict[str, str] = {
     "start": "int64",
     "rows": "int32",
@@ -80,6 +90,9 @@ class Origin:
         policy: Who played, by name.
         policy_params: How (temperature, checkpoint, ...), JSON values; NumPy's numbers become Python's.
         seed: Root seed of the collection, -1 when unknown.
+        domain: Name of the world ("dmlab"), "" when unknown.
+        look: How the world is drawn, beside `textures` and `hud`.
+        actions: What the actions are of, where they are not DeepMind Lab's.
         references: Reference returns where known, {"random": x, "expert": y, ...}.
         source: What imported data was, JSON values.
     """
@@ -96,6 +109,9 @@ class Origin:
     policy: str = "unknown"
     policy_params: dict[str, Any] = field(default_factory=dict)
     seed: int = -1
+    domain: str = ""
+    look: dict[str, str] = field(default_factory=dict)
+    actions: ActionSpec | None = None
     references: dict[str, float] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
 
@@ -111,8 +127,14 @@ class Origin:
         own |= {name: int64(getattr(self, name), f"{name} of an origin") for name in ("frame_skip", "seed")}
         own |= {
             name: json_value(getattr(self, name), f"{name} of an origin")
-            for name in ("policy_params", "references", "source")
+            for name in ("policy_params", "references", "source", "look")
         }
+        if not self.domain and self.engine in DMLAB_ENGINES:  # origins from before domains were written down
+            own["domain"] = "dmlab"
+        if self.actions is not None:
+            stored_type(self.actions)  # refuses what no column holds
+            if self.action_table:
+                raise ValueError("An origin has an action table and a description of other actions: expected one.")
         for f in fields(self):
             value = own.get(f.name, getattr(self, f.name))
             if f.type is str and not isinstance(value, str):
@@ -127,31 +149,36 @@ class Origin:
             spec: How the environment is shown and controlled; the frames themselves tell their size.
             **fields: The other fields of an origin: `policy`, `seed`, `action_table`, ...
         """
-        shared = ("engine", "textures", "action_set", "action_hash", "frame_skip", "hud")
-        return cls(**{name: getattr(spec, name) for name in shared} | fields)
+        shared = ("domain", "engine", "textures", "action_set", "action_hash", "frame_skip", "hud")
+        look = {name: value for name, value in spec.look if name not in shared}
+        return cls(**{name: getattr(spec, name) for name in shared} | {"look": look} | fields)
 
     @property
     def spec(self) -> EnvSpec:
         """How the environment was shown and controlled; the frame size is 0x0 here, `RolloutStore.spec` knows it."""
+        look = {"hud": self.hud, "textures": self.textures, **self.look}
         return EnvSpec(
-            domain="dmlab" if self.engine in ("litelab", "deepmind_lab") else "",
+            domain=self.domain,
             engine=self.engine,
             action_set=self.action_set,
             action_hash=self.action_hash,
             frame_skip=self.frame_skip,
             width=0,
             height=0,
-            look=(("hud", self.hud), ("textures", self.textures)),
+            look=tuple((name, value) for name, value in look.items() if value),
         )
 
     def attributes(self) -> dict[str, Any]:
         """JSON values."""
-        return {**asdict(self), "action_table": [list(row) for row in self.action_table]}
+        actions = None if self.actions is None else self.actions.to_json()
+        return {**asdict(self), "action_table": [list(row) for row in self.action_table], "actions": actions}
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Origin":
         """The origin that a store's attributes describe; unknown keys are left aside."""
         known = {f.name: attributes[f.name] for f in fields(cls) if f.name in attributes}
+        if known.get("actions") is not None:
+            known["actions"] = ActionSpec.from_json(known["actions"])
         return cls(**known)
 
     def check_same(self, other: "Origin", where: str) -> None:
@@ -167,6 +194,30 @@ class Origin:
                     f"{where} holds data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another "
                     "folder."
                 )
+
+
+def action_columns(with_actions: bool, actions: ActionSpec | None) -> tuple[str, ...]:
+    """List the columns of actions and rewards that a store has."""
+    if not with_actions:
+        return ()
+    return ("action", "action_native", "reward") if actions is None else ("action", "reward")
+
+
+def step_columns(
+    with_actions: bool, actions: ActionSpec | None, reward: str = "float32"
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Give type and row shape of each column beside the frames.
+
+    Args:
+        with_actions: False for video alone.
+        actions: Of the origin.
+        reward: Type of the rewards.
+    """
+    left_out = {"action", "action_native", "reward"} - set(action_columns(with_actions, actions))
+    types = {**STEP_COLUMNS, "reward": (reward, ())}
+    if actions is not None:
+        types["action"] = stored_type(actions)
+    return {name: column for name, column in types.items() if name not in left_out}
 
 
 def frames_metadata(shape: tuple[int, ...], chunk: int, shard: int, codec: str, level: int) -> dict[str, Any]:

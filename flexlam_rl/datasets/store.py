@@ -12,9 +12,19 @@ import numpy as np
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.names import level_folder
-from flexlam_rl.datasets.schema import EPISODE_COLUMNS, SCHEMA, STEP_COLUMNS, VERSION, Origin
+from flexlam_rl.datasets.schema import (
+    EPISODE_COLUMNS,
+    SCHEMA,
+    STEP_COLUMNS,
+    UNKNOWN_NATIVE,
+    VERSIONS,
+    Origin,
+    action_columns,
+    step_columns,
+)
 from flexlam_rl.datasets.segments import Segments
 from flexlam_rl.datasets.shards import FrameReader
+from flexlam_rl.envs.action_values import are_actions
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import read_json, settled
@@ -32,6 +42,7 @@ class RolloutStore:
         path: Its folder.
         level, split: Which rollouts.
         frames: (N, H, W, C) uint8, read on demand.
+        actions: What the actions are of, None for DeepMind Lab's.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,13 +51,16 @@ class RolloutStore:
         if not file.exists():
             raise StoreError(f"{self.path} is no rollout store: it has no zarr.json (nothing was committed there).")
         self._attributes: dict[str, Any] = read_json(file).get("attributes", {})
-        if self._attributes.get("schema") != SCHEMA or self._attributes.get("version") != VERSION:
+        if self._attributes.get("schema") != SCHEMA or self._attributes.get("version") not in VERSIONS:
             found = f"{self._attributes.get('schema')!r} version {self._attributes.get('version')!r}"
-            raise StoreError(f"{self.path} has the schema {found}: expected {SCHEMA!r} version {VERSION}.")
+            raise StoreError(
+                f"{self.path} has the schema {found}: expected {SCHEMA!r} version {VERSIONS[0]} or {VERSIONS[1]}."
+            )
         self.level: str = self._attributes["level"]
         self.split: str = self._attributes["split"]
         self.frames = FrameReader(self.path / "frames", self.rows)
         self._columns: dict[str, Column] = {}
+        self.actions = self.origin.actions
 
     @classmethod
     def open(cls, path: str | Path) -> "RolloutStore":
@@ -124,11 +138,8 @@ class RolloutStore:
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         """All columns beside the frames."""
-        steps = [
-            name for name in STEP_COLUMNS if self.with_actions or name not in ("action", "action_native", "reward")
-        ]
         return (
-            *steps,
+            *step_columns(self.with_actions, self.actions),
             *(f"extra/{name}" for name in self._attributes["extra"]),
             *(f"episodes/{name}" for name in EPISODE_COLUMNS),
         )
@@ -162,6 +173,20 @@ class RolloutStore:
         return {name: self.column(f"episodes/{name}").whole() for name in EPISODE_COLUMNS}
 
     @cached_property
+    def acted(self) -> np.ndarray:
+        """Whether the action that follows a row is known, (N,) bool, read-only."""
+        known = np.zeros(self.rows, bool)
+        if self.with_actions and self.rows:
+            known = are_actions(self.action.whole())
+            if self.actions is None and not known.all():  # native actions have no mark of their own
+                table = self.episode_table
+                step = np.arange(self.rows) - np.repeat(table["start"], table["rows"])
+                followed = step < np.repeat(table["length"], table["rows"])
+                known |= followed & (self.action_native.whole()[:, 0] != UNKNOWN_NATIVE)
+        known.flags.writeable = False
+        return known
+
+    @cached_property
     def segments(self) -> Segments:
         """Runs of rows without an episode end or a map restart in them."""
         column = self.column("restart")
@@ -186,9 +211,13 @@ class RolloutStore:
         said = [texts[i] for i in self.instruction.read(low, high)]
         columns: dict[str, Any] = {}
         if self.with_actions:
-            columns = {name: self.column(name).read(low, end) for name in ("action", "action_native", "reward")}
-            if (columns["action"] < 0).all():
+            names = action_columns(True, self.actions)
+            columns = {name: self.column(name).read(low, end) for name in names}
+            native = columns.get("action_native")
+            if not are_actions(columns["action"]).any():
                 columns["action"] = None
+                if native is None or (native == UNKNOWN_NATIVE).all():
+                    columns = {}
         return Episode(
             frames=self.frames.read(low, high),
             restart=self.restart.read(low, high),
@@ -210,7 +239,8 @@ class Rollouts(Sequence[RolloutStore]):
     """Several stores read as one; rows of store `i` are addressed as (i, row).
 
     Raises:
-        StoreError: They do not go together: other frame shapes, engines or action sets.
+        StoreError: They do not go together: other frame shapes, engines or frame skips, or other actions where they
+        have some.
     """
 
     def __init__(self, stores: Sequence[RolloutStore]) -> None:
@@ -218,16 +248,19 @@ class Rollouts(Sequence[RolloutStore]):
             raise StoreError("No rollouts: expected at least one store.")
         self.stores = tuple(stores)
         first = self.stores[0]
+        acting = next((store for store in self.stores if store.with_actions), first)  # video goes with any actions
         for store in self.stores[1:]:
-            for what, mine, theirs in (
-                ("frames of shape", first.frames.row, store.frames.row),
-                ("the engine", first.origin.engine, store.origin.engine),
-                ("the action set hash", first.origin.action_hash, store.origin.action_hash),
-                ("a frame skip of", first.origin.frame_skip, store.origin.frame_skip),
+            like = acting if store.with_actions else store
+            for what, one, mine, theirs in (
+                ("frames of shape", first, first.frames.row, store.frames.row),
+                ("the engine", first, first.origin.engine, store.origin.engine),
+                ("the action set hash", like, like.origin.action_hash, store.origin.action_hash),
+                ("actions", like, like.origin.actions, store.origin.actions),
+                ("a frame skip of", first, first.origin.frame_skip, store.origin.frame_skip),
             ):
                 if mine != theirs:
                     raise StoreError(
-                        f"{first.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read "
+                        f"{one.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read "
                         "together."
                     )
 

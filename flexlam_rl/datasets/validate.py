@@ -12,8 +12,9 @@ import numpy as np
 
 from flexlam_rl.datasets.episode import checksum
 from flexlam_rl.datasets.labels import label_names, load_labels
-from flexlam_rl.datasets.schema import ACTION_COLUMNS, SCHEMA
+from flexlam_rl.datasets.schema import SCHEMA, action_columns
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
+from flexlam_rl.envs.action_values import are_actions, check_stored
 from flexlam_rl.utils.errors import DamagedData, StoreError
 from flexlam_rl.utils.files import read_json
 
@@ -150,26 +151,38 @@ def _disagreements(store: RolloutStore) -> Iterator[str]:
             yield f"Row {wrong[0]} of {where} is {name}, but is not the last action of its episode."
     if not store.with_actions:
         return
-    action = store.action.whole()
+    yield from _wrong_actions(store, start, rows, length)
+    returns = np.add.reduceat(store.reward.whole().astype(np.float64), start)
+    for i in np.flatnonzero(np.abs(returns - table["return"]) > 1e-6 * np.maximum(1, np.abs(returns)))[:5]:
+        yield f"Episode {i} of {where} has the return {table['return'][i]}, its rewards add up to {returns[i]}."
+
+
+def _wrong_actions(store: RolloutStore, start: np.ndarray, rows: np.ndarray, length: np.ndarray) -> Iterator[str]:
+    """Actions outside their set or space, and actions where none can follow."""
+    action, where, acted = store.action.whole(), store.path, are_actions(store.action.whole())
     actions = len(store.origin.action_table)
-    discrete = action >= 0
-    if actions and action.max() >= actions:
+    if store.actions is not None:
+        try:
+            check_stored(action[acted], store.actions, f"An action of {where}")
+        except ValueError as error:
+            yield str(error)
+    elif actions and action.max() >= actions:
         yield f"Row {int(action.argmax())} of {where} has action {action.max()}: its action set has 0 to {actions - 1}."
     last = np.concatenate(
         [[], *(np.arange(s + n, s + r) for s, r, n in zip(start, rows, length, strict=True) if r > n)]
     ).astype(np.int64)
-    if discrete[last].any():
-        yield f"Row {last[discrete[last]][0]} of {where} is a last observation, but has an action."
-    returns = np.add.reduceat(store.reward.whole().astype(np.float64), start)
-    for i in np.flatnonzero(np.abs(returns - table["return"]) > 1e-6 * np.maximum(1, np.abs(returns)))[:5]:
-        yield f"Episode {i} of {where} has the return {table['return'][i]}, its rewards add up to {returns[i]}."
+    if acted[last].any():
+        yield f"Row {last[acted[last]][0]} of {where} is a last observation, but has an action."
+    known = np.add.reduceat(acted.astype(np.int64), start)
+    for i in np.flatnonzero((known != 0) & (known != length))[:5]:
+        yield f"Episode {i} of {where} has {known[i]} actions in {length[i]} steps: expected all or none."
 
 
 def _wrong_episodes(store: RolloutStore, damaged: np.ndarray) -> Iterator[str]:
     """Episodes whose contents differ from what was committed, and the chain over them."""
     table = store.episode_table
     digest = hashlib.sha256(SCHEMA.encode()).hexdigest()
-    columns = [name for name in ACTION_COLUMNS if store.with_actions]
+    columns = action_columns(store.with_actions, store.actions)
     for i in range(store.episodes):
         entry = {name: values[i].item() for name, values in table.items()}
         low, high = entry["start"], entry["start"] + entry["rows"]

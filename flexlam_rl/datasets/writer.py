@@ -20,21 +20,21 @@ import numpy as np
 from flexlam_rl.datasets.arrays import append_rows, create_arrays, discard_rows, rows_a_file
 from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.episode import Episode, checksum
-from flexlam_rl.datasets.episode_columns import extra_column, step_columns, stored_columns
+from flexlam_rl.datasets.episode_columns import extra_column, stored_columns
 from flexlam_rl.datasets.names import level_folder, split_name
 from flexlam_rl.datasets.schema import (
-    ACTION_COLUMNS,
     COLUMN_CHUNK,
     EPISODE_CHUNK,
     EPISODE_COLUMNS,
     SCHEMA,
-    STEP_COLUMNS,
-    VERSION,
+    VERSIONS,
     Origin,
+    action_columns,
     column_metadata,
     compressor,
     extra_metadata,
     frames_metadata,
+    step_columns,
 )
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import FolderLock, disk_errors, read_json, settled, sweep, write_json
@@ -62,7 +62,8 @@ class RolloutWriter:
         root: Folder of the collection.
         level, split: Name the store, `<root>/<level>/<split>.zarr`; a level with or without `contributed/dmlab30/`.
         origin: Where the data comes from; a store takes one origin.
-        with_actions: False writes action-free video: no actions, no rewards.
+        with_actions: False writes action-free video: no actions, no rewards. Episodes without them may stand in other
+            stores too (partly labelled data).
         extra: Names, dtypes and row shapes of further columns, {"position": ("float32", (3,))}.
         chunk, shard, codec, compression: Layout of the frames of a new store; an existing one keeps its own.
         reward: Type of the rewards of a new store, "float32" or "float64" (0.1 is no number of float32); an existing
@@ -104,6 +105,7 @@ class RolloutWriter:
         self.level, self.split = level_folder(level), split_name(split)
         self.with_actions = bool(with_actions)
         self.reward = reward
+        self._version = VERSIONS[self.with_actions and origin.actions is not None]
         self._extra = {name: extra_column(name, dtype, shape) for name, (dtype, shape) in (extra or {}).items()}
         self._layout = (chunk, shard, codec, int64(compression, "compression"))
         compressor(*self._layout[2:], 1)
@@ -206,9 +208,11 @@ class RolloutWriter:
             return self._new_attributes()
         attributes: dict[str, Any] = read_json(file).get("attributes", {})
         where = str(self.path)
-        if attributes.get("schema") != SCHEMA or attributes.get("version") != VERSION:
+        if attributes.get("schema") != SCHEMA or attributes.get("version") not in VERSIONS:
             found = f"{attributes.get('schema')!r} version {attributes.get('version')!r}"
-            raise StoreError(f"{where} has the schema {found}: this writer continues {SCHEMA!r} version {VERSION}.")
+            raise StoreError(
+                f"{where} has the schema {found}: this writer continues {SCHEMA!r} version {self._version}."
+            )
         Origin.from_attributes(attributes["origin"]).check_same(self._origin, where)
         if attributes["with_actions"] != self.with_actions:
             raise StoreError(
@@ -234,7 +238,7 @@ class RolloutWriter:
     def _new_attributes(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
-            "version": VERSION,
+            "version": self._version,
             "level": self.level,
             "split": self.split,
             "origin": self._origin.attributes(),
@@ -249,16 +253,16 @@ class RolloutWriter:
     def _arrays(self) -> list[str]:
         return [
             "frames",
-            *step_columns(self.with_actions),
+            *step_columns(self.with_actions, self._origin.actions),
             *(f"extra/{name}" for name in self._extra),
             *(f"episodes/{name}" for name in EPISODE_COLUMNS),
         ]
 
     def _create(self, shape: tuple[int, ...]) -> None:
         """Begin the arrays of a store that has none."""
-        types = {**STEP_COLUMNS, "reward": (self.reward, ())}
+        types = step_columns(self.with_actions, self._origin.actions, self.reward)
         metadata = {"frames": frames_metadata(shape, *self._layout)}
-        metadata |= {name: column_metadata(*types[name], COLUMN_CHUNK) for name in step_columns(self.with_actions)}
+        metadata |= {name: column_metadata(*column, COLUMN_CHUNK) for name, column in types.items()}
         metadata |= {f"extra/{name}": extra_metadata(*column) for name, column in self._extra.items()}
         metadata |= {
             f"episodes/{name}": column_metadata(dtype, (), EPISODE_CHUNK) for name, dtype in EPISODE_COLUMNS.items()
@@ -284,7 +288,7 @@ class RolloutWriter:
 
     def _prepare(self, episode: Episode) -> tuple[Episode, dict[str, np.ndarray]]:
         """Check an episode and lay its columns out as they are stored."""
-        episode = episode.checked(self.reward)
+        episode = episode.checked(self.reward, self._origin.actions)
         shape = list(episode.frames.shape[1:])
         if self._attributes["frame_shape"] not in ([], shape):
             raise ValueError(
@@ -314,7 +318,7 @@ class RolloutWriter:
             texts = [episode.instruction] if isinstance(episode.instruction, str) else episode.instruction
             columns["instruction"][:] = [table.setdefault(text, len(table)) for text in texts]
             columns["episode"][:] = number + offset
-            digested = [columns[name] for name in ACTION_COLUMNS if name in columns]
+            digested = [columns[name] for name in action_columns(self.with_actions, self._origin.actions)]
             entry = {
                 "start": commit["rows"],
                 "rows": episode.rows,

@@ -5,32 +5,95 @@ together.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite
 from operator import index
 from typing import Any
 
 _WORDS = {"action_set": "action set", "action_hash": "action hash", "frame_skip": "frame skip", "hud": "overlay"}
 
 
+_LATER = {"later": True}  # files from before these fields lack them
+
+
 @dataclass(frozen=True)
 class ActionSpec:
-    """What an action consists of.
+    """What an action consists of, and the Gymnasium space that it is of.
+
+    Models see discrete dimensions counted from 0, and continuous ones in [-1, 1]; `flexlam_rl.envs.action_values` turns
+    these into the environment's own actions and back.
 
     Attributes:
         discrete: Number of choices of each discrete dimension.
-        continuous: Number of continuous dimensions, each in [-1, 1].
+        continuous: Number of continuous dimensions.
         name, hash: Of the action set.
+        space: Gymnasium's name of the space: "Discrete", "MultiDiscrete", "MultiBinary" or "Box". "" for the plainest
+            that fits: choices from 0, or numbers in [-1, 1].
+        shape: Of one action of the environment, () for a single number.
+        dtype: Of the environment's actions ("float32").
+        start: Lowest value of each discrete dimension; empty for 0 in all.
+        low, high: Bounds of each continuous dimension, infinite where there is none; empty for -1 and 1 in all.
     """
 
     discrete: tuple[int, ...]
     continuous: int = 0
     name: str = ""
     hash: str = ""
+    space: str = field(default="", metadata=_LATER)
+    shape: tuple[int, ...] = field(default=(), metadata=_LATER)
+    dtype: str = field(default="", metadata=_LATER)
+    start: tuple[int, ...] = field(default=(), metadata=_LATER)
+    low: tuple[float, ...] = field(default=(), metadata=_LATER)
+    high: tuple[float, ...] = field(default=(), metadata=_LATER)
 
     def __post_init__(self) -> None:
-        """Keep NumPy's whole numbers as Python's."""
-        object.__setattr__(self, "discrete", tuple(index(choices) for choices in self.discrete))
+        """Keep NumPy's numbers as Python's.
+
+        Raises:
+            ValueError: There is not one start or bound for each dimension, or a lower bound is not below the upper one.
+        """
+        for name in ("discrete", "shape", "start"):
+            object.__setattr__(self, name, tuple(index(number) for number in getattr(self, name)))
         object.__setattr__(self, "continuous", index(self.continuous))
+        for name in ("low", "high"):
+            object.__setattr__(self, name, tuple(float(number) for number in getattr(self, name)))
+        for name, wanted in (("start", len(self.discrete)), ("low", self.continuous), ("high", self.continuous)):
+            if len(getattr(self, name)) not in (0, wanted):
+                raise ValueError(
+                    f"{name} of an action is {getattr(self, name)}; expected {wanted} numbers, one for each dimension, "
+                    "or none."
+                )
+        for low, high in zip(self.low, self.high, strict=True):
+            if not low < high:
+                raise ValueError(f"An action has the bounds {low:g} and {high:g}; expected the first below the second.")
+
+    @property
+    def dims(self) -> int:
+        """Number of dimensions, discrete and continuous."""
+        return len(self.discrete) + self.continuous
+
+    @property
+    def is_single(self) -> bool:
+        """Whether an action is one choice, which is kept and given as a bare number."""
+        return self.dims == len(self.discrete) == 1 and self.shape == ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values; a bound that is none becomes null."""
+        bounds = {
+            name: [number if isfinite(number) else None for number in getattr(self, name)] for name in ("low", "high")
+        }
+        lists = {name: list(getattr(self, name)) for name in ("discrete", "shape", "start")}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | lists | bounds
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "ActionSpec":
+        """The record that `to_json` wrote."""
+        none = {"low": -inf, "high": inf}
+        bounds = {
+            name: tuple(value if number is None else number for number in record.get(name, ()))
+            for name, value in none.items()
+        }
+        return cls(**{**record, **bounds})
 
 
 @dataclass(frozen=True)
@@ -75,7 +138,7 @@ class EnvSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"look": dict(self.look)}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"look": dict(self.look)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "EnvSpec":
@@ -84,7 +147,7 @@ class EnvSpec:
         Raises:
             ValueError: It has a field that no record has.
         """
-        known = {field.name for field in fields(cls)}
+        known = {f.name for f in fields(cls)}
         if unknown := sorted(set(record) - known):
             raise ValueError(
                 f"An environment record has the unknown field {unknown[0]!r}: expected {', '.join(sorted(known))}."
@@ -107,9 +170,5 @@ class EnvSpec:
         ]
 
     def _values(self) -> dict[str, Any]:
-        plain = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("look", "width", "height")
-        }
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("look", "width", "height")}
         return {**plain, "frame size": f"{self.width}x{self.height}", **dict(self.look)}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from stamps import stamp
 
-from flexlam_rl.datasets.record import RecordRollouts, origin_of
+from flexlam_rl.datasets.record import RecordRollouts
+from flexlam_rl.datasets.recordable import origin_of
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
 from flexlam_rl.utils.errors import StoreError

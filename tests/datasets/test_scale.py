@@ -22,7 +22,7 @@ from flexlam_rl.datasets.schema import (
     EPISODE_COLUMNS,
     SCHEMA,
     STEP_COLUMNS,
-    VERSION,
+    VERSIONS,
     column_metadata,
     frames_metadata,
 )
@@ -95,7 +95,7 @@ def write_index(path: Path, rows: int) -> None:
     ).result()
     attributes = {
         "schema": SCHEMA,
-        "version": VERSION,
+        "version": VERSIONS[0],
         "level": path.parent.name,
         "split": "train",
         "origin": ORIGIN.attributes(),

@@ -25,6 +25,7 @@ def test_an_origin_made_of_a_record_gives_it_back(tmp_path: Path) -> None:
 def test_the_record_changes_nothing_on_disk() -> None:
     fields = {"env_id", "engine", "engine_version", "textures", "action_set", "action_table", "action_hash"}
     fields |= {"frame_skip", "hud", "policy", "policy_params", "seed", "references", "source"}
+    fields |= {"domain", "look", "actions"}
     assert set(Origin.of(SPEC).attributes()) == fields
     assert Origin.of(SPEC, engine="deepmind_lab", hud="full").spec.engine == "deepmind_lab"
 

@@ -12,6 +12,7 @@ import numpy as np
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.envs.seeds import SEED_LIMIT
 from flexlam_rl.envs.spec import EnvSpec
@@ -42,23 +43,21 @@ class Settings:
         """What a store says about its data's origin."""
         from flexlam_rl import __version__
 
-        spec = self.spec
-        env_id = f"{spec.domain}/{task}"
-        actions: dict[str, Any] = {"action_set": spec.action_set, "action_hash": spec.action_hash}
+        spec, more = self.spec, dict[str, Any]()
         if spec.domain == "dmlab":
             from flexlam_rl.envs.registration import level_id
 
             known = action_set(spec.action_set)
-            env_id, actions = level_id(task), {"action_set": known.name, "action_hash": known.hash}
-            actions["action_table"] = tuple(tuple(map(int, row)) for row in known.rows)
-        return Origin(
-            env_id=env_id,
-            engine=spec.engine,
+            more = {"env_id": level_id(task), "action_set": known.name, "action_hash": known.hash}
+            more["action_table"] = tuple(tuple(map(int, row)) for row in known.rows)
+            if spec.engine == "deepmind_lab":
+                more["textures"] = "original"
+        else:
+            more = {"env_id": f"{spec.domain}/{task}", "actions": find_domain(spec.domain).actions(spec)}
+        return Origin.of(
+            spec,
+            **more,
             engine_version=__version__ if spec.engine == "litelab" else "",
-            textures="original" if spec.engine == "deepmind_lab" else spec.textures,
-            **actions,
-            frame_skip=spec.frame_skip,
-            hud=spec.hud,
             policy=self.expert,
             policy_params={"temperature": self.temperature, **({"perturb": self.perturb} if self.perturb else {})},
             seed=self.seed,

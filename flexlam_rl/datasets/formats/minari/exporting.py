@@ -12,8 +12,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.formats.minari.library import KEEP_SEED, OURS, load_minari, read_about
 from flexlam_rl.datasets.store import RolloutStore
+from flexlam_rl.envs.action_spaces import space_of
+from flexlam_rl.envs.action_values import are_actions, own_actions
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import Progress, atomic_folder, disk_errors, no_progress
 
@@ -52,15 +56,25 @@ def export_minari(
     height, width, channels = store.frames.row
     if jpeg and channels != 3:
         raise ValueError(f"{store.path} has frames of {channels} channels: JPEG pictures have 3, export without jpeg.")
-    numbered = store.action[:][store.episode_table["start"]] >= 0
+    if not store.acted[store.episode_table["start"]].all():
+        silent = int(store.acted[store.episode_table["start"]].argmin())
+        raise StoreError(
+            f"Episode {silent} of {store.path} is video without actions: Minari needs actions in every episode."
+        )
+    numbered = are_actions(store.action[:][store.episode_table["start"]])
     if len(set(numbered.tolist())) > 1:
         raise StoreError(
             f"{store.path} has episodes with discrete and others with native actions: Minari has one action space."
         )
     native = not numbered.any()
     space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
-    count = max(len(store.origin.action_table), int(store.action[:].max()) + 1)
-    actions = gym.spaces.Box(-512, 512, (7,), np.int16) if native else gym.spaces.Discrete(count)
+    actions: gym.Space[Any]
+    if store.actions is not None:
+        actions = space_of(store.actions)
+    elif native:
+        actions = gym.spaces.Box(-512, 512, (7,), np.int16)
+    else:
+        actions = gym.spaces.Discrete(max(len(store.origin.action_table), int(store.action[:].max()) + 1))
     folder = Path(folder).resolve()  # HDF5 and Arrow read a path that is not absolute as something else
     about = {name: store.attributes[name] for name in ("level", "split", "origin", "extra", "instructions")}
     about |= {"digest": store.digest, "jpeg": jpeg, "data_format": data_format}
@@ -84,6 +98,10 @@ def export_minari(
     return minari.MinariDataset(folder)
 
 
+def _own(one: Episode, actions: ActionSpec | None) -> Any:
+    return one.action if actions is None or one.action is None else own_actions(one.action, actions)
+
+
 def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress) -> Iterator[Any]:
     texts = {text: number for number, text in enumerate(store.instructions)}
     for number in range(store.episodes):
@@ -96,7 +114,7 @@ def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress)
         infos: dict[str, Any] = {
             "restart": restart,
             "instruction": np.array([texts[text] for text in said], np.int32),
-            "action_native": one.action_native,
+            **({} if one.action_native is None else {"action_native": one.action_native}),
             **{f"extra_{name}": values for name, values in one.extra.items()},
         }
         infos = {
@@ -114,7 +132,7 @@ def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress)
             id=number,
             seed=one.seed if one.seed >= 0 else None,
             observations=np.concatenate([one.frames, one.frames[-1:]]) if pad else one.frames,
-            actions=one.action_native if native else one.action,
+            actions=one.action_native if native else _own(one, store.actions),
             rewards=one.reward,
             terminations=ends[0],
             truncations=ends[1],

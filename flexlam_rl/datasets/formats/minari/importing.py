@@ -15,6 +15,9 @@ from flexlam_rl.datasets.rewards import exact_rewards, reward_type
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
+from flexlam_rl.envs.action_spaces import action_spec_of
+from flexlam_rl.envs.action_values import stored_actions
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import Progress, no_progress
 from flexlam_rl.utils.numbers import exact
@@ -45,7 +48,7 @@ def import_minari(
         a warning that names them.
 
     Raises:
-        StoreError: The observations are no images, the actions neither discrete nor native, or level and split are
+        StoreError: The observations are no images, the actions of a space that no store holds, or level and split are
             unknown.
         ValueError: A value that the store cannot hold.
     """
@@ -67,17 +70,24 @@ def import_minari(
             f"The Minari dataset {dataset.id!r} has the observations {space}: expected one image, uint8 (height, "
             "width, channels)."
         )
-    native = not isinstance(actions, gym.spaces.Discrete)
-    if native and not (isinstance(actions, gym.spaces.Box) and actions.shape == (7,)):
+    kept = Origin.from_attributes(about["origin"]) if about else origin
+    # DeepMind Lab's actions have columns of their own; what an exported store or a caller says of them holds
+    native = isinstance(actions, gym.spaces.Box) and actions.shape == (7,) and actions.dtype.kind in "iu"
+    native = native and (kept is None or kept.actions is None)
+    try:
+        of = action_spec_of(actions) if kept is None and not native else None
+    except ValueError as error:
+        raise StoreError(f"The Minari dataset {dataset.id!r}: {error}") from None
+    if kept is not None and kept.actions is None and not native and not isinstance(actions, gym.spaces.Discrete):
         raise StoreError(
-            f"The Minari dataset {dataset.id!r} has the actions {actions}: expected Discrete, or DeepMind Lab's seven "
-            "native ones."
+            f"The Minari dataset {dataset.id!r} has the actions {actions}, and its origin says that they are DeepMind "
+            "Lab's: expected Discrete, or seven native ones."
         )
     source: dict[str, Any] = {"format": "minari", "id": dataset.id}
     if origin is None:
         spec = dataset.env_spec
-        foreign = Origin(env_id=spec.id if spec is not None else "", action_set=str(actions), source=source)
-        origin = Origin.from_attributes(about["origin"]) if about else foreign
+        name: dict[str, Any] = {"action_set": str(actions), "action_hash": "" if of is None else of.hash, "actions": of}
+        origin = kept or Origin(env_id=spec.id if spec is not None else "", source=source, **name)
     if dataset.storage.metadata.get("jpeg_encoding", True):
         origin = replace(origin, source={**origin.source, "lossy": "JPEG (Minari)"})
     if not about:
@@ -97,7 +107,7 @@ def import_minari(
             if not about:
                 left_out |= set(infos) - {RESTART}
                 infos = {name: infos[name] for name in {RESTART} & set(infos)}
-            episode = _episode(one, infos, native, texts, extra, seeds[number], what, writer.reward)
+            episode = _episode(one, infos, native, texts, extra, seeds[number], what, writer.reward, origin.actions)
             # they come in one order, so an episode without a key is there if as many are
             if episode.key not in writer.keys and (episode.key >= 0 or number >= before):
                 writer.append_episode(episode)
@@ -121,6 +131,7 @@ def _episode(
     seed: Any,
     what: str,
     reward: str,
+    spec: ActionSpec | None,
 ) -> Episode:
     infos = {
         name: values[:, 0] if name in SINGLE else values
@@ -128,8 +139,11 @@ def _episode(
         if isinstance(values, np.ndarray)
     }
     rows = len(one.rewards) + int(infos.get("has_last", [True])[0])
-    actions = exact(one.actions, np.int16, f"Action of {what}")
-    if not native and (actions < 0).any():
+    if spec is None:
+        actions = exact(one.actions, np.int16, f"Action of {what}")
+    else:
+        actions = stored_actions(one.actions, spec, f"Action of {what}")
+    if spec is None and not native and (actions < 0).any():
         raise ValueError(f"Action {actions.min()} of {what}: expected the number of an action, 0 or more.")
     ends = {name: exact(getattr(one, name), bool, f"{name} of {what}") for name in ("terminations", "truncations")}
     for name, flags in ends.items():

@@ -43,7 +43,7 @@ def export_parquet(
         The files.
 
     Raises:
-        ValueError: The store has no discrete actions, or frames that PNG cannot hold.
+        ValueError: The store has no discrete actions of one number each, or frames that PNG cannot hold.
         StoreError: The folder holds something else under the names of these files.
     """
     _check(store, episodes_per_file)
@@ -102,10 +102,16 @@ def _check(store: RolloutStore, episodes_per_file: int) -> None:
         raise ValueError(f"episodes_per_file is {episodes_per_file}: expected at least 1.")
     if not store.with_actions:
         raise ValueError(f"{store.path} holds video without actions: the parquet layout needs them.")
+    if store.actions is not None and not store.actions.is_single:
+        raise ValueError(
+            f"{store.path} has actions of {store.actions.dims} dimensions: the parquet layout has one number per "
+            "action; export it to minari."
+        )
     native = store.action[:][store.episode_table["start"]] < 0
     if native.any():
         raise ValueError(
-            f"Episode {int(native.argmax())} of {store.path} has no discrete actions: the parquet layout needs them."
+            f"Episode {int(native.argmax())} of {store.path} has no discrete actions: the parquet layout needs them in "
+            "every episode."
         )
     if not 1 <= store.frames.row[-1] <= 4:
         raise ValueError(
@@ -124,14 +130,15 @@ def _own_columns(store: RolloutStore) -> list[str]:
         found.append("episode_seed")
     if (table["key"] >= 0).all():
         found.append("episode_key")
-    action, native = store.action[:], store.action_native[:]
-    rows = (
-        np.array([*store.origin.action_table, (0,) * 7], np.int16)[action]
-        if store.origin.action_table
-        else np.zeros_like(native)
-    )
-    if not np.array_equal(rows, native):
-        found.append("action_native")
+    if store.actions is None:
+        action, native = store.action[:], store.action_native[:]
+        rows = (
+            np.array([*store.origin.action_table, (0,) * 7], np.int16)[action]
+            if store.origin.action_table
+            else np.zeros_like(native)
+        )
+        if not np.array_equal(rows, native):
+            found.append("action_native")
     taken = set(found) & set(store.attributes["extra"])
     if taken:
         raise ValueError(
@@ -201,7 +208,7 @@ def _features(schema: pa.Schema) -> Mapping[str, Any]:
     return features
 
 
-def _table(store: RolloutStore, number: int, names: Iterable[str], schema: pa.Schema, every_row: bool) -> pa.Table:
+def _table(store: RolloutStore, number: int, names: Sequence[str], schema: pa.Schema, every_row: bool) -> pa.Table:
     episode = store.episode_at(number)
     rows = episode.rows if every_row else episode.length
     low = int(store.episode_table["start"][number])
@@ -216,8 +223,9 @@ def _table(store: RolloutStore, number: int, names: Iterable[str], schema: pa.Sc
         "episode_index": np.full(rows, number),
         "episode_seed": np.full(rows, episode.seed),
         "episode_key": np.full(rows, episode.key),
-        "action_native": store.action_native.read(low, low + rows),
     }
+    if "action_native" in names:
+        columns["action_native"] = store.action_native.read(low, low + rows)
     columns |= {name: values[:rows] for name, values in episode.extra.items()}
     return pa.table([_array(columns[name], schema.field(name).type) for name in names], schema=schema)
 

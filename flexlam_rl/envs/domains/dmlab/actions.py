@@ -27,6 +27,16 @@ NATIVE_LOW = (-512, -512, -1, -1, 0, 0, 0)
 NATIVE_HIGH = (512, 512, 1, 1, 1, 1, 1)
 
 
+def is_native(space: spaces.Space[Any]) -> bool:
+    """Whether a space is that of the seven native actions."""
+    return (
+        isinstance(space, spaces.Box)
+        and space.dtype.kind in "iu"
+        and space.shape == (7,)
+        and bool((space.low == NATIVE_LOW).all() and (space.high == NATIVE_HIGH).all())
+    )
+
+
 @dataclass(frozen=True)
 class ActionSet:
     """An action set: rows of native actions, or (no rows) the native actions themselves.

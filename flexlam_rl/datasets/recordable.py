@@ -1,0 +1,135 @@
+"""What a store can hold of an environment: where its data comes from, its further observations, and its actions."""
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from flexlam_rl.datasets.episode import is_planar
+from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.action_spaces import action_spec_of
+from flexlam_rl.envs.base import env_spec_of
+from flexlam_rl.envs.observations import FRAME, WORDS
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
+from flexlam_rl.utils.errors import StoreError
+
+
+def origin_of(
+    env: Any, policy: str, policy_params: dict[str, Any] | None = None, seed: int = -1, **changes: Any
+) -> Origin:
+    """Describe where the data of an environment comes from, as far as the environment tells.
+
+    Args:
+        env: A (wrapped) environment.
+        policy, policy_params: Who plays.
+        seed: Root seed of the collection.
+        **changes: Fields of `Origin` to set otherwise.
+    """
+    from flexlam_rl import __version__
+
+    base, spec = env.unwrapped, env_spec_of(env)
+    engine = "unknown" if spec is None else spec.engine
+    known: dict[str, Any] = {
+        "env_id": env.spec.id if env.spec is not None else type(base).__name__,
+        "engine_version": str(getattr(base, "engine_version", __version__ if engine == "litelab" else "")),
+        "policy": policy,
+        "policy_params": policy_params or {},
+        "seed": seed,
+    }
+    table = getattr(getattr(base, "action_set", None), "table", None)
+    if spec is not None and spec.domain == "dmlab" and table is not None:
+        known["action_table"] = tuple(tuple(map(int, row)) for row in table)
+    else:
+        known |= _actions_of(env, spec)
+    if spec is None:
+        spec = EnvSpec("", engine, frame_skip=getattr(base, "frame_skip", 1), look=())
+    return Origin.of(spec, **{**known, **changes})
+
+
+def _actions_of(env: Any, spec: EnvSpec | None) -> dict[str, Any]:
+    """Describe the actions of an environment that is not DeepMind Lab, as fields of an origin."""
+    try:
+        own = spec is not None and env.action_space == env.unwrapped.action_space
+        actions = action_spec_of(env.action_space, spec.action_set if own and spec is not None else "")
+    except ValueError:
+        return {"action_set": str(env.action_space)}  # `actions_of` refuses them where they are to be stored
+    if own and spec is not None:
+        return {"actions": actions, "action_set": spec.action_set, "action_hash": spec.action_hash}
+    return {"actions": actions, "action_set": str(env.action_space), "action_hash": actions.hash}
+
+
+def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Types and shapes of what the observations of an environment hold beside picture and instruction.
+
+    Raises:
+        StoreError: There is no picture among them, or something that no column holds.
+    """
+    space = env.observation_space
+    names = env.spec.kwargs.get("observations", ()) if env.spec is not None else ()
+    if any(str(name).startswith("BGR") for name in names):
+        raise StoreError(
+            f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are "
+            "red, green, blue."
+        )
+    rest = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {FRAME: space}
+    image = rest.pop(FRAME, None)
+    shape = image.shape if isinstance(image, gym.spaces.Box) and image.dtype == np.uint8 else ()
+    if len(shape) != 3 or is_planar(shape):
+        raise StoreError(
+            f"RecordRollouts found no image among the observations {space}: expected uint8 (height, width, channels), "
+            f"named {FRAME} in a Dict."
+        )
+    if isinstance(rest.get(WORDS), gym.spaces.Text):
+        rest.pop(WORDS)
+    extra = {}
+    for name, inner in rest.items():
+        if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
+            raise StoreError(
+                f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of "
+                "the environment's."
+            )
+        extra[name] = (inner.dtype.name, inner.shape)
+    return extra
+
+
+def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | ActionSpec]:
+    """Find out how a buffer is to keep the actions of an environment.
+
+    Args:
+        space: Of the actions.
+        origin: Of the store.
+
+    Returns:
+        Whether they are native ones, and what they are of: how many there are, or a description.
+
+    Raises:
+        StoreError: A store does not hold such actions, or they are not those of the origin.
+    """
+    table = len(origin.action_table)
+    if origin.actions is not None:
+        try:
+            found = action_spec_of(space)
+        except ValueError as error:
+            raise StoreError(f"RecordRollouts: {error}") from None
+        if replace(found, name="", hash="") != replace(origin.actions, name="", hash=""):
+            raise StoreError(f"RecordRollouts got the actions {space}, but an origin with {origin.actions}.")
+        return False, origin.actions
+    if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
+        return False, int(space.n)
+    if (
+        isinstance(space, gym.spaces.Box)
+        and space.shape == (7,)
+        and space.dtype is not None
+        and space.dtype.kind in "iu"
+    ):
+        limits = np.iinfo(np.int16)
+        if not table and space.low.min() >= limits.min and space.high.max() <= limits.max:
+            return True, 0
+    wanted = (
+        f"{table} discrete actions from 0" if table else "Discrete, MultiDiscrete, MultiBinary, or a Box of numbers"
+    )
+    raise StoreError(
+        f"RecordRollouts cannot store the actions {space}: expected {wanted}; with_actions=False stores the video "
+        "alone."
+    )
