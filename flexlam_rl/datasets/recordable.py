@@ -49,6 +49,8 @@ def origin_of(
 
 def _actions_of(env: Any, spec: EnvSpec | None) -> dict[str, Any]:
     """Describe the actions of an environment that is not DeepMind Lab, as fields of an origin."""
+    if spec is None and _looks_native(env.action_space):
+        return {"action_set": str(env.action_space)}
     try:
         own = spec is not None and env.action_space == env.unwrapped.action_space
         actions = action_spec_of(env.action_space, spec.action_set if own and spec is not None else "")
@@ -117,15 +119,8 @@ def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | Actio
         return False, origin.actions
     if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
         return False, int(space.n)
-    if (
-        isinstance(space, gym.spaces.Box)
-        and space.shape == (7,)
-        and space.dtype is not None
-        and space.dtype.kind in "iu"
-    ):
-        limits = np.iinfo(np.int16)
-        if not table and space.low.min() >= limits.min and space.high.max() <= limits.max:
-            return True, 0
+    if not table and _looks_native(space):
+        return True, 0
     wanted = (
         f"{table} discrete actions from 0" if table else "Discrete, MultiDiscrete, MultiBinary, or a Box of numbers"
     )
@@ -133,3 +128,11 @@ def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | Actio
         f"RecordRollouts cannot store the actions {space}: expected {wanted}; with_actions=False stores the video "
         "alone."
     )
+
+
+def _looks_native(space: gym.Space[Any]) -> bool:
+    """Whether actions are seven whole numbers of 16 bits, as DeepMind Lab's native ones under whatever wrapper."""
+    if not isinstance(space, gym.spaces.Box) or space.shape != (7,) or space.dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(np.int16)
+    return bool(space.low.min() >= limits.min and space.high.max() <= limits.max)
