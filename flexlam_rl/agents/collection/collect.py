@@ -199,9 +199,7 @@ def _collect_level(
     marks = {EXPERT_CHOSE: ("bool", ())} if settings.perturb else None
     # rewards of DeepMind Lab are whole numbers and halves; nothing is known of other worlds'
     layout = {"reward": "float32" if settings.spec.domain == "dmlab" else "float64", **dict(job.layout)}
-    with RolloutWriter(
-        job.out, level, job.split, settings.origin(level), job.with_actions, marks, **layout
-    ) as writer:
+    with RolloutWriter(job.out, level, job.split, settings.origin(level), job.with_actions, marks, **layout) as writer:
         episodes, steps = writer.episodes, writer.steps
         if writer.keys != set(range(episodes)):
             raise StoreError(
