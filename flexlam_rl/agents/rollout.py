@@ -31,6 +31,10 @@ class Policy(Protocol):
       draws its noise from them plays an episode the same way wherever it is played.
     - `map_restarted(which)`: the next frames do not follow from the last ones (`info["map_reset"]`).
     - `end_episodes(which)`: these episodes have ended; their actions are not wanted until they begin others.
+    - `snapshot(state)`, `restore(snapshot)`: what a play needs that is saved and resumed (`agents.resuming`). The first
+      gives everything that later actions depend on, with `state` as `predict` returned it: a dictionary of NumPy
+      arrays, torch tensors and JSON values, also nested, which may share memory with the policy. The second, called on
+      a policy made anew in the same way, takes it over and returns `state`.
 
     An attribute `chose` (N,) tells of the last actions which ones it chose itself; without it, all.
     """

@@ -19,6 +19,9 @@ class Watcher:
     def stepped(self, playing: int) -> None:
         """Take note that so many environments have made a step."""
 
+    def replays(self, on: bool) -> None:
+        """Take note that the steps to come were played before a stop (true), or are new again."""
+
     def spent(self, part: str, seconds: float) -> None:
         """Take note of wall-clock time: of "environments", of "policy", and of the parts that the policy names."""
 

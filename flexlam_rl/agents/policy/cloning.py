@@ -76,6 +76,15 @@ class CloningPolicy:
         """Environments `which` begin episodes of these seeds."""
         self._draws.begin(which, seeds)
 
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"draws": self._draws.snapshot(), "previous": state}
+
+    def restore(self, saved: dict[str, Any]) -> Any:
+        """Go on from a snapshot; gives the state."""
+        self._draws.restore(saved["draws"])
+        return saved["previous"]
+
     @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

@@ -3,6 +3,7 @@
 Legend: `n` environments, `W` numbers a step.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,24 @@ from flexlam_rl.agents.policy.rows import begun
 from flexlam_rl.utils.numbers import whole
 
 _STEPS = 64  # steps drawn at once
+
+
+def states_of(generators: Iterable[np.random.Generator]) -> list[Any]:
+    """States of generators, as JSON values."""
+    return [generator.bit_generator.state for generator in generators]
+
+
+def generators_of(states: Iterable[Any]) -> list[np.random.Generator]:
+    """Generators that go on from states of `states_of`.
+
+    Raises:
+        ValueError: They are no such states.
+    """
+    generators = []
+    for state in states:
+        generators.append(np.random.default_rng(0))
+        generators[-1].bit_generator.state = state
+    return generators
 
 
 class Draws:
@@ -56,6 +75,23 @@ class Draws:
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _STEPS
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that later numbers depend on."""
+        return {"generators": states_of(self._generators), "drawn": self._drawn, "at": self._at}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: It is of draws of another width.
+        """
+        if saved["drawn"].shape[1:] != (_STEPS, self._width):
+            raise ValueError(
+                f"The saved draws have shape {saved['drawn'].shape[1:]}; expected {(_STEPS, self._width)}."
+            )
+        self._generators = generators_of(saved["generators"])
+        self._drawn, self._at = saved["drawn"].copy(), saved["at"].copy()
 
     def next(self, rows: int) -> np.ndarray:
         """The next numbers of environments 0 to `rows`, (rows, W)."""

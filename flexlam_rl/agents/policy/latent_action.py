@@ -20,7 +20,8 @@ from flexlam_rl.agents.policy.chunk_decision import decide
 from flexlam_rl.agents.policy.compatibility import check_environment
 from flexlam_rl.agents.policy.decision import Decision, read_only
 from flexlam_rl.agents.policy.draws import Draws
-from flexlam_rl.agents.policy.history import PolicyState, check_state, new_state
+from flexlam_rl.agents.policy.history import PolicyState, check_state
+from flexlam_rl.agents.policy.latent_snapshots import LatentSnapshots
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.models.flexlam.priors import decoder_of
@@ -39,7 +40,7 @@ ADAPTERS: Registry[Any] = Registry(
 """Other libraries' kinds of policy, which import this file."""
 
 
-class LatentActionPolicy:
+class LatentActionPolicy(LatentSnapshots):
     """Plays with a bundle. `predict` follows Stable-Baselines3's protocol; `reset` and calls serve a plain loop.
 
     Args:
@@ -310,7 +311,7 @@ class LatentActionPolicy:
         frames, single = self.frames(observation)
         n = len(frames)
         if state is None:
-            state = new_state(self.decoder, n, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
+            state = self._new_state(n)
             starts = np.ones(n, np.bool_)
         else:
             check_state(state, n, self._made_for)

@@ -45,6 +45,15 @@ class PreviousActionPolicy:
         rows_of(which, self._rows)
         self._draws.begin(which, seeds)
 
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"draws": self._draws.snapshot(), "previous": state}
+
+    def restore(self, saved: dict[str, Any]) -> Any:
+        """Go on from a snapshot; gives the state."""
+        self._draws.restore(saved["draws"])
+        return saved["previous"]
+
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:

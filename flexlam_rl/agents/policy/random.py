@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.agents.policy.draws import generators_of, states_of
 from flexlam_rl.agents.policy.rows import begun
 from flexlam_rl.envs.base import action_count, base_env, batch_size
 from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
@@ -38,6 +39,15 @@ class RandomPolicy:
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _BLOCK
+
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"generators": states_of(self._generators), "drawn": self._drawn, "at": self._at}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a snapshot, of as many environments."""
+        self._generators = generators_of(saved["generators"])
+        self._drawn[:], self._at[:] = saved["drawn"], saved["at"]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexlam_rl.agents.environments import episode_steps, evaluation_seed, make_batch
-from flexlam_rl.agents.policy.registry import Player
-from flexlam_rl.agents.rollout import Start, Tally, play_episodes
-from flexlam_rl.agents.watchers import TimeShares, Watcher
+from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.envs.spec import EnvSpec
 
 
@@ -59,34 +56,3 @@ def in_batches(jobs: Iterable[Job], spec: EnvSpec, size: int) -> Iterator[list[J
     ordered = sorted(jobs, key=lambda job: (-job.budget, -episode_steps(spec, job.level), job.level, job.number))
     for first in range(0, len(ordered), size):
         yield ordered[first : first + size]
-
-
-def play_batch(
-    jobs: Sequence[Job], spec: EnvSpec, player: Player, watchers: Sequence[Watcher] = ()
-) -> Iterator[Played]:
-    """Play a batch of episodes to their ends; yields each as it ends.
-
-    Args:
-        jobs: The episodes.
-        spec: How tasks are shown and controlled.
-        player: Who plays.
-        watchers: Told what happens; keys are jobs.
-    """
-    env = make_batch(
-        spec, [job.level for job in jobs], evaluation=True, frames=not player.blind, words=not player.learned
-    )
-    waiting: list[Job | None] = list(jobs)
-
-    def begin(i: int) -> Start | None:
-        job, waiting[i] = waiting[i], None
-        return None if job is None else Start(job, evaluation_seed(job.seed), job.seed)
-
-    shares = TimeShares()
-    try:
-        policy = player.make(env, np.array([job.budget for job in jobs]) if player.learned else None)
-        for job, tally in play_episodes(env, policy, begin, Tally, player.deterministic, (shares, *watchers)):
-            # all have begun together: this one's steps are the batch's
-            milliseconds = 1000.0 * shares.seconds["policy"] / tally.steps
-            yield Played(job, tally.total, tally.steps, milliseconds, len(jobs))
-    finally:
-        env.close()

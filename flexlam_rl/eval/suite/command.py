@@ -18,11 +18,14 @@ from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.watchers import TimeShares
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches, play_batch
+from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches
 from flexlam_rl.eval.suite.options import Options, checked
+from flexlam_rl.eval.suite.playing import play_batch
 from flexlam_rl.eval.suite.progress import Progress
 from flexlam_rl.eval.suite.results import Folder
+from flexlam_rl.eval.suite.running import Running
 from flexlam_rl.eval.suite.table import by_column, engine_and_look, print_summary, summarise, wide_console
+from flexlam_rl.train.stopping import stopping
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list, number_list
 
@@ -50,26 +53,34 @@ def run(options: Options) -> int:
         or Path("results") / "suite" / f"{player.name.replace(':', '-').replace('/', '-')}-{_digest(identity)}"
     )
     jobs = all_jobs(options.tasks, budgets, options.episodes, options.seed)
-    folder = Folder(out, identity)
+    folder, running = Folder(out, identity), None
     try:
         missing = folder.missing(jobs)
         if len(missing) < len(jobs):
             console.print(f"{out} holds {len(jobs) - len(missing)} of {len(jobs)} episodes.", soft_wrap=True)
         if missing:
             folder.begin(options.device, revision())
-            _play(missing, spec, player, options, folder, console)
+            with stopping() as stop:
+                running = Running(out, identity, stop, lambda text: console.print(text, soft_wrap=True))
+                _play(missing, spec, player, options, folder, console, running)
         results(folder, jobs, options, spec, player, console)
     except KeyboardInterrupt:
         done = len(jobs) - len(folder.missing(jobs))
-        raise KeyboardInterrupt(_kept(done, len(jobs), out)) from None
+        kept = None if running is None else running.kept
+        raise KeyboardInterrupt(_kept(done, len(jobs), out, kept)) from None
     finally:
         folder.close()
     return 0
 
 
-def _kept(done: int, count: int, out: Path) -> str:
-    kept = f"{done} of {count} episodes are kept in {out}, the same command continues"
-    return kept if done else f"{kept}; none had ended yet, with a smaller --num-envs fewer are played at a time"
+def _kept(done: int, count: int, out: Path, playing: tuple[int, int] | None) -> str:
+    kept = f"{done} of {count} episodes are kept in {out}"
+    if playing is not None:
+        kept += f", and {playing[0]} that were being played, at step {playing[1]}"
+    kept += ", the same command continues"
+    if done or playing is not None:
+        return kept
+    return f"{kept}; none had ended yet, with a smaller --num-envs fewer are played at a time"
 
 
 def _spec(options: Options, player: Player) -> EnvSpec:
@@ -202,7 +213,15 @@ def _digest(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _play(jobs: list[Job], spec: EnvSpec, player: Player, options: Options, folder: Folder, console: Any) -> None:
+def _play(
+    jobs: list[Job],
+    spec: EnvSpec,
+    player: Player,
+    options: Options,
+    folder: Folder,
+    console: Any,
+    running: Running,
+) -> None:
     if spec.engine == "litelab":
         from flexlam_rl.envs.litelab.batch import serve
         from flexlam_rl.envs.litelab.kernel import is_compiled
@@ -212,12 +231,19 @@ def _play(jobs: list[Job], spec: EnvSpec, player: Player, options: Options, fold
                 "The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True
             )
     videos = folder.path / "videos" if options.videos and not player.blind else None
-    batches = list(in_batches(jobs, spec, options.num_envs or _side_by_side(len(jobs), spec, player)))
+    begun = running.saved(jobs, folder.holds, options.num_envs)
+    if running.kept is not None:
+        count, step = running.kept
+        console.print(f"{count} episodes go on at step {step}, where they were stopped.", soft_wrap=True)
+    others = [job for job in jobs if job not in set(begun)]
+    size = options.num_envs or _side_by_side(len(jobs), spec, player)
+    batches = [*([begun] if begun else []), *in_batches(others, spec, size)]
     with Progress(batches, spec, console, videos) as progress:
         watchers = (progress, TimeShares(folder.shares))
         for batch in batches:
-            for played in play_batch(batch, spec, player, watchers):
-                folder.add(played)
+            for played in play_batch(batch, spec, player, watchers, running):
+                if not folder.holds(played.job):
+                    folder.add(played)
                 progress.finished(played.job, played.steps)
 
 

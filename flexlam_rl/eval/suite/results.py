@@ -5,6 +5,7 @@ episodes.jsonl   a line an episode, appended as it ends, and a line a session (d
 results.json     configuration and all episodes in order, at the end; equal for equal runs, however often killed
 episodes.csv     the episodes as a table
 timing.json      dates, wall-clock of the policy and of the environments
+running.safetensors  the batch that is being played (see `running.py`)
 """
 
 import csv
@@ -18,16 +19,17 @@ from typing import Any
 
 from flexlam_rl.eval.suite.batches import Job, Played
 from flexlam_rl.utils.errors import StoreError
-from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, write_json
+from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, sweep, write_json
 from flexlam_rl.utils.provenance import machine
 
 SCHEMA, VERSION = "flexlam_rl.suite", 1
-CONFIG, EPISODES, RESULTS, TABLE, TIMING = (
+CONFIG, EPISODES, RESULTS, TABLE, TIMING, RUNNING = (
     "config.json",
     "episodes.jsonl",
     "results.json",
     "episodes.csv",
     "timing.json",
+    "running.safetensors",
 )
 FIELDS = ("level", "budget", "number", "seed", "return", "steps")
 
@@ -57,6 +59,7 @@ class Folder:
             if not (path / CONFIG).exists() and any(entry.name != ".writer.lock" for entry in path.iterdir()):
                 raise ValueError(f"{path} holds something other than a suite's run; give another --out.")
             self._lock = FolderLock(path)
+            sweep(path)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -100,6 +103,10 @@ class Folder:
             except (ValueError, KeyError, TypeError):
                 raise StoreError(f"{path}, line {number} is damaged: it holds no episode.") from None
 
+    def holds(self, job: Job) -> bool:
+        """Whether an episode has been played."""
+        return (job.level, job.budget, job.number) in self.played
+
     def begin(self, device: str, revision: str) -> None:
         """Note a session: when, where, with which code."""
         session = {
@@ -126,7 +133,7 @@ class Folder:
 
     def missing(self, jobs: Iterable[Job]) -> list[Job]:
         """Those of `jobs` that have not been played."""
-        return [job for job in jobs if (job.level, job.budget, job.number) not in self.played]
+        return [job for job in jobs if not self.holds(job)]
 
     def finish(self, jobs: Iterable[Job], summary: dict[str, Any], timing: dict[str, Any]) -> None:
         """Write the results of `jobs`, all of which have been played."""
@@ -153,6 +160,8 @@ class Folder:
 
     def _remove_if_empty(self) -> None:
         if not self._made or self.played or not self.path.is_dir():
+            return
+        if (self.path / RUNNING).exists():
             return
         for name in (EPISODES, CONFIG, ".writer.lock"):
             (self.path / name).unlink(missing_ok=True)

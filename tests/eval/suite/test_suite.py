@@ -207,24 +207,8 @@ def test_controls_run_through_the_same_suite(policy, bundle_folder, tmp_path):
     assert set(results(tmp_path / "many")["summary"]) == {policy}
 
 
-def test_behaviour_cloning_plays(tmp_path, capsys):
-    import torch
-
-    from flexlam_rl.envs.domains.dmlab.actions import action_set
-    from flexlam_rl.envs.spec import ActionSpec
-    from flexlam_rl.models.baselines.idm import BehaviourCloning
-    from flexlam_rl.models.flexlam.config import PRESETS, IDMConfig
-
-    actions, folder = action_set("dreamer15"), tmp_path / "train" / "bc" / "best" / "bc"
-    torch.manual_seed(0)
-    model = BehaviourCloning(
-        IDMConfig(actions=ActionSpec((15,), 0, "dreamer15", actions.hash), encoder=PRESETS["debug"].lam.encoder)
-    )
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(folder)
-    given = ("--policy", "bc", "--checkpoint", str(tmp_path / "train"))
+def test_behaviour_cloning_plays(write_cloning, tmp_path, capsys):
+    given = ("--policy", "bc", "--checkpoint", str(write_cloning(tmp_path / "train")))
     assert suite(tmp_path / "many", *given) == 0
     assert suite(tmp_path / "one", *given, "--num-envs", "1") == 0
     assert results(tmp_path / "many")["episodes"] == results(tmp_path / "one")["episodes"]

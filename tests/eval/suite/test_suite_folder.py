@@ -152,3 +152,17 @@ def test_the_time_left_is_about_right_where_levels_differ_in_length(setup):
                 if lengths[job.level] == step:
                     remaining.finished(job, step)
     assert remaining.steps == remaining.total
+
+
+def test_steps_that_are_played_again_tell_nothing_of_the_time_left():
+    jobs = all_jobs((SHORT,), (0,), 4, 0)
+    steps = episode_steps(EnvSpec(), SHORT)
+    remaining = Remaining([jobs], EnvSpec())
+    remaining.replaying = True
+    for step in range(steps // 2):
+        remaining.stepped(4, 0.001 * step)
+        assert remaining.seconds(0.001 * step) is None
+    remaining.replaying = False
+    for step in range(1, 11):
+        remaining.stepped(4, 1.0 + step)
+    assert remaining.seconds(11.0) == pytest.approx(steps - steps // 2 - 10, rel=0.2)

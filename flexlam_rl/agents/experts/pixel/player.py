@@ -52,6 +52,16 @@ class PixelExpert:
         """Tell what was done instead of its last choices, where another policy drives, (n,)."""
         self._took = np.array(actions, np.int64)
 
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"draws": self._draws.snapshot(), "took": self._took, "state": state}
+
+    def restore(self, saved: dict[str, Any]) -> Any:
+        """Go on from a snapshot; gives the state."""
+        self._draws.restore(saved["draws"])
+        self._took = saved["took"]
+        return saved["state"]
+
     @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

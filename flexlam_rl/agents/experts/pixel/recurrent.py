@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from flexlam_rl.agents.policy.compatibility import environment_spec
+from flexlam_rl.agents.policy.draws import generators_of, states_of
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import begun, mask_of
 from flexlam_rl.agents.rollout import FRAME, WORDS
@@ -187,6 +188,15 @@ class LearnedExpert:
         index, numbers = begun(which, seeds, self._n)
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
+
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"generators": states_of(self._generators), "state": state}
+
+    def restore(self, saved: dict[str, Any]) -> Any:
+        """Go on from a snapshot; gives the state."""
+        self._generators = generators_of(saved["generators"])
+        return saved["state"]
 
     @in_own_modes
     def predict(

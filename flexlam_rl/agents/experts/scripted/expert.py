@@ -56,6 +56,21 @@ class ScriptedExpert:
         self.memories["frame"] = 1 << 30
         self.chosen = np.zeros(len(self.worlds), np.int64)
 
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on."""
+        return {"memories": self.memories.view(np.uint8).reshape(len(self.memories), -1), "chosen": self.chosen}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a snapshot, of as many environments.
+
+        Raises:
+            ValueError: What it remembers has another form.
+        """
+        memories, own = saved["memories"], self.memories.view(np.uint8).reshape(len(self.memories), -1)
+        if memories.shape != own.shape:
+            raise ValueError(f"The saved memories have shape {memories.shape}; expected {own.shape}.")
+        own[:], self.chosen[:] = memories, saved["chosen"]
+
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:

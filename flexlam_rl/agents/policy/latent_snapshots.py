@@ -1,0 +1,88 @@
+"""Saving and restoring what a latent action policy remembers, exactly.
+
+Legend: `n` environments.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.policy.draws import Draws
+from flexlam_rl.agents.policy.history import Chunk, PolicyState, new_state
+from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.nn.modes import in_own_modes
+
+
+class LatentSnapshots:
+    """`snapshot` and `restore` of a `LatentActionPolicy`."""
+
+    chunk: int | None
+    decoder: Decoder
+    _frame: tuple[int, int, int]
+    _dims: int
+    _dtype: torch.dtype
+    _made_for: tuple[Any, ...]
+    _draws: Draws
+    _current: PolicyState | None
+
+    def _new_state(self, rows: int) -> PolicyState:
+        return new_state(self.decoder, rows, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
+
+    @in_own_modes
+    def snapshot(self, state: PolicyState) -> dict[str, Any]:
+        """Everything that later actions depend on, beside models and options.
+
+        Args:
+            state: What the last call of `predict` returned.
+        """
+        return {
+            "draws": self._draws.snapshot(),
+            "playing": state.playing.copy(),
+            "restarted": state.restarted.copy(),
+            "chunks": [{name: part.detach() for name, part in _parts(chunk).items()} for chunk in state.chunks],
+        }
+
+    @in_own_modes
+    def restore(self, saved: dict[str, Any]) -> PolicyState:
+        """Go on from a snapshot of a policy with the same models and options.
+
+        Args:
+            saved: What `snapshot` gave.
+
+        Returns:
+            The state for the next call of `predict`.
+
+        Raises:
+            ValueError: It is of another policy.
+        """
+        state = self._new_state(len(saved["playing"]))
+        if len(state.chunks) != len(saved["chunks"]):
+            raise ValueError(f"The snapshot has {len(saved['chunks'])} chunks; expected {len(state.chunks)}.")
+        for number, (chunk, values) in enumerate(zip(state.chunks, saved["chunks"], strict=True)):
+            for name, part in _parts(chunk).items():
+                value = values[name]
+                if value.shape != part.shape or value.dtype != part.dtype:
+                    raise ValueError(
+                        f"The snapshot's {name!r} of chunk {number} is {value.dtype} of shape {tuple(value.shape)}; "
+                        f"expected {part.dtype} {tuple(part.shape)}."
+                    )
+                part.copy_(value)  # in place: how keys lie in memory is not told by their shape
+        self._draws.restore(saved["draws"])
+        state.playing[:], state.restarted[:] = saved["playing"], saved["restarted"]
+        self._current = state
+        return state
+
+
+def _parts(chunk: Chunk) -> dict[str, Tensor]:
+    """All tensors of a chunk, by name."""
+    decode = chunk.decode
+    return {
+        "frames": chunk.frames,
+        "previous": chunk.previous,
+        "keys": decode.cache.keys,
+        "values": decode.cache.values,
+        "step": decode.step,
+        "block_frame": decode.block_frame,
+        "stride_frame": decode.stride_frame,
+    }
