@@ -81,6 +81,11 @@ class SlotModel(PretrainedModel, ABC):
         if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
             self.quantizer.to(self.null.device)
 
+    def let_train(self) -> None:
+        """Let all that trains ask for gradient, and nothing else, as in a new model."""
+        self.requires_grad_(True)
+        self.null.requires_grad_(self.config.prefix)
+
     @abstractmethod
     def build_encoder(self, out_dim: int) -> nn.Module:
         """Make what turns a transition, frames (B, C, H, W) twice, into (B, M, `out_dim`)."""

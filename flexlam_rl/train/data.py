@@ -95,6 +95,26 @@ class PairSource:
         self.batches.load_state_dict(state)
 
 
+class WindowSource:
+    """Windows of so many frames, "frames"."""
+
+    def __init__(
+        self, rollouts: Rollouts, length: int, batch: int, seed: int, rank: int = 0, ranks: int = 1, **place: Any
+    ) -> None:
+        """See `FrameSource`; `place` is what it takes by name: device, share, resident."""
+        self.source = FrameSource(Windows(rollouts, length), batch, seed, rank, ranks, **place)
+        self.batches = self.source.batches
+
+    def next(self) -> dict[str, Any]:
+        return {"frames": self.source.next()["frames"]}
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.batches.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.batches.load_state_dict(state)
+
+
 class CurriculumSource:
     """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8).
 

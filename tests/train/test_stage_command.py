@@ -21,7 +21,10 @@ SHARED = {"data", "out", "tasks", "init", "seed", "device", "steps", "optimiser"
 LABELS = {"labels", "label_fraction", "label_count", "label_task"}
 CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution"}
 OWN = {
-    "lam": {"fixed", "fsq_levels", "prefix_distribution", "cache"},
+    "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"},
+    "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"},
+    "laom": {"prefix", "prefix_distribution", "slots", "dim", "horizon", "target_decay"},
+    "adaworld": {"prefix", "prefix_distribution", "slots", "dim", "beta"},
     "sequence": {"lam_run", "stem", "long_share", "targets"},
     "translator": CODES,
     "joint": CODES,

@@ -32,21 +32,25 @@ class FlexLAMRun(RunConfig):
     """Digest of the labels: a set drawn anew under the same name is another one."""
 
 
-def loop_config(stage: str, options: PresetOptions) -> LoopConfig:
+def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -> LoopConfig:
     """Loop of a stage: the preset's, with what the options change.
 
     Args:
         stage: Name of the stage.
         options: Its options.
+        folder: Name of its folder in the run; None for the stage's.
     """
     recipe = RECIPES[options.preset]
     # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
     prior = recipe.factored if getattr(options, "prior", None) == "factored" else recipe.sequence
     named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
-    return loop_options.loop_config(named.get(stage, recipe.translator), options, options.out / stage)
+    folder = folder or stage
+    return loop_options.loop_config(named.get(folder, recipe.translator), options, options.out / folder)
 
 
-def run_config(stage: str, model: Any, options: PresetOptions, data: Splits, **more: Any) -> FlexLAMRun:
+def run_config(
+    stage: str, model: Any, options: PresetOptions, data: Splits, folder: str | None = None, **more: Any
+) -> FlexLAMRun:
     """The whole configuration of a stage.
 
     Args:
@@ -54,6 +58,7 @@ def run_config(stage: str, model: Any, options: PresetOptions, data: Splits, **m
         model: Configuration of its model.
         options: Its options.
         data: The rollouts.
+        folder: Name of its folder in the run; None for the stage's.
         more: Fields of `FlexLAMRun`.
 
     Raises:
@@ -62,7 +67,7 @@ def run_config(stage: str, model: Any, options: PresetOptions, data: Splits, **m
     check_frames(options, data)
     distribution = getattr(options, "prefix_distribution", "uniform")
     return FlexLAMRun(
-        stage, model, loop_config(stage, options), tuple(data.train.digests),
+        stage, model, loop_config(stage, options, folder), tuple(data.train.digests),
         prefix_distribution=None if distribution == "uniform" else distribution, **more,
     )  # fmt: skip
 

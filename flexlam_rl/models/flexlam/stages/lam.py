@@ -42,12 +42,16 @@ class LAMStage(SourceStage):
         self.prefix_distribution = prefix_distribution
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        obs, next_obs = batch["obs"], batch["next_obs"]
-        if self.flip:
-            mirrored = torch.rand(len(obs), generator=generator, device=generator.device) < 0.5
-            obs, next_obs = (torch.where(mirrored[:, None, None, None], x.flip(-1), x) for x in (obs, next_obs))
-        out = self.model(obs, next_obs, generator, self.prefix_distribution)
+        frames = self.mirrored([batch["obs"], batch["next_obs"]], generator)
+        out = self.model(*frames, generator, self.prefix_distribution)
         return out.loss, out.figures()
+
+    def mirrored(self, frames: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        """Frames (B, C, H, W) each, half of the examples mirrored in all of them."""
+        if not self.flip:
+            return frames
+        rows = torch.rand(len(frames[0]), generator=generator, device=generator.device) < 0.5
+        return [torch.where(rows[:, None, None, None], x.flip(-1), x) for x in frames]
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:

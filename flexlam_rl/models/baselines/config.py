@@ -1,0 +1,97 @@
+"""Configurations of the latent action models of other papers, and their recipes.
+
+They share FlexLAM's sizes, data, loop and choice of the best checkpoint, so that they differ by their method alone.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flexlam_rl.models.flexlam.config import DecoderConfig, EncoderConfig, LAMConfig
+from flexlam_rl.utils.plain import Plain
+
+
+@dataclass(frozen=True)
+class ForwardConfig(Plain):
+    """Transformer from the current frame and the slots to what follows."""
+
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    ffn: int = 776
+    patch: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotConfig(Plain):
+    """What the configurations have in common."""
+
+    image_size: int = 64
+    channels: int = 3
+    slots: int
+    prefix: bool = False
+    """Whether training retains prefixes of random length; the papers have none."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    forward: ForwardConfig = field(default_factory=ForwardConfig)
+    quantizer: str
+    """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
+    quantizer_options: dict[str, Any] = field(default_factory=dict)
+    """What it is made with."""
+
+    def quantizer_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the quantizer's class."""
+        return self.quantizer_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardLAMConfig(SlotConfig):
+    """An inverse and a forward model of pixels: LAPO and AdaWorld, by the quantizer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LAOMConfig(SlotConfig):
+    """An inverse and a forward model of learned features."""
+
+    horizon: int = 10
+    """Training infers a latent action from a frame up to so many steps ahead."""
+    target_decay: float = 0.99
+    """Of the moving average of the encoder whose features are predicted."""
+    inverse_depth: int = 2
+    """Layers of the inverse model, behind those of the encoder."""
+
+
+def _shared(lam: LAMConfig) -> dict[str, Any]:
+    decoder: DecoderConfig = lam.decoder
+    return {
+        "image_size": lam.image_size,
+        "channels": lam.channels,
+        "encoder": lam.encoder,
+        "forward": ForwardConfig(decoder.width, decoder.depth, decoder.heads, decoder.ffn, decoder.patch),
+    }
+
+
+def lapo(lam: LAMConfig, slots: int = 8, size: int = 64, dim: int = 16, prefix: bool = False) -> ForwardLAMConfig:
+    """LAPO at the size of a FlexLAM: 8 slots of one of 64 vectors of 16 numbers, 48 bits."""
+    # the paper's decay is 0.999 over hundreds of thousands of steps
+    options = {"size": size, "dim": dim, "decay": 0.99, "commitment": 0.05}
+    return ForwardLAMConfig(slots=slots, prefix=prefix, quantizer="vq", quantizer_options=options, **_shared(lam))
+
+
+def adaworld(
+    lam: LAMConfig, slots: int = 1, dim: int = 32, beta: float = 2e-4, prefix: bool = False
+) -> ForwardLAMConfig:
+    """AdaWorld's latent action autoencoder at the size of a FlexLAM: 32 numbers held near a normal distribution."""
+    options = {"dim": dim, "beta": beta}
+    return ForwardLAMConfig(slots=slots, prefix=prefix, quantizer="gaussian", quantizer_options=options, **_shared(lam))
+
+
+def laom(
+    lam: LAMConfig, slots: int = 1, dim: int = 128, horizon: int = 3, target_decay: float = 0.99, prefix: bool = False
+) -> LAOMConfig:
+    """LAOM at the size of a FlexLAM: its encoder's layers are shared out between encoder and inverse model."""
+    shared = _shared(lam)
+    inverse = max(1, lam.encoder.depth // 3)
+    shared["encoder"] = replace(lam.encoder, depth=max(1, lam.encoder.depth - inverse))
+    return LAOMConfig(
+        slots=slots, prefix=prefix, quantizer="identity", quantizer_options={"dim": dim}, horizon=horizon,
+        target_decay=target_decay, inverse_depth=inverse, **shared,
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Latent action models with an inverse and a forward model of pixels: LAPO (Schmidt and Jiang, 2024) with a codebook,
+AdaWorld's latent action autoencoder (Gao et al., 2025) with a Gaussian.
+
+z = Q(E(o_t, o_t+1)), loss = mean squared error of F(o_t, z) against o_t+1, and the quantizer's own. Shapes: B batch,
+C H W frame, N patches, M slots, d numbers per slot.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.baselines.config import ForwardLAMConfig
+from flexlam_rl.models.baselines.forward_model import ForwardModel
+from flexlam_rl.models.flexlam.encoder import TransitionEncoder
+from flexlam_rl.models.interfaces import StepOutput
+from flexlam_rl.models.pixel_model import PixelModel
+from flexlam_rl.models.slot_model import StepLoss
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.patch_embed import patch_count, patchify, unpatchify
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
+
+
+class ForwardLAM(PixelModel):
+    """FlexLAM's encoder, any quantizer, and a forward model that predicts the next frame at once."""
+
+    config_class = ForwardLAMConfig
+    compiled_parts = ("encoder", "forward_model")
+    error_name = "squared error of the frame"
+
+    def __init__(self, config: ForwardLAMConfig) -> None:
+        super().__init__(config)
+        patch = config.forward.patch
+        patches = patch_count(config.image_size, patch, "forward model")
+        numbers = config.channels * patch**2
+        self.forward_model = ForwardModel(config.forward, patches, numbers, config.slots, self.quantizer.dim)
+
+    def build_encoder(self, out_dim: int) -> TransitionEncoder:
+        """A two-frame ViT, as FlexLAM's."""
+        c = self.config
+        return TransitionEncoder(c.encoder, c.image_size, c.channels, c.slots, out_dim)
+
+    def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The next frame, float (B, C, H, W), about [-1, 1]; it starts from no noise."""
+        c, patch = self.config, self.config.forward.patch
+        following = self.forward_model(patchify(to_unit(obs), patch), slots)
+        return unpatchify(following, patch, c.channels, c.image_size, c.image_size)
+
+    def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Mean squared error over C, H, W of each example, (B,), of frames in [-1, 1]."""
+        return (self.predict(obs, slots) - to_unit(next_obs)).float().square().mean(dim=(1, 2, 3))
+
+    def sample(self, obs: Tensor, slots: Tensor, steps: int = 1, generator: torch.Generator | None = None) -> Tensor:
+        """The prediction, in one step."""
+        return self.predict(obs, slots)
+
+    def forward(
+        self,
+        obs: Tensor,
+        next_obs: Tensor,
+        generator: torch.Generator,
+        prefix_distribution: PrefixDistribution = "uniform",
+    ) -> StepLoss:
+        """One training step's loss on frames (B, C, H, W) twice; all randomness comes from `generator`."""
+        lengths = self.lengths(len(obs), generator, prefix_distribution)
+        quantized = self.quantize(obs, next_obs, generator)
+        losses = self.prediction_error(obs, next_obs, null_fill(quantized.vectors, lengths, self.null))
+        return StepLoss(losses.mean() + quantized.loss, losses.detach(), lengths, quantized.usage)
+
+    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> StepOutput:
+        """Compute the loss of a batch with "obs" and "next_obs" frames, (B, C, H, W) each."""
+        out = self(batch["obs"], batch["next_obs"], generator)
+        return StepOutput(out.loss, out.figures())

@@ -1,0 +1,156 @@
+"""LAOM (Nikulin et al., 2025): a latent action model that predicts its own features instead of pixels.
+
+h = f(o), z = I(h_t, h_t+k) with k ~ Uniform{1..horizon}, loss = mean squared error of F(h_t, z) against g(o_t+1),
+where g is a moving average of f that gets no gradient. There is no quantizer. Once trained, z is inferred from o_t and
+o_t+1. Shapes: B batch, C H W frame, N patches, D width, M slots, d numbers per slot.
+"""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.models.baselines.config import LAOMConfig
+from flexlam_rl.models.baselines.forward_model import ForwardModel
+from flexlam_rl.models.flexlam.config import EncoderConfig
+from flexlam_rl.models.interfaces import StepOutput
+from flexlam_rl.models.slot_model import SlotModel, StepLoss
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.patch_embed import patch_count, patchify
+from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
+from flexlam_rl.nn.transformer import Block
+
+
+def _blocks(config: EncoderConfig, depth: int) -> nn.ModuleList:
+    hidden = int(config.mlp_ratio * config.width)
+    return nn.ModuleList(Block(config.width, config.heads, hidden) for _ in range(depth))
+
+
+class FrameEncoder(nn.Module):
+    """ViT of one frame; every token has mean 0 and variance 1, so that features cannot shrink to please the loss."""
+
+    def __init__(self, config: EncoderConfig, image_size: int, channels: int) -> None:
+        super().__init__()
+        self.patch, self.width = config.patch, config.width
+        patches = patch_count(image_size, config.patch, "encoder")
+        self.embed = nn.Linear(channels * config.patch**2, config.width)
+        self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
+        self.blocks = _blocks(config, config.depth)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, C, H, W) to features (B, N, D)."""
+        x = self.embed(patchify(to_unit(frames), self.patch)) + self.position
+        for block in self.blocks:
+            x = block(x)
+        return F.layer_norm(x.float(), (self.width,))
+
+
+class InverseModel(nn.Module):
+    """Slot tokens among the features of two frames, the second given as the change; they are read out."""
+
+    def __init__(
+        self, config: EncoderConfig, depth: int, image_size: int, channels: int, slots: int, out_dim: int
+    ) -> None:
+        super().__init__()
+        self.frames = FrameEncoder(config, image_size, channels)
+        patches = patch_count(image_size, config.patch, "encoder")
+        self.join = nn.Linear(2 * config.width, config.width)
+        self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
+        self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
+        self.blocks = _blocks(config, depth)
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, out_dim)
+
+    def between(self, now: Tensor, then: Tensor) -> Tensor:
+        """Features (B, N, D) twice to (B, M, d)."""
+        tokens = self.join(torch.cat([now, then - now], dim=-1)) + self.position
+        x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x[:, : len(self.slot_tokens)]))
+
+    def forward(self, obs: Tensor, next_obs: Tensor) -> Tensor:
+        """Frames (B, C, H, W) twice to (B, M, d)."""
+        return self.between(self.frames(obs), self.frames(next_obs))
+
+
+class LAOM(SlotModel):
+    """Inverse and forward model of the features of a frame encoder that is trained with them."""
+
+    config_class = LAOMConfig
+    compiled_parts = ("encoder", "forward_model", "target")
+    error_name = "squared error of the features"
+    encoder: InverseModel
+    target: FrameEncoder
+
+    def __init__(self, config: LAOMConfig) -> None:
+        super().__init__(config)
+        encoder = config.encoder
+        patches = patch_count(config.image_size, encoder.patch, "encoder")
+        self.forward_model = ForwardModel(config.forward, patches, encoder.width, config.slots, self.quantizer.dim)
+        self.target = copy.deepcopy(self.encoder.frames)
+        self.target.requires_grad_(False)
+
+    def build_encoder(self, out_dim: int) -> InverseModel:
+        """Frame encoder and inverse model."""
+        c = self.config
+        return InverseModel(c.encoder, c.inverse_depth, c.image_size, c.channels, c.slots, out_dim)
+
+    def let_train(self) -> None:
+        """Let all that trains ask for gradient: the target never does."""
+        super().let_train()
+        self.target.requires_grad_(False)
+
+    def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Features (B, N, D) of the next frame; they start from no noise."""
+        return self.forward_model(self.encoder.frames(obs), slots)
+
+    def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Mean squared error of each example's features, (B,), against the target's."""
+        return self._error(self.predict(obs, slots), next_obs)
+
+    def _error(self, predicted: Tensor, next_obs: Tensor) -> Tensor:
+        with torch.no_grad():
+            target = self.target(next_obs)
+        return (predicted.float() - target).square().mean(dim=(1, 2))
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the target towards the encoder by one step of the average."""
+        for mean, weight in zip(self.target.parameters(), self.encoder.frames.parameters(), strict=True):
+            mean.lerp_(weight, 1.0 - self.config.target_decay)
+
+    def forward(
+        self,
+        obs: Tensor,
+        next_obs: Tensor,
+        generator: torch.Generator,
+        prefix_distribution: PrefixDistribution = "uniform",
+        later: Tensor | None = None,
+    ) -> StepLoss:
+        """One training step's loss; all randomness comes from `generator`.
+
+        In training mode the target first takes its step after the last one's.
+
+        Args:
+            obs, next_obs: Frames (B, C, H, W).
+            generator: Stream of prefix lengths.
+            prefix_distribution: How these are drawn.
+            later: Frames (B, C, H, W) that latent actions are inferred from; None for `next_obs`.
+        """
+        if self.training and torch.is_grad_enabled() and self.encoder.frames.embed.weight.requires_grad:
+            self.follow()
+        lengths = self.lengths(len(obs), generator, prefix_distribution)
+        now = self.encoder.frames(obs)
+        then = self.encoder.frames(next_obs if later is None else later)
+        quantized = self.quantizer(self.encoder.between(now, then).float(), generator)
+        predicted = self.forward_model(now, null_fill(quantized.vectors, lengths, self.null))
+        losses = self._error(predicted, next_obs)
+        return StepLoss(losses.mean() + quantized.loss, losses.detach(), lengths, quantized.usage)
+
+    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> StepOutput:
+        """Compute the loss of a batch with "obs", "next_obs" and, where given, "later" frames, (B, C, H, W) each."""
+        out = self(batch["obs"], batch["next_obs"], generator, later=batch.get("later"))
+        return StepOutput(out.loss, out.figures())
