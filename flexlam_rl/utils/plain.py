@@ -12,7 +12,7 @@ import numpy as np
 
 def python_value(value: Any) -> Any:
     """Give NumPy's values and numbers in tensors as Python's, lists as tuples, dictionaries as copies."""
-    if isinstance(value, np.generic | np.ndarray) or getattr(value, "shape", None) == ():
+    if isinstance(value, np.generic | np.ndarray) or (getattr(value, "shape", None) == () and hasattr(value, "tolist")):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(python_value(item) for item in value)
