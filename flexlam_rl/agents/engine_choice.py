@@ -1,9 +1,62 @@
-"""Which engine a command plays on: the one that is asked for, or else the one that its player knows."""
+"""What a command plays on: the world and engine that are asked for, or else the engine that its player knows."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from flexlam_rl.agents.experts.registry import is_reader
+from flexlam_rl.agents.experts.registry import READERS, is_reader
+from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.options import choose_engine
+from flexlam_rl.envs.spec import EnvSpec
+
+
+def player_spec(
+    domain: str,
+    player: str,
+    other: str,
+    engine: str = "auto",
+    look: Mapping[str, str | None] | None = None,
+    **fields: Any,
+) -> tuple[EnvSpec, str]:
+    """Describe the environments that a player plays.
+
+    Args:
+        domain: Name of the world.
+        player: As `agents.experts.registry.make_expert` takes it.
+        other: What else to give on the command line, such as "another --expert".
+        engine: As on the command line, "auto" among the choices.
+        look: Of the record; None for the domain's own.
+        **fields: Further fields of the record (`frame_skip`, `width`, ...); None for the domain's own.
+
+    Returns:
+        The record, resolved, and a line to print where "auto" would be another engine for other players ("" else).
+
+    Raises:
+        ValueError: There is no such domain, it has no such field, or the player cannot play it.
+    """
+    found, line = find_domain(domain), ""
+    given_look = {name: value for name, value in (look or {}).items() if value is not None}
+    if domain == "dmlab":
+        engine, line = expert_engine(engine, player, other)
+        check_look(engine, given_look.get("textures", "procedural"))
+        if engine == "deepmind_lab":
+            given_look["textures"] = "original"
+        spec = found.resolve(EnvSpec(engine=engine, look=()))
+    else:
+        readable = READERS.get(player.partition(":")[0], (domain,))
+        if domain not in readable:
+            raise ValueError(
+                f"The {player} expert reads the worlds of {' and '.join(readable)} and cannot play {domain}: use "
+                f"{other}."
+            )
+        spec = found.defaults()
+        if engine != "auto":
+            spec = replace(spec, engine=engine)
+    given = {name: value for name, value in fields.items() if value is not None}
+    if "action_set" in given:
+        given["action_hash"] = ""
+    return found.resolve(replace(spec, **given).with_look(**given_look)), line
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:

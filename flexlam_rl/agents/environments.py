@@ -55,6 +55,25 @@ def episode_steps(spec: EnvSpec, task: str) -> int:
     return length
 
 
+def engine_version(spec: EnvSpec) -> str:
+    """Version of what simulates a record's tasks, "" where it is not known."""
+    if spec.engine == "litelab":
+        from flexlam_rl import __version__
+
+        return __version__
+    tell = getattr(find_domain(spec.domain), "engine_version", None)
+    return "" if tell is None else str(tell())
+
+
+def at_once(spec: EnvSpec) -> int | None:
+    """Environments of one batch that are worth their start, None where there is no such limit.
+
+    A domain says so by an attribute `at_once`.
+    """
+    limit: int | None = getattr(find_domain(spec.domain), "at_once", None)
+    return limit
+
+
 def evaluation_seed(seed: int) -> int:
     """Seed of the episode that `reset(seed=seed)` begins in an environment with `evaluation=True`."""
     return int(episode_stream(seed, True).integers(SEED_LIMIT))

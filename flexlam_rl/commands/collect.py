@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from flexlam_rl.commands.common import need_data
-from flexlam_rl.envs.domain import find_domain
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
-from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.envs.domain import find_domain, tasks_named
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 from flexlam_rl.utils.options import formerly
 
 # the 16 levels of the paper's data: all but the one it does not use
@@ -20,14 +19,16 @@ PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Let an expert play levels and write what it sees; the same command continues after an interruption."""
+    """Let an expert play tasks and write what it sees; the same command continues after an interruption."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """Folder of the collection: one store a level and split, <out>/<level>/<split>.zarr."""
+    """Folder of the collection: one store per task and split, <out>/<task>/<split>.zarr."""
     steps: int
     """Steps per task, rounded up to whole episodes."""
     tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
-    """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones)."""
+    """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11)."""
+    domain: str = "dmlab"
+    """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
     expert: str = "scripted"
     """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory (whose
     result has predict).
@@ -46,53 +47,46 @@ class Options:
     """Write action-free video: no actions, no rewards."""
     num_envs: int | None = None
     """Environments that play at once; by default 16 a core."""
-    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is
-    installed.
+    engine: str = "auto"
+    """Engine that runs the tasks, litelab or deepmind_lab for DMLab; auto takes litelab for the scripted expert, else
+    the real one where it is installed.
     """
     executor: Literal["auto", "native", "processes", "ray"] = "auto"
-    """Where they run: litelab's batch in this process (native), processes, or a Ray cluster; auto takes native on
-    litelab, else processes.
+    """Where they run: a batch in this process (native), processes, or a Ray cluster; auto takes processes for the real
+    DMLab, else native.
     """
     workers: int | None = None
     """Processes or Ray tasks at a time; by default one a core."""
     ray_address: str | None = None
     """Address of a Ray cluster; by default one is started on this machine."""
-    action_set: Literal["dreamer15", "impala9", "native7"] = "dreamer15"
-    """Action set."""
-    frame_skip: int = 4
-    """Frames (60 a second) a step."""
-    width: int = 64
-    """Width of the frames in pixels, a multiple of 4."""
-    height: int = 64
-    """Height of the frames in pixels, a multiple of 4."""
-    hud: Literal["full", "reduced", "none"] = "full"
-    """How much of the 2-D overlay is drawn."""
-    textures: Literal["procedural", "labmaze"] = "procedural"
-    """Look of litelab; labmaze takes DMLab's own textures from that package."""
+    action_set: str | None = None
+    """Action set; by default the domain's own. DMLab has dreamer15 (its default), impala9 and native7."""
+    frame_skip: int | None = None
+    """Simulator frames per step; by default the domain's own, 4 for DMLab (of 60 per second)."""
+    width: int | None = None
+    """Width of the frames in pixels, a multiple of 4 for DMLab; by default 64."""
+    height: int | None = None
+    """Height of the frames in pixels, a multiple of 4 for DMLab; by default 64."""
+    hud: str | None = None
+    """How much of the 2-D overlay is drawn; of DMLab full (its default), reduced or none."""
+    textures: str | None = None
+    """Look of the world; of litelab procedural (its default) or labmaze, DMLab's own textures from that package."""
     codec: Literal["zstd", "lz4hc", "none"] = "zstd"
     """Compression of the frames of new stores."""
 
 
-def levels_named(names: tuple[str, ...]) -> list[str]:
-    """Levels of `all`, `suite` or names, each once.
+def levels_named(names: tuple[str, ...], domain: str = "dmlab") -> list[str]:
+    """Tasks of `all` (of DMLab the paper's 16), `suite` or names, each once.
 
     Raises:
-        ValueError: A name that no level has.
+        ValueError: A name that no task has.
     """
-    found: dict[str, None] = {}
-    for name in names:
-        group = {"all": PAPER, "suite": SUITE}.get(name)
-        for level in group or (level_named(name).name,):
-            found[level] = None
-    if not found:
-        raise ValueError("--tasks names no level: give all, suite, or names as `flexlam levels` lists them.")
-    return list(found)
+    return tasks_named(find_domain(domain), names, PAPER if domain == "dmlab" else ())
 
 
 def run(options: Options) -> int:
-    """Collect, with a bar a run and a line a level."""
-    levels = levels_named(options.tasks)
+    """Collect, with one bar per run and one line per task."""
+    levels = levels_named(options.tasks, options.domain)
     need_data()
     from rich.console import Console
     from rich.progress import (
@@ -106,24 +100,16 @@ def run(options: Options) -> int:
 
     from flexlam_rl.agents.collection.collect import Done, Job, collect
     from flexlam_rl.agents.collection.schedule import Settings
-    from flexlam_rl.agents.engine_choice import check_look, expert_engine
+    from flexlam_rl.agents.engine_choice import player_spec
 
-    engine, line = expert_engine(options.engine, options.expert, "another --expert")
+    fields = {name: getattr(options, name) for name in ("engine", "action_set", "frame_skip", "width", "height")}
+    look = {"hud": options.hud, "textures": options.textures}
+    spec, line = player_spec(options.domain, options.expert, "another --expert", look=look, **fields)
     if line:
         print(line, file=sys.stderr)
-    check_look(engine, options.textures)
-    spec = EnvSpec(
-        engine=engine,
-        action_set=options.action_set,
-        frame_skip=options.frame_skip,
-        width=options.width,
-        height=options.height,
-        look=(("hud", options.hud), ("textures", options.textures if engine == "litelab" else "original")),
-    )
-    settings = Settings(
-        options.expert, options.temperature, options.seed, find_domain("dmlab").resolve(spec), options.perturb
-    )
-    executor = options.executor if options.executor != "auto" else "native" if engine == "litelab" else "processes"
+    settings = Settings(options.expert, options.temperature, options.seed, spec, options.perturb)
+    alone = spec.engine == "deepmind_lab"
+    executor = options.executor if options.executor != "auto" else "processes" if alone else "native"
     job = Job(
         levels,
         options.split,
@@ -167,8 +153,9 @@ def run(options: Options) -> int:
     new = sum(done.new_steps for done in results)
     seconds = time.monotonic() - begun
     total = sum(done.steps for done in results)
+    what = "levels" if options.domain == "dmlab" else "tasks"
     print(
-        f"{options.out}: {len(levels)} levels, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} "
+        f"{options.out}: {len(levels)} {what}, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} "
         "steps/s)."
     )
     return 0

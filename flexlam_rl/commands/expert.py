@@ -2,38 +2,41 @@
 
 import json
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
+from flexlam_rl.envs.domains.dmlab.levels import level_named
+from flexlam_rl.utils.options import formerly
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Measure the random policy and an expert on levels, with fixed evaluation seeds; print the table, and write it
+    """Measure the random policy and an expert on tasks, with fixed evaluation seeds; print the table, and write it
     with --out.
     """
 
-    levels: tuple[str, ...] = tuple(LEVELS)
-    """Names of levels, `all` (the paper's 16) or `suite`; by default all 17."""
+    tasks: tuple[str, ...] = field(default=(), metadata=formerly("levels"))
+    """Names of tasks, `all` (of DMLab the paper's 16) or `suite`; by default all there are, of DMLab 17."""
+    domain: str = "dmlab"
+    """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
     episodes: int = 100
-    """Episodes a level and policy."""
+    """Episodes per task and policy."""
     expert: str = "scripted"
     """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory."""
     temperature: float = 1.0
     """Of the expert."""
     seed: int = 0
     """Of the policies' randomness; the episodes' seeds are fixed."""
-    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes litelab for the scripted expert, else the real one where it is
-    installed.
+    engine: str = "auto"
+    """Engine that runs the tasks, litelab or deepmind_lab for DMLab; auto takes litelab for the scripted expert, else
+    the real one where it is installed.
     """
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """JSON file to write; levels that it holds of the same measurement and that are not measured now are kept."""
+    """JSON file to write; tasks that it holds of the same measurement and that are not measured now are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,25 +92,25 @@ def _score(options: Score) -> int:
     from rich.table import Table
 
     from flexlam_rl.agents.collection.schedule import Settings
-    from flexlam_rl.agents.engine_choice import expert_engine
+    from flexlam_rl.agents.engine_choice import player_spec
     from flexlam_rl.agents.experts.scores import score_table
     from flexlam_rl.commands.collect import levels_named
-    from flexlam_rl.envs.spec import EnvSpec
+    from flexlam_rl.envs.domain import find_domain
     from flexlam_rl.utils.files import write_json
 
     if options.episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {options.episodes}.")
-    levels = levels_named(options.levels)
-    engine, line = expert_engine(options.engine, options.expert, "another --expert")
+    every = tuple(task.name for task in find_domain(options.domain).tasks())
+    levels = levels_named(options.tasks or every, options.domain)
+    spec, line = player_spec(options.domain, options.expert, "another --expert", options.engine)
     if line:
         print(line, file=sys.stderr)
-    look = "procedural" if engine == "litelab" else "original"
-    settings = Settings(
-        options.expert, options.temperature, options.seed, EnvSpec(engine=engine).with_look(textures=look)
-    )
-    chosen = "" if options.levels == tuple(LEVELS) else f" --levels {' '.join(options.levels)}"
+    engine = spec.engine
+    settings = Settings(options.expert, options.temperature, options.seed, spec)
+    chosen = "" if options.tasks in ((), every) else f" --tasks {' '.join(options.tasks)}"
+    world = "" if options.domain == "dmlab" else f" --domain {options.domain}"
     command = (
-        f"flexlam expert score --expert {options.expert} --episodes {options.episodes} --temperature "
+        f"flexlam expert score{world} --expert {options.expert} --episodes {options.episodes} --temperature "
         f"{options.temperature:g} --seed {options.seed}"
     )
     console = Console(stderr=True)
@@ -121,9 +124,9 @@ def _score(options: Score) -> int:
         ),
     )
     if options.out is not None:
-        write_json(options.out, _merged(options.out, table))
+        write_json(options.out, _merged(options.out, table, every))
     shown = Table(
-        "level",
+        "level" if options.domain == "dmlab" else "task",
         "random",
         "expert",
         "± SE",
@@ -137,16 +140,18 @@ def _score(options: Score) -> int:
             f"{rows['expert']['mean']:.2f}",
             "-" if error is None else f"{error:.2f}",
         ]
-        real = level_named(level)
         if engine == "litelab":
+            real = level_named(level)
             cells += ["-" if real.expert is None else f"{real.expert:.2f}", f"{real.human:.2f}", f"{real.random:.2f}"]
         shown.add_row(level, *cells)
     Console(width=160).print(shown)
     return 0
 
 
-def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """The new table, with the rows of an older file of the same kind that were not measured now."""
+def _merged(path: Path, table: dict[str, Any], every: tuple[str, ...]) -> dict[str, Any]:
+    """The new table, with the rows of an older file of the same kind that were not measured now, in the order of
+    `every` task.
+    """
     if not path.exists():
         return table
     old = json.loads(path.read_text(encoding="utf-8"))
@@ -162,10 +167,10 @@ def _merged(path: Path, table: dict[str, Any]) -> dict[str, Any]:
         "temperature",
         "seed",
     )
-    if any(old.get(name) != table[name] for name in same):
+    if any(old.get(name) != table[name] for name in same) or old.get("domain") != table.get("domain"):
         return table
     rows = {**old["levels"], **table["levels"]}
-    order = [name for name in LEVELS if name in rows]
+    order = [name for name in every if name in rows]
     return {**table, "levels": {name: rows[name] for name in order}}
 
 

@@ -166,6 +166,32 @@ class Domain(Protocol):
         ...
 
 
+def tasks_named(domain: Domain, names: Sequence[str], everything: Sequence[str] = ()) -> list[str]:
+    """Spell tasks out, each once.
+
+    Args:
+        domain: Their world.
+        names: Their names, `suite` for those that are scored, or `all`.
+        everything: What `all` stands for, all of the domain where it is empty.
+
+    Raises:
+        ValueError: There is none of a name, or no name at all.
+    """
+    tasks = domain.tasks()
+    groups = {
+        "all": tuple(everything) or tuple(task.name for task in tasks),
+        "suite": tuple(task.name for task in tasks if task.scored),
+    }
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys(groups.get(name) or (domain.task(name).name,))
+    if not found:
+        raise ValueError(
+            f"--tasks names no task: give all, suite, or names as `flexlam levels --domain {domain.name}` lists them."
+        )
+    return list(found)
+
+
 DOMAINS: Registry[Any] = Registry(
     "domain",
     {

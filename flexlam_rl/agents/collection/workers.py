@@ -18,7 +18,7 @@ import numpy as np
 
 from flexlam_rl.agents.collection.perturb import Perturbed
 from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
-from flexlam_rl.agents.environments import episode_steps, make_batch, make_single
+from flexlam_rl.agents.environments import at_once, episode_steps, make_batch, make_single
 from flexlam_rl.agents.experts.registry import make_expert
 from flexlam_rl.agents.recorders import Tape
 from flexlam_rl.agents.rollout import Start, in_order, play_episodes
@@ -237,5 +237,6 @@ def spread(episodes: int, at_once: int) -> int:
 
 def default_envs(spec: EnvSpec, task: str, cores: int) -> int:
     """Environments of a batch: enough to fill the cores, few enough that unfinished episodes take a few GiB at most."""
-    memory = int(4 * 2**30 / (episode_steps(spec, task) * 64 * 64 * 3))
-    return int(np.clip(16 * cores, 1, max(2 * cores, memory)))
+    memory = int(4 * 2**30 / (episode_steps(spec, task) * spec.height * spec.width * 3))
+    many = int(np.clip(16 * cores, 1, max(2 * cores, memory)))
+    return min(many, at_once(spec) or many)

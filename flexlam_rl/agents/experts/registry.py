@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flexlam_rl.envs.base import env_spec_of
 from flexlam_rl.utils.registry import Registry
 
 if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
@@ -28,9 +29,15 @@ argument is what follows a colon in the expert's name. Installed packages add th
 """
 
 
+READERS = {"scripted": ("dmlab", "vizdoom"), "reactive": ("dmlab",)}
+"""Experts that read the state of the world in place of frames, and the domains whose worlds they can read; of DMLab's
+engines that is litelab alone.
+"""
+
+
 def is_reader(name: str) -> bool:
-    """Whether an expert reads litelab's worlds: it looks at no frames and plays no other engine."""
-    return name.partition(":")[0] in ("scripted", "reactive")
+    """Whether an expert reads the state of the world: it looks at no frames, and plays no world that it cannot read."""
+    return name.partition(":")[0] in READERS
 
 
 def is_blind(name: str) -> bool:
@@ -79,7 +86,14 @@ def checked(policy: Any, who: str) -> Any:
 
 
 def scripted(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
-    """Make the scripted expert of DMLab's tasks on litelab."""
+    """Make the scripted expert of DMLab's tasks on litelab, or that of ViZDoom."""
+    spec = env_spec_of(env)
+    if spec is not None and spec.domain == "vizdoom":
+        from flexlam_rl.agents.experts.doom.expert import DoomExpert
+
+        if argument:
+            raise ValueError(f"The scripted expert of vizdoom takes no argument, got {argument!r}.")
+        return DoomExpert(env, temperature, seed)
     from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
 
     return ScriptedExpert(env, temperature, seed, **_memory("scripted", argument))

@@ -3,13 +3,13 @@
 import datetime
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from flexlam_rl.agents.collection.schedule import Settings
-from flexlam_rl.agents.environments import evaluation_seed, make_batch, make_single
+from flexlam_rl.agents.environments import at_once, engine_version, evaluation_seed, make_batch, make_single
 from flexlam_rl.agents.experts.registry import is_blind, make_expert
 from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
 from flexlam_rl.envs.measured import SCHEMA, VERSION
@@ -45,7 +45,7 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
         level: Its name.
         settings: Who plays, and how.
         episodes: How many.
-        num_envs: That play at once on litelab.
+        num_envs: That play at once, where the domain has no limit of its own.
         first: Number of the first one.
     """
     spec = settings.spec
@@ -54,7 +54,7 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
     if spec.engine == "deepmind_lab":
         env = make_single(spec, level, evaluation=True)
     else:
-        tasks = [level] * min(num_envs, episodes)
+        tasks = [level] * min(at_once(spec) or num_envs, episodes)
         env = make_batch(spec, tasks, evaluation=True, frames=not is_blind(settings.expert), copy=False)
     policy = make_expert(settings.expert, env, settings.temperature, settings.seed)
     try:
@@ -80,10 +80,6 @@ def score_table(
         command: That made the table, kept in it.
         on_score: Told every result.
     """
-    from dataclasses import replace
-
-    from flexlam_rl import __version__
-
     spec = settings.spec
     rows: dict[str, Any] = {}
     for level in levels:
@@ -101,8 +97,9 @@ def score_table(
     return {
         "schema": SCHEMA,
         "version": VERSION,
+        **({} if spec.domain == "dmlab" else {"domain": spec.domain}),
         "engine": spec.engine,
-        "engine_version": __version__ if spec.engine == "litelab" else "",
+        "engine_version": engine_version(spec),
         "revision": revision(),
         "textures": "original" if spec.engine == "deepmind_lab" else spec.textures,
         "action_set": spec.action_set,

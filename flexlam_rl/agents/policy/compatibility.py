@@ -75,12 +75,13 @@ def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
 
 
 def check_record(trained: EnvSpec, found: EnvSpec) -> None:
-    """Refuse an environment with other actions, another frame skip or another frame size.
+    """Refuse an environment of another domain (where it is known), or with other actions, frame skip or frame size.
 
     Raises:
         ValueError: The first difference, with both values.
     """
     pairs = {
+        "domain": (trained.domain or found.domain, found.domain),
         "action set": (trained.action_set, found.action_set),
         "action hash": (trained.action_hash, found.action_hash),
         "frame skip": (trained.frame_skip, found.frame_skip),

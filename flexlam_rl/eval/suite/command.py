@@ -8,12 +8,14 @@ not been stopped.
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flexlam_rl import __version__
+from flexlam_rl.agents.environments import at_once
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.watchers import TimeShares
 from flexlam_rl.envs.domain import find_domain
@@ -85,21 +87,30 @@ def _kept(done: int, count: int, out: Path, playing: tuple[int, int] | None) -> 
 
 def _spec(options: Options, player: Player) -> EnvSpec:
     """How the tasks are shown and controlled."""
-    domain = find_domain(options.domain)
-    if options.domain != "dmlab":
-        return domain.defaults()
-    from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, expert_engine
+    from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, player_spec
 
-    if player.learned or player.name == "previous-action":
+    domain = find_domain(options.domain)
+    if player.learned:
+        trained = player.bundle.config.environment.spec
+        if trained.domain != options.domain:
+            raise ValueError(
+                f"The policy was trained in the domain {trained.domain!r}, and the suite plays {options.domain!r}: "
+                f"use --domain {trained.domain}, or another checkpoint."
+            )
+        if options.domain != "dmlab":
+            return domain.resolve(trained if options.engine == "auto" else replace(trained, engine=options.engine))
+    if options.domain == "dmlab" and (player.learned or player.name == "previous-action"):
         engine, line = checkpoint_engine(options.engine, options.checkpoint)
+        check_look(engine, options.textures or "procedural")
+        look = (options.textures or "procedural") if engine == "litelab" else "original"
+        spec = domain.resolve(EnvSpec(engine=engine).with_look(textures=look))
     else:
         expert = "scripted" if player.name == "expert" else player.name
-        engine, line = expert_engine(options.engine, expert, "another --policy")
-    check_look(engine, options.textures)
+        look_of = {"textures": options.textures}
+        spec, line = player_spec(options.domain, expert, "another --policy", options.engine, look_of)
     if line:
         print(line)
-    look = options.textures if engine == "litelab" else "original"
-    return domain.resolve(EnvSpec(engine=engine).with_look(textures=look))
+    return spec
 
 
 def _player(options: Options) -> Player:
@@ -251,8 +262,9 @@ def _side_by_side(count: int, spec: EnvSpec, player: Player) -> int:
     """How many environments play at once."""
     if spec.engine == "deepmind_lab":
         return os.cpu_count() or 1  # a process for each
-    if player.learned:
-        return MANY
+    limit = at_once(spec)
+    if limit is not None or player.learned:
+        return limit or MANY
     # a model is fast in large batches only; others play a small run in parts, so that a stop loses a part of it
     return min(MANY, max(1, -(-count // PARTS)))
 

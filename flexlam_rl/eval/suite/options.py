@@ -29,12 +29,12 @@ class Options:
     """Tasks to play: names, `suite` for those that the domain scores (11 levels of DMLab) or `all` (17)."""
     episodes: int = 50
     """Episodes per task."""
-    engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
-    """Engine that runs the levels; auto takes the one that the checkpoint was trained in, and for policies that know
-    none the real one where it is installed. Scores of different engines are never mixed.
+    engine: str = "auto"
+    """Engine that runs the tasks, of DMLab litelab or deepmind_lab; auto takes the one that the checkpoint was trained
+    in, and for policies that know none the real one where it is installed. Scores of different engines are never mixed.
     """
-    textures: Literal["procedural", "labmaze"] = "procedural"
-    """Look of litelab."""
+    textures: str | None = None
+    """Look of the world; of litelab procedural (its default) or labmaze."""
     any_look: bool = False
     """Play a checkpoint in another engine or look than it was trained in."""
     seed: int = 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class ViZDoom:
     """Ten scenarios of ViZDoom with one set of actions."""
 
     name = "vizdoom"
+    at_once = 16  # environments: each engine takes a third of a second to start
 
     def tasks(self) -> Sequence[Task]:
         """All scenarios, in the order of tables."""
@@ -120,6 +122,10 @@ class ViZDoom:
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
         """Find what `flexlam expert score --domain vizdoom` measured of a learned expert and the random policy."""
         return measured_reference(RETURNS, spec.engine, task_named(task).name, name)
+
+    def engine_version(self) -> str:
+        """Version of the package `vizdoom`, which holds the engine and its data."""
+        return version("vizdoom")
 
     def shows_last(self, spec: EnvSpec) -> bool:
         """Whether the observation after the end is a true one: the engine shows none after death."""

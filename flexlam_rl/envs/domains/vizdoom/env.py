@@ -1,5 +1,6 @@
 """One task of ViZDoom as a Gymnasium environment."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +16,23 @@ from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
 from flexlam_rl.envs.seeds import SEED_LIMIT
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.numbers import is_integer
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something in view, as scripted experts see it.
+
+    Attributes:
+        name, kind: Of Doom's class ("DoomImp") and its category ("Monster", "Health", ...).
+        left, right: Edges in the view, -1 at its left and 1 at its right end.
+        place: (x, y) on the map.
+    """
+
+    name: str
+    kind: str
+    left: float
+    right: float
+    place: tuple[float, float]
 
 
 class DoomEnv(gym.Env[np.ndarray, Any]):
@@ -46,6 +64,7 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         self._limit, self._tics = task.frames, 0
         self._screen = screen_for(spec.width, spec.height)
         self._game: Any = None
+        self._watched = False
         self._frame = np.zeros(0, np.uint8)
         self._running = self._closed = False
 
@@ -76,7 +95,7 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
             raise ValueError(f"options of reset must be empty, got {sorted(options)[0]!r}.")
         super().reset(seed=seed)
         if self._game is None:
-            self._game = open_game(self.level, self._screen, self.env_spec.hud == "full")
+            self._game = open_game(self.level, self._screen, self.env_spec.hud == "full", self._watched)
         self._game.set_seed(int(self.np_random.integers(SEED_LIMIT)) if seed is None else seed)
         self._game.new_episode()
         self._running, self._tics = True, 0
@@ -104,6 +123,42 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         if not terminated:
             self._frame = self._seen()
         return self._frame, reward, terminated, truncated, self._info(tics)
+
+    def watch(self) -> None:
+        """Keep a list of what is in view, for experts that know the world's state.
+
+        Raises:
+            RuntimeError: The engine has started, which happens with the first reset.
+        """
+        if self._game is not None and not self._watched:
+            raise RuntimeError("watch was called after the first reset: call it before.")
+        self._watched = True
+
+    def in_view(self) -> list[Thing]:
+        """What is in view, the player's own weapon left out; empty after the end."""
+        state = None if self._game is None else self._game.get_state()
+        half = self._screen[0] / 2
+        return [
+            Thing(
+                label.object_name,
+                label.object_category,
+                label.x / half - 1.0,
+                (label.x + label.width) / half - 1.0,
+                (label.object_position_x, label.object_position_y),
+            )
+            for label in (() if state is None else state.labels)
+            if label.object_category != "Self"
+        ]
+
+    def pose(self) -> tuple[float, float, float]:
+        """Where the player is on the map, (x, y), and where it looks, in degrees counterclockwise."""
+        import vizdoom
+
+        x, y, angle = (
+            self._game.get_game_variable(getattr(vizdoom.GameVariable, name))
+            for name in ("POSITION_X", "POSITION_Y", "ANGLE")
+        )
+        return x, y, angle
 
     def render(self) -> np.ndarray | None:
         """The engine's screen, (height, width, 3) uint8, None without a render mode or an episode."""

@@ -26,13 +26,14 @@ def screen_for(width: int, height: int) -> tuple[int, int]:
     raise ValueError(f"Frames of {width}x{height} are larger than ViZDoom's largest, {largest[0]}x{largest[1]}.")
 
 
-def open_game(task: str, screen: tuple[int, int], hud: bool) -> Any:
+def open_game(task: str, screen: tuple[int, int], hud: bool, labels: bool = False) -> Any:
     """Start the engine, a process of its own, with a task's scenario.
 
     Args:
         task: Name of the scenario.
         screen: One of `SCREENS`.
         hud: Whether the status bar is drawn.
+        labels: Whether it lists what is in view.
 
     Returns:
         A `vizdoom.DoomGame` without a limit of time.
@@ -51,6 +52,7 @@ def open_game(task: str, screen: tuple[int, int], hud: bool) -> Any:
     game.set_available_buttons([getattr(vizdoom.Button, name) for name in BUTTONS])
     game.set_available_game_variables([])
     game.set_episode_timeout(0)
+    game.set_labels_buffer_enabled(labels)
     # the engine keeps the swing of the weapon from one episode to the next; without it frames depend on the seed alone
     game.add_game_args("+movebob 0")
     clean = not _LITTER.exists()
