@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.agents.environments import engine_version
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import Origin
@@ -41,8 +42,6 @@ class Settings:
 
     def origin(self, task: str) -> Origin:
         """What a store says about its data's origin."""
-        from flexlam_rl import __version__
-
         spec, more = self.spec, dict[str, Any]()
         if spec.domain == "dmlab":
             from flexlam_rl.envs.registration import level_id
@@ -57,7 +56,7 @@ class Settings:
         return Origin.of(
             spec,
             **more,
-            engine_version=__version__ if spec.engine == "litelab" else "",
+            engine_version=engine_version(spec),
             policy=self.expert,
             policy_params={"temperature": self.temperature, **({"perturb": self.perturb} if self.perturb else {})},
             seed=self.seed,
