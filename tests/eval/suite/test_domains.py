@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from flexlam_rl.cli import main
+from flexlam_rl.datasets import RolloutStore
 from flexlam_rl.envs.action_spaces import action_spec_of
 from flexlam_rl.envs.domain import DOMAINS, Reference, Task
 from flexlam_rl.envs.episodes import SeededEpisodes, make_batch
@@ -120,3 +121,32 @@ def test_another_domains_tasks_are_played_and_scored(
     assert main(["compare", str(tmp_path / "read"), str(tmp_path / "random")]) == 0
     assert suite(tmp_path / "none", "--policy", "random", "--tasks", "hundreds") == WRONG_USE
     assert "Unknown task 'hundreds'" in capsys.readouterr().err
+
+
+def test_another_domains_policy_is_refused_before_anything_is_written(
+    domain: None, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert suite(tmp_path / "out", "--checkpoint", str(bundle_folder)) == WRONG_USE
+    assert "trained in the domain 'dmlab', and the suite plays 'guessing'" in capsys.readouterr().err
+    for expert in ("scripted", "reactive"):
+        assert suite(tmp_path / "out", "--policy", expert) == WRONG_USE
+        assert f"The {expert} expert reads the worlds of dmlab" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_domains_tasks_are_collected_and_measured(
+    domain: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collect = ["collect", "--domain", "guessing", "--tasks", "all", "--steps", "6", "--expert", "random"]
+    assert main([*collect, "--out", str(tmp_path / "rollouts")]) == 0
+    for task in ("ones", "tens"):
+        store = RolloutStore(tmp_path / "rollouts" / task / "train.zarr")
+        assert store.spec == Guessing().defaults() and store.steps == 8
+    assert main([*collect, "--out", str(tmp_path / "none"), "--frame-skip", "3", "--tasks", "hundreds"]) == WRONG_USE
+    assert "Unknown task 'hundreds'" in capsys.readouterr().err and not (tmp_path / "none").exists()
+    score = ["expert", "score", "--domain", "guessing", "--expert", "random", "--episodes", "3"]
+    assert main([*score, "--out", str(tmp_path / "scores.json")]) == 0
+    table = json.loads((tmp_path / "scores.json").read_bytes())
+    assert table["domain"] == "guessing" and list(table["levels"]) == ["ones", "tens"]
+    assert table["command"].startswith("flexlam expert score --domain guessing --expert random")
+    assert main(["levels", "--domain", "guessing"]) == 0 and "tens" in capsys.readouterr().out
