@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,6 @@ import tyro
 
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.envs.domains.dmlab.levels import level_named
-from flexlam_rl.utils.options import formerly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +18,7 @@ class Score:
     with --out.
     """
 
-    tasks: tuple[str, ...] = field(default=(), metadata=formerly("levels"))
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--levels",))] = ()
     """Names of tasks, `all` (of DMLab the paper's 16) or `suite`; by default all there are, of DMLab 17."""
     domain: str = "dmlab"
     """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""

@@ -27,7 +27,7 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list(table["levels"]) == [PSYCHLAB, ROOM]  # in the order of the levels; the older row is kept
     assert table["levels"][ROOM] == first["levels"][ROOM]
     assert (table["engine"], table["action_set"], table["textures"]) == ("litelab", "dreamer15", "procedural")
-    assert f"--levels {PSYCHLAB}" in table["command"]
+    assert f"--tasks {PSYCHLAB}" in table["command"]
     returns = measure(ROOM, Settings(expert="scripted"), 3).returns
     row = table["levels"][ROOM]["expert"]
     assert row["mean"] == pytest.approx(np.mean(returns), abs=1e-3)
