@@ -1,5 +1,6 @@
 """Batches of the stages from rollouts on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class FrameSource:
         device: Where they are trained on.
         share: Items whose frames are on the device already.
         resident: Whether frames stay on the device; None for where they fit.
+        codes: Codes of each store's transitions, (rows, M), which a batch has as (B, L - 1, M).
     """
 
     def __init__(
@@ -48,10 +50,13 @@ class FrameSource:
         device: str = "cpu",
         share: ResidentSpans | None = None,
         resident: bool | None = None,
+        codes: Sequence[np.ndarray[Any, Any]] | None = None,
     ) -> None:
-        self.device = torch.device(device)
+        self.device, self.codes, self.span = torch.device(device), codes, spans.span
         stays = share is not None or (fits(spans, device) if resident is None else resident)
         self.resident = ResidentSpans(spans, device, share) if stays else None
+        if self.resident is not None and codes is not None and "codes" not in self.resident.columns:
+            self.resident.columns["codes"] = torch.from_numpy(np.concatenate(codes)).to(device)
         self.pinned = self.resident is None and self.device.type == "cuda"
         # indices of the next batch are drawn by a thread while the device computes
         readers: dict[str, Any] = {"workers": 1, "prefetch": 2} if self.resident else {"pin_memory": self.pinned}
@@ -61,10 +66,20 @@ class FrameSource:
     def next(self) -> dict[str, Any]:
         """The next batch, with "frames" (B, L, H, W, C) as an array, or (B, L, C, H, W) on the device."""
         batch = next(self.batches)
+        if self.codes is not None and self.resident is None:
+            batch["codes"] = self._codes(np.asarray(batch["level"]), np.asarray(batch["row"]))
         if self.pinned:
             batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
             batch["frames"] = batch["frames"].movedim(-1, -3).contiguous()
         return batch
+
+    def _codes(self, stores: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]) -> Tensor:
+        """Codes (B, L - 1, M) of items that begin at these rows."""
+        assert self.codes is not None
+        parts = [
+            self.codes[i][row : row + self.span - 1] for i, row in zip(stores.tolist(), rows.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(parts))
 
 
 class PairSource:
@@ -135,13 +150,16 @@ class CurriculumSource:
         device: str = "cpu",
         share: ResidentSpans | None = None,
         resident: bool | None = None,
+        codes: Sequence[np.ndarray[Any, Any]] | None = None,
     ) -> None:
         """See `FrameSource`."""
         self.short_steps, self.step = short_steps, 0
         self.sources: list[FrameSource] = []
         for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2)))):
             spans = Windows(rollouts, length, _marks(rollouts))
-            source = FrameSource(spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident)
+            source = FrameSource(
+                spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident, codes=codes
+            )
             share = source.resident
             self.sources.append(source)
         self.parts = [source.batches for source in self.sources]

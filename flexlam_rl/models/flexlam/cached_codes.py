@@ -1,16 +1,61 @@
-"""Codes of all transitions of a data set, encoded once.
+"""Codes of all transitions of a data set, encoded once by a LAM that is frozen.
+
+Frames are encoded as they are stored, in float32, as in play: whoever trains on changed frames (mirrored ones, say)
+must encode these instead.
 
 Legend: `N` rows of the rollouts, `M` slots, `C H W` a frame.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from flexlam_rl.datasets import Rollouts
+from flexlam_rl.datasets.derived import derived_rows
+from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.nn.modes import own_modes
 from flexlam_rl.train.resident import ResidentSpans
+from flexlam_rl.utils.progress import bar
+
+KIND = "codes"
+"""Folder beside a store's columns."""
 
 
-@torch.no_grad()
+def stored_codes(
+    lam: SlotModel, digest: str, rollouts: Rollouts, device: str | torch.device = "cpu"
+) -> list[np.ndarray]:
+    """Give the codes of all transitions, encoding those of stores that this LAM has not encoded yet.
+
+    Args:
+        lam: A LAM with codes.
+        digest: Of its configuration and weights, by which its codes are found again.
+        rollouts: Their codes lie beside each store, in its folder `codes`.
+        device: Where to encode.
+
+    Returns:
+        (N, M) integers of each store, for the transition from each row to the next. Rows that end an episode hold codes
+        of no transition, which no sampler asks for.
+
+    Raises:
+        DamagedData: Codes on disk do not fit their checksums; the sentence names the file.
+        DiskFull: There is no room for them.
+    """
+    lam = lam.to(device)
+    kind = np.int16 if lam.code_count <= 2**15 else np.int32
+    found = []
+    with bar("Encoding transitions") as progress:
+        for store in rollouts.stores:
+
+            def encode(first: int, last: int, store: RolloutStore = store) -> np.ndarray:
+                frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
+                codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 256)
+                return codes[: last - first].cpu().numpy()
+
+            found.append(derived_rows(store, KIND, digest, (lam.config.slots,), kind, encode, progress))
+    return found
+
+
 def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:
     """Encode the transition from each row to the next.
 
@@ -25,11 +70,12 @@ def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:
     """
     kind = torch.int16 if lam.code_count <= 2**15 else torch.int32
     codes = torch.zeros(len(frames), lam.config.slots, dtype=kind, device=frames.device)
-    for first in range(0, len(frames) - 1, batch):
-        last = min(first + batch, len(frames) - 1)
-        found = lam.quantize(frames[first:last], frames[first + 1 : last + 1]).codes
-        assert found is not None, "a LAM with codes gives them"
-        codes[first:last] = found.to(kind)
+    with own_modes():
+        for first in range(0, len(frames) - 1, batch):
+            last = min(first + batch, len(frames) - 1)
+            found = lam.quantize(frames[first:last], frames[first + 1 : last + 1]).codes
+            assert found is not None, "a LAM with codes gives them"
+            codes[first:last] = found.to(kind)
     return codes
 
 

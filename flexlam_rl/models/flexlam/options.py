@@ -83,6 +83,10 @@ class SequenceOptions(CodeOptions):
     """
     drop_blocks: float = field(default=0.0, kw_only=True)
     """The same of a past code block."""
+    encode_once: bool = field(default=True, kw_only=True)
+    """Encode all transitions before the first step and keep their codes beside the rollouts, where every later run on
+    this LAM finds them; False encodes each batch.
+    """
     stem: Literal["linear", "conv"] | None = field(default=None, kw_only=True)
     """How frames become patch tokens of the interleaved prior: a linear map (the paper), or a few convolutions; None:
     the preset's.

@@ -13,6 +13,7 @@ import torch
 from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
+from flexlam_rl.models.flexlam import cached_codes
 from flexlam_rl.models.flexlam import lam as lam_module
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
@@ -20,6 +21,7 @@ from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.models.flexlam.priors import load_prior
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.stages.sequence import SequenceStage, encode_windows
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.train import data
 from flexlam_rl.train.command import main
@@ -124,6 +126,32 @@ def test_the_factored_prior_trains_in_its_place_with_the_context_asked_for(args)
     for change in ({"prior": "interleaved", "context": None}, {"drop_blocks": 0.0}, {"context": 4}):
         with pytest.raises(TrainingError, match="another configuration"):
             train_stage("sequence", replace(factored, **change))
+
+
+def test_transitions_are_encoded_once_for_all_priors_on_a_lam(args, monkeypatch):
+    train_stage("lam", replace(args, steps=2))
+    batches, encode = [], cached_codes.encode_rows
+    next_batch = SequenceStage.next_batch
+    monkeypatch.setattr(
+        SequenceStage, "next_batch", lambda self, device: batches.append(next_batch(self, device)) or batches[-1]
+    )
+    train_stage("sequence", replace(args, steps=2))
+    lam = LAM.from_pretrained(args.out / "lam/best/lam")
+    for batch in batches:
+        assert torch.equal(batch["codes"], encode_windows(lam, batch["frames"]))
+    monkeypatch.setattr(cached_codes, "encode_rows", lambda *given: pytest.fail("encoded again"))
+    other = replace(args, out=args.out.parent / "other", lam_run=args.out, steps=1, prior="factored")
+    train_stage("sequence", other)
+    assert torch.equal(batches[-1]["codes"], encode_windows(lam, batches[-1]["frames"]))
+    monkeypatch.setattr(cached_codes, "encode_rows", lambda lam, frames, batch: encode(lam, frames, batch) + 1)
+    train_stage("lam", replace(args, steps=4))  # another LAM, other codes
+    train_stage("sequence", replace(other, out=args.out.parent / "third"))
+    assert torch.equal(
+        batches[-1]["codes"],
+        encode_windows(LAM.from_pretrained(args.out / "lam/best/lam"), batches[-1]["frames"]) + 1,
+    )
+    train_stage("sequence", replace(other, out=args.out.parent / "fourth", encode_once=False))
+    assert "codes" in batches[-1]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from flexlam_rl.datasets import Windows
+from flexlam_rl.models.flexlam.cached_codes import stored_codes
 from flexlam_rl.models.flexlam.config import TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import (
@@ -110,11 +111,14 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     batch = config.loop.batch
     if options.prior == "factored":
         batch *= 2  # whole windows come with half the batch
+    lam, codes = trained_lam(options), None
+    if options.encode_once:
+        codes = stored_codes(lam, model_digest(needed(options, "lam")), splits.train, config.loop.device)
     source = data.CurriculumSource(
-        splits.train, batch, short, longest, short_steps, options.seed, rank, ranks, device=config.loop.device
-    )
+        splits.train, batch, short, longest, short_steps, options.seed, rank, ranks,
+        device=config.loop.device, codes=codes,
+    )  # fmt: skip
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
-    lam = trained_lam(options)
     model = PRIORS[options.prior].model(config.model)
     return SequenceStage(
         model, lam, source, held_out, options.targets or recipe.targets, options.drop_frames, options.drop_blocks
