@@ -40,7 +40,11 @@ class System:
 
 SYSTEMS: Registry[System] = Registry(
     "system",
-    {"flexlam": "flexlam_rl.models.flexlam:SYSTEM", "baselines": "flexlam_rl.models.baselines:SYSTEM"},
+    {
+        "flexlam": "flexlam_rl.models.flexlam:SYSTEM",
+        "baselines": "flexlam_rl.models.baselines:SYSTEM",
+        "videogpt": "flexlam_rl.models.videogpt:SYSTEM",
+    },
     group="flexlam_rl.systems",
 )
 

@@ -25,6 +25,8 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "laom": "flexlam_rl.models.baselines.lam_stages:LAOM_STAGE",
         "adaworld": "flexlam_rl.models.baselines.lam_stages:ADAWORLD_STAGE",
         "controls": "flexlam_rl.models.baselines.stages:CONTROLS_STAGE",
+        "vqvae": "flexlam_rl.models.videogpt.stages.definitions:VQVAE_STAGE",
+        "videogpt": "flexlam_rl.models.videogpt.stages.definitions:VIDEOGPT_STAGE",
     },
     group="flexlam_rl.stages",
 )

@@ -1,0 +1,213 @@
+"""VideoGPT's stages as `STAGES` has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.models.slot_model import SlotModel, latent_spec
+from flexlam_rl.models.systems import load_slot_model, saved_config
+from flexlam_rl.models.videogpt.config import Box, PriorConfig, VideoGPTConfig, VQVAEConfig
+from flexlam_rl.models.videogpt.recipes import RECIPES, PresetName, sizes
+from flexlam_rl.models.videogpt.stages.clips import ClipSource, data_variance, held_out_clips, spread_windows
+from flexlam_rl.models.videogpt.stages.videogpt import VideoGPTStage
+from flexlam_rl.models.videogpt.stages.vqvae import VQVAEStage
+from flexlam_rl.models.videogpt.videogpt import VideoGPT
+from flexlam_rl.models.videogpt.vqvae import VQVAE
+from flexlam_rl.nn.pretrained import load_weights, model_digest
+from flexlam_rl.train import data, distributed
+from flexlam_rl.train.definition import RunConfig, Splits, StageDefinition, needed
+from flexlam_rl.train.loop_options import loop_config
+from flexlam_rl.train.options import StageOptions
+from flexlam_rl.utils.options import whole
+
+Condition = Literal["none", "actions", "latents", "tasks"]
+
+
+@dataclass(frozen=True)
+class ClipOptions(StageOptions):
+    """Train on clips."""
+
+    preset: PresetName = "tiny"
+    """Sizes, lengths and rates of both stages."""
+    every: int = field(default=1, kw_only=True)
+    """Rows of the rollouts from one frame of a clip to the next; VIPER skips frames where control is fast."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        whole(self, "every", 1)
+
+
+@dataclass(frozen=True)
+class VQVAEOptions(ClipOptions):
+    """Train VideoGPT's VQ-VAE on clips, without actions. Sizes that are not given are the preset's."""
+
+    per_frame: bool = field(default=False, kw_only=True)
+    """Codes of each frame depend on it alone, as a reward per frame needs."""
+    frames: int | None = field(default=None, kw_only=True)
+    """Frames of a clip."""
+    down_time: int | None = field(default=None, kw_only=True)
+    """Frames that share their codes."""
+    down_space: int | None = field(default=None, kw_only=True)
+    """Pixels along a side that share their codes."""
+    codes: int | None = field(default=None, kw_only=True)
+    """Codes of each codebook."""
+    codebooks: int | None = field(default=None, kw_only=True)
+    """Codes per place of the grid."""
+    blocks: int | None = field(default=None, kw_only=True)
+    """Residual blocks of encoder and decoder."""
+    attention: bool = field(default=True, kw_only=True)
+    """Axial attention in the residual blocks."""
+    normalise: bool = field(default=True, kw_only=True)
+    """Divide the squared error by the data's variance."""
+    mask: Box | None = field(default=None, kw_only=True)
+    """Top, bottom, left and right of a rectangle of pixels that the model does not see, such as a score board."""
+
+
+@dataclass(frozen=True)
+class VideoGPTOptions(ClipOptions):
+    """Train VideoGPT's prior over the codes of a trained VQ-VAE."""
+
+    vqvae_run: Path | None = field(default=None, kw_only=True)
+    """Take the VQ-VAE from this run's folder instead of --out."""
+    condition: Condition = field(default="none", kw_only=True)
+    """What the prior is told of clips: the actions, latent actions of a LAM, or the task."""
+    lam_run: Path | None = field(default=None, kw_only=True)
+    """Run of the LAM that gives the latent actions."""
+    budget: int = field(default=1, kw_only=True)
+    """Slots of each latent action."""
+    context_frames: int = field(default=0, kw_only=True)
+    """First frames that the prior sees through a 3D ResNet."""
+    depth: int | None = field(default=None, kw_only=True)
+    """Layers; None for the preset's."""
+    attention: Literal["full", "sparse"] = field(default="full", kw_only=True)
+    """All codes before each one, or a Sparse Transformer's local and strided ones."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        whole(self, "budget", 1)
+        whole(self, "context_frames", 0)
+        whole(self, "depth", 1)
+        if (self.condition == "latents") != (self.lam_run is not None):
+            raise ValueError(
+                f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need both, others none."
+            )
+        if self.condition in ("actions", "latents") and self.every != 1:
+            raise ValueError(f"every is {self.every}; clips with {self.condition} need consecutive frames, every 1.")
+
+
+@dataclass(frozen=True)
+class VQVAERun(RunConfig):
+    """Configuration of stage 1."""
+
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class VideoGPTRun(RunConfig):
+    """Configuration of stage 2."""
+
+    every: int = 1
+    condition: str = "none"
+    budget: int = 1
+    vqvae: str | None = None
+    """Digest of the VQ-VAE."""
+    lam: str | None = None
+    """Digest of the LAM."""
+
+
+def _plan_vqvae(options: VQVAEOptions, splits: Splits, coming: Mapping[str, Any]) -> VQVAERun:
+    preset = sizes(options.preset, options.per_frame).vqvae
+    named = ("frames", "down_time", "down_space", "codes", "codebooks", "blocks")
+    given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    model = replace(preset, attention=options.attention, normalise=options.normalise, mask=options.mask, **given)
+    windows = _windows(options, splits, model)
+    model = replace(model, variance=data_variance(windows))
+    loop = loop_config(RECIPES[options.preset].vqvae, options, options.out / "vqvae")
+    return VQVAERun("vqvae", model, loop, tuple(splits.train.digests), every=options.every)
+
+
+def _build_vqvae(options: VQVAEOptions, config: VQVAERun, splits: Splits) -> VQVAEStage:
+    source, held_out = _clips(options, config, config.model, splits)
+    return VQVAEStage(VQVAE(config.model), source, held_out["frames"])
+
+
+def _plan_videogpt(options: VideoGPTOptions, splits: Splits, coming: Mapping[str, Any]) -> VideoGPTRun:
+    if "vqvae" in coming:
+        vqvae, digest = coming["vqvae"].model, None
+    else:
+        folder = needed(options, "vqvae")
+        vqvae, digest = saved_config(folder), model_digest(folder)
+    _windows(options, splits, vqvae)
+    prior = replace(
+        sizes(options.preset, vqvae.per_frame).prior, attention=options.attention, context_frames=options.context_frames
+    )
+    if options.context_frames >= vqvae.frames:
+        raise ValueError(f"context_frames is {options.context_frames}; expected fewer than a clip's {vqvae.frames}.")
+    if options.depth is not None:
+        prior = replace(prior, depth=options.depth)
+    prior, lam = _conditioned(prior, options, splits)
+    loop = loop_config(RECIPES[options.preset].prior, options, options.out / "videogpt")
+    return VideoGPTRun(
+        "videogpt", VideoGPTConfig(vqvae, prior), loop, tuple(splits.train.digests),
+        every=options.every, condition=options.condition, budget=options.budget, vqvae=digest, lam=lam,
+    )  # fmt: skip
+
+
+def _conditioned(prior: PriorConfig, options: VideoGPTOptions, splits: Splits) -> tuple[PriorConfig, str | None]:
+    """The prior with what the options condition it on, and the digest of the LAM."""
+    if options.condition == "actions":
+        return replace(prior, actions=data.action_spec(splits.train).discrete[0]), None
+    if options.condition == "tasks":
+        return replace(prior, tasks=tuple(store.level for store in splits.train.stores)), None
+    if options.condition == "none":
+        return prior, None
+    folder = needed(options, "lam")
+    spec = latent_spec(saved_config(folder))
+    if options.budget > spec.slots:
+        raise ValueError(f"budget is {options.budget}; the LAM has {spec.slots} slots.")
+    return replace(prior, latents=options.budget * spec.dim), model_digest(folder)
+
+
+def _build_videogpt(options: VideoGPTOptions, config: VideoGPTRun, splits: Splits) -> VideoGPTStage:
+    model = VideoGPT(config.model)
+    load_weights(model.vqvae, needed(options, "vqvae"))
+    model.vqvae.requires_grad_(False)
+    lam: SlotModel | None = load_slot_model(needed(options, "lam")) if options.condition == "latents" else None
+    source, held_out = _clips(options, config, config.model.vqvae, splits)
+    return VideoGPTStage(model, source, held_out, lam, options.budget)
+
+
+def _windows(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
+    """Windows of the training data; refuses data that do not fit the model."""
+    wanted = (model.image_size, model.image_size, model.channels)
+    for rollouts in (splits.train, splits.test):
+        found = tuple(rollouts.stores[0].frames.row)
+        if found != wanted:
+            shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
+            raise ValueError(f"frames in {options.data} and of the model differ: {shapes}.")
+        spread_windows(rollouts, model.frames, options.every)
+    fields = ("action",) if getattr(options, "condition", "none") == "actions" else ()
+    return spread_windows(splits.train, model.frames, options.every, fields)
+
+
+def _clips(
+    options: ClipOptions, config: RunConfig, model: VQVAEConfig, splits: Splits
+) -> tuple[ClipSource, dict[str, Any]]:
+    rank, ranks = distributed.start(options.device)
+    windows = _windows(options, splits, model)
+    tasks = getattr(options, "condition", "none") == "tasks"
+    source = ClipSource(windows, options.every, config.loop.batch, options.seed, rank, ranks, config.loop.device, tasks)
+    held_out = spread_windows(splits.test, model.frames, options.every, windows.fields)
+    return source, held_out_clips(held_out, options.every, RECIPES[options.preset].held_out)
+
+
+VQVAE_STAGE = StageDefinition(
+    "vqvae", "VideoGPT's VQ-VAE, from clips", VQVAEOptions, _plan_vqvae, _build_vqvae, ("vqvae",)
+)
+VIDEOGPT_STAGE = StageDefinition(
+    "videogpt", "VideoGPT's prior, from clips and the codes of its VQ-VAE",
+    VideoGPTOptions, _plan_videogpt, _build_videogpt, ("videogpt",), ("vqvae",),
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""VideoGPT: a frozen VQ-VAE and the prior over its codes. It samples clips, and says how likely clips are.
+
+Shapes: B clips, T frames, t h w grid, n codebooks, C H W frame, K numbers of a latent action.
+"""
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.videogpt.config import VideoGPTConfig
+from flexlam_rl.models.videogpt.prior import Prior, Told
+from flexlam_rl.models.videogpt.stepping import Progress, Stepper, sample_codes
+from flexlam_rl.models.videogpt.vqvae import VQVAE
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.pretrained import PretrainedModel
+
+NOTHING = Told()
+
+
+class VideoGPT(PretrainedModel):
+    """Both stages in one checkpoint. The VQ-VAE asks for no gradient, and its codebook stands still in training too."""
+
+    config_class = VideoGPTConfig
+    compiled_parts = ("prior.gpt",)
+
+    def __init__(self, config: VideoGPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vqvae = VQVAE(config.vqvae).requires_grad_(False).eval()
+        self.prior = Prior(config)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the prior's mode; the VQ-VAE stays as it is evaluated."""
+        super().train(mode)
+        self.vqvae.eval()
+        return self
+
+    def compile_parts(self) -> None:
+        """Compile the layers of the transformer in place."""
+        for layer in self.prior.gpt.layers:
+            layer.compile(fullgraph=True)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a frame's codes, and so its likelihood, depend on no later frame."""
+        return self.config.vqvae.per_frame
+
+    @property
+    def frames(self) -> int:
+        """T, frames of a clip."""
+        return self.config.vqvae.frames
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """Codes (B, t, h, w, n) of clips (B, T, C, H, W)."""
+        return self.vqvae.encode(frames)
+
+    def context_of(self, frames: Tensor) -> Tensor | None:
+        """The first frames of clips, as the prior sees them; None where it sees none."""
+        count = self.config.prior.context_frames
+        return self.vqvae.masked(to_unit(frames[:, :count])) / 2 if count else None
+
+    @in_own_modes
+    def log_prob(self, frames: Tensor, told: Told = NOTHING) -> Tensor:
+        """Natural logarithm of the probability of each frame's codes given those of the frames before it.
+
+        Where `down_time` frames share their codes, each has an equal part of these; a frame's value then also depends
+        on later frames, and only the sum over a clip is a likelihood.
+
+        Args:
+            frames: (B, T, C, H, W), a whole clip; with codes per frame, also the first frames of one.
+            told: What the prior is conditioned on; frames that it sees are taken from `frames`.
+
+        Returns:
+            (B, T).
+
+        Raises:
+            ValueError: The clips are not of this model, or a condition is missing.
+        """
+        logs = self.code_log_probs(frames, told)
+        shared = self.config.vqvae.down_time
+        return (logs.flatten(2).sum(-1) / shared).repeat_interleave(shared, dim=1)
+
+    @in_own_modes
+    def code_log_probs(self, frames: Tensor, told: Told = NOTHING) -> Tensor:
+        """The same of every single code, (B, t, h, w, n)."""
+        self._check_length(frames.shape[1])
+        codes = self.encode(frames)
+        logs = self.prior.log_probs(codes, told._replace(context=self.context_of(frames)))
+        return logs.view(codes.shape)
+
+    @in_own_modes
+    def begin(self, rows: int, told: Told = NOTHING) -> Progress:
+        """Begin `rows` clips whose frames will come one by one; `told` speaks of whole clips.
+
+        Raises:
+            ValueError: Codes of this model belong to several frames.
+        """
+        if not self.causal:
+            raise ValueError("The codes of this model belong to several frames; frame by frame it needs per_frame.")
+        return Stepper(self.prior).begin(rows, told)
+
+    @in_own_modes
+    def observe(self, progress: Progress, frames: Tensor) -> Tensor:
+        """Take in the next frame (B, C, H, W) of each clip.
+
+        Returns:
+            Logarithms of the probability of its codes given the frames before it, (B, h, w, n); their sum is what
+            `log_prob` gives for the frame.
+        """
+        codes = self.encode(frames[:, None])[:, 0]
+        return Stepper(self.prior).append(progress, codes.flatten(1)).view(codes.shape)
+
+    @in_own_modes
+    def sample(
+        self,
+        rows: int,
+        told: Told = NOTHING,
+        prime: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Sample clips, uint8 (B, T, C, H, W); arguments are those of `stepping.sample_codes`."""
+        return self.vqvae.decode(sample_codes(self.prior, rows, told, prime, **options))
+
+    def rollout(self, context: Tensor, latents: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
+        """Predict frames, uint8 (B, horizon, C, H, W).
+
+        Args:
+            context: The frames so far, (B, T', C, H, W): as many as the prior sees, or with codes per frame any number.
+            latents: Latent actions ahead, (B, horizon, K), or actions, int64 (B, horizon); None to the end of the clip,
+                where the prior is told neither.
+            generator: Random stream; None takes the likeliest codes.
+
+        Raises:
+            ValueError: Context and horizon do not fit a clip of the model.
+        """
+        own, seen = self.config.prior, context.shape[1]
+        horizon = self.frames - seen if latents is None else latents.shape[1]
+        if not 1 <= horizon <= self.frames - seen:
+            raise ValueError(
+                f"context is {seen} frames and the horizon {horizon}; this model has clips of {self.frames} frames."
+            )
+        if not self.causal and seen != own.context_frames:
+            raise ValueError(f"context is {seen} frames; this model sees {own.context_frames}.")
+        told = Told(context=self.context_of(context))
+        if latents is not None:
+            # what led to the context is not known here, and what comes after the horizon is not shown
+            room = (len(latents), self.frames, *latents.shape[2:])
+            whole = torch.full(room, -1 if own.actions else 0, dtype=latents.dtype, device=latents.device)
+            whole[:, seen : seen + horizon] = latents
+            told = told._replace(**{"actions" if own.actions else "latents": whole})
+        prime = self.encode(context) if self.causal else None
+        return self.sample(len(context), told, prime, generator=generator)[:, seen : seen + horizon]
+
+    def _check_length(self, length: int) -> None:
+        if length > self.frames or (length != self.frames and not self.causal):
+            wanted = f"1..{self.frames}" if self.causal else str(self.frames)
+            raise ValueError(f"Clips have {length} frames; this model takes {wanted}.")
