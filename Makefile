@@ -3,7 +3,6 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
 PROJECT := setup.cfg pyproject.toml constraints.txt
 # a trained policy needs torch; without one the suite plays the random policy
 SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),models)
@@ -24,23 +23,27 @@ help:
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "flexlam_rl needs Python 3.11 or newer, and none was found; name one with: make PYTHON=/path/to/python"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making a Python environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
 
 # editable, so that the checkout is what runs
+COMMA := ,
+INSTALL = @echo "Installing $(1) into $(VENV) ..."; $(BIN)/python tools/install.py $(VENV) "$(1)"
+
 $(VENV)/.installed: $(PROJECT) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable "."
+	$(call INSTALL,.)
 	@touch $@
 
 $(VENV)/.installed-suite-$(SUITE_EXTRA): $(PROJECT) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable ".$(SUITE_EXTRA:%=[%])"
+	$(call INSTALL,.$(SUITE_EXTRA:%=[%]))
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[test,dev]"
+	$(call INSTALL,.[test$(COMMA)dev])
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(call INSTALL,.[bench])
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from flexlam_rl.eval.suite.options import Options, checked
 from flexlam_rl.eval.suite.playing import play_batch
 from flexlam_rl.eval.suite.progress import Progress
 from flexlam_rl.eval.suite.results import Folder
+from flexlam_rl.eval.suite.rows import Rows
 from flexlam_rl.eval.suite.running import Running
 from flexlam_rl.eval.suite.table import by_column, engine_and_look, print_summary, summarise, wide_console
 from flexlam_rl.train.stopping import stopping
@@ -64,7 +66,7 @@ def run(options: Options) -> int:
             folder.begin(options.device, revision())
             with stopping() as stop:
                 running = Running(out, identity, stop, lambda text: console.print(text, soft_wrap=True))
-                _play(missing, spec, player, options, folder, console, running)
+                _play(jobs, spec, player, options, folder, console, running)
         results(folder, jobs, options, spec, player, console)
     except KeyboardInterrupt:
         done = len(jobs) - len(folder.missing(jobs))
@@ -225,7 +227,7 @@ def _digest(identity: dict[str, Any]) -> str:
 
 
 def _play(
-    jobs: list[Job],
+    wanted: list[Job],
     spec: EnvSpec,
     player: Player,
     options: Options,
@@ -233,6 +235,7 @@ def _play(
     console: Any,
     running: Running,
 ) -> None:
+    jobs = folder.missing(wanted)
     if spec.engine == "litelab":
         from flexlam_rl.envs.litelab.batch import serve
         from flexlam_rl.envs.litelab.kernel import is_compiled
@@ -249,12 +252,15 @@ def _play(
     others = [job for job in jobs if job not in set(begun)]
     size = options.num_envs or _side_by_side(len(jobs), spec, player)
     batches = [*([begun] if begun else []), *in_batches(others, spec, size)]
+    say = partial(console.print, soft_wrap=True, highlight=False)
+    rows = Rows(wanted, folder.played, _title(player), spec.engine, spec.domain, say)
     with Progress(batches, spec, console, videos) as progress:
         watchers = (progress, TimeShares(folder.shares))
         for batch in batches:
             for played in play_batch(batch, spec, player, watchers, running):
                 if not folder.holds(played.job):
                     folder.add(played)
+                    rows.ended(played.job)
                 progress.finished(played.job, played.steps)
 
 
@@ -269,16 +275,17 @@ def _side_by_side(count: int, spec: EnvSpec, player: Player) -> int:
     return min(MANY, max(1, -(-count // PARTS)))
 
 
+def _title(player: Player) -> str:
+    """Name of the policy, as tables show it."""
+    if not player.learned:
+        return player.name
+    return "FlexLAM" if player.bundle.lam.config.prefix else "Fixed-K"
+
+
 def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, player: Player, console: Any) -> None:
     """Print and write everything about finished `jobs`."""
     played = [folder.played[job.level, job.budget, job.number] for job in jobs]
-    name = (
-        "FlexLAM"
-        if player.learned and player.bundle.lam.config.prefix
-        else "Fixed-K"
-        if player.learned
-        else player.name
-    )
+    name = _title(player)
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
     summaries = {title: summarise(returns, spec.engine, spec.domain) for title, returns in columns.items()}

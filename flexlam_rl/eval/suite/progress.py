@@ -11,8 +11,8 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.batches import Job
 from flexlam_rl.eval.suite.videos import Videos
 
-EVERY = 30.0
-"""Seconds between two lines."""
+EVERY, RATE, MOST = 8.0, 0.02, 60.0
+"""Seconds between two lines: at first, of the time that has passed, and at most."""
 
 
 class Remaining:
@@ -84,7 +84,7 @@ class Progress(Videos):
         super().__init__(videos)
         self._count, self._done = sum(map(len, batches)), 0
         self._remaining = Remaining(batches, spec)
-        self._told = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._bar: Any = None
         if console.is_terminal:
             from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -114,7 +114,8 @@ class Progress(Videos):
         """Say how far it is, if it is time to."""
         now, remaining = time.monotonic(), self._remaining
         remaining.stepped(playing, now)
-        if now - self._told <= (1.0 if self._bar else EVERY):
+        pause = min(MOST, max(EVERY, RATE * (now - self._began)))
+        if now - self._told <= (1.0 if self._bar else pause):
             return
         self._told = now
         left = self._left(now)

@@ -341,7 +341,8 @@ def test_videos_and_plots(bundle_folder, tmp_path):
 
 
 def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("flexlam_rl.eval.suite.progress.EVERY", 0.0)
+    for name in ("EVERY", "RATE"):
+        monkeypatch.setattr(f"flexlam_rl.eval.suite.progress.{name}", 0.0)
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
     assert len(lines) > 100

@@ -166,3 +166,22 @@ def test_steps_that_are_played_again_tell_nothing_of_the_time_left():
     for step in range(1, 11):
         remaining.stepped(4, 1.0 + step)
     assert remaining.seconds(11.0) == pytest.approx(steps - steps // 2 - 10, rel=0.2)
+
+
+def test_a_level_is_shown_as_soon_as_its_episodes_have_ended(tmp_path, capsys, monkeypatch):
+    for name in ("EVERY", "RATE"):
+        monkeypatch.setattr(f"flexlam_rl.eval.suite.progress.{name}", 0.0)
+    both = (LONG, "--num-envs", "4")  # one more level
+    assert play(tmp_path / "run", *both, episodes=2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    short, long = (next(i for i, line in enumerate(lines) if line.startswith(level)) for level in (SHORT, LONG))
+    assert any(line.startswith("suite: 2/4 episodes") for line in lines[short:long])  # the other one plays on
+    record = json.loads((tmp_path / "run" / "results.json").read_bytes())["summary"]["random"]["levels"][SHORT]
+    assert (
+        f"random: return {record['mean']:.2f} ± {record['standard_error']:.2f}, {record['normalised']:.1f}"
+        in (lines[short])
+    )
+    assert play(tmp_path / "run", *both, episodes=3) == 0  # a run that grows: rows of all three
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(SHORT)]
+    record = json.loads((tmp_path / "run" / "results.json").read_bytes())["summary"]["random"]["levels"][SHORT]
+    assert f"return {record['mean']:.2f}" in lines[0]
