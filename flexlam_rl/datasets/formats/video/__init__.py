@@ -7,9 +7,9 @@ import tyro
 
 from flexlam_rl.datasets.format import Format, Importer, ImportOptions
 from flexlam_rl.datasets.formats.video.cuts import THRESHOLD
-from flexlam_rl.datasets.formats.video.frames import Fit, Resize
 from flexlam_rl.datasets.formats.video.importing import HowVideo, import_video
 from flexlam_rl.datasets.formats.video.splits import Rule
+from flexlam_rl.datasets.resize import Fit, Resize
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress
 

@@ -14,9 +14,10 @@ from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.formats.video.clips import Clip, find_clips
 from flexlam_rl.datasets.formats.video.cuts import THRESHOLD, SceneChange
 from flexlam_rl.datasets.formats.video.cuts_picture import cuts_picture
-from flexlam_rl.datasets.formats.video.frames import Resize, Shot, resample
+from flexlam_rl.datasets.formats.video.frames import Shot, resample
 from flexlam_rl.datasets.formats.video.splits import Rule, SplitRule
 from flexlam_rl.datasets.import_source import stored_lengths
+from flexlam_rl.datasets.resize import Resize
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path

@@ -1,14 +1,13 @@
 """Which video, or which part of it, goes to which split."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from flexlam_rl.datasets.formats.video.clips import Clip
+from flexlam_rl.datasets.shares import SPLITS, split_of
 
 Rule = Literal["videos", "time", "folders", "train", "test"]
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class SplitRule:
         Raises:
             ValueError: The videos do not fit the rule.
         """
-        if not 0 < share < 1:
-            raise ValueError(f"test_share is {share}: expected more than 0 and less than 1.")
+        split_of(0, share)  # refuses what is no share
         tops = {clip.name.split("/")[0] for clip in clips}
         if rule is None:
             rule = "folders" if tops == set(SPLITS) else "videos"
@@ -56,8 +54,8 @@ class SplitRule:
             return None
         if self.rule == "folders":
             return clip.name.split("/")[0]
-        if self.rule == "videos":  # as many of the first n as n times the share, rounded down: later videos move none
-            return SPLITS[math.floor((number + 1) * self.share + 1e-9) > math.floor(number * self.share + 1e-9)]
+        if self.rule == "videos":
+            return split_of(number, self.share)
         return self.rule
 
     def splits(self, clips: Sequence[Clip]) -> Iterator[str]:
