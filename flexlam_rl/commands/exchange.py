@@ -66,14 +66,17 @@ def run_import(importer: Importer, options: Any) -> int:
 
 
 def run_export(exporter: Exporter, options: Any) -> int:
-    """Export store after store; prints where each went."""
+    """Export store after store; prints where each went, and on stderr what it does not keep."""
     folder = existing_folder(options.folder)
     for path in find_stores(folder, options.level or None, options.split):
         store = RolloutStore(path)
         # several collections in one folder stay apart
         collection = path.parent.parent
         out = options.out / collection.relative_to(folder) if collection.is_relative_to(folder) else options.out
-        with bar(f"{store.level}/{store.split}") as progress:
+        with warnings.catch_warnings(record=True) as said, bar(f"{store.level}/{store.split}") as progress:
+            warnings.simplefilter("always", UserWarning)
             target = exporter.run(store, out, options, progress)
+        for warning in said:
+            print(warning.message, file=sys.stderr)
         print(f"{target}: {store.episodes} episodes, {store.steps} steps.")
     return 0

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def begin_export(folder: Path, store: RolloutStore, names: Sequence[str], option
     if before != about:
         write_json(record, about)
     return {name for name in names if (folder / name).exists()}
+
+
+def say_losses(store: RolloutStore, losses: Sequence[str]) -> None:
+    """Warn of what an export of a store does not keep, in one sentence."""
+    if losses:
+        warnings.warn(f"The export of {store.level}/{store.split} is not exact: {'; '.join(losses)}.", stacklevel=3)
 
 
 def _grew_from(store: RolloutStore, digest: str | None) -> bool:

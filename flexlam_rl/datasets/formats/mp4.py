@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flexlam_rl.datasets.export_folder import begin_export
+from flexlam_rl.datasets.export_folder import begin_export, say_losses
 from flexlam_rl.datasets.format import Exporter, ExportOptions, Format
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, disk_errors, no_progress
@@ -56,6 +56,11 @@ class ToMp4(ExportOptions):
 def _export(store: RolloutStore, out: Path, options: ToMp4, progress: Progress) -> Path:
     folder = out / f"{store.level}-{store.split}"
     export_mp4(store, folder, progress, lossless=options.lossless)
+    lost = [] if options.lossless else ["frames are lossy H.264 (--lossless keeps every value)"]
+    lost += ["actions and rewards are left out"] if store.with_actions else []
+    lost += ["instructions are left out"] if any(store.instructions) else []
+    lost += ["map restarts are left out"] if store.restart[:].any() else []
+    say_losses(store, lost)
     return folder
 
 
