@@ -87,7 +87,7 @@ class Domain(Protocol):
     An environment that it makes has `env_spec`, the record that it was made from. It shows frames as
     `flexlam_rl.envs.observations` says, takes `reset(options={"episode_seed": s})`, tells `episode_seed` in its info
     and, where the world can restart its map within an episode, `map_reset`: a frame that does not follow from the one
-    before. A time-out is `truncated`. Continuous actions are numbers in [-1, 1].
+    before. A time-out is `truncated`.
     """
 
     name: str
@@ -197,6 +197,7 @@ DOMAINS: Registry[Any] = Registry(
     {
         "dmlab": "flexlam_rl.envs.domains.dmlab.domain:DMLAB",
         "vizdoom": "flexlam_rl.envs.domains.vizdoom.domain:VIZDOOM",
+        "gymnasium": "flexlam_rl.envs.domains.gymnasium.domain:GymnasiumDomain",
     },
     group="flexlam_rl.domains",
 )

@@ -6,15 +6,16 @@ import numpy as np
 
 from flexlam_rl.agents.policy.draws import generators_of, states_of
 from flexlam_rl.agents.policy.rows import begun
+from flexlam_rl.envs.action_spaces import action_spec_of
+from flexlam_rl.envs.action_values import environment_actions
 from flexlam_rl.envs.base import action_count, base_env, batch_size
-from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW
 from flexlam_rl.utils.numbers import whole
 
 _BLOCK = 1024  # actions drawn at once
 
 
 class RandomPolicy:
-    """Uniformly random actions.
+    """Uniformly random actions of any space that `action_spec_of` describes.
 
     Args:
         env: A (wrapped) environment or batch; its single action space tells the actions.
@@ -29,8 +30,10 @@ class RandomPolicy:
         self._single = not hasattr(base, "num_envs")
         self._num_envs = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
-        shape = (self._num_envs, _BLOCK) if self._count else (self._num_envs, _BLOCK, 7)
-        self._drawn = np.zeros(shape, np.int64 if self._count else np.int32)
+        space = getattr(base, "single_action_space", None) or base.action_space
+        self._space = action_spec_of(space)
+        shape = () if self._count else self._space.shape
+        self._drawn = np.zeros((self._num_envs, _BLOCK, *shape), self._space.dtype)
         self._at = np.full(self._num_envs, _BLOCK)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
@@ -52,18 +55,21 @@ class RandomPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (N,), or (N, 7) native ones, without the leading dimension for a single environment; `state` is
-        passed through.
-        """
+        """Actions (N, ...), without the leading dimension for a single environment; `state` is passed through."""
         for i in np.flatnonzero(self._at == _BLOCK).tolist():
-            generator = self._generators[i]
-            if self._count:
-                self._drawn[i] = generator.integers(self._count, size=_BLOCK)
-            else:
-                self._drawn[i] = generator.integers(NATIVE_LOW, NATIVE_HIGH, size=(_BLOCK, 7), endpoint=True)
+            self._drawn[i] = self._draw(self._generators[i])
             self._at[i] = 0
         actions = self._drawn[np.arange(self._num_envs), self._at]
         self._at += 1
         images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
         # a single environment that Stable-Baselines3 has wrapped as a batch of one gets a batch of one
         return (actions[0] if self._single and np.ndim(images) != 4 else actions), state
+
+    def _draw(self, generator: np.random.Generator) -> np.ndarray:
+        """The next actions of one environment, (_BLOCK, ...)."""
+        spec = self._space
+        if spec.continuous:
+            return environment_actions(generator.uniform(-1.0, 1.0, (_BLOCK, spec.dims)), spec)
+        if self._count:
+            return generator.integers(self._count, size=_BLOCK) + spec.start[0]
+        return environment_actions(generator.integers(spec.discrete, size=(_BLOCK, spec.dims)), spec)

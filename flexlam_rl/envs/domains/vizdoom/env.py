@@ -6,13 +6,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from PIL import Image
 
 from flexlam_rl.envs.domain import Task
 from flexlam_rl.envs.domains.vizdoom.actions import ROWS, action_space
 from flexlam_rl.envs.domains.vizdoom.game import open_game, screen_for
 from flexlam_rl.envs.domains.vizdoom.tasks import TICS_PER_SECOND
 from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
+from flexlam_rl.envs.resizing import resized
 from flexlam_rl.envs.seeds import SEED_LIMIT
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.numbers import is_integer
@@ -175,8 +175,4 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         return {"engine": self.env_spec.engine, "level": self.level, "frames": tics}
 
     def _seen(self) -> np.ndarray:
-        screen = self._game.get_state().screen_buffer
-        size = (self.env_spec.width, self.env_spec.height)
-        if size == self._screen:
-            return screen.copy()
-        return np.asarray(Image.fromarray(screen).resize(size, Image.Resampling.BOX))
+        return resized(self._game.get_state().screen_buffer, self.env_spec.width, self.env_spec.height)

@@ -1,0 +1,1 @@
+"""Any Gymnasium environment that shows pictures, or can draw itself."""

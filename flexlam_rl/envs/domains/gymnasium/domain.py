@@ -1,0 +1,182 @@
+"""Any Gymnasium environment as a domain of one task: `gymnasium:CarRacing-v3`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+
+from flexlam_rl.envs.action_spaces import action_spec_of
+from flexlam_rl.envs.checks import integer
+from flexlam_rl.envs.domain import Reference, Task
+from flexlam_rl.envs.domains.gymnasium.env import PictureEnv, is_picture
+from flexlam_rl.envs.episodes import SeededEpisodes, make_batch
+from flexlam_rl.envs.spec import ActionSpec, EnvSpec
+
+ENGINE, ACTIONS = "gymnasium", "own"
+LONGEST = 10_000  # steps of an episode of an environment that names no limit
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What an environment is: its actions, the limit of its steps, and whether its observations are pictures."""
+
+    actions: ActionSpec
+    steps: int
+    pictures: bool
+    limited: bool
+
+
+@cache
+def _facts(env_id: str) -> _Facts:
+    """Look at an environment.
+
+    Raises:
+        ValueError: There is none of that name, it shows no pictures, or its actions are of an unknown kind.
+        ImportError: A package that it needs is not installed.
+    """
+    try:
+        env = gym.make(env_id, disable_env_checker=True)
+    except gym.error.DependencyNotInstalled as error:
+        raise ImportError(f"The environment {env_id!r} needs a package that is not installed: {error}.") from None
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ValueError(f"Gymnasium makes no environment {env_id!r}: {error}") from None
+    try:
+        pictures = is_picture(env.observation_space)
+        if not pictures and "rgb_array" not in env.metadata.get("render_modes", ()):
+            raise ValueError(
+                f"The environment {env_id!r} shows no pictures: its observations are {env.observation_space}, and it "
+                "has no render mode 'rgb_array'."
+            )
+        limit = None if env.spec is None else env.spec.max_episode_steps
+        return _Facts(action_spec_of(env.action_space, ACTIONS), limit or LONGEST, pictures, limit is not None)
+    finally:
+        env.close()
+
+
+class GymnasiumDomain:
+    """One environment of Gymnasium or of a package that registers its own.
+
+    Args:
+        env_id: As `gymnasium.make` takes it.
+
+    Raises:
+        ValueError: There is none of that name, or it shows no pictures.
+        ImportError: A package that it needs is not installed.
+    """
+
+    at_once = 16  # environments, which step one after the other
+
+    def __init__(self, env_id: str) -> None:
+        self.env_id, self.name, self._facts = env_id, f"gymnasium:{env_id}", _facts(env_id)
+
+    def tasks(self) -> Sequence[Task]:
+        """The one task, named as the environment with "-" in the place of what no folder can be called."""
+        name = self.env_id.replace("/", "-").replace(":", "-")
+        return [Task(name, scored=True, frames=self._facts.steps, terminates=True)]
+
+    def task(self, name: str) -> Task:
+        """Find the task, by its own or by the environment's name.
+
+        Raises:
+            ValueError: It has another name.
+        """
+        task = self.tasks()[0]
+        if name not in (task.name, self.env_id):
+            raise ValueError(f"Unknown task {name!r} of {self.name}: expected {task.name!r}.")
+        return task
+
+    def defaults(self) -> EnvSpec:
+        """What options that nobody gave are: 64x64 pixels, every action done once."""
+        return self.resolve(EnvSpec(self.name, ENGINE, ACTIONS, frame_skip=1, look=()))
+
+    def resolve(self, spec: EnvSpec) -> EnvSpec:
+        """Check a record; fill in the hash of the actions.
+
+        Raises:
+            ValueError: A field is not allowed.
+        """
+        known = self._facts.actions.hash
+        fields = {
+            "domain": ((self.name,), spec.domain),
+            "engine": ((ENGINE, "auto"), spec.engine),
+            "action_set": ((ACTIONS,), spec.action_set),
+            "action_hash": ((known, ""), spec.action_hash),
+        }
+        for name, (allowed, value) in fields.items():
+            if value not in allowed:
+                raise ValueError(f"{name} of {self.name} must be {' or '.join(filter(None, allowed))}, got {value!r}.")
+        if spec.look:
+            raise ValueError(f"{self.name} has one look: leave {spec.look[0][0]} out.")
+        for name in ("frame_skip", "width", "height"):
+            integer(name, getattr(spec, name))
+        return replace(spec, engine=ENGINE, action_hash=known)
+
+    def actions(self, spec: EnvSpec) -> ActionSpec:
+        """Describe the environment's own actions."""
+        return self._facts.actions
+
+    def make(
+        self,
+        task: str,
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> gym.Env[Any, Any]:
+        """Make one environment.
+
+        Args:
+            task, spec, evaluation: As `Domain.make` says.
+            frames, words: Frames are always drawn, and there are no instructions.
+            **options: Keyword arguments of the environment itself.
+
+        Raises:
+            ValueError: A task or a field of the record is not allowed.
+        """
+        spec, name = self.resolve(spec), self.task(task).name
+        if not self._facts.pictures:
+            options = {"render_mode": "rgb_array", **options}
+        limit = {} if self._facts.limited else {"max_episode_steps": self._facts.steps}
+        env = gym.make(self.env_id, disable_env_checker=True, **limit, **options)
+        return SeededEpisodes(PictureEnv(env, spec, name), evaluation)
+
+    def make_vec(
+        self,
+        tasks: Sequence[str],
+        spec: EnvSpec,
+        evaluation: bool = False,
+        frames: bool = True,
+        words: bool = False,
+        **options: Any,
+    ) -> gym.vector.VectorEnv[Any, Any, Any]:
+        """Make a batch in this process.
+
+        Args:
+            tasks, spec, evaluation, frames, words: As `make`.
+            **options: `processes`, `copy`, `context` and `autoreset_mode` of `flexlam_rl.envs.episodes.make_batch`, and
+                those of `make`.
+
+        Raises:
+            ValueError: A task or a field of the record is not allowed.
+        """
+        spec = self.resolve(spec)
+        known = ("processes", "copy", "context", "autoreset_mode")
+        batch = {name: options.pop(name) for name in known if name in options}
+        makers = [partial(self.make, self.task(task).name, spec, evaluation, **options) for task in tasks]
+        return make_batch(makers, **{"autoreset_mode": AutoresetMode.DISABLED, **batch})
+
+    def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
+        """None: no references come with the package."""
+        return None
+
+    def engine_version(self) -> str:
+        """Version of Gymnasium."""
+        return gym.__version__
+
+    def shows_last(self, spec: EnvSpec) -> bool:
+        """Whether the observation after the end is a true one: yes."""
+        return True
