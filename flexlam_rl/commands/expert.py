@@ -40,8 +40,8 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Recipe):
-    """Train a pixel expert: recurrent PPO on litelab's native batch, kickstarted by a scripted teacher; the same
-    command resumes.
+    """Train a pixel expert: recurrent PPO, kickstarted by a scripted teacher where the domain has one; the same command
+    resumes.
     """
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
@@ -174,14 +174,20 @@ def _merged(path: Path, table: dict[str, Any], every: tuple[str, ...]) -> dict[s
 
 
 def _train(options: Train) -> int:
+    from flexlam_rl.agents.engine_choice import player_spec
     from flexlam_rl.agents.experts.pixel.training import train
-    from flexlam_rl.agents.experts.pixel.world import LitelabWorld
+    from flexlam_rl.agents.experts.pixel.world import DomainWorld
     from flexlam_rl.commands.collect import levels_named
     from flexlam_rl.nn.places import usable_device
 
     values = {field.name: getattr(options, field.name) for field in fields(Recipe)}
-    recipe = Recipe(**values | {"tasks": tuple(levels_named(options.tasks)), "device": str(options.device)})
+    tasks = tuple(levels_named(options.tasks, options.domain))
+    recipe = Recipe(**values | {"tasks": tasks, "device": str(options.device)})
     usable_device(recipe.device)
-    best = train(recipe, LitelabWorld(recipe.seed), options.out, report=lambda text: print(text, flush=True))
+    if recipe.domain != "dmlab" and recipe.teacher != "none":
+        player_spec(recipe.domain, recipe.teacher, "--teacher none")  # refuses a teacher that cannot read its worlds
+    best = train(
+        recipe, DomainWorld(recipe.seed, recipe.domain), options.out, report=lambda text: print(text, flush=True)
+    )
     print(f"Best policy: {best}; play it with --expert pixel:{best}.")
     return 0

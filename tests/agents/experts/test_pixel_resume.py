@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.training import train
-from flexlam_rl.agents.experts.pixel.world import LitelabWorld
+from flexlam_rl.agents.experts.pixel.world import DomainWorld
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_world import ToyWorld
@@ -65,19 +65,26 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     assert any("agreement/dear" in line for line in figures(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("teacher", ["reactive:5", "scripted", "none"])
-def test_worlds_and_teacher_go_on_where_they_were(tmp_path: Path, teacher: str) -> None:
-    class Quiet(LitelabWorld):
+@pytest.mark.parametrize(
+    ("teacher", "domain"),
+    [("reactive:5", "dmlab"), ("scripted", "dmlab"), ("none", "dmlab"), ("scripted", "vizdoom")],
+)
+def test_worlds_and_teacher_go_on_where_they_were(tmp_path: Path, teacher: str, domain: str) -> None:
+    if domain == "vizdoom":
+        pytest.importorskip("vizdoom", reason="the extra `vizdoom` is not installed")
+    tasks = LEVELS if domain == "dmlab" else ("basic", "defend_the_center")
+
+    class Quiet(DomainWorld):
         def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
             return 0.0, 0.0
 
     name, _, memory = teacher.partition(":")
     more = {"teacher": name, "teacher_memory": int(memory) if memory else None, "clone_steps": 64}
-    recipe = Recipe(tasks=LEVELS, envs=2, steps=80, **more, **SMALL)
-    train(recipe, Quiet(), tmp_path / "whole")
+    recipe = Recipe(tasks=tasks, domain=domain, envs=2, steps=80, **more, **SMALL)
+    train(recipe, Quiet(0, domain), tmp_path / "whole")
     with pytest.raises(Killed):
-        train(recipe, Quiet(), tmp_path / "parts", on_iteration=kill_at(64))
-    train(recipe, Quiet(), tmp_path / "parts")
+        train(recipe, Quiet(0, domain), tmp_path / "parts", on_iteration=kill_at(64))
+    train(recipe, Quiet(0, domain), tmp_path / "parts")
     same(tmp_path / "whole", tmp_path / "parts")
     assert figures(tmp_path / "whole") == figures(tmp_path / "parts")
 

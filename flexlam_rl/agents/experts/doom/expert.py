@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.agents.experts.doom.decide import Memory, decide
-from flexlam_rl.agents.policy.rows import begun
 from flexlam_rl.envs.base import base_env
 from flexlam_rl.envs.domains.vizdoom.actions import LABELS
 from flexlam_rl.envs.domains.vizdoom.env import DoomEnv
@@ -23,7 +22,7 @@ class DoomExpert:
     Args:
         env: An environment or a batch of this process, before its first reset.
         temperature: Of the noise: at 1, one action of twenty is a random one; 0 is none.
-        seed: Of its randomness; with the seeds that `begin_episodes` is told, it determines every action.
+        seed: Of its randomness; with the seeds of the episodes it determines every action.
 
     Raises:
         ValueError: The environment is not ViZDoom's, or lies in another process.
@@ -43,24 +42,20 @@ class DoomExpert:
             member.watch()
         self._slips = min(1.0, _SLIPS * real(temperature, "temperature"))
         self._seed = whole(seed, "seed")
-        self._memories = [self._memory(1, i) for i in range(len(self._envs))]
-
-    def _memory(self, kind: int, number: int) -> Memory:
-        return Memory(random=np.random.default_rng([self._seed, 2 + kind, number]))
-
-    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
-        index, numbers = begun(which, seeds, len(self._envs))
-        for i, seed in zip(index.tolist(), numbers, strict=True):
-            self._memories[i] = self._memory(0, seed)
+        self._memories = [Memory() for _ in self._envs]
+        self._begun = [(0, 0) for _ in self._envs]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
         """Actions (N,), a bare one for a single environment; `state` is passed through."""
-        actions = np.array([self._act(env, memory) for env, memory in zip(self._envs, self._memories, strict=True)])
+        actions = np.array([self._act(i, env) for i, env in enumerate(self._envs)])
         return (actions[0] if self._single else actions), state
 
-    def _act(self, env: DoomEnv, memory: Memory) -> int:
+    def _act(self, i: int, env: DoomEnv) -> int:
+        if self._begun[i] != env.begun:  # another episode, of which nothing is remembered
+            self._begun[i] = env.begun
+            self._memories[i] = Memory(random=np.random.default_rng([self._seed, env.begun[1]]))
+        memory = self._memories[i]
         chosen = decide(env, memory)
         return int(memory.random.integers(len(LABELS))) if memory.random.random() < self._slips else chosen

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from flexlam_rl.envs.domains.dmlab.returns import find_reference
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.files import atomic_file
 
 
@@ -30,27 +32,46 @@ def read_curve(run: Path) -> tuple[list[int], dict[str, list[float]]]:
     }
 
 
+def _environment(run: Path) -> EnvSpec:
+    """What a run was trained in, as its last policy says."""
+    path = run / "last" / "config.json"
+    if not path.exists():
+        return find_domain("dmlab").resolve(EnvSpec(engine="litelab"))
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return EnvSpec.from_json(record["environment"])
+
+
 def draw_curve(run: Path, out: Path) -> None:
     """Draw returns over agent steps as PNG, in per cent of the scripted expert's with the random policy's subtracted:
-    a thin line per level and a thick one for their mean.
+    a thin line per task and a thick one for their mean.
 
     Raises:
-        ValueError: `run` holds no run.
+        ValueError: `run` holds no run, or a task has no reference.
     """
     steps, returns = read_curve(run)
+    spec = _environment(run)
+    domain = find_domain(spec.domain)
+    references = {task: domain.reference(task, spec) for task in returns}
+    unknown = [task for task, reference in references.items() if reference is None]
+    if unknown:
+        raise ValueError(
+            f"{run} was trained on {unknown[0]!r} of {spec.domain}, which has no reference return: a curve in per cent "
+            "of it cannot be drawn."
+        )
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     rows = []
     for level, values in returns.items():
-        reference = find_reference(level, "litelab")
+        reference = references[level]
+        assert reference is not None
         rows.append([reference.percent(value, minus_random=True) for value in values])
         axes.plot(steps, rows[-1], marker="o", markersize=2, linewidth=0.8, label=level)
     if len(rows) > 1:
         axes.plot(steps, np.mean(rows, 0), color="black", linewidth=2, label="mean")
     axes.axhline(0, color="tab:grey", linestyle=":")
-    axes.set(xlabel="agent steps", ylabel="per cent of the scripted expert", title="Pixel expert (litelab)")
+    axes.set(xlabel="agent steps", ylabel="per cent of the scripted expert", title=f"Pixel expert ({spec.engine})")
     axes.legend(fontsize=7, loc="upper left")
     with atomic_file(out) as file:
         figure.savefig(file, format="png")

@@ -14,7 +14,11 @@ class Recipe(Plain):
     """Recurrent PPO, kickstarted by a teacher: one policy for all tasks."""
 
     tasks: tuple[str, ...] = ("suite",)
-    """Names of levels, `all` (the paper's 16) or `suite` (its 11 scored ones): one policy for all of them."""
+    """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11): one policy for
+    all of them.
+    """
+    domain: str = "dmlab"
+    """World that the tasks belong to, with discrete actions: dmlab, vizdoom, or one of an installed package."""
     steps: int = 20_000_000
     """Agent steps in all."""
     envs: int = 66

@@ -126,7 +126,7 @@ def _saved(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     try:
         with safe_open(path, "pt") as file:
             extra: dict[str, Any] = json.loads(file.metadata()["extra"])
-            before = extra["recipe"]
+            before = {"domain": "dmlab", **extra["recipe"]}  # runs from before there was another
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is no state of a pixel expert's training: {error}.") from None
     for name, value in recipe.same_run().items():

@@ -1,6 +1,7 @@
 """What a pixel expert is trained in: batches of environments, a teacher, and evaluation episodes. No torch."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,10 +11,11 @@ from flexlam_rl.agents.collection.schedule import Settings, episode_seeds
 from flexlam_rl.agents.environments import make_batch
 from flexlam_rl.agents.experts.registry import make_expert
 from flexlam_rl.agents.experts.scores import measure
+from flexlam_rl.envs.action_spaces import space_of
 from flexlam_rl.envs.domain import find_domain
-from flexlam_rl.envs.domains.dmlab.returns import find_reference
 from flexlam_rl.envs.spec import EnvSpec
 
+_RANDOM_EPISODES = 16
 SELECTION = 1_000_000  # number of the first selection episode, far behind those that scores are measured on
 
 
@@ -40,25 +42,36 @@ class World(Protocol):
         ...
 
 
-class LitelabWorld:
-    """DMLab's levels on litelab.
+class DomainWorld:
+    """Tasks of a domain with discrete actions; DMLab's levels on litelab.
 
     Args:
         seed: Of the training episodes.
+        domain: Name of the domain.
+
+    Raises:
+        ValueError: There is no such domain, or an action is not one of several choices.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        domain = find_domain("dmlab")
-        self.spec = domain.resolve(EnvSpec(engine="litelab"))
-        self.actions = domain.actions(self.spec).discrete[0]
+    def __init__(self, seed: int = 0, domain: str = "dmlab") -> None:
+        found = find_domain(domain)
+        self.spec = found.resolve(EnvSpec(engine="litelab")) if domain == "dmlab" else found.defaults()
+        actions = found.actions(self.spec)
+        if not actions.is_single or any(actions.start):
+            raise ValueError(
+                f"A pixel expert chooses one of several actions, counted from 0; those of {domain} are "
+                f"{space_of(actions)}."
+            )
+        self.actions = actions.discrete[0]
         self._seed = seed
+        self._random: dict[str, tuple[float, float]] = {}
 
     def make(self, tasks: Sequence[str]) -> Any:
-        """Make the native batch: frames alone are seen."""
+        """Make the batch: frames alone are seen."""
         return make_batch(self.spec, tasks, words=False, copy=False)
 
     def teacher(self, batch: Any, name: str, memory: int | None) -> Any:
-        """Make the scripted or reactive expert, which reads the batch's worlds."""
+        """Make an expert that reads the batch's worlds."""
         return make_expert(name if memory is None else f"{name}:{memory}", batch, temperature=0.0)
 
     def seeds(self, task: str, keys: Iterable[int]) -> np.ndarray:
@@ -66,7 +79,16 @@ class LitelabWorld:
         return episode_seeds(self._seed, task, "train", keys)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """Mean return, and per cent of the scripted expert's with the random policy's subtracted."""
+        """Mean return, and per cent of the domain's reference with the random policy's return subtracted; without a
+        reference, how many standard deviations of the random policy's returns it lies above their mean.
+        """
         settings = Settings(expert=f"pixel:{folder}", seed=self._seed, spec=self.spec)
         mean = measure(task, settings, episodes, episodes, first=SELECTION).mean
-        return mean, find_reference(task, "litelab").percent(mean, minus_random=True)
+        reference = find_domain(self.spec.domain).reference(task, self.spec)
+        if reference is not None:
+            return mean, reference.percent(mean, minus_random=True)
+        if task not in self._random:
+            returns = measure(task, replace(settings, expert="random"), _RANDOM_EPISODES, first=SELECTION).returns
+            self._random[task] = (float(np.mean(returns)), float(np.std(returns)))
+        center, deviation = self._random[task]
+        return mean, (mean - center) / (deviation or 1.0)

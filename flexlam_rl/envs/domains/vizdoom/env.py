@@ -49,6 +49,7 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
     Attributes:
         env_spec: The record.
         level: Name of the task.
+        begun: Number of episodes begun, and the seed of the last.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SECOND}  # noqa: RUF012
@@ -62,6 +63,7 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         self.observation_space = spaces.Box(0, 255, (spec.height, spec.width, 3), np.uint8)
         self.action_space = action_space()
         self._limit, self._tics = task.frames, 0
+        self.begun = (0, 0)
         self._screen = screen_for(spec.width, spec.height)
         self._game: Any = None
         self._watched = False
@@ -96,8 +98,10 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         super().reset(seed=seed)
         if self._game is None:
             self._game = open_game(self.level, self._screen, self.env_spec.hud == "full", self._watched)
-        self._game.set_seed(int(self.np_random.integers(SEED_LIMIT)) if seed is None else seed)
+        chosen = int(self.np_random.integers(SEED_LIMIT)) if seed is None else seed
+        self._game.set_seed(chosen)
         self._game.new_episode()
+        self.begun = (self.begun[0] + 1, chosen)
         self._running, self._tics = True, 0
         self._frame = self._seen()
         return self._frame, self._info(0)
