@@ -16,6 +16,7 @@ from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
 from flexlam_rl.datasets.marks import EXPERT_CHOSE, expert_chose
 from flexlam_rl.datasets.memory import MemoryStore
+from flexlam_rl.datasets.mixture import WeightedItems
 from flexlam_rl.datasets.schema import STEP_COLUMNS
 from flexlam_rl.datasets.segments import Items, ListedItems
 from flexlam_rl.datasets.store import Rollouts, RolloutStore
@@ -67,6 +68,8 @@ class Spans:
         if labels is not None:
             labels.check(self.rollouts, span)
             self._items = [ListedItems(rows) for rows in labels.rows]
+        elif self.rollouts.weights is not None:
+            self._items = [WeightedItems(*one) for one in zip(self._items, self.rollouts.weights, strict=True)]
         # stores may keep rewards in two types: a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
         acting = [store for store in stores if store.with_actions] or stores  # video goes along without actions
@@ -92,6 +95,7 @@ class Spans:
     def digest(self) -> str:
         """Hash of what the items are: contents of the stores, span and labels."""
         parts = [*self.rollouts.digests, str(self.span), "" if self.labels is None else self.labels.digest]
+        parts += [] if self.rollouts.weights is None else [f"weight {weight}" for weight in self.rollouts.weights]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

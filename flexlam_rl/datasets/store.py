@@ -238,15 +238,21 @@ class RolloutStore:
 class Rollouts(Sequence[RolloutStore]):
     """Several stores read as one; rows of store `i` are addressed as (i, row).
 
+    Args:
+        stores: In order.
+        weights: How often the items of each store come in one pass over all (see `mixture`); None for once. Stores of
+            a mixture need equal frames only.
+
     Raises:
         StoreError: They do not go together: other frame shapes, engines or frame skips, or other actions where they
         have some.
     """
 
-    def __init__(self, stores: Sequence[RolloutStore]) -> None:
+    def __init__(self, stores: Sequence[RolloutStore], weights: Sequence[float] | None = None) -> None:
         if not stores:
             raise StoreError("No rollouts: expected at least one store.")
         self.stores = tuple(stores)
+        self.weights = None if weights is None else tuple(map(float, weights))
         first = self.stores[0]
         acting = next((store for store in self.stores if store.with_actions), first)  # video goes with any actions
         for store in self.stores[1:]:
@@ -258,7 +264,7 @@ class Rollouts(Sequence[RolloutStore]):
                 ("actions", like, like.origin.actions, store.origin.actions),
                 ("a frame skip of", first, first.origin.frame_skip, store.origin.frame_skip),
             ):
-                if mine != theirs:
+                if mine != theirs and (self.weights is None or what == "frames of shape"):
                     raise StoreError(
                         f"{one.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read "
                         "together."

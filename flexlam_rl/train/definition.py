@@ -40,6 +40,8 @@ class RunConfig:
     """Digests of the rollouts."""
     init: str | None = field(default=None, metadata={"later": True}, kw_only=True)
     """Digest of the weights that the run started from, where `--init` gave some."""
+    weights: tuple[float, ...] | None = field(default=None, metadata={"later": True}, kw_only=True)
+    """Weights of the rollouts, where they are a mixture."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Options of training stages: those that every stage has, and those of stages on labels."""
 
+import os
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,8 +14,8 @@ Options = TypeVar("Options", bound="StageOptions")
 class StageOptions:
     """Train on rollouts. A stage derives from this class and adds what it alone uses."""
 
-    data: Path
-    """Folder of the rollouts (a training and a test split)."""
+    data: Path | tuple[Path, ...]
+    """Folder of the rollouts (a training and a test split), or several as PATH=WEIGHT, or a mixture file (JSON)."""
     out: Path
     """Folder of the run; the same command continues a stopped run in it."""
     _: KW_ONLY
@@ -45,7 +46,14 @@ class StageOptions:
         Raises:
             ValueError: If an option is out of range; the sentence names it.
         """
+        given: Any = self.data  # a single path is taken too
+        folders = (given,) if isinstance(given, str | os.PathLike) else tuple(given)
+        if "" in map(os.fspath, folders):
+            raise ValueError("data is an empty path; expected a folder ('.' for the working directory).")
+        object.__setattr__(self, "data", folders)
         tidy(self)
+        paths = tuple(Path(folder).resolve() for folder in folders)
+        object.__setattr__(self, "data", paths[0] if len(paths) == 1 else paths)
         object.__setattr__(self, "device", str(self.device))
         whole(self, "seed", 0)
         whole(self, "steps", 1)

@@ -37,6 +37,8 @@ def check_chain(chain: Sequence[tuple[StageDefinition[Any], StageOptions]], data
                 needed(options, stage)
         check_writable(options.out)
         config = definition.plan(options, data, coming)
+        if data.train.weights is not None:
+            config = replace(config, weights=data.train.weights)
         if options.init is not None:
             config = replace(config, init=initial_digest(definition, options))
         unknown = tuple(stage for stage in definition.needs if stage in coming)

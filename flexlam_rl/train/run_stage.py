@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from flexlam_rl.datasets import open_rollouts
+from flexlam_rl.datasets.mixture import open_mixture, read_parts
 from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.train import distributed, preflight
 from flexlam_rl.train.definition import Splits
@@ -29,7 +29,8 @@ def alone(options: StageOptions) -> Iterator[None]:
 
 def open_splits(options: StageOptions) -> Splits:
     """Open the rollouts that the options name."""
-    train, test = (open_rollouts(options.data, options.tasks, split) for split in ("train", "test"))
+    parts = read_parts(options.data)
+    train, test = (open_mixture(parts, options.tasks, split) for split in ("train", "test"))
     return Splits(train, test)
 
 

@@ -95,4 +95,6 @@ def check_frames(options: PresetOptions, data: Splits) -> None:
         found = tuple(rollouts.stores[0].frames.row)
         if found != wanted:
             shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
-            raise ValueError(f"frames in {options.data} and of the preset {options.preset!r} differ: {shapes}.")
+            raise ValueError(
+                f"frames in {rollouts.stores[0].path} and of the preset {options.preset!r} differ: {shapes}."
+            )

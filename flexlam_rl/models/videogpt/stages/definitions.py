@@ -187,7 +187,7 @@ def _windows(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
         found = tuple(rollouts.stores[0].frames.row)
         if found != wanted:
             shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
-            raise ValueError(f"frames in {options.data} and of the model differ: {shapes}.")
+            raise ValueError(f"frames in {rollouts.stores[0].path} and of the model differ: {shapes}.")
         spread_windows(rollouts, model.frames, options.every)
     fields = ("action",) if getattr(options, "condition", "none") == "actions" else ()
     return spread_windows(splits.train, model.frames, options.every, fields)
