@@ -52,7 +52,7 @@ suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 	$(BIN)/python -m eval.suite --episodes $(EPISODES)
 
 # compiled once here, and not by each test process at the same time
-COMPILE := $(BIN)/python -c "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); e.reset(seed=0); e.step(0)"
+COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compile_all; compile_all(lambda done, total: None)"
 
 test: $(VENV)/.installed-test
 	@$(COMPILE)

@@ -1,7 +1,10 @@
 """Progress bars with an estimate of the time left; nothing is drawn where nobody looks."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -15,3 +18,43 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def lasting_bar(title: str, console: Any, every: float = 5.0) -> Iterator[Callable[[int, int], None]]:
+    """A bar that moves while nothing is reported too; lines where the output is no terminal.
+
+    Args:
+        title: What takes long.
+        console: rich's.
+        every: Seconds between two lines.
+
+    Yields:
+        A function that takes how much is done, and of how much.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+        return
+    ended, at, began = threading.Event(), [0, 1], time.monotonic()
+
+    def tell() -> None:
+        while not ended.wait(every):
+            share = f"{100 * at[0] / at[1]:.0f} %, {time.monotonic() - began:.0f} s"
+            print(f"{title}: {share}", flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+
+    def report(done: int, total: int) -> None:
+        at[:] = done, total
+
+    try:
+        yield report
+    finally:
+        ended.set()
+        teller.join()

@@ -61,7 +61,8 @@ class LitelabEngine:
         played = self.batch
         if self._only_rgb:
             rgb = np.empty(self._shape, np.uint8)
-            played.call(played.worlds, action, played.results, 0, 1, frames, played.look, rgb, played.depth, played.hud)
+            parts = (played.look, rgb, played.depth, played.hud)
+            played.call(False, played.worlds, action, played.results, 0, 1, frames, *parts)
             return rgb[0], *played.results.item()
         pictures = played.new_picture() if played.needs_rgb else None
         played.do(action, frames, pictures)

@@ -81,7 +81,16 @@ class Worlds:
         self.look = load_look(textures)
         if textures not in _calls:
             _calls[textures] = direct_serve(
-                self.worlds, self._jobs, self.results, 0, 0, 1, self.look, self._unseen, self.depth, self.hud
+                worlds=self.worlds,
+                jobs=self._jobs,
+                results=self.results,
+                low=0,
+                high=0,
+                frames=1,
+                look=self.look,
+                rgb=self._unseen,
+                depth=self.depth,
+                hud=self.hud,
             )
         self.call = _calls[textures]
 
@@ -98,9 +107,9 @@ class Worlds:
         """An empty (N, H, W, 3) uint8 array."""
         return np.empty((len(self.worlds), *self._size, 3), np.uint8)
 
-    def do(self, jobs: np.ndarray, frames: int, rgb: np.ndarray | None) -> None:
-        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then. See
-        `batch.serve`.
+    def do(self, jobs: np.ndarray, frames: int, rgb: np.ndarray | None, begins: bool = False) -> None:
+        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then, and jobs that
+        begin an episode need `begins`. See `batch.direct_serve`.
         """
         picture = self._unseen if rgb is None else rgb
         calls = []
@@ -108,7 +117,18 @@ class Worlds:
             scratch = self.depth if self._keeps_depth else self.depth[c : c + 1]
             calls.append(
                 partial(
-                    self.call, self.worlds, jobs, self.results, low, high, frames, self.look, picture, scratch, self.hud
+                    self.call,
+                    begins,
+                    self.worlds,
+                    jobs,
+                    self.results,
+                    low,
+                    high,
+                    frames,
+                    self.look,
+                    picture,
+                    scratch,
+                    self.hud,
                 )
             )
         self.pool.run(calls)
@@ -136,7 +156,7 @@ class Worlds:
         jobs["seed"][which] = [world_seed(seed, given.mixer_seed, given.hold_out) for seed in episode_seeds]
         for i in which.tolist():
             self._trials[i] = 0
-        self.do(jobs, 0, rgb)
+        self.do(jobs, 0, rgb, begins=True)
         if self.worlds["start_blocked"].any():
             i = int(np.argmax(self.worlds["start_blocked"]))
             x, y, z = (float(v) for v in self.worlds[i]["start_pos"])
@@ -150,7 +170,7 @@ class Worlds:
         self._jobs["what"] = 0
         self._jobs["what"][0] = BEGIN
         self._jobs["seed"][0] = seed
-        self.do(self._jobs, 0, None)
+        self.do(self._jobs, 0, None, begins=True)
 
     def draw(self, rgb: np.ndarray) -> None:
         """Draw all worlds into `rgb` (N, H, W, 3)."""
@@ -217,5 +237,5 @@ class Worlds:
         job["what"] = DRAW
         depth = np.empty((1, height, width), np.float32)
         shown = self.hud if hud is None else hud
-        self.call(self.worlds[i : i + 1], job, np.zeros(1, RESULT), 0, 1, 0, self.look, rgb, depth, shown)
+        self.call(False, self.worlds[i : i + 1], job, np.zeros(1, RESULT), 0, 1, 0, self.look, rgb, depth, shown)
         return rgb[0]

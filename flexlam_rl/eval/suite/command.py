@@ -32,6 +32,7 @@ from flexlam_rl.eval.suite.table import by_column, engine_and_look, print_summar
 from flexlam_rl.train.stopping import stopping
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list, number_list
+from flexlam_rl.utils.progress import lasting_bar
 
 CPU_CHUNK, CUDA_CHUNK = 32, 64
 MANY, PARTS = 64, 4
@@ -237,13 +238,12 @@ def _play(
 ) -> None:
     jobs = folder.missing(wanted)
     if spec.engine == "litelab":
-        from flexlam_rl.envs.litelab.batch import serve
-        from flexlam_rl.envs.litelab.kernel import is_compiled
+        from flexlam_rl.envs.litelab.compiling import compile_all, is_compiled
 
-        if not is_compiled(serve):
-            console.print(
-                "The first run compiles litelab, which takes a few minutes; later runs start at once.", soft_wrap=True
-            )
+        if not is_compiled():
+            console.print("The first run compiles litelab, which takes minutes; later runs start at once.")
+            with lasting_bar("compiling litelab", console) as report:
+                compile_all(report)
     videos = folder.path / "videos" if options.videos and not player.blind else None
     begun = running.saved(jobs, folder.holds, options.num_envs)
     if running.kept is not None:

@@ -1,0 +1,127 @@
+"""The first compilation of litelab: its entry points side by side, each in a process of its own, and how far they are.
+
+    python -m flexlam_rl.envs.litelab.compiling ENTRY
+
+compiles one of them into the cache, and prints a line per finished function.
+"""
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numba.core import event
+
+from flexlam_rl.envs.litelab import batch, kernel
+from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.look import load_look
+from flexlam_rl.envs.litelab.pool import core_count
+from flexlam_rl.utils.startup import interrupts_held
+
+FUNCTIONS = {"begin_range": 195, "play_range": 283, "draw_range": 101}
+"""About how many functions each entry point compiles, some of them several times for different types."""
+
+
+def is_compiled() -> bool:
+    """Whether all of litelab's machine code lies on disk."""
+    return all(kernel.is_compiled(getattr(batch, entry)) for entry in batch.ENTRIES)
+
+
+def compile_all(report: Callable[[int, int], None]) -> None:
+    """Compile what is not on disk yet, on several cores where there are some and the machine code can be kept.
+
+    Args:
+        report: Told how many functions are done, and about how many there are; from several threads, one at a time.
+    """
+    todo = [entry for entry in batch.ENTRIES if not kernel.is_compiled(getattr(batch, entry))]
+    total, done, guard = sum(FUNCTIONS[entry] for entry in todo), 0, threading.Lock()
+
+    def finished() -> None:
+        nonlocal done
+        with guard:
+            done += 1
+            report(done, max(total, done + 1))
+
+    # the last one is compiled here; a process that fails leaves its part to this one too
+    others = todo[:-1] if core_count() > 1 and kernel.CACHE_FOLDER is not None else []
+    with contextlib.ExitStack() as stack:
+        for entry in others:
+            stack.enter_context(_elsewhere(entry, finished))
+        for entry in reversed(todo):
+            if entry not in others:
+                _compile(entry, finished)
+    for entry in others:
+        _compile(entry, finished)
+
+
+def _compile(entry: str, finished: Callable[[], None]) -> None:
+    with event.install_listener("numba:compile", _Ends(finished)):
+        batch.compiled(entry, **_arguments())
+
+
+class _Ends(event.Listener):
+    """Hands the end of each compilation on."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def on_start(self, event: Any) -> None:
+        """Nothing."""
+
+    def on_end(self, event: Any) -> None:
+        """Hand it on."""
+        self._function()
+
+
+def _arguments() -> dict[str, Any]:
+    """Arguments of the types that `Worlds` gives."""
+    return {
+        "worlds": np.zeros(1, s.WORLD),
+        "jobs": np.zeros(1, batch.JOB),
+        "results": np.zeros(1, batch.RESULT),
+        "low": 0,
+        "high": 0,
+        "frames": 1,
+        "look": load_look("procedural"),
+        "rgb": np.zeros((1, 0, 0, 3), np.uint8),
+        "depth": np.zeros((1, 1, 1), np.float32),
+        "hud": 0,
+    }
+
+
+@contextlib.contextmanager
+def _elsewhere(entry: str, finished: Callable[[], None]) -> Iterator[None]:
+    """Compile an entry point in another process during the block, and wait for it at its end."""
+    # the folder of the package may be on the path of this process alone
+    root = str(Path(__file__).resolve().parents[3])
+    code = f"import sys; sys.path.insert(0, {root!r}); from flexlam_rl.envs.litelab.compiling import main; main()"
+    command = [sys.executable, "-c", code, entry]
+    with interrupts_held():  # Ctrl-C is this process's to answer; what fails there fails here once more, and is seen
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    reader = threading.Thread(target=_follow, args=(process.stdout, finished), daemon=True)
+    reader.start()
+    try:
+        yield
+        process.wait()
+        reader.join()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _follow(lines: IO[str], finished: Callable[[], None]) -> None:
+    for _ in lines:
+        finished()
+
+
+def main() -> None:
+    """Compile the entry point that the command line names."""
+    _compile(sys.argv[1], lambda: print(flush=True))
+
+
+if __name__ == "__main__":
+    main()
