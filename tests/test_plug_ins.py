@@ -1,7 +1,7 @@
-"""Another package adds a quantizer, a world and a system with one file or folder each, found by entry points.
+"""Another package adds a quantizer and a system with one file or folder each, found by entry points.
 
-Formats, stages, and policies and experts have tests of their own: `tests/datasets/test_formats.py`,
-`tests/train/test_plugged_stage.py`, `tests/eval/suite/test_plugins.py`.
+Formats, stages, worlds, and policies and experts have tests of their own: `tests/datasets/test_formats.py`,
+`tests/train/test_plugged_stage.py`, `tests/test_add_a_world.py`, `tests/eval/suite/test_plugins.py`.
 """
 
 import os
@@ -29,78 +29,6 @@ class Sign(Quantizer):
 
     def lookup(self, codes):
         return 2.0 * codes[..., None] - 1.0
-''',
-    "toy/world.py": '''
-from dataclasses import replace
-from functools import partial
-
-import gymnasium as gym
-import numpy as np
-
-from flexlam_rl.envs.action_spaces import action_spec_of
-from flexlam_rl.envs.domain import Task
-from flexlam_rl.envs.episodes import SeededEpisodes, make_batch
-from flexlam_rl.envs.spec import EnvSpec
-
-
-class Corridor(gym.Env):
-    """Reach the end within nine steps."""
-
-    observation_space = gym.spaces.Box(0, 255, (16, 16, 3), np.uint8)
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, env_spec):
-        self.env_spec = env_spec
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.place = int(self.np_random.integers(8))
-        return self.frame(), {}
-
-    def step(self, action):
-        self.place += 2 * int(action) - 1
-        over = self.place >= 15
-        return self.frame(), float(over), over, False, {}
-
-    def frame(self):
-        picture = np.zeros((16, 16, 3), np.uint8)
-        picture[:, max(self.place, 0)] = 255
-        return picture
-
-
-class World:
-    name = "toy-world"
-
-    def tasks(self):
-        return [Task("corridor", scored=True, frames=9, terminates=True)]
-
-    def task(self, name):
-        return self.tasks()[0]
-
-    def defaults(self):
-        return self.resolve(EnvSpec(self.name, "numpy", "two", "", 1, 16, 16, ()))
-
-    def actions(self, spec):
-        return action_spec_of(Corridor.action_space, spec.action_set)
-
-    def resolve(self, spec):
-        return replace(spec, action_hash=self.actions(spec).hash)
-
-    def make(self, task, spec, evaluation=False, frames=True, words=False, **options):
-        env = gym.wrappers.TimeLimit(Corridor(self.resolve(spec)), 9)
-        return SeededEpisodes(env, evaluation)
-
-    def make_vec(self, tasks, spec, evaluation=False, frames=True, words=False, **options):
-        return make_batch([partial(self.make, task, spec, evaluation) for task in tasks], **options)
-
-    def reference(self, task, spec, name="expert"):
-        return None
-
-    def shows_last(self, spec):
-        return True
-
-
-WORLD = World()
 ''',
     "toy/system/__init__.py": """
 from flexlam_rl.models.systems import System
@@ -133,9 +61,6 @@ class Copy(PretrainedModel):
 [flexlam_rl.quantizers]
 sign = toy.quantizer:Sign
 
-[flexlam_rl.domains]
-toy-world = toy.world:WORLD
-
 [flexlam_rl.systems]
 toy = toy.system:SYSTEM
 """,
@@ -161,20 +86,6 @@ assert set(codes.unique().tolist()) <= {0, 1}
 lam.save_pretrained("lam")
 assert torch.equal(LAM.from_pretrained("lam").encode(frames[0], frames[1]), codes)
 """
-WORLD = """
-import numpy as np
-
-from flexlam_rl.envs.domain import find_domain
-
-world = find_domain("toy-world")
-spec = world.defaults()
-batch = world.make_vec(["corridor"] * 2, spec)
-frames, infos = batch.reset(options={"episode_seeds": [3, 4]})
-assert frames.shape == (2, 16, 16, 3) and infos["episode_seed"].tolist() == [3, 4]
-assert np.array_equal(world.make("corridor", spec).reset(options={"episode_seed": 4})[0], frames[1])
-ends = [batch.step([0, 0])[2:4] for _ in range(9)]
-assert ends[-1][1].all() and not any(truncated.any() for _, truncated in ends[:-1])
-"""
 SYSTEM = """
 from toy.system.model import Copy, CopyConfig
 
@@ -185,7 +96,7 @@ assert "toy" in SYSTEMS and float(load_model("copy").gain) == 0.5
 """
 
 
-@pytest.mark.parametrize("code", [QUANTIZER, WORLD, SYSTEM], ids=["quantizer", "world", "system"])
+@pytest.mark.parametrize("code", [QUANTIZER, SYSTEM], ids=["quantizer", "system"])
 def test_found_by_its_entry_point(tmp_path: Path, code: str) -> None:
     for name, text in FILES.items():
         file = tmp_path / "site" / name
