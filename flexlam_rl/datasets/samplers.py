@@ -37,6 +37,7 @@ class Spans:
             action), and "expert_chose" (whether the expert chose the action; true where a store does not tell). An
             action that is not known is -1, or NaN in continuous dimensions.
         labels: Only the transitions of this label set, which is sorted like `data`.
+        within: Only items that lie within these rows of each store, from the first to before the second; None for all.
         cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is
             missing.
 
@@ -51,6 +52,7 @@ class Spans:
         fields: Sequence[str] = (),
         labels: LabelSet | None = None,
         cache: bool | str | Path | None = None,
+        within: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         stores: Any = [data] if isinstance(data, RolloutStore | MemoryStore) else data
         self.rollouts = data if isinstance(data, Rollouts) else Rollouts(stores)
@@ -68,7 +70,12 @@ class Spans:
         if labels is not None:
             labels.check(self.rollouts, span)
             self._items = [ListedItems(rows) for rows in labels.rows]
-        elif self.rollouts.weights is not None:
+        self.within = None if within is None else tuple(within)
+        if self.within is not None:
+            self._items = [
+                _within(items, span, low, high) for items, (low, high) in zip(self._items, self.within, strict=True)
+            ]
+        if labels is None and self.rollouts.weights is not None:
             self._items = [WeightedItems(*one) for one in zip(self._items, self.rollouts.weights, strict=True)]
         # stores may keep rewards in two types: a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
@@ -96,6 +103,7 @@ class Spans:
         """Hash of what the items are: contents of the stores, span and labels."""
         parts = [*self.rollouts.digests, str(self.span), "" if self.labels is None else self.labels.digest]
         parts += [] if self.rollouts.weights is None else [f"weight {weight}" for weight in self.rollouts.weights]
+        parts += [] if self.within is None else [str(self.within)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,6 +218,16 @@ class Windows(Spans):
     """Windows of `length` consecutive frames: "frames" is (B, length, H, W, C)."""
 
     def __init__(
-        self, data: Data, length: int = 34, fields: Sequence[str] = (), cache: bool | str | Path | None = None
+        self,
+        data: Data,
+        length: int = 34,
+        fields: Sequence[str] = (),
+        cache: bool | str | Path | None = None,
+        within: Sequence[tuple[int, int]] | None = None,
     ) -> None:
-        super().__init__(data, length, fields, None, cache)
+        super().__init__(data, length, fields, None, cache, within)
+
+
+def _within(items: Any, span: int, low: int, high: int) -> ListedItems:
+    rows = items.rows(np.arange(len(items)))
+    return ListedItems(rows[(rows >= low) & (rows + span <= high)])

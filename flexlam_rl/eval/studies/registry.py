@@ -5,6 +5,9 @@ from flexlam_rl.utils.registry import Registry
 
 STUDIES: Registry[StudyDefinition] = Registry(
     "study",
-    {name: f"flexlam_rl.eval.studies.{name}:STUDY" for name in ("alignment", "ablations", "closed_loop", "matched")},
+    {
+        name: f"flexlam_rl.eval.studies.{name}:STUDY"
+        for name in ("alignment", "ablations", "closed_loop", "matched", "imitability")
+    },
     group="flexlam_rl.studies",
 )

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.small_vision import check_size, convolutions
 
 _FEATURES, _EMBEDDING = 256, 16
-_SMALLEST = 36  # pixels, of which the convolutions leave one place
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,7 @@ class PixelConfig:
     channels: int = 16
 
     def __post_init__(self) -> None:
-        if min(self.environment.width, self.environment.height) < _SMALLEST:
-            raise ValueError(
-                f"Frames are {self.environment.width}x{self.environment.height}; expected {_SMALLEST} pixels or more."
-            )
+        check_size(self.environment.height, self.environment.width)
 
 
 class PixelNetwork(PretrainedModel):
@@ -50,17 +47,8 @@ class PixelNetwork(PretrainedModel):
         super().__init__()
         self.config = config
         c, spec = config.channels, config.environment
-        self.vision = nn.Sequential(
-            nn.Conv2d(3, c, 8, 4),
-            nn.ReLU(),
-            nn.Conv2d(c, 2 * c, 4, 2),
-            nn.ReLU(),
-            nn.Conv2d(2 * c, 2 * c, 3),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        height, width = (((size - 8) // 4 + 1 - 4) // 2 + 1 - 2 for size in (spec.height, spec.width))
-        self.project = nn.Linear(2 * c * height * width, _FEATURES)
+        self.vision, size = convolutions(3, c, spec.height, spec.width)
+        self.project = nn.Linear(size, _FEATURES)
         self.previous = nn.Embedding(config.actions + 1, _EMBEDDING)
         self.input_gates = nn.Linear(_FEATURES + _EMBEDDING, 3 * config.gru)
         self.hidden_gates = nn.Linear(config.gru, 3 * config.gru)

@@ -1,0 +1,225 @@
+"""`flexlam study imitability DATA... --out DIR`: can a policy that sees pixels imitate this video?
+
+Clones of one small fixed recipe learn all actions of a video: from one frame, from ten, and recurrent, each with and
+without the previous action. Each is measured on held-out video and then plays. A high accuracy on the expert's states
+beside a low return says that the expert knows what the pixels do not tell, or that its video does not show how to come
+back from a mistake. A killed study continues with the same command; more videos extend a finished one.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from flexlam_rl.eval.studies.imitability.report import write
+from flexlam_rl.eval.studies.imitability.video import Video
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.models.baselines.clone import Memory
+from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.options import whole
+
+MEMORIES: dict[str, Memory] = {"one": "frame", "ten": "frames", "recurrent": "recurrent"}
+RECIPES: dict[str, tuple[Memory, bool]] = {
+    f"{name}{'-previous' if previous else ''}": (memory, previous)
+    for name, memory in MEMORIES.items()
+    for previous in (False, True)
+}
+"""Name of a recipe to what the clone remembers, and whether it sees the action before."""
+WINDOW, BATCH = 32, 8
+
+
+@dataclass(frozen=True)
+class Options(StudyOptions):
+    """Clone videos by a small fixed recipe, play the clones, and say whether pixels can imitate the video."""
+
+    data: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of rollouts with actions, one per video."""
+    out: Path
+    """Folder of the study; the same command continues a stopped one in it."""
+    tasks: tuple[str, ...] | None = None
+    """Levels of the videos to take; None for all."""
+    frames: int = 200_000
+    """Frames of each video to learn from, at most: the same number of every level."""
+    held_out: int = 8_000
+    """Frames of each video to measure on, at most."""
+    steps: int = 2000
+    """Updates of each clone, on 256 frames each."""
+    recipes: str = ",".join(RECIPES)
+    """Recipes to train, as in one,recurrent-previous."""
+    episodes: int = 5
+    """Episodes that each clone plays per level; 0 plays none."""
+    seed: int = 0
+    """Seed of weights, order and episodes."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number out of range."""
+        for name in ("frames", "held_out", "steps"):
+            whole(self, name, 1)
+        for name in ("episodes", "seed"):
+            whole(self, name, 0)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a later command must not change."""
+
+    tasks: tuple[str, ...] | None
+    frames: int
+    held_out: int
+    steps: int
+    episodes: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clone of a video, or who it is compared with: the recipe "expert" or "random"."""
+
+    video: str
+    recipe: str
+
+    @property
+    def name(self) -> str:
+        """Name of its folder and result."""
+        return f"{self.video}-{self.recipe}"
+
+    @property
+    def kind(self) -> str:
+        """What it does."""
+        return "plays" if self.recipe in ("expert", "random") else f"clone, {self.recipe.partition('-')[0]}"
+
+
+def folder_names(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Names of videos: those of their folders.
+
+    Raises:
+        ValueError: Two are equal.
+    """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Two videos are called {max(names, key=names.count)!r}: give folders of different names.")
+    return dict(zip(names, folders, strict=True))
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: Options or videos that do not fit.
+        StoreError: A folder holds no rollouts.
+    """
+    recipes = options.recipes.split(",")
+    for recipe in recipes:
+        if recipe not in RECIPES:
+            raise ValueError(f"recipes has {recipe!r}; expected some of {', '.join(RECIPES)}.")
+    videos = {
+        name: Video(folder, options.tasks, options.frames, options.held_out)
+        for name, folder in folder_names(options.data).items()
+    }
+    for video in videos.values():
+        for recipe in recipes:
+            video.config(*RECIPES[recipe])  # refuses videos without actions, and frames that are too small
+        _ = video.learn
+    jobs = []
+    for name, video in videos.items():
+        if options.episodes and video.playable:
+            jobs += [Job(name, "random"), Job(name, "expert")]
+        jobs += [Job(name, recipe) for recipe in recipes]
+    stage = lru_cache(1)(lambda job: _stage(job, videos[job.video], options))
+    return Study(
+        title="imitability",
+        jobs=jobs,
+        train=lambda job: _train(job, stage, options),
+        measure=lambda job: _measure(job, videos[job.video], stage, options),
+        report=lambda: write(options.out, videos, list(RECIPES)),
+        out=options.out,
+        config=Kept(options.tasks, options.frames, options.held_out, options.steps, options.episodes, options.seed),
+        steps=lambda job: 1 if job.recipe in ("expert", "random") else options.steps,
+        guesses={"clone, one": 0.05, "clone, ten": 0.06, "clone, recurrent": 0.08},  # one core of a Zen 3 EPYC
+    )
+
+
+def _folder(job: Job, options: Options) -> Path:
+    return options.out / "runs" / job.name
+
+
+def _stage(job: Job, video: Video, options: Options) -> Any:
+    import torch
+
+    from flexlam_rl.models.baselines.clone import Clone
+    from flexlam_rl.models.baselines.clone_stage import FIELDS, CloneStage, WindowSource, windows
+    from flexlam_rl.train.source import to_device
+
+    learn = windows(video.train, WINDOW, video.learn)
+    measure = windows(video.test, WINDOW, video.measure)
+    count = max(1, options.held_out // WINDOW)
+    held_out = next(measure.batches(count, seed=0, workers=0, epochs=1, drop_last=False))
+    torch.manual_seed(options.seed)
+    model = Clone(video.config(*RECIPES[job.recipe]))
+    source = WindowSource(learn, BATCH, options.seed)
+    return CloneStage(model, source, to_device({n: held_out[n] for n in ("frames", *FIELDS)}, "cpu"))
+
+
+def _train(job: Job, stage: Callable[[Job], Any], options: Options) -> None:
+    from flexlam_rl.train.trainer import LoopConfig, run
+
+    if job.recipe in ("expert", "random"):
+        return
+    loop = LoopConfig(
+        steps=options.steps,
+        batch=BATCH,
+        lr=5e-4,
+        warmup=min(100, options.steps // 10),
+        device=options.device,
+        seed=options.seed,
+        eval_every=max(1, options.steps // 4),
+        save_every=max(1, options.steps // 4),
+    )
+    run(stage(job), loop, _folder(job, options))
+
+
+def _measure(job: Job, video: Video, stage: Callable[[Job], Any], options: Options) -> Rows:
+    from flexlam_rl.agents.experts.registry import is_blind, make_expert
+    from flexlam_rl.agents.policy.clone import ClonePolicy
+    from flexlam_rl.eval.studies.imitability.playing import play
+
+    who = {"video": job.video, "recipe": job.recipe}
+    levels, spec, seed = video.train.levels, video.spec, options.seed
+    if job.recipe in ("expert", "random"):
+        name = video.expert if job.recipe == "expert" else "random"
+        rows = play(
+            lambda env: make_expert(name, env, video.temperature, seed),
+            levels,
+            spec,
+            options.episodes,
+            seed,
+            frames=not is_blind(name),
+        )
+        return [who | {"part": "episode"} | row for row in rows]
+    best = _folder(job, options) / "best" / "clone"
+    model = type(stage(job).model).from_pretrained(best, device=options.device).eval()
+    measured = _with_model(stage(job), model).evaluate(options.device)
+    found: Rows = [who | {"part": "held-out"} | measured]
+    if options.episodes and video.playable:
+        asked = None if video.expert == "random" else video.expert
+        rows = play(lambda env: ClonePolicy(best, env, seed), levels, spec, options.episodes, seed, asked)
+        found += [who | {"part": "episode"} | row for row in rows]
+    return found
+
+
+def _with_model(stage: Any, model: Any) -> Any:
+    from flexlam_rl.models.baselines.clone_stage import CloneStage
+
+    return CloneStage(model, stage.source, stage.held_out)
+
+
+STUDY = StudyDefinition(Options, plan, "can a policy that sees pixels imitate a video: clones, played, with a verdict")
+run = STUDY.run
+
+if __name__ == "__main__":
+    sys.exit(run_command(Options, run, None, "flexlam study imitability"))

@@ -1,0 +1,141 @@
+"""What a policy does while it plays, beside its return: does it agree with an expert, look at the floor, stand still?
+
+Legend: `n` environments, `A` actions.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.envs.base import action_count, base_env, batch_size
+
+TILTED = 10.0
+"""Degrees up or down from which a view counts as tilted."""
+STILL = 1.0
+"""World units (a wall is 100 long) below which a step counts as standing still."""
+COUNTS = ("steps", "asked", "agreed", "repeated", "placed", "tilted", "still")
+"""What is counted per episode: steps; those on which an expert was asked and agreed; those that repeat the action
+before; those whose place and view are known, with a tilted view, and without moving.
+"""
+
+
+class Diagnosed:
+    """Plays as a policy does, and counts what it does.
+
+    Where the engine tells places and views (litelab), tilted views and standing still are counted. Where an expert is
+    given, it is asked at each step what it would do, and told what was done instead.
+
+    Args:
+        policy: Who plays. Its attribute `likeliest` (n,), where it has one, is compared with the expert's choice, else
+            the action that it took.
+        env: What is played.
+        expert: Who is asked; None for nobody.
+    """
+
+    def __init__(self, policy: Any, env: Any, expert: Any = None) -> None:
+        self.policy, self.expert = policy, expert
+        self._n, self._actions = batch_size(env), action_count(env)
+        self._worlds = getattr(base_env(env), "worlds", None)
+        self._counts = {name: np.zeros(self._n, np.int64) for name in COUNTS}
+        self._chances = np.zeros((self._n, self._actions), np.int64)
+        self._recalled = np.zeros((self._n, self._actions), np.int64)
+        self._last: np.ndarray | None = None
+        self._place = np.full((self._n, 2), np.nan)
+        self._fresh = np.ones(self._n, np.bool_)
+        self._advice_state: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.policy, name)
+
+    def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
+        """Environments `which` begin episodes of these seeds."""
+        for player in (self.policy, self.expert):
+            if hasattr(player, "begin_episodes"):
+                player.begin_episodes(which, seeds)
+        for values in (*self._counts.values(), self._chances, self._recalled):
+            values[which] = 0
+        self._fresh[which] = True
+
+    def map_restarted(self, which: np.ndarray) -> None:
+        """Tell of map restarts."""
+        for player in (self.policy, self.expert):
+            if hasattr(player, "map_restarted"):
+                player.map_restarted(which)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """The policy's actions and state."""
+        advice = None
+        if self.expert is not None:
+            advice, self._advice_state = self.expert.predict(observation, self._advice_state, episode_start, True)
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic)
+        taken = np.asarray(actions).reshape(self._n, -1)
+        self._count(taken)
+        if advice is not None:
+            self._compare(np.asarray(advice).reshape(-1), taken[:, 0])
+        self._last = taken.copy()
+        self._fresh[:] = False
+        return actions, state
+
+    def _count(self, taken: np.ndarray) -> None:
+        self._counts["steps"] += 1
+        if self._last is not None:
+            self._counts["repeated"] += (self._last == taken).all(-1) & ~self._fresh
+        if self._worlds is not None:
+            player = self._worlds["players"][:, 0]
+            degrees, place = player["pitch"] * (360.0 / 65536), player["pos"][:, :2].copy()
+            moved = np.linalg.norm(place - self._place, axis=-1)
+            self._counts["placed"] += 1
+            self._counts["tilted"] += np.abs(degrees) > TILTED
+            self._counts["still"] += (moved < STILL) & ~self._fresh
+            self._place = place
+
+    def _compare(self, advice: np.ndarray, taken: np.ndarray) -> None:
+        liked = np.asarray(getattr(self.policy, "likeliest", taken)).reshape(-1)
+        agrees, rows = liked == advice, np.arange(self._n)
+        self._counts["asked"] += 1
+        self._counts["agreed"] += agrees
+        if self._actions:
+            self._chances[rows, advice] += 1
+            self._recalled[rows, advice] += agrees
+        if hasattr(self.expert, "took"):
+            self.expert.took(taken)
+
+    def figures(self, i: int) -> dict[str, Any]:
+        """What was counted in the present episode of environment `i`: `COUNTS`, and where an expert was asked, how
+        often it chose each action and how often the policy agreed, lists (A,).
+        """
+        found: dict[str, Any] = {name: int(values[i]) for name, values in self._counts.items()}
+        if self.expert is not None and self._actions:
+            found |= {"chosen": self._chances[i].tolist(), "recalled": self._recalled[i].tolist()}
+        return found
+
+
+def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add the figures of episodes up to shares of steps, as JSON values.
+
+    Args:
+        rows: What `Diagnosed.figures` gives, one per episode.
+
+    Returns:
+        "agreement", "repeated", "tilted", "still", each None where it is not known, and "recall": for each action how
+        often the policy agreed where the expert chose it, None where it never did.
+    """
+    total = {name: sum(row[name] for row in rows) for name in COUNTS}
+
+    def share(name: str, of: str) -> float | None:
+        return total[name] / total[of] if total[of] else None
+
+    out: dict[str, Any] = {
+        "agreement": share("agreed", "asked"),
+        "repeated": share("repeated", "steps"),
+        "tilted": share("tilted", "placed"),
+        "still": share("still", "placed"),
+    }
+    lists = [row for row in rows if "chosen" in row]
+    if lists:
+        chosen = np.sum([row["chosen"] for row in lists], 0)
+        recalled = np.sum([row["recalled"] for row in lists], 0)
+        out["recall"] = [int(r) / int(c) if c else None for r, c in zip(recalled, chosen, strict=True)]
+    return out

@@ -1,0 +1,105 @@
+"""A small policy that is cloned from all actions of a video: what can be imitated from pixels, at most.
+
+Shapes: B batch, T time, C H W frame, F features, A actions, S numbers of a state.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.small_vision import check_size, convolutions
+
+Memory = Literal["frame", "frames", "recurrent"]
+"""What a clone sees beside the present frame: nothing, the nine frames before it, or all of them through a GRU."""
+FRAMES = 10
+"""Frames that the memory "frames" sees, the present one included."""
+_FEATURES, _SHORT, _EMBEDDING = 256, 64, 16
+
+
+@dataclass(frozen=True)
+class CloneConfig:
+    """What a clone was made for, and what it sees.
+
+    Attributes:
+        actions: A.
+        memory: What it remembers.
+        previous: Whether it sees the action before.
+        environment: The record of the video.
+        colours: C.
+        width: Of its hidden layer and of the GRU.
+        channels: Of the first convolution.
+    """
+
+    actions: int
+    memory: Memory
+    previous: bool
+    environment: EnvSpec
+    colours: int = 3
+    width: int = 256
+    channels: int = 16
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where frames are too small."""
+        check_size(self.environment.height, self.environment.width)
+
+
+class Clone(PretrainedModel):
+    """Convolutions, what it remembers of their features, the previous action where it sees it, and one hidden layer."""
+
+    config_class = CloneConfig
+
+    def __init__(self, config: CloneConfig) -> None:
+        super().__init__()
+        self.config = config
+        spec = config.environment
+        self.vision, size = convolutions(config.colours, config.channels, spec.height, spec.width)
+        self.project = nn.Linear(size, _FEATURES)
+        self.embed = nn.Embedding(config.actions + 1, _EMBEDDING)
+        if config.memory == "frames":
+            self.short = nn.Linear(_FEATURES, _SHORT)
+        if config.memory == "recurrent":
+            self.gru = nn.GRU(_FEATURES + _EMBEDDING, config.width, batch_first=True)
+        remembered = {"frame": 0, "frames": FRAMES * _SHORT, "recurrent": config.width}[config.memory]
+        self.hidden = nn.Linear(_FEATURES + _EMBEDDING + remembered, config.width)
+        self.head = nn.Linear(config.width, config.actions)
+
+    @property
+    def none(self) -> int:
+        """Number that stands for "no previous action", at the start of an episode."""
+        return self.config.actions
+
+    @property
+    def state_size(self) -> int:
+        """S, the numbers that a row remembers between two steps; all 0 at the start."""
+        return {"frame": 0, "frames": (FRAMES - 1) * _SHORT, "recurrent": self.config.width}[self.config.memory]
+
+    def forward(self, frames: Tensor, previous: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Run over time.
+
+        Args:
+            frames: uint8 (B, T, C, H, W).
+            previous: The actions before, int64 (B, T).
+            state: What was remembered, (B, S); None at the start.
+
+        Returns:
+            Logits (B, T, A), and what is remembered after the last step, (B, S).
+        """
+        b, t = previous.shape
+        seen = F.relu(self.project(self.vision(to_unit(frames.flatten(0, 1))))).unflatten(0, (b, t))
+        acted = self.embed(previous if self.config.previous else torch.full_like(previous, self.none))
+        state = seen.new_zeros(b, self.state_size) if state is None else state
+        parts = [seen, acted]
+        if self.config.memory == "frames":
+            history = torch.cat([state.unflatten(1, (FRAMES - 1, _SHORT)), F.relu(self.short(seen))], 1)
+            parts.append(history.unfold(1, FRAMES, 1).flatten(2))
+            state = history[:, -(FRAMES - 1) :].flatten(1)
+        if self.config.memory == "recurrent":
+            remembered, after = self.gru(torch.cat(parts, -1), state[None])
+            parts, state = [*parts, remembered], after[0]
+        return self.head(F.relu(self.hidden(torch.cat(parts, -1)))), state
