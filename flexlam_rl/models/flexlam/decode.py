@@ -219,6 +219,15 @@ class Decoder:
         codes, log_probs = self.graphs.run(key, replayed, *inputs)
         return Generated(codes, log_probs)
 
+    @in_own_modes
+    def log_probs(self, state: DecodeState, hidden: Tensor, codes: Tensor) -> Tensor:
+        """Log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
+
+        Arguments are as for `generate`; K lies in 1..M.
+        """
+        budget = whole(codes.shape[1], "the number of codes", 1, self.config.slots)
+        return self._generate(state, hidden, budget, None, 1.0, None, codes)[1]
+
     def _generate(
         self,
         state: DecodeState,
@@ -227,6 +236,7 @@ class Decoder:
         generator: torch.Generator | None,
         temperature: float,
         draws: Tensor | None,
+        given: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         config, model = self.config, self.model
         frame = state.step - 1
@@ -246,7 +256,8 @@ class Decoder:
         for i in range(budget):
             logits = model.head(hidden).float()
             log_p = logits.log_softmax(-1)
-            code = choose(logits, generator, temperature, None if draws is None else draws[:, i])
+            drawn = None if draws is None else draws[:, i]
+            code = choose(logits, generator, temperature, drawn) if given is None else given[:, i]
             codes.append(code)
             log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
             if i + 1 < budget:

@@ -1,0 +1,95 @@
+"""FlexLAM's own prior as a density: how likely are the first K codes of what happened?
+
+The first codes say the most; later ones say ever smaller details of the frame. K therefore decides how much detail,
+nuisance included, is rewarded. Shapes: n environments, M slots, K budget, C H W frame.
+"""
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.rewards.density import Scores
+from flexlam_rl.agents.rewards.window_density import Mode
+from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.utils.numbers import whole
+
+
+class FlexLAMDensity:
+    """Sum over the first K codes of ln p(code | codes before it, the episode so far).
+
+    Args:
+        lam: Gives the codes of each transition.
+        sequence: The prior over them.
+        rows: n.
+        budget: K, 1..M.
+        window: Frames back that the prior sees; None for as many as it was trained with.
+        mode: "conditional": the newest transition. "joint": the mean over the transitions of the window that there are,
+            times the transitions of a whole one.
+
+    Raises:
+        ValueError: The models do not belong together, or an argument does not fit them.
+    """
+
+    figure = "viper_log_prob"
+
+    @in_own_modes
+    def __init__(
+        self,
+        lam: SlotModel,
+        sequence: SequenceModel,
+        rows: int,
+        budget: int = 1,
+        window: int | None = None,
+        mode: Mode = "conditional",
+    ) -> None:
+        if (lam.config.slots, lam.code_count) != (sequence.config.slots, sequence.config.codes):
+            raise ValueError(
+                f"the LAM has {lam.config.slots} slots of {lam.code_count} codes, the sequence model "
+                f"{sequence.config.slots} of {sequence.config.codes}; they must be equal."
+            )
+        if mode not in ("conditional", "joint"):
+            raise ValueError(f"mode is {mode!r}; expected 'conditional' or 'joint'.")
+        self.lam, self.rows, self.mode = lam, whole(rows, "rows", 1), mode
+        self.budget = whole(budget, "budget", 1, lam.config.slots)
+        self.decoder = Decoder(sequence, context=window)
+        self.window = self.decoder.config.frames
+        self._state = self.decoder.initial_state(rows)
+        self._hidden: Tensor | None = None
+        self._last: Tensor | None = None
+        self._coded: tuple[Tensor, Tensor, Tensor] | None = None
+        # of the transitions before the newest, the newest last; 0 where there is none
+        self._totals = torch.zeros(rows, self.window - 2, device=sequence.head.weight.device)
+        self._count = torch.zeros(rows, dtype=torch.long, device=self._totals.device)
+
+    @in_own_modes
+    def score(self, frames: Tensor) -> Scores:
+        """Score the newest frames, as `Density` says."""
+        if self._hidden is None or self._last is None:
+            raise ValueError("score is asked for before any episode has begun; expected advance first.")
+        codes = self.lam.encode(self._last, frames)
+        logs = self.decoder.log_probs(self._state, self._hidden, codes[:, : self.budget])
+        total = newest = logs.sum(1)
+        self._coded = (frames, codes, newest)
+        if self.mode == "joint":
+            there = self._count.clamp_max(self.window - 2) + 1
+            total = (self._totals.sum(1) + newest) / there * (self.window - 1)
+        return Scores(total, logs)
+
+    @in_own_modes
+    def advance(self, frames: Tensor, begins: Tensor) -> None:
+        """Take in frames, as `Density` says."""
+        begins = begins.to(self._totals.device)
+        if self._last is None or bool(begins.all()):
+            codes, newest = None, torch.zeros(self.rows, device=self._totals.device)
+        else:
+            if self._coded is None or self._coded[0] is not frames:
+                self.score(frames)
+            assert self._coded is not None
+            codes, newest = self._coded[1:]
+        self.decoder.clear(self._state, begins)
+        self._hidden = self.decoder.observe(self._state, frames, codes)
+        self._totals = torch.cat([self._totals, newest[:, None]], dim=1)[:, 1:].masked_fill(begins[:, None], 0.0)
+        self._count = torch.where(begins, 0, self._count + 1)
+        self._last, self._coded = frames.clone(), None

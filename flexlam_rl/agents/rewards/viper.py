@@ -1,0 +1,254 @@
+"""VIPER: a video model's likelihood of what happens as the reward (dissertation, chapter 6).
+
+    r = scaled(ln p(newest frame | window)) + beta * bonus + keep * the environment's own reward
+
+The frame that a reset gives has no reward, nor has the first frame after a restart of the map: neither follows from the
+frame before, and the window begins anew there. `WindowDensity` says how the first windows of an episode are filled.
+
+Legend: `n` environments, `H W C` frame.
+"""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from torch import Tensor
+
+from flexlam_rl.agents.policy.rows import rows_of
+from flexlam_rl.agents.rewards.bonuses import Bonus
+from flexlam_rl.agents.rewards.density import Density, check_density
+from flexlam_rl.agents.rewards.window_density import Mode, WindowDensity
+from flexlam_rl.envs.episodes import map_resets
+from flexlam_rl.envs.observations import frame_space, frames_of
+from flexlam_rl.utils.numbers import real
+
+Scale = tuple[float, float]
+"""Likelihoods that become the rewards 0 and 1; those outside go beyond."""
+
+
+class _Reward:
+    """What both wrappers share: frames in, rewards out, for n rows."""
+
+    def __init__(
+        self,
+        env: Any,
+        rows: int,
+        model: Any,
+        beta: float,
+        window: int | None,
+        stride: int,
+        mask: Any,
+        mode: Mode,
+        scale: Scale | None,
+        task: str | None,
+        bonus: Bonus | None,
+        keep: float,
+    ) -> None:
+        space = frame_space(env)
+        if space is None or (space.shape[0] in (1, 3, 4) and space.shape[2] not in (1, 3, 4)):
+            raise ValueError(f"{env} shows no frames (height, width, channels) uint8, from which VIPER makes rewards.")
+        self.beta, self.keep = real(beta, "beta"), real(keep, "keep")
+        if (bonus is None) == bool(self.beta):
+            found = "no bonus is given" if bonus is None else "a bonus is given"
+            raise ValueError(f"beta is {beta} and {found}; expected a bonus with a beta above 0, or neither.")
+        if scale is not None and not scale[0] < scale[1]:
+            raise ValueError(f"scale is {scale}; expected two numbers, the lower one first.")
+        self.scale, self.bonus, self.mask = scale, bonus, _mask(mask, space.shape)
+        own = hasattr(model, "score") and hasattr(model, "advance")
+        if own and (window is not None or stride != 1 or mode != "conditional" or task is not None):
+            raise ValueError("window, stride, mode and task belong to the density that is given: leave them out here.")
+        self.density: Density = (
+            check_density(model, rows) if own else WindowDensity(model, rows, window, stride, mode, task)
+        )
+        size = getattr(getattr(getattr(model, "config", None), "vqvae", None), "image_size", None)
+        if size is not None and tuple(space.shape[:2]) != (size, size):
+            height, width = space.shape[:2]
+            raise ValueError(f"The environment's frames are {width}x{height}; the model's are {size}x{size}.")
+        self.learns = True
+        # what the density takes in before the next score: a reset may still change it
+        self._coming: tuple[Tensor, Tensor] | None = None
+
+    def frames(self, observation: Any) -> Tensor:
+        """Frames (n, C, H, W) as the model sees them, of observations of a batch."""
+        frames = torch.from_numpy(np.ascontiguousarray(frames_of(observation))).movedim(-1, 1)
+        return frames.contiguous() if self.mask is None else frames * self.mask
+
+    def begin(self, frames: Tensor, begins: np.ndarray) -> None:
+        """Begin episodes with these frames in the rows where bool `begins` (n,) is true; others are not touched."""
+        rows = torch.from_numpy(begins)
+        if self._coming is None:
+            rows = torch.ones_like(rows)
+        else:
+            before, already = self._coming
+            frames, rows = torch.where(rows[:, None, None, None], frames, before), rows | already
+        self._coming = frames, rows
+
+    def step(
+        self, happened: Tensor, shown: Tensor, begins: np.ndarray, cut: np.ndarray, own: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Rewards of a step.
+
+        Args:
+            happened: Frames that followed, (n, C, H, W).
+            shown: Frames to go on from: the same, or a new episode's first.
+            begins: Rows that go on from a first frame.
+            cut: Rows whose `happened` does not follow from the frame before.
+            own: Rewards of the environment.
+
+        Returns:
+            Rewards (n,), and arrays (n,) for the info.
+        """
+        assert self._coming is not None, "the environment refuses a step before its first reset"
+        before = self._coming[0]
+        self.density.advance(*self._coming)
+        likely = self.density.score(happened).total.double().cpu().numpy()
+        values = likely if self.scale is None else (likely - self.scale[0]) / (self.scale[1] - self.scale[0])
+        infos = {self.density.figure: np.where(cut, np.nan, likely), "task_reward": np.asarray(own, np.float64)}
+        rewards = np.where(cut, 0.0, values)
+        if self.bonus is not None:
+            follows = torch.from_numpy(~cut)
+            bonus = np.where(cut, 0.0, self.bonus.bonus(before, happened).double().cpu().numpy())
+            if self.learns:
+                self.bonus.learn(before[follows], happened[follows])
+            infos["viper_bonus"], rewards = bonus, rewards + self.beta * bonus
+        self._coming = shown, torch.from_numpy(begins)
+        return rewards + self.keep * infos["task_reward"], infos
+
+
+class ViperReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Rewards that are a video model's likelihoods; the environment's own stand in `info["task_reward"]`.
+
+    `info["viper_log_prob"]` is the likelihood (not a number where a frame does not follow from the last), and
+    `info["viper_bonus"]` the bonus where there is one.
+
+    Args:
+        env: Shows frames (H, W, C) uint8, bare or under `RGB_INTERLEAVED`.
+        model: What `WindowDensity` takes, or a density for one row, such as a `FlexLAMDensity`.
+        beta: Weight of the bonus, above 0 where there is one.
+        window, stride, mode, task: As for `WindowDensity`; a density has its own.
+        mask: bool (H, W), true where the model is shown black instead of the pixel; the model's own mask comes on top.
+        scale: Likelihoods that become 0 and 1; None leaves them as they are, in nats.
+        bonus: A `RandomNetworkDistillation` or `Disagreement`; it learns from every step.
+        keep: Weight of the environment's own reward.
+
+    Raises:
+        ValueError: An argument does not fit the environment or the model.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        model: Any,
+        beta: float = 0.0,
+        window: int | None = None,
+        stride: int = 1,
+        mask: Any = None,
+        mode: Mode = "conditional",
+        scale: Scale | None = None,
+        task: str | None = None,
+        *,
+        bonus: Bonus | None = None,
+        keep: float = 0.0,
+    ) -> None:
+        RecordConstructorArgs.__init__(
+            self, model=model, beta=beta, window=window, stride=stride, mask=mask, mode=mode, scale=scale, task=task,
+            bonus=bonus, keep=keep,
+        )  # fmt: skip
+        gym.Wrapper.__init__(self, env)
+        self.rewarder = _Reward(env, 1, model, beta, window, stride, mask, mode, scale, task, bonus, keep)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As the environment's; a new window begins."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.rewarder.begin(self._frames(observation), np.ones(1, np.bool_))
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step the environment, and reward what is likely."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        frames = self._frames(observation)
+        cut = np.array([bool(info.get("map_reset", False))])
+        rewards, found = self.rewarder.step(frames, frames, cut, cut, np.array([float(reward)]))
+        told = {name: float(values[0]) for name, values in found.items()}
+        return observation, float(rewards[0]), terminated, truncated, {**info, **told}
+
+    def _frames(self, observation: Any) -> Tensor:
+        return self.rewarder.frames(np.asarray(frames_of(observation))[None])
+
+
+class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
+    """`ViperReward` for a batch, in any autoreset mode: one pass of the model scores all environments.
+
+    Args:
+        env: The batch.
+        model, beta, window, stride, mask, mode, scale, task, bonus, keep: As for `ViperReward`; a density has as many
+            rows as there are environments.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        model: Any,
+        beta: float = 0.0,
+        window: int | None = None,
+        stride: int = 1,
+        mask: Any = None,
+        mode: Mode = "conditional",
+        scale: Scale | None = None,
+        task: str | None = None,
+        *,
+        bonus: Bonus | None = None,
+        keep: float = 0.0,
+    ) -> None:
+        super().__init__(env)
+        self.rewarder = _Reward(env, env.num_envs, model, beta, window, stride, mask, mode, scale, task, bonus, keep)
+        self._same_step = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
+        self._next_step = env.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP
+        self._over = np.zeros(env.num_envs, np.bool_)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As the environments'; new windows begin where episodes do."""
+        mask = None if options is None else options.get("reset_mask")
+        observations, infos = self.env.reset(seed=seed, options=options)
+        frames, begins = self.rewarder.frames(observations), np.ones(self.num_envs, np.bool_)
+        if mask is not None:
+            begins = np.zeros(self.num_envs, np.bool_)
+            begins[rows_of(mask, self.num_envs, "reset_mask")] = True
+        self._over[begins] = False
+        self.rewarder.begin(frames, begins)
+        return observations, infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step the environments, and reward what is likely."""
+        observations, own, terminated, truncated, infos = self.env.step(actions)
+        shown = self.rewarder.frames(observations)
+        over = terminated | truncated
+        happened, begins = shown, np.zeros(self.num_envs, np.bool_)
+        cut = map_resets(infos, self.num_envs) & ~over
+        if self._same_step and over.any():  # the old episode's last frame stands in the info
+            happened, begins = shown.clone(), over.copy()
+            for i in np.flatnonzero(over).tolist():
+                last = np.asarray(frames_of(infos["final_obs"][i]))[None]
+                happened[i] = self.rewarder.frames(last)[0]
+        elif self._next_step:
+            cut = cut | self._over  # this step began a new episode instead of ending in the old one
+        begins = begins | cut
+        rewards, found = self.rewarder.step(happened, shown, begins, cut, own)
+        self._over = over.copy()
+        told: dict[str, Any] = dict(infos)
+        for name, values in found.items():
+            told |= {name: values, f"_{name}": np.ones(self.num_envs, np.bool_)}
+        return observations, rewards, terminated, truncated, told
+
+
+def _mask(mask: Any, shape: tuple[int, ...]) -> Tensor | None:
+    """1 where pixels are shown and 0 where they are black, uint8 (H, W)."""
+    if mask is None:
+        return None
+    given = np.asarray(mask)
+    if given.shape != tuple(shape[:2]) or given.dtype != np.bool_:
+        raise ValueError(f"mask has shape {given.shape} and type {given.dtype}; expected bool {tuple(shape[:2])}.")
+    return torch.from_numpy(~given).to(torch.uint8)
