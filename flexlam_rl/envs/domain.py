@@ -2,7 +2,8 @@
 domains.
 
 To add a world, write one file in `envs/domains/` with a class that has these methods, and name an object of it in
-`DOMAINS`; another package registers its own with an entry point of the group `flexlam_rl.domains`.
+`DOMAINS`; another package registers its own with an entry point of the group `flexlam_rl.domains`. docs/add-a-world.md
+shows one whole.
 `flexlam_rl.envs.episodes` makes numbered episodes and batches of any Gymnasium environment,
 `flexlam_rl.envs.action_spaces` describes its actions.
 """

@@ -55,7 +55,7 @@ class DoomExpert:
     def _act(self, i: int, env: DoomEnv) -> int:
         if self._begun[i] != env.begun:  # another episode, of which nothing is remembered
             self._begun[i] = env.begun
-            self._memories[i] = Memory(random=np.random.default_rng([self._seed, env.begun[1]]))
+            self._memories[i] = Memory(random=np.random.default_rng([self._seed, 2, env.begun[1]]))
         memory = self._memories[i]
         chosen = decide(env, memory)
         return int(memory.random.integers(len(LABELS))) if memory.random.random() < self._slips else chosen

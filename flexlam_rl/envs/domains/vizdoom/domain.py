@@ -120,7 +120,7 @@ class ViZDoom:
         return make_batch(makers, threads=True, **{"autoreset_mode": AutoresetMode.DISABLED, **batch})
 
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
-        """Find what `flexlam expert score --domain vizdoom` measured of a learned expert and the random policy."""
+        """Find what `flexlam expert score --domain vizdoom` measured of the scripted expert and the random policy."""
         return measured_reference(RETURNS, spec.engine, task_named(task).name, name)
 
     def engine_version(self) -> str:

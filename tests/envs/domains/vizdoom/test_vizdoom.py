@@ -17,7 +17,9 @@ import pytest
 from flexlam_rl.envs.base import env_spec_of
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.vizdoom.actions import LABELS
+from flexlam_rl.envs.domains.vizdoom.domain import RETURNS
 from flexlam_rl.envs.errors import ClosedError, InvalidAction, ResetNeeded
+from flexlam_rl.envs.measured import read_table
 from flexlam_rl.envs.spec import ActionSpec
 
 pytest.importorskip("vizdoom", reason="the extra `vizdoom` is not installed")
@@ -61,6 +63,17 @@ def test_tasks_and_actions() -> None:
     assert SPEC.action_hash == HASH and DOOM.resolve(SPEC) == SPEC == DOOM.resolve(replace(SPEC, look=()))
     with pytest.raises(ValueError, match="Unknown task of vizdoom 'basics'"):
         DOOM.task("basics")
+
+
+def test_every_task_has_a_reference_above_random() -> None:
+    for task in DOOM.tasks():
+        reference = DOOM.reference(task.name, SPEC)
+        assert reference is not None and reference.random is not None and reference.mean > reference.random, task
+        assert DOOM.reference(task.name, SPEC, "human") is None
+    page = (Path(__file__).parents[4] / "docs" / "vizdoom.md").read_text(encoding="utf-8")
+    for name, rows in read_table(RETURNS, "vizdoom")["levels"].items():
+        cells = [f"{row['mean']:.2f} ± {row['standard_error']:.2f}" for row in (rows["random"], rows["expert"])]
+        assert f"| `{name}` | {cells[0]} | {cells[1]} |" in page
 
 
 @pytest.mark.parametrize(
