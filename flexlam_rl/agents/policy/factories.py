@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flexlam_rl.agents.experts.registry import make_expert
+from flexlam_rl.agents.experts.registry import is_reader, make_expert
 
 
 def flexlam(
@@ -31,6 +31,20 @@ def flexlam(
         executor=player.executor,
         cache=torch.bfloat16 if player.cache == "bf16" else None,
     )
+
+
+def oracle(
+    env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None, budgets: Any, player: Any
+) -> Any:
+    """Make the control that plays an expert's codes through the player's bundle: the expert of the bundle's video where
+    it names one, else the scripted one.
+    """
+    from flexlam_rl.agents.policy.oracle import OraclePolicy
+
+    bundle = player.bundle
+    named = bundle.config.training.get("experts", [])
+    expert = named[0] if len(named) == 1 and is_reader(named[0]) else "scripted"
+    return OraclePolicy(bundle, bundle.slots if budgets is None else budgets, env, expert, seed, player.any_look)
 
 
 def random(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None) -> Any:

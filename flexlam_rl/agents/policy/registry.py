@@ -23,6 +23,7 @@ POLICIES: Registry[Factory] = Registry(
     "policy",
     {
         "flexlam": "flexlam_rl.agents.policy.factories:flexlam",
+        "oracle": "flexlam_rl.agents.policy.factories:oracle",
         "random": "flexlam_rl.agents.policy.factories:random",
         "expert": "flexlam_rl.agents.policy.factories:expert",
         "reactive": "flexlam_rl.agents.policy.factories:reactive",
@@ -64,8 +65,8 @@ class Player:
     Attributes:
         name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes
             ("learned:PATH").
-        checkpoint: Bundle of "flexlam" and "previous-action", None for the one that comes with the package; run of
-            "bc"; others' own.
+        checkpoint: Bundle of "flexlam", "oracle" and "previous-action", None for the one that comes with the package;
+            run of "bc"; others' own.
         seed: Of the policy's randomness.
         device: Of its models.
         deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's own way.
@@ -91,8 +92,8 @@ class Player:
 
     @property
     def learned(self) -> bool:
-        """Whether it is a latent action policy, which takes a budget."""
-        return self.name == "flexlam"
+        """Whether it plays a bundle, at a budget."""
+        return self.name in ("flexlam", "oracle")
 
     @property
     def blind(self) -> bool:

@@ -279,7 +279,8 @@ def _title(player: Player) -> str:
     """Name of the policy, as tables show it."""
     if not player.learned:
         return player.name
-    return "FlexLAM" if player.bundle.lam.config.prefix else "Fixed-K"
+    own = "FlexLAM" if player.bundle.lam.config.prefix else "Fixed-K"
+    return own if player.name == "flexlam" else f"{own} {player.name}"
 
 
 def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, player: Player, console: Any) -> None:

@@ -20,8 +20,9 @@ class Options:
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     policy: str | None = None
-    """flexlam, random, expert, previous-action, bc, a name that an installed package registers, or module:factory; by
-    default flexlam, or random while no checkpoint comes with the package and none is named.
+    """flexlam, oracle (the codes of an expert's next step, translated), random, expert, previous-action, bc, a name
+    that an installed package registers, or module:factory; by default flexlam, or random while no checkpoint comes with
+    the package and none is named.
     """
     domain: str = "dmlab"
     """World that the tasks belong to, of this package or an installed one."""

@@ -1,5 +1,6 @@
 """A batch of litelab environments in one process, on all cores."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,6 +112,10 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         self._done = np.ones(self.num_envs, np.bool_)
         self._started = False
         self._rgb = self._worlds.new_picture() if self._worlds.needs_rgb else None
+        self._twin: Worlds | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_twin": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(writable(state))
@@ -232,6 +237,29 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         infos.update(self._infos.all(self._seeds, resets, frames, events))
         return observation, rewards, terminations, truncations, infos
 
+    def ahead(self, actions: Any) -> tuple[Any, np.ndarray]:
+        """Look at what actions would lead to, on a copy of the worlds; the batch itself does not move.
+
+        Args:
+            actions: As for `step`.
+
+        Returns:
+            The observations after them, fresh arrays, and where the map would have restarted before these, (N,) bool.
+
+        Raises:
+            InvalidAction: An action is outside the space.
+            ResetNeeded: Before the first reset.
+        """
+        if not self._started:
+            raise ResetNeeded("ahead was called before the first reset: call reset first.")
+        if self._twin is None:
+            self._twin = copy.deepcopy(self._worlds)
+        twin = self._twin
+        twin.worlds[:] = self.worlds
+        rgb = twin.new_picture() if twin.needs_rgb else None
+        twin.play(native_actions(actions, self.action_set, self.num_envs), None, self.frame_skip, rgb)
+        return twin.observe(rgb), twin.results["restarts"] > 0
+
     def _target(self, redraw: bool = False) -> np.ndarray | None:
         """Where to draw: a fresh array, or with copy=False always the same.
 
@@ -272,4 +300,6 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads."""
-        self._worlds.pool.close()
+        for worlds in (self._worlds, self._twin):
+            if worlds is not None:
+                worlds.pool.close()
