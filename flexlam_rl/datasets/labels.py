@@ -7,7 +7,7 @@ a larger budget contains the smaller one, and validation stays the same.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,15 @@ def make_labels(
     validation: float = 0.1,
     seed: int = 0,
     overwrite: bool = False,
+    groups: Sequence[np.ndarray] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> tuple[LabelSet, LabelSet]:
     """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of
     each store. They come from the transitions whose action is known and was the expert's choice.
+
+    With `groups`, the training labels of a level take turns among the groups there, in an order that the seed shuffles,
+    so that rare kinds of transitions come as often as common ones. Validation labels are uniform all the same, and
+    equal to those of the same call without groups.
 
     Args:
         rollouts: The data.
@@ -112,6 +118,8 @@ def make_labels(
         validation: Part of the labels that becomes the part "validation".
         seed: Of the draw.
         overwrite: Replace a label set of that name.
+        groups: The group of each row of each store, int (rows,), for the transition that begins there.
+        about: Where the groups come from, JSON values that the set keeps.
 
     Returns:
         The parts "train" and "validation".
@@ -157,7 +165,9 @@ def make_labels(
         "labels": total,
         "levels": list(levels or rollouts.levels),
     }
-    attributes |= {"validation": validation, "seed": seed, "rule": "uniform over levels, without replacement"}
+    over = "levels" if groups is None else "levels, and within them over groups"
+    attributes |= {"validation": validation, "seed": seed, "rule": f"uniform over {over}, without replacement"}
+    attributes |= about or {}
     drawn: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
     for folder in (store.path / "labels" / name for store in rollouts.stores):
         if folder.exists() and not overwrite:
@@ -175,8 +185,13 @@ def make_labels(
                 f"A budget of {train + kept} labels from {store.path}: it has {len(items)} transitions whose action is "
                 "known."
             )
-        shuffle = Permutation(max(len(items), 1), seed, *store.level.encode())
-        drawn["train"].append(np.sort(items.rows(shuffle(np.arange(train)))))
+        key = (seed, *store.level.encode())
+        shuffle = Permutation(max(len(items), 1), *key)
+        order = np.arange(train)
+        if groups is not None and number >= 0:
+            free = items.rows(shuffle(np.arange(len(items) - kept)))
+            order = _in_turn(groups[len(drawn["train"])][free], key)
+        drawn["train"].append(np.sort(items.rows(shuffle(order[:train]))))
         drawn["validation"].append(np.sort(items.rows(shuffle(np.arange(len(items) - kept, len(items))))))
     for i, store in enumerate(rollouts.stores):
         rows = {part: drawn[part][i] for part in PARTS}
@@ -236,6 +251,18 @@ def _candidates(store: RolloutStore) -> Items | ListedItems:
         return items
     rows = items.rows(np.arange(len(items)))
     return ListedItems(rows[good[rows]])
+
+
+def _in_turn(groups: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
+    """An order of shuffled items, of these groups, in which the groups take turns."""
+    names, group = np.unique(groups, return_inverse=True)
+    by_group = np.argsort(group, kind="stable")
+    counts = np.bincount(group, minlength=len(names))
+    turn = np.empty(len(groups), np.int64)
+    turn[by_group] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # which group comes first must not follow from how many items it has
+    place = Permutation(len(names), *key, 1)(np.arange(len(names)))
+    return np.lexsort((place[group], turn))
 
 
 def _share(total: int, parts: int, number: int) -> int:

@@ -65,3 +65,20 @@ def choose_actions(outputs: Tensor, spec: ActionSpec, generator: torch.Generator
     if spec.continuous:
         return torch.cat([p.float() for p in parts] + [outputs[:, start:].float()], dim=-1)
     return torch.cat(parts, dim=-1)
+
+
+def action_recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[tuple[int, ...], float]:
+    """Give the share of examples that are recognized, of each action among them.
+
+    Args:
+        outputs: Of a head, (B, A + G).
+        actions: (B, discrete + continuous); those that differ in a discrete dimension are different ones.
+        spec: What they consist of.
+    """
+    count = len(spec.discrete)
+    true, found = actions[:, :count].long(), choose_actions(outputs, spec)[:, :count].long()
+    kinds, which = true.unique(dim=0, return_inverse=True)
+    right = (true == found).all(-1).double()
+    shares = torch.zeros(len(kinds), dtype=torch.float64, device=right.device).index_add_(0, which, right)
+    shares = shares / torch.bincount(which, minlength=len(kinds))
+    return {tuple(kind): share for kind, share in zip(kinds.tolist(), shares.tolist(), strict=True)}

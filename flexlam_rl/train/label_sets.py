@@ -1,5 +1,10 @@
 """The labels of a stage: drawn where there are none, checked, read."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import PARTS, LabelSet, label_names
 from flexlam_rl.envs.spec import ActionSpec
@@ -7,22 +12,45 @@ from flexlam_rl.train import data, distributed
 from flexlam_rl.train.options import LabelOptions
 from flexlam_rl.utils.errors import StoreError
 
+DIVERSE = "diverse"
+"""Label sets of this name, or of one that begins with it and "-", are drawn over groups of transitions."""
+Groups = Callable[[], tuple[Sequence[np.ndarray[Any, Any]], Mapping[str, Any]]]
+"""Gives the group of each row of each store, and where these come from."""
 
-def label_set(options: LabelOptions, train: Rollouts) -> tuple[LabelSet, LabelSet]:
+
+def is_diverse(name: str) -> bool:
+    """Whether a label set of that name is drawn over groups."""
+    return name == DIVERSE or name.startswith(f"{DIVERSE}-")
+
+
+def label_set(options: LabelOptions, train: Rollouts, groups: Groups | None = None) -> tuple[LabelSet, LabelSet]:
     """The label set of the options, drawn if the rollouts have none of that name.
+
+    Args:
+        options: Of the stage.
+        train: The rollouts.
+        groups: What a diverse set is drawn over.
 
     Returns:
         Its parts "train" and "validation".
 
     Raises:
-        ValueError: It holds other labels than are asked for, or too few to train on and to choose a checkpoint by.
+        ValueError: It holds other labels than are asked for, or too few to train on and to choose a checkpoint by; or a
+            diverse set is missing, and there are no groups.
     """
     if distributed.start(options.device)[0] == 0 and options.labels not in label_names(train.stores[0].path):
         tasks = [options.label_task] if options.label_task else None
         fraction = None if options.label_count is not None else options.label_fraction
+        over, about = (None, None) if not is_diverse(options.labels) or groups is None else groups()
+        if is_diverse(options.labels) and over is None:
+            raise ValueError(
+                f"the label set {options.labels!r} is missing; the translator draws it, over the codes of its latent "
+                "action model: train that first (flexlam train translator), or take labels of another name."
+            )
         make_labels(
-            train, options.labels, fraction=fraction, count=options.label_count, levels=tasks, seed=options.seed
-        )
+            train, options.labels, fraction=fraction, count=options.label_count, levels=tasks, seed=options.seed,
+            groups=over, about=about,
+        )  # fmt: skip
     distributed.gather(None)  # the other processes wait until the first has drawn them
     first, second = (load_labels(train, options.labels, part) for part in PARTS)
     for option, asked, name, found in (
@@ -42,7 +70,9 @@ def label_set(options: LabelOptions, train: Rollouts) -> tuple[LabelSet, LabelSe
     return first, second
 
 
-def labels_of(options: LabelOptions, train: Rollouts, stage: str, in_a_row: bool) -> tuple[ActionSpec, str]:
+def labels_of(
+    options: LabelOptions, train: Rollouts, stage: str, in_a_row: bool, groups: Groups | None = None
+) -> tuple[ActionSpec, str | None]:
     """Check what a stage on labels needs.
 
     Args:
@@ -50,9 +80,11 @@ def labels_of(options: LabelOptions, train: Rollouts, stage: str, in_a_row: bool
         train: The rollouts.
         stage: Its name.
         in_a_row: Whether the latent action model is trained before it by the same command.
+        groups: What a diverse set is drawn over.
 
     Returns:
-        What the labels' actions consist of, and a digest of the labels.
+        What the labels' actions consist of, and a digest of the labels; None where they will be drawn over the codes of
+        a latent action model that is trained first.
 
     Raises:
         ValueError: Rollouts without the actions that it needs, or labels that do not fit.
@@ -60,7 +92,9 @@ def labels_of(options: LabelOptions, train: Rollouts, stage: str, in_a_row: bool
     """
     try:
         actions = data.action_spec(train)
-        parts = label_set(options, train)
+        if in_a_row and is_diverse(options.labels) and options.labels not in label_names(train.stores[0].path):
+            return actions, None
+        parts = label_set(options, train, groups)
         for part in parts:
             data.check_actions(train, part)
     except (ValueError, StoreError) as error:

@@ -65,7 +65,9 @@ class LabelOptions(StageOptions):
 
     _: KW_ONLY
     labels: str = "standard"
-    """Name of the label set; it is drawn if the rollouts have none of that name."""
+    """Name of the label set; it is drawn if the rollouts have none of that name: "diverse", or "diverse-...", over
+    clusters of codes, so that rare transitions are among them; others uniformly (the paper).
+    """
     label_fraction: float | None = 0.00025
     """Labels as a share of all steps (paper: 0.00025)."""
     label_count: int | None = None

@@ -125,3 +125,22 @@ def test_labels_that_do_not_fit_are_refused(levels: Rollouts) -> None:
         TransitionPairs(levels[0], labels=train)
     with pytest.raises(ValueError, match="begins no item of 2 rows"):
         TransitionPairs(Rollouts([levels[0]]), labels=type(train)("few", "train", (np.array([300]),), {}))
+
+
+def test_over_groups_rare_kinds_come_as_often_as_common_ones(levels: Rollouts) -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.choice(4, store.rows, p=(0.9, 0.06, 0.03, 0.01)) for store in levels.stores]
+    kept = make_labels(levels, "plain", count=120, validation=0.25, seed=2)[1]
+    train, validation = make_labels(
+        levels, "diverse", count=120, validation=0.25, seed=2, groups=groups, about={"clusters": 4}
+    )
+    assert validation.digest == kept.digest and load_labels(levels, "diverse").attributes["clusters"] == 4
+    for rows, held_out, group, store in zip(train.rows, validation.rows, groups, levels.stores, strict=True):
+        assert len(rows) == 30 and not set(rows) & set(held_out) and store.segments.contains(rows, 2).all()
+        there = np.bincount(group[np.setdiff1d(np.arange(store.rows), held_out)], minlength=4)
+        counts = np.bincount(group[rows], minlength=4)
+        rare = there <= 7  # of which there are too few for a fair share
+        assert (counts[~rare] >= 7).all() and (counts[rare] > 0).all(), (counts, there)
+    again = make_labels(levels, "diverse-2", count=120, validation=0.25, seed=2, groups=groups)[0]
+    other = make_labels(levels, "diverse-3", count=120, validation=0.25, seed=3, groups=groups)[0]
+    assert again.digest == train.digest != other.digest

@@ -114,15 +114,29 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
             "",
             "## Translator",
             "",
-            "K = 0 is the translator on the previous action alone.",
+            "K = 0 is the translator on the previous action alone. Recall is the mean over actions, however rare.",
             "",
-            "| codes | K | loss | accuracy |",
-            "|---|--:|--:|--:|",
+            "| codes | K | loss | accuracy | recall |",
+            "|---|--:|--:|--:|--:|",
         ]
         for r in figures["translation"]:
             accuracy = f"{r['accuracy']:.3f} ± {r['accuracy_se']:.3f}" if "accuracy" in r else ""
-            lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {accuracy} |")
+            recall = f"{r['recall']:.3f}" if "recall" in r else ""
+            lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {accuracy} | {recall} |")
+        lines += _recall_table([r for r in figures["translation"] if r["codes"] == "codes" and "recalls" in r])
     return lines
+
+
+def _recall_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Recall of each action at each budget."""
+    if not rows:
+        return []
+    heads = [f"K = {r['k']}" for r in rows]
+    lines = ["", f"| recall of action | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    return lines + [
+        f"| {action} | {' | '.join(format(r['recalls'][action], '.3f') for r in rows)} |"
+        for action in rows[0]["recalls"]
+    ]
 
 
 def _curves(figures: dict[str, Any], path: Path) -> None:

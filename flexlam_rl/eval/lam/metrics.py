@@ -18,7 +18,7 @@ from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.nn.action_head import action_losses, choose_actions
+from flexlam_rl.nn.action_head import action_losses, action_recalls, choose_actions
 from flexlam_rl.nn.frames import to_unit
 
 CONTROLS = ("codes", "shuffled", "random")
@@ -251,10 +251,12 @@ def gradient_reach(lam: LAM, data: Transitions, seed: int = 0) -> dict[str, Any]
 
 
 @torch.no_grad()
-def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor, budget: int) -> dict[str, float]:
-    """{loss, loss_se, accuracy, accuracy_se} of a translator on the first `budget` of `codes` (B, M), mean over `data`.
+def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor, budget: int) -> dict[str, Any]:
+    """{loss, loss_se, accuracy, accuracy_se, recall, recalls} of a translator on the first `budget` of `codes` (B, M),
+    mean over `data`.
 
-    Accuracy, the share of examples whose discrete dimensions are all right, is missing where actions have none.
+    Accuracy is the share of examples whose discrete dimensions are all right, `recalls` the same of each action, and
+    `recall` their mean; they are missing where actions have no discrete dimensions.
     """
     assert data.previous is not None
     outputs = torch.cat(
@@ -267,20 +269,23 @@ def translate(translator: Translator, lam: LAM, data: Transitions, codes: Tensor
 
 
 @torch.no_grad()
-def direct(model: IDM, data: Transitions, inputs: tuple[str, ...]) -> dict[str, float]:
+def direct(model: IDM, data: Transitions, inputs: tuple[str, ...]) -> dict[str, Any]:
     """The same of a model without codes, which takes the columns `inputs` of the data."""
     outputs = torch.cat([model(*(getattr(data, name)[rows] for name in inputs)) for rows in data.chunks()])
     return _scores(outputs, data.action, model.config.actions)
 
 
-def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[str, float]:
+def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[str, Any]:
     assert action is not None
     loss, error = mean_and_error(action_losses(outputs, action, spec))
-    scores = {"loss": loss, "loss_se": error}
+    scores: dict[str, Any] = {"loss": loss, "loss_se": error}
     if spec.discrete:
         n = len(spec.discrete)
         right = (choose_actions(outputs, spec)[:, :n].long() == action[:, :n].long()).all(-1)
         scores["accuracy"], scores["accuracy_se"] = mean_and_error(right.float())
+        found = action_recalls(outputs, action, spec)
+        scores["recall"] = sum(found.values()) / len(found)
+        scores["recalls"] = {" ".join(map(str, kind)): share for kind, share in found.items()}
     return scores
 
 

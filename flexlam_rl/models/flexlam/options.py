@@ -123,6 +123,8 @@ class TranslatorOptions(CodeOptions, PrefixOptions, LabelOptions):
     """What it sees beside the codes: the previous action (the paper), nothing (holds best across tasks), the current
     frame, or both.
     """
+    balance: bool = field(default=False, kw_only=True)
+    """Let every action that occurs among the labels count the same in the loss, however rare it is."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class FlexLAMRun(RunConfig):
     """Kind of the sequence model."""
     lam: str | None = field(default=None, metadata={"later": True})
     """Digest of the LAM whose codes the stage is trained on: codes of another one mean something else."""
+    balance: bool = field(default=False, metadata={"later": True})
     label_rows: str | None = field(default=None, metadata={"later": True, "unknown before": True})
     """Digest of the labels: a set drawn anew under the same name is another one."""
 

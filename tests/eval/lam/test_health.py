@@ -30,6 +30,9 @@ def test_report_of_a_model_that_was_hardly_trained(args, tmp_path, capsys):
     figures = json.loads((tmp_path / "report/health.json").read_text())
     assert (figures["verdict"], figures["transitions"], figures["slots"]) == ("bad", 60, 4)
     cases = {(row["codes"], row["k"]) for row in figures["translation"]}
+    row = figures["translation"][-1]
+    assert row["recall"] == pytest.approx(sum(row["recalls"].values()) / len(row["recalls"]))
+    assert "| recall of action | K = 1 |" in (tmp_path / "report/README.md").read_text()
     assert cases == {
         ("null", 0),
         *((c, k) for c in ("codes", "shuffled", "random") for k in (1, 2, 4)),

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flexlam_rl.datasets import load_labels, open_rollouts
+from flexlam_rl.datasets.labels import PARTS
 from flexlam_rl.envs.domains.dmlab.actions import action_set
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
@@ -152,6 +154,21 @@ def test_transitions_are_encoded_once_for_all_priors_on_a_lam(args, monkeypatch)
     )
     train_stage("sequence", replace(other, out=args.out.parent / "fourth", encode_once=False))
     assert "codes" in batches[-1]
+
+
+def test_diverse_labels_are_drawn_over_codes_and_may_be_balanced(args):
+    diverse = replace(args, steps=2, labels="diverse-a", balance=True)
+    with pytest.raises(ValueError, match="'diverse-a' is missing; the translator draws it, over the codes"):
+        train_stage("idm", diverse)
+    figures = train_all(diverse)["translator"]
+    train, test = (load_labels(open_rollouts(args.data, split="train"), "diverse-a", part) for part in PARTS)
+    assert len(train) + len(test) == 60 and train.attributes["prefix"] == 4
+    assert train.attributes["lam"] == json.loads((args.out / "translator/config.json").read_text())["lam"]
+    recalled = [name for name in figures if name.startswith("recall_") and "_k" not in name]
+    assert 1 < len(recalled) <= len(test) and 0 <= figures["recall_k4"] <= 1
+    train_all(diverse)  # finished, with labels that are there now
+    with pytest.raises(TrainingError, match="balance is True there and False here"):
+        train_stage("translator", replace(diverse, balance=False))
 
 
 @pytest.mark.parametrize(

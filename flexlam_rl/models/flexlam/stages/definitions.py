@@ -6,6 +6,7 @@ from typing import Any
 
 from flexlam_rl.datasets import Windows
 from flexlam_rl.models.flexlam.cached_codes import stored_codes
+from flexlam_rl.models.flexlam.code_clusters import code_clusters
 from flexlam_rl.models.flexlam.config import TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import (
@@ -128,7 +129,14 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
 def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
     """The whole configuration of a translator, or of a control of it; labels are drawn where there are none."""
     lam, digest = lam_of(options, coming)
-    actions, rows = labels_of(options, splits.train, stage, "lam" in coming)
+
+    def groups() -> tuple[list[Any], dict[str, Any]]:
+        folder = needed(options, "lam")
+        return code_clusters(load_slot_model(folder), model_digest(folder), splits.train, options.seed, options.device)
+
+    actions, rows = labels_of(options, splits.train, stage, "lam" in coming, groups)
+    if options.balance and not actions.discrete:
+        raise ValueError("balance is True, but the actions are continuous: there are none to count.")
     recipe = RECIPES[options.preset]
     size = recipe.sizes.lam
     model = TranslatorConfig(
@@ -136,7 +144,9 @@ def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, comi
         conditioning=options.conditioning, image_size=size.image_size, channels=size.channels,
         **recipe.translator_slots,
     )  # fmt: skip
-    return run_config(stage, model, options, splits, labels=options.labels, lam=digest, label_rows=rows)
+    return run_config(
+        stage, model, options, splits, labels=options.labels, lam=digest, label_rows=rows, balance=options.balance
+    )
 
 
 def _plan_translator(options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
@@ -152,7 +162,7 @@ def _build_translator(options: TranslatorOptions, config: FlexLAMRun, splits: Sp
     lam, model = trained_lam(options), Translator(config.model)
     joint = isinstance(options, JointOptions)
     return TranslatorStage(
-        model, lam, few, held_out, config.loop.batch, options.seed, joint, options.prefix_distribution
+        model, lam, few, held_out, config.loop.batch, options.seed, joint, options.prefix_distribution, options.balance
     )
 
 

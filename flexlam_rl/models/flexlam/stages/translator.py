@@ -11,7 +11,7 @@ from torch import Tensor
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
-from flexlam_rl.nn.action_head import action_losses, choose_actions
+from flexlam_rl.nn.action_head import action_losses, action_recalls, choose_actions
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.train.data import Labels
@@ -50,9 +50,11 @@ class TranslatorStage(LabelStage):
         seed: int,
         joint: bool = False,
         prefix_distribution: PrefixDistribution = "uniform",
+        balance: bool = False,
     ) -> None:
+        weights = {"weight": balanced_weights(labels["action"], model.config.actions)} if balance else {}
         # a frozen LAM says the same of a label each time, so it is asked once
-        numbered = {**labels, "row": np.arange(len(labels["action"]))}
+        numbered = {**labels, **weights, "row": np.arange(len(labels["action"]))}
         models: dict[str, PretrainedModel] = {"translator": model, **({"lam": lam} if joint else {})}
         super().__init__(models, numbered, held_out, batch, seed, *(() if joint else (lam,)))
         self.labels = labels
@@ -96,11 +98,14 @@ class TranslatorStage(LabelStage):
         self.lam.to(batch["obs"].device)
         lengths = self.lam.lengths(len(batch["action"]), generator, self.prefix_distribution)
         outputs = self.model(self.slots(batch, lengths, generator), batch["previous"], batch["obs"])
-        return action_losses(outputs, batch["action"], self.model.config.actions).mean(), {}
+        losses = action_losses(outputs, batch["action"], self.model.config.actions)
+        return (losses * batch["weight"] if "weight" in batch else losses).mean(), {}
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Translator loss and accuracy as a function of K; "loss" is the mean over the reported K >= 1."""
+        """Translator loss, accuracy and mean recall as a function of K, and the recall of each action at the largest;
+        "loss" is the mean over the reported K >= 1.
+        """
         self.lam.to(device)
         if self.joint:
             self.vectors.clear()
@@ -118,6 +123,7 @@ class TranslatorStage(LabelStage):
                 for name, value in scores(outputs, batch["action"], self.model.config.actions).items()
             }
             values.append(figures[f"loss_k{k}"])
+        figures |= recalls(outputs, batch["action"], self.model.config.actions)
         figures["loss"] = sum(values) / len(values)
         return figures
 
@@ -159,15 +165,32 @@ class DirectStage(LabelStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        batch = to_device(self.held_out, device)
-        return scores(self.outputs(batch), batch["action"], self.model.config.actions)
+        batch, actions = to_device(self.held_out, device), self.model.config.actions
+        outputs = self.outputs(batch)
+        return scores(outputs, batch["action"], actions) | recalls(outputs, batch["action"], actions)
 
 
 def scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
-    """Mean loss, and the share of examples whose discrete dimensions are all right."""
+    """Mean loss; the share of examples whose discrete dimensions are all right; and the mean recall of the actions."""
     discrete = len(spec.discrete)
     scores = {"loss": float(action_losses(outputs, actions, spec).mean())}
     if discrete:
         chosen = choose_actions(outputs, spec)[:, :discrete].long()
         scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
+        found = action_recalls(outputs, actions, spec).values()
+        scores["recall"] = sum(found) / len(found)
     return scores
+
+
+def recalls(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
+    """The recall of each action as figures, "recall_7"; of several dimensions, "recall_7_0"."""
+    return {
+        "recall_" + "_".join(map(str, action)): value
+        for action, value in action_recalls(outputs, actions, spec).items()
+    }
+
+
+def balanced_weights(actions: np.ndarray[Any, Any], spec: Any) -> np.ndarray[Any, Any]:
+    """Weights of labels, 1 on average, with which every action that occurs has the same sum: float32 (N,)."""
+    _, which, counts = np.unique(actions[:, : len(spec.discrete)], axis=0, return_inverse=True, return_counts=True)
+    return (len(actions) / (len(counts) * counts[which.reshape(-1)])).astype(np.float32)
