@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from flexlam_rl.utils.files import atomic_path
+from flexlam_rl.utils.files import atomic_file, atomic_path
 
 # a picture is an array (height, width, 3) uint8
 Picture = NDArray[np.uint8]
@@ -100,3 +101,18 @@ def write_png(path: Path | str, picture: Picture) -> None:
     picture = shown(picture)
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+
+
+def write_figure(path: Path | str, figure: Any, dpi: int) -> None:
+    """Write a figure of matplotlib as a PNG file that appears whole.
+
+    Args:
+        path: The file; its folder must be there.
+        figure: The figure.
+        dpi: Pixels per inch.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with atomic_file(Path(path)) as file:
+        figure.savefig(file, format="png", dpi=dpi)

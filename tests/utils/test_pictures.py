@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_png
+from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_figure, write_png
 
 
 def _flat(value: int, height: int = 8, width: int = 12) -> np.ndarray:
@@ -64,3 +64,17 @@ def test_png_round_trip(tmp_path: Path) -> None:
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_png(tmp_path / "nowhere" / "a.png", _flat(1))
+
+
+def test_a_figure_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    class Fails:
+        def savefig(self, file, **options):
+            file.write(b"half of")
+            raise ValueError("no room for the labels")
+
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"before")
+    with pytest.raises(ValueError, match="no room"):
+        write_figure(path, Fails(), 100)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,7 +1,6 @@
 """Writing a bundle: to a folder, or to a hub repository."""
 
 import os
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from huggingface_hub import HfApi
 from safetensors.torch import save
 
 from flexlam_rl.agents.policy.bundle import MODELS, Bundle, BundleConfig, Decoding, config_bytes
-from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, write_atomically
+from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
+from flexlam_rl.utils.files import atomic_folder, write_atomically
 
 CARD = "README.md"
 
@@ -89,13 +89,10 @@ def write_bundle(
         ValueError: A weight is too large for float16.
         OSError: The folder cannot be written.
     """
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with atomic_folder(out, replace=True) as folder:
         for part, model in models.items():
-            model.save_pretrained(temporary / part)
-            (temporary / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
+            model.save_pretrained(folder / part)
+            (folder / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
             if half:
                 learned = {name for name, _ in model.named_parameters()}
                 state = {
@@ -107,26 +104,11 @@ def write_bundle(
                             f"{part}: tensor {name!r} holds numbers too large for float16; write the bundle without "
                             "half."
                         )
-                write_atomically(temporary / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
-        write_atomically(temporary / CONFIG, config_bytes(config))
-        write_atomically(temporary / "README.md", (card or model_card(config, models)).encode())
-        os.chmod(temporary, 0o755)
-        for path in temporary.rglob("*"):
+                write_atomically(folder / part / WEIGHTS, save(state, metadata={"class": type(model).__name__}))
+        write_atomically(folder / CONFIG, config_bytes(config))
+        write_atomically(folder / "README.md", (card or model_card(config, models)).encode())
+        for path in (folder, *folder.rglob("*")):
             os.chmod(path, 0o755 if path.is_dir() else 0o644)
-        if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-            os.replace(out, old)
-            try:
-                os.replace(temporary, out)
-            except BaseException:
-                os.replace(old, out)
-                raise
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:

@@ -8,6 +8,7 @@ from PIL import Image
 from flexlam_rl.eval.lam.metrics import Transitions
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.utils.pictures import write_figure
 
 _COLOURS = {"codes": "tab:blue", "shuffled": "tab:orange", "random": "tab:red", "null": "tab:gray"}
 _SHEET_ROWS = 4
@@ -176,7 +177,7 @@ def _curves(figures: dict[str, Any], path: Path) -> None:
         axis.set_xlabel("K")
         axis.set_title(title, fontsize=10)
     axes[-1].legend(fontsize=7)
-    fig.savefig(path, dpi=100)
+    write_figure(path, fig, 100)
     plt.close(fig)
 
 
@@ -193,7 +194,7 @@ def _slots(figures: dict[str, Any], path: Path) -> None:
         axis.bar(range(1, len(values) + 1), values, color="tab:blue")
         axis.set_xlabel("slot")
         axis.set_title(title, fontsize=10)
-    fig.savefig(path, dpi=100)
+    write_figure(path, fig, 100)
     plt.close(fig)
 
 

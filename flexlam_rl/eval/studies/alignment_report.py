@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.utils.pictures import write_figure
 from flexlam_rl.utils.tabular import csv_bytes
 
 Row = dict[str, Any]
@@ -148,5 +149,5 @@ def plot(rows: list[Row], table: list[Row], path: Path) -> None:
             axis.set_xticks(range(len(budgets)), [f"K = {k}" for k in budgets])
             axis.set_title(f"{METRICS[metric]}, {labels} labels", fontsize=10)
     axes[0][0].legend(fontsize=8)
-    fig.savefig(path, dpi=100)
+    write_figure(path, fig, 100)
     plt.close(fig)

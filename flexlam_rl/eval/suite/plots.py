@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.eval.suite.table import AGGREGATES
+from flexlam_rl.utils.pictures import write_figure
 
 
 def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: str) -> None:
@@ -82,5 +83,5 @@ def save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, 110)
     pyplot.close(figure)

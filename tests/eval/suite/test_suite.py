@@ -166,8 +166,10 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
                 file.write(b'{"level": "rooms_ex')
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert results(out)["episodes"] == results(played)["episodes"]
-    assert (out / "results.json").read_bytes() == (played / "results.json").read_bytes()
+    records = [results(folder) for folder in (out, played)]
+    for record in records:  # somebody may commit, or edit a file, between two processes
+        record["sessions"] = {session["machine"] for session in record["sessions"]}
+    assert records[0] == records[1]
 
 
 def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path, start_flexlam):
