@@ -1,0 +1,205 @@
+"""`flexlam study reward`: audits video rewards on levels of litelab before any agent is trained on them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.utils.options import tidy, whole
+
+Modes = Literal["conditional", "joint"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Audit video rewards: the expert's video should be likelier than perturbed and random video, before an agent is
+    trained on the reward.
+    """
+
+    out: Path
+    """Folder of the study; the same command continues it."""
+    bundle: str | None = None
+    """Bundle whose LAM and prior score video; None for the one that comes with the package."""
+    flexlam: bool = True
+    """Score with FlexLAM's prior."""
+    models: tuple[Path, ...] = ()
+    """Folders of trained models with codes per frame, such as RUN/videogpt/best/videogpt."""
+    levels: tuple[str, ...] = ("explore_goal_locations_small", "explore_object_locations_small")
+    """Levels to play."""
+    episodes: int = 10
+    """Episodes of each kind and level."""
+    steps: int = 100
+    """Steps of each episode that are scored."""
+    expert: str = "reactive"
+    """Who plays the expert's video."""
+    perturb: float = 0.5
+    """Share of random steps of the perturbed expert."""
+    budgets: tuple[int, ...] = (1, 4, 16)
+    """Codes of each transition that FlexLAM's prior scores."""
+    windows: tuple[int, ...] = (2, 4, 8)
+    """Frames that a score looks at; those that a model does not have are left out."""
+    mode: Modes = "conditional"
+    """Likelihood of the newest frame, or of the whole window."""
+    seed: int = 0
+    """Seed of the episodes."""
+    task: bool = False
+    """The models are told which task they score."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range, or there is nothing to score with.
+        """
+        tidy(self)
+        object.__setattr__(self, "models", tuple(Path(path).resolve() for path in self.models))
+        for name in ("episodes", "steps"):
+            whole(self, name, 2)
+        whole(self, "seed", 0)
+        for name in ("budgets", "windows"):
+            if not getattr(self, name) or min(getattr(self, name)) < (1 if name == "budgets" else 2):
+                raise ValueError(f"{name} is {getattr(self, name)}; expected whole numbers of 1 (windows: 2) or more.")
+        if not self.flexlam and not self.models:
+            raise ValueError("flexlam is False and models is empty; there is nothing to score with.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One level."""
+
+    level: str
+    kind: str = "level"
+
+    @property
+    def name(self) -> str:
+        """The level."""
+        return self.level
+
+
+Make = Callable[[int, str], Any]
+"""Makes a density for so many rows and a level."""
+
+
+def settings(options: Options, bundle: Any, models: dict[str, Any]) -> dict[str, Make]:
+    """Densities to audit, by name.
+
+    Raises:
+        ValueError: No window fits a model.
+    """
+    from flexlam_rl.agents.rewards.flexlam_density import FlexLAMDensity
+    from flexlam_rl.agents.rewards.window_density import WindowDensity
+
+    found: dict[str, Make] = {}
+    if bundle is not None:
+        longest = bundle.sequence.config.frames
+        for window in [w for w in options.windows if w <= longest] or [longest]:
+            for budget in [k for k in options.budgets if k <= bundle.slots]:
+                found[f"flexlam K={budget} window={window}"] = lambda rows, level, budget=budget, window=window: (
+                    FlexLAMDensity(  # type: ignore[misc]
+                        bundle.lam, bundle.sequence, rows, budget, window, options.mode
+                    )
+                )
+    for name, model in models.items():
+        fitting = [w for w in options.windows if w <= model.frames]
+        if not fitting:
+            raise ValueError(f"windows is {options.windows}; {name} takes at most {model.frames} frames.")
+        for window in fitting:
+            found[f"{name} window={window}"] = lambda rows, level, model=model, window=window: WindowDensity(  # type: ignore[misc]
+                model, rows, window, 1, options.mode, level if options.task else None
+            )
+    return found
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: A model gives no likelihood of single frames, or windows or levels do not fit.
+        CheckpointError: A bundle or model cannot be read.
+    """
+    from flexlam_rl.agents.policy.bundle import load_bundle
+    from flexlam_rl.envs.domain import find_domain
+    from flexlam_rl.envs.spec import EnvSpec
+    from flexlam_rl.models.systems import load_model
+
+    bundle = load_bundle(options.bundle, device=options.device) if options.flexlam else None
+    models: dict[str, Any] = {}
+    for path in options.models:
+        model: Any = load_model(path, options.device)
+        models[f"{type(model).__name__.lower()}-{len(models)}"] = model.requires_grad_(False).eval()
+    facts = None if bundle is None else bundle.config.environment
+    spec = EnvSpec(engine="litelab") if facts is None else facts.spec.with_look(textures=facts.textures[-1])
+    domain = find_domain("dmlab")
+    for level in options.levels:
+        domain.task(level)
+    made = settings(options, bundle, models)
+    for make in made.values():
+        make(1, options.levels[0])  # refuses what does not fit before anything is played
+    study = Study(title="reward", jobs=[Job(level) for level in options.levels], measure=lambda job: None,
+                  report=lambda: report(study), out=options.out, config=options)  # fmt: skip
+    study.measure = lambda job: measure(job, options, domain.resolve(spec), made)
+    return study
+
+
+def measure(job: Job, options: Options, spec: Any, made: dict[str, Make]) -> Rows:
+    """Play the level's video and score it with every density: one row each, and heat maps beside the results."""
+    from flexlam_rl.eval.studies.reward.figures import audit, heat_map, score_video
+    from flexlam_rl.eval.studies.reward.video import record
+    from flexlam_rl.utils.pictures import above, caption, enlarged, write_png
+
+    video = record(job.level, spec, options.episodes, options.steps, options.expert, options.perturb, options.seed)
+    rows: Rows = []
+    for name, make in made.items():
+        scored = score_video(make(len(video.kinds), job.level), video)
+        codes = {kind: np.round(values, 4).tolist() for kind, values in scored.codes.items()}
+        rows.append({"level": job.level, "density": name, **audit(scored, video), "codes": codes})
+        maps = [
+            caption(enlarged(np.repeat(heat_map(values)[..., None], 3, axis=-1), 16), kind)
+            for kind, values in scored.codes.items()
+        ]
+        folder = options.out / "maps"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(folder / f"{job.level}-{name.replace(' ', '-').replace('=', '')}.png", above(maps))
+    return rows
+
+
+EXPLAINED = (
+    "AUROC of the mean score of episodes, averaged over levels: 0.5 is chance. Rank: Spearman's correlation of score "
+    "and return over all episodes of a level. Steps are those of all episodes at once."
+)
+
+
+def report(study: Study[Job]) -> str:
+    """Write results.json and summary.md over all levels so far; returns the table."""
+    from flexlam_rl.utils.files import write_atomically
+
+    assert study.out is not None
+    rows: Rows = []
+    for job in study.jobs:
+        if study.is_finished(job):
+            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    lines = [
+        "| density | levels | expert over random | expert over perturbed | rank with return | ms per step |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(row["density"] for row in rows):
+        own = [row for row in rows if row["density"] == name]
+        mean = {
+            key: float(np.mean([row[key] for row in own]))
+            for key in ("auroc_random", "auroc_perturbed", "rank", "seconds")
+        }
+        shares = " | ".join(f"{mean[key]:.2f}" for key in ("auroc_random", "auroc_perturbed", "rank"))
+        lines.append(f"| {name} | {len(own)} | {shares} | {1000 * mean['seconds']:.1f} |")
+    table = "\n".join(lines)
+    page = f"# Audit of video rewards\n\n{EXPLAINED}\n\n{table}\n"
+    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
+    write_atomically(study.out / "summary.md", page.encode())
+    return table
+
+
+STUDY = StudyDefinition(Options, plan, "does a video reward tell the expert's video from perturbed and random video")

@@ -1,0 +1,83 @@
+"""Video of three kinds to audit a reward on: the expert's, the expert's with bursts of chance, and the random policy's.
+
+Shapes: T steps, E episodes, C H W frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.collection.perturb import Perturbed
+from flexlam_rl.agents.environments import evaluation_seed, make_single
+from flexlam_rl.agents.experts.registry import make_expert
+from flexlam_rl.agents.rollout import Start, in_order, play_episodes
+from flexlam_rl.envs.spec import EnvSpec
+
+KINDS = ("expert", "perturbed", "random")
+
+
+@dataclass(frozen=True)
+class Video:
+    """E episodes, cut to the same number of steps.
+
+    Attributes:
+        frames: uint8 (T + 1, E, C, H, W).
+        begins: bool (T + 1, E): frames that do not follow from the one before.
+        returns: (E,), rewards of these T steps.
+        kinds: Who played each episode, one of `KINDS`.
+    """
+
+    frames: Tensor
+    begins: Tensor
+    returns: np.ndarray
+    kinds: tuple[str, ...]
+
+
+def record(
+    level: str,
+    spec: EnvSpec,
+    episodes: int,
+    steps: int,
+    expert: str,
+    perturb: float,
+    seed: int,
+    kinds: Sequence[str] = KINDS,
+) -> Video:
+    """Play the same held-out episodes of a level with each kind of player.
+
+    Args:
+        level: Name of the level.
+        spec: How it is shown.
+        episodes: Of each kind.
+        steps: T at most: longer episodes are cut, and all are cut to the shortest.
+        expert: Name of the expert.
+        perturb: Share of random steps of the perturbed expert.
+        seed: Of the episodes and of all chance.
+        kinds: Some of `KINDS`.
+    """
+    frames, restarts, rewards, players = [], [], [], []
+    starts = [Start(i, evaluation_seed(1000 * seed + i)) for i in range(episodes)]
+    for kind in kinds:
+        env = make_single(spec, level, evaluation=True)
+        try:
+            player = make_expert("random" if kind == "random" else expert, env, seed=seed)
+            if kind == "perturbed":
+                player = Perturbed(player, env, perturb, seed)
+            for _, episode in play_episodes(env, player, in_order(starts)):
+                # a copy of what is kept: whole episodes would fill the memory
+                frames.append(episode.frames[: steps + 1].copy())
+                rows = len(episode.frames)
+                restarts.append(np.zeros(rows, np.bool_) if episode.restart is None else episode.restart)
+                rewards.append(episode.reward)
+                players.append(kind)
+        finally:
+            env.close()
+    length = min(map(len, frames))
+    begins = np.stack([restart[:length] for restart in restarts], axis=1)
+    begins[0] = True
+    pictures = torch.from_numpy(np.stack([x[:length] for x in frames], axis=1)).movedim(-1, -3).contiguous()
+    returns = np.array([reward[: length - 1].sum() for reward in rewards])
+    return Video(pictures, torch.from_numpy(begins), returns, tuple(players))
