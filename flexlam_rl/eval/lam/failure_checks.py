@@ -50,11 +50,11 @@ def of_codes(figures: dict[str, Any]) -> list[Check]:
     without = one(rows, codes="null") or one(rows, codes="shuffled", k=m)
     assert without is not None
     gain = (without["loss"] - full["loss"]) / without["loss"]
-    name = "no code" if without["codes"] == "null" else "shuffled codes"
+    name, error = "no code" if without["codes"] == "null" else "shuffled codes", figures.get("error", "flow loss")
     checks = [
         Check(
             "codes carry nothing", "failure", not gain >= LEAST_GAIN,
-            f"flow loss {without['loss']:.4f} with {name}, {full['loss']:.4f} with all {m}: {gain:.1%} less (at least "
+            f"{error} {without['loss']:.4f} with {name}, {full['loss']:.4f} with all {m}: {gain:.1%} less (at least "
             f"{LEAST_GAIN:.0%} expected)",
         ),
         Check(
@@ -66,18 +66,19 @@ def of_codes(figures: dict[str, Any]) -> list[Check]:
             "gradient does not reach all parameters", "failure", bool(figures["gradient"]["without"]),
             f"{len(figures['gradient']['without'])} tensors without gradient" + _list(figures["gradient"]["without"]),
         ),
-        Check(
+    ]  # fmt: skip
+    if "psnr" in full:
+        checks.append(Check(
             "decoded frames are no nearer than the current frame", "warning", full["psnr"] <= figures["still"]["psnr"],
             f"PSNR {full['psnr']:.2f} dB decoded, {figures['still']['psnr']:.2f} dB of the current frame taken for "
             "the next",
-        ),
-    ]  # fmt: skip
+        ))  # fmt: skip
     if figures["prefix"] and m > 1:
-        checks += _of_order(true, without, figures["importance"])
+        checks += _of_order(true, without, figures["importance"], error)
     return checks + _of_usage(figures)
 
 
-def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> list[Check]:
+def _of_order(true: Rows, without: dict[str, Any], importance: list[float], error: str) -> list[Check]:
     whole = without["loss"] - true[-1]["loss"]
     # `drop` is paired by transition: how much the loss falls from the budget before
     rises = [(a["k"], b["k"]) for a, b in pairwise(true) if b["drop"] < -max(2 * b["drop_se"], 0.02 * abs(whole))]
@@ -88,9 +89,8 @@ def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> l
     return [
         Check(
             "more slots do harm", "warning", bool(rises),
-            "the flow loss rises "
-            "from K = " + ", ".join(f"{a} to {b}" for a, b in rises) if rises else ("the flow loss falls with K "
-                                                                                   "throughout"),
+            f"the {error} rises from K = " + ", ".join(f"{a} to {b}" for a, b in rises) if rises
+            else f"the {error} falls with K throughout",
         ),
         Check(
             "slots are not ordered", "warning", not front > back,
@@ -104,36 +104,59 @@ def _of_order(true: Rows, without: dict[str, Any], importance: list[float]) -> l
 
 
 def _of_usage(figures: dict[str, Any]) -> list[Check]:
-    usage, appearance = figures["usage"], figures["appearance"]
-    dead = [i + 1 for i, value in enumerate(usage["perplexity"]) if value < DEAD_PERPLEXITY]
-    excess = usage["unused_share"] - usage["unused_share_if_even"]
-    flat = sum(value < 1.05 for slot in usage["digit_perplexity"] for value in slot)
-    digits = sum(len(slot) for slot in usage["digit_perplexity"])
+    appearance = figures["appearance"]
+    checks = _of_numbers(figures) if "spread" in figures["usage"] else _of_codes_used(figures)
     return [
+        *checks,
         Check(
-            "all slots are dead", "failure", len(dead) == figures["slots"],
-            f"{len(dead)} of {figures['slots']} slots have a perplexity below {DEAD_PERPLEXITY}",
-        ),
-        Check(
-            "some slots are dead", "warning", 0 < len(dead) < figures["slots"],
-            f"{len(dead)} of {figures['slots']} slots have a perplexity below {DEAD_PERPLEXITY}" + _list(dead),
-        ),
-        Check(
-            "dead FSQ dimensions", "warning", flat > digits / 2,
-            f"{flat} of {digits} FSQ dimensions, over all slots, hold one value nearly always",
-        ),
-        Check(
-            "dead codes", "note", excess > 0.5,
-            f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} "
-            "expected of even use)",
-        ),
-        Check(
-            "codes tell appearance instead of "
-            "motion", "warning", appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
+            "codes tell appearance instead of motion", "warning",
+            appearance["current_r2"] > max(appearance["change_r2"], MOST_APPEARANCE),
             f"read linearly out of the codes: {appearance['current_r2']:.2f} of the variance of the current picture, "
             f"{appearance['change_r2']:.2f} of that of the change",
         ),
     ]  # fmt: skip
+
+
+def _of_codes_used(figures: dict[str, Any]) -> list[Check]:
+    usage = figures["usage"]
+    dead = [i + 1 for i, value in enumerate(usage["perplexity"]) if value < DEAD_PERPLEXITY]
+    excess = usage["unused_share"] - usage["unused_share_if_even"]
+    checks = _dead_slots(dead, figures["slots"], f"have a perplexity below {DEAD_PERPLEXITY}")
+    if "digit_perplexity" in usage:
+        flat = sum(value < 1.05 for slot in usage["digit_perplexity"] for value in slot)
+        digits = sum(len(slot) for slot in usage["digit_perplexity"])
+        checks.append(Check(
+            "dead FSQ dimensions", "warning", flat > digits / 2,
+            f"{flat} of {digits} FSQ dimensions, over all slots, hold one value nearly always",
+        ))  # fmt: skip
+    checks.append(Check(
+        "dead codes", "note", excess > 0.5,
+        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected "
+        "of even use)",
+    ))  # fmt: skip
+    return checks
+
+
+def _of_numbers(figures: dict[str, Any]) -> list[Check]:
+    flat = figures["usage"]["flat"]
+    dead = [i + 1 for i, slot in enumerate(flat) if all(slot)]
+    total, among = sum(map(sum, flat)), sum(map(len, flat))
+    return [
+        *_dead_slots(dead, figures["slots"], "hold the same numbers for all transitions"),
+        Check(
+            "dead numbers", "warning", among / 2 < total < among,
+            f"{total} of {among} numbers hold nearly the same value for all transitions; "
+            f"{figures['usage']['effective']:.1f} directions share the variance",
+        ),
+    ]  # fmt: skip
+
+
+def _dead_slots(dead: list[int], slots: int, what: str) -> list[Check]:
+    said = f"{len(dead)} of {slots} slots {what}"
+    return [
+        Check("all slots are dead", "failure", len(dead) == slots, said),
+        Check("some slots are dead", "warning", 0 < len(dead) < slots, said + _list(dead)),
+    ]
 
 
 def of_actions(figures: dict[str, Any]) -> list[Check]:

@@ -71,17 +71,21 @@ def examine(
     Returns:
         What health.json holds, with "checks" and "verdict".
     """
-    from flexlam_rl.eval.lam import failure_checks, metrics, probe
+    from flexlam_rl.eval.lam import failure_checks, metrics, probe, usage
 
     lam.eval()
-    levels, m = lam.config.levels, lam.config.slots
+    spec, m = lam.latent, lam.config.slots
     report("encoding")
     codes = metrics.encode(lam, data)
     part, own = data[:transitions], codes[:transitions]
     figures: dict[str, Any] = {
         "slots": m,
         "prefix": lam.config.prefix,
-        "levels": list(levels),
+        "model": type(lam).__name__,
+        "quantizer": lam.config.quantizer,
+        "numbers": spec.dim,
+        "codes_per_slot": spec.codes,
+        "error": lam.error_name,
         "transitions": len(part),
         "with_actions": len(data),
     }
@@ -92,16 +96,16 @@ def examine(
     few = slice(0, max(16, transitions // 4))
     figures["importance"] = metrics.slot_importance(lam, part[few], own[few])
     report("use of the codes")
-    figures["usage"] = metrics.code_usage(codes, levels)
+    figures["usage"] = usage.usage_of(lam, codes)
     report("gradient")
     figures["gradient"] = metrics.gradient_reach(lam, part[:64])
     report("appearance")
-    figures["appearance"] = probe.appearance(codes, data, levels)
+    figures["appearance"] = probe.appearance(lam, codes, data)
     found = failure_checks.of_codes(figures)
     if data.action is not None:
         report("actions")
         classes = translator.config.actions.discrete[0] if translator is not None else int(data.action.max()) + 1
-        figures["probe"] = probe.action_recovery(codes, data, levels, metrics.sweep(lam), classes, lam.code_count)
+        figures["probe"] = probe.action_recovery(lam, codes, data, metrics.sweep(lam), classes)
         if translator is not None:
             figures["translation"] = metrics.translation(translator.eval(), lam, data, codes)
         found += failure_checks.of_actions(figures)
@@ -122,14 +126,13 @@ def run(options: Options) -> int:
 
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam import health_report
-    from flexlam_rl.eval.studies.trained_models import load_model, model_folder
-    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model, model_folder
     from flexlam_rl.models.flexlam.translator import Translator
     from flexlam_rl.utils.files import write_atomically
 
     if options.transitions < 48:
         raise ValueError(f"transitions is {options.transitions}; at least 48 are needed for any figure.")
-    lam = load_model(LAM, options.checkpoint, "lam", options.device)
+    lam = load_lam(options.checkpoint, options.device)
     translator = None
     # a folder that is one LAM has no translator beside it
     if model_folder(options.checkpoint, "translator") not in (None, options.checkpoint):

@@ -6,7 +6,8 @@ from typing import Any
 from PIL import Image
 
 from flexlam_rl.eval.lam.metrics import Transitions
-from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.pixel_model import PixelModel
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.pictures import write_figure
 
@@ -22,7 +23,7 @@ _TEXT = {
 }
 
 
-def write(figures: dict[str, Any], lam: LAM, data: Transitions, out: Path) -> None:
+def write(figures: dict[str, Any], lam: SlotModel, data: Transitions, out: Path) -> None:
     """Write README.md and its pictures into `out`.
 
     Args:
@@ -36,23 +37,24 @@ def write(figures: dict[str, Any], lam: LAM, data: Transitions, out: Path) -> No
     matplotlib.use("Agg")
     _curves(figures, out / "curves.png")
     _slots(figures, out / "slots.png")
-    _sheet(lam, data, out / "sheet.png")
+    if isinstance(lam, PixelModel):
+        _sheet(lam, data, out / "sheet.png")
     write_atomically(out / "README.md", page(figures).encode())
 
 
 def page(figures: dict[str, Any]) -> str:
     """The page as Markdown."""
     data = figures["data"]
-    kind = "FlexLAM" if figures["prefix"] else "Fixed-K"
+    drawn = "psnr" in figures["reconstruction"][0]
     lines = [
         f"# Health of {figures['checkpoint']}: {figures['verdict']}",
         "",
         _TEXT[figures["verdict"]],
         "",
-        f"{kind}, {figures['slots']} slots of FSQ levels {figures['levels']}. Measured on the {data['split']} split "
+        f"{_kind(figures)}. Measured on the {data['split']} split "
         f"of {len(data['levels'])} levels, "
-        f"engine {data['engine']}: {figures['transitions']} transitions for the flow loss, {figures['with_actions']} "
-        "for codes and actions, "
+        f"engine {data['engine']}: {figures['transitions']} transitions for the {figures['error']}, "
+        f"{figures['with_actions']} for codes and actions, "
         f"seed {figures['seed']}, {figures['seconds']:.0f} s. docs/health.md in the repository explains every figure.",
         "",
         "## Checks",
@@ -64,43 +66,64 @@ def page(figures: dict[str, Any]) -> str:
             for s in figures["checks"]
         ),
         "",
-        "## Reconstruction",
+        "## Prediction",
         "",
-        "![Flow loss, PSNR and accuracy by budget](curves.png)",
+        "![Error of the prediction, likeness and accuracy by budget](curves.png)",
         "",
-        "| codes | K | flow loss | gain of the true codes | PSNR, dB | SSIM |",
-        "|---|--:|--:|--:|--:|--:|",
+        f"| codes | K | {figures['error']} | gain of the true codes |" + " PSNR, dB | SSIM |" * drawn,
+        "|---|--:|--:|--:|" + "--:|--:|" * drawn,
     ]
     for row in figures["reconstruction"]:
         gain = f"{row['gain']:.5f} ± {row['gain_se']:.5f}"
         lines.append(
-            f"| {row['codes']} | {row['k']} | {row['loss']:.5f} ± {row['loss_se']:.5f} | {gain} | {row['psnr']:.2f} | "
-            f"{row['ssim']:.4f} |"
+            f"| {row['codes']} | {row['k']} | {row['loss']:.5f} ± {row['loss_se']:.5f} | {gain} |"
+            + (f" {row['psnr']:.2f} | {row['ssim']:.4f} |" if drawn else "")
         )
-    lines += [
-        f"| (current frame) | | | | {figures['still']['psnr']:.2f} | {figures['still']['ssim']:.4f} |",
-        "",
-        "Rows of the true codes show their gain over shuffled ones.",
-        "",
-        "![Frame, next frame, decodings at growing K](sheet.png)",
-    ]
+    if drawn:
+        lines.append(f"| (current frame) | | | | {figures['still']['psnr']:.2f} | {figures['still']['ssim']:.4f} |")
+    lines += ["", "Rows of the true codes show their gain over shuffled ones."]
+    if drawn:
+        lines += ["", "![Frame, next frame, decodings at growing K](sheet.png)"]
     lines += _action_tables(figures)
-    usage = figures["usage"]
     lines += [
         "",
         "## Use of the codes",
         "",
-        "![Perplexity, importance and gradient by slot](slots.png)",
+        "![Use, importance and gradient by slot](slots.png)",
         "",
-        f"Perplexity of the slots: {min(usage['perplexity']):.1f} to {max(usage['perplexity']):.1f}; "
-        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected "
-        "of even use).",
+        _use(figures["usage"]),
         "",
         "| part | gradient norm |",
         "|---|--:|",
         *(f"| {part} | {norm:.2e} |" for part, norm in figures["gradient"]["norm"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kind(figures: dict[str, Any]) -> str:
+    """The model in words: its class, slots and quantizer."""
+    name = {"LAM": "FlexLAM" if figures["prefix"] else "Fixed-K"}.get(figures["model"], figures["model"])
+    each = (
+        f"{figures['numbers']} numbers"
+        if figures["codes_per_slot"] is None
+        else f"one of {figures['codes_per_slot']} codes"
+    )
+    slots = f"{figures['slots']} slot{'s' * (figures['slots'] > 1)}"
+    return f"{name}, {slots} of {each} each (quantizer {figures['quantizer']})"
+
+
+def _use(usage: dict[str, Any]) -> str:
+    if "spread" in usage:
+        flat = [value for slot in usage["flat"] for value in slot]
+        return (
+            f"{sum(flat)} of {len(flat)} numbers hold nearly the same value for all transitions; "
+            f"{usage['effective']:.1f} directions share the variance of all of them."
+        )
+    return (
+        f"Perplexity of the slots: {min(usage['perplexity']):.1f} to {max(usage['perplexity']):.1f}; "
+        f"{usage['unused_share']:.1%} of all codes are used by no slot ({usage['unused_share_if_even']:.1%} expected "
+        "of even use)."
+    )
 
 
 def _action_tables(figures: dict[str, Any]) -> list[str]:
@@ -143,15 +166,13 @@ def _recall_table(rows: list[dict[str, Any]]) -> list[str]:
 def _curves(figures: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    panels = [
-        ("reconstruction", "loss", "flow loss"),
-        ("reconstruction", "psnr", "PSNR, dB"),
-        ("reconstruction", "ssim", "SSIM"),
-    ]
+    panels = [("reconstruction", "loss", figures["error"])]
+    if "psnr" in figures["reconstruction"][0]:
+        panels += [("reconstruction", "psnr", "PSNR, dB"), ("reconstruction", "ssim", "SSIM")]
     if "translation" in figures and "accuracy" in figures["translation"][0]:
         panels.append(("translation", "accuracy", "translator accuracy"))
-    fig, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.0), layout="constrained")
-    for axis, (table, key, title) in zip(axes, panels, strict=True):
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.0), layout="constrained", squeeze=False)
+    for axis, (table, key, title) in zip(axes[0], panels, strict=True):
         for kind, colour in _COLOURS.items():
             rows = sorted((row for row in figures[table] if row["codes"] == kind), key=lambda row: row["k"])
             if not rows:
@@ -176,7 +197,7 @@ def _curves(figures: dict[str, Any], path: Path) -> None:
         axis.set_xticks(k := sorted({row["k"] for row in figures[table] if row["k"]}), [str(x) for x in k])
         axis.set_xlabel("K")
         axis.set_title(title, fontsize=10)
-    axes[-1].legend(fontsize=7)
+    axes[0][-1].legend(fontsize=7)
     write_figure(path, fig, 100)
     plt.close(fig)
 
@@ -184,8 +205,14 @@ def _curves(figures: dict[str, Any], path: Path) -> None:
 def _slots(figures: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
+    usage = figures["usage"]
+    used = (
+        ("spread of the numbers, mean", [sum(slot) / len(slot) for slot in usage["spread"]])
+        if "spread" in usage
+        else ("perplexity of the codes", usage["perplexity"])
+    )
     series = {
-        "perplexity of the codes": figures["usage"]["perplexity"],
+        used[0]: used[1],
         "loss added by a wrong code": figures["importance"],
         "gradient at the slot": figures["gradient"]["by_slot"],
     }
@@ -198,7 +225,7 @@ def _slots(figures: dict[str, Any], path: Path) -> None:
     plt.close(fig)
 
 
-def _sheet(lam: LAM, data: Transitions, path: Path) -> None:
+def _sheet(lam: PixelModel, data: Transitions, path: Path) -> None:
     from flexlam_rl.models.flexlam.sheets import prefix_sheet
 
     few = data[:_SHEET_ROWS]

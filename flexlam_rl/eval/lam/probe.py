@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.eval.lam.metrics import Transitions, control_codes
+from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.frames import to_unit
 
 _DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -23,6 +24,13 @@ def one_hot_digits(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
         digit, rest = rest % level, rest // level
         parts.append(F.one_hot(digit, level).float().flatten(1))
     return torch.cat(parts, dim=-1)
+
+
+def latent_features(lam: SlotModel, latents: Tensor) -> Tensor:
+    """What a probe reads of the first K latents, (B, F): digits one-hot where codes have levels, vectors elsewhere."""
+    if lam.quantizer.levels is not None:
+        return one_hot_digits(latents, lam.quantizer.levels)
+    return lam.embed(latents).flatten(1)
 
 
 def small_view(frames: Tensor, size: int = 8) -> Tensor:
@@ -72,7 +80,7 @@ def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[floa
 
 
 def action_recovery(
-    codes: Tensor, data: Transitions, levels: tuple[int, ...], budgets: list[int], classes: int, count: int
+    lam: SlotModel, codes: Tensor, data: Transitions, budgets: list[int], classes: int
 ) -> list[dict[str, Any]]:
     """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is
     no code.
@@ -90,10 +98,10 @@ def action_recovery(
         rows.append({"from": name, "k": k, "accuracy": accuracy, "accuracy_se": error})
 
     for k in budgets:
-        add("codes", k, one_hot_digits(codes[:, :k], levels))
+        add("codes", k, latent_features(lam, codes[:, :k]))
     for k in budgets:
-        add("codes + previous action", k, torch.cat([one_hot_digits(codes[:, :k], levels), before], dim=-1))
-    add("shuffled", budgets[-1], one_hot_digits(control_codes(codes, "shuffled", count), levels))
+        add("codes + previous action", k, torch.cat([latent_features(lam, codes[:, :k]), before], dim=-1))
+    add("shuffled", budgets[-1], latent_features(lam, control_codes(codes, "shuffled", lam.latent.codes)))
     add("previous action", None, before)
     add("commonest action", None, torch.zeros(len(labels), 1, device=labels.device))
     add("change of the picture", None, small_view(data.next_obs) - small_view(data.obs))
@@ -122,10 +130,10 @@ def explained(features: Tensor, targets: Tensor) -> float:
     return best[1]
 
 
-def appearance(codes: Tensor, data: Transitions, levels: tuple[int, ...]) -> dict[str, float]:
+def appearance(lam: SlotModel, codes: Tensor, data: Transitions) -> dict[str, float]:
     """How much of the current picture, and of the change to the next, can be read linearly out of the codes (R squared,
     at most 1).
     """
-    features = one_hot_digits(codes, levels)
+    features = latent_features(lam, codes)
     now, then = small_view(data.obs, 4), small_view(data.next_obs, 4)
     return {"current_r2": explained(features, now), "change_r2": explained(features, then - now)}

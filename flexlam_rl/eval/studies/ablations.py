@@ -121,9 +121,8 @@ def measure(
     LAM on `data`.
     """
     from flexlam_rl.eval.lam import metrics
-    from flexlam_rl.eval.studies.trained_models import load_model
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
     from flexlam_rl.models.baselines.idm import IDM
-    from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.translator import Translator
 
     head = {"case": job.case, "labels": job.labels, "seed": job.seed}
@@ -131,7 +130,7 @@ def measure(
         model = load_model(IDM, folder, "idm", options.device)
         return [head | {"budget": None} | metrics.direct(model, data, ("obs", "next_obs", "previous"))]
     if CASES[job.case][0] == "joint":
-        frozen = load_model(LAM, folder, "lam", options.device)
+        frozen = load_lam(folder, options.device)
         codes = metrics.encode(frozen, data)
     translator = load_model(Translator, folder, "translator", options.device)
     return [head | {"budget": k} | metrics.translate(translator, frozen, data, codes, k) for k in budgets]
@@ -148,11 +147,10 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies.clock import seconds_per_step
-    from flexlam_rl.eval.studies.trained_models import load_model
-    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.eval.studies.trained_models import load_lam
     from flexlam_rl.models.flexlam.recipes import RECIPES
 
-    lam = load_model(LAM, options.lam, "lam", options.device)
+    lam = load_lam(options.lam, options.device)
     counts = sorted(number_list("label_counts", options.label_counts, 1))
     budgets = sorted(number_list("budgets", options.budgets, 1, lam.config.slots))
     if options.seeds < 1:

@@ -1,5 +1,5 @@
 """`flexlam study alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
-budgets, without rollouts.
+budgets, and against the latent action models of other papers, without rollouts.
 
 For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind
 of labels; all with the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test
@@ -9,21 +9,27 @@ docs/alignment.md.
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from flexlam_rl.eval.studies.alignment_methods import CONTINUOUS, NAMES, Job, steps_in, train_lam
 from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.utils.command_line import run as run_command
+from flexlam_rl.utils.files import read_json
 from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import formerly, takes_former_names, tidy
 
 NARROW_TASK = "lasertag_one_opponent_large"
 # of all steps (paper, section 5 and appendix C): uniform over tasks, or from one task outside the suite
 FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
+STEPS = "steps.json"
+"""File of the steps that fill --seconds, by model."""
 DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "debug": "1,2,4"}
 
 
@@ -43,6 +49,16 @@ class Options(StudyOptions):
     """Number of seeds, of weights, data order and labels."""
     steps: int | None = None
     """Steps of every latent action model, instead of the preset's."""
+    models: str = "flexlam,fixed"
+    """Methods to compare, FlexLAM first: fixed and lapo at every budget with as many codes per slot, adaworld and laom
+    (continuous) at every number of --numbers.
+    """
+    numbers: str = "32"
+    """Numbers of a latent action of the continuous methods, as in 8,32."""
+    seconds: float | None = None
+    """Processor seconds that every latent action model trains, in place of --steps: as many steps as a trial says that
+    it makes in them.
+    """
     translator_steps: int | None = None
     """Steps of every translator, instead of the preset's."""
     labels: str = "standard,narrow"
@@ -70,31 +86,6 @@ class Options(StudyOptions):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One latent action model of the study, or one translator on it (`labels`)."""
-
-    seed: int
-    slots: int | None
-    """K of a Fixed-K model; None for FlexLAM."""
-    labels: str = ""
-
-    @property
-    def model(self) -> str:
-        """Name of the model and its folder: flexlam-seed0, fixed4-seed0."""
-        return f"{'flexlam' if self.slots is None else f'fixed{self.slots}'}-seed{self.seed}"
-
-    @property
-    def name(self) -> str:
-        """Name of the job."""
-        return f"{self.model}-{self.labels}" if self.labels else self.model
-
-    @property
-    def kind(self) -> str:
-        """What the job trains."""
-        return "translator" if self.labels else "LAM"
-
-
-@dataclass(frozen=True)
 class Config:
     """What all commands on one folder share."""
 
@@ -110,6 +101,7 @@ class Config:
     data: tuple[str, ...]
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata={"later": True, **formerly("levels")})
     conditioning: str = field(default="slots+action", metadata={"later": True})
+    seconds: float | None = field(default=None, metadata={"later": True})
 
 
 def parse(options: Options) -> tuple[list[int], list[str]]:
@@ -132,13 +124,47 @@ def parse(options: Options) -> tuple[list[int], list[str]]:
     return budgets, kinds
 
 
-def jobs(budgets: list[int], kinds: list[str], seeds: int) -> Iterator[Job]:
-    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+def methods_of(options: Options) -> list[tuple[str, list[int]]]:
+    """Each method beside FlexLAM and the sizes that it is trained at: budgets, or numbers.
+
+    Raises:
+        ValueError: An unknown method, FlexLAM missing, a number below 1, or both steps and seconds.
+    """
+    names = options.models.split(",")
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(f"models has {name!r}; expected some of {', '.join(NAMES)}.")
+    if names[0] != "flexlam" or len(set(names)) != len(names):
+        raise ValueError(f"models is {options.models!r}; expected flexlam first, and each method once.")
+    if options.seconds is not None:
+        real(options.seconds, "seconds", 1.0)
+        if options.steps is not None:
+            raise ValueError(f"steps is {options.steps} and seconds is {options.seconds:g}; give one of them.")
+    budgets, numbers = parse(options)[0], sorted(number_list("numbers", options.numbers, 1))
+    return [(name, numbers if name in CONTINUOUS else budgets) for name in names[1:]]
+
+
+def jobs(
+    budgets: list[int], kinds: list[str], seeds: int, methods: list[tuple[str, list[int]]] | None = None
+) -> Iterator[Job]:
+    """All jobs, seed by seed, so that a stopped study has whole comparisons; without `methods`, of FlexLAM and
+    Fixed-K.
+    """
     for seed in range(seeds):
-        for slots in (None, *budgets):
-            yield Job(seed, slots)
+        models = [Job(seed, None)]
+        for method, sizes in [("fixed", budgets)] if methods is None else methods:
+            models += [Job(seed, size, method=method) for size in sizes]
+        for job in models:
+            yield job
             for kind in kinds:
-                yield Job(seed, slots, kind)
+                yield replace(job, labels=kind)
+
+
+def codes_of(options: Options) -> int:
+    """V, codes per slot of every discrete model."""
+    from flexlam_rl.models.flexlam.config import PRESETS
+
+    return math.prod(options.fsq_levels or PRESETS[options.preset].lam.levels)
 
 
 def train(job: Job, options: Options) -> None:
@@ -150,7 +176,7 @@ def train(job: Job, options: Options) -> None:
         data=options.data,
         out=folder,
         preset=options.preset,
-        fixed=job.slots,
+        fixed=job.slots if job.method == "fixed" else None,
         cache=options.cache,
         seed=job.seed,
         device=options.device,
@@ -160,7 +186,14 @@ def train(job: Job, options: Options) -> None:
         prefix_distribution=options.prefix_distribution if job.slots is None else "uniform",
     )
     if not job.labels:
-        train_stage("lam", args)
+        if options.seconds is not None:
+
+            def trial(place: Path, steps: int) -> None:
+                train_lam(job, replace(args, out=place, steps=steps), codes_of(options))
+
+            steps = steps_in(options.seconds, options.out / STEPS, job.variant, trial)
+            args = replace(args, steps=steps)
+        train_lam(job, args, codes_of(options))
         return
     amount = options.label_count or f"{FRACTIONS[job.labels]:.5f}"
     changes: dict[str, Any] = {
@@ -178,36 +211,41 @@ def train(job: Job, options: Options) -> None:
 
 
 def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
-    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), or Fixed-K at its
-    own.
+    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), others at their own.
+
+    `gain` is the share of the error of the model's own prediction that its latents take away, against those of other
+    transitions: errors of different methods are of different things.
     """
     from flexlam_rl.eval.lam import metrics
-    from flexlam_rl.eval.studies.trained_models import load_model
-    from flexlam_rl.models.flexlam.lam import LAM
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
     from flexlam_rl.models.flexlam.translator import Translator
 
     folder = options.out / "runs" / job.model
-    lam = load_model(LAM, folder, "lam", options.device)
+    lam = load_lam(folder, options.device)
     translator = load_model(Translator, folder / job.labels, "translator", options.device)
-    chosen = json.loads((folder / job.labels / "translator/best/metrics.json").read_text(encoding="utf-8"))
+    chosen = read_json(folder / job.labels / "translator/best/metrics.json")
     codes = metrics.encode(lam, data)
     few = slice(0, 512)
+    shuffled = metrics.control_codes(codes, "shuffled", lam.latent.codes)
+    common = {
+        "model": job.title, "labels": job.labels, "seed": job.seed, "numbers": lam.latent.dim * lam.latent.slots,
+        "parameters": sum(p.numel() for p in lam.parameters()),
+        "steps": read_json(folder / "lam/config.json")["loop"]["steps"],
+        # the figure that chose the checkpoint, on the labels' own small validation part
+        "validation_loss": chosen["loss"], "step": chosen["step"],
+    }  # fmt: skip
     rows = []
-    for k in [0, *budgets] if job.slots is None else [job.slots]:
+    for k in [0, *budgets] if job.slots is None else [lam.latent.slots]:
         scores = metrics.translate(translator, lam, data, codes, k)
-        rows.append(
-            {
-                "model": "FlexLAM" if job.slots is None else "Fixed-K",
-                "budget": k,
-                "labels": job.labels,
-                "seed": job.seed,
-                **scores,
-                "flow_loss": float(metrics.flow_losses(lam, data[few], codes[few], k).mean()),
-                # the figure that chose the checkpoint, on the labels' own small validation part
-                "validation_loss": chosen["loss"],
-                "step": chosen["step"],
-            }
+        error, other = (
+            float(metrics.prediction_errors(lam, data[few], each[few], k).mean()) for each in (codes, shuffled)
         )
+        row = common | {"budget": k, **scores, "numbers": lam.latent.dim * k, "gain": 1 - error / other}
+        if lam.latent.codes is not None:
+            row["bits"] = round(k * math.log2(lam.latent.codes), 2)
+        if job.kind in ("LAM", "translator") and (job.slots is None or job.method == "fixed"):
+            row["flow_loss"] = error
+        rows.append(row)
     return rows
 
 
@@ -224,6 +262,7 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.models.flexlam.recipes import RECIPES
 
     budgets, kinds = parse(options)
+    methods = methods_of(options)
     rollouts, test = open_rollouts(options.data, split="train"), open_rollouts(options.data, split="test")
     if "narrow" in kinds and options.narrow_task not in rollouts.levels:
         raise ValueError(
@@ -241,6 +280,7 @@ def plan(options: Options) -> Study[Job]:
         (*rollouts.digests, *test.digests),
         options.fsq_levels,
         options.conditioning,
+        options.seconds,
     )
     data = load_transitions(test, options.held_out, seed=0)
     if data.action is None:
@@ -249,23 +289,30 @@ def plan(options: Options) -> Study[Job]:
 
     def measured(job: Job) -> bool:
         # a latent action model is needed until all its translators have been measured
-        needed = [job] if job.labels else [Job(job.seed, job.slots, kind) for kind in kinds]
+        needed = [job] if job.labels else [replace(job, labels=kind) for kind in kinds]
         return all(_measured(options.out, other, budgets) for other in needed)
 
     recipe = RECIPES[options.preset]
+
+    def steps(job: Job) -> int:
+        if job.labels:
+            return options.translator_steps or recipe.translator.steps
+        known = options.out / STEPS
+        counted = read_json(known).get(job.variant) if options.seconds is not None and known.exists() else None
+        return counted or options.steps or recipe.lam.steps
+
     return Study(
         title="alignment",
-        jobs=list(jobs(budgets, kinds, options.seeds)),
+        jobs=list(jobs(budgets, kinds, options.seeds, methods)),
         train=lambda job: train(job, options),
         measure=lambda job: measure(job, options, budgets, held_out()) if job.labels else None,
         report=lambda: alignment_report.write(options.out, config, test),
         out=options.out,
         config=config,
-        steps=lambda job: (
-            (options.translator_steps or recipe.translator.steps) if job.labels else options.steps or recipe.lam.steps
-        ),
+        steps=steps,
         finished=measured,
-        guesses=seconds_per_step(options.preset, options.device),
+        # how many steps fill the seconds is not known before the trials
+        guesses=seconds_per_step(options.preset, options.device) if options.seconds is None else {},
     )
 
 

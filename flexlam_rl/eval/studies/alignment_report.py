@@ -11,6 +11,8 @@ from flexlam_rl.utils.pictures import write_figure
 from flexlam_rl.utils.tabular import csv_bytes
 
 Row = dict[str, Any]
+PAIR = ("FlexLAM", "Fixed-K")
+"""Methods whose difference is taken; all of them stand in the table of `methods`."""
 METRICS = {"loss": "translator loss", "accuracy": "translator accuracy", "flow_loss": "flow loss"}
 
 
@@ -42,10 +44,12 @@ def summarise(rows: list[Row]) -> list[Row]:
     for labels in dict.fromkeys(row["labels"] for row in rows):
         for budget in sorted({row["budget"] for row in rows}):
             here = {
-                (row["model"], row["seed"]): row for row in rows if (row["labels"], row["budget"]) == (labels, budget)
+                (row["model"], row["seed"]): row
+                for row in rows
+                if (row["labels"], row["budget"]) == (labels, budget) and row["model"] in PAIR
             }
             for metric in METRICS:
-                values: dict[str, dict[int, float]] = {"FlexLAM": {}, "Fixed-K": {}}
+                values: dict[str, dict[int, float]] = {model: {} for model in PAIR}
                 for (model, seed), row in here.items():
                     if metric in row:
                         values[model][seed] = row[metric]
@@ -64,6 +68,49 @@ def summarise(rows: list[Row]) -> list[Row]:
                 if "FlexLAM" in entry or "Fixed-K" in entry:
                     table.append(entry)
     return table
+
+
+def methods(rows: list[Row]) -> list[Row]:
+    """One row per method, size and kind of labels: means over seeds with intervals; discrete ones by bits, then
+    continuous ones by numbers.
+    """
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if "gain" in row and row["budget"]:
+            found.setdefault((row["labels"], row["model"], row["budget"], row["numbers"]), []).append(row)
+    table = []
+    for (labels, model, budget, numbers), group in found.items():
+        entry: Row = {"labels": labels, "model": model, "budget": budget, "numbers": numbers, "seeds": len(group)}
+        entry |= {key: group[0][key] for key in ("bits", "parameters", "steps") if key in group[0]}
+        for metric in ("accuracy", "loss", "gain"):
+            values = [row[metric] for row in group if metric in row]
+            if values:
+                entry[metric] = dict(zip(("mean", "half_width"), interval(values), strict=True))
+        table.append(entry)
+    order = list(dict.fromkeys(row["model"] for row in rows))
+
+    def place(entry: Row) -> tuple[Any, ...]:
+        size = entry.get("bits", entry["numbers"])
+        return entry["labels"] != "standard", "bits" not in entry, size, order.index(entry["model"])
+
+    return sorted(table, key=place)
+
+
+def methods_markdown(table: list[Row]) -> str:
+    """The table of all methods, in Markdown."""
+    lines = [
+        "All methods, discrete ones by bits, continuous ones by numbers; gain is the share of the error of a model's "
+        "own prediction that its latents take away, against those of other transitions:\n",
+        "| labels | model | slots | bits | numbers | accuracy | translator loss | gain | parameters | steps | seeds |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for e in table:
+        bits = f"{e['bits']:.1f}" if "bits" in e else "continuous"
+        lines.append(
+            f"| {e['labels']} | {e['model']} | {e['budget']} | {bits} | {e['numbers']} | {_cell(e, 'accuracy')} | "
+            f"{_cell(e, 'loss')} | {_cell(e, 'gain')} | {e['parameters']:,} | {e['steps']:,} | {e['seeds']} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _cell(entry: Row, name: str, sign: str = "") -> str:
@@ -94,16 +141,19 @@ def write(out: Path, study: Any, test: Any) -> str:
     rows = read_results(out)
     if not rows:
         return ""
-    table = summarise(rows)
+    table, all_methods = summarise(rows), methods(rows)
     write_atomically(out / "results.csv", csv_bytes(rows))
     record = {
         "study": {key: value for key, value in vars(study).items() if key != "data"},
         "data": {"engine": test.stores[0].origin.engine, "levels": list(test.levels), "digests": list(study.data)},
         "interval": "95 %, Student's t over seeds",
         "rows": table,
+        "methods": all_methods,
     }
     write_atomically(out / "summary.json", (json.dumps(record, indent=1) + "\n").encode())
     page = markdown(table)
+    if all_methods:
+        page += "\n" + methods_markdown(all_methods)
     write_atomically(out / "summary.md", page.encode())
     plot(rows, table, out / "alignment.png")
     return page
@@ -121,7 +171,7 @@ def plot(rows: list[Row], table: list[Row], path: Path) -> None:
     fig, axes = plt.subplots(
         len(metrics), len(kinds), figsize=(4.2 * len(kinds), 5.4), layout="constrained", squeeze=False
     )
-    budgets = sorted({row["budget"] for row in rows} - {0})
+    budgets = sorted({row["budget"] for row in rows if row["model"] in PAIR} - {0})
     for i, metric in enumerate(metrics):
         for j, labels in enumerate(kinds):
             axis = axes[i][j]

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.models.systems import load_slot_model
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
 
 Model = TypeVar("Model", bound=PretrainedModel)
@@ -29,10 +31,23 @@ def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> 
     Raises:
         CheckpointError: There is none, or it cannot be used.
     """
+    model: Any = kind.from_pretrained(_folder(run, name), device=device)
+    return model.requires_grad_(False).eval()
+
+
+def load_lam(run: Path, device: str = "cpu") -> SlotModel:
+    """The latent action model of a run, of whichever system, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be used.
+    """
+    return load_slot_model(_folder(run, "lam"), device).requires_grad_(False).eval()
+
+
+def _folder(run: Path, name: str) -> Path:
     folder = model_folder(run, name)
     if folder is None:
         raise CheckpointError(
             f"{run} holds no {name}; expected {run / name / 'best' / name} as training writes it, or {run / name}."
         )
-    model: Any = kind.from_pretrained(folder, device=device)
-    return model.requires_grad_(False).eval()
+    return folder

@@ -1,8 +1,9 @@
 """What the translator's figures are compared with: the same translator on what tells less, or tells it in another way.
 
-Kinds: "random", codes drawn uniformly; "shuffled", codes of another transition of the batch; "previous", the previous
-action alone, all slots null; "features", the change of frozen visual features in place of the slots. Same labels, same
-loop, same choice of the best checkpoint as the translator. Behaviour cloning is the stage `bc`.
+Kinds: "random", codes drawn uniformly, or numbers of other transitions each where latents are vectors; "shuffled", the
+latents of another transition of the batch; "previous", the previous action alone, all slots null; "features", the
+change of frozen visual features in place of the slots. Same labels, same loop, same choice of the best checkpoint as
+the translator. Behaviour cloning is the stage `bc`.
 """
 
 from typing import Literal
@@ -13,6 +14,7 @@ from torch import Tensor
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.nn.other_rows import of_other_rows, random_latents
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.data import Labels
 
@@ -44,11 +46,12 @@ class ControlStage(TranslatorStage):
         rows, m = len(batch["action"]), self.lam.config.slots
         if self.kind == "previous":
             return self.lam.null.detach().expand(rows, m, -1)
-        if self.kind == "random":
-            codes = torch.randint(0, self.lam.code_count, (rows, m), generator=generator, device=device)
-            return null_fill(self.lam.embed(codes), lengths, self.lam.null)
-        # a cycle through a random order: no row keeps its own codes
-        order = torch.randperm(rows, generator=generator, device=device)
-        vectors = torch.empty_like(batch["vectors"])
-        vectors[order] = batch["vectors"][order.roll(1)]
+        if self.kind == "shuffled":
+            return null_fill(of_other_rows(batch["vectors"], generator), lengths, self.lam.null)
+        count = self.lam.latent.codes
+        if count is None:
+            vectors = random_latents(batch["vectors"], None, generator)
+        else:
+            codes = torch.empty(rows, m, dtype=torch.long, device=device)
+            vectors = self.lam.embed(random_latents(codes, count, generator))
         return null_fill(vectors, lengths, self.lam.null)

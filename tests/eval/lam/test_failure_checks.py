@@ -7,6 +7,7 @@ import torch
 
 from flexlam_rl.eval.lam import metrics, probe
 from flexlam_rl.eval.lam.failure_checks import of_actions, of_codes, verdict
+from flexlam_rl.eval.lam.usage import code_usage, number_usage
 
 
 def healthy():
@@ -89,6 +90,11 @@ def change(path, value):
     return apply
 
 
+def continuous(flat):
+    """How numbers are used, in place of codes."""
+    return {"spread": [[1.0, 1.0]] * 4, "flat": flat, "effective": 2.0}
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -106,6 +112,8 @@ def change(path, value):
             "dead FSQ dimensions",
             [change(("usage", "digit_perplexity"), [[6.0, 1.0], [1.0, 1.0], [1.0, 3.0], [1.0, 4.0]])],
         ),
+        ("dead numbers", [change(("usage",), continuous([[True, True, False]] * 4))]),
+        ("all slots are dead", [change(("usage",), continuous([[True, True]] * 4))]),
         ("dead codes", [change(("usage", "unused_share"), 0.9)]),
         ("codes tell appearance instead of motion", [change(("appearance", "current_r2"), 0.6)]),
         ("actions cannot be read linearly out of the codes", [change(("probe", 3, "accuracy"), 0.69)]),
@@ -136,11 +144,22 @@ def test_shuffled_codes_are_never_ones_own_and_keep_their_counts():
 def test_use_of_codes_counts_what_is_there():
     levels = (3, 2)
     codes = torch.tensor([[0, 0], [1, 0], [2, 0], [0, 0], [1, 0], [2, 0]])
-    usage = metrics.code_usage(codes, levels)
+    usage = code_usage(codes, 6, levels)
     assert usage["perplexity"] == pytest.approx([3.0, 1.0])
     assert usage["used"] == [3, 1]
     assert usage["unused_share"] == 0.5
     assert usage["digit_perplexity"] == [pytest.approx([3.0, 1.0]), pytest.approx([1.0, 1.0])]
+
+
+def test_use_of_numbers_counts_directions_and_what_stands_still():
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4000, 1, 3, generator=generator)
+    still = torch.cat([z, 0.001 * torch.randn(4000, 1, 1, generator=generator)], -1)
+    usage = number_usage(still)
+    assert usage["flat"] == [[False, False, False, True]]
+    assert usage["effective"] == pytest.approx(3, abs=0.1)
+    assert number_usage(z[..., :1].expand(-1, 2, 3))["effective"] == pytest.approx(1)
+    assert number_usage(torch.ones(50, 1, 2))["flat"] == [[True, True]]
 
 
 def test_a_linear_probe_reads_what_is_linear_and_nothing_out_of_noise():

@@ -100,3 +100,26 @@ def test_what_is_wrong_is_named_in_one_line(args, tmp_path, capsys, change, sent
     assert health(run, data, tmp_path / "out", *change.get("more", ())) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "error"),
+    [
+        ("lapo", "ForwardLAM, 8 slots of one of 64 codes each (quantizer vq)", "squared error of the frame"),
+        ("laom", "LAOM, 1 slot of 128 numbers each (quantizer identity)", "squared error of the features"),
+    ],
+)
+def test_latent_action_models_of_other_papers_are_examined(args, tmp_path, stage, kind, error):
+    run = ["--data", str(args.data), "--out", str(tmp_path / "run"), "--preset", "debug", "--steps", "2"]
+    assert main(["train", stage, *run]) == 0
+    assert main(["train", "translator", *run, "--label-count", "60"]) == 0
+    assert health(tmp_path / "run", args.data, tmp_path / "report") == 0
+    figures = json.loads((tmp_path / "report/health.json").read_text())
+    page = (tmp_path / "report/README.md").read_text()
+    assert kind in page and f"| codes | K | {error} |" in page
+    pixels = stage == "lapo"
+    assert (tmp_path / "report/sheet.png").exists() == pixels == ("psnr" in figures["reconstruction"][0])
+    assert ("spread" in figures["usage"]) != pixels == ("perplexity" in figures["usage"])
+    assert figures["verdict"] == "bad" and not figures["gradient"]["without"]
+    assert {row["codes"] for row in figures["translation"]} == {"codes", "shuffled", "random"}
+    assert {row["from"] for row in figures["probe"]} >= {"codes", "shuffled"}

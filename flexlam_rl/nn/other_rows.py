@@ -1,0 +1,31 @@
+"""Latents that say nothing of their row: those of other rows, and random ones.
+
+Shapes: B rows, `...` any other dimensions; *latents* are codes, int64 (B, M), or vectors (B, M, d).
+"""
+
+import torch
+from torch import Tensor
+
+
+def of_other_rows(values: Tensor, generator: torch.Generator) -> Tensor:
+    """Values (B, ...) in another order in which, from two rows on, no row keeps its own; `generator` draws it."""
+    order = torch.randperm(len(values), generator=generator, device=generator.device).to(values.device)
+    out = torch.empty_like(values)
+    # a cycle through a random order
+    out[order] = values[order.roll(1)]
+    return out
+
+
+def random_latents(latents: Tensor, codes: int | None, generator: torch.Generator) -> Tensor:
+    """Latents without meaning: codes drawn uniformly, or vectors each of whose numbers is another row's.
+
+    Args:
+        latents: The true ones.
+        codes: V, how many codes there are; None where latents are vectors.
+        generator: Draws them.
+    """
+    if codes is not None:
+        drawn = torch.randint(0, codes, latents.shape, generator=generator, device=generator.device)
+        return drawn.to(latents.device)
+    numbers = latents.flatten(1)
+    return torch.stack([of_other_rows(column, generator) for column in numbers.unbind(1)], 1).view_as(latents)
