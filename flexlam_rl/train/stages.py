@@ -27,6 +27,7 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "controls": "flexlam_rl.models.baselines.stages:CONTROLS_STAGE",
         "vqvae": "flexlam_rl.models.videogpt.stages.definitions:VQVAE_STAGE",
         "videogpt": "flexlam_rl.models.videogpt.stages.definitions:VIDEOGPT_STAGE",
+        "maskgit": "flexlam_rl.models.videogpt.stages.maskgit:MASKGIT_STAGE",
     },
     group="flexlam_rl.stages",
 )

@@ -81,8 +81,8 @@ class FlexLAMDensity:
     def advance(self, frames: Tensor, begins: Tensor) -> None:
         """Take in frames, as `Density` says."""
         begins = begins.to(self._totals.device)
-        if self._last is None or bool(begins.all()):
-            codes, newest = None, torch.zeros(self.rows, device=self._totals.device)
+        if self._hidden is None:  # nobody has a past, and what these codes say is seen by nothing
+            codes, newest = self.lam.encode(frames, frames), torch.zeros(self.rows, device=self._totals.device)
         else:
             if self._coded is None or self._coded[0] is not frames:
                 self.score(frames)

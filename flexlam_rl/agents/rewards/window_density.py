@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flexlam_rl.agents.rewards.density import Scores
 from flexlam_rl.models.interfaces import FrameDensity
+from flexlam_rl.models.videogpt.maskgit import MaskGIT
 from flexlam_rl.models.videogpt.prior import Told
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.nn.modes import in_own_modes
@@ -65,7 +66,7 @@ class WindowDensity:
         if mode not in ("conditional", "joint"):
             raise ValueError(f"mode is {mode!r}; expected 'conditional' or 'joint'.")
         self.model = model
-        self._encode, self._logs = _parts(model, task)
+        self._encode, self._logs = _parts(model, task, mode)
         self._past: Tensor | None = None  # (n, span, ...), the newest last
         self._age = torch.zeros(rows, dtype=torch.long)
         self._newest: tuple[Tensor, Tensor] | None = None
@@ -121,8 +122,10 @@ class WindowDensity:
         return [-step for step in steps]
 
 
-def _parts(model: Any, task: str | None) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Functions from frames to what a window holds of them, and from windows to logarithms (n, w, ...)."""
+def _parts(model: Any, task: str | None, mode: Mode) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Functions from frames to what a window holds of them, and from windows to logarithms (n, w, ...), of which the
+    last frame's alone may be given where no others are asked for.
+    """
     tasks: tuple[str, ...] = ()
     if isinstance(model, VideoGPT):
         own = model.config.prior
@@ -135,8 +138,9 @@ def _parts(model: Any, task: str | None) -> tuple[Callable[[Tensor], Tensor], Ca
     if (task is not None) != bool(tasks) or (task is not None and task not in tasks):
         known = f"one of {', '.join(tasks)}" if tasks else "None, for this model is told no task"
         raise ValueError(f"task is {task!r}; expected {known}.")
-    if hasattr(model, "prior_log_probs"):  # codes of a frame are computed once, and stay
-        return lambda frames: model.encode(frames[:, None])[:, 0], model.prior_log_probs
+    if isinstance(model, MaskGIT):
+        last = mode == "conditional"
+        return lambda frames: model.encode(frames[:, None])[:, 0], lambda window: model.window_log_probs(window, last)
     if not isinstance(model, VideoGPT):
         return lambda frames: frames, lambda window: model.log_prob(window)[..., None]
     number = tasks.index(task) if task is not None else 0

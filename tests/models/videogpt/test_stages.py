@@ -7,10 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from flexlam_rl.agents.rewards.density import replay
+from flexlam_rl.agents.rewards.window_density import WindowDensity
 from flexlam_rl.models.flexlam.config import PRESETS as LAM_PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.systems import load_model
 from flexlam_rl.models.videogpt.stages.clips import latent_actions, led_to
 from flexlam_rl.models.videogpt.stages.definitions import VIDEOGPT_STAGE, VideoGPTOptions, VQVAEOptions
+from flexlam_rl.models.videogpt.stages.maskgit import MaskGITOptions
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.train import run_stage
@@ -134,3 +138,27 @@ def test_clips_longer_than_all_episodes_are_refused_before_anything_is_written(r
     with pytest.raises(ValueError, match="No items of 64 rows"):
         train_stage("vqvae", VQVAEOptions(data=rollouts, out=tmp_path / "run", preset="debug", frames=64))
     assert not (tmp_path / "run" / "vqvae").exists()
+
+
+def test_a_maskgit_trains_on_frozen_codes_and_depends_on_no_later_frame(rollouts, tmp_path):
+    train_stage("vqvae", VQVAEOptions(data=rollouts, out=tmp_path, preset="debug", per_frame=True, steps=1))
+    train_stage("maskgit", MaskGITOptions(data=rollouts, out=tmp_path, preset="debug", steps=3))
+    vqvae, whole = (weights(tmp_path / name / "last" / name) for name in ("vqvae", "maskgit"))
+    inside = {name.removeprefix("vqvae."): value for name, value in whole.items() if name.startswith("vqvae.")}
+    assert equal(inside, vqvae)
+    model = load_model(tmp_path / "maskgit" / "best" / "maskgit").eval()
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) * 0.3
+    frames = torch.randint(0, 256, (1, 4, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    before = model.log_prob(frames)
+    for t in range(4):
+        changed = frames.clone()
+        changed[:, t] = 255 - changed[:, t]
+        moved = ((model.log_prob(changed) - before).abs() > 1e-5)[0]
+        assert not moved[:t].any() and moved[t:].all()
+    assert model.rollout(frames[:, :2], None).shape == (1, 2, 3, 64, 64)
+    # a window is scored as the reward scores it
+    density = WindowDensity(model, 1, window=3)
+    scores = replay(density, frames.movedim(0, 1), torch.tensor([[True], [False], [False], [False]]))
+    assert torch.allclose(scores[1:3, 0], before[0, 1:3], rtol=1e-4)
+    assert torch.allclose(scores[3, 0], model.log_prob(frames[:, 1:])[0, 2], rtol=1e-4)

@@ -123,14 +123,14 @@ def _plan_vqvae(options: VQVAEOptions, splits: Splits, coming: Mapping[str, Any]
     named = ("frames", "down_time", "down_space", "codes", "codebooks", "blocks")
     given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
     model = replace(preset, attention=options.attention, normalise=options.normalise, mask=options.mask, **given)
-    windows = _windows(options, splits, model)
+    windows = check_clips(options, splits, model)
     model = replace(model, variance=data_variance(windows))
     loop = loop_config(RECIPES[options.preset].vqvae, options, options.out / "vqvae")
     return VQVAERun("vqvae", model, loop, tuple(splits.train.digests), every=options.every)
 
 
 def _build_vqvae(options: VQVAEOptions, config: VQVAERun, splits: Splits) -> VQVAEStage:
-    source, held_out = _clips(options, config, config.model, splits)
+    source, held_out = clip_source(options, config, config.model, splits)
     return VQVAEStage(VQVAE(config.model), source, held_out["frames"])
 
 
@@ -140,7 +140,7 @@ def _plan_videogpt(options: VideoGPTOptions, splits: Splits, coming: Mapping[str
     else:
         folder = needed(options, "vqvae")
         vqvae, digest = saved_config(folder), model_digest(folder)
-    _windows(options, splits, vqvae)
+    check_clips(options, splits, vqvae)
     prior = replace(
         sizes(options.preset, vqvae.per_frame).prior, attention=options.attention, context_frames=options.context_frames
     )
@@ -176,12 +176,16 @@ def _build_videogpt(options: VideoGPTOptions, config: VideoGPTRun, splits: Split
     load_weights(model.vqvae, needed(options, "vqvae"))
     model.vqvae.requires_grad_(False)
     lam: SlotModel | None = load_slot_model(needed(options, "lam")) if options.condition == "latents" else None
-    source, held_out = _clips(options, config, config.model.vqvae, splits)
+    source, held_out = clip_source(options, config, config.model.vqvae, splits)
     return VideoGPTStage(model, source, held_out, lam, options.budget)
 
 
-def _windows(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
-    """Windows of the training data; refuses data that do not fit the model."""
+def check_clips(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
+    """Give the windows of the training data.
+
+    Raises:
+        ValueError: Frames of the data and of the model differ in size, or all episodes are shorter than a clip.
+    """
     wanted = (model.image_size, model.image_size, model.channels)
     for rollouts in (splits.train, splits.test):
         found = tuple(rollouts.stores[0].frames.row)
@@ -193,11 +197,12 @@ def _windows(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
     return spread_windows(splits.train, model.frames, options.every, fields)
 
 
-def _clips(
+def clip_source(
     options: ClipOptions, config: RunConfig, model: VQVAEConfig, splits: Splits
 ) -> tuple[ClipSource, dict[str, Any]]:
+    """Give the batches of a stage, and what it is evaluated on."""
     rank, ranks = distributed.start(options.device)
-    windows = _windows(options, splits, model)
+    windows = check_clips(options, splits, model)
     tasks = getattr(options, "condition", "none") == "tasks"
     source = ClipSource(windows, options.every, config.loop.batch, options.seed, rank, ranks, config.loop.device, tasks)
     held_out = spread_windows(splits.test, model.frames, options.every, windows.fields)

@@ -1,0 +1,104 @@
+"""MaskGIT (Chang et al., 2022): codes of a picture are predicted from any part of them, in a few passes.
+
+Shapes: B rows, N codes, V codes that each can be.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.nn.sampling import choose
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""Logits (B, N, V) of all codes, from codes (B, N) and bool (B, N), true where they are hidden."""
+
+
+def draw_hidden(rows: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw which codes training hides, bool (`rows`, `count`): a share cos(pi u / 2), u uniform, of at least one."""
+    u = torch.rand(rows, generator=generator, device=generator.device)
+    hidden = (torch.cos(u * math.pi / 2) * count).ceil().clamp(1, count).long()
+    order = torch.rand(rows, count, generator=generator, device=generator.device).argsort(-1).argsort(-1)
+    return order < hidden[:, None]
+
+
+def masked_loss(logits: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
+    """Mean cross-entropy of the hidden codes alone."""
+    losses = F.cross_entropy(logits.float().flatten(0, 1), codes.flatten(), reduction="none").view(codes.shape)
+    return (losses * hidden).sum() / hidden.sum()
+
+
+def shown_counts(count: int, passes: int) -> list[int]:
+    """How many codes are known after each pass: the cosine schedule, one more at least with each pass, all at last."""
+    passes = min(passes, count)
+    counts: list[int] = []
+    for i in range(1, passes + 1):
+        hidden = math.floor(math.cos(math.pi / 2 * i / passes) * count + 1e-9)
+        before = counts[-1] if counts else 0
+        # as many passes still to come need a code each
+        counts.append(min(max(count - hidden, before + 1), count - (passes - i)))
+    return counts
+
+
+def fixed_order(count: int, seed: int = 0) -> Tensor:
+    """The order in which `pass_log_probs` shows codes, int64 (`count`,): without a pattern, the same everywhere."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def pass_log_probs(predict: Predict, codes: Tensor, passes: int) -> Tensor:
+    """Natural logarithms (B, N) of each code's probability given those shown in earlier passes.
+
+    Codes are shown in `fixed_order`, in groups of the cosine schedule; within a group they are independent. The sum
+    over codes is the likelihood of a proper distribution.
+
+    Args:
+        predict: The model.
+        codes: int64 (B, N).
+        passes: Forward passes.
+    """
+    count = codes.shape[1]
+    order = fixed_order(count).to(codes.device)
+    found = torch.zeros(codes.shape, device=codes.device)
+    shown = 0
+    for after in shown_counts(count, passes):
+        hidden = torch.ones(codes.shape, dtype=torch.bool, device=codes.device)
+        hidden[:, order[:shown]] = False
+        logs = predict(codes.masked_fill(hidden, 0), hidden).float().log_softmax(-1)
+        group = order[shown:after]
+        found[:, group] = logs.gather(-1, codes[..., None])[..., 0][:, group]
+        shown = after
+    return found
+
+
+def sample_masked(
+    predict: Predict,
+    rows: int,
+    count: int,
+    passes: int,
+    generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """Sample codes (B, N): each pass draws all that are hidden and keeps those that the model was surest of.
+
+    Args:
+        predict: The model.
+        rows: B.
+        count: N.
+        passes: Forward passes.
+        generator: Random stream; None takes the likeliest codes.
+        temperature: Divides the logits.
+        device: Where the codes lie.
+    """
+    codes = torch.zeros(rows, count, dtype=torch.long, device=device)
+    hidden = torch.ones(rows, count, dtype=torch.bool, device=device)
+    for after in shown_counts(count, passes):
+        logits = predict(codes.masked_fill(hidden, 0), hidden).float()
+        drawn = choose(logits.flatten(0, 1), generator, temperature).view(rows, count)
+        codes = torch.where(hidden, drawn, codes)
+        sure = logits.log_softmax(-1).gather(-1, codes[..., None])[..., 0].masked_fill(~hidden, torch.inf)
+        kept = sure.topk(after, dim=-1).indices
+        hidden = torch.ones_like(hidden).scatter(1, kept, False)
+    return codes
