@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flexlam_rl.envs.base import env_spec_of
@@ -38,6 +38,18 @@ engines that is litelab alone.
 def is_reader(name: str) -> bool:
     """Whether an expert reads the state of the world: it looks at no frames, and plays no world that it cannot read."""
     return name.partition(":")[0] in READERS
+
+
+def adviser_of(names: Sequence[str]) -> str:
+    """Name the expert to ask what a video's expert would do.
+
+    Args:
+        names: The video's experts.
+
+    Returns:
+        The only one, where it reads litelab's worlds, else "scripted".
+    """
+    return names[0] if len(names) == 1 and is_reader(names[0]) else "scripted"
 
 
 def is_blind(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flexlam_rl.agents.experts.registry import is_reader, make_expert
+from flexlam_rl.agents.experts.registry import adviser_of, make_expert
 
 
 def flexlam(
@@ -42,8 +42,7 @@ def oracle(
     from flexlam_rl.agents.policy.oracle import OraclePolicy
 
     bundle = player.bundle
-    named = bundle.config.training.get("experts", [])
-    expert = named[0] if len(named) == 1 and is_reader(named[0]) else "scripted"
+    expert = adviser_of(bundle.config.training.get("experts", []))
     return OraclePolicy(bundle, bundle.slots if budgets is None else budgets, env, expert, seed, player.any_look)
 
 

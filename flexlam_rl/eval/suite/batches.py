@@ -7,6 +7,7 @@ world and for the policy, so results depend neither on the batches nor on how ma
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ class Job:
 @dataclass(frozen=True)
 class Played:
     """A finished episode: the job, its return, its length in agent steps, the policy's mean milliseconds per step, and
-    for how many at once.
+    for how many at once, and what it did (`diagnostics.Diagnosed.figures`), None for episodes from before it was
+    counted.
     """
 
     job: Job
@@ -35,6 +37,7 @@ class Played:
     steps: int
     milliseconds: float
     batch: int
+    figures: dict[str, Any] | None = None
 
 
 def episode_seed(seed: int, level: str, number: int) -> int:

@@ -22,6 +22,7 @@ from flexlam_rl.agents.watchers import TimeShares
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches
+from flexlam_rl.eval.suite.diagnostics import adviser_for, print_behaviour, shares
 from flexlam_rl.eval.suite.options import Options, checked
 from flexlam_rl.eval.suite.playing import play_batch
 from flexlam_rl.eval.suite.progress import Progress
@@ -52,6 +53,7 @@ def run(options: Options) -> int:
     player = _player(options)
     spec = _spec(options, player)
     budgets = _budgets(options, player)
+    adviser_for(options.adviser, spec, player)  # refuses what is none before anything is written
     identity = describe(options, spec, player)
     out = (
         options.out
@@ -253,11 +255,12 @@ def _play(
     size = options.num_envs or _side_by_side(len(jobs), spec, player)
     batches = [*([begun] if begun else []), *in_batches(others, spec, size)]
     say = partial(console.print, soft_wrap=True, highlight=False)
+    adviser = adviser_for(options.adviser, spec, player)
     rows = Rows(wanted, folder.played, _title(player), spec.engine, spec.domain, say)
     with Progress(batches, spec, console, videos) as progress:
         watchers = (progress, TimeShares(folder.shares))
         for batch in batches:
-            for played in play_batch(batch, spec, player, watchers, running):
+            for played in play_batch(batch, spec, player, watchers, running, adviser):
                 if not folder.holds(played.job):
                     folder.add(played)
                     rows.ended(played.job)
@@ -296,8 +299,15 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
         title: float(np.mean([p.milliseconds for p in played if p.job.budget == k]))
         for title, k in _keys(columns, played)
     }
-    folder.finish(jobs, summaries, {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares})
+    behaviour = {
+        title: shares(found)
+        for title, k in _keys(columns, played)
+        if (found := [p.figures for p in played if p.job.budget == k and p.figures is not None])
+    }
+    timing = {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares}
+    folder.finish(jobs, summaries, timing, behaviour)
     print_summary(console, summaries, f"{name} on {where}, {count}, seed {options.seed}")
+    print_behaviour(console, behaviour)
     for title, value in latency.items():
         console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
     if options.plots:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.agents.experts.registry import EXPERTS, adviser_of
 from flexlam_rl.envs.base import action_count, base_env, batch_size
+from flexlam_rl.envs.spec import EnvSpec
 
 TILTED = 10.0
 """Degrees up or down from which a view counts as tilted."""
@@ -139,3 +141,51 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
         recalled = np.sum([row["recalled"] for row in lists], 0)
         out["recall"] = [int(r) / int(c) if c else None for r, c in zip(recalled, chosen, strict=True)]
     return out
+
+
+def adviser_for(asked: str, spec: EnvSpec, player: Any) -> str | None:
+    """Choose who is asked what it would do.
+
+    Args:
+        asked: Name of an expert, "none", or "auto".
+        spec: What is played.
+        player: Who plays.
+
+    Returns:
+        An expert's name, None for nobody.
+
+    Raises:
+        ValueError: There is no such expert.
+    """
+    if asked == "none":
+        return None
+    if asked != "auto":
+        if asked.partition(":")[0] not in EXPERTS and ":" not in asked:
+            raise ValueError(
+                f"adviser is {asked!r}: expected auto, none, {', '.join(EXPERTS.names())}, or module:factory."
+            )
+        return asked
+    if spec.domain != "dmlab" or spec.engine != "litelab" or spec.action_set != "dreamer15" or player.blind:
+        return None
+    return adviser_of(player.bundle.config.training.get("experts", []) if player.learned else [])
+
+
+def print_behaviour(console: Any, columns: dict[str, dict[str, Any]]) -> None:
+    """Print what policies do, one row per column of the suite.
+
+    Args:
+        console: rich's.
+        columns: Title to what `shares` gives.
+    """
+    from rich.table import Table
+
+    names = {"agreement": "agrees with the adviser", "repeated": "repeats", "tilted": "tilted view", "still": "still"}
+    shown = {key: name for key, name in names.items() if any(row[key] is not None for row in columns.values())}
+    if not shown:
+        return
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("share of steps", *shown.values()):
+        table.add_column(heading, no_wrap=True)
+    for title, row in columns.items():
+        table.add_row(title, *("" if row[key] is None else f"{row[key]:.2f}" for key in shown))
+    console.print(table)

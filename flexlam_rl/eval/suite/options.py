@@ -40,6 +40,11 @@ class Options:
     """Play a checkpoint in another engine or look than it was trained in."""
     seed: int = 0
     """Seed of all episodes."""
+    adviser: str = "auto"
+    """Expert that is asked at each step what it would do, to tell how often the policy agrees: any that `flexlam
+    collect` takes, or none. Auto asks for policies that see frames on litelab that of the checkpoint's video, or the
+    scripted one.
+    """
     greedy: bool = False
     """Always the likeliest codes and actions, instead of the checkpoint's own way."""
     temperature: float | None = None

@@ -5,17 +5,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from flexlam_rl.agents.environments import evaluation_seed, make_batch
+from flexlam_rl.agents.experts.registry import make_expert
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.resuming import Elsewhere
 from flexlam_rl.agents.rollout import Start, Tally, play_episodes
 from flexlam_rl.agents.watchers import TimeShares, Watcher
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.batches import Job, Played
+from flexlam_rl.eval.suite.diagnostics import Diagnosed
 from flexlam_rl.eval.suite.running import Running
 
 
 def play_batch(
-    jobs: Sequence[Job], spec: EnvSpec, player: Player, watchers: Sequence[Watcher], running: Running
+    jobs: Sequence[Job],
+    spec: EnvSpec,
+    player: Player,
+    watchers: Sequence[Watcher],
+    running: Running,
+    adviser: str | None = None,
 ) -> Iterator[Played]:
     """Play a batch of episodes to their ends; yields each as it ends.
 
@@ -25,17 +32,23 @@ def play_batch(
         player: Who plays.
         watchers: Told what happens; keys are jobs.
         running: Keeps the batch. Where it goes on with one that was stopped, episodes that had ended end once more.
+        adviser: Expert that is asked at each step what it would do, None for nobody.
     """
     try:
-        yield from _play(jobs, spec, player, watchers, running)
+        yield from _play(jobs, spec, player, watchers, running, adviser)
     except Elsewhere as error:
         running.refuse(f"{running.path} does not fit the engine or the policy as they are now ({error})")
-        yield from _play(jobs, spec, player, watchers, running)
+        yield from _play(jobs, spec, player, watchers, running, adviser)
     running.ended()
 
 
 def _play(
-    jobs: Sequence[Job], spec: EnvSpec, player: Player, watchers: Sequence[Watcher], running: Running
+    jobs: Sequence[Job],
+    spec: EnvSpec,
+    player: Player,
+    watchers: Sequence[Watcher],
+    running: Running,
+    adviser: str | None,
 ) -> Iterator[Played]:
     env = make_batch(
         spec, [job.level for job in jobs], evaluation=True, frames=not player.blind, words=not player.learned
@@ -49,14 +62,17 @@ def _play(
     shares = TimeShares()
     try:
         policy = player.make(env, np.array([job.budget for job in jobs]) if player.learned else None)
-        policy = running.watched(policy, jobs, shares, watchers)
+        # outside what is saved: where a batch goes on, its steps are counted, and the adviser is asked, once more
+        asked = None if adviser is None else make_expert(adviser, env, 0.0, player.seed)
+        policy = Diagnosed(running.watched(policy, jobs, shares, watchers), env, asked)
+        places = {job: i for i, job in enumerate(jobs)}
         for job, tally in play_episodes(env, policy, begin, Tally, player.deterministic, (shares, *watchers)):
             if running.again and job in running.open:
                 raise Elsewhere(f"an episode of {job.level} ends earlier")
             running.open.discard(job)
             # all have begun together: this one's steps are the batch's
             milliseconds = 1000.0 * shares.seconds["policy"] / tally.steps
-            yield Played(job, tally.total, tally.steps, milliseconds, len(jobs))
+            yield Played(job, tally.total, tally.steps, milliseconds, len(jobs), policy.figures(places[job]))
     finally:
         running.leave()
         env.close()

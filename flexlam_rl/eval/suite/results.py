@@ -123,7 +123,8 @@ class Folder:
         """Keep an episode; it is on the disk when this returns."""
         job = played.job
         self.played[job.level, job.budget, job.number] = played
-        self._append({**_row(played), "milliseconds": round(played.milliseconds, 3), "batch": played.batch})
+        row = {**_row(played), "milliseconds": round(played.milliseconds, 3), "batch": played.batch}
+        self._append(row if played.figures is None else {**row, "figures": played.figures})
 
     def _append(self, row: dict[str, Any]) -> None:
         with disk_errors(self.path):
@@ -135,7 +136,9 @@ class Folder:
         """Those of `jobs` that have not been played."""
         return [job for job in jobs if not self.holds(job)]
 
-    def finish(self, jobs: Iterable[Job], summary: dict[str, Any], timing: dict[str, Any]) -> None:
+    def finish(
+        self, jobs: Iterable[Job], summary: dict[str, Any], timing: dict[str, Any], behaviour: dict[str, Any]
+    ) -> None:
         """Write the results of `jobs`, all of which have been played."""
         rows = [_row(self.played[job.level, job.budget, job.number]) for job in jobs]
         text = io.StringIO()
@@ -147,7 +150,7 @@ class Folder:
             undated = [{key: value for key, value in session.items() if key != "date"} for session in self.sessions]
             once = [session for i, session in enumerate(undated) if session not in undated[:i]]
             head = {"schema": SCHEMA, "version": VERSION, **self.identity, "sessions": once}
-            write_json(self.path / RESULTS, {**head, "summary": summary, "episodes": rows})
+            write_json(self.path / RESULTS, {**head, "summary": summary, "behaviour": behaviour, "episodes": rows})
             write_json(self.path / TIMING, {"dates": sorted({session["date"] for session in self.sessions}), **timing})
             with atomic_file(self.path / TABLE) as file:
                 file.write(text.getvalue().encode())
@@ -251,4 +254,6 @@ def _row(played: Played) -> dict[str, Any]:
 
 def _played(row: dict[str, Any]) -> Played:
     job = Job(str(row["level"]), int(row["budget"]), int(row["number"]), int(row["seed"]))
-    return Played(job, float(row["return"]), int(row["steps"]), float(row["milliseconds"]), int(row["batch"]))
+    figures = row.get("figures")
+    numbers = float(row["return"]), int(row["steps"]), float(row["milliseconds"]), int(row["batch"])
+    return Played(job, *numbers, None if figures is None else dict(figures))

@@ -1,5 +1,6 @@
 """Oracle codes: what an expert would see next, on a copy of the worlds, encoded and translated."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,9 @@ def test_the_suite_plays_oracle_codes(bundle_folder: Path, tmp_path: Path, capsy
     assert main([*who, *rest]) == 0
     said = capsys.readouterr().out
     assert "FlexLAM oracle@1" in said and "FlexLAM oracle@4" in said
+    # what it did is told beside its return
+    told = json.loads((tmp_path / "out" / "results.json").read_text())["behaviour"]["FlexLAM oracle@4"]
+    assert 0 < told["agreement"] < 1 and 0 < told["still"] < 1 and len(told["recall"]) == 15
+    assert "agrees with the adviser" in said and f"{told['agreement']:.2f}" in said
+    assert main([*who, *rest[:4], "--adviser", "nobody", "--out", str(tmp_path / "none")]) == 2
+    assert "adviser is 'nobody'" in capsys.readouterr().err and not (tmp_path / "none").exists()
