@@ -147,6 +147,7 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
             accuracy = f"{r['accuracy']:.3f} ± {r['accuracy_se']:.3f}" if "accuracy" in r else ""
             recall = f"{r['recall']:.3f}" if "recall" in r else ""
             lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {accuracy} | {recall} |")
+        lines += _confusion_table([r for r in figures["translation"] if r["codes"] == "codes" and "confusion" in r])
         lines += _recall_table([r for r in figures["translation"] if r["codes"] == "codes" and "recalls" in r])
     return lines
 
@@ -161,6 +162,23 @@ def _recall_table(rows: list[dict[str, Any]]) -> list[str]:
         f"| {action} | {' | '.join(format(r['recalls'][action], '.3f') for r in rows)} |"
         for action in rows[0]["recalls"]
     ]
+
+
+def _confusion_table(rows: list[dict[str, Any]]) -> list[str]:
+    """What each action is decoded as at the smallest and the largest budget, the three most frequent."""
+    if not rows:
+        return []
+    ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
+    heads = " | ".join(f"decoded as, K = {row['k']}" for row in ends)
+    lines = ["", f"| action | {heads} |", f"|---|{'---|' * len(ends)}"]
+    for action in ends[0]["confusion"]:
+        cells = []
+        for row in ends:
+            shares = row["confusion"][action]
+            most = sorted(range(len(shares)), key=lambda i: -shares[i])[:3]
+            cells.append(", ".join(f"{i}: {shares[i]:.2f}" for i in most if shares[i] > 0))
+        lines.append(f"| {action} | {' | '.join(cells)} |")
+    return lines
 
 
 def _curves(figures: dict[str, Any], path: Path) -> None:

@@ -221,11 +221,12 @@ def gradient_reach(lam: SlotModel, data: Transitions, seed: int = 0) -> dict[str
 
 @torch.no_grad()
 def translate(translator: Translator, lam: SlotModel, data: Transitions, codes: Tensor, budget: int) -> dict[str, Any]:
-    """{loss, loss_se, accuracy, accuracy_se, recall, recalls} of a translator on the first `budget` of `codes` (B, M),
-    mean over `data`.
+    """{loss, loss_se, accuracy, accuracy_se, recall, recalls, confusion} of a translator on the first `budget` of
+    `codes` (B, M), mean over `data`.
 
     Accuracy is the share of examples whose discrete dimensions are all right, `recalls` the same of each action, and
-    `recall` their mean; they are missing where actions have no discrete dimensions.
+    `recall` their mean; they are missing where actions have no discrete dimensions. Of a single discrete dimension
+    `confusion` tells for each action that occurs which share of it is decoded as which action.
     """
     assert data.previous is not None
     outputs = torch.cat(
@@ -255,6 +256,12 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
         found = action_recalls(outputs, action, spec)
         scores["recall"] = sum(found.values()) / len(found)
         scores["recalls"] = {" ".join(map(str, kind)): share for kind, share in found.items()}
+        if spec.discrete == (count := spec.discrete[0],) and not spec.continuous:
+            pairs = action[:, 0].long() * count + choose_actions(outputs, spec)[:, 0].long()
+            table = torch.bincount(pairs, minlength=count**2).view(count, count).double()
+            scores["confusion"] = {
+                str(true): (row / row.sum()).tolist() for true, row in enumerate(table) if float(row.sum())
+            }
     return scores
 
 

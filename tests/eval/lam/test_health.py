@@ -33,6 +33,9 @@ def test_report_of_a_model_that_was_hardly_trained(args, tmp_path, capsys):
     row = figures["translation"][-1]
     assert row["recall"] == pytest.approx(sum(row["recalls"].values()) / len(row["recalls"]))
     assert "| recall of action | K = 1 |" in (tmp_path / "report/README.md").read_text()
+    assert {name: shares[int(name)] for name, shares in row["confusion"].items()} == pytest.approx(row["recalls"])
+    assert all(sum(shares) == pytest.approx(1.0) and len(shares) == 15 for shares in row["confusion"].values())
+    assert "| action | decoded as, K = 1 | decoded as, K = 4 |" in (tmp_path / "report/README.md").read_text()
     assert cases == {
         ("null", 0),
         *((c, k) for c in ("codes", "shuffled", "random") for k in (1, 2, 4)),
