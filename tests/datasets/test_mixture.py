@@ -73,7 +73,8 @@ def test_a_stream_goes_on_exactly_and_not_with_other_weights(write: Write) -> No
             other = next(again)
             assert all((batch[name] == other[name]).all() for name in batch)
     assert len(first) == 5
-    other_weights = TransitionPairs(open_mixture([Part(one, 2), Part(two, 1)])).batches(8, seed=3, workers=0)
+    other_weights = TransitionPairs(open_mixture([Part(one, 1), Part(two, 1.5)])).batches(8, seed=3, workers=0)
+    assert len(other_weights.source) == state["items"]
     with pytest.raises(ValueError, match="cannot be continued on other data"):
         other_weights.load_state_dict(state)
 

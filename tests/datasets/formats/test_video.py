@@ -58,10 +58,10 @@ def test_videos_come_in_whole_with_their_ends(tmp_path: Path) -> None:
 
 def test_a_cut_is_a_restart_also_where_frames_are_few(tmp_path: Path) -> None:
     """The threshold is held against the largest change between all frames, not only between those that are kept."""
-    frames = scene(0, 25) + scene(1, 25) + scene(2, 10)
+    frames = scene(0, 28) + scene(1, 25) + scene(2, 10)
     (tmp_path / "films").mkdir()
     write_video(tmp_path / "films/a.mp4", iter(frames), fps=10, lossless=True)
-    for name, fps, rows in (("all", None, [25, 50]), ("few", 1.6, [4, 8])):
+    for name, fps, rows in (("all", None, [28, 53]), ("few", 1.6, [5, 9])):
         [store] = import_video(tmp_path / "films", tmp_path / name, how=HowVideo(fps=fps), split="train")
         assert np.flatnonzero(store.restart[:]).tolist() == rows
         change = store.column("extra/scene_change")[:]

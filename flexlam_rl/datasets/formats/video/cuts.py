@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 SIDE, CELLS = 32, 4
-THRESHOLD = 0.2
+THRESHOLD = 0.15
 """Change from which on two frames are taken for two scenes; `docs/data.md` shows it on data."""
 
 
