@@ -73,7 +73,7 @@ class _Reward:
 
     def frames(self, observation: Any) -> Tensor:
         """Frames (n, C, H, W) as the model sees them, of observations of a batch."""
-        frames = torch.from_numpy(np.ascontiguousarray(frames_of(observation))).movedim(-1, 1)
+        frames = torch.from_numpy(np.array(frames_of(observation))).movedim(-1, 1)  # batches may overwrite theirs
         return frames.contiguous() if self.mask is None else frames * self.mask
 
     def begin(self, frames: Tensor, begins: np.ndarray) -> None:

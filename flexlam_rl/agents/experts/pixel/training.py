@@ -57,11 +57,13 @@ class Run:
         self.iteration, self.best = 0, {"score": -math.inf, "step": 0}
         self.driven = np.zeros(len(recipe.tasks), np.int64)  # steps of the student per task
         if extra is not None:
-            load_state(out / STATE, self._modules(), [self.optimiser])
+            load_state(out / STATE, self._modules(), self._optimisers())
             self.random.bit_generator.state = extra["random"]
             self.iteration, self.best = extra["iteration"], extra["best"]
             self.driven = np.array(extra["driven"], np.int64)
         self.collector = Collector(world, recipe, self.rows, None if extra is None else extra["history"])
+        if hasattr(world, "begin"):  # from here on, what it learns counts
+            world.begin()
 
     @property
     def step(self) -> int:
@@ -69,7 +71,11 @@ class Run:
         return self.iteration * self.recipe.per_iteration
 
     def _modules(self) -> dict[str, torch.nn.Module]:
-        return {"network": self.network, "scales": self.scales, "rows": self.rows}
+        own = {"network": self.network, "scales": self.scales, "rows": self.rows}
+        return own | getattr(self.world, "learners", {})
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        return [self.optimiser, *(learner.optimizer for learner in getattr(self.world, "learners", {}).values())]
 
     def save(self) -> None:
         """Write the whole state, in one file that is replaced whole."""
@@ -82,7 +88,7 @@ class Run:
             "driven": self.driven.tolist(),
             "history": self.collector.history,
         }
-        save_state(self.out / STATE, self._modules(), [self.optimiser], [], extra)
+        save_state(self.out / STATE, self._modules(), self._optimisers(), [], extra)
 
     def iterate(self) -> dict[str, float]:
         """Play a rollout and learn from it; gives figures, those of a task under "figure/task"."""

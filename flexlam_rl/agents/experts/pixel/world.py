@@ -20,7 +20,12 @@ SELECTION = 1_000_000  # number of the first selection episode, far behind those
 
 
 class World(Protocol):
-    """Where training takes place."""
+    """Where training takes place.
+
+    A world that learns too, such as one whose rewards are learned, also has `learners`, modules by name with an
+    `optimizer` each, which a run's state holds; and `begin()`, called when training begins or continues: what it is
+    shown before, it has learned from already.
+    """
 
     spec: EnvSpec
     actions: int
