@@ -4,7 +4,7 @@ A decision is a whole step of one environment: the engine, the encoder, the sequ
 translator. The levels of the suite take turns; the context is full before time is taken.
 
 Usage: python benchmarks/suite_throughput.py [--json FILE] [--checkpoint DIR | --preset tiny] [--budgets 1,4,16]
-    [--batches 1,16,64]
+    [--batches 1,16,64] [--prior factored]
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.eval.latency import budgets_of, describe_machine
 from flexlam_rl.eval.suite.command import CPU_CHUNK, CUDA_CHUNK
 from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
@@ -54,6 +57,13 @@ def random_bundle(preset: str, device: str) -> Any:
         return load_bundle(Path(folder) / preset, device)
 
 
+def with_factored_prior(bundle: Any, preset: str) -> Any:
+    """The bundle with a factored prior of random weights in place of its own."""
+    config = replace(SIZES[preset], slots=bundle.lam.config.slots, codes=bundle.lam.code_count)
+    prior = FactoredPrior(config).to(bundle.lam.null.device).eval().requires_grad_(False)
+    return replace(bundle, sequence=prior, hash=f"factored-{bundle.hash}")
+
+
 def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> dict[str, float]:
     """Decisions a second, and the share of each part of the wall-clock."""
     policy.budget = budget
@@ -62,17 +72,18 @@ def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> 
     parts: dict[str, float] = {}
     try:
         observation, _ = env.reset(seed=0)
-        state, began, environments = None, 0.0, 0.0
+        state, began, worked, environments = None, 0.0, 0.0, 0.0
         for step in range(policy.decoder.config.frames + steps):
             if step == policy.decoder.config.frames:
                 began, environments, parts = time.perf_counter(), 0.0, {}
+                worked = time.process_time()
             actions, state = policy.predict(observation, state, np.full(batch, step == 0))
             for part, seconds in policy.last.seconds.items():
                 parts[part] = parts.get(part, 0.0) + seconds
             mark = time.perf_counter()
             observation = env.step(actions)[0]
             environments += time.perf_counter() - mark
-        wall = time.perf_counter() - began
+        wall, worked = time.perf_counter() - began, time.process_time() - worked
     finally:
         env.close()
     # with several threads the parts' seconds add up to more than the policy's wall-clock: they are shares of it
@@ -84,7 +95,8 @@ def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> 
         "sequence_model": (parts["context"] + parts["generate"]) / inside * policy_share,
         "translator": parts["translate"] / inside * policy_share,
     }
-    return {"decisions_per_s": batch * steps / wall, **shares}
+    rates = {"decisions_per_s": batch * steps / wall, "decisions_per_processor_s": batch * steps / worked}
+    return {**rates, **shares}
 
 
 def main() -> None:
@@ -92,6 +104,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--checkpoint")
     parser.add_argument("--preset", choices=list(PRESETS))
+    parser.add_argument("--prior", choices=("own", "factored"), default="own", help="factored: of the preset's size")
     parser.add_argument("--budgets")
     parser.add_argument("--batches", default="1,16,64")
     parser.add_argument("--steps", type=int, default=30)
@@ -104,6 +117,8 @@ def main() -> None:
     if args.preset is None and args.checkpoint is None and default() is None:
         args.preset = "tiny"
     bundle = random_bundle(args.preset, args.device) if args.preset else load_bundle(args.checkpoint, args.device)
+    if args.prior == "factored":
+        bundle = with_factored_prior(bundle, args.preset or "tiny")
     torch.set_num_threads(1)
     executor = None if on_gpu or args.threads < 2 else ThreadPoolExecutor(args.threads)
     chunk = args.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
@@ -120,6 +135,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"suite_throughput: {error}")
     rates: dict[str, dict[str, float]] = {}
+    worked: dict[str, dict[str, float]] = {}
     shares: dict[str, dict[str, dict[str, float]]] = {}
     about = {
         **describe_machine(args.device),
@@ -127,25 +143,36 @@ def main() -> None:
         "chunk": chunk,
         "cache": args.cache,
         "model": args.preset or bundle.hash,
+        "prior": args.prior,
     }
     print(
         f"{about['model'][:12]}, {about['device']}, {about['machine']}, {args.threads} threads, chunks of {chunk}, "
         f"cache {args.cache}"
     )
-    print(f"{'K':>4} {'batch':>6} {'decisions/s':>12}   environments, encoder, sequence model, translator")
+    print(
+        f"{'K':>4} {'batch':>6} {'decisions/s':>12} {'per processor s':>16}   environments, encoder, sequence model, "
+        "translator"
+    )
     for k in budgets:
         for batch in batches:
             found = measure(policy, k, batch, args.steps)
             rate = found.pop("decisions_per_s")
+            each = found.pop("decisions_per_processor_s")
+            worked.setdefault(str(k), {})[str(batch)] = each
             rates.setdefault(str(k), {})[str(batch)] = rate
             shares.setdefault(str(k), {})[str(batch)] = found
             print(
-                f"{k:>4} {batch:>6} {rate:>12.1f}   " + ", ".join(f"{100 * share:.0f} %" for share in found.values()),
+                f"{k:>4} {batch:>6} {rate:>12.1f} {each:>16.1f}   "
+                + ", ".join(f"{100 * share:.0f} %" for share in found.values()),
                 flush=True,
             )
     if args.json:
         args.json.write_text(
-            json.dumps({**about, "decisions_per_s": rates, "shares": shares}, indent=1) + "\n", encoding="utf-8"
+            json.dumps(
+                {**about, "decisions_per_s": rates, "decisions_per_processor_s": worked, "shares": shares}, indent=1
+            )
+            + "\n",
+            encoding="utf-8",
         )
 
 

@@ -57,6 +57,11 @@ class CodeHead(nn.Module):
         self.norm = RMSNorm(hidden, norm_eps)
         self.logits = nn.Linear(hidden, codes, bias=False)
 
+    def reset(self) -> None:
+        """Draw the weights before the gates as wide as their inputs ask for: gates that hardly move learn slowly."""
+        for layer in (self.begin, self.state, self.code, self.recurrence.gates):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+
     def forward(self, states: Tensor, before: Tensor, predicted: int) -> Tensor:
         """Logits of whole blocks at once.
 

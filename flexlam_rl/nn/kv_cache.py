@@ -18,6 +18,8 @@ from flexlam_rl.nn.fused import FusedLayer
 from flexlam_rl.nn.rotary import rotary
 from flexlam_rl.nn.transformer import CausalTransformer
 
+FEW = 8
+"""New tokens up to which keys are not copied for them."""
 _ALL = slice(None)
 Turns = tuple[Tensor, Tensor]
 """What a layer turns its queries and keys by, (2, B, 1, L, hd) twice."""
@@ -154,8 +156,9 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor
     """Attention of query (B, heads, L, hd) to keys and values (B, heads, S, hd), with an additive mask (B, 1, L, S)."""
     if keys.stride(-1) == 1:
         return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-    if query.shape[2] > 1:
+    if query.shape[2] > FEW:
         return F.scaled_dot_product_attention(query, keys.contiguous(), values, attn_mask=mask)
-    # keys in columns, one token: along the entries, not along a head's few numbers, the product takes a fifth less time
+    # keys in columns, few tokens, for which a copy of all keys would cost more than the product: along the entries, not
+    # along a head's few numbers, it takes a fifth less time
     scores = torch.matmul(query * query.shape[-1] ** -0.5, keys.transpose(-1, -2)).add_(mask)
     return torch.matmul(scores.softmax(-1), values)

@@ -48,7 +48,7 @@ class Options(StudyOptions):
     """Folder of the rollouts (a training and a test split)."""
     out: Path
     """Folder of the study; the same command continues a stopped one in it."""
-    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    preset: Literal["paper", "small", "tiny", "study", "debug"] = "tiny"
     """Of lengths and rates, and of the inverse dynamics model's size."""
     label_counts: str = "100,400,4000"
     """Numbers of labels, validation included."""

@@ -42,7 +42,7 @@ class Options(StudyOptions):
     """Folder of the rollouts (a training and a test split)."""
     out: Path
     """Folder of the study; the same command continues a stopped one in it."""
-    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    preset: Literal["paper", "small", "tiny", "study", "debug"] = "tiny"
     budgets: str | None = None
     """Budgets K, as in 4,16,64; None for the preset's."""
     seeds: int = 3

@@ -186,6 +186,10 @@ PRESETS: dict[str, Preset] = {
 }  # fmt: skip
 
 
+# many models that are compared, each in minutes: the sizes of "tiny"
+PRESETS["study"] = PRESETS["tiny"]
+
+
 def fixed(lam: LAMConfig, slots: int, levels: tuple[int, ...] | None = None) -> LAMConfig:
     """The Fixed-K baseline of a FlexLAM configuration: `slots` = K, always all kept. Fixed-K2† is `fixed(lam, 2,
     (5,))`.

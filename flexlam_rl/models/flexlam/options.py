@@ -16,7 +16,7 @@ from flexlam_rl.utils.options import formerly, named_values, takes_former_names,
 class PresetOptions(StageOptions):
     """Train on rollouts."""
 
-    preset: Literal["paper", "small", "tiny", "debug"] = "tiny"
+    preset: Literal["paper", "small", "tiny", "study", "debug"] = "tiny"
     """Sizes, lengths and rates of all stages."""
 
 

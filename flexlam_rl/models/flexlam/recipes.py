@@ -120,7 +120,7 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
         LoopConfig(steps=6000, batch=48, eval_every=600, save_every=300, log_every=50, warmup=200, **_MUON),
         _labelled(2000),
-        windows=4,
+        windows=2,
         short_frames=3,
         long_share=0.0,
         targets="prefixes",
@@ -135,6 +135,14 @@ RECIPES: dict[str, Recipe] = {
         held_out=16,
     ),
 }
+
+# meant for 10 minutes of the LAM and 15 of a prior on two cores, by the processor time of one step (docs/sequence.md)
+RECIPES["study"] = replace(
+    RECIPES["tiny"],
+    lam=replace(RECIPES["tiny"].lam, steps=3000),
+    sequence=replace(RECIPES["tiny"].sequence, steps=4000),
+    factored=replace(RECIPES["tiny"].factored, steps=2400),
+)
 
 
 def lam_config(

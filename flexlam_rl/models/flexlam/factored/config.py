@@ -47,3 +47,4 @@ SIZES: dict[str, FactoredConfig] = {
     ),
 }  # fmt: skip
 """By preset."""
+SIZES["study"] = SIZES["tiny"]

@@ -55,6 +55,7 @@ class FactoredPrior(PretrainedModel):
         # a block's token is a sum over all slots; embedded as small as a weight, one code would hardly be told from
         # another
         nn.init.normal_(self.code_embed.weight, std=1.0)
+        self.head.reset()
 
     def embed_frames(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) to tokens (..., N, D)."""
