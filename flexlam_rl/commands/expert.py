@@ -26,8 +26,10 @@ class Score:
     """Episodes per task and policy."""
     expert: str = "scripted"
     """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory."""
+    beside: tuple[str, ...] = ()
+    """Further experts to measure, such as reactive or pixel:PATH: the table holds them under their names."""
     temperature: float = 1.0
-    """Of the expert."""
+    """Of the experts."""
     seed: int = 0
     """Of the policies' randomness; the episodes' seeds are fixed."""
     engine: str = "auto"
@@ -117,10 +119,11 @@ def _score(options: Score) -> int:
         levels,
         settings,
         options.episodes,
-        f"{command} --engine {engine}{chosen}",
+        f"{command}{f' --beside {chr(32).join(options.beside)}' if options.beside else ''} --engine {engine}{chosen}",
         lambda score: console.print(
             f"{score.level} {score.expert}: {score.mean:.2f} ± {score.standard_error:.2f}", highlight=False
         ),
+        options.beside,
     )
     if options.out is not None:
         write_json(options.out, _merged(options.out, table, every))

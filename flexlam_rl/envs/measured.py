@@ -1,7 +1,8 @@
 """Tables of measured returns, as `flexlam expert score --out` writes them: a domain's own references.
 
 A table is of one engine, and holds attributes of the measurement (look, action set, protocol, command, date) and
-`levels[task][policy]` with mean, standard_error and episodes for the policies "random" and "expert".
+`levels[task][policy]` with mean, standard_error and episodes for the policies "random" and "expert", and for further
+experts by their names ("reactive").
 """
 
 import json
@@ -35,8 +36,17 @@ def read_table(path: Path, engine: str) -> dict[str, Any]:
 
 
 def measured_reference(path: Path, engine: str, task: str, name: str) -> Reference | None:
-    """Find a task's reference in a table, None where it has not been measured."""
-    if name != "expert" or not path.exists():
+    """Find a task's reference in a table, None where it has not been measured.
+
+    Args:
+        path: Of the table.
+        engine: Of the table.
+        task: Its name.
+        name: "expert", or the name of another expert that the table holds.
+    """
+    if name == "random" or not path.exists():
         return None
     rows = read_table(path, engine)["levels"].get(task)
-    return None if rows is None else Reference(engine, task, name, rows["expert"]["mean"], rows["random"]["mean"])
+    if rows is None or name not in rows:
+        return None
+    return Reference(engine, task, name, rows[name]["mean"], rows["random"]["mean"])

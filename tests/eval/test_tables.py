@@ -144,3 +144,21 @@ def test_modules_run_from_a_checkout(name):
     )
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout and name.rpartition(".")[2] in done.stdout
+
+
+def test_per_cent_of_the_expert_whose_video_was_learned_from() -> None:
+    from flexlam_rl.envs.domains.dmlab.returns import find_reference
+    from flexlam_rl.eval.suite.table import of_video, summarise
+
+    level = "explore_goal_locations_small"
+    reactive, scripted = (find_reference(level, "litelab", name) for name in ("reactive", "expert"))
+    assert reactive.mean < scripted.mean and reactive.random == scripted.random
+    returns = {level: np.array([reactive.mean, reactive.mean])}
+    own, other = of_video(returns, "litelab", "reactive"), of_video(returns, "litelab", "scripted")
+    assert own is not None and other is not None
+    assert own["mean"]["value"] == own["iqm_minus_random"]["value"] == pytest.approx(100.0)
+    # a weaker teacher makes no number of the table larger
+    assert summarise(returns, "litelab")["mean"]["value"] == pytest.approx(other["mean"]["value"])
+    assert other["mean"]["value"] < 50
+    assert of_video(returns, "litelab", "pixel:somewhere") is None
+    assert of_video(returns | {"unknown": np.ones(2)}, "litelab", "reactive") is None

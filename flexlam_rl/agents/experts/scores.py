@@ -70,6 +70,7 @@ def score_table(
     episodes: int,
     command: str,
     on_score: Callable[[Score], None] | None = None,
+    beside: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure the random policy and the expert of `settings` on levels; the table as JSON values.
 
@@ -79,12 +80,13 @@ def score_table(
         episodes: A level and policy.
         command: That made the table, kept in it.
         on_score: Told every result.
+        beside: Further experts, kept under their names.
     """
     spec = settings.spec
     rows: dict[str, Any] = {}
     for level in levels:
         rows[level] = {}
-        for role, expert in (("random", "random"), ("expert", settings.expert)):
+        for role, expert in (("random", "random"), ("expert", settings.expert), *((name, name) for name in beside)):
             score = measure(level, replace(settings, expert=expert), episodes)
             rows[level][role] = {
                 "policy": expert,

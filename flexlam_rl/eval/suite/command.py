@@ -29,7 +29,15 @@ from flexlam_rl.eval.suite.progress import Progress
 from flexlam_rl.eval.suite.results import Folder
 from flexlam_rl.eval.suite.rows import Rows
 from flexlam_rl.eval.suite.running import Running
-from flexlam_rl.eval.suite.table import by_column, engine_and_look, print_summary, summarise, wide_console
+from flexlam_rl.eval.suite.table import (
+    by_column,
+    engine_and_look,
+    interval,
+    of_video,
+    print_summary,
+    summarise,
+    wide_console,
+)
 from flexlam_rl.train.stopping import stopping
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list, number_list
@@ -286,6 +294,12 @@ def _title(player: Player) -> str:
     return own if player.name == "flexlam" else f"{own} {player.name}"
 
 
+def _video_expert(player: Player) -> str | None:
+    """The expert whose video a bundle was learned from, None where there are none or several."""
+    experts = player.bundle.config.training.get("experts", []) if player.learned else []
+    return str(experts[0]) if len(experts) == 1 else None
+
+
 def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, player: Player, console: Any) -> None:
     """Print and write everything about finished `jobs`."""
     played = [folder.played[job.level, job.budget, job.number] for job in jobs]
@@ -293,6 +307,9 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
     columns = by_column(rows, name)
     summaries = {title: summarise(returns, spec.engine, spec.domain) for title, returns in columns.items()}
+    if (video := _video_expert(player)) is not None:
+        for title, returns in columns.items():
+            summaries[title]["of_video"] = of_video(returns, spec.engine, video, spec.domain)
     where = engine_and_look(spec.engine, spec.textures)
     count = f"{options.episodes} episode{'s' if options.episodes > 1 else ''} per level"
     latency = {
@@ -307,6 +324,13 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     timing = {"milliseconds_a_step_of_the_batch": latency, "seconds": folder.shares}
     folder.finish(jobs, summaries, timing, behaviour)
     print_summary(console, summaries, f"{name} on {where}, {count}, seed {options.seed}")
+    for title, summary in summaries.items():
+        if (own := summary.get("of_video")) and own["expert"] != "scripted":
+            console.print(
+                f"{title}: {interval(own['iqm'])} % of {own['expert']}, the expert of its video (interquartile mean); "
+                f"mean of levels {interval(own['mean'])} %, minus random {interval(own['mean_minus_random'])} %.",
+                soft_wrap=True,
+            )
     print_behaviour(console, behaviour)
     for title, value in latency.items():
         console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")

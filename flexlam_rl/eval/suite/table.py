@@ -19,10 +19,10 @@ TOO_FEW = "too few for a claim"
 _STATISTICS = {"iqm": interquartile_mean, "mean": mean_of_levels}
 
 
-def reference_of(task: str, engine: str, domain: str = "dmlab") -> Reference | None:
+def reference_of(task: str, engine: str, domain: str = "dmlab", name: str = "expert") -> Reference | None:
     """Find what returns of a task are compared with on an engine, None where it has not been measured."""
     try:
-        return find_domain(domain).reference(task, EnvSpec(domain, engine))
+        return find_domain(domain).reference(task, EnvSpec(domain, engine), name)
     except ValueError:  # results of a task that the domain does not have any more
         return None
 
@@ -33,7 +33,7 @@ def engine_and_look(engine: str, textures: str | None) -> str:
 
 
 def normalised(
-    returns: Returns, engine: str, minus_random: bool = False, domain: str = "dmlab"
+    returns: Returns, engine: str, minus_random: bool = False, domain: str = "dmlab", name: str = "expert"
 ) -> dict[str, np.ndarray]:
     """Compute every episode's return in percent of the same engine's expert.
 
@@ -42,13 +42,14 @@ def normalised(
         engine: It played on.
         minus_random: Give 100 (r - random) / (expert - random) instead of 100 r / expert.
         domain: Of the levels.
+        name: Of the expert.
 
     Returns:
         Level to percentages, (E,); levels without the references that this takes are left out.
     """
     out = {}
     for level, values in returns.items():
-        reference = reference_of(level, engine, domain)
+        reference = reference_of(level, engine, domain, name)
         if reference is None:
             continue
         with contextlib.suppress(ValueError):  # a reference that nothing can be compared with
@@ -89,6 +90,28 @@ def summarise(returns: Returns, engine: str, domain: str = "dmlab") -> dict[str,
             out[f"{key}_minus_random"] = asdict(estimate(list(above.values()), statistic)) if whole else None
         random = [row["random_normalised"] for row in rows.values() if row.get("random_normalised") is not None]
         out["random_mean"] = float(np.mean(random)) if random else None
+    return out
+
+
+def of_video(returns: Returns, engine: str, expert: str, domain: str = "dmlab") -> dict[str, Any] | None:
+    """Compute the aggregates in per cent of the expert whose video was learned from, as the paper does.
+
+    Args:
+        returns: Of one policy and budget.
+        engine: It played on.
+        expert: Name of that expert, as the video says.
+        domain: Of the levels.
+
+    Returns:
+        "expert" and the aggregates, raw and minus random; None where that expert has not been measured on all levels.
+    """
+    own = "expert" if expert == "scripted" else expert
+    out: dict[str, Any] = {"expert": expert}
+    for minus_random, end in ((False, ""), (True, "_minus_random")):
+        scores = normalised(returns, engine, minus_random, domain, own)
+        if scores.keys() != returns.keys():
+            return None
+        out |= {f"{key}{end}": asdict(estimate(list(scores.values()), one)) for key, one in _STATISTICS.items()}
     return out
 
 

@@ -13,6 +13,7 @@ from flexlam_rl.cli import main
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.returns import litelab_table
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from flexlam_rl.envs.measured import measured_reference
 
 ROOM, PSYCHLAB = "rooms_exploit_deferred_effects_train", "psychlab_visual_search"
 
@@ -22,12 +23,15 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     score = ["expert", "score", "--episodes", "3", "--engine", "litelab", "--out", str(out), "--levels"]
     assert main([*score, ROOM]) == 0
     first = json.loads(out.read_text())
-    assert main([*score, PSYCHLAB]) == 0
+    assert main([*score, PSYCHLAB, "--beside", "reactive"]) == 0
     table = json.loads(out.read_text())
     assert list(table["levels"]) == [PSYCHLAB, ROOM]  # in the order of the levels; the older row is kept
     assert table["levels"][ROOM] == first["levels"][ROOM]
     assert (table["engine"], table["action_set"], table["textures"]) == ("litelab", "dreamer15", "procedural")
-    assert f"--tasks {PSYCHLAB}" in table["command"]
+    assert f"--tasks {PSYCHLAB}" in table["command"] and "--beside reactive" in table["command"]
+    assert table["levels"][PSYCHLAB]["reactive"]["mean"] == measure(PSYCHLAB, Settings("reactive"), 3).mean
+    assert measured_reference(out, "litelab", PSYCHLAB, "reactive") is not None
+    assert measured_reference(out, "litelab", ROOM, "reactive") is None
     returns = measure(ROOM, Settings(expert="scripted"), 3).returns
     row = table["levels"][ROOM]["expert"]
     assert row["mean"] == pytest.approx(np.mean(returns), abs=1e-3)

@@ -17,7 +17,7 @@ from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
 from flexlam_rl.envs.measured import measured_reference, read_table
 
 TABLE = Path(__file__).with_name("litelab_returns.json")
-REFERENCES = {"litelab": ("expert",), "deepmind_lab": ("expert", "human")}
+REFERENCES = {"litelab": ("expert", "reactive"), "deepmind_lab": ("expert", "human")}
 
 
 def litelab_table(path: Path = TABLE) -> dict[str, Any]:
