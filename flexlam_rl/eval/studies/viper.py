@@ -1,0 +1,214 @@
+"""`flexlam study viper`: agents trained on rewards from video alone, against chance and against each other.
+
+Recurrent PPO (the pixel experts', without a teacher) sees no task reward. Arms: "viper", the likelihood of the first K
+codes under FlexLAM's prior plus beta times random network distillation; "beta0", the likelihood alone; "bonus", the
+bonus alone; "adversarial", a discriminator on pairs of frames; "random", the random policy. What is measured are task
+returns of the last policy, never of the best: which one is best, the task's reward would tell.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.utils.options import tidy, whole
+
+Arm = Literal["viper", "beta0", "bonus", "adversarial", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Train agents on rewards from video, without the task's, and compare their task returns."""
+
+    out: Path
+    """Folder of the study; the same command continues it."""
+    level: str = "explore_goal_locations_small"
+    """Level to play."""
+    bundle: str | None = None
+    """Bundle whose LAM and prior reward; None for the one that comes with the package."""
+    budget: int = 1
+    """Codes of each transition that the prior scores."""
+    arms: tuple[Arm, ...] = ("viper", "beta0", "random")
+    """What is compared."""
+    data: Path | None = None
+    """Rollouts with the expert's video of the level, for the arm "adversarial"."""
+    seeds: int = 3
+    """Trainings per arm."""
+    steps: int = 300_000
+    """Agent steps of each training."""
+    envs: int = 32
+    """Environments that play at once."""
+    beta: float = 1.0
+    """Weight of the bonus in the arm "viper"."""
+    episodes: int = 20
+    """Episodes of a measurement."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range, or the arm "adversarial" has no data.
+        """
+        tidy(self)
+        for name in ("budget", "seeds", "steps", "envs", "episodes"):
+            whole(self, name, 1)
+        if not self.beta > 0:
+            raise ValueError(f"beta is {self.beta}; expected a number above 0 (the arm 'beta0' has 0).")
+        if not self.arms or len(set(self.arms)) != len(self.arms):
+            raise ValueError(f"arms is {self.arms}; expected at least one, and none twice.")
+        if ("adversarial" in self.arms) != (self.data is not None):
+            raise ValueError(f"arms is {self.arms} and data {self.data}; 'adversarial' needs data, others none.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    arm: Arm
+    seed: int
+
+    @property
+    def kind(self) -> str:
+        """The arm: trainings of one arm take about as long."""
+        return self.arm
+
+    @property
+    def name(self) -> str:
+        """Arm and seed."""
+        return f"{self.arm}-{self.seed}"
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: The level, the budget or the data do not fit.
+        CheckpointError: The bundle cannot be read.
+    """
+    from flexlam_rl.agents.policy.bundle import load_bundle
+    from flexlam_rl.envs.domain import find_domain
+
+    find_domain("dmlab").task(options.level)
+    bundle = load_bundle(options.bundle, device=options.device)
+    if options.budget > bundle.slots:
+        raise ValueError(f"budget is {options.budget}; the bundle has {bundle.slots} slots.")
+    if options.data is not None:
+        expert_pairs(options)
+    study = Study(
+        title="viper",
+        jobs=[Job(arm, seed) for seed in range(options.seeds) for arm in options.arms],
+        train=lambda job: train_arm(job, options, bundle),
+        measure=lambda job: measure_arm(job, options),
+        report=lambda: report(study, options),
+        out=options.out,
+        config=options,
+        steps=lambda job: 1 if job.arm == "random" else options.steps,
+    )
+    return study
+
+
+def expert_pairs(options: Options) -> Any:
+    """Give the function that draws the expert's pairs, uint8 (B, 2, C, H, W)."""
+    import torch
+
+    from flexlam_rl.datasets import TransitionPairs, open_rollouts
+
+    pairs = TransitionPairs(open_rollouts(options.data, (options.level,), "train"))
+
+    def draw(count: int, generator: torch.Generator) -> torch.Tensor:
+        rows = torch.randint(len(pairs), (count,), generator=generator).numpy()
+        return torch.from_numpy(pairs.read(rows)["frames"]).movedim(-1, -3).contiguous()
+
+    return draw
+
+
+def train_arm(job: Job, options: Options, bundle: Any) -> None:
+    """Train an arm's agent, or continue it."""
+    if job.arm == "random":
+        return
+    from flexlam_rl.agents.experts.pixel.recipe import Recipe
+    from flexlam_rl.agents.experts.pixel.training import train
+    from flexlam_rl.agents.experts.pixel.world import DomainWorld
+    from flexlam_rl.agents.rewards.adversarial import AdversarialImitation
+    from flexlam_rl.agents.rewards.bonuses import RandomNetworkDistillation
+    from flexlam_rl.agents.rewards.flexlam_density import FlexLAMDensity
+    from flexlam_rl.agents.rewards.world import RewardedWorld
+
+    recipe = Recipe(
+        tasks=(options.level,), steps=options.steps, envs=options.envs, teacher="none", seed=job.seed,
+        evaluate_every=max(1, options.steps), evaluation_episodes=1, device=options.device,
+    )  # fmt: skip
+
+    def density(rows: int) -> Any:
+        if job.arm == "adversarial":
+            return AdversarialImitation(expert_pairs(options), rows, seed=job.seed)
+        if job.arm == "bonus":
+            return _Nothing(rows)
+        return FlexLAMDensity(bundle.lam, bundle.sequence, rows, options.budget)
+
+    bonus = RandomNetworkDistillation(seed=job.seed) if job.arm in ("viper", "bonus") else None
+    beta = 0.0 if bonus is None else options.beta
+    world = RewardedWorld(DomainWorld(job.seed), density, beta, bonus)
+    train(recipe, world, options.out / "runs" / job.name, report=lambda text: print(text, flush=True))
+
+
+class _Nothing:
+    """Scores everything 0."""
+
+    figure = "viper_log_prob"
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def score(self, frames: Any) -> Any:
+        from flexlam_rl.agents.rewards.density import Scores
+
+        return Scores(frames.new_zeros(self.rows).float(), frames.new_zeros(self.rows, 1).float())
+
+    def advance(self, frames: Any, begins: Any) -> None:
+        """Nothing to remember."""
+
+
+def measure_arm(job: Job, options: Options) -> Rows:
+    """Task returns of the last policy, on held-out episodes."""
+    from flexlam_rl.agents.collection.schedule import Settings
+    from flexlam_rl.agents.experts.pixel.world import DomainWorld
+    from flexlam_rl.agents.experts.scores import measure
+
+    player = "random" if job.arm == "random" else f"pixel:{options.out / 'runs' / job.name / 'last'}"
+    settings = Settings(expert=player, seed=job.seed, spec=DomainWorld().spec)
+    found = measure(options.level, settings, options.episodes, options.episodes)
+    return [{"arm": job.arm, "seed": job.seed, "mean": found.mean, "returns": list(found.returns)}]
+
+
+def report(study: Study[Job], options: Options) -> str:
+    """Write results.json and summary.md of the arms so far; returns the table."""
+    from flexlam_rl.eval.video.curves import curve
+    from flexlam_rl.utils.files import write_atomically
+
+    assert study.out is not None
+    rows: Rows = []
+    for job in study.jobs:
+        if study.is_finished(job):
+            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    lines = ["| arm | seeds | mean return | 95 % over seeds | each seed |", "|---|---|---|---|---|"]
+    for arm in options.arms:
+        means = [row["mean"] for row in rows if row["arm"] == arm]
+        if means:
+            found = curve(np.array(means)[:, None])
+            low, high = found.low[0], found.high[0]
+            ends = "none" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+            each = ", ".join(f"{value:.2f}" for value in means)
+            lines.append(f"| {arm} | {len(means)} | {found.mean[0]:.2f} | {ends} | {each} |")
+    table = "\n".join(lines)
+    head = f"# Rewards from video: {options.level}, {options.steps:,} steps, K = {options.budget}"
+    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
+    write_atomically(study.out / "summary.md", f"{head}\n\n{table}\n".encode())
+    return table
+
+
+STUDY = StudyDefinition(Options, plan, "agents trained on rewards from video alone, against chance")
