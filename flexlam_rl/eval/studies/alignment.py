@@ -57,7 +57,7 @@ class Options(StudyOptions):
     """Numbers of a latent action of the continuous methods, as in 8,32."""
     seconds: float | None = None
     """Processor seconds that every latent action model trains, in place of --steps: as many steps as a trial says that
-    it makes in them.
+    it makes in them. On a CPU alone.
     """
     translator_steps: int | None = None
     """Steps of every translator, instead of the preset's."""
@@ -128,7 +128,8 @@ def methods_of(options: Options) -> list[tuple[str, list[int]]]:
     """Each method beside FlexLAM and the sizes that it is trained at: budgets, or numbers.
 
     Raises:
-        ValueError: An unknown method, FlexLAM missing, a number below 1, or both steps and seconds.
+        ValueError: An unknown method, FlexLAM missing, a number below 1, both steps and seconds, or seconds on another
+            device than a CPU.
     """
     names = options.models.split(",")
     for name in names:
@@ -140,6 +141,10 @@ def methods_of(options: Options) -> list[tuple[str, list[int]]]:
         real(options.seconds, "seconds", 1.0)
         if options.steps is not None:
             raise ValueError(f"steps is {options.steps} and seconds is {options.seconds:g}; give one of them.")
+        if not options.device.startswith("cpu"):
+            raise ValueError(
+                f"seconds is {options.seconds:g}, of processor time, and device is {options.device!r}; give steps."
+            )
     budgets, numbers = parse(options)[0], sorted(number_list("numbers", options.numbers, 1))
     return [(name, numbers if name in CONTINUOUS else budgets) for name in names[1:]]
 

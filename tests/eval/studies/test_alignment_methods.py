@@ -64,6 +64,7 @@ def test_seconds_become_steps_by_a_trial_that_leaves_nothing(rollouts, tmp_path)
         (("--models", "lapo"), "models is 'lapo'; expected flexlam first, and each method once"),
         (("--numbers", "0"), "numbers is 0; expected at least 1"),
         (("--seconds", "0"), "seconds is 0.0; expected a finite number, 1 or more"),
+        (("--seconds", "5", "--device", "cuda"), "seconds is 5, of processor time, and device is 'cuda'; give steps"),
         (("--steps", "3", "--seconds", "5"), "steps is 3 and seconds is 5; give one of them"),
     ],
 )
