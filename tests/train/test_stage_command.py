@@ -19,13 +19,23 @@ from flexlam_rl.train.stages import STAGES
 ROOT = Path(flexlam_rl.__file__).parents[1]
 SHARED = {"data", "out", "tasks", "init", "seed", "device", "steps", "optimiser", "precision", "compile", "preset"}
 LABELS = {"labels", "label_fraction", "label_count", "label_task"}
-CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution"}
+CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution", "balance"}
 OWN = {
     "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"},
     "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"},
     "laom": {"prefix", "prefix_distribution", "slots", "dim", "horizon", "target_decay"},
     "adaworld": {"prefix", "prefix_distribution", "slots", "dim", "beta"},
-    "sequence": {"lam_run", "stem", "long_share", "targets"},
+    "sequence": {
+        "lam_run",
+        "stem",
+        "long_share",
+        "targets",
+        "prior",
+        "context",
+        "drop_frames",
+        "drop_blocks",
+        "encode_once",
+    },  # fmt: skip
     "translator": CODES,
     "joint": CODES,
     "idm": LABELS,
