@@ -35,7 +35,7 @@ OWN = {
         "drop_frames",
         "drop_blocks",
         "encode_once",
-    },  # fmt: skip
+    },
     "translator": CODES,
     "joint": CODES,
     "idm": LABELS,
@@ -57,6 +57,7 @@ def test_its_help_shows_them(name, capsys):
         command.main(name, ["--help"])
     assert stop.value.code == 0
     shown = {word.replace("-", "_")[2:] for word in capsys.readouterr().out.split() if word.startswith("--")}
+    shown = {word.removeprefix("no_") for word in shown}  # what is on by default is turned off
     assert shown >= SHARED | OWN[name]
     assert not shown & (set().union(*OWN.values()) - OWN[name])
 
