@@ -16,7 +16,8 @@ from gymnasium.vector.utils import batch_space
 
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.agents.policy.rows import rows_of
-from flexlam_rl.nn.action_head import NO_ACTION, choose_actions
+from flexlam_rl.envs.action_values import environment_actions
+from flexlam_rl.nn.action_head import choose_actions, no_action
 from flexlam_rl.nn.modes import in_own_modes
 
 
@@ -42,16 +43,15 @@ class Translation:
             )
         self.policy, self.budget = policy, given
         self.space = spaces.MultiDiscrete([policy.lam.code_count] * self.budget)
-        actions = policy.translator.config.actions
-        dims = len(actions.discrete) + actions.continuous
-        kind = torch.float32 if actions.continuous else torch.int64
-        self._previous = torch.full((rows, dims), NO_ACTION, dtype=kind, device=policy.device)
+        self._spec = policy.translator.config.actions
+        self._previous = no_action(self._spec, rows, policy.device)
 
     @in_own_modes
     def reset(self, which: Any = None) -> None:
         """Episodes begin everywhere, or in the rows `which` (bool mask or indices)."""
         rows = len(self._previous)
-        self._previous[np.arange(rows) if which is None else rows_of(which, rows)] = NO_ACTION
+        index = np.arange(rows) if which is None else rows_of(which, rows)
+        self._previous[index] = no_action(self._spec, len(index), self._previous.device)
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> "Translation":
@@ -62,7 +62,8 @@ class Translation:
 
     @in_own_modes
     def __call__(self, codes: Any, observation: Any) -> np.ndarray:
-        """The likeliest actions (n,), or (n, A), of prefixes (n, K), given the observations they answer.
+        """The likeliest actions (n, ...), of the environment's own space, of prefixes (n, K), given the observations
+        they answer.
 
         Raises:
             ValueError: The prefixes have another shape or type, or a code lies outside its range.
@@ -82,10 +83,9 @@ class Translation:
             if len(frames) != rows:
                 raise ValueError(f"There are {len(frames)} observations for {rows} latent actions.")
             current = torch.from_numpy(np.ascontiguousarray(frames)).to(policy.device)
-        spec = policy.translator.config.actions
-        self._previous = choose_actions(policy.translator(slots, self._previous, current), spec)
-        actions = self._previous.cpu().numpy().copy()  # a reset overwrites the previous actions, not what was given out
-        return actions[:, 0] if actions.shape[1] == 1 else actions
+        self._previous = choose_actions(policy.translator(slots, self._previous, current), self._spec)
+        # a copy: a reset overwrites the previous actions, not what was given out
+        return environment_actions(self._previous.cpu().numpy().copy(), self._spec)
 
 
 class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

@@ -14,8 +14,8 @@ import numpy as np
 
 from flexlam_rl.agents.recorders import Recorder, Tally, Tape
 from flexlam_rl.agents.watchers import Watcher
-from flexlam_rl.envs.base import base_env, env_spec_of
-from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.base import base_env
+from flexlam_rl.envs.domain import shows_last
 from flexlam_rl.envs.episodes import map_resets
 from flexlam_rl.envs.observations import FRAME, WORDS, frames_of, words_of
 
@@ -92,7 +92,7 @@ def play_episodes(
         (key, what the recorder's `finish` gives), as episodes end.
     """
     batch: Any = env if hasattr(base_env(env), "num_envs") else _BatchOfOne(env)
-    n, last, space = batch.num_envs, _shows_last(env), batch.single_action_space
+    n, last, space = batch.num_envs, shows_last(env), batch.single_action_space
     starts: list[Start | None] = [None] * n
     recorders: list[Any] = [None] * n
     shown: dict[int, list[Watcher]] = {}
@@ -164,11 +164,6 @@ class _BatchOfOne:
         observation, reward, terminated, truncated, info = self._env.step(actions[0])
         ends = np.array([terminated], np.bool_), np.array([truncated], np.bool_)
         return observation, np.array([float(reward)]), *ends, {"map_reset": [bool(info.get("map_reset", False))]}
-
-
-def _shows_last(env: Any) -> bool:
-    spec = env_spec_of(env)
-    return spec is None or find_domain(spec.domain).shows_last(spec)
 
 
 def _parts(batch: Any, observation: Any, i: int) -> tuple[np.ndarray, str]:

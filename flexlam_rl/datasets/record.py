@@ -13,6 +13,7 @@ from flexlam_rl.datasets.recordable import actions_of, columns_of, origin_of
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.writer import RolloutWriter
 from flexlam_rl.envs.action_values import stored_actions, stored_type
+from flexlam_rl.envs.domain import shows_last
 from flexlam_rl.envs.observations import WORDS, frames_of, words_of
 from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
@@ -214,8 +215,8 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         self._words = isinstance(space, gym.spaces.Dict) and isinstance(space.spaces.get(WORDS), gym.spaces.Text)
         origin = origin or origin_of(env, policy, policy_params)
         native, actions = actions_of(env.action_space, origin) if with_actions else (True, 0)
-        # the real engine shows no observation after the end: its wrapper repeats the one before
-        self._last = origin.engine != "deepmind_lab"
+        # some engines show no observation after the end: their wrappers repeat the one before
+        self._last = origin.engine != "deepmind_lab" and shows_last(env)
         self._with_actions = with_actions
         layout.setdefault("reward", "float32" if _has_dmlab_rewards(env) else "float64")
         self.writer = RolloutWriter(root, level, split, origin, with_actions=with_actions, extra=extra, **layout)

@@ -288,7 +288,7 @@ class RolloutWriter:
 
     def _prepare(self, episode: Episode) -> tuple[Episode, dict[str, np.ndarray]]:
         """Check an episode and lay its columns out as they are stored."""
-        episode = episode.checked(self.reward, self._origin.actions)
+        episode = episode.checked(self.reward, self._origin.actions if self.with_actions else None)
         shape = list(episode.frames.shape[1:])
         if self._attributes["frame_shape"] not in ([], shape):
             raise ValueError(

@@ -125,6 +125,24 @@ def model_actions(stored: np.ndarray, spec: ActionSpec) -> np.ndarray:
     return unit.astype(np.float32)
 
 
+def random_actions(spec: ActionSpec, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw `count` of the environment's own actions: uniformly between bounds, and in dimensions that have one bound or
+    none, from an exponential or normal distribution.
+    """
+    if not spec.continuous:
+        return environment_actions(generator.integers(spec.discrete, size=(count, spec.dims)), spec)
+    unit, (low, high) = generator.uniform(-1.0, 1.0, (count, spec.dims)), _bounds(spec)
+    below, above = np.isfinite(low), np.isfinite(high)
+    if (below & above).all():
+        return environment_actions(unit, spec)
+    tail, normal = generator.exponential(size=unit.shape), generator.normal(size=unit.shape)
+    least, most = np.where(below & above, low, 0.0), np.where(below & above, high, 0.0)
+    between = least * (1 - unit) / 2 + most * (1 + unit) / 2
+    drawn = np.where(below, np.where(above, between, low + tail), np.where(above, high - tail, normal))
+    dtype = np.dtype(spec.dtype or "float32")
+    return own_actions(np.clip(drawn.astype(dtype), low.astype(dtype), high.astype(dtype)), spec)
+
+
 def environment_actions(chosen: np.ndarray, spec: ActionSpec) -> np.ndarray:
     """Turn what models chose (B, D) into the environment's own actions (B, *shape).
 

@@ -65,8 +65,24 @@ def batch_size(env: Any) -> int:
     return int(getattr(base_env(env), "num_envs", 1))
 
 
+def single_space(env: Any, name: str) -> gym.Space[Any] | None:
+    """Find a space of one environment, as the outermost wrapper of an environment or batch has it.
+
+    Args:
+        env: It.
+        name: "action_space" or "observation_space".
+
+    Returns:
+        The space, None where none is told.
+    """
+    told = (getattr(env, f"single_{name}", None), getattr(env, name, None))
+    for found in (*told, attribute(env, f"single_{name}"), attribute(env, name)):
+        if isinstance(found, gym.Space):
+            return found
+    return None
+
+
 def action_count(env: Any) -> int:
-    """Number of discrete actions of an environment, or of each of a batch; 0 for native actions."""
-    base = base_env(env)
-    space = getattr(base, "single_action_space", None) or base.action_space
-    return int(space.n) if isinstance(space, gym.spaces.Discrete) else 0
+    """Number of discrete actions from 0 of an environment, or of each of a batch; 0 for other actions."""
+    space = single_space(env, "action_space")
+    return int(space.n) if isinstance(space, gym.spaces.Discrete) and space.start == 0 else 0

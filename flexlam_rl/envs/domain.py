@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
+from flexlam_rl.envs.base import env_spec_of
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.utils.registry import Registry
 
@@ -221,3 +222,11 @@ def find_domain(name: str) -> Domain:
         raise ValueError(f"There is no domain {name!r}: expected {expected!r}.")
     domain: Domain = found(argument) if colon else found
     return domain
+
+
+def shows_last(env: Any) -> bool:
+    """Whether an environment or batch shows a true observation after an episode's last action; one that has no record
+    does.
+    """
+    spec = env_spec_of(env)
+    return spec is None or find_domain(spec.domain).shows_last(spec)

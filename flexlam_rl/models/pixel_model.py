@@ -11,6 +11,7 @@ from torch import Tensor
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.frames import check_frames, to_bytes
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.patch_embed import frame_size
 
 
 class PixelModel(SlotModel):
@@ -44,7 +45,7 @@ class PixelModel(SlotModel):
         Raises:
             ValueError: Frames, latents or a budget that are none of this model.
         """
-        check_frames(obs, self.config.channels, self.config.image_size)
+        check_frames(obs, self.config.channels, frame_size(self.config))
         return to_bytes(self.sample(obs, self.keep_prefix(latents, budget), steps, generator))
 
     def rollout(

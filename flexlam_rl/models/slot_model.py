@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from flexlam_rl.models.interfaces import LatentSpec
 from flexlam_rl.nn.frames import check_frames
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill, sample_prefix_lengths
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.quantizers import Quantized, Quantizer, build_quantizer
@@ -135,7 +136,7 @@ class SlotModel(PretrainedModel, ABC):
             ValueError: Frames of another size or type, or with values that are none.
         """
         for frames in (obs, next_obs):
-            check_frames(frames, self.config.channels, self.config.image_size)
+            check_frames(frames, self.config.channels, frame_size(self.config))
         if len(obs) != len(next_obs):
             raise ValueError(f"There are {len(obs)} current and {len(next_obs)} following frames; expected as many.")
         quantized = self.quantize(obs, next_obs)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flexlam_rl.nn.patch_embed import Size
+
 
 def to_unit(frames: Tensor) -> Tensor:
     """uint8 frames to float in [-1, 1]; float frames pass unchanged."""
@@ -24,7 +26,7 @@ def peak_signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
     return 10.0 * torch.log10(4.0 / error.clamp_min(1e-10))
 
 
-def check_frames(frames: Tensor, channels: int, size: int) -> None:
+def check_frames(frames: Tensor, channels: int, size: Size) -> None:
     """Refuse what is no batch of frames: uint8, or float in [-1, 1], (B, C, H, W).
 
     Raises:
@@ -32,11 +34,13 @@ def check_frames(frames: Tensor, channels: int, size: int) -> None:
     """
     if (
         frames.ndim != 4
-        or frames.shape[1:] != (channels, size, size)
+        or frames.shape[1:] != (channels, *size)
         or not (frames.dtype == torch.uint8 or frames.is_floating_point())
     ):
         found = f"shape {tuple(frames.shape)} and type {frames.dtype}"
-        raise ValueError(f"Frames have {found}; expected (B, {channels}, {size}, {size}), uint8 or float in [-1, 1].")
+        raise ValueError(
+            f"Frames have {found}; expected (B, {channels}, {size[0]}, {size[1]}), uint8 or float in [-1, 1]."
+        )
     if frames.is_floating_point() and frames.numel() and not bool((frames.abs() <= 1.0).all()):  # NaN is in no range
         raise ValueError(
             f"Float frames lie in {float(frames.min())}..{float(frames.max())}; expected [-1, 1], or uint8 frames."

@@ -1,25 +1,86 @@
-"""Pictures as patches.
+"""Pictures as patches, and which patches fit a picture.
 
 Shapes: B batch, C H W picture, P patch size, N patches.
 """
 
+from math import gcd, log
+from typing import Any
+
 from torch import Tensor
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
+USUAL_SIDE = 64
+"""Side of the frames that the presets' patches are meant for."""
+MOST_PATCHES = 1024
+SMALLEST_PATCH = 4
 
-def patch_count(image_size: int, patch: int, owner: str) -> int:
-    """N, the patches of a square picture.
+
+def frame_size(config: Any) -> Size:
+    """Height and width of the frames of a configuration: `image_size`, and `image_width` where it is another."""
+    return config.image_size, getattr(config, "image_width", None) or config.image_size
+
+
+def frame_fields(size: Size) -> dict[str, Any]:
+    """The fields of a configuration that `frame_size` reads; those of square frames are the same as ever."""
+    return {"image_size": size[0], "image_width": None if size[0] == size[1] else size[1]}
+
+
+def patch_count(size: Size, patch: int, owner: str) -> int:
+    """N, the patches of a picture.
 
     Args:
-        image_size: H and W.
+        size: H and W.
         patch: P.
         owner: Whose patch it is, for the message ("encoder").
 
     Raises:
         ValueError: The patches do not fill the picture.
     """
-    if image_size % patch:
-        raise ValueError(f"image size {image_size} is not a multiple of the {owner}'s patch {patch}.")
-    return (image_size // patch) ** 2
+    height, width = size
+    if patch < 1 or height % patch or width % patch:
+        whole = gcd(height, width)
+        fits = [p for p in range(2, whole + 1) if whole % p == 0]
+        raise ValueError(
+            f"the {owner}'s patch is {patch}, which does not divide frames of {height}x{width} pixels; "
+            + (f"expected {', '.join(map(str, fits))}." if fits else "no patch does.")
+        )
+    return (height // patch) * (width // patch)
+
+
+def fitting_patch(size: Size, usual: int, owner: str, powers: bool = False, most: int | None = None) -> int:
+    """Choose the patch that divides a picture into about as many patches as the usual one does at 64 x 64 pixels.
+
+    Args:
+        size: H and W.
+        usual: P at 64 x 64 pixels, which is the answer there.
+        owner: Whose patch it is, for the message.
+        powers: Allow only powers of two from 8 on, as convolutions that halve the picture need.
+        most: Largest P, None for any.
+
+    Raises:
+        ValueError: None fits; the sentence says which frames would.
+    """
+    height, width = size
+    wanted = usual * (height * width) ** 0.5 / USUAL_SIDE
+    least = 2 * SMALLEST_PATCH if powers else SMALLEST_PATCH
+    fits = [
+        p
+        for p in range(least, min(gcd(height, width), most or height) + 1)
+        if height % p == width % p == 0 and (not powers or p & (p - 1) == 0) and height * width // p**2 <= MOST_PATCHES
+    ]
+    if not fits:
+        kind = "power of two" if powers else "patch"
+        limit = f" to {most}" if most else ""
+        raise ValueError(
+            f"frames of {height}x{width} pixels fit no {kind} from {least}{limit} pixels on for the {owner}, with at "
+            f"most {MOST_PATCHES} patches; sides that are multiples of 16 do, such as {_near(height)}x{_near(width)}."
+        )
+    return min(fits, key=lambda p: abs(log(p / wanted)))
+
+
+def _near(side: int) -> int:
+    return max(32, round(side / 16) * 16)
 
 
 def patchify(images: Tensor, patch: int) -> Tensor:

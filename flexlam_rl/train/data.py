@@ -9,18 +9,11 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts, TransitionPairs, Windows
-from flexlam_rl.datasets.labels import LabelSet
 from flexlam_rl.datasets.loader import Batches
 from flexlam_rl.datasets.marks import EXPERT_CHOSE, is_marked
 from flexlam_rl.datasets.samplers import Spans
-from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.train.resident import ResidentSpans, fits
 from flexlam_rl.train.source import to_device
-
-Labels = dict[str, np.ndarray[Any, Any]]
-"""Labelled transitions: "obs", "next_obs" uint8 (B, H, W, C); "action", "previous" (B, dims), -1 at an episode's
-start.
-"""
 
 
 class FrameSource:
@@ -193,50 +186,3 @@ def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0)
 
 def _marks(rollouts: Rollouts) -> tuple[str, ...]:
     return (EXPERT_CHOSE,) if is_marked(rollouts.stores) else ()
-
-
-def labelled(rollouts: Rollouts, labels: LabelSet) -> Labels:
-    """All tuples of a label set, in memory (it is small)."""
-    pairs = TransitionPairs(rollouts, ("action", "previous_action"), labels)
-    batch = pairs.read(np.arange(len(pairs)))
-    return {
-        "obs": batch["frames"][:, 0],
-        "next_obs": batch["frames"][:, 1],
-        "action": batch["action"].astype(np.int64)[:, None],
-        "previous": batch["previous_action"].astype(np.int64)[:, None],
-    }
-
-
-def check_actions(rollouts: Rollouts, labels: LabelSet) -> None:
-    """Check that every label has an action of the rollouts' action set; frames are not read.
-
-    Raises:
-        ValueError: One has not; the sentence names it and its store.
-    """
-    count = action_spec(rollouts).discrete[0]
-    for store, rows in zip(rollouts.stores, labels.rows, strict=True):
-        actions = store.action.whole()[rows]
-        odd = (actions < 0) | (actions >= count)
-        if odd.any():
-            raise ValueError(
-                f"row {rows[odd][0]} of {store.path} has the action {actions[odd][0]}; expected 0..{count - 1}."
-            )
-
-
-def action_spec(rollouts: Rollouts) -> ActionSpec:
-    """The discrete action set that the rollouts were recorded with.
-
-    Raises:
-        ValueError: If there is none, or stores differ.
-    """
-    from flexlam_rl.envs.domains.dmlab.actions import action_set
-
-    names = {store.origin.action_set for store in rollouts.stores}
-    if len(names) != 1 or None in names:
-        raise ValueError(
-            f"the rollouts have the action sets {sorted(map(str, names))}; expected one, and a discrete one."
-        )
-    actions = action_set(names.pop())
-    if not actions.is_discrete:
-        raise ValueError(f"the rollouts have the action set {actions.name!r}; training needs a discrete one.")
-    return ActionSpec((len(actions),), 0, actions.name, actions.hash)

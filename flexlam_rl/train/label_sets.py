@@ -8,7 +8,7 @@ import numpy as np
 from flexlam_rl.datasets import Rollouts, load_labels, make_labels
 from flexlam_rl.datasets.labels import PARTS, LabelSet, label_names
 from flexlam_rl.envs.spec import ActionSpec
-from flexlam_rl.train import data, distributed
+from flexlam_rl.train import actions, distributed
 from flexlam_rl.train.options import LabelOptions
 from flexlam_rl.utils.errors import StoreError
 
@@ -91,19 +91,21 @@ def labels_of(
         StoreError: The rollouts have no actions.
     """
     try:
-        actions = data.action_spec(train)
+        spec = actions.action_spec(train)
         if in_a_row and is_diverse(options.labels) and options.labels not in label_names(train.stores[0].path):
-            return actions, None
+            return spec, None
         parts = label_set(options, train, groups)
-        for part in parts:
-            data.check_actions(train, part)
+        spec = actions.labelled_spec(train, parts[0])
+        actions.labelled_spec(train, parts[1])  # refuses what is no label
     except (ValueError, StoreError) as error:
         alone = "; the latent action model alone needs no actions: flexlam train lam" if in_a_row else ""
         raise type(error)(f"the {stage} cannot be trained: {str(error).rstrip('.')}{alone}.") from None
-    return actions, "-".join(part.digest[:16] for part in parts)
+    return spec, "-".join(part.digest[:16] for part in parts)
 
 
-def labelled_parts(options: LabelOptions, train: Rollouts) -> tuple[data.Labels, data.Labels]:
+def labelled_parts(options: LabelOptions, train: Rollouts) -> tuple[actions.Labels, actions.Labels]:
     """The labelled transitions to train on, and those to choose a checkpoint by, in memory."""
-    first, second = (data.labelled(train, part) for part in label_set(options, train))
+    parts = label_set(options, train)
+    spec = actions.labelled_spec(train, parts[0])
+    first, second = (actions.labelled(train, part, spec) for part in parts)
     return first, second

@@ -161,3 +161,23 @@ def test_labels_come_from_episodes_with_actions(name: str, tmp_path: Path) -> No
     assert np.array_equal(every["action"][known], numbers) and np.array_equal(
         every["previous_action"][known][1:], numbers[:-1]
     )
+
+
+def test_labels_stand_in_for_bounds_that_a_space_does_not_have() -> None:
+    pytest.importorskip("torch")
+    from flexlam_rl.agents.policy.compatibility import check_spaces
+    from flexlam_rl.train.actions import bounded
+
+    space = SPACES["unbounded"]  # from nothing to 1, and from 0 to nothing
+    stored = np.array([[-3, 5], [0.5, 5]], np.float32)
+    spec = bounded(action_spec_of(space), stored)
+    assert (spec.low, spec.high) == ((-3.0, 0.0), (1.0, 5.0))
+    with pytest.raises(ValueError, match=r"Dimension 0 .* has the bounds -inf and 1"):
+        model_actions(stored, action_spec_of(space))
+    seen = model_actions(stored, spec)
+    assert np.allclose(seen, [[-1, 1], [0.75, 1]]) and np.array_equal(environment_actions(seen, spec), stored)
+    env = Pictures(space)
+    check_spaces(env, spec, 3)
+    env.action_space = SPACES["box"]
+    with pytest.raises(ValueError, match="was trained with the action space"):
+        check_spaces(env, spec, 3)

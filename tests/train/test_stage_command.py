@@ -20,6 +20,7 @@ ROOT = Path(flexlam_rl.__file__).parents[1]
 SHARED = {"data", "out", "tasks", "init", "seed", "device", "steps", "optimiser", "precision", "compile", "preset"}
 LABELS = {"labels", "label_fraction", "label_count", "label_task"}
 CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution", "balance"}
+PATCHES = {"encoder_patch", "decoder_patch"}
 OWN = {
     "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"},
     "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"},
@@ -38,8 +39,8 @@ OWN = {
     },
     "translator": CODES,
     "joint": CODES,
-    "idm": LABELS,
-    "bc": LABELS,
+    "idm": LABELS | {"encoder_patch"},
+    "bc": LABELS | {"encoder_patch"},
     "features": LABELS,
     "controls": CODES | {"kind"},
 }

@@ -8,6 +8,7 @@ from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.envs.action_spaces import space_of
 
 Key = Any
 """A key of a TensorDict: a string, or a tuple of strings for a nested one."""
@@ -20,12 +21,15 @@ class LatentActionModule(TensorDictModuleBase):
     Args:
         policy: What decides.
         observation: Key of the frames, uint8 (B..., H, W, C) or (B..., C, H, W).
-        action: Key of the actions, int64 (B...), or one-hot (B..., A) where `one_hot` (TorchRL's default for
-            `Discrete`).
+        action: Key of the actions, as the environment's space has them; one-hot (B..., A) where `one_hot` (TorchRL's
+            default for `Discrete`).
         is_init: Key of a bool tensor (B..., 1), as TorchRL's transform `InitTracker` writes it: where an episode
             begins. Where the key is missing, episodes begin at the first call after `reset`.
         codes: Key to write the codes to, int64 (B..., largest K), -1 after an environment's own K; None for none.
-        one_hot: Whether actions are one-hot.
+        one_hot: Whether actions are one-hot; only those of `Discrete` can be.
+
+    Raises:
+        ValueError: One-hot actions are wanted of another space.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class LatentActionModule(TensorDictModuleBase):
         self.in_keys = [observation]
         self.out_keys = [action] if codes is None else [action, codes]
         super().__init__()
-        self.policy = policy
+        self.policy, spec = policy, policy.translator.config.actions
+        if one_hot and not spec.is_single:
+            raise ValueError(f"one_hot is True, but actions are of {space_of(spec)}: expected Discrete.")
         self._is_init, self._one_hot = is_init, one_hot
         self._state: Any = None
 
@@ -57,8 +63,9 @@ class LatentActionModule(TensorDictModuleBase):
         actions, self._state = self.policy.predict(frames.reshape(-1, *frames.shape[-3:]), self._state, starts)
         chosen = torch.from_numpy(np.asarray(actions)).to(frames.device)
         if self._one_hot:
-            choices = self.policy.translator.config.actions.discrete[0]
-            chosen = torch.nn.functional.one_hot(chosen, choices)
+            spec = self.policy.translator.config.actions
+            first = spec.start[0] if spec.start else 0
+            chosen = torch.nn.functional.one_hot(chosen - first, spec.discrete[0])
         tensordict.set(self.out_keys[0], chosen.reshape(*lead, *chosen.shape[1:]))
         if len(self.out_keys) > 1 and self.policy.last is not None:
             codes = torch.from_numpy(self.policy.last.codes.copy()).to(frames.device)

@@ -19,6 +19,7 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.priors import Prior, load_prior
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
 from flexlam_rl.utils.numbers import real, whole
@@ -46,6 +47,7 @@ class EnvironmentFacts(Plain):
         textures: Looks that were seen in training ("procedural", "labmaze", "original").
         hud: "full", "reduced" or "none".
         domain: Name of the world.
+        look: How the world is drawn, beside its textures and overlay.
     """
 
     action_set: str
@@ -57,17 +59,19 @@ class EnvironmentFacts(Plain):
     textures: tuple[str, ...]
     hud: str
     domain: str = field(default="dmlab", metadata={"later": True})
+    look: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
 
     @classmethod
     def of(cls, spec: EnvSpec, textures: tuple[str, ...]) -> "EnvironmentFacts":
         """The facts of environments that differ in their textures alone."""
-        same = {f.name: getattr(spec, f.name) for f in fields(cls) if f.name != "textures"}
-        return cls(**same, textures=textures)
+        same = {f.name: getattr(spec, f.name) for f in fields(cls) if f.name not in ("textures", "look")}
+        look = tuple((name, value) for name, value in spec.look if name not in ("textures", "hud"))
+        return cls(**same, textures=textures, look=look)
 
     @property
     def spec(self) -> EnvSpec:
         """The environment, in the last of the looks that were seen."""
-        look = {"hud": self.hud, "textures": self.textures[-1] if self.textures else ""}
+        look = {"hud": self.hud, "textures": self.textures[-1] if self.textures else "", **dict(self.look)}
         return EnvSpec(
             self.domain, self.engine, self.action_set, self.action_hash, self.frame_skip, self.width, self.height,
             tuple((name, value) for name, value in look.items() if value),
@@ -246,6 +250,7 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: Prior, translator: Trans
     Raises:
         CheckpointError: The first fact that differs, with both values.
     """
+    size = frame_size(lam.config)
     env, slots, actions = config.environment, lam.config.slots, translator.config.actions
     pairs = {
         "slots of LAM and sequence model": (slots, sequence.config.slots),
@@ -253,9 +258,8 @@ def check_fit(config: BundleConfig, lam: LAM, sequence: Prior, translator: Trans
         "codes of LAM and sequence model": (lam.code_count, sequence.config.codes),
         "numbers a slot of LAM and translator": (lam.latent.dim, translator.config.code_dim),
         "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
-        "frame size of LAM and environment": (lam.config.image_size, env.width),
-        "frame width and height": (env.width, env.height),
-        "frame size of LAM and sequence model": (lam.config.image_size, sequence.config.image_size),
+        "frame size of LAM and environment": (size, (env.height, env.width)),
+        "frame size of LAM and sequence model": (size, frame_size(sequence.config)),
         "action set of translator and environment": (actions.name, env.action_set),
         "hash of the action set of translator and environment": (actions.hash, env.action_hash),
     }

@@ -21,6 +21,7 @@ from flexlam_rl.agents.policy.bundle import (
 from flexlam_rl.agents.policy.bundle_files import free_for_bundle, write_bundle
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
+from flexlam_rl.nn.patch_embed import Size, frame_size
 from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, model_digest
 from flexlam_rl.utils.provenance import revision
 
@@ -91,7 +92,7 @@ def make_bundle(
         raise ValueError(
             f"{', '.join(map(str, data))} is not the data that {runs[stage]} was trained on (its digests differ)."
         )
-    facts = _environment(rollouts, int(models["lam"].config.image_size))
+    facts = _environment(rollouts, frame_size(models["lam"].config))
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
     config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half))
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(run))  # type: ignore[arg-type]
@@ -99,29 +100,30 @@ def make_bundle(
     return config, files_hash(out)
 
 
-def _environment(rollouts: Sequence[Rollouts], size: int) -> EnvironmentFacts:
-    origins = [store.origin for part in rollouts for store in part.stores]
-    same = {
-        name: {getattr(origin, name) for origin in origins}
-        for name in ("action_set", "action_hash", "frame_skip", "engine", "hud")
-    }
+def _environment(rollouts: Sequence[Rollouts], size: Size) -> EnvironmentFacts:
+    stores = [store for part in rollouts for store in part.stores]
+    origins = [store.origin for store in stores]
+    acting = [store.origin for store in stores if store.with_actions] or origins  # video has no action set
+    same = {name: {getattr(origin, name) for origin in origins} for name in ("domain", "engine", "frame_skip", "hud")}
+    same |= {name: {getattr(origin, name) for origin in acting} for name in ("action_set", "action_hash")}
+    same["look"] = {tuple(sorted(origin.look.items())) for origin in origins}
     for name, values in same.items():
         if len(values) != 1:
             raise ValueError(f"The rollouts have {name} {sorted(map(str, values))}; a policy needs one.")
-    one = {name: values.pop() for name, values in same.items()}
-    look = (("hud", one.pop("hud")),)
-    spec = EnvSpec(**one, width=size, height=size, look=look)
+    one: dict[str, Any] = {name: values.pop() for name, values in same.items()}
+    look = (("hud", one.pop("hud")), *one.pop("look"))
+    spec = EnvSpec(**one, width=size[1], height=size[0], look=look)
     return EnvironmentFacts.of(spec, tuple(sorted({origin.textures for origin in origins})))
 
 
 def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
     """How many labels there are, from where, and which actions follow which."""
-    from flexlam_rl.train.data import labelled
+    from flexlam_rl.train.actions import labelled
 
     parts = [load_labels(rollouts, name, part) for part in ("train", "validation")]
     pairs: tuple[tuple[int, ...], ...] = ()
     if len(spec.discrete) == 1 and not spec.continuous:
-        pairs = action_pairs(labelled(rollouts, parts[0]), spec.discrete[0])
+        pairs = action_pairs(labelled(rollouts, parts[0], spec), spec.discrete[0])
     levels = tuple(dict.fromkeys(str(level) for level in parts[0].attributes["levels"]))  # a level of two looks is one
     return LabelFacts(name, sum(map(len, parts)), levels, pairs)
 

@@ -15,9 +15,8 @@ from torch import Tensor
 from flexlam_rl.agents.policy.decision import PARTS, Decision
 from flexlam_rl.agents.policy.history import Chunk, PolicyState
 from flexlam_rl.agents.policy.marks import Marks
-from flexlam_rl.models.flexlam.translator import NO_ACTION, choose_actions
+from flexlam_rl.nn.action_head import choose_actions, draw_actions, no_action
 from flexlam_rl.nn.modes import own_modes
-from flexlam_rl.nn.sampling import pick
 from flexlam_rl.nn.threads import forked
 
 
@@ -38,10 +37,9 @@ def decide(
         draws: Uniform numbers (n, M + A), None for the likeliest codes and actions.
 
     Returns:
-        Actions (n, A), and what the decision consisted of.
+        Actions (n, A) as models have them, and what the decision consisted of.
     """
     spec = policy.translator.config.actions
-    dims = len(spec.discrete) + spec.continuous
     began = time.perf_counter()
     n = len(frames)
     playing = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
@@ -63,7 +61,7 @@ def decide(
     executor = policy.executor if len(playing) > 1 and not forked() else None
     results = [run(chunk) for chunk in playing] if executor is None else list(executor.map(run, playing))
     widest = int(budgets.max())
-    actions = np.zeros((n, dims), np.float32 if spec.continuous else np.int64)
+    actions = np.zeros((n, spec.dims), np.float32 if spec.continuous else np.int64)
     codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
     seconds = dict.fromkeys(PARTS, 0.0)
     for chunk, (chosen, own_codes, log_probs, times) in zip(playing, results, strict=True):
@@ -114,7 +112,7 @@ def decide_chunk(
 
     now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
     policy.decoder.clear(chunk.decode, cleared)
-    chunk.previous.masked_fill_(begun[:, None], NO_ACTION)
+    chunk.previous = torch.where(begun[:, None], no_action(spec, 1, device), chunk.previous)
     # codes of rows at their first frame are computed and not used: the number of rows stays the same
     codes = None if clear.all() else policy.lam.encode(chunk.frames, now)
     marks.mark()
@@ -131,15 +129,11 @@ def decide_chunk(
     marks.mark()
     slots = policy.lam.keep_prefix_unchecked(decoded.codes, lengths)
     outputs = policy.translator(slots, chunk.previous, now)
-    actions = choose_actions(outputs, spec)
     if draws is not None and policy.decoding.action_temperature > 0:
-        start = 0
-        for i, choices in enumerate(spec.discrete):
-            numbers = whole(draws[:, policy.slots + i], 0.0)
-            actions[:, i] = pick(outputs[:, start : start + choices], numbers, policy.decoding.action_temperature).to(
-                actions.dtype
-            )
-            start += choices
+        numbers = whole(draws[:, policy.slots :], 0.0)
+        actions = draw_actions(outputs, spec, numbers, policy.decoding.action_temperature)
+    else:
+        actions = choose_actions(outputs, spec)
     chunk.previous = actions.clone()
     marks.mark()
     return actions, decoded.codes, decoded.log_probs, marks

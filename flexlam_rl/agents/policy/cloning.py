@@ -1,6 +1,6 @@
 """Behaviour cloning as a policy: the baseline that the same labels give without any latent actions.
 
-Legend: `n` environments, `R` rows of a chunk.
+Legend: `n` environments, `R` rows of a chunk, `A` dimensions of an action.
 """
 
 from dataclasses import replace
@@ -14,12 +14,13 @@ from flexlam_rl.agents.policy.compatibility import check_record, check_spaces, e
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import mask_of
+from flexlam_rl.envs.action_values import environment_actions
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.baselines.idm import BehaviourCloning
-from flexlam_rl.nn.action_head import NO_ACTION
+from flexlam_rl.nn.action_head import choose_actions, draw_actions, no_action
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.pretrained import CONFIG, CheckpointError
-from flexlam_rl.nn.sampling import pick
 
 
 class CloningPolicy:
@@ -58,19 +59,16 @@ class CloningPolicy:
             )
         self.model = BehaviourCloning.from_pretrained(places[0], device=device).eval().requires_grad_(False)
         config = self.model.config
-        if len(config.actions.discrete) != 1 or config.actions.continuous:
-            raise ValueError(
-                f"{places[0]} has {len(config.actions.discrete)} discrete and {config.actions.continuous} continuous "
-                "actions; expected one."
-            )
         # what the model does not know, such as the frame skip, may be anything
         known = {"action_set": config.actions.name, "action_hash": config.actions.hash}
-        known |= {"width": config.image_size, "height": config.image_size}
+        height, width = frame_size(config)
+        known |= {"width": width, "height": height}
         found = environment_spec(env, replace(EnvSpec(), **known))
         check_record(replace(found, **known), found)
         check_spaces(env, config.actions, config.channels)
+        self._frame = (config.channels, height, width)
         self.deterministic, self.chunk, self.device = deterministic, chunk, device
-        self._draws = Draws(seed, 1)
+        self._draws = Draws(seed, max(1, len(config.actions.discrete)))
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
         """Environments `which` begin episodes of these seeds."""
@@ -89,20 +87,23 @@ class CloningPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's
-        start.
+        """Actions (n, ...) of the environment's own space, a bare one for a single environment; the state is the last
+        actions as models have them (n, A), none at an episode's start.
+
+        Continuous actions are the mean of what the model learned, also where actions are drawn.
         """
-        frames, single = read_frames(observation, (self.model.config.channels, *(self.model.config.image_size,) * 2))
+        frames, single = read_frames(observation, self._frame)
         n = len(frames)
-        previous = np.full(n, NO_ACTION) if state is None else np.array(state)
-        if previous.shape != (n,):
+        spec = self.model.config.actions
+        previous = no_action(spec, n).numpy() if state is None else np.array(state)
+        if previous.shape != (n, spec.dims):
             raise ValueError(
                 f"There are {n} observations, but the state is of shape {previous.shape}: begin with state=None."
             )
         if episode_start is not None:
-            previous[mask_of(episode_start, n, "episode_start")] = NO_ACTION
+            previous[mask_of(episode_start, n, "episode_start")] = no_action(spec, 1).numpy()
         greedy = deterministic if self.deterministic is None else self.deterministic
-        draws = None if greedy else torch.from_numpy(self._draws.next(n)[:, 0])
+        draws = None if greedy else torch.from_numpy(self._draws.next(n))
         size = self.chunk or n
         parts = []
         for first in range(0, n, size):
@@ -111,11 +112,10 @@ class CloningPolicy:
                 rows.stop - rows.start
             )  # filled up, so that numbers do not depend on how many rows there are
             now = np.concatenate([frames[rows], np.zeros((short, *frames.shape[1:]), frames.dtype)])
-            before = np.concatenate([previous[rows], np.zeros(short, previous.dtype)])
-            outputs = self.model(
-                torch.from_numpy(now).to(self.device), torch.from_numpy(before)[:, None].to(self.device)
-            )
+            before = np.concatenate([previous[rows], np.zeros((short, spec.dims), previous.dtype)])
+            outputs = self.model(torch.from_numpy(now).to(self.device), torch.from_numpy(before).to(self.device))
             parts.append(outputs[: size - short].cpu())
-        logits = torch.cat(parts)
-        actions = (logits.argmax(-1) if draws is None else pick(logits, draws)).numpy()
-        return (actions[0] if single else actions), actions.copy()  # the caller may change its actions
+        outputs = torch.cat(parts)
+        chosen = (choose_actions(outputs, spec) if draws is None else draw_actions(outputs, spec, draws)).numpy()
+        actions = environment_actions(chosen, spec)
+        return (actions[0] if single else actions), chosen

@@ -8,7 +8,8 @@ from gymnasium import spaces
 
 from flexlam_rl.agents.policy.bundle import EnvironmentFacts
 from flexlam_rl.agents.policy.observations import FRAME
-from flexlam_rl.envs.base import attribute, env_spec_of
+from flexlam_rl.envs.action_spaces import space_of
+from flexlam_rl.envs.base import env_spec_of, single_space
 from flexlam_rl.envs.observations import frame_size
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 
@@ -19,18 +20,19 @@ def environment_spec(env: Any, unknown: EnvSpec) -> EnvSpec:
     return env_spec_of(env) or replace(unknown, height=height, width=width)
 
 
-def _space(env: Any, name: str) -> Any:
-    """A single environment's space, as the outermost wrapper has it; None where it tells none."""
-    told = (getattr(env, f"single_{name}", None), getattr(env, name, None))
-    for found in (*told, attribute(env, f"single_{name}"), attribute(env, name)):
-        if isinstance(found, spaces.Space):
-            return found
-    return None
-
-
 def _image_space(env: Any) -> Any:
-    space = _space(env, "observation_space")
+    space = single_space(env, "observation_space")
     return space[FRAME] if isinstance(space, spaces.Dict) and FRAME in space.spaces else space
+
+
+def _takes(space: spaces.Space[Any], wanted: spaces.Space[Any]) -> bool:
+    """Whether a space is the one wanted; where it has no bound, the bound that a policy learned instead is within."""
+    if not isinstance(space, spaces.Box) or not isinstance(wanted, spaces.Box):
+        return bool(space == wanted)
+    if space.shape != wanted.shape or space.dtype != wanted.dtype:
+        return False
+    low, high = (np.isinf(one) | (one == other) for one, other in ((space.low, wanted.low), (space.high, wanted.high)))
+    return bool(low.all() and high.all())
 
 
 def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
@@ -44,21 +46,8 @@ def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
     Raises:
         ValueError: The difference, with both values.
     """
-    space = _space(env, "action_space")
-    if actions.continuous:
-        fits = isinstance(space, spaces.Box) and not actions.discrete and space.shape == (actions.continuous,)
-        wanted = f"{actions.discrete} choices and {actions.continuous} numbers"
-    elif len(actions.discrete) == 1:
-        fits = isinstance(space, spaces.Discrete) and space.n == actions.discrete[0] and space.start == 0
-        wanted = str(spaces.Discrete(actions.discrete[0]))
-    else:
-        fits = (
-            isinstance(space, spaces.MultiDiscrete)
-            and tuple(space.nvec.ravel()) == actions.discrete
-            and not space.start.any()
-        )
-        wanted = str(spaces.MultiDiscrete(list(actions.discrete)))
-    if space is not None and not fits:
+    space, wanted = single_space(env, "action_space"), space_of(actions)
+    if space is not None and not _takes(space, wanted):
         raise ValueError(f"The policy was trained with the action space {wanted}; the environment has {space}.")
     image = _image_space(env)
     shown = (
@@ -118,6 +107,7 @@ def check_environment(
         "engine": ((facts.engine,), found.engine),
         "look": (facts.textures, found.textures),
         "overlay": ((facts.hud,), found.hud),
+        **{name: ((value,), dict(found.look).get(name, "")) for name, value in facts.look},
     }
     for name, (values, value) in looks.items():
         if value not in values:

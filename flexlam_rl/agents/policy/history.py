@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.models.flexlam.priors import PriorDecoder
-from flexlam_rl.nn.action_head import NO_ACTION
+from flexlam_rl.nn.action_head import no_action
 from flexlam_rl.nn.modes import in_own_modes
 
 
@@ -31,7 +32,7 @@ class Chunk:
     frames: Tensor
     """uint8 (R, C, H, W): the last frames."""
     previous: Tensor
-    """(R, A): the last actions, -1 at an episode's start."""
+    """(R, A): the last actions as models have them; none (-1, or NaN) at an episode's start."""
 
 
 @dataclass
@@ -93,8 +94,7 @@ def new_state(
     rows: int,
     chunk: int | None,
     frame: tuple[int, ...],
-    dims: int,
-    dtype: torch.dtype,
+    actions: ActionSpec,
     made_for: tuple[Any, ...] = (),
 ) -> PolicyState:
     """Empty history of `rows` environments.
@@ -104,8 +104,7 @@ def new_state(
         rows: n.
         chunk: R; None computes all rows together.
         frame: (C, H, W).
-        dims: A.
-        dtype: Of actions: int64, or float32 where a dimension is continuous.
+        actions: What actions are of.
         made_for: See `PolicyState`.
     """
     size = rows if chunk is None else chunk
@@ -116,7 +115,7 @@ def new_state(
             min(size, rows - first),
             decoder.initial_state(size),
             torch.zeros(size, *frame, dtype=torch.uint8, device=device),
-            torch.full((size, dims), NO_ACTION, dtype=dtype, device=device),
+            no_action(actions, size, device),
         )
         for first in range(0, rows, size)
     ]

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from flexlam_rl.agents.policy.bundle import MODELS, Bundle, Decoding, load_bundle
-from flexlam_rl.agents.policy.bundle_files import push_bundle, save_bundle
 from flexlam_rl.agents.policy.chunk_decision import decide
 from flexlam_rl.agents.policy.compatibility import check_environment
 from flexlam_rl.agents.policy.decision import Decision, read_only
@@ -23,24 +22,18 @@ from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import PolicyState, check_state
 from flexlam_rl.agents.policy.latent_snapshots import LatentSnapshots
 from flexlam_rl.agents.policy.observations import read_frames
+from flexlam_rl.agents.policy.plain_loop import PlainLoop
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
+from flexlam_rl.agents.policy.sharing import Sharing
+from flexlam_rl.envs.action_values import environment_actions
 from flexlam_rl.models.flexlam.priors import decoder_of
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import usable_device
 from flexlam_rl.utils.numbers import whole
-from flexlam_rl.utils.registry import Registry
-
-ADAPTERS: Registry[Any] = Registry(
-    "adapter",
-    {
-        "torchrl": "flexlam_rl.agents.adapters.torchrl:LatentActionModule",
-        "tianshou": "flexlam_rl.agents.adapters.tianshou:TianshouLatentPolicy",
-    },
-)
-"""Other libraries' kinds of policy, which import this file."""
 
 
-class LatentActionPolicy(LatentSnapshots):
+class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     """Plays with a bundle. `predict` follows Stable-Baselines3's protocol; `reset` and calls serve a plain loop.
 
     Args:
@@ -89,9 +82,7 @@ class LatentActionPolicy(LatentSnapshots):
         self.slots = bundle.slots
         self.last: Decision | None = None
         self._actions = self.translator.config.actions
-        self._dims = len(self._actions.discrete) + self._actions.continuous
-        self._dtype = torch.float32 if self._actions.continuous else torch.int64
-        self._frame = (self.lam.config.channels, self.lam.config.image_size, self.lam.config.image_size)
+        self._frame = (self.lam.config.channels, *frame_size(self.lam.config))
         self._draws = Draws(seed, self.slots + len(self._actions.discrete))
         self._state: PolicyState | None = None  # of the plain loop
         self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
@@ -154,44 +145,6 @@ class LatentActionPolicy(LatentSnapshots):
             models = {part: copy.deepcopy(getattr(self.bundle, part)).to(target) for part in MODELS}
             self._take(replace(self.bundle, **models))
         return self
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the policy as a bundle, which `from_pretrained` loads: its models, and the way that it decides.
-
-        Args:
-            folder: Of the bundle; a bundle there is replaced.
-
-        Returns:
-            The folder.
-
-        Raises:
-            OSError: It cannot be written, or holds something else.
-        """
-        return save_bundle(Path(folder), self.bundle, self.decoding)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: str | bool | None = None,
-        message: str = "Upload a policy of flexlam_rl",
-    ) -> str:
-        """Upload the policy to a hub repository, from which `from_pretrained` loads it.
-
-        Args:
-            repo_id: "owner/name"; it is made where it does not exist.
-            private: Whether a new repository is private, None for the owner's default.
-            token: Of the hub, None for the one that `hf auth login` keeps.
-            message: Of the commit.
-
-        Returns:
-            Address of the commit.
-
-        Raises:
-            CheckpointError: The hub refuses the upload, or cannot be reached.
-        """
-        return push_bundle(repo_id, self.bundle, self.decoding, private, token, message)
 
     @property
     def device(self) -> torch.device:
@@ -301,8 +254,8 @@ class LatentActionPolicy(LatentSnapshots):
             deterministic: The likeliest codes and actions; the policy's own `deterministic` outweighs it.
 
         Returns:
-            Actions (n,) int64, or (n, A) with several dimensions, without n for one environment; and the state,
-            advanced in place.
+            Actions of the environment's own space: (n,) int64 of `Discrete`, (n, *shape) of other spaces, without n for
+            one environment; and the state, advanced in place.
 
         Raises:
             ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is
@@ -325,8 +278,8 @@ class LatentActionPolicy(LatentSnapshots):
         draws = None if greedy else self._draws.next(n)
         actions, self.last = decide(self, state, frames, starts, budgets, draws)
         self._current = state
-        actions = actions[:, 0] if self._dims == 1 else actions
-        return (actions[0] if single else actions), state
+        own = environment_actions(actions, self._actions)
+        return (own[0] if single else own), state
 
     def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Frames as (n, C, H, W) uint8, and whether there was only one.
@@ -335,40 +288,6 @@ class LatentActionPolicy(LatentSnapshots):
             ValueError: They are of another size or type than the policy was trained with.
         """
         return read_frames(observation, self._frame)
-
-    def reset(self, which: Any = None) -> None:
-        """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or
-        indices).
-
-        Raises:
-            ValueError: `which` does not fit the environments that play.
-        """
-        if which is None:
-            if self._current is self._state:
-                self._current = None
-            self._state = self._waiting = None
-            return
-        index = rows_of(which, None if self._state is None else self._state.rows)
-        if self._state is not None:  # else all begin
-            self._waiting = np.zeros(self._state.rows, np.bool_) if self._waiting is None else self._waiting
-            self._waiting[index] = True
-
-    def __call__(self, observation: Any, info: dict[str, Any] | None = None) -> np.ndarray:
-        """The action, for a plain loop over one environment or a batch; the history is kept inside.
-
-        Args:
-            observation: As for `predict`.
-            info: What the environment gave with it; `map_reset` in it is heeded.
-
-        Raises:
-            ValueError: As for `predict`; nothing has been decided then.
-        """
-        restarted = None if info is None else info.get("map_reset")
-        if restarted is not None and self._state is not None:
-            self._state.restarted |= mask_of(restarted, self._state.rows, "map_reset")
-        actions, self._state = self.predict(observation, self._state, self._waiting)
-        self._waiting = None
-        return actions
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -384,17 +303,3 @@ class LatentActionPolicy(LatentSnapshots):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: all but the executor, which has threads; decisions do not depend on it."""
         return {**vars(self), "executor": None}
-
-    def as_tensordict_module(self, **options: Any) -> Any:
-        """This policy as a TensorDictModule for TorchRL; the options of `agents.adapters.torchrl.LatentActionModule`
-        (extra `tensordict`).
-        """
-        return ADAPTERS.get("torchrl")(self, **options)
-
-    def as_tianshou_policy(self, action_space: Any) -> Any:
-        """This policy for Tianshou 2's collectors (the package `tianshou`).
-
-        Args:
-            action_space: The environment's single one.
-        """
-        return ADAPTERS.get("tianshou")(self, action_space)

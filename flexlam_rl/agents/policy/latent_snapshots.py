@@ -5,12 +5,12 @@ Legend: `n` environments.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import Chunk, PolicyState, new_state
-from flexlam_rl.models.flexlam.decode import Decoder
+from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.models.flexlam.priors import PriorDecoder
 from flexlam_rl.nn.modes import in_own_modes
 
 
@@ -18,16 +18,15 @@ class LatentSnapshots:
     """`snapshot` and `restore` of a `LatentActionPolicy`."""
 
     chunk: int | None
-    decoder: Decoder
+    decoder: PriorDecoder
     _frame: tuple[int, int, int]
-    _dims: int
-    _dtype: torch.dtype
+    _actions: ActionSpec
     _made_for: tuple[Any, ...]
     _draws: Draws
     _current: PolicyState | None
 
     def _new_state(self, rows: int) -> PolicyState:
-        return new_state(self.decoder, rows, self.chunk, self._frame, self._dims, self._dtype, self._made_for)
+        return new_state(self.decoder, rows, self.chunk, self._frame, self._actions, self._made_for)
 
     @in_own_modes
     def snapshot(self, state: PolicyState) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from flexlam_rl.agents.policy.rows import mask_of
 from flexlam_rl.envs.base import base_env
 from flexlam_rl.nn.action_head import NO_ACTION, choose_actions
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.utils.numbers import whole
 
 CHUNK = 32  # rows computed together: the numbers of an episode do not depend on how many play beside it
@@ -64,7 +65,7 @@ class OraclePolicy:
         self.budgets = np.broadcast_to(np.asarray(budgets, np.int64), (self._env.num_envs,))
         self.chunk = whole(CHUNK if chunk is None else chunk, "chunk", 1)
         self.expert = make_expert(expert, env, 0.0, seed)
-        self._frame = (config.channels, config.image_size, config.image_size)
+        self._frame = (config.channels, *frame_size(config))
         self._advice: Any = None
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:

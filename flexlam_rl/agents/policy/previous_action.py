@@ -7,7 +7,7 @@ import numpy as np
 
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.rows import mask_of, rows_of
-from flexlam_rl.envs.base import action_count, base_env, batch_size
+from flexlam_rl.envs.base import action_count, base_env, batch_size, single_space
 
 
 class PreviousActionPolicy:
@@ -29,6 +29,11 @@ class PreviousActionPolicy:
     def __init__(self, pairs: Sequence[Sequence[int]], env: Any, seed: int = 0) -> None:
         counts = np.asarray(pairs, np.float64)
         actions = action_count(env)
+        if not actions:
+            raise ValueError(
+                "The policy 'previous-action' counts single choices from 0; the environment has the actions "
+                f"{single_space(env, 'action_space')}: expected Discrete, or play 'random' and 'bc'."
+            )
         if counts.shape != (actions + 1, actions) or not counts.sum():
             raise ValueError(
                 f"The counts of previous actions have shape {counts.shape}; the environment needs ({actions + 1}, "

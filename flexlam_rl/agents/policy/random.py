@@ -7,15 +7,16 @@ import numpy as np
 from flexlam_rl.agents.policy.draws import generators_of, states_of
 from flexlam_rl.agents.policy.rows import begun
 from flexlam_rl.envs.action_spaces import action_spec_of
-from flexlam_rl.envs.action_values import environment_actions
-from flexlam_rl.envs.base import action_count, base_env, batch_size
+from flexlam_rl.envs.action_values import random_actions
+from flexlam_rl.envs.base import action_count, base_env, batch_size, single_space
 from flexlam_rl.utils.numbers import whole
 
 _BLOCK = 1024  # actions drawn at once
 
 
 class RandomPolicy:
-    """Uniformly random actions of any space that `action_spec_of` describes.
+    """Uniformly random actions of any space that `action_spec_of` describes; continuous ones without bounds are drawn
+    as Gymnasium's `Box.sample` draws them.
 
     Args:
         env: A (wrapped) environment or batch; its single action space tells the actions.
@@ -30,7 +31,8 @@ class RandomPolicy:
         self._single = not hasattr(base, "num_envs")
         self._num_envs = batch_size(env)
         self._generators = [np.random.default_rng([seed, 1, i]) for i in range(self._num_envs)]
-        space = getattr(base, "single_action_space", None) or base.action_space
+        space = single_space(env, "action_space")
+        assert space is not None
         self._space = action_spec_of(space)
         shape = () if self._count else self._space.shape
         self._drawn = np.zeros((self._num_envs, _BLOCK, *shape), self._space.dtype)
@@ -55,7 +57,9 @@ class RandomPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (N, ...), without the leading dimension for a single environment; `state` is passed through."""
+        """Actions (N, ...) of the environment's space, without the leading dimension for a single environment; `state`
+        is passed through.
+        """
         for i in np.flatnonzero(self._at == _BLOCK).tolist():
             self._drawn[i] = self._draw(self._generators[i])
             self._at[i] = 0
@@ -67,9 +71,6 @@ class RandomPolicy:
 
     def _draw(self, generator: np.random.Generator) -> np.ndarray:
         """The next actions of one environment, (_BLOCK, ...)."""
-        spec = self._space
-        if spec.continuous:
-            return environment_actions(generator.uniform(-1.0, 1.0, (_BLOCK, spec.dims)), spec)
         if self._count:
-            return generator.integers(self._count, size=_BLOCK) + spec.start[0]
-        return environment_actions(generator.integers(spec.discrete, size=(_BLOCK, spec.dims)), spec)
+            return generator.integers(self._count, size=_BLOCK)
+        return random_actions(self._space, _BLOCK, generator)

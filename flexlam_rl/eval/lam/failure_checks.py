@@ -22,6 +22,9 @@ some is no fault.
 """
 
 
+MEASURES = {"accuracy": "accuracy", "explained": "explained variance"}
+
+
 @dataclass(frozen=True)
 class Check:
     """One check: what it looks for, whether it was found, and the figures that say so."""
@@ -181,10 +184,11 @@ def of_actions(figures: dict[str, Any]) -> list[Check]:
         ),
     ]
     rows = figures.get("translation")
-    if not rows or "accuracy" not in rows[0]:
+    if not rows:
         return checks
+    measure = measure_of(rows)
     true = [row for row in rows if row["codes"] == "codes"]
-    best = max(true, key=lambda row: row["accuracy"])
+    best = max(true, key=lambda row: row[measure])
     # the null row is the translator on the previous action alone
     others = [
         {**row, "from": f"{row['codes']} codes"}
@@ -194,22 +198,28 @@ def of_actions(figures: dict[str, Any]) -> list[Check]:
     others += [row for row in figures["probe"] if row["from"] == "commonest action"]
     checks.append(_above("the translator is no better than its controls", true, others, "translator"))
     last = max(true, key=lambda row: row["k"])
-    fall = best["accuracy"] - last["accuracy"]
-    beside = "" if best is last else f", {last['accuracy']:.3f} at K = {last['k']}"
+    fall, error = best[measure] - last[measure], (best[f"{measure}_se"] ** 2 + last[f"{measure}_se"] ** 2) ** 0.5
+    beside = "" if best is last else f", {last[measure]:.3f} at K = {last['k']}"
     checks.append(Check(
-        "short prefixes align better", "note", fall > 2 * (best["accuracy_se"] ** 2 + last["accuracy_se"] ** 2) ** 0.5,
-        f"translator accuracy {best['accuracy']:.3f} at K = {best['k']}{beside}",
+        "short prefixes align better", "note", fall > 2 * error,
+        f"translator {MEASURES[measure]} {best[measure]:.3f} at K = {best['k']}{beside}",
     ))  # fmt: skip
     return checks
 
 
+def measure_of(rows: Rows) -> str:
+    """Name of what rows of action figures say: "accuracy" of discrete actions, "explained" of continuous ones."""
+    return next(name for name in MEASURES if name in rows[0])
+
+
 def _above(name: str, rows: Rows, controls: Rows, what: str) -> Check:
-    best = max(rows, key=lambda row: row["accuracy"])
-    other = max(controls, key=lambda row: row["accuracy"])
-    gap = best["accuracy"] - other["accuracy"]
-    error = (best["accuracy_se"] ** 2 + other["accuracy_se"] ** 2) ** 0.5
+    measure = measure_of(rows)
+    best = max(rows, key=lambda row: row[measure])
+    other = max(controls, key=lambda row: row[measure])
+    gap = best[measure] - other[measure]
+    error = (best[f"{measure}_se"] ** 2 + other[f"{measure}_se"] ** 2) ** 0.5
     reason = (
-        f"{what}: accuracy {best['accuracy']:.3f} at K = {best['k']}, best control {other['accuracy']:.3f} "
+        f"{what}: {MEASURES[measure]} {best[measure]:.3f} at K = {best['k']}, best control {other[measure]:.3f} "
         f"({other['from']})"
     )
     return Check(name, "failure", not gap > 2 * error, reason)

@@ -15,6 +15,7 @@ from typing import Any
 
 import tyro
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.command_line import run as run_command
 
 
@@ -35,29 +36,54 @@ class Options:
     device: str = "cpu"
 
 
-def load_transitions(rollouts: Any, count: int, seed: int) -> Any:
+def load_transitions(
+    rollouts: Any, count: int, seed: int, spec: ActionSpec | None = None, labelled: bool = False
+) -> Any:
     """`count` transitions of `rollouts`, uniform over all of them and different where there are so many, with their
-    actions if recorded.
+    actions if all are known.
+
+    Args:
+        rollouts: The data.
+        count: How many, at most.
+        seed: Of the draw.
+        spec: Of the actions, as a model has it; None for what the rollouts say.
+        labelled: Draw from the transitions whose action is known, if there are any.
     """
     import numpy as np
 
     from flexlam_rl.datasets import TransitionPairs
     from flexlam_rl.eval.lam.metrics import Transitions
+    from flexlam_rl.train.actions import action_spec, bounded, read_labels
     from flexlam_rl.train.source import to_device
 
-    known = all(store.with_actions for store in rollouts.stores)
-    pairs = TransitionPairs(rollouts, ("action", "previous_action") if known else ())
-    count = min(count, len(pairs))
-    batch = pairs.read(np.random.default_rng(seed).permutation(len(pairs))[:count])
-    frames = to_device({"obs": batch["frames"][:, 0], "next_obs": batch["frames"][:, 1]}, "cpu")
-    if not known or (batch["action"] < 0).any():
-        return Transitions(frames["obs"], frames["next_obs"])
-    actions = to_device({name: batch[name].astype(np.int64)[:, None] for name in ("action", "previous_action")}, "cpu")
-    return Transitions(frames["obs"], frames["next_obs"], actions["action"], actions["previous_action"])
+    fields = ("action", "previous_action") if any(store.with_actions for store in rollouts.stores) else ()
+    pairs = TransitionPairs(rollouts, fields)
+    items = np.arange(len(pairs))
+    number, rows = pairs.locate(items)
+    known = np.zeros(len(items), np.bool_)
+    for i, store in enumerate(rollouts.stores):
+        known[number == i] = store.acted[rows[number == i]]
+    if labelled and known.any():
+        items = items[known]
+    chosen = items[np.random.default_rng(seed).permutation(len(items))[:count]]
+    try:
+        spec = spec or (action_spec(rollouts) if known[chosen].all() else None)
+    except ValueError:  # native actions, which no model learns
+        spec = None
+    if spec is None or not known[chosen].all():
+        frames = to_device({"frames": pairs.read(chosen)["frames"]}, "cpu")["frames"]
+        return Transitions(frames[:, 0], frames[:, 1])
+    part = to_device(read_labels(pairs, chosen, bounded(spec, pairs.read(chosen)["action"])), "cpu")
+    return Transitions(part["obs"], part["next_obs"], part["action"], part["previous"])
 
 
 def examine(
-    lam: Any, translator: Any, data: Any, transitions: int, report: Callable[[str], None] = lambda _: None
+    lam: Any,
+    translator: Any,
+    data: Any,
+    transitions: int,
+    report: Callable[[str], None] = lambda _: None,
+    known: Any = None,
 ) -> dict[str, Any]:
     """All figures of a LAM, and of a translator where there is one.
 
@@ -67,6 +93,7 @@ def examine(
         data: `Transitions`; the first `transitions` of them for the flow loss, all for the actions.
         transitions: See there.
         report: Called with the name of each part before it is measured.
+        known: `Transitions` with actions, where `data` has none of all; None for `data` itself.
 
     Returns:
         What health.json holds, with "checks" and "verdict".
@@ -102,10 +129,12 @@ def examine(
     report("appearance")
     figures["appearance"] = probe.appearance(lam, codes, data)
     found = failure_checks.of_codes(figures)
+    if data.action is None and known is not None and known.action is not None and len(known) >= 48:
+        figures["with_actions"] = len(known)
+        data, codes = known, metrics.encode(lam, known)
     if data.action is not None:
         report("actions")
-        classes = translator.config.actions.discrete[0] if translator is not None else int(data.action.max()) + 1
-        figures["probe"] = probe.action_recovery(lam, codes, data, metrics.sweep(lam), classes)
+        figures["probe"] = probe.action_recovery(lam, codes, data, metrics.sweep(lam))
         if translator is not None:
             figures["translation"] = metrics.translation(translator.eval(), lam, data, codes)
         found += failure_checks.of_actions(figures)
@@ -154,8 +183,12 @@ def run(options: Options) -> int:
             if not console.is_terminal:
                 print(f"health: {part}", flush=True)
 
-        data = load_transitions(rollouts, 4 * options.transitions, options.seed).to(options.device)
-        figures = examine(lam, translator, data, min(options.transitions, len(data)), report)
+        count, spec = 4 * options.transitions, None if translator is None else translator.config.actions
+        data = load_transitions(rollouts, count, options.seed, spec).to(options.device)
+        known = None
+        if data.action is None:  # most episodes may be video
+            known = load_transitions(rollouts, count, options.seed, spec, labelled=True).to(options.device)
+        figures = examine(lam, translator, data, min(options.transitions, len(data)), report, known)
     figures |= {
         "checkpoint": options.checkpoint.resolve().name,
         "data": {

@@ -5,6 +5,7 @@ from typing import Any
 
 from PIL import Image
 
+from flexlam_rl.eval.lam.failure_checks import MEASURES, measure_of
 from flexlam_rl.eval.lam.metrics import Transitions
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import SlotModel
@@ -129,10 +130,9 @@ def _use(usage: dict[str, Any]) -> str:
 def _action_tables(figures: dict[str, Any]) -> list[str]:
     if "probe" not in figures:
         return ["", "No actions are recorded with these rollouts, so nothing is said about them."]
-    lines = ["", "## Actions, read linearly", "", "| from | K | accuracy |", "|---|--:|--:|"]
-    lines += [
-        f"| {r['from']} | {r['k'] or ''} | {r['accuracy']:.3f} ± {r['accuracy_se']:.3f} |" for r in figures["probe"]
-    ]
+    name = measure_of(figures["probe"])
+    lines = ["", "## Actions, read linearly", "", f"| from | K | {MEASURES[name]} |", "|---|--:|--:|"]
+    lines += [f"| {r['from']} | {r['k'] or ''} | {r[name]:.3f} ± {r[f'{name}_se']:.3f} |" for r in figures["probe"]]
     if "translation" in figures:
         lines += [
             "",
@@ -140,13 +140,13 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
             "",
             "K = 0 is the translator on the previous action alone. Recall is the mean over actions, however rare.",
             "",
-            "| codes | K | loss | accuracy | recall |",
+            f"| codes | K | loss | {MEASURES[name]} | recall |",
             "|---|--:|--:|--:|--:|",
         ]
         for r in figures["translation"]:
-            accuracy = f"{r['accuracy']:.3f} ± {r['accuracy_se']:.3f}" if "accuracy" in r else ""
+            hit = f"{r[name]:.3f} ± {r[f'{name}_se']:.3f}"
             recall = f"{r['recall']:.3f}" if "recall" in r else ""
-            lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {accuracy} | {recall} |")
+            lines.append(f"| {r['codes']} | {r['k']} | {r['loss']:.4f} ± {r['loss_se']:.4f} | {hit} | {recall} |")
         lines += _confusion_table([r for r in figures["translation"] if r["codes"] == "codes" and "confusion" in r])
         lines += _recall_table([r for r in figures["translation"] if r["codes"] == "codes" and "recalls" in r])
     return lines
@@ -187,8 +187,9 @@ def _curves(figures: dict[str, Any], path: Path) -> None:
     panels = [("reconstruction", "loss", figures["error"])]
     if "psnr" in figures["reconstruction"][0]:
         panels += [("reconstruction", "psnr", "PSNR, dB"), ("reconstruction", "ssim", "SSIM")]
-    if "translation" in figures and "accuracy" in figures["translation"][0]:
-        panels.append(("translation", "accuracy", "translator accuracy"))
+    if "translation" in figures:
+        name = measure_of(figures["translation"])
+        panels.append(("translation", name, f"translator {MEASURES[name]}"))
     fig, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.0), layout="constrained", squeeze=False)
     for axis, (table, key, title) in zip(axes[0], panels, strict=True):
         for kind, colour in _COLOURS.items():

@@ -20,7 +20,7 @@ from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import SlotModel
-from flexlam_rl.nn.action_head import action_losses, action_recalls, choose_actions
+from flexlam_rl.nn.action_head import action_figures, action_losses, action_recalls, choose_actions
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.other_rows import of_other_rows, random_latents
 
@@ -225,8 +225,9 @@ def translate(translator: Translator, lam: SlotModel, data: Transitions, codes: 
     `codes` (B, M), mean over `data`.
 
     Accuracy is the share of examples whose discrete dimensions are all right, `recalls` the same of each action, and
-    `recall` their mean; they are missing where actions have no discrete dimensions. Of a single discrete dimension
-    `confusion` tells for each action that occurs which share of it is decoded as which action.
+    `recall` their mean. Of a single discrete dimension `confusion` tells for each action that occurs which share of it
+    is decoded as which action. Continuous actions have "explained" instead, the share of their variance that is left of
+    the error.
     """
     assert data.previous is not None
     outputs = torch.cat(
@@ -249,10 +250,9 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
     assert action is not None
     loss, error = mean_and_error(action_losses(outputs, action, spec))
     scores: dict[str, Any] = {"loss": loss, "loss_se": error}
-    if spec.discrete:
-        n = len(spec.discrete)
-        right = (choose_actions(outputs, spec)[:, :n].long() == action[:, :n].long()).all(-1)
-        scores["accuracy"], scores["accuracy_se"] = mean_and_error(right.float())
+    figures = action_figures(outputs, action, spec)
+    if "accuracy" in figures:
+        scores["accuracy"], scores["accuracy_se"] = mean_and_error(figures["accuracy"])
         found = action_recalls(outputs, action, spec)
         scores["recall"] = sum(found.values()) / len(found)
         scores["recalls"] = {" ".join(map(str, kind)): share for kind, share in found.items()}
@@ -262,6 +262,10 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
             scores["confusion"] = {
                 str(true): (row / row.sum()).tolist() for true, row in enumerate(table) if float(row.sum())
             }
+    else:
+        errors = (choose_actions(outputs, spec) - action).square().sum(-1)
+        spread = (action - action.mean(0)).square().sum(-1).mean().clamp_min(1e-12)
+        scores["explained"], scores["explained_se"] = mean_and_error(1 - errors / spread)
     return scores
 
 

@@ -79,21 +79,29 @@ def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[floa
     return best[1], (best[1] * (1 - best[1]) / third) ** 0.5
 
 
-def action_recovery(
-    lam: SlotModel, codes: Tensor, data: Transitions, budgets: list[int], classes: int
-) -> list[dict[str, Any]]:
+def action_recovery(lam: SlotModel, codes: Tensor, data: Transitions, budgets: list[int]) -> list[dict[str, Any]]:
     """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is
-    no code.
+    no code. Continuous actions have "explained" and "explained_se", the share of their variance, instead.
 
     "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the
     commonest action, and the change between two frames averaged to 8 x 8.
     """
     assert data.action is not None and data.previous is not None
-    labels = data.action[:, 0].long()
-    before = F.one_hot(data.previous[:, 0].long() + 1, classes + 1).float()
+    continuous = data.action.is_floating_point()
+    if continuous:
+        none = data.previous.isnan().any(-1, keepdim=True)
+        before = torch.cat([data.previous.masked_fill(none, 0.0), none.float()], dim=-1)
+    else:
+        labels = data.action[:, 0].long()
+        classes = int(max(labels.max(), data.previous[:, 0].max())) + 1
+        before = F.one_hot(data.previous[:, 0].long() + 1, classes + 1).float()
     rows: list[dict[str, Any]] = []
 
     def add(name: str, k: int | None, features: Tensor) -> None:
+        if continuous:
+            share, error = explained_with_error(features, data.action)  # type: ignore[arg-type]
+            rows.append({"from": name, "k": k, "explained": share, "explained_se": error})
+            return
         accuracy, error = probe_accuracy(features, labels, classes)
         rows.append({"from": name, "k": k, "accuracy": accuracy, "accuracy_se": error})
 
@@ -103,7 +111,7 @@ def action_recovery(
         add("codes + previous action", k, torch.cat([latent_features(lam, codes[:, :k]), before], dim=-1))
     add("shuffled", budgets[-1], latent_features(lam, control_codes(codes, "shuffled", lam.latent.codes)))
     add("previous action", None, before)
-    add("commonest action", None, torch.zeros(len(labels), 1, device=labels.device))
+    add("commonest action", None, torch.zeros(len(codes), 1, device=codes.device))
     add("change of the picture", None, small_view(data.next_obs) - small_view(data.obs))
     return rows
 
@@ -114,11 +122,16 @@ def explained(features: Tensor, targets: Tensor) -> float:
 
     It is fitted to the first third, its decay chosen on the middle one.
     """
+    return explained_with_error(features, targets)[0]
+
+
+def explained_with_error(features: Tensor, targets: Tensor) -> tuple[float, float]:
+    """`explained`, and its standard error over the rows."""
     third = len(features) // 3
     fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
     x, y = features.double(), targets.double()
     x, y = x - x[fit].mean(0), y - y[fit].mean(0)
-    best = (-float("inf"), 0.0)
+    best, best_error = (-float("inf"), 0.0), 0.0
     for decay in _RIDGES:
         gram = x[fit].T @ x[fit] + decay * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         weight = torch.linalg.solve(gram, x[fit].T @ y[fit])
@@ -126,8 +139,11 @@ def explained(features: Tensor, targets: Tensor) -> float:
             float(1 - (y[part] - x[part] @ weight).square().sum() / y[part].square().sum().clamp_min(1e-12))
             for part in (choose, test)
         ]
-        best = max(best, (shares[0], shares[1]))
-    return best[1]
+        if (shares[0], shares[1]) > best:
+            best = (shares[0], shares[1])
+            errors = (y[test] - x[test] @ weight).square().sum(-1)
+            best_error = float(errors.std() / errors.mean().clamp_min(1e-12) * (1 - best[1]) / third**0.5)
+    return best[1], best_error
 
 
 def appearance(lam: SlotModel, codes: Tensor, data: Transitions) -> dict[str, float]:

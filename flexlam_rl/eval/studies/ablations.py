@@ -156,7 +156,7 @@ def plan(options: Options) -> Study[Job]:
     if options.seeds < 1:
         raise ValueError(f"seeds is {options.seeds}; at least 1 is needed.")
     test = open_rollouts(options.data, split="test")
-    data = load_transitions(test, options.held_out, seed=0)
+    data = load_transitions(test, options.held_out, seed=0, labelled=True)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
     data = data.to(options.device)

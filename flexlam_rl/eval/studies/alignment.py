@@ -287,7 +287,7 @@ def plan(options: Options) -> Study[Job]:
         options.conditioning,
         options.seconds,
     )
-    data = load_transitions(test, options.held_out, seed=0)
+    data = load_transitions(test, options.held_out, seed=0, labelled=True)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; alignment needs them.")
     held_out = functools.cache(lambda: data.to(options.device))

@@ -43,24 +43,25 @@ class Options:
 def translator_losses(
     bundle: Any, data: Path, labels: str, budgets: list[int], device: str
 ) -> dict[int, tuple[float, float]]:
-    """Cross-entropy and accuracy of the translator at each budget, on the held-out part of a label set."""
+    """Loss and accuracy (NaN of continuous actions) of the translator at each budget, on the held-out part of a label
+    set.
+    """
     import torch
 
     from flexlam_rl.datasets import load_labels, open_rollouts
-    from flexlam_rl.nn.action_head import action_losses, choose_actions
-    from flexlam_rl.train.data import labelled
+    from flexlam_rl.nn.action_head import action_figures, action_losses
+    from flexlam_rl.train.actions import labelled
     from flexlam_rl.train.source import to_device
 
-    rollouts = open_rollouts(data, split="train")
-    batch = to_device(labelled(rollouts, load_labels(rollouts, labels, "validation")), device)
+    rollouts, spec = open_rollouts(data, split="train"), bundle.translator.config.actions
+    batch = to_device(labelled(rollouts, load_labels(rollouts, labels, "validation"), spec), device)
     out = {}
     with torch.no_grad():
         codes = bundle.lam.encode(batch["obs"], batch["next_obs"])
         for k in budgets:
             outputs = bundle.translator(bundle.lam.keep_prefix(codes, k), batch["previous"], batch["obs"])
-            spec = bundle.translator.config.actions
-            right = (choose_actions(outputs, spec) == batch["action"]).all(-1).float().mean()
-            out[k] = (float(action_losses(outputs, batch["action"], spec).mean()), float(right))
+            accuracy = action_figures(outputs, batch["action"], spec).get("accuracy", torch.tensor(float("nan")))
+            out[k] = (float(action_losses(outputs, batch["action"], spec).mean()), float(accuracy.mean()))
     return out
 
 

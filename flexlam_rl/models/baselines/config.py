@@ -36,6 +36,8 @@ class SlotConfig(Plain):
     """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
     quantizer_options: dict[str, Any] = field(default_factory=dict)
     """What it is made with."""
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
 
     def quantizer_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the quantizer's class."""
@@ -63,6 +65,7 @@ def _shared(lam: LAMConfig) -> dict[str, Any]:
     decoder: DecoderConfig = lam.decoder
     return {
         "image_size": lam.image_size,
+        "image_width": lam.image_width,
         "channels": lam.channels,
         "encoder": lam.encoder,
         "forward": ForwardConfig(decoder.width, decoder.depth, decoder.heads, decoder.ffn, decoder.patch),

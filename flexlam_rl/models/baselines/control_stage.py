@@ -16,7 +16,7 @@ from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.other_rows import of_other_rows, random_latents
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
-from flexlam_rl.train.data import Labels
+from flexlam_rl.train.actions import Labels
 
 CodeKind = Literal["random", "shuffled", "previous"]
 CODE_KINDS: tuple[CodeKind, ...] = ("random", "shuffled", "previous")

@@ -17,7 +17,7 @@ from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import patch_count, patchify, unpatchify
+from flexlam_rl.nn.patch_embed import frame_size, patch_count, patchify, unpatchify
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 
 
@@ -31,20 +31,20 @@ class ForwardLAM(PixelModel):
     def __init__(self, config: ForwardLAMConfig) -> None:
         super().__init__(config)
         patch = config.forward.patch
-        patches = patch_count(config.image_size, patch, "forward model")
+        patches = patch_count(frame_size(config), patch, "forward model")
         numbers = config.channels * patch**2
         self.forward_model = ForwardModel(config.forward, patches, numbers, config.slots, self.quantizer.dim)
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
         """A two-frame ViT, as FlexLAM's."""
         c = self.config
-        return TransitionEncoder(c.encoder, c.image_size, c.channels, c.slots, out_dim)
+        return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
         """The next frame, float (B, C, H, W), about [-1, 1]; it starts from no noise."""
         c, patch = self.config, self.config.forward.patch
         following = self.forward_model(patchify(to_unit(obs), patch), slots)
-        return unpatchify(following, patch, c.channels, c.image_size, c.image_size)
+        return unpatchify(following, patch, c.channels, *frame_size(c))
 
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
         """Mean squared error over C, H, W of each example, (B,), of frames in [-1, 1]."""

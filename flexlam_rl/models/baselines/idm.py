@@ -10,6 +10,7 @@ from flexlam_rl.models.flexlam.config import IDMConfig
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.nn.action_head import action_inputs, action_outputs, embed_actions
 from flexlam_rl.nn.hourglass import Hourglass
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.pretrained import PretrainedModel
 
 
@@ -22,7 +23,7 @@ class IDM(PretrainedModel):
     def __init__(self, config: IDMConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = TransitionEncoder(config.encoder, config.image_size, config.channels, 1, config.encoder.width)
+        self.encoder = TransitionEncoder(config.encoder, frame_size(config), config.channels, 1, config.encoder.width)
         inputs = config.encoder.width + action_inputs(config.actions)
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 

@@ -12,7 +12,9 @@ from flexlam_rl.models.baselines.config import LAOMConfig, SlotConfig, adaworld,
 from flexlam_rl.models.baselines.forward_lam import ForwardLAM
 from flexlam_rl.models.baselines.laom import LAOM
 from flexlam_rl.models.baselines.laom_stage import LAOMStage
-from flexlam_rl.models.flexlam.options import PrefixOptions
+from flexlam_rl.models.flexlam.config import LAMConfig
+from flexlam_rl.models.flexlam.frame_fit import fit_lam, frame_shape
+from flexlam_rl.models.flexlam.options import EncoderOptions, PatchOptions, PrefixOptions
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
@@ -26,7 +28,7 @@ FOLDER = "lam"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaselineLAMOptions(PrefixOptions):
+class BaselineLAMOptions(EncoderOptions, PrefixOptions):
     """Train a latent action model of another paper on pairs of frames, without actions."""
 
     prefix: bool = False
@@ -34,7 +36,7 @@ class BaselineLAMOptions(PrefixOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LAPOOptions(BaselineLAMOptions):
+class LAPOOptions(PatchOptions, BaselineLAMOptions):
     """Train LAPO: a codebook, an inverse and a forward model, squared error of the next frame."""
 
     slots: int = 8
@@ -53,7 +55,7 @@ class LAPOOptions(BaselineLAMOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaWorldOptions(BaselineLAMOptions):
+class AdaWorldOptions(PatchOptions, BaselineLAMOptions):
     """Train AdaWorld's latent action autoencoder: a beta-VAE, squared error of the next frame."""
 
     slots: int = 1
@@ -93,9 +95,8 @@ class LAOMOptions(BaselineLAMOptions):
             raise ValueError(f"target_decay is {self.target_decay!r}; expected 0..1.")
 
 
-def baseline_config(name: str, options: Any) -> SlotConfig:
-    """The configuration of the model that a stage of that name trains."""
-    lam = RECIPES[options.preset].sizes.lam
+def baseline_config(name: str, options: Any, lam: LAMConfig) -> SlotConfig:
+    """The configuration of the model that a stage of that name trains, at the size of a FlexLAM."""
     if name == "lapo":
         return lapo(lam, options.slots, options.size, options.dim, options.prefix)
     if name == "adaworld":
@@ -105,7 +106,9 @@ def baseline_config(name: str, options: Any) -> SlotConfig:
 
 def _stage(name: str, summary: str, options: type[Any]) -> StageDefinition[Any]:
     def plan(options: Any, splits: Splits, coming: Mapping[str, Any]) -> FlexLAMRun:
-        model = baseline_config(name, options)
+        patches = options.encoder_patch, getattr(options, "decoder_patch", None)
+        lam = fit_lam(RECIPES[options.preset].sizes.lam, frame_shape(splits), *patches)
+        model = baseline_config(name, options, lam)
         latent_spec(model)  # refuses what the quantizer does not take
         if isinstance(model, LAOMConfig):
             Windows(splits.train, model.horizon + 1)  # refuses rollouts whose episodes are all shorter

@@ -18,7 +18,7 @@ from flexlam_rl.models.flexlam.config import EncoderConfig
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.slot_model import SlotModel, StepLoss
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import patch_count, patchify
+from flexlam_rl.nn.patch_embed import Size, frame_size, patch_count, patchify
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.transformer import Block
 
@@ -31,10 +31,10 @@ def _blocks(config: EncoderConfig, depth: int) -> nn.ModuleList:
 class FrameEncoder(nn.Module):
     """ViT of one frame; every token has mean 0 and variance 1, so that features cannot shrink to please the loss."""
 
-    def __init__(self, config: EncoderConfig, image_size: int, channels: int) -> None:
+    def __init__(self, config: EncoderConfig, size: Size, channels: int) -> None:
         super().__init__()
         self.patch, self.width = config.patch, config.width
-        patches = patch_count(image_size, config.patch, "encoder")
+        patches = patch_count(size, config.patch, "encoder")
         self.embed = nn.Linear(channels * config.patch**2, config.width)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
         self.blocks = _blocks(config, config.depth)
@@ -50,12 +50,10 @@ class FrameEncoder(nn.Module):
 class InverseModel(nn.Module):
     """Slot tokens among the features of two frames, the second given as the change; they are read out."""
 
-    def __init__(
-        self, config: EncoderConfig, depth: int, image_size: int, channels: int, slots: int, out_dim: int
-    ) -> None:
+    def __init__(self, config: EncoderConfig, depth: int, size: Size, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
-        self.frames = FrameEncoder(config, image_size, channels)
-        patches = patch_count(image_size, config.patch, "encoder")
+        self.frames = FrameEncoder(config, size, channels)
+        patches = patch_count(size, config.patch, "encoder")
         self.join = nn.Linear(2 * config.width, config.width)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
         self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
@@ -88,7 +86,7 @@ class LAOM(SlotModel):
     def __init__(self, config: LAOMConfig) -> None:
         super().__init__(config)
         encoder = config.encoder
-        patches = patch_count(config.image_size, encoder.patch, "encoder")
+        patches = patch_count(frame_size(config), encoder.patch, "encoder")
         self.forward_model = ForwardModel(config.forward, patches, encoder.width, config.slots, self.quantizer.dim)
         self.target = copy.deepcopy(self.encoder.frames)
         self.target.requires_grad_(False)
@@ -96,7 +94,7 @@ class LAOM(SlotModel):
     def build_encoder(self, out_dim: int) -> InverseModel:
         """Frame encoder and inverse model."""
         c = self.config
-        return InverseModel(c.encoder, c.inverse_depth, c.image_size, c.channels, c.slots, out_dim)
+        return InverseModel(c.encoder, c.inverse_depth, frame_size(c), c.channels, c.slots, out_dim)
 
     def let_train(self) -> None:
         """Let all that trains ask for gradient: the target never does."""

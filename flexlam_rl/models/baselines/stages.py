@@ -11,12 +11,14 @@ from flexlam_rl.models.baselines.control_stage import ControlStage
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam.config import FeatureConfig, IDMConfig
-from flexlam_rl.models.flexlam.options import PresetOptions, TranslatorOptions
+from flexlam_rl.models.flexlam.frame_fit import fit_encoder, frame_shape
+from flexlam_rl.models.flexlam.options import EncoderOptions, PresetOptions, TranslatorOptions
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config
 from flexlam_rl.models.flexlam.stages.definitions import plan_translator, trained_lam
 from flexlam_rl.models.flexlam.stages.translator import DirectStage
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.patch_embed import frame_fields
 from flexlam_rl.train.definition import Splits, StageDefinition, needed
 from flexlam_rl.train.label_sets import labelled_parts, labels_of
 from flexlam_rl.train.options import LabelOptions, part_of
@@ -35,12 +37,12 @@ class DirectOptions(PresetOptions, LabelOptions):
 
 
 @dataclass(frozen=True)
-class IDMOptions(DirectOptions):
+class IDMOptions(EncoderOptions, DirectOptions):
     """Train the inverse dynamics model: actions from two frames and the previous action, on few labels alone."""
 
 
 @dataclass(frozen=True)
-class BCOptions(DirectOptions):
+class BCOptions(EncoderOptions, DirectOptions):
     """Train by behaviour cloning: actions from a frame and the previous action, on few labels alone."""
 
 
@@ -76,13 +78,16 @@ class ControlOptions(TranslatorOptions):
 
 def _plan_direct(stage: str, options: DirectOptions, splits: Splits, coming: Mapping[str, Any]) -> FlexLAMRun:
     recipe = RECIPES[options.preset]
-    size = recipe.sizes.lam
+    height, width, channels = frame_shape(splits)
     actions, rows = labels_of(options, splits.train, stage, False)
-    model: Any = (
-        FeatureConfig(size.channels, actions, **recipe.translator_slots)
-        if stage == "features"
-        else IDMConfig(size.image_size, size.channels, actions, size.encoder, **recipe.translator_slots)
-    )
+    model: Any = FeatureConfig(channels, actions, **recipe.translator_slots)
+    if stage != "features":
+        assert isinstance(options, EncoderOptions)
+        encoder = fit_encoder(recipe.sizes.lam.encoder, (height, width), options.encoder_patch)
+        model = IDMConfig(
+            channels=channels, actions=actions, encoder=encoder, **frame_fields((height, width)),
+            **recipe.translator_slots,
+        )  # fmt: skip
     return run_config(stage, model, options, splits, labels=options.labels, label_rows=rows)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from flexlam_rl.envs.spec import ActionSpec
+from flexlam_rl.nn.patch_embed import frame_size, patch_count
 from flexlam_rl.utils.plain import Plain
 
 
@@ -63,6 +64,8 @@ class LAMConfig(Plain):
     """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
     quantizer_options: dict[str, Any] = field(default_factory=dict, metadata={"later": True})
     """What another quantizer than "fsq" is made with."""
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where options are given to a quantizer that takes none."""
@@ -95,6 +98,10 @@ class TranslatorConfig(Plain):
     wide: int = 512
     image_size: int = 64
     channels: int = 3
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
+    frame_patch: int = field(default=8, metadata={"later": True})
+    """Pixels along a side of the patches of the frame, where the translator sees it."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +123,13 @@ class SequenceConfig(Plain):
     norm_eps: float = 1e-6
     stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
     """How a frame becomes patch tokens: a linear map of each patch (the paper), or a few convolutions."""
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
 
     @property
     def patches(self) -> int:
         """N, the image tokens of one frame."""
-        return (self.image_size // self.patch) ** 2
+        return patch_count(frame_size(self), self.patch, "sequence model")
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,8 @@ class IDMConfig(Plain):
     depth: int = 5
     hidden: int = 96
     wide: int = 512
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
 
 
 @dataclass(frozen=True)

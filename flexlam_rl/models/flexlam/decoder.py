@@ -14,7 +14,7 @@ from flexlam_rl.nn.flow_matching import integrate, over_examples
 from flexlam_rl.nn.frames import peak_signal_to_noise as peak_signal_to_noise
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.patch_embed import patch_count, patchify, unpatchify
+from flexlam_rl.nn.patch_embed import Size, patch_count, patchify, unpatchify
 from flexlam_rl.utils.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
@@ -24,11 +24,11 @@ _LEAST_REST = 0.05
 class FlowDecoder(nn.Module):
     """DiT whose tokens are the patches of (noisy next frame, current frame) and the M slots."""
 
-    def __init__(self, config: DecoderConfig, image_size: int, channels: int, slots: int, slot_dim: int) -> None:
+    def __init__(self, config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
         super().__init__()
-        self.config, self.image_size, self.channels = config, image_size, channels
+        self.config, self.size, self.channels = config, size, channels
         numbers = channels * config.patch**2
-        patches = patch_count(image_size, config.patch, "decoder")
+        patches = patch_count(size, config.patch, "decoder")
         width = config.width
         self.embed = nn.Linear(2 * numbers, width)
         self.position = nn.Parameter(torch.randn(patches, width) * 0.02)
@@ -57,7 +57,7 @@ class FlowDecoder(nn.Module):
             x = block(x, condition)
         shift, scale = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
         x = self.head(self.norm(x[:, :patches]) * (1 + scale) + shift)
-        out = unpatchify(x, patch, self.channels, self.image_size, self.image_size)
+        out = unpatchify(x, patch, self.channels, *self.size)
         if self.config.predict == "velocity":
             return out
         rest = over_examples((1.0 - tau.float()).clamp_min(_LEAST_REST), noisy)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import EncoderConfig
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import patch_count, patchify
+from flexlam_rl.nn.patch_embed import Size, patch_count, patchify
 from flexlam_rl.nn.transformer import Block
 
 
@@ -18,9 +18,9 @@ class TransitionEncoder(nn.Module):
     The paper leaves the read-out open; register tokens let every slot look at every patch and at the other slots.
     """
 
-    def __init__(self, config: EncoderConfig, image_size: int, channels: int, slots: int, out_dim: int) -> None:
+    def __init__(self, config: EncoderConfig, size: Size, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
-        patches = patch_count(image_size, config.patch, "encoder")
+        patches = patch_count(size, config.patch, "encoder")
         self.patch = config.patch
         self.embed = nn.Linear(2 * channels * config.patch**2, config.width)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)

@@ -15,6 +15,7 @@ from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.flow_matching import sample_times
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 
 
@@ -28,12 +29,12 @@ class LAM(PixelModel):
     def __init__(self, config: LAMConfig) -> None:
         super().__init__(config)
         dim = self.quantizer.dim
-        self.decoder = FlowDecoder(config.decoder, config.image_size, config.channels, config.slots, dim)
+        self.decoder = FlowDecoder(config.decoder, frame_size(config), config.channels, config.slots, dim)
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
         """A two-frame ViT."""
         c = self.config
-        return TransitionEncoder(c.encoder, c.image_size, c.channels, c.slots, out_dim)
+        return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
     prefix_slots = PixelModel.keep_prefix
     """The name of version 0.1."""

@@ -21,6 +21,33 @@ class PresetOptions(StageOptions):
 
 
 @dataclass(frozen=True)
+class EncoderOptions(PresetOptions):
+    """Train an encoder of frames."""
+
+    encoder_patch: int | None = field(default=None, kw_only=True)
+    """Pixels along a side of the encoder's patches; None: what fits the frames, as many as the preset has at 64 x 64.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        whole(self, "encoder_patch", 1)
+
+
+@dataclass(frozen=True)
+class PatchOptions(EncoderOptions):
+    """Train a model that predicts frames."""
+
+    decoder_patch: int | None = field(default=None, kw_only=True)
+    """Pixels along a side of the patches of the predicted frame; None: what fits the frames."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        whole(self, "decoder_patch", 1)
+
+
+@dataclass(frozen=True)
 class PrefixOptions(PresetOptions):
     """Train on prefixes of codes."""
 
@@ -31,7 +58,7 @@ class PrefixOptions(PresetOptions):
 
 
 @dataclass(frozen=True)
-class LAMOptions(PrefixOptions):
+class LAMOptions(PatchOptions, PrefixOptions):
     """Train the latent action model on pairs of frames, without actions."""
 
     fixed: int | None = field(default=None, kw_only=True)
@@ -91,6 +118,8 @@ class SequenceOptions(CodeOptions):
     """How frames become patch tokens of the interleaved prior: a linear map (the paper), or a few convolutions; None:
     the preset's.
     """
+    sequence_patch: int | None = field(default=None, kw_only=True)
+    """Pixels along a side of a patch of a frame; None: what fits the frames."""
     long_share: float | None = field(default=None, kw_only=True)
     """Share of the interleaved prior's steps that see whole contexts, after those on short windows; None: the preset's.
     """
@@ -107,6 +136,7 @@ class SequenceOptions(CodeOptions):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is {share!r}; expected a probability, 0..1.")
         whole(self, "context", 2)
+        whole(self, "sequence_patch", 1)
         other = "factored" if self.prior == "interleaved" else "interleaved"
         for name in ("context",) if self.prior == "interleaved" else ("stem", "long_share"):
             if getattr(self, name) is not None:

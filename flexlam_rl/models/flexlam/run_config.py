@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from flexlam_rl.models.flexlam.frame_fit import check_frames
 from flexlam_rl.models.flexlam.options import PresetOptions, SequenceOptions
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.train import loop_options
@@ -63,9 +64,9 @@ def run_config(
         more: Fields of `FlexLAMRun`.
 
     Raises:
-        ValueError: Frames of the rollouts and of the preset differ in size.
+        ValueError: Frames of the rollouts and of the model differ in size.
     """
-    check_frames(options, data)
+    check_frames(model, data)
     distribution = getattr(options, "prefix_distribution", "uniform")
     return FlexLAMRun(
         stage, model, loop_config(stage, options, folder), tuple(data.train.digests),
@@ -82,20 +83,3 @@ def windows(options: SequenceOptions) -> tuple[int, int, float]:
         return length, length, 1.0
     long_share = recipe.long_share if options.long_share is None else options.long_share
     return recipe.short_frames, recipe.sizes.sequence.frames if long_share else recipe.short_frames, long_share
-
-
-def check_frames(options: PresetOptions, data: Splits) -> None:
-    """Check that the rollouts have frames of the preset's size.
-
-    Raises:
-        ValueError: They have not.
-    """
-    size = RECIPES[options.preset].sizes.lam
-    wanted = (size.image_size, size.image_size, size.channels)
-    for rollouts in (data.train, data.test):
-        found = tuple(rollouts.stores[0].frames.row)
-        if found != wanted:
-            shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
-            raise ValueError(
-                f"frames in {rollouts.stores[0].path} and of the preset {options.preset!r} differ: {shapes}."
-            )

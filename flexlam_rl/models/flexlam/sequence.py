@@ -15,7 +15,7 @@ from flexlam_rl.models.flexlam.layout import layout, without
 from flexlam_rl.nn.attention import Span
 from flexlam_rl.nn.conv_stem import ConvStem
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import patch_count, patchify
+from flexlam_rl.nn.patch_embed import frame_size, patch_count, patchify
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.rotary import rotary
 from flexlam_rl.nn.transformer import CausalTransformer
@@ -31,7 +31,7 @@ class SequenceModel(PretrainedModel):
 
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
-        patch_count(config.image_size, config.patch, "sequence model")
+        patch_count(frame_size(config), config.patch, "sequence model")
         self.config = config
         width = config.width
         self.patch_embed: nn.Module = (

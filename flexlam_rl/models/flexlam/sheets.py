@@ -9,6 +9,7 @@ from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.pixel_model import PixelModel
+from flexlam_rl.utils.pictures import GAP, shown
 
 _SCALE, _TOP = 2, 14
 
@@ -16,14 +17,15 @@ _SCALE, _TOP = 2, 14
 def grid(columns: dict[str, Tensor], path: Path) -> None:
     """Write columns of uint8 frames (B, C, H, W), each under its title, as one PNG."""
     first = next(iter(columns.values()))
-    rows, _, height, width = first.shape
+    rows, channels, height, width = first.shape
+    width = width if channels in (1, 3) else 2 * width + GAP  # as a fourth channel is shown
     cell_h, cell_w = height * _SCALE + 2, width * _SCALE + 2
     sheet = Image.new("RGB", (cell_w * len(columns), cell_h * rows + _TOP), "white")
     draw = ImageDraw.Draw(sheet)
     for i, (title, frames) in enumerate(columns.items()):
         draw.text((i * cell_w + 3, 1), title, fill="black")
         for j, frame in enumerate(frames.cpu().permute(0, 2, 3, 1).numpy()):
-            tile = Image.fromarray(np.ascontiguousarray(frame)).resize(
+            tile = Image.fromarray(np.ascontiguousarray(shown(frame))).resize(
                 (width * _SCALE, height * _SCALE), Image.Resampling.NEAREST
             )
             sheet.paste(tile, (i * cell_w, j * cell_h + _TOP))

@@ -14,18 +14,18 @@ from flexlam_rl.nn.action_head import action_losses as action_losses
 from flexlam_rl.nn.action_head import choose_actions as choose_actions
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.hourglass import Hourglass
-from flexlam_rl.nn.patch_embed import patchify
+from flexlam_rl.nn.patch_embed import Size, frame_size, patch_count, patchify
 from flexlam_rl.nn.pretrained import PretrainedModel
 
 
 class FrameFeatures(nn.Module):
     """A small view of the current frame, for the conditioning ablation (paper, appendix D.1)."""
 
-    def __init__(self, image_size: int, channels: int, out: int = 64, patch: int = 8) -> None:
+    def __init__(self, size: Size, channels: int, patch: int = 8, out: int = 64) -> None:
         super().__init__()
         self.patch = patch
         self.embed = nn.Linear(channels * patch * patch, 32)
-        self.out = nn.Linear(32 * (image_size // patch) ** 2, out)
+        self.out = nn.Linear(32 * patch_count(size, patch, "translator"), out)
 
     def forward(self, frames: Tensor) -> Tensor:
         return self.out(F.gelu(self.embed(patchify(to_unit(frames), self.patch))).flatten(1))
@@ -46,7 +46,7 @@ class Translator(PretrainedModel):
         seen = config.conditioning.split("+")
         self.sees_previous = "action" in seen
         inputs += action_inputs(config.actions) if self.sees_previous else 0
-        self.frame = FrameFeatures(config.image_size, config.channels) if "frame" in seen else None
+        self.frame = FrameFeatures(frame_size(config), config.channels, config.frame_patch) if "frame" in seen else None
         inputs += 64 if self.frame else 0
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 

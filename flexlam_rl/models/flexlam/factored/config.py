@@ -1,8 +1,9 @@
 """Sizes of the factored prior."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from flexlam_rl.nn.patch_embed import frame_size, patch_count
 from flexlam_rl.utils.plain import Plain
 
 
@@ -29,13 +30,16 @@ class FactoredConfig(Plain):
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
 
+    image_width: int | None = field(default=None, metadata={"later": True})
+    """Of the frames, where it is not `image_size`, their height."""
+
     stride: ClassVar[int] = 1
     """Every frame stays in the context."""
 
     @property
     def patches(self) -> int:
         """N, the tokens of one frame."""
-        return (self.image_size // self.patch) ** 2
+        return patch_count(frame_size(self), self.patch, "factored prior")
 
 
 SIZES: dict[str, FactoredConfig] = {

@@ -20,7 +20,7 @@ from flexlam_rl.models.flexlam.factored.config import FactoredConfig
 from flexlam_rl.nn.code_head import CodeHead
 from flexlam_rl.nn.conv_stem import ConvStem
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import patch_count
+from flexlam_rl.nn.patch_embed import frame_size, patch_count
 from flexlam_rl.nn.prefix import retained
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.rotary import rotary
@@ -35,7 +35,7 @@ class FactoredPrior(PretrainedModel):
 
     def __init__(self, config: FactoredConfig) -> None:
         super().__init__()
-        patch_count(config.image_size, config.patch, "factored prior")
+        patch_count(frame_size(config), config.patch, "factored prior")
         self.config = config
         width = config.width
         self.stem = ConvStem(config.channels, width, config.patch)

@@ -8,6 +8,7 @@ from flexlam_rl.datasets import Windows
 from flexlam_rl.models.flexlam.cached_codes import stored_codes
 from flexlam_rl.models.flexlam.code_clusters import code_clusters
 from flexlam_rl.models.flexlam.config import TranslatorConfig
+from flexlam_rl.models.flexlam.frame_fit import fit_lam, fit_prior, frame_shape
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import (
     CodeOptions,
@@ -26,6 +27,7 @@ from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.interfaces import LatentSpec
 from flexlam_rl.models.slot_model import SlotModel, latent_spec
 from flexlam_rl.models.systems import load_slot_model, saved_config
+from flexlam_rl.nn.patch_embed import fitting_patch, frame_fields
 from flexlam_rl.nn.pretrained import model_digest
 from flexlam_rl.train import data, distributed
 from flexlam_rl.train.definition import Splits, StageDefinition, needed
@@ -52,6 +54,7 @@ def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun
         check_writable(options.cache)
     chosen = named_values(options.quantizer_options, "quantizer_options")
     model = lam_config(RECIPES[options.preset], options.fixed, options.fsq_levels, options.quantizer, chosen)
+    model = fit_lam(model, frame_shape(splits), options.encoder_patch, options.decoder_patch)
     latent_spec(model)  # refuses what the quantizer does not take
     return run_config("lam", model, options, splits)
 
@@ -86,6 +89,7 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
         # a model that never sees long contexts in training must not meet them in play
         frames = longest if long_share else longest - 1
         model = replace(sizes, slots=lam.slots, codes=codes, stem=options.stem or sizes.stem, frames=frames)
+    model = fit_prior(model, frame_shape(splits), options.sequence_patch)
     return run_config(
         "sequence", model, options, splits, prior=options.prior, long_share=options.long_share,
         targets=None if targets == "blocks" else targets, lam=digest,
@@ -137,13 +141,14 @@ def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, comi
     actions, rows = labels_of(options, splits.train, stage, "lam" in coming, groups)
     if options.balance and not actions.discrete:
         raise ValueError("balance is True, but the actions are continuous: there are none to count.")
-    recipe = RECIPES[options.preset]
-    size = recipe.sizes.lam
+    height, width, channels = frame_shape(splits)
     model = TranslatorConfig(
-        slots=lam.slots, code_dim=lam.dim, prefix=lam.prefix, actions=actions,
-        conditioning=options.conditioning, image_size=size.image_size, channels=size.channels,
-        **recipe.translator_slots,
+        slots=lam.slots, code_dim=lam.dim, prefix=lam.prefix, actions=actions, conditioning=options.conditioning,
+        **frame_fields((height, width)), channels=channels,
+        **RECIPES[options.preset].translator_slots,
     )  # fmt: skip
+    if "frame" in options.conditioning:
+        model = replace(model, frame_patch=fitting_patch((height, width), model.frame_patch, "translator"))
     return run_config(
         stage, model, options, splits, labels=options.labels, lam=digest, label_rows=rows, balance=options.balance
     )

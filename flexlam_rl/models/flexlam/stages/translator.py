@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
-from flexlam_rl.nn.action_head import action_losses, action_recalls, choose_actions
+from flexlam_rl.nn.action_head import action_figures, action_losses, action_recalls
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.pretrained import PretrainedModel
-from flexlam_rl.train.data import Labels
+from flexlam_rl.train.actions import Labels
 from flexlam_rl.train.source import ArraySource, to_device
 from flexlam_rl.train.stage import SourceStage
 
@@ -170,20 +171,20 @@ class DirectStage(LabelStage):
         return scores(outputs, batch["action"], actions) | recalls(outputs, batch["action"], actions)
 
 
-def scores(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
-    """Mean loss; the share of examples whose discrete dimensions are all right; and the mean recall of the actions."""
-    discrete = len(spec.discrete)
-    scores = {"loss": float(action_losses(outputs, actions, spec).mean())}
-    if discrete:
-        chosen = choose_actions(outputs, spec)[:, :discrete].long()
-        scores["accuracy"] = float((chosen == actions[:, :discrete].long()).all(-1).float().mean())
+def scores(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, float]:
+    """Mean loss, the means of `action_figures`, and the mean recall of discrete actions."""
+    figures = {"loss": action_losses(outputs, actions, spec), **action_figures(outputs, actions, spec)}
+    scores = {name: float(values.mean()) for name, values in figures.items()}
+    if spec.discrete:
         found = action_recalls(outputs, actions, spec).values()
         scores["recall"] = sum(found) / len(found)
     return scores
 
 
-def recalls(outputs: Tensor, actions: Tensor, spec: Any) -> dict[str, float]:
-    """The recall of each action as figures, "recall_7"; of several dimensions, "recall_7_0"."""
+def recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, float]:
+    """The recall of each discrete action as figures, "recall_7"; of several dimensions, "recall_7_0"."""
+    if not spec.discrete:
+        return {}
     return {
         "recall_" + "_".join(map(str, action)): value
         for action, value in action_recalls(outputs, actions, spec).items()

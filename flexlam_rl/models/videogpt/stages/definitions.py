@@ -15,7 +15,8 @@ from flexlam_rl.models.videogpt.stages.vqvae import VQVAEStage
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.nn.pretrained import load_weights, model_digest
-from flexlam_rl.train import data, distributed
+from flexlam_rl.train import distributed
+from flexlam_rl.train.actions import action_spec
 from flexlam_rl.train.definition import RunConfig, Splits, StageDefinition, needed
 from flexlam_rl.train.loop_options import loop_config
 from flexlam_rl.train.options import StageOptions
@@ -159,7 +160,12 @@ def _plan_videogpt(options: VideoGPTOptions, splits: Splits, coming: Mapping[str
 def _conditioned(prior: PriorConfig, options: VideoGPTOptions, splits: Splits) -> tuple[PriorConfig, str | None]:
     """The prior with what the options condition it on, and the digest of the LAM."""
     if options.condition == "actions":
-        return replace(prior, actions=data.action_spec(splits.train).discrete[0]), None
+        told = action_spec(splits.train)
+        if not told.is_single:
+            raise ValueError(
+                f"condition is 'actions', which are of {told.dims} dimensions here; the prior is told single choices."
+            )
+        return replace(prior, actions=told.discrete[0]), None
     if options.condition == "tasks":
         return replace(prior, tasks=tuple(store.level for store in splits.train.stores)), None
     if options.condition == "none":

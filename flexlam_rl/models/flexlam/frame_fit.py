@@ -1,0 +1,94 @@
+"""Models for the frames that the rollouts have: any height and width from 32 to 256 pixels, one to four channels.
+
+A preset's patches are meant for 64 x 64 pixels. For other frames each model takes the patch that divides them into
+about as many patches, so that it costs about the same.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from flexlam_rl.models.flexlam.config import EncoderConfig, LAMConfig
+from flexlam_rl.nn.patch_embed import Size, fitting_patch, frame_fields, frame_size, patch_count
+from flexlam_rl.train.definition import Splits
+
+Shape = tuple[int, int, int]
+"""Height, width and channels."""
+Config = TypeVar("Config", bound=Any)
+LEAST, MOST = 32, 256
+
+
+def frame_shape(splits: Splits) -> Shape:
+    """Height, width and channels of all frames of the rollouts.
+
+    Raises:
+        ValueError: Those of training and test differ, or models take no such frames.
+    """
+    first, second = (rollouts.stores[0] for rollouts in (splits.train, splits.test))
+    height, width, channels = map(int, first.frames.row)
+    if tuple(second.frames.row) != (height, width, channels):
+        shapes = " and ".join("x".join(map(str, store.frames.row)) for store in (first, second))
+        raise ValueError(f"frames of {first.path} and {second.path} differ: {shapes}.")
+    if not (LEAST <= height <= MOST and LEAST <= width <= MOST) or channels > 4:
+        raise ValueError(
+            f"{first.path} has frames of {height}x{width} pixels with {channels} channels; expected {LEAST} to {MOST} "
+            "pixels along each side, and 1 to 4 channels."
+        )
+    return height, width, channels
+
+
+def _chosen(size: Size, given: int | None, usual: int, owner: str, **limits: Any) -> int:
+    if given is None:
+        return fitting_patch(size, usual, owner, **limits)
+    patch_count(size, given, owner)
+    return given
+
+
+def fit_encoder(encoder: EncoderConfig, size: Size, patch: int | None) -> EncoderConfig:
+    """The encoder of a preset for frames of a size, with the patch given or one that fits."""
+    return replace(encoder, patch=_chosen(size, patch, encoder.patch, "encoder"))
+
+
+def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_patch: int | None) -> LAMConfig:
+    """The latent action model of a preset for frames of a shape.
+
+    Args:
+        config: Of the preset.
+        shape: Of the frames.
+        encoder_patch, decoder_patch: None for patches that fit.
+
+    Raises:
+        ValueError: No patch fits, or one that was given does not.
+    """
+    size, decoder = shape[:2], config.decoder
+    # a velocity carries the noise of a whole patch, which a narrower network cannot
+    most = int((decoder.width / shape[2]) ** 0.5) if decoder.predict == "velocity" else None
+    fitting = _chosen(size, decoder_patch, decoder.patch, "decoder", most=most)
+    return replace(
+        config, **frame_fields(size), channels=shape[2],
+        encoder=fit_encoder(config.encoder, size, encoder_patch), decoder=replace(decoder, patch=fitting),
+    )  # fmt: skip
+
+
+def fit_prior(config: Config, shape: Shape, patch: int | None) -> Config:
+    """The prior of a preset for frames of a shape, with the patch given or one that fits.
+
+    Raises:
+        ValueError: No patch fits, or the one that was given does not.
+    """
+    size = shape[:2]
+    powers = getattr(config, "stem", "conv") == "conv"
+    fitting = _chosen(size, patch, config.patch, "sequence model", powers=powers)
+    return replace(config, **frame_fields(size), channels=shape[2], patch=fitting)
+
+
+def check_frames(model: Any, splits: Splits) -> None:
+    """Refuse a model that is for other frames than the rollouts have.
+
+    Raises:
+        ValueError: It is.
+    """
+    shape = frame_shape(splits)
+    wanted = (*(frame_size(model) if hasattr(model, "image_size") else shape[:2]), model.channels)
+    if shape != wanted:
+        shapes = " and ".join("x".join(map(str, one)) for one in (shape, wanted))
+        raise ValueError(f"frames in {splits.train.stores[0].path} and of the model differ: {shapes}.")
