@@ -22,10 +22,10 @@ LABELS = {"labels", "label_fraction", "label_count", "label_task"}
 CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution", "balance"}
 PATCHES = {"encoder_patch", "decoder_patch"}
 OWN = {
-    "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"},
-    "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"},
-    "laom": {"prefix", "prefix_distribution", "slots", "dim", "horizon", "target_decay"},
-    "adaworld": {"prefix", "prefix_distribution", "slots", "dim", "beta"},
+    "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"} | PATCHES,
+    "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"} | PATCHES,
+    "laom": {"prefix", "prefix_distribution", "slots", "dim", "horizon", "target_decay", "encoder_patch"},
+    "adaworld": {"prefix", "prefix_distribution", "slots", "dim", "beta"} | PATCHES,
     "sequence": {
         "lam_run",
         "stem",
@@ -36,6 +36,7 @@ OWN = {
         "drop_frames",
         "drop_blocks",
         "encode_once",
+        "sequence_patch",
     },
     "translator": CODES,
     "joint": CODES,
