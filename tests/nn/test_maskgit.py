@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from flexlam_rl.nn.maskgit import draw_hidden, masked_loss, pass_log_probs, sample_masked, shown_counts
+from flexlam_rl.nn.maskgit import draw_hidden, fixed_order, masked_loss, pass_log_probs, sample_masked, shown_counts
 
 
 @pytest.mark.parametrize(("count", "passes"), [(16, 8), (4, 3), (5, 9), (64, 1)])
@@ -45,6 +45,16 @@ def test_likelihoods_of_all_pictures_add_up_to_one():
     for passes in (1, 2, 4):
         total = pass_log_probs(model, every, passes).double().sum(1).exp().sum()
         assert float(total) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_each_code_is_scored_given_those_of_earlier_passes_alone():
+    codes = torch.tensor([[2, 0, 1, 2]])
+    order, found = fixed_order(4), pass_log_probs(model, codes, 4)
+    for i, place in enumerate(order.tolist()):
+        hidden = torch.ones(1, 4, dtype=torch.bool)
+        hidden[:, order[:i]] = False
+        expected = model(codes, hidden).log_softmax(-1)[0, place, codes[0, place]]
+        assert torch.allclose(found[0, place], expected)
 
 
 def test_sampling_keeps_what_it_has_shown_and_is_repeatable():

@@ -129,7 +129,7 @@ class Preset:
 
 _BAIR = VQVAEConfig()
 _TINY = VQVAEConfig(
-    frames=8, down_time=4, down_space=8, codes=256, dim=32, hidden=48, units=32, blocks=2, heads=4, commitment=0.25
+    frames=8, down_time=4, down_space=8, codes=256, dim=32, hidden=32, units=32, blocks=2, heads=4, commitment=0.25
 )
 _TINY_PRIOR = PriorConfig(
     width=128, depth=4, heads=4, hidden=512, dropout=0.0, local=16, resnet_depth=10, resnet_units=64

@@ -30,7 +30,7 @@ RECIPES: dict[str, Recipe] = {
     # two cores, minutes per stage
     "tiny": Recipe(
         LoopConfig(
-            steps=1500, batch=16, lr=2e-3, warmup=50, weight_decay=0.0, eval_every=250, save_every=250, log_every=50
+            steps=1500, batch=8, lr=2e-3, warmup=50, weight_decay=0.0, eval_every=250, save_every=250, log_every=50
         ),
         LoopConfig(steps=2500, batch=16, lr=1e-3, warmup=100, eval_every=250, save_every=250, log_every=50),
         64,

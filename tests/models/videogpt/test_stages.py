@@ -103,8 +103,9 @@ def test_no_gradient_reaches_the_first_stage_and_all_of_the_second_gets_one(roll
         for _ in range(2):  # zero-initialised gains pass on no gradient to the condition's inputs, but get one
             loss, figures = stage.loss(stage.next_batch("cpu"), generator)
             loss.backward()
-    assert model.config.prior.tasks == ("alpha", "beta")
+    assert model.config.prior.tasks == ("alpha", "beta") and model.training and not model.vqvae.training
     assert equal(before, model.vqvae.state_dict())
+    assert not any(parameter.requires_grad for parameter in model.vqvae.parameters())
     assert all(parameter.grad is None for parameter in model.vqvae.parameters())
     untouched = [name for name, parameter in model.prior.named_parameters() if parameter.grad is None]
     assert not untouched, untouched

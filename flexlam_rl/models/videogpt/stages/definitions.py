@@ -180,7 +180,6 @@ def _conditioned(prior: PriorConfig, options: VideoGPTOptions, splits: Splits) -
 def _build_videogpt(options: VideoGPTOptions, config: VideoGPTRun, splits: Splits) -> VideoGPTStage:
     model = VideoGPT(config.model)
     load_weights(model.vqvae, needed(options, "vqvae"))
-    model.vqvae.requires_grad_(False)
     lam: SlotModel | None = load_slot_model(needed(options, "lam")) if options.condition == "latents" else None
     source, held_out = clip_source(options, config, config.model.vqvae, splits)
     return VideoGPTStage(model, source, held_out, lam, options.budget)

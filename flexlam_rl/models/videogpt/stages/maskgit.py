@@ -91,7 +91,6 @@ def _plan(options: MaskGITOptions, splits: Splits, coming: Mapping[str, Any]) ->
 def _build(options: MaskGITOptions, config: MaskGITRun, splits: Splits) -> MaskGITStage:
     model = MaskGIT(config.model)
     load_weights(model.vqvae, needed(options, "vqvae"))
-    model.vqvae.requires_grad_(False)
     source, held_out = clip_source(options, config, config.model.vqvae, splits)
     return MaskGITStage(model, source, held_out["frames"])
 
