@@ -119,6 +119,7 @@ def entropy_bits(codes: Tensor, count: int) -> Tensor:
     """Entropy in bits, a number, of all codes int64 (...) in [0, `count`) taken together."""
     flat = codes.flatten()
     # counted without asking the device for the largest code, as bincount does
-    seen = torch.zeros(count, device=codes.device).scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
+    seen = torch.zeros(count, dtype=torch.float32, device=codes.device)
+    seen.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
     shares = seen / max(1, len(flat))
     return -(shares * shares.clamp_min(1e-12).log2()).sum()
