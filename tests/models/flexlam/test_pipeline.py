@@ -13,10 +13,10 @@ import torch
 from flexlam_rl.datasets import load_labels, open_rollouts
 from flexlam_rl.datasets.labels import PARTS
 from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.models import slot_model
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam import cached_codes
-from flexlam_rl.models.flexlam import lam as lam_module
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
@@ -216,8 +216,8 @@ def test_flexlam_takes_other_levels_too(args):
 
 def test_the_distribution_of_prefix_lengths_reaches_lam_and_translator(args, monkeypatch):
     drawn = []
-    true = lam_module.sample_prefix_lengths
-    monkeypatch.setattr(lam_module, "sample_prefix_lengths", lambda *given: drawn.append(given[-1]) or true(*given))
+    true = slot_model.sample_prefix_lengths
+    monkeypatch.setattr(slot_model, "sample_prefix_lengths", lambda *given: drawn.append(given[-1]) or true(*given))
     mixed = replace(args, prefix_distribution="mixed")
     for stage in ("lam", "translator"):
         drawn.clear()
