@@ -10,6 +10,7 @@ from flexlam_rl.utils.output import prepare_output
 
 # name -> (module with `Options` and `run`, or with `dispatch`, what it does)
 COMMANDS = {
+    "demo": ("flexlam_rl.commands.demo", "a picture and a played episode in seconds: the first thing to look at"),
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
     "collect": ("flexlam_rl.commands.collect", "let an expert play and write rollouts"),

@@ -8,6 +8,7 @@ import gymnasium as gym
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.seeds import SEED_LIMIT, episode_stream
 from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.utils.progress import lasting_bar
 
 
 def make_batch(
@@ -72,6 +73,23 @@ def at_once(spec: EnvSpec) -> int | None:
     """
     limit: int | None = getattr(find_domain(spec.domain), "at_once", None)
     return limit
+
+
+def compile_first(spec: EnvSpec, console: Any) -> None:
+    """Compile litelab where a record plays on it and that has not been done, under a bar.
+
+    Args:
+        spec: The record, resolved.
+        console: rich's.
+    """
+    if spec.engine != "litelab":
+        return
+    from flexlam_rl.envs.litelab.compiling import compile_all, is_compiled
+
+    if not is_compiled():
+        console.print("The first run compiles litelab, which takes minutes; later runs start at once.")
+        with lasting_bar("compiling litelab", console) as report:
+            compile_all(report)
 
 
 def evaluation_seed(seed: int) -> int:

@@ -43,13 +43,31 @@ def caption(picture: Picture, text: str, lines: int = 1) -> Picture:
     height, width = picture.shape[:2]
     canvas = Image.new("RGB", (width, height + lines * CAPTION), (PAPER,) * 3)
     canvas.paste(Image.fromarray(picture), (0, 0))
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=CAPTION - 3)
-    for number, line in enumerate(text.split("\n")[:lines]):
-        while line and draw.textlength(line, font=font) > width - 2:
-            line = line[:-1]
-        draw.text((2, height + number * CAPTION), line, fill=INK, font=font)
+    _write(canvas, text.split("\n")[:lines], height, CAPTION)
     return np.asarray(canvas)
+
+
+def panel(lines: Sequence[str], height: int, width: int, line: int = CAPTION) -> Picture:
+    """Make a picture of lines of text, from the top; what does not fit is cut off.
+
+    Args:
+        lines: The text.
+        height, width: Of the picture in pixels.
+        line: Height of a line in pixels.
+    """
+    canvas = Image.new("RGB", (width, height), (PAPER,) * 3)
+    _write(canvas, lines, 0, line)
+    return np.asarray(canvas)
+
+
+def _write(canvas: Image.Image, lines: Sequence[str], top: int, line: int) -> None:
+    """Write lines of text, each as far as it fits in the width."""
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=line * (CAPTION - 3) // CAPTION)
+    for number, text in enumerate(lines):
+        while text and draw.textlength(text, font=font) > canvas.width - 2:
+            text = text[:-1]
+        draw.text((2, top + number * line), text, fill=INK, font=font)
 
 
 def beside(pictures: Sequence[Picture]) -> Picture:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl import __version__
-from flexlam_rl.agents.environments import at_once
+from flexlam_rl.agents.environments import at_once, compile_first
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.watchers import TimeShares
 from flexlam_rl.envs.domain import find_domain
@@ -41,7 +41,6 @@ from flexlam_rl.eval.suite.table import (
 from flexlam_rl.train.stopping import stopping
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import budget_list, number_list
-from flexlam_rl.utils.progress import lasting_bar
 
 CPU_CHUNK, CUDA_CHUNK = 32, 64
 MANY, PARTS = 64, 4
@@ -247,13 +246,7 @@ def _play(
     running: Running,
 ) -> None:
     jobs = folder.missing(wanted)
-    if spec.engine == "litelab":
-        from flexlam_rl.envs.litelab.compiling import compile_all, is_compiled
-
-        if not is_compiled():
-            console.print("The first run compiles litelab, which takes minutes; later runs start at once.")
-            with lasting_bar("compiling litelab", console) as report:
-                compile_all(report)
+    compile_first(spec, console)
     videos = folder.path / "videos" if options.videos and not player.blind else None
     begun = running.saved(jobs, folder.holds, options.num_envs)
     if running.kept is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.pixel_model import PixelModel
-from flexlam_rl.utils.pictures import GAP, shown
+from flexlam_rl.utils.pictures import GAP, shown, write_png
 
 _SCALE, _TOP = 2, 14
 
@@ -30,7 +30,7 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
             )
             sheet.paste(tile, (i * cell_w, j * cell_h + _TOP))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    write_png(path, np.asarray(sheet))
 
 
 def prefix_sheet(model: PixelModel, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
