@@ -1,13 +1,13 @@
-"""`python -m eval.lam.transfer -o sheet.png`: does a code mean the same in another level? (paper, section 7's transfer
-test)
+"""`python -m eval.lam.transfer -o sheet.png`: does a code mean the same in another level, or another world? (paper,
+section 6.1)
 
-The code of a transition (a, a') of one level is applied to a frame b of another, giving b'. From (b, b') a code is
-extracted again and applied back to a, giving a''. If codes carry the action and not the picture, a'' is a'. The
-controls apply back the codes of other transitions of the same level (shuffled), and none at all (K = 0).
+With `--data` one or two folders of rollouts are compared, of any worlds whose frames are equal in size; without, the
+scripted expert plays two levels of DMLab for a bundle that was trained there. `round_trip.py` says what is measured.
 """
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,21 +18,33 @@ from torch import Tensor
 
 from flexlam_rl.utils.command_line import run as run_command
 
+LEVELS = ("explore_goal_locations_small", "rooms_watermaze")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Move codes from one level to another and back, and measure what is left."""
+    """Move codes from one level or world to another and back, and measure what is left."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """PNG file to write; the figures go to a JSON file beside it."""
     checkpoint: str | None = None
-    """Folder or hub id of a bundle; by default the one that comes with the package."""
-    source: str = "explore_goal_locations_small"
-    """Level that the codes come from."""
-    target: str = "rooms_watermaze"
-    """Level that they are applied to."""
+    """Folder or hub id of a bundle, or with --data the folder of a training run; by default the bundle that comes with
+    the package.
+    """
+    data: tuple[Path, ...] = ()
+    """Folders of rollouts, that of the source and that of the target (one, where both are tasks of it); test splits are
+    moved. By default the expert plays.
+    """
+    source: str | None = None
+    """Task that the codes come from; by default all of its rollouts, or explore_goal_locations_small."""
+    target: str | None = None
+    """Task that they are applied to; by default all of its rollouts, or rooms_watermaze."""
     count: int = 64
     """Transitions."""
+    read: int = 3000
+    """With --data: transitions of each side and split that actions are read from, where both sides' have common names;
+    0 reads none.
+    """
     budget: int | None = None
     """K; by default M."""
     steps: int = 8
@@ -43,125 +55,149 @@ class Options:
     """torch device."""
 
 
-def transfer(lam: Any, a: Tensor, after: Tensor, b: Tensor, budget: int, steps: int, seed: int) -> dict[str, Tensor]:
-    """Apply the codes of (a, after) to b, extract them again, apply them back to a.
-
-    Args:
-        lam: The latent action model.
-        a, after: uint8 (B, C, H, W), consecutive frames of one level.
-        b: uint8 (B, C, H, W), frames of another.
-        budget: K.
-        steps: Euler steps.
-        seed: Of the noise, the same for all decodings.
-
-    Returns:
-        Frames uint8 (B, C, H, W): "moved" b', "back" a'', and the controls "shuffled" and "none"; codes int64 (B, M):
-        "codes", "again".
-    """
-
-    def decode(frames: Tensor, codes: Tensor, k: int) -> Tensor:
-        return lam.decode(frames, codes, k, steps, torch.Generator(frames.device).manual_seed(seed))
-
-    codes = lam.encode(a, after)
-    moved = decode(b, codes, budget)
-    again = lam.encode(b, moved)
-    return {
-        "moved": moved,
-        "back": decode(a, again, budget),
-        "shuffled": decode(a, again.roll(1, 0), budget),
-        "none": decode(a, again, 0) if lam.config.prefix else a,
-        "codes": codes,
-        "again": again,
-    }
-
-
-def scores(
-    bundle: Any, found: dict[str, Tensor], a: Tensor, after: Tensor, previous: Tensor, budget: int
-) -> dict[str, float]:
-    """What is left: PSNR (dB) of a'' and of the controls against the true a', and how often both codes translate to one
-    action.
-    """
+def translated(bundle: Any, latents: Tensor, again: Tensor, previous: Tensor, a: Tensor, budget: int) -> dict[str, Any]:
+    """Whether both latents of each transition translate to one action, (B,), beside another transition's."""
     from flexlam_rl.nn.action_head import choose_actions
-    from flexlam_rl.nn.frames import peak_signal_to_noise
 
-    target = after.float() / 127.5 - 1
-    out = {
-        f"psnr_{name}": float(peak_signal_to_noise(found[name].float() / 127.5 - 1, target).mean())
-        for name in ("back", "shuffled", "none")
-    }
     lam, translator = bundle.lam, bundle.translator
 
-    def actions(codes: Tensor) -> Tensor:
-        return choose_actions(
-            translator(lam.keep_prefix(codes[:, :budget], budget), previous, a), translator.config.actions
-        )
+    def actions(given: Tensor) -> Tensor:
+        slots = lam.keep_prefix(given[:, :budget], budget)
+        return choose_actions(translator(slots, previous, a), translator.config.actions)
 
-    first, again = actions(found["codes"]), actions(found["again"])
-    out["same_action"] = float((first == again).all(-1).float().mean())
-    out["same_action_shuffled"] = float((first == again.roll(1, 0)).all(-1).float().mean())
-    out["same_first_code"] = float((found["codes"][:, 0] == found["again"][:, 0]).float().mean())
-    out["same_first_code_shuffled"] = float((found["codes"][:, 0] == found["again"][:, 0].roll(1, 0)).float().mean())
-    return out
+    first, second = actions(latents), actions(again)
+    return {
+        "same_action": (first == second).all(-1).double(),
+        "same_action_shuffled": (first == second.roll(1, 0)).all(-1).double(),
+    }
+
+
+def summary(scores: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Mean of each score, and half the width of its 95 % interval over transitions (Student's t)."""
+    from flexlam_rl.eval.studies.alignment_report import interval
+
+    return {name: [round(number, 4) for number in interval(values.tolist())] for name, values in scores.items()}
 
 
 def run(options: Options) -> int:
     """Write the sheet and the figures.
 
     Raises:
-        ValueError: A number or a level is not allowed, or the checkpoint cannot be used.
+        ValueError: A number, a level or a folder is not allowed, or the checkpoint cannot be used.
     """
-    from flexlam_rl.agents.policy.bundle import load_bundle
-    from flexlam_rl.envs.domains.dmlab.levels import level_named
-    from flexlam_rl.eval.lam.transitions import expert_transitions
+    from flexlam_rl.eval.lam.action_reading import readings
+    from flexlam_rl.eval.lam.round_trip import code_scores, frame_scores, round_trip
     from flexlam_rl.models.flexlam.sheets import grid
     from flexlam_rl.utils.files import write_atomically
 
-    for name, least in (("count", 2), ("steps", 1)):
+    for name, least in (("count", 2), ("steps", 1), ("read", 0)):
         if getattr(options, name) < least:
             raise ValueError(f"{name} is {getattr(options, name)}; at least {least} is needed.")
     if options.out.suffix.lower() != ".png":
         raise ValueError(f"Cannot write {str(options.out)!r}: the file's name must end in .png.")
-    source, target = level_named(options.source).name, level_named(options.target).name
-    bundle = load_bundle(options.checkpoint, options.device)
-    slots = bundle.slots
-    budget = slots if options.budget is None else options.budget
-    if not 1 <= budget <= slots or (budget != slots and not bundle.lam.config.prefix):
-        raise ValueError(f"budget is {budget}; expected 1..{slots}, and {slots} for a Fixed-K model.")
-    facts = bundle.config.environment
-    from_, to = (
-        expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate((source, target))
-    )
-    rows = min(len(from_.obs), len(to.obs))
-    a, after, b, previous = (x[:rows].to(options.device) for x in (from_.obs, from_.next_obs, to.obs, from_.previous))
-    found = transfer(bundle.lam, a, after, b, budget, options.steps, options.seed)
-    figures = scores(bundle, found, a, after, previous, budget)
+    lam, (from_, to), bundle, sides, record = (_stored if options.data else _played)(options)
+    budget = _budget(options.budget, lam)
+    rows = min(len(from_), len(to))
+    a, after, b = (x[:rows] for x in (from_.obs, from_.next_obs, to.obs))
+    found = round_trip(lam, a, after, b, budget, options.steps, options.seed)
+    frames, codes = frame_scores(found, a, after), code_scores(lam, found, budget)
+    gains = {
+        f"{one}_over_{other}": frames[one] - frames[other]
+        for one, other in (("back", "shuffled"), ("back", "none"), ("own", "own_shuffled"))
+    }
+    record |= {"transitions": rows, "budget": budget, "steps": options.steps, "seed": options.seed}
+    record |= {"psnr_db": summary(frames), "gain_db": summary(gains), "codes": summary(codes)}
+    if bundle is not None:
+        previous = from_.previous[:rows]
+        record["actions"] = summary(translated(bundle, found.latents, found.again, previous, a, budget))
+    elif options.read:
+        source, target = (_readable(side, options) for side in sides)
+        right = readings(lam, source, target, budget, options.steps, options.seed)
+        if right is not None:
+            names = right.pop("names")
+            record["readings"] = {"names": names, "chance": round(1 / len(names), 4), **summary(right)}
     shown = torch.linspace(0, rows - 1, min(8, rows)).round().long()
     columns = {
-        "a": a,
-        "a' (true)": after,
-        "b": b,
-        "b' (a's code)": found["moved"],
-        "a'' (b's code)": found["back"],
-        "a, shuffled": found["shuffled"],
-    }
-    grid({name: frames[shown] for name, frames in columns.items()}, options.out)
-    record = {
-        "checkpoint": bundle.hash,
-        "source": source,
-        "target": target,
-        "transitions": rows,
-        "budget": budget,
-        "steps": options.steps,
-        **figures,
-    }
+        "a": a, "a' (true)": after, "a' (own code)": found.own, "b": b, "b' (a's code)": found.moved,
+        "a'' (b's code)": found.back, "a, shuffled": found.shuffled,
+    }  # fmt: skip
+    grid({name: pictures[shown] for name, pictures in columns.items()}, options.out)
     write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
-    print(f"{options.out}: {rows} transitions, K = {budget}")
-    print(
-        f"  there and back {figures['psnr_back']:.2f} dB, shuffled {figures['psnr_shuffled']:.2f} dB, without codes "
-        f"{figures['psnr_none']:.2f} dB"
-    )
-    print(f"  same action {figures['same_action']:.2f}, shuffled {figures['same_action_shuffled']:.2f}")
+    _tell(options.out, record)
     return 0
+
+
+def _budget(budget: int | None, lam: Any) -> int:
+    slots = lam.config.slots
+    budget = slots if budget is None else budget
+    if not 1 <= budget <= slots or (budget != slots and not lam.config.prefix):
+        raise ValueError(f"budget is {budget}; expected 1..{slots}, and {slots} for a Fixed-K model.")
+    return budget
+
+
+def _readable(side: Any, options: Options) -> tuple[Any, Any, tuple[str, ...]]:
+    learned = side.learned_from(options.read, options.seed).to(options.device)
+    return learned, side.held_out(options.read, options.seed, labelled=True).to(options.device), side.names
+
+
+def _stored(options: Options) -> tuple[Any, ...]:
+    from flexlam_rl.eval.lam.sides import checkpoint_name, open_sides, pixel_model
+
+    if len(options.data) > 2:
+        raise ValueError(f"data names {len(options.data)} folders; expected the source's and the target's.")
+    if len(options.data) == 1 and None in (options.source, options.target):
+        raise ValueError(
+            f"data names one folder, {options.data[0]}: expected two, or two of its tasks as --source and --target."
+        )
+    lam = pixel_model(options.checkpoint, options.device)
+    tasks = [None if name is None else (name,) for name in (options.source, options.target)]
+    sides = open_sides((options.data * 2)[:2], tasks, lam)
+    drawn = [side.held_out(options.count, options.seed + i).to(options.device) for i, side in enumerate(sides)]
+    record = {
+        "checkpoint": checkpoint_name(options.checkpoint),
+        "model": type(lam).__name__,
+        "source": sides[0].record(),
+        "target": sides[1].record(),
+    }
+    return lam, drawn, None, sides, record
+
+
+def _played(options: Options) -> tuple[Any, ...]:
+    from flexlam_rl.agents.policy.bundle import load_bundle
+    from flexlam_rl.envs.domains.dmlab.levels import level_named
+    from flexlam_rl.eval.lam.metrics import Transitions
+    from flexlam_rl.eval.lam.transitions import expert_transitions
+
+    levels = [
+        level_named(given or usual).name for given, usual in zip((options.source, options.target), LEVELS, strict=True)
+    ]
+    bundle = load_bundle(options.checkpoint, options.device)
+    facts = bundle.config.environment
+    played = [expert_transitions(facts, level, options.count, options.seed + i) for i, level in enumerate(levels)]
+    drawn = [Transitions(t.obs, t.next_obs, t.action, t.previous).to(options.device) for t in played]
+    record = {"checkpoint": bundle.hash, "source": levels[0], "target": levels[1]}
+    return bundle.lam, drawn, bundle, (), record
+
+
+def _tell(out: Path, record: Mapping[str, Any]) -> None:
+    psnr, gain = record["psnr_db"], record["gain_db"]["back_over_shuffled"]
+    print(f"{out}: {record['transitions']} transitions, K = {record['budget']}")
+    print(
+        f"  there and back {psnr['back'][0]:.2f} dB, shuffled {psnr['shuffled'][0]:.2f} dB "
+        f"(difference {gain[0]:+.2f} ± {gain[1]:.2f}), without codes {psnr['none'][0]:.2f} dB, never moved "
+        f"{psnr['own'][0]:.2f} dB"
+    )
+    if "actions" in record:
+        actions = record["actions"]
+        print(f"  same action {actions['same_action'][0]:.2f}, shuffled {actions['same_action_shuffled'][0]:.2f}")
+    if "readings" in record:
+        read = record["readings"]
+        print(
+            f"  of {len(read['names'])} common actions, read right in the source {read['source'][0]:.2f}, after the "
+            f"move {read['moved'][0]:.2f} (shuffled {read['moved_shuffled'][0]:.2f}), by the target's own reader "
+            f"{read['moved_by_target'][0]:.2f}; of the target's own transitions by the source's reader "
+            f"{read['across'][0]:.2f}"
+        )
 
 
 if __name__ == "__main__":

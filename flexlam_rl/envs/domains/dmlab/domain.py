@@ -7,7 +7,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from flexlam_rl.envs.domain import Reference, Task
-from flexlam_rl.envs.domains.dmlab.actions import NATIVE_HIGH, NATIVE_LOW, action_set
+from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS, NATIVE_HIGH, NATIVE_LOW, action_set
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, Level, level_named
 from flexlam_rl.envs.domains.dmlab.options import HUDS, ORIGINAL, check_spec
@@ -79,6 +79,11 @@ class DMLab:
         found = action_set(spec.action_set)
         native = tuple(high - low + 1 for low, high in zip(NATIVE_LOW, NATIVE_HIGH, strict=True))
         return ActionSpec((len(found),) if found.is_discrete else native, 0, found.name, found.hash)
+
+    def action_labels(self, spec: EnvSpec) -> tuple[str, ...]:
+        """Say in words what each action does; nothing of `native7`, which has no choices, and of an unknown set."""
+        found = ACTION_SETS.get(spec.action_set)
+        return found.labels if found is not None and found.is_discrete else ()
 
     def make(
         self,

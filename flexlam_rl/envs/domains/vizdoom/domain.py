@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from flexlam_rl.envs.checks import integer
 from flexlam_rl.envs.domain import Reference, Task
-from flexlam_rl.envs.domains.vizdoom.actions import NAME, SPEC
+from flexlam_rl.envs.domains.vizdoom.actions import LABELS, NAME, SPEC
 from flexlam_rl.envs.domains.vizdoom.env import DoomEnv
 from flexlam_rl.envs.domains.vizdoom.game import screen_for
 from flexlam_rl.envs.domains.vizdoom.tasks import TASKS, task_named
@@ -75,6 +75,10 @@ class ViZDoom:
     def actions(self, spec: EnvSpec) -> ActionSpec:
         """Describe the actions."""
         return SPEC
+
+    def action_labels(self, spec: EnvSpec) -> tuple[str, ...]:
+        """Say in words what each action does."""
+        return LABELS
 
     def make(
         self,

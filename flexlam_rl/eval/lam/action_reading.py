@@ -1,0 +1,111 @@
+"""Is the action of one world still read from a code in another? Only actions whose names both worlds share are asked
+for (`flexlam_rl.envs.action_names`).
+
+A *reader* is linear (multinomial logistic regression on codes) and knows the labels of one world alone. Shapes: B
+transitions, F features, A names.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.eval.lam.metrics import Transitions, encode
+from flexlam_rl.eval.lam.probe import latent_features, logistic
+from flexlam_rl.eval.lam.round_trip import there
+from flexlam_rl.models.pixel_model import PixelModel
+
+FEWEST = 12
+"""Transitions of a name in each part of each world, below which the name is left out."""
+_DECAYS = (1e-3, 1e-2, 1e-1, 1.0)
+Reader = Callable[[Tensor], Tensor]
+
+
+def shared_names(parts: Sequence[tuple[Transitions, Sequence[str]]]) -> list[str]:
+    """Names of actions that each part, with its world's names, has at least `FEWEST` transitions of."""
+    if any(not names or data.action is None for data, names in parts):
+        return []
+    return [name for name in parts[0][1] if all(len(_rows(data, names, name)) >= FEWEST for data, names in parts)]
+
+
+def balanced(data: Transitions, names: Sequence[str], wanted: Sequence[str], most: int) -> tuple[Transitions, Tensor]:
+    """As many transitions of each wanted name, at most `most`, in mixed order; and the number of each one's name."""
+    rows = [_rows(data, names, name) for name in wanted]
+    each = min([most, *map(len, rows)])
+    chosen = torch.stack([found[:each] for found in rows], 1).flatten()  # names take turns
+    return data[chosen], torch.arange(len(wanted)).repeat(each)
+
+
+def fit(features: Tensor, labels: Tensor, classes: int) -> Reader:
+    """Fit a reader on features (B, F); the decay is chosen on the last quarter, with which it is fitted again."""
+    mean, scale = features.mean(0), features.std(0).clamp_min(1e-3)
+    scaled, cut = (features - mean) / scale, 3 * len(features) // 4
+
+    def right(decay: float) -> float:
+        weight, bias = logistic(scaled[:cut], labels[:cut], classes, decay)
+        return float(((scaled[cut:] @ weight + bias).argmax(-1) == labels[cut:]).double().mean())
+
+    weight, bias = logistic(scaled, labels, classes, max(_DECAYS, key=right))
+    return lambda given: ((given - mean) / scale @ weight + bias).argmax(-1)
+
+
+def readings(
+    lam: PixelModel,
+    source: tuple[Transitions, Transitions, Sequence[str]],
+    target: tuple[Transitions, Transitions, Sequence[str]],
+    budget: int,
+    steps: int,
+    seed: int,
+    most: int = 100,
+) -> dict[str, Any] | None:
+    """Whether actions are read right, (B,) each, as many transitions of each name, so that chance is 1 / A.
+
+    Args:
+        lam: The model.
+        source, target: Transitions to fit on, others to read from, and the names of the world's actions.
+        budget: K.
+        steps, seed: Of the decoder.
+        most: Transitions of each name.
+
+    Returns:
+        "names", and by reader and codes: "source" and "target" (each world's reader on codes of its own transitions),
+        "moved" (the source's reader on codes that were moved to the target and extracted again there),
+        "moved_shuffled", "moved_by_target" (the target's reader on them) and "across" (the source's reader on codes of
+        the target's own transitions); None where the worlds share fewer than two names of known actions.
+    """
+    names = shared_names([(data, world[2]) for world in (source, target) for data in world[:2]])
+    if len(names) < 2:
+        return None
+
+    def features(latents: Tensor) -> Tensor:
+        return latent_features(lam, latents[:, :budget]).cpu()
+
+    readers, own, labels, shown = [], [], [], []
+    for learned, held_out, words in (source, target):
+        data, label = balanced(learned, words, names, most)
+        readers.append(fit(features(encode(lam, data)), label, len(names)))
+        data, label = balanced(held_out, words, names, most)
+        shown.append(data)
+        labels.append(label)
+        own.append(features(encode(lam, data)))
+    frames = target[1].obs  # any of the target's, not those of a like action
+    frames = frames[torch.arange(len(shown[0]), device=frames.device) % len(frames)]
+    moved = features(there(lam, shown[0].obs, shown[0].next_obs, frames, budget, steps, seed)[2])
+    cases = {
+        "source": (0, own[0], 0),
+        "target": (1, own[1], 1),
+        "moved": (0, moved, 0),
+        "moved_shuffled": (0, moved[torch.randperm(len(moved), generator=torch.Generator().manual_seed(seed))], 0),
+        "moved_by_target": (1, moved, 0),
+        "across": (0, own[1], 1),
+    }
+    right = {name: (readers[i](given) == labels[j]).double() for name, (i, given, j) in cases.items()}
+    return {"names": names, **right}
+
+
+def _rows(data: Transitions, names: Sequence[str], name: str) -> Tensor:
+    assert data.action is not None
+    if name not in names:
+        return torch.zeros(0, dtype=torch.int64)
+    return (data.action[:, 0] == names.index(name)).nonzero()[:, 0]
