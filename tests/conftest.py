@@ -23,6 +23,45 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_random_bundle(tmp_path_factory.mktemp("bundle") / "debug")
 
 
+@pytest.fixture(scope="session")
+def pixel_expert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pixel expert of random weights whose previous action and memory matter."""
+    import torch
+
+    from flexlam_rl.agents.experts.pixel.network import PixelConfig, PixelNetwork
+    from flexlam_rl.envs.domain import find_domain
+    from flexlam_rl.envs.spec import EnvSpec
+
+    spec = find_domain("dmlab").resolve(EnvSpec())
+    torch.manual_seed(0)
+    network = PixelNetwork(PixelConfig(15, ("rooms_exploit_deferred_effects_train",), spec, 8, 4))
+    with torch.no_grad():
+        network.policy.weight *= 60
+        network.previous.weight *= 3
+    out = tmp_path_factory.mktemp("pixel")
+    network.save_pretrained(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def learned_expert_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of sb3-contrib's recurrent PPO, its policy `best` of random weights whose memory matters."""
+    pytest.importorskip("sb3_contrib")
+    import torch
+
+    from flexlam_rl.agents.experts.pixel.recurrent import Network, save_policy
+
+    network = Network("rooms_exploit_deferred_effects_train", lstm=8, features=8)
+    torch.manual_seed(0)
+    policy = network.build()
+    with torch.no_grad():
+        policy.action_net.weight *= 300  # which begins near 0, where every action is as likely
+        policy.lstm_actor.weight_hh_l0 *= 8
+    out = tmp_path_factory.mktemp("run")
+    save_policy(out / "best", network, policy, {"steps": 32})
+    return out
+
+
 @pytest.fixture
 def start_flexlam(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """start_flexlam("render", ...) starts the command in a process that heeds Ctrl-C, with its output in pipes.

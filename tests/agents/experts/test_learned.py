@@ -5,11 +5,10 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("sb3_contrib")
 
-from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert, Network, save_policy
+from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.validate import validate
@@ -20,13 +19,9 @@ from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
 LEVEL = "rooms_exploit_deferred_effects_train"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run")
-    network = Network(LEVEL, lstm=8, features=8)
-    torch.manual_seed(0)
-    save_policy(out / "best", network, network.build(), {"steps": 32})
-    return out
+@pytest.fixture
+def run(learned_expert_run: Path) -> Path:
+    return learned_expert_run
 
 
 def test_prediction_for_one_and_for_many(run: Path) -> None:

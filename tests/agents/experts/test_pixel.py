@@ -21,10 +21,8 @@ from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.cli import main
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import store_path
-from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
-from flexlam_rl.envs.spec import EnvSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_world import ToyWorld
@@ -32,18 +30,9 @@ from toy_world import ToyWorld
 LEVEL = "rooms_exploit_deferred_effects_train"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A policy with random weights whose previous action and memory matter."""
-    spec = find_domain("dmlab").resolve(EnvSpec())
-    torch.manual_seed(0)
-    network = PixelNetwork(PixelConfig(15, (LEVEL,), spec, 8, 4))
-    with torch.no_grad():
-        network.policy.weight *= 60
-        network.previous.weight *= 3
-    out = tmp_path_factory.mktemp("pixel")
-    network.save_pretrained(out)
-    return out
+@pytest.fixture
+def folder(pixel_expert_folder: Path) -> Path:
+    return pixel_expert_folder
 
 
 @pytest.mark.parametrize(("teacher", "dead"), [("scripted", set()), ("none", set())])

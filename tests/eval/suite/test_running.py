@@ -98,6 +98,21 @@ def test_so_does_every_other_policy(policy, bundle_folder, cloning_run, stop_at,
     assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["pixel", "learned"])
+def test_so_do_experts_that_see_pixels(kind, stop_at, tmp_path, request):
+    """Their previous actions, memories and draws are kept."""
+    folder = (
+        request.getfixturevalue("pixel_expert_folder")
+        if kind == "pixel"
+        else request.getfixturevalue("learned_expert_run") / "best"
+    )
+    given = ("--policy", f"{kind}:{folder}")
+    stop_at(0)
+    assert main(arguments(tmp_path / "whole", *given)) == 0
+    stopped_and_continued(tmp_path / "run", given, stop_at, [400])
+    assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def cloning_run(tmp_path_factory, write_cloning) -> Path:
     return write_cloning(tmp_path_factory.mktemp("cloning"))
