@@ -119,7 +119,8 @@ class _File:
         """Compute the blocks that are missing."""
         sums = self.sums
         del sums[self._good(sums) :]  # another process may have been stopped, or have finished meanwhile
-        with open(self.raw, "r+b" if self.raw.exists() else "w+b") as file:
+        self.raw.touch()
+        with open(self.raw, "r+b") as file:
             size = int(np.prod(self.row, dtype=np.int64)) * self.dtype.itemsize
             file.seek(min(len(sums) * BLOCK, self.rows) * size)
             file.truncate()
