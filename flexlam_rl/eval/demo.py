@@ -24,7 +24,7 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sheets import grid
 from flexlam_rl.utils.number_lists import budget_list
-from flexlam_rl.utils.numbers import real, whole
+from flexlam_rl.utils.numbers import int64, real
 from flexlam_rl.utils.pictures import CAPTION, Picture, beside, enlarged, evenly, panel
 from flexlam_rl.utils.progress import lasting_bar
 from flexlam_rl.utils.video import write_video
@@ -52,7 +52,7 @@ def demonstrate(out: Path, level: str, budget: int | None, seconds: float, seed:
         ValueError: An argument is not allowed, or there is no checkpoint that can be used.
         OSError: The folder cannot be written.
     """
-    whole(seed, "seed")
+    int64(seed, "seed", 0)
     real(seconds, "seconds")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{str(out)!r} is a file; expected a folder to write into.")

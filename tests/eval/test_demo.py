@@ -97,6 +97,7 @@ def test_no_transition_of_the_picture_leads_across_a_restart() -> None:
         (["--seconds", "0.05"], ["seconds is 0.05", "at least 0.1", "two steps"]),
         (["--seconds", "nan"], ["seconds is nan"]),
         (["--seed", "-1"], ["seed is -1"]),
+        (["--seed", str(2**63)], ["seed is 9223372036854775808", "64 bits"]),
     ],
 )
 def test_wrong_use_is_one_sentence(more, words, tmp_path, capsys) -> None:
