@@ -111,6 +111,11 @@ class SlotModel(PretrainedModel, ABC):
         return LatentSpec(self.config.slots, self.quantizer.dim, self.quantizer.codes, self.config.prefix)
 
     @property
+    def title(self) -> str:
+        """What tables call the method."""
+        return type(self).__name__
+
+    @property
     def code_count(self) -> int:
         """V, the codes of one slot.
 

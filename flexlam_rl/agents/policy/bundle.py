@@ -16,9 +16,10 @@ from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.priors import Prior, load_prior
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.models.systems import load_slot_model
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
@@ -26,8 +27,25 @@ from flexlam_rl.utils.numbers import real, whole
 from flexlam_rl.utils.plain import Plain
 
 FORMAT, KIND = 1, "flexlam_rl.bundle"
+
+
+def load_coded(name: str | Path, device: str | torch.device = "cpu") -> SlotModel:
+    """Load a latent action model of whichever system whose latent actions are codes, which a policy needs.
+
+    Raises:
+        CheckpointError: They are numbers, or the checkpoint holds something else or cannot be used.
+    """
+    lam = load_slot_model(name, device)
+    if lam.latent.codes is None:
+        raise CheckpointError(
+            f"{name} holds the latent actions of {lam.title}, vectors of {lam.latent.dim} numbers; a policy generates "
+            "codes: expected a model with the quantizer fsq or vq."
+        )
+    return lam
+
+
 MODELS: dict[str, Callable[..., PretrainedModel]] = {
-    "lam": LAM.from_pretrained,
+    "lam": load_coded,
     "sequence": load_prior,
     "translator": Translator.from_pretrained,
 }
@@ -139,7 +157,7 @@ class Bundle:
     """A loaded bundle: its configuration, its three models, where it came from, and the hash of its files."""
 
     config: BundleConfig
-    lam: LAM
+    lam: SlotModel
     sequence: Prior
     translator: Translator
     source: str
@@ -244,7 +262,7 @@ def load_bundle(
     return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
 
-def check_fit(config: BundleConfig, lam: LAM, sequence: Prior, translator: Translator, where: str) -> None:
+def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior, translator: Translator, where: str) -> None:
     """Refuse models that do not belong together.
 
     Raises:

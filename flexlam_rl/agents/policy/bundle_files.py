@@ -115,7 +115,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
     """README.md of a bundle: what it was trained in and on, and its sizes."""
     env, labels, training = config.environment, config.labels, config.training
     lam: Any = models["lam"].config
-    name = "FlexLAM" if lam.prefix else f"Fixed-K (K = {lam.slots})"
+    name = models["lam"].title if lam.prefix else f"{models['lam'].title} (K = {lam.slots})"
     sizes = ", ".join(
         f"{part} {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M" for part, model in models.items()
     )

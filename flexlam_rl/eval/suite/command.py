@@ -283,7 +283,7 @@ def _title(player: Player) -> str:
     """Name of the policy, as tables show it."""
     if not player.learned:
         return player.name
-    own = "FlexLAM" if player.bundle.lam.config.prefix else "Fixed-K"
+    own = player.bundle.lam.title
     return own if player.name == "flexlam" else f"{own} {player.name}"
 
 

@@ -40,6 +40,11 @@ class ForwardLAM(PixelModel):
         c = self.config
         return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
+    @property
+    def title(self) -> str:
+        """What tables call the method: LAPO has codes, AdaWorld numbers."""
+        return "AdaWorld" if self.latent.codes is None else "LAPO"
+
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
         """The next frame, float (B, C, H, W), about [-1, 1]; it starts from no noise."""
         c, patch = self.config, self.config.forward.patch

@@ -36,6 +36,11 @@ class LAM(PixelModel):
         c = self.config
         return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
+    @property
+    def title(self) -> str:
+        """What tables call the method."""
+        return "FlexLAM" if self.config.prefix else "Fixed-K"
+
     prefix_slots = PixelModel.keep_prefix
     """The name of version 0.1."""
 
