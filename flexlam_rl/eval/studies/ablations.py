@@ -147,7 +147,7 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies.clock import seconds_per_step
-    from flexlam_rl.eval.studies.trained_models import load_lam
+    from flexlam_rl.eval.studies.trained_models import load_lam, only_choices
     from flexlam_rl.models.flexlam.recipes import RECIPES
 
     lam = load_lam(options.lam, options.device)
@@ -159,6 +159,7 @@ def plan(options: Options) -> Study[Job]:
     data = load_transitions(test, options.held_out, seed=0, labelled=True)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; the ablations need them.")
+    only_choices(test, "ablations")
     data = data.to(options.device)
     frozen_codes = functools.cache(lambda: metrics.encode(lam, data))
 

@@ -264,6 +264,7 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.eval.lam.health import load_transitions
     from flexlam_rl.eval.studies import alignment_report
     from flexlam_rl.eval.studies.clock import seconds_per_step
+    from flexlam_rl.eval.studies.trained_models import only_choices
     from flexlam_rl.models.flexlam.recipes import RECIPES
 
     budgets, kinds = parse(options)
@@ -290,6 +291,7 @@ def plan(options: Options) -> Study[Job]:
     data = load_transitions(test, options.held_out, seed=0, labelled=True)
     if data.action is None:
         raise ValueError(f"the rollouts in {options.data} have no actions; alignment needs them.")
+    only_choices(test, "alignment")
     held_out = functools.cache(lambda: data.to(options.device))
 
     def measured(job: Job) -> bool:

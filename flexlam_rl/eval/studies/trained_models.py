@@ -1,11 +1,13 @@
-"""Trained models of a run's folder, whichever way the folder is laid out."""
+"""Trained models of a run's folder, whichever way the folder is laid out, and the actions that a study can count."""
 
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flexlam_rl.datasets import Rollouts
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.models.systems import load_slot_model
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
+from flexlam_rl.train.actions import action_spec
 
 Model = TypeVar("Model", bound=PretrainedModel)
 
@@ -51,3 +53,22 @@ def _folder(run: Path, name: str) -> Path:
             f"{run} holds no {name}; expected {run / name / 'best' / name} as training writes it, or {run / name}."
         )
     return folder
+
+
+def only_choices(rollouts: Rollouts, study: str) -> None:
+    """Refuse actions that a study cannot count as right or wrong.
+
+    Args:
+        rollouts: Those with the actions.
+        study: Its name.
+
+    Raises:
+        ValueError: Actions have continuous dimensions.
+        StoreError: There are no actions.
+    """
+    spec = action_spec(rollouts)
+    if spec.continuous:
+        raise ValueError(
+            f"The study {study!r} compares shares of right actions; those of {rollouts.stores[0].path} have "
+            f"{spec.continuous} continuous dimensions: expected discrete ones, or use `flexlam health`."
+        )

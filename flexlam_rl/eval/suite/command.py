@@ -102,7 +102,8 @@ def _spec(options: Options, player: Player) -> EnvSpec:
     from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, player_spec
 
     domain = find_domain(options.domain)
-    if player.learned:
+    # a control that sees nothing plays as the named bundle does, at its frame skip and size
+    if player.learned or (options.checkpoint and player.blind and options.domain != "dmlab"):
         trained = player.bundle.config.environment.spec
         if trained.domain != options.domain:
             raise ValueError(
