@@ -72,6 +72,10 @@ def test_a_code_that_transfers_is_told_from_one_that_does_not():
     assert codes["same_first_code"] == codes["same_code"] == [1.0, 0.0]
     assert codes["distance"] == [0.0, 0.0] < codes["distance_shuffled"]
     assert codes["same_first_code_shuffled"][0] < 0.5
+    # a frame that is nearly white takes only a little of what is moved to it, and no more comes back
+    found = round_trip.round_trip(Painter(CONFIG), a, after, torch.full_like(b, 250), 4, 1, 0)
+    assert torch.equal(found.again[:, 0], found.latents[:, 0].clamp(max=505))
+    assert torch.equal(found.back, torch.minimum(after, a + 5))
 
 
 def readings_of(model, first, second):
