@@ -75,9 +75,12 @@ def test_inspect_shares_its_seconds_among_the_stores() -> None:
     [
         (
             "data import mp4 a.mp4 --level x --out y",
-            "does not take mp4 a.mp4 --level x --out y: expected one of minari, parquet, rl-unplugged, teco",
+            "does not take mp4 a.mp4 --level x --out y: expected one of lerobot, minari, parquet, rl-unplugged, teco",
         ),
-        ("data import mp4 --out y", "`flexlam data import` does not take mp4 --out y: expected one of minari, parquet"),
+        (
+            "data import mp4 --out y",
+            "`flexlam data import` does not take mp4 --out y: expected one of lerobot, minari, parquet",
+        ),
         (
             "data export mp4 a --last-frames row -o x",
             "`flexlam data export mp4` does not take --last-frames row: it stands in the wrong place",

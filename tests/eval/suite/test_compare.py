@@ -35,7 +35,9 @@ def write(folder: Path, shift: float, budgets=(0,), episodes: int = 20, seed: in
     rows = [
         {"level": j.level, "budget": j.budget, "return": opened.played[j.level, j.budget, j.number].total} for j in jobs
     ]
-    opened.finish(jobs, {name: summarise(returns, "litelab") for name, returns in by_column(rows, "some").items()}, {})
+    opened.finish(
+        jobs, {name: summarise(returns, "litelab") for name, returns in by_column(rows, "some").items()}, {}, {}
+    )
     opened.close()
     return folder
 

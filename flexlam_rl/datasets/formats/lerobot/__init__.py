@@ -7,13 +7,20 @@ import tyro
 
 from flexlam_rl.datasets.export_folder import say_losses
 from flexlam_rl.datasets.format import Exporter, ExportOptions, Format, Importer, ImportOptions
-from flexlam_rl.datasets.formats.lerobot.exporting import Frames, LastFrames, export_lerobot, losses
-from flexlam_rl.datasets.formats.lerobot.importing import Rule, import_lerobot
+from flexlam_rl.datasets.formats.lerobot.choices import Frames, LastFrames, Rule
 from flexlam_rl.datasets.resize import Fit, Resize
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress
+from flexlam_rl.utils.lazy import lazy_names
 
-__all__ = ["FORMAT", "export_lerobot", "import_lerobot"]
+# pyarrow is loaded where one of these is used
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "export_lerobot": "datasets.formats.lerobot.exporting",
+        "import_lerobot": "datasets.formats.lerobot.importing",
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,8 @@ class FromLeRobot(ImportOptions):
 
 
 def _import(options: FromLeRobot, progress: Progress) -> list[RolloutStore]:
+    from flexlam_rl.datasets.formats.lerobot.importing import import_lerobot
+
     size = None if options.size is None else Resize.parse(options.size, options.fit)
     return import_lerobot(
         options.folder,
@@ -68,6 +77,8 @@ class ToLeRobot(ExportOptions):
 
 
 def _export(store: RolloutStore, out: Path, options: ToLeRobot, progress: Progress) -> Path:
+    from flexlam_rl.datasets.formats.lerobot.exporting import export_lerobot, losses
+
     folder = export_lerobot(store, out / f"{store.level}-{store.split}", options.frames, options.last_frames, progress)
     say_losses(store, losses(store, options.frames, options.last_frames))
     return folder

@@ -5,7 +5,7 @@ dimensions of an action.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +14,13 @@ import pyarrow.parquet as pq
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.export_folder import begin_export
 from flexlam_rl.datasets.formats.lerobot import layout, stats
+from flexlam_rl.datasets.formats.lerobot.choices import Frames, LastFrames
 from flexlam_rl.datasets.formats.lerobot.features import Columns
 from flexlam_rl.datasets.pictures import encode_png
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, atomic_path, disk_errors, no_progress, write_json
 from flexlam_rl.utils.video import write_video
 
-Frames = Literal["video", "image"]
-LastFrames = Literal["drop", "row"]
 FILE_BYTES = 100 << 20  # of raw frames in a data file with pictures
 FILE_SECONDS = 500  # of a video: LeRobot compares times as float32, which get too coarse in longer ones
 

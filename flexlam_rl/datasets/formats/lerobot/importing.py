@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.formats.lerobot import layout
+from flexlam_rl.datasets.formats.lerobot.choices import Rule
 from flexlam_rl.datasets.formats.lerobot.reading import Dataset
 from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.resize import Resize
@@ -26,8 +27,6 @@ from flexlam_rl.envs.action_values import stored_actions
 from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
 from flexlam_rl.utils.files import Progress, no_progress
-
-Rule = Literal["episodes", "train", "test"]
 
 
 @dataclass(frozen=True)
