@@ -26,7 +26,8 @@ from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
 from flexlam_rl.models.flexlam.translator import Translator
-from flexlam_rl.train.data import CurriculumSource, Labels, PairSource, action_spec, held_out_pairs, held_out_windows
+from flexlam_rl.train.actions import Labels, action_spec
+from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
 from flexlam_rl.train.trainer import LoopConfig
 from flexlam_rl.train.trainer import run as train
 from flexlam_rl.utils.provenance import revision

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from flexlam_rl.cli import main
 from flexlam_rl.datasets import Origin, RolloutWriter
 from flexlam_rl.datasets.episode import Episode
+from flexlam_rl.envs.action_spaces import action_spec_of
 from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.train.data import PairSource
 
@@ -49,7 +52,14 @@ def test_a_stopped_training_on_a_mixture_goes_on_exactly(mixed, tmp_path, monkey
         train_stage("lam", replace(stopped, data=(str(mixed.data[0]).replace("=3", "=2"), mixed.data[1])))
 
 
-def test_the_prior_takes_a_mixture_and_the_translator_refuses_two_action_spaces(mixed, capsys):
+def test_the_prior_takes_a_mixture_and_the_translator_refuses_two_action_spaces(args, tmp_path, make_episode, capsys):
+    origin = Origin(engine="pushes", actions=action_spec_of(gym.spaces.Discrete(3)))
+    for split, seed in (("train", 7), ("test", 8)):
+        with RolloutWriter(tmp_path / "web", "pushes", split, origin) as writer:
+            frames = make_episode(seed).frames
+            pushes = np.arange(len(frames) - 1) % 3
+            writer.append_episode(Episode(frames, pushes, reward=np.zeros(len(pushes)), truncated=True))
+    mixed = replace(args, data=(f"{args.data}=3", tmp_path / "web"), steps=8)
     command = ["--data", *map(str, mixed.data), "--out", str(mixed.out), "--preset", "debug", "--steps", "2"]
     assert main(["train", "lam", *command]) == 0
     assert main(["train", "sequence", *command]) == 0

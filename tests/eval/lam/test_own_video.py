@@ -61,7 +61,9 @@ def film(folder: Path, videos: int, frames: int) -> None:
 
 def test_a_model_of_ones_own_video_has_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(tmp_path / "films", 40, 40)
-    assert main(["data", "import", "video", str(tmp_path / "films"), "--out", str(tmp_path / "data")]) == 0
+    # a surface of high contrast changes much when it moves: at the usual threshold some steps would pass for cuts
+    command = ["data", "import", "video", str(tmp_path / "films"), "--cuts", "0.6", "--out", str(tmp_path / "data")]
+    assert main(command) == 0
     train, test = (open_rollouts(tmp_path / "data", split=split) for split in ("train", "test"))
     assert (train.steps, test.steps) == (36 * 39, 4 * 39) and not train.stores[0].restart[:].any()
     encoder = EncoderConfig(width=64, depth=2, heads=4, patch=8)

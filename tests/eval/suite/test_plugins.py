@@ -89,7 +89,7 @@ def test_what_cannot_play_is_refused_in_one_sentence(
     assert "Policy 'broken' made a object, which has no predict(" in capsys.readouterr().err
     assert suite(tmp_path / "b", "turnin") == WRONG_USE
     said = capsys.readouterr().err
-    assert "Unknown policy 'turnin': expected flexlam, random, expert" in said and "turning" in said
+    assert "Unknown policy 'turnin': expected flexlam, oracle, random, expert" in said and "turning" in said
     with pytest.raises(
         ValueError, match="Unknown expert 'tuner': expected scripted, reactive, random, pixel, learned, turner"
     ):

@@ -181,8 +181,7 @@ def test_the_engine_leaves_ctrl_c_to_python_and_no_files_behind(tmp_path: Path) 
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from flexlam_rl.envs.domain import find_domain\n"
         "domain = find_domain('vizdoom')\nenv = domain.make('my_way_home', domain.defaults())\nenv.reset()\n"
-        "print('plays', flush=True)\n"
-        "try:\n    while True:\n        if any(env.step(0)[2:4]): env.reset()\n"
+        "try:\n    print('plays', flush=True)\n    while True:\n        if any(env.step(0)[2:4]): env.reset()\n"
         "except KeyboardInterrupt:\n    env.reset(); env.step(0); env.close(); print('ended well')\n"
     )
     path = os.pathsep.join(filter(None, sys.path))
