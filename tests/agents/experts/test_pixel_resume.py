@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,8 +115,10 @@ def test_the_curves_are_drawn(tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image
 
+    from flexlam_rl.checkpoints import PIXEL_EXPERT
     from flexlam_rl.cli import main
 
+    shutil.copytree(PIXEL_EXPERT, tmp_path / "last")  # a run's last policy says what it was trained in
     pictures = []
     for end in (10.0, 40.0):
         lines = [{"step": 10, "part": "eval", "return/rooms_watermaze": 5.0, "score": 2.0}]

@@ -38,7 +38,7 @@ def _environment(run: Path) -> EnvSpec:
     if not path.exists():
         return find_domain("dmlab").resolve(EnvSpec(engine="litelab"))
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return EnvSpec.from_json(record["environment"])
+    return EnvSpec.from_json(record["config"]["environment"])
 
 
 def draw_curve(run: Path, out: Path) -> None:
