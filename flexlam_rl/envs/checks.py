@@ -81,3 +81,18 @@ def writable(state: Mapping[str, Any]) -> dict[str, Any]:
         name: np.require(value, requirements=["C", "A", "W", "O"]) if isinstance(value, np.ndarray) else value
         for name, value in state.items()
     }
+
+
+def check_values(domain: str, fields: Mapping[str, tuple[Sequence[str], str]]) -> None:
+    """Check what a record says against what its domain has.
+
+    Args:
+        domain: Its name, for the message.
+        fields: By name: the values that are allowed ("" for a value that may be left out), and the record's.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+    for name, (allowed, value) in fields.items():
+        if value not in allowed:
+            raise ValueError(f"{name} of {domain} must be {' or '.join(filter(None, allowed))}, got {value!r}.")

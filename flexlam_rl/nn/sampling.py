@@ -1,9 +1,10 @@
-"""Choices from logits.
+"""Choices from logits, and how unlikely given ones are.
 
 Shapes: B rows, V choices.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -35,3 +36,9 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
     sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
     found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
     return found.clamp_max(logits.shape[-1] - 1)
+
+
+def code_losses(logits: Tensor, codes: Tensor) -> Tensor:
+    """Cross-entropy (...) of codes, int64 (...), under logits (..., V)."""
+    losses = F.cross_entropy(logits.float().flatten(0, -2), codes.flatten(), reduction="none")
+    return losses.view(codes.shape)

@@ -6,7 +6,6 @@ Shapes: B batch, T frames, M codes per block, N patches per frame, L tokens, D w
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import SequenceConfig
@@ -18,6 +17,7 @@ from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.patch_embed import frame_size, patch_count, patchify
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.rotary import rotary
+from flexlam_rl.nn.sampling import code_losses
 from flexlam_rl.nn.transformer import CausalTransformer
 
 
@@ -126,5 +126,4 @@ class SequenceModel(PretrainedModel):
         `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
         """
         logits = self(frames[:, : codes.shape[1]], codes, phase, predicted, dropped)
-        targets = codes[..., :predicted]
-        return F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), reduction="none").view(targets.shape)
+        return code_losses(logits, codes[..., :predicted])

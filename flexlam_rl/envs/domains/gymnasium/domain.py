@@ -9,7 +9,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
 from flexlam_rl.envs.action_spaces import action_spec_of
-from flexlam_rl.envs.checks import integer
+from flexlam_rl.envs.checks import check_values, integer
 from flexlam_rl.envs.domain import Reference, Task
 from flexlam_rl.envs.domains.gymnasium.env import PictureEnv, is_picture
 from flexlam_rl.envs.episodes import SeededEpisodes, make_batch
@@ -105,9 +105,7 @@ class GymnasiumDomain:
             "action_set": ((ACTIONS,), spec.action_set),
             "action_hash": ((known, ""), spec.action_hash),
         }
-        for name, (allowed, value) in fields.items():
-            if value not in allowed:
-                raise ValueError(f"{name} of {self.name} must be {' or '.join(filter(None, allowed))}, got {value!r}.")
+        check_values(self.name, fields)
         if spec.look:
             raise ValueError(f"{self.name} has one look: leave {spec.look[0][0]} out.")
         for name in ("frame_skip", "width", "height"):

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
-from flexlam_rl.envs.checks import integer
+from flexlam_rl.envs.checks import check_values, integer
 from flexlam_rl.envs.domain import Reference, Task
 from flexlam_rl.envs.domains.vizdoom.actions import LABELS, NAME, SPEC
 from flexlam_rl.envs.domains.vizdoom.env import DoomEnv
@@ -64,9 +64,7 @@ class ViZDoom:
             "action_hash": ((SPEC.hash, ""), spec.action_hash),
             **{name: (values, look[name]) for name, values in LOOKS.items()},
         }
-        for name, (allowed, value) in fields.items():
-            if value not in allowed:
-                raise ValueError(f"{name} of vizdoom must be {' or '.join(filter(None, allowed))}, got {value!r}.")
+        check_values(self.name, fields)
         for name in ("frame_skip", "width", "height"):
             integer(name, getattr(spec, name))
         screen_for(spec.width, spec.height)

@@ -24,6 +24,7 @@ from flexlam_rl.nn.patch_embed import frame_size, patch_count
 from flexlam_rl.nn.prefix import retained
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.rotary import rotary
+from flexlam_rl.nn.sampling import code_losses
 from flexlam_rl.nn.transformer import CausalTransformer
 
 
@@ -126,8 +127,7 @@ class FactoredPrior(PretrainedModel):
         `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
         """
         logits = self(frames[:, : codes.shape[1]], codes, phase, predicted, dropped, kept)
-        targets = codes[..., :predicted]
-        return F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), reduction="none").view(targets.shape)
+        return code_losses(logits, codes[..., :predicted])
 
 
 @lru_cache(maxsize=64)
