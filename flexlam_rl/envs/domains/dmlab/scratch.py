@@ -1,8 +1,9 @@
 """Folders for the real engine's temporary files, which go with the process that uses them.
 
-Left to itself the engine makes one for each instance and removes it only where it is closed properly. Here a folder
-holds a file that its process keeps locked. The lock ends with the process, however it ends, and what is no longer
-locked is removed by the next process that asks for a folder.
+Left to itself the engine makes one for each instance and removes it only where it is closed properly. Here the process
+keeps its folder locked (the folder itself, so that there is no moment in which it has no lock to look at). The lock
+ends with the process, however it ends, and what is no longer locked is removed by the next process that asks for a
+folder.
 """
 
 import contextlib
@@ -13,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 PREFIX = "flexlam-dmlab-"
-_LOCK = "lock"
 _mine: dict[Path, tuple[int, int]] = {}  # folder -> process, descriptor that holds the lock
 
 
@@ -21,18 +21,28 @@ def make() -> Path:
     """Make a folder for this process.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made or locked.
     """
     sweep()
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        held = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-        with contextlib.suppress(OSError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (folder / _LOCK).exists():
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another process took it for an old one
+            held = _lock(folder)
+            if folder.exists():
                 _mine[folder] = (os.getpid(), held)
                 return folder
-        os.close(held)  # another process took the folder for an old one before it was locked
+            os.close(held)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder; returns the descriptor that holds the lock."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise
+    return held
 
 
 def remove(folder: Path) -> None:
@@ -52,12 +62,11 @@ def remove_all() -> None:
 def sweep() -> None:
     """Remove the folders of this user's processes that have ended without doing so."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # no longer there, not ours, or in use
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        with contextlib.suppress(OSError):  # no longer there, not ours, a link, or in use
+            if folder.stat().st_uid != os.getuid():
                 continue
-            held = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            held = _lock(folder)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(held)
