@@ -59,6 +59,7 @@ def test_a_good_guess_makes_the_binary_search_short() -> None:
     near = search(Counted(costs), ROWS, SLOTS, threshold, "binary", start=answer.lengths)
     assert near.lengths.equal(answer.lengths) and near.met.equal(answer.met)
     assert int(near.evaluations[answer.met].max()) == 2  # it is good enough, and the next shorter one is not
+    assert int(near.evaluations[~answer.met].max()) == 1  # the longest is not good enough
 
 
 def test_costs_that_rise_again_behave_as_documented() -> None:
