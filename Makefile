@@ -11,13 +11,14 @@ EPISODES ?= 5
 # one test process a core: the compiled kernels are cached on disk and shared
 WORKERS ?= auto
 
-.PHONY: help install suite test lint format bench clean
+.PHONY: help install suite test lint site format bench clean
 
 help:
 	@echo "make install   create $(VENV) and install flexlam_rl into it"
 	@echo "make suite     install, then play the evaluation suite ($(EPISODES) episodes a level, EPISODES=50 for all) and print its table"
 	@echo "make test      install what the tests need, then run them"
 	@echo "make lint      ruff (check and format) and mypy"
+	@echo "make site      the documentation as a site, in site/; fails on a link that leads nowhere"
 	@echo "make format    let ruff rewrite the sources"
 	@echo "make bench     install what the benchmarks compare with, then measure the environments"
 
@@ -63,6 +64,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# the variable silences a notice about a later version of MkDocs
+site: $(VENV)/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -71,4 +76,4 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/env_throughput.py
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

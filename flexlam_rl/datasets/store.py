@@ -245,7 +245,7 @@ class Rollouts(Sequence[RolloutStore]):
 
     Raises:
         StoreError: They do not go together: other frame shapes, engines or frame skips, or other actions where they
-        have some.
+            have some.
     """
 
     def __init__(self, stores: Sequence[RolloutStore], weights: Sequence[float] | None = None) -> None:

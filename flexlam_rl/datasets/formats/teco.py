@@ -43,7 +43,7 @@ def import_teco(
         folder: Holds the files.
         root, level, split: The store.
         origin: With an action table, the alignment of actions and frames is checked on the first files; without one it
-        is not, and the source says so.
+            is not, and the source says so.
         with_actions: False imports the video alone.
         shift: Take the action of frame t from row t + shift.
         limit: Import no more files than this.
