@@ -7,10 +7,12 @@ is a number, and vectors, float (B, K, d), where it is None.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from flexlam_rl.nn.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,37 @@ class LatentSpec:
     dim: int
     codes: int | None
     prefix: bool
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a world model is told of the step to each frame.
+
+    Attributes:
+        kind: "codes": the first K codes of a latent action, int64 (B, horizon, K). "slots": its first K vectors, float
+            (B, horizon, K, d). "vectors": its K slots one after the other, float (B, horizon, K d). "actions": the
+            environment's own, int64 (B, horizon). "nothing": None.
+        count: V of codes, d of slots, K d of vectors, the number of actions; 0 for nothing.
+        slots: M of codes and slots, 0 elsewhere.
+        prefix: Whether any prefix of the slots will do; else all of them are needed.
+    """
+
+    kind: Literal["codes", "slots", "vectors", "actions", "nothing"]
+    count: int = 0
+    slots: int = 0
+    prefix: bool = False
+
+    @property
+    def unknown(self) -> float:
+        """What stands for a step that nothing is known of."""
+        return -1 if self.kind in ("codes", "actions") else 0.0
+
+
+class LookBack(NamedTuple):
+    """How many frames a world model looks back at, at least and at most, to predict the next one."""
+
+    least: int
+    most: int
 
 
 class StepOutput(NamedTuple):
@@ -142,6 +175,48 @@ class WorldModel(Protocol):
             context: The frames so far, (B, T, C, H, W).
             latents: What happens at each step ahead, (B, horizon, K), with one dimension more where continuous.
             generator: Random stream of the prediction.
+        """
+        ...
+
+
+@runtime_checkable
+class SteppedWorldModel(WorldModel, Protocol):
+    """A world model that goes on frame by frame, in rows that each have their own past.
+
+    What it keeps of a frame is an *item*, a tensor. `models.stepping.step_by_step` predicts any number of frames with
+    it; while all frames fit into its look back, they are those of `rollout`.
+    """
+
+    @property
+    def conditions(self) -> Conditions:
+        """What it is told of each step."""
+        ...
+
+    @property
+    def look_back(self) -> LookBack:
+        """How many items a prediction is made from."""
+        ...
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        ...
+
+    def remember(self, frames: Tensor) -> Tensor:
+        """Give the items (B, T, ...) of frames (B, T, C, H, W)."""
+        ...
+
+    def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the next frames.
+
+        Args:
+            items: Of the newest w frames of each row, oldest first, (B, w, ...), w within `look_back`.
+            told: What led to each of these frames and to the next, (B, w + 1, ...), `conditions.unknown` where that is
+                not known; None for nothing.
+            generator: Random stream, or one per row; None for the likeliest frame, where the model has one.
+
+        Returns:
+            Items (B, ...), and frames uint8 (B, C, H, W).
         """
         ...
 

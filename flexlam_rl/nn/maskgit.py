@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.nn.sampling import choose
+from flexlam_rl.nn.streams import Streams
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, N, V) of all codes, from codes (B, N) and bool (B, N), true where they are hidden."""
@@ -77,7 +78,7 @@ def sample_masked(
     rows: int,
     count: int,
     passes: int,
-    generator: torch.Generator | None = None,
+    generator: Streams | None = None,
     temperature: float = 1.0,
     device: str | torch.device = "cpu",
 ) -> Tensor:
@@ -88,7 +89,7 @@ def sample_masked(
         rows: B.
         count: N.
         passes: Forward passes.
-        generator: Random stream; None takes the likeliest codes.
+        generator: Random stream, or one per row; None takes the likeliest codes.
         temperature: Divides the logits.
         device: Where the codes lie.
     """

@@ -3,19 +3,22 @@
 Shapes: B rows, V choices.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flexlam_rl.nn.streams import Streams, uniform_rows
 
-def choose(
-    logits: Tensor, generator: torch.Generator | None, temperature: float = 1.0, draws: Tensor | None = None
-) -> Tensor:
+
+def choose(logits: Tensor, generator: Streams | None, temperature: float = 1.0, draws: Tensor | None = None) -> Tensor:
     """Choices (B,) from logits (B, V).
 
     Args:
         logits: Of every choice.
-        generator: Random stream; None, without `draws`, takes the likeliest choice (of equals the lowest).
+        generator: Random stream, or several, each of an equal part of the rows; None, without `draws`, takes the
+            likeliest choice (of equals the lowest).
         temperature: Divides the logits when sampling.
         draws: Uniform numbers in [0, 1), (B,), in place of a generator: see `pick`.
     """
@@ -23,6 +26,8 @@ def choose(
         return pick(logits, draws, temperature)
     if generator is None:
         return logits.argmax(-1)
+    if isinstance(generator, Sequence):
+        return pick(logits, uniform_rows(generator, len(logits), logits.device), temperature)
     return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
 
 

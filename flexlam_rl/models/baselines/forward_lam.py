@@ -19,6 +19,7 @@ from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.patch_embed import frame_size, patch_count, patchify, unpatchify
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
+from flexlam_rl.nn.streams import Streams
 
 
 class ForwardLAM(PixelModel):
@@ -55,7 +56,7 @@ class ForwardLAM(PixelModel):
         """Mean squared error over C, H, W of each example, (B,), of frames in [-1, 1]."""
         return (self.predict(obs, slots) - to_unit(next_obs)).float().square().mean(dim=(1, 2, 3))
 
-    def sample(self, obs: Tensor, slots: Tensor, steps: int = 1, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, obs: Tensor, slots: Tensor, steps: int = 1, generator: Streams | None = None) -> Tensor:
         """The prediction, in one step."""
         return self.predict(obs, slots)
 

@@ -15,6 +15,7 @@ from flexlam_rl.nn.frames import peak_signal_to_noise as peak_signal_to_noise
 from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import Size, patch_count, patchify, unpatchify
+from flexlam_rl.nn.streams import Streams, normal
 from flexlam_rl.utils.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
@@ -79,19 +80,18 @@ class FlowDecoder(nn.Module):
         return error.square().mean(dim=(1, 2, 3))
 
     @in_own_modes
-    def sample(self, obs: Tensor, slots: Tensor, steps: int = 8, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, obs: Tensor, slots: Tensor, steps: int = 8, generator: Streams | None = None) -> Tensor:
         """Decode next frames with Euler steps from noise.
 
         Args:
             obs: (B, C, H, W), uint8 or float in [-1, 1].
             slots: Null-filled (B, M, d).
             steps: Euler steps, at least 1.
-            generator: Stream of the noise; the same seed gives the same frames.
+            generator: Stream of the noise, or one per row; the same seed gives the same frames.
 
         Returns:
             Float (B, C, H, W), about [-1, 1].
         """
         steps = whole(steps, "steps", 1)
-        source = generator.device if generator else obs.device
-        noise = torch.randn(obs.shape, generator=generator, device=source, dtype=torch.float32).to(obs.device)
+        noise = normal(obs.shape, generator, obs.device)
         return integrate(lambda x, tau: self(x, tau, obs, slots), noise, steps)

@@ -17,6 +17,7 @@ from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.flow_matching import sample_times
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
+from flexlam_rl.nn.streams import Streams
 
 
 class LAM(PixelModel):
@@ -80,6 +81,6 @@ class LAM(PixelModel):
         """Flow loss (B,) at pure noise."""
         return self.decoder.loss(obs, next_obs, slots, torch.zeros(len(obs), device=obs.device), noise)
 
-    def sample(self, obs: Tensor, slots: Tensor, steps: int = 8, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, obs: Tensor, slots: Tensor, steps: int = 8, generator: Streams | None = None) -> Tensor:
         """Decode next frames, float (B, C, H, W), with Euler steps from noise."""
         return self.decoder.sample(obs, slots, steps, generator)

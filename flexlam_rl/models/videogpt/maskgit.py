@@ -10,11 +10,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from flexlam_rl.models.interfaces import Conditions, LookBack
 from flexlam_rl.models.videogpt.config import VQVAEConfig
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.nn.maskgit import draw_hidden, masked_loss, pass_log_probs, sample_masked
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.streams import Streams
 from flexlam_rl.nn.transformer import Block
 from flexlam_rl.utils.numbers import whole
 from flexlam_rl.utils.plain import Plain
@@ -140,7 +142,7 @@ class MaskGIT(PretrainedModel):
         return self.window_log_probs(self.encode(frames)).flatten(2).sum(-1)
 
     @in_own_modes
-    def rollout(self, context: Tensor, latents: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
+    def rollout(self, context: Tensor, latents: Tensor | None, generator: Streams | None = None) -> Tensor:
         """Predict the frames up to the end of a clip, uint8 (B, T - T', C, H, W), from the first T' of them.
 
         Raises:
@@ -151,12 +153,43 @@ class MaskGIT(PretrainedModel):
             raise ValueError(f"The rollout is given {given}; expected 1..{self.frames - 1} frames and nothing else.")
         codes = self.encode(context)
         for _ in range(self.frames - context.shape[1]):
-            past = codes.flatten(2)
-
-            def predict(shown: Tensor, hidden: Tensor, past: Tensor = past) -> Tensor:
-                return self.logits(past, shown, hidden)
-
-            passes, count = self.config.passes, past.shape[2]
-            newest = sample_masked(predict, len(past), count, passes, generator, device=past.device)
-            codes = torch.cat([codes, newest.view(len(past), 1, *codes.shape[2:])], dim=1)
+            codes = torch.cat([codes, self._sample(codes, generator)], dim=1)
         return self.vqvae.decode(codes[:, context.shape[1] :])
+
+    def _sample(self, codes: Tensor, generator: Streams | None) -> Tensor:
+        """Codes (B, 1, h, w, n) of the frame after those of codes (B, w, h, w, n)."""
+        past = codes.flatten(2)
+        passes, count = self.config.passes, past.shape[2]
+        newest = sample_masked(
+            lambda shown, hidden: self.logits(past, shown, hidden), len(past), count, passes, generator,
+            device=past.device,
+        )  # fmt: skip
+        return newest.view(len(past), 1, *codes.shape[2:])
+
+    @property
+    def conditions(self) -> Conditions:
+        """Nothing."""
+        return Conditions("nothing")
+
+    @property
+    def look_back(self) -> LookBack:
+        """Up to a window without its last frame."""
+        return LookBack(1, self.frames - 1)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        own = self.config.vqvae
+        return own.channels, own.image_size, own.image_size
+
+    def remember(self, frames: Tensor) -> Tensor:
+        """Give the codes of frames."""
+        return self.encode(frames)
+
+    @in_own_modes
+    def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the next frames, as `SteppedWorldModel` says."""
+        if told is not None:
+            raise ValueError("told is given; this model is told nothing.")
+        codes = self._sample(items, generator)
+        return codes[:, 0], self.vqvae.decode(codes)[:, 0]

@@ -12,6 +12,7 @@ from flexlam_rl.models.videogpt.prior import Prior, Told
 from flexlam_rl.nn.gpt import Pair
 from flexlam_rl.nn.kv_cache import KVCache
 from flexlam_rl.nn.sampling import choose
+from flexlam_rl.nn.streams import Streams
 
 
 @dataclass
@@ -94,10 +95,11 @@ def sample_codes(
     rows: int,
     told: Told,
     prime: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: Streams | None = None,
     temperature: float = 1.0,
     top: int | None = None,
     cached: bool = True,
+    upto: int | None = None,
 ) -> Tensor:
     """Sample clips.
 
@@ -106,13 +108,14 @@ def sample_codes(
         rows: B; ignored with `prime`.
         told: Conditions of the whole clip.
         prime: Codes (B, steps, h, w, n) of the first steps, which are kept.
-        generator: Random stream; None takes the likeliest code each time.
+        generator: Random stream, or one per row; None takes the likeliest code each time.
         temperature: Divides the logits.
         top: Only so many of the likeliest codes can be drawn; None for all.
         cached: Keep keys and values; False computes everything anew for each code, with the same result.
+        upto: Stop after so many steps, the first ones included; None for the whole clip.
 
     Returns:
-        Codes (B, t, h, w, n).
+        Codes (B, t, h, w, n), or (B, upto, h, w, n).
     """
     steps, total = prior.grid[0], prior.grid[0] * prior.per_step
     rows = rows if prime is None else len(prime)
@@ -125,7 +128,8 @@ def sample_codes(
         progress = stepper.begin(rows, told)
         if first:
             stepper.append(progress, codes[:, :first])
-    for i in range(first, total):
+    end = total if upto is None else upto * prior.per_step
+    for i in range(first, end):
         if progress is not None:
             logits = stepper.logits(progress)
         else:
@@ -137,4 +141,4 @@ def sample_codes(
         codes[:, i] = choose(logits, generator, temperature)
         if progress is not None:
             stepper.append(progress, codes[:, i : i + 1])
-    return codes.view(rows, steps, *prior.grid[1:], prior.codebooks)
+    return codes[:, :end].view(rows, -1, *prior.grid[1:], prior.codebooks)

@@ -8,13 +8,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from flexlam_rl.models.interfaces import Conditions, LookBack
 from flexlam_rl.models.videogpt.config import VideoGPTConfig
 from flexlam_rl.models.videogpt.prior import Prior, Told
 from flexlam_rl.models.videogpt.stepping import Progress, Stepper, sample_codes
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.modes import in_own_modes, own_modes
 from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.streams import Streams
 
 NOTHING = Told()
 
@@ -124,14 +126,14 @@ class VideoGPT(PretrainedModel):
         """Sample clips, uint8 (B, T, C, H, W); arguments are those of `stepping.sample_codes`."""
         return self.vqvae.decode(sample_codes(self.prior, rows, told, prime, **options))
 
-    def rollout(self, context: Tensor, latents: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
+    def rollout(self, context: Tensor, latents: Tensor | None, generator: Streams | None = None) -> Tensor:
         """Predict frames, uint8 (B, horizon, C, H, W).
 
         Args:
             context: The frames so far, (B, T', C, H, W): as many as the prior sees, or with codes per frame any number.
             latents: Latent actions ahead, (B, horizon, K), or actions, int64 (B, horizon); None to the end of the clip,
                 where the prior is told neither.
-            generator: Random stream; None takes the likeliest codes.
+            generator: Random stream, or one per row; None takes the likeliest codes.
 
         Raises:
             ValueError: Context and horizon do not fit a clip of the model.
@@ -151,8 +153,61 @@ class VideoGPT(PretrainedModel):
             whole = torch.full(room, -1 if own.actions else 0, dtype=latents.dtype, device=latents.device)
             whole[:, seen : seen + horizon] = latents
             told = told._replace(**{"actions" if own.actions else "latents": whole})
-        prime = self.encode(context) if self.causal else None
-        return self.sample(len(context), told, prime, generator=generator)[:, seen : seen + horizon]
+        if not self.causal:
+            return self.sample(len(context), told, generator=generator)[:, seen : seen + horizon]
+        made = self.sample(len(context), told, self.encode(context), generator=generator, upto=seen + horizon)
+        return made[:, seen:]
+
+    @property
+    def conditions(self) -> Conditions:
+        """Actions, or latent actions slot after slot; nothing else may be told while it is stepped."""
+        own = self.config.prior
+        if own.tasks or (own.actions and own.latents):
+            more = "tasks" if own.tasks else "both actions and latents"
+            raise ValueError(f"This model is told {more}; as a world that is stepped it must be told one of the two.")
+        if own.actions or own.latents:
+            return Conditions("actions" if own.actions else "vectors", own.actions or own.latents)
+        return Conditions("nothing")
+
+    @property
+    def look_back(self) -> LookBack:
+        """With codes per frame, up to a clip without its last frame; else exactly the frames that the prior sees."""
+        seen = self.config.prior.context_frames
+        if not self.causal and not seen:
+            raise ValueError(
+                "The codes of this model belong to several frames, and it sees none: it cannot be stepped."
+            )
+        return LookBack(max(1, seen), self.frames - 1 if self.causal and not seen else seen)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        own = self.config.vqvae
+        return own.channels, own.image_size, own.image_size
+
+    def remember(self, frames: Tensor) -> Tensor:
+        """Give the codes of frames, or the frames themselves where codes belong to several or the prior sees frames."""
+        return frames if self._keeps_frames else self.encode(frames)
+
+    def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the next frames, as `SteppedWorldModel` says."""
+        if self._keeps_frames:
+            made = self.rollout(items, None if told is None else told[:, -1:], generator)[:, 0]
+            return made, made
+        kind, seen = self.conditions, items.shape[1]
+        conditions = NOTHING
+        if told is not None:
+            shape = (len(told), self.frames, *told.shape[2:])
+            whole = torch.full(shape, kind.unknown, dtype=told.dtype, device=told.device)
+            whole[:, : seen + 1] = told
+            conditions = Told(**{"actions" if kind.kind == "actions" else "latents": whole})
+        with own_modes():
+            codes = sample_codes(self.prior, len(items), conditions, items, generator, upto=seen + 1)[:, seen:]
+            return codes[:, 0], self.vqvae.decode(codes)[:, 0]
+
+    @property
+    def _keeps_frames(self) -> bool:
+        return not self.causal or self.config.prior.context_frames > 0
 
     def _check_length(self, length: int) -> None:
         if length > self.frames or (length != self.frames and not self.causal):

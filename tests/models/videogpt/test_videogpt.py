@@ -16,6 +16,12 @@ from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Codebooks are drawn when a model is made."""
+    torch.manual_seed(0)
+
+
 def spread(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Weights far from their beginning, where little depends on anything."""
     generator = torch.Generator().manual_seed(seed)

@@ -1,0 +1,81 @@
+"""Predictions of any length, frame by frame, of models that are stepped.
+
+Shapes: B batch, T frames of the context, C H W frame.
+"""
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.interfaces import Conditions, SteppedWorldModel
+from flexlam_rl.nn.streams import Streams
+
+
+def step_by_step(
+    model: SteppedWorldModel,
+    context: Tensor,
+    latents: Tensor | None,
+    horizon: int,
+    generator: Streams | None = None,
+    past: Tensor | None = None,
+) -> Tensor:
+    """Predict frames, each from the newest ones that the model looks back at.
+
+    Args:
+        model: The world model.
+        context: The frames so far, (B, T, C, H, W); older ones than the model looks back at do not count.
+        latents: What happens at each step ahead, (B, horizon, ...); None where the model is told nothing.
+        horizon: Frames to predict.
+        generator: Random stream, or one per row.
+        past: What led from each frame of the context to the next, (B, T - 1, ...); None where it is not known.
+
+    Returns:
+        uint8 (B, horizon, C, H, W).
+
+    Raises:
+        ValueError: The context is shorter than the model needs, or it is told something else than it takes.
+    """
+    least, most = model.look_back
+    if context.shape[1] < least:
+        raise ValueError(f"The context is {context.shape[1]} frames; this model looks back at {least} or more.")
+    check_told(model.conditions, latents, horizon)
+    items = model.remember(context[:, -most:])
+    told = None if latents is None else known_past(model.conditions, latents, past, items.shape[1])
+    frames = []
+    for step in range(horizon):
+        if told is not None and latents is not None:
+            told = torch.cat([told, latents[:, step : step + 1]], dim=1)
+        item, frame = model.next_frame(items, told, generator)
+        frames.append(frame)
+        items = torch.cat([items, item[:, None]], dim=1)[:, -most:]
+        told = None if told is None else told[:, -items.shape[1] :]
+    return torch.stack(frames, 1)
+
+
+def known_past(conditions: Conditions, latents: Tensor, past: Tensor | None, count: int) -> Tensor:
+    """Give what led to the newest `count` frames of a context, (B, count, ...): nothing is known of the first.
+
+    Args:
+        conditions: Of the model.
+        latents: What happens ahead, (B, horizon, ...), whose type and shape the result has.
+        past: As for `step_by_step`.
+        count: Frames that the model remembers.
+    """
+    shape = (len(latents), count, *latents.shape[2:])
+    told = torch.full(shape, conditions.unknown, dtype=latents.dtype, device=latents.device)
+    if past is not None and past.shape[1]:
+        given = past[:, -count:].to(latents)
+        told[:, count - given.shape[1] :] = given
+    return told
+
+
+def check_told(conditions: Conditions, latents: Tensor | None, horizon: int) -> None:
+    """Refuse what a model cannot be told of so many steps.
+
+    Raises:
+        ValueError: It is told something although it takes nothing, or the other way, or of another number of steps.
+    """
+    if (latents is None) != (conditions.kind == "nothing"):
+        given = "nothing" if latents is None else f"latents of shape {tuple(latents.shape)}"
+        raise ValueError(f"The model is given {given}; it is told {conditions.kind}.")
+    if latents is not None and latents.shape[1] != horizon:
+        raise ValueError(f"latents tell of {latents.shape[1]} steps; the horizon is {horizon}.")
