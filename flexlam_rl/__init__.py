@@ -1,7 +1,8 @@
 """FlexLAM: variable-length latent actions for DeepMind Lab, from environments to evaluation.
 
-Importing this package registers the Gymnasium environments `FlexLAM-DMLab-v0` and `FlexLAM-DMLab/<level>-v0`; it loads
-neither torch nor the compiled engine. The names below are loaded when they are first used.
+Importing this package registers the Gymnasium environments `FlexLAM-DMLab-v0`, `FlexLAM-DMLab/<level>-v0` and
+`FlexLAM-Imagined-v0`; it loads neither torch nor the compiled engine. The names below are loaded when they are first
+used.
 """
 
 from flexlam_rl.utils.startup import guard

@@ -1,8 +1,11 @@
-"""Gymnasium ids: one for any level, one a level. Entry points are strings, so that registering imports nothing."""
+"""Gymnasium ids: one for any level, one per level, one for worlds that a model imagines. Entry points are strings, so
+that registering imports nothing.
+"""
 
 import gymnasium as gym
 
 DEFAULT_ID = "FlexLAM-DMLab-v0"
+IMAGINED_ID = "FlexLAM-Imagined-v0"
 
 
 def level_id(level: str) -> str:
@@ -23,3 +26,9 @@ def register_all() -> None:
                 vector_entry_point="flexlam_rl.envs.domains.dmlab.vector:make_vector",
                 kwargs=values,
             )
+    if IMAGINED_ID not in gym.registry:
+        gym.register(
+            IMAGINED_ID,
+            entry_point="flexlam_rl.agents.imagined.env:ImaginedEnv",
+            vector_entry_point="flexlam_rl.agents.imagined.vector:make_vector",
+        )

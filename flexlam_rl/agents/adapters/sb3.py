@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import VecEnv
 
-from flexlam_rl.envs.domains.dmlab.batch_options import reset_mode
+from flexlam_rl.envs.batch_options import reset_mode
 from flexlam_rl.envs.registration import DEFAULT_ID
 from flexlam_rl.envs.wrappers.instructions import VectorInstructionTokens
 from flexlam_rl.utils.numbers import is_integer

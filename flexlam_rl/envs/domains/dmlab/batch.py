@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from flexlam_rl.envs import batch_options
 from flexlam_rl.envs.checks import flag, reset_options, writable
 from flexlam_rl.envs.domains.dmlab import batch_options as given_options
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
@@ -78,8 +79,8 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         options = checked[0]
         self.num_envs = len(levels)
         self.copy = flag("copy", copy)
-        self.autoreset_mode = given_options.reset_mode(autoreset_mode)
-        self.max_episode_steps = given_options.step_limit(max_episode_steps)
+        self.autoreset_mode = batch_options.reset_mode(autoreset_mode)
+        self.max_episode_steps = batch_options.step_limit(max_episode_steps)
         self.metadata = {
             **DMLabEnv.metadata,
             "render_fps": max(1, round(60 / spec.frame_skip)),
@@ -158,11 +159,11 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
             raise ClosedError("reset was called on a closed DMLabVectorEnv: make a new one.")
         n = self.num_envs
         named = reset_options(options, ("reset_mask", "episode_seed", "episode_seeds"))
-        mask = given_options.reset_mask(named.get("reset_mask"), n)
+        mask = batch_options.reset_mask(named.get("reset_mask"), n)
         if mask is not None and not self._started and not mask.all():
             raise ResetNeeded("the first reset must be of all environments.")
         which = np.arange(n) if mask is None else np.flatnonzero(mask)
-        seeds = given_options.reset_seeds(seed, n)
+        seeds = batch_options.reset_seeds(seed, n)
         given = episode_seeds(named, which, n)
         for i in which.tolist():
             if seeds[i] is not None or self._members[i]._np_random is None:

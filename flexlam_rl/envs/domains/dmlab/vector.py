@@ -8,6 +8,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import TimeLimit
 
+from flexlam_rl.envs import batch_options
 from flexlam_rl.envs.checks import flag
 from flexlam_rl.envs.domains.dmlab import batch_options as given_options
 from flexlam_rl.envs.domains.dmlab.batch import DMLabVectorEnv
@@ -49,8 +50,8 @@ def make_vector(
         ValueError: An option is not allowed; the sentence names it.
     """
     levels = given_options.spread_levels(level, num_envs)
-    mode, copy = given_options.reset_mode(autoreset_mode), flag("copy", copy)
-    threads, limit = given_options.thread_count(threads), given_options.step_limit(max_episode_steps)
+    mode, copy = batch_options.reset_mode(autoreset_mode), flag("copy", copy)
+    threads, limit = given_options.thread_count(threads), batch_options.step_limit(max_episode_steps)
     given_options.check_batch_arguments(context, disable_env_checker, options)
     chosen = choose_engine(engine)
     if chosen == "litelab":

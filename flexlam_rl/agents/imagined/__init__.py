@@ -1,0 +1,1 @@
+"""Environments made of a world model: `gym.make("FlexLAM-Imagined-v0", model=PATH, starts=DATA)`."""

@@ -1,0 +1,142 @@
+"""What an imagined environment is made of, put together and checked."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+
+from flexlam_rl.agents.imagined.controls import ActionControls, Controls, LabelledControls, LatentControls, action_codes
+from flexlam_rl.agents.imagined.rewards import FrameRewards, make_rewards
+from flexlam_rl.agents.imagined.starts import Starts, make_starts
+from flexlam_rl.envs.shared import unshared
+from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.models.interfaces import SteppedWorldModel
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.nn.places import local_folder
+from flexlam_rl.utils.numbers import whole
+
+Kind = Literal["latent", "native"]
+_CONTEXT = 8  # most frames of a start unless told otherwise
+
+
+@dataclass(frozen=True)
+class World:
+    """A world model and all that an environment needs beside it.
+
+    Attributes:
+        model: The world model.
+        controls: Actions, and what they tell the model.
+        starts: Where episodes begin.
+        rewards: Of the frames.
+        horizon: Steps after which an episode is truncated.
+    """
+
+    model: SteppedWorldModel
+    controls: Controls
+    starts: Starts
+    rewards: FrameRewards
+    horizon: int
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """Frames (H, W, C)."""
+        c, h, w = self.model.frame_shape
+        return spaces.Box(0, 255, (h, w, c), np.uint8)
+
+
+def make_world(
+    model: Any,
+    starts: Any,
+    actions: Kind | None = None,
+    budget: int | None = None,
+    lam: Any = None,
+    reward: Any = None,
+    reward_window: int | None = None,
+    horizon: int = 64,
+    context: int | None = None,
+    decode_steps: int | None = None,
+    labels: int = 2048,
+    levels: Any = None,
+    split: str = "train",
+    evaluation: bool = False,
+    device: str = "cpu",
+) -> World:
+    """Put a world together; arguments are those of `ImaginedEnv`.
+
+    Raises:
+        CheckpointError: A model cannot be read.
+        ValueError: An argument is not allowed, or does not fit the model.
+    """
+    model, lam, spec = load_world_model(model, unshared(lam), device)
+    if not isinstance(model, SteppedWorldModel):
+        raise ValueError(f"A {type(model).__name__} is no world model that can be stepped frame by frame.")
+    if decode_steps is not None:
+        if not hasattr(model, "decode_steps"):
+            raise ValueError(f"decode_steps is {decode_steps}; a {type(model).__name__} has none, leave it out.")
+        model = copy.copy(model)  # shares the weights
+        model.decode_steps = whole(decode_steps, "decode_steps", 1)
+    conditions, (least, most) = model.conditions, model.look_back
+    if conditions.kind == "nothing":
+        raise ValueError(f"This {type(model).__name__} is told nothing of what happens: there is nothing to act by.")
+    if actions not in (None, "latent", "native"):
+        raise ValueError(f"actions is {actions!r}; expected 'latent', 'native' or None.")
+    seen = max(least, min(most, _CONTEXT)) if context is None else whole(context, "context", least)
+    c, h, w = model.frame_shape
+    begin = make_starts(unshared(starts), seen, (h, w, c), levels, split, spec, evaluation)
+    native = conditions.kind == "actions"
+    if native and (actions == "latent" or budget is not None):
+        raise ValueError("This model is told actions, not codes: actions must be 'native' or None, and budget None.")
+    controls: Controls = (
+        ActionControls(conditions.count)
+        if native
+        else LatentControls(conditions, lam if conditions.kind == "vectors" or most > 1 else None, budget)
+    )
+    if isinstance(controls, LatentControls) and actions == "native":
+        coder = lam if lam is not None else model
+        rollouts = getattr(begin, "rollouts", None)
+        if rollouts is None:
+            raise ValueError("actions is 'native'; this model is told codes, so starts must be rollouts with actions.")
+        assert isinstance(coder, SlotModel)
+        table = action_codes(coder, rollouts, int(controls.budget), whole(labels, "labels", 1))
+        controls = LabelledControls(controls, table)
+    rewards = make_rewards(unshared(reward), reward_window, device)
+    return World(model, controls, begin, rewards, whole(horizon, "horizon", 1))
+
+
+def load_world_model(given: Any, lam: Any, device: str) -> tuple[Any, Any, EnvSpec | None]:
+    """Load a world model, and the latent action model that belongs to it.
+
+    Args:
+        given: A model, the folder of one, or a bundle's folder or name, whose latent action model it then is.
+        lam: Likewise, of a latent action model; None for none.
+        device: Where they go.
+
+    Returns:
+        Both, and how the environment was shown that a bundle was trained in, None where no bundle is given.
+
+    Raises:
+        CheckpointError: One cannot be read.
+    """
+    model, spec = _loaded(unshared(given), device)
+    if lam is not None:
+        lam, of_lam = _loaded(lam, device)
+        spec = spec or of_lam
+        if not isinstance(lam, SlotModel):
+            raise ValueError(f"lam is a {type(lam).__name__}; expected a latent action model.")
+    return model, lam, spec
+
+
+def _loaded(given: Any, device: str) -> tuple[Any, EnvSpec | None]:
+    if not isinstance(given, str | Path):
+        return given, None
+    from flexlam_rl.agents.policy.bundle import load_bundle
+    from flexlam_rl.models.systems import load_model
+
+    folder = local_folder(given)
+    if folder is None or (folder / "lam").is_dir():
+        bundle = load_bundle(given, device)
+        return bundle.lam, bundle.config.environment.spec
+    return load_model(folder, device).eval().requires_grad_(False), None
