@@ -1,0 +1,84 @@
+"""Write the table of the README and its curve from `results/`.
+
+    python tools/readme_results.py
+
+tests/test_readme.py holds that the table is what the files say.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+CURVE = "docs/pictures/return-by-budget.png"
+ROWS = {
+    "random": "controls/random",
+    "previous action alone": "controls/previous-action",
+    "FlexLAM, 1 code": "suite-tiny/k1",
+    "FlexLAM, 4 codes": "suite-tiny/k4",
+    "FlexLAM, 16 codes": "suite-tiny/k16",
+    "pixel expert": "pixel-expert",
+    "scripted expert (sees the world's state)": "controls/expert",
+}
+BUDGETS = {1: "suite-tiny/k1", 4: "suite-tiny/k4", 16: "suite-tiny/k16"}
+
+
+def read(folder: str) -> tuple[int, dict[str, Any]]:
+    """Episodes per level and the summary of a finished suite."""
+    record = json.loads((ROOT / "results" / folder / "results.json").read_text())
+    (summary,) = record["summary"].values()
+    return min(level["episodes"] for level in summary["levels"].values()), summary
+
+
+def shown(figure: dict[str, float | None]) -> str:
+    """A figure with its interval, where it has one."""
+    around = "" if figure["low"] is None else f" [{figure['low']:.1f}, {figure['high']:.1f}]"
+    return f"{figure['value']:.1f}{around}"
+
+
+def table() -> str:
+    """Make the table."""
+    lines = ["| policy | interquartile mean | mean of levels | episodes per level |", "|---|---|---|--:|"]
+    for name, folder in ROWS.items():
+        episodes, summary = read(folder)
+        lines.append(f"| {name} | {shown(summary['iqm'])} | {shown(summary['mean'])} | {episodes} |")
+    return "\n".join(lines)
+
+
+def draw(path: Path) -> None:
+    """Draw the return against the budget."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figures = {budget: read(folder)[1]["iqm"] for budget, folder in BUDGETS.items()}
+    values = [figure["value"] for figure in figures.values()]
+    below = [figure["value"] - (figure["low"] or figure["value"]) for figure in figures.values()]
+    above = [(figure["high"] or figure["value"]) - figure["value"] for figure in figures.values()]
+    picture, axes = plt.subplots(figsize=(5, 2.8))
+    axes.errorbar(list(figures), values, yerr=[below, above], marker="o", capsize=3, color="#00796b", label="FlexLAM")
+    for name, style in (("random", ":"), ("previous action alone", "--")):
+        axes.axhline(read(ROWS[name])[1]["iqm"]["value"], linestyle=style, color="gray", label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(figures), [str(budget) for budget in figures])
+    axes.set_xlabel("codes per decision")
+    axes.set_ylabel("return, % of scripted expert")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    picture.tight_layout()
+    picture.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Write both."""
+    page = ROOT / "README.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}")
+    draw(ROOT / CURVE)
+
+
+if __name__ == "__main__":
+    main()
