@@ -44,6 +44,7 @@ SYSTEMS: Registry[System] = Registry(
         "flexlam": "flexlam_rl.models.flexlam:SYSTEM",
         "baselines": "flexlam_rl.models.baselines:SYSTEM",
         "videogpt": "flexlam_rl.models.videogpt:SYSTEM",
+        "lamo": "flexlam_rl.models.lamo:SYSTEM",
     },
     group="flexlam_rl.systems",
 )

@@ -28,6 +28,9 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "vqvae": "flexlam_rl.models.videogpt.stages.definitions:VQVAE_STAGE",
         "videogpt": "flexlam_rl.models.videogpt.stages.definitions:VIDEOGPT_STAGE",
         "maskgit": "flexlam_rl.models.videogpt.stages.maskgit:MASKGIT_STAGE",
+        "midway": "flexlam_rl.models.lamo.stages.definitions:MIDWAY_STAGE",
+        "lamo_decoder": "flexlam_rl.models.lamo.stages.definitions:DECODER_STAGE",
+        "lamo": "flexlam_rl.models.lamo.stages.definitions:LAMO_STAGE",
     },
     group="flexlam_rl.stages",
 )

@@ -12,12 +12,13 @@ from flexlam_rl.agents.rewards.window_density import WindowDensity
 from flexlam_rl.models.flexlam.config import PRESETS as LAM_PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.systems import load_model
-from flexlam_rl.models.videogpt.stages.clips import latent_actions, led_to
+from flexlam_rl.models.videogpt.stages.clips import latent_actions
 from flexlam_rl.models.videogpt.stages.definitions import VIDEOGPT_STAGE, VideoGPTOptions, VQVAEOptions
 from flexlam_rl.models.videogpt.stages.maskgit import MaskGITOptions
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.train import run_stage
+from flexlam_rl.train.clips import led_to
 from flexlam_rl.train.definition import Splits
 from flexlam_rl.train.run_stage import alone, open_splits, train_stage
 from flexlam_rl.train.trainer import run

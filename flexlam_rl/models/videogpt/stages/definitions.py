@@ -9,35 +9,27 @@ from flexlam_rl.models.slot_model import SlotModel, latent_spec
 from flexlam_rl.models.systems import load_slot_model, saved_config
 from flexlam_rl.models.videogpt.config import Box, PriorConfig, VideoGPTConfig, VQVAEConfig
 from flexlam_rl.models.videogpt.recipes import RECIPES, PresetName, sizes
-from flexlam_rl.models.videogpt.stages.clips import ClipSource, data_variance, held_out_clips, spread_windows
 from flexlam_rl.models.videogpt.stages.videogpt import VideoGPTStage
 from flexlam_rl.models.videogpt.stages.vqvae import VQVAEStage
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.nn.pretrained import load_weights, model_digest
-from flexlam_rl.train import distributed
+from flexlam_rl.train import clips
 from flexlam_rl.train.actions import action_spec
+from flexlam_rl.train.clips import ClipSource, data_variance
 from flexlam_rl.train.definition import RunConfig, Splits, StageDefinition, needed
 from flexlam_rl.train.loop_options import loop_config
-from flexlam_rl.train.options import StageOptions
 from flexlam_rl.utils.options import whole
 
 Condition = Literal["none", "actions", "latents", "tasks"]
 
 
 @dataclass(frozen=True)
-class ClipOptions(StageOptions):
-    """Train on clips."""
+class ClipOptions(clips.ClipOptions):
+    """Train on clips. VIPER skips frames (`every`) where control is fast."""
 
     preset: PresetName = "tiny"
     """Sizes, lengths and rates of both stages."""
-    every: int = field(default=1, kw_only=True)
-    """Rows of the rollouts from one frame of a clip to the next; VIPER skips frames where control is fast."""
-
-    def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
-        super().__post_init__()
-        whole(self, "every", 1)
 
 
 @dataclass(frozen=True)
@@ -186,32 +178,18 @@ def _build_videogpt(options: VideoGPTOptions, config: VideoGPTRun, splits: Split
 
 
 def check_clips(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
-    """Give the windows of the training data.
-
-    Raises:
-        ValueError: Frames of the data and of the model differ in size, or all episodes are shorter than a clip.
-    """
-    wanted = (model.image_size, model.image_size, model.channels)
-    for rollouts in (splits.train, splits.test):
-        found = tuple(rollouts.stores[0].frames.row)
-        if found != wanted:
-            shapes = " and ".join("x".join(map(str, shape)) for shape in (found, wanted))
-            raise ValueError(f"frames in {rollouts.stores[0].path} and of the model differ: {shapes}.")
-        spread_windows(rollouts, model.frames, options.every)
+    """Give the windows of the training data, or refuse data that the model does not take: `train.clips`."""
+    size = (model.image_size, model.image_size, model.channels)
     fields = ("action",) if getattr(options, "condition", "none") == "actions" else ()
-    return spread_windows(splits.train, model.frames, options.every, fields)
+    return clips.check_clips(splits, size, model.frames, options.every, fields)
 
 
 def clip_source(
     options: ClipOptions, config: RunConfig, model: VQVAEConfig, splits: Splits
 ) -> tuple[ClipSource, dict[str, Any]]:
     """Give the batches of a stage, and what it is evaluated on."""
-    rank, ranks = distributed.start(options.device)
-    windows = check_clips(options, splits, model)
-    tasks = getattr(options, "condition", "none") == "tasks"
-    source = ClipSource(windows, options.every, config.loop.batch, options.seed, rank, ranks, config.loop.device, tasks)
-    held_out = spread_windows(splits.test, model.frames, options.every, windows.fields)
-    return source, held_out_clips(held_out, options.every, RECIPES[options.preset].held_out)
+    windows, tasks = check_clips(options, splits, model), getattr(options, "condition", "none") == "tasks"
+    return clips.clip_source(options, config, windows, splits, RECIPES[options.preset].held_out, tasks)
 
 
 VQVAE_STAGE = StageDefinition(

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.models.videogpt.stages.clips import latent_actions, told_of
-from flexlam_rl.models.videogpt.stages.vqvae import write_clips
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
+from flexlam_rl.train.clips import write_clips
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 

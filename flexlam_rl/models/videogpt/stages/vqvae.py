@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
+from flexlam_rl.train.clips import write_clips
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
-from flexlam_rl.utils.pictures import above, beside, write_png
 
 
 class VQVAEStage(SourceStage):
@@ -58,10 +57,3 @@ class VQVAEStage(SourceStage):
         frames = self.held_out[:4].to(next(self.model.parameters()).device)
         rebuilt = self.model.reconstruct(frames)
         write_clips(path, [x for pair in zip(frames, rebuilt, strict=True) for x in pair])
-
-
-def write_clips(path: Path, clips: list[Tensor]) -> None:
-    """Draw clips, uint8 (T, C, H, W) each, one below the other."""
-    rows = [beside(list(np.ascontiguousarray(clip.movedim(1, -1).cpu().numpy()))) for clip in clips]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(path, above(rows))
