@@ -32,6 +32,7 @@ from scipy import ndimage
 from flexlam_rl.envs.litelab import engine, mazetext, render, settings, shade
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab import textures as tx
+from flexlam_rl.envs.litelab.levels.table import LEVEL_FOLDER
 from flexlam_rl.envs.litelab.look import TEXTURE_SETS, Look, load_look
 
 SIZE = 64
@@ -87,7 +88,7 @@ def make_worlds(recording: Recording) -> np.ndarray:
     """One world of the recording's level, with its maze bare and one variation a room."""
     worlds = np.zeros(1, s.WORLD)
     w = worlds[0]
-    settings.fill_world(w, settings.parse(settings.LEVEL_FOLDER + recording.level, {}, runfiles="litelab"))
+    settings.fill_world(w, settings.parse(LEVEL_FOLDER + recording.level, {}, runfiles="litelab"))
     if recording.maze:
         mazetext.load_maze_text(w, recording.maze)
     engine.begin(worlds, 0, 1)

@@ -18,7 +18,7 @@ from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import bots, engine, settings
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
-from flexlam_rl.envs.litelab.levels.table import LEVELS
+from flexlam_rl.envs.litelab.levels.table import LEVEL_FOLDER, LEVELS
 from flexlam_rl.envs.litelab.rng import below, uniform
 
 # level: (published random, recorded random, published human)
@@ -111,7 +111,7 @@ def _wanderer_episode(worlds, seed, table):
 
 def _world(level: str) -> np.ndarray:
     worlds = np.zeros(1, s.WORLD)
-    settings.fill_world(worlds[0], settings.parse(settings.LEVEL_FOLDER + level, {}, runfiles="litelab"))
+    settings.fill_world(worlds[0], settings.parse(LEVEL_FOLDER + level, {}, runfiles="litelab"))
     return worlds
 
 

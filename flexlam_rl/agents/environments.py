@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium as gym
 
 from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.observations import FRAME, WORDS
 from flexlam_rl.envs.seeds import SEED_LIMIT, episode_stream
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.progress import lasting_bar
@@ -20,6 +21,7 @@ def make_batch(
     words: bool = True,
     copy: bool = True,
     threads: int | None = None,
+    further: Sequence[str] = (),
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
     """Make a batch that `play_episodes` can play on, one environment per task.
 
@@ -31,17 +33,29 @@ def make_batch(
         words: Whether the policy reads instructions, where there are any.
         copy: Whether observations are fresh arrays; else the next step may overwrite them.
         threads: Of a batch in this process, None for one per core.
+        further: Observations of DMLab besides frames and instructions, by their names.
     """
     domain = find_domain(spec.domain)
     told = words and any(domain.task(task).words for task in tasks)
-    own = {"copy": copy, "threads": threads} if spec.domain == "dmlab" else {}
+    own: dict[str, Any] = {"copy": copy, "threads": threads} if spec.domain == "dmlab" else {}
+    own |= _observed(further, frames, told)
     return domain.make_vec(list(tasks), spec, evaluation, frames, told, **own)
 
 
-def make_single(spec: EnvSpec, task: str, evaluation: bool = False, *, frames: bool = True) -> gym.Env[Any, Any]:
+def make_single(
+    spec: EnvSpec, task: str, evaluation: bool = False, *, frames: bool = True, further: Sequence[str] = ()
+) -> gym.Env[Any, Any]:
     """Make one environment that `play_episodes` can play on; arguments are those of `make_batch`."""
     domain = find_domain(spec.domain)
-    return domain.make(task, spec, evaluation, frames, domain.task(task).words)
+    words = domain.task(task).words
+    return domain.make(task, spec, evaluation, frames, words, **_observed(further, frames, words))
+
+
+def _observed(further: Sequence[str], frames: bool, words: bool) -> dict[str, Any]:
+    """What says that further observations are wanted."""
+    if not further:
+        return {}
+    return {"observations": (*([FRAME] if frames else []), *([WORDS] if words else []), *further)}
 
 
 def episode_steps(spec: EnvSpec, task: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
@@ -15,8 +17,33 @@ if TYPE_CHECKING:  # recording needs the extra `data`, which scores do without
     from flexlam_rl.datasets.episode import Episode
 
 
+@dataclass(frozen=True)
+class Further:
+    """A further column of a recording.
+
+    Attributes:
+        name: In the store.
+        observation: Of the environment, by the name that it has there.
+        dtype, row: Type and shape of a row.
+        channel: Of a picture, the channel that is kept; None for all of the observation.
+    """
+
+    name: str
+    observation: str
+    dtype: str
+    row: tuple[int, ...]
+    channel: int | None = None
+
+    def of(self, seen: Mapping[str, Any]) -> np.ndarray:
+        """A row from an environment's observations."""
+        value = np.asarray(seen[self.observation])
+        return value if self.channel is None else value[..., self.channel]
+
+
 class Recorder(Protocol):
-    """Told about one episode, step by step."""
+    """Told about one episode, step by step. Where it has `further` that is not empty, `keep` is called with all
+    observations by name, after `observe`.
+    """
 
     steps: int
 
@@ -40,12 +67,23 @@ class Tape:
         actions: Space of one action.
         length: Expected number of actions.
         marked: Record which actions the policy chose, as the extra column "expert_chose".
+        further: Further columns.
+        last: Whether the observation after the last action is kept, where it is a true one.
 
     Raises:
         ValueError: A store cannot hold such actions.
     """
 
-    def __init__(self, key: int, seed: int, actions: gym.Space[Any], length: int = 256, marked: bool = False) -> None:
+    def __init__(
+        self,
+        key: int,
+        seed: int,
+        actions: gym.Space[Any],
+        length: int = 256,
+        marked: bool = False,
+        further: Sequence[Further] = (),
+        last: bool = True,
+    ) -> None:
         self._native = is_native(actions)
         self._spec = None if self._native else action_spec_of(actions)
         self.key, self.seed = key, seed
@@ -58,6 +96,7 @@ class Tape:
         self._restarts: list[int] = []
         self._marked, self._not_chosen = marked, list[int]()
         self._texts: list[str] = []
+        self.further, self._kept, self._last = further, list[dict[str, np.ndarray]](), last
 
     def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
         """Keep an observation."""
@@ -69,6 +108,10 @@ class Tape:
         self._texts.append(text)
         if restart:
             self._restarts.append(self.steps)
+
+    def keep(self, seen: Mapping[str, Any]) -> None:
+        """Keep the further columns of the observation that was taken last."""
+        self._kept.append({column.name: np.array(column.of(seen), column.dtype) for column in self.further})
 
     def act(self, action: Any, reward: float, chosen: bool = True) -> None:
         """Keep an action and its reward."""
@@ -90,12 +133,15 @@ class Tape:
         from flexlam_rl.datasets.episode import Episode
         from flexlam_rl.datasets.marks import EXPERT_CHOSE
 
-        rows = self.steps + 1 if last else self.steps
+        rows = self.steps + 1 if last and self._last else self.steps
         restart = np.zeros(rows, np.bool_)
         restart[[row for row in self._restarts if row < rows]] = True
         chosen = np.ones(rows, np.bool_)
         chosen[self._not_chosen] = False
         actions = self._actions[: self.steps]
+        extra = {EXPERT_CHOSE: chosen} if self._marked else {}
+        for column in self.further:
+            extra[column.name] = np.stack([kept[column.name] for kept in self._kept[:rows]])
         return Episode(
             frames=self._frames[:rows],
             action=None if self._native else actions,
@@ -107,7 +153,7 @@ class Tape:
             instruction=self._texts[:rows] if any(self._texts) else "",
             seed=self.seed,
             key=self.key,
-            extra={EXPERT_CHOSE: chosen} if self._marked else {},
+            extra=extra,
         )
 
 

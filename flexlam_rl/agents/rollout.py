@@ -177,6 +177,9 @@ def _parts(batch: Any, observation: Any, i: int) -> tuple[np.ndarray, str]:
 def _observe(batch: Any, recorders: Sequence[Any], which: np.ndarray, observation: Any, restarts: np.ndarray) -> None:
     for i in np.flatnonzero(which).tolist():
         recorders[i].observe(*_parts(batch, observation, i), bool(restarts[i]))
+        if getattr(recorders[i], "further", ()):
+            alone = isinstance(batch, _BatchOfOne)
+            recorders[i].keep(observation if alone else {name: values[i] for name, values in observation.items()})
 
 
 def _tell_beginnings(policy: Any, starts: Sequence[Start | None], which: np.ndarray) -> None:

@@ -2,15 +2,15 @@
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from flexlam_rl.commands.common import need_data
 from flexlam_rl.envs.domain import find_domain, tasks_named
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 from flexlam_rl.utils.options import formerly
 
 # the 16 levels of the paper's data: all but the one it does not use
@@ -25,13 +25,19 @@ class Options:
     """Folder of the collection: one store per task and split, <out>/<task>/<split>.zarr."""
     steps: int
     """Steps per task, rounded up to whole episodes."""
+    protocol: Literal["dmlab-40k"] | None = None
+    """Collect a published data set anew: it sets the task, the expert, the actions and the frames, which are then not
+    given, and records more. dmlab-40k: TECO's walks of 300 frames, with pose and depth (litelab alone).
+    """
+    no_npz: bool = False
+    """Of --protocol dmlab-40k: write the store alone, not TECO's npz files (<out>/npz/<task>/<split>/) too."""
     tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
     """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11)."""
     domain: str = "dmlab"
     """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory (whose
-    result has predict).
+    """scripted or reactive (:STEPS limits what it remembers), wanderer (walks all of a maze), pixel:PATH, random,
+    learned:PATH or module:factory (whose result has predict).
     """
     split: Literal["train", "test"] = "train"
     """Train and test never share an episode seed."""
@@ -60,7 +66,7 @@ class Options:
     ray_address: str | None = None
     """Address of a Ray cluster; by default one is started on this machine."""
     action_set: str | None = None
-    """Action set; by default the domain's own. DMLab has dreamer15 (its default), impala9 and native7."""
+    """Action set; by default the domain's own. DMLab has dreamer15 (its default), impala9, teco3 and native7."""
     frame_skip: int | None = None
     """Simulator frames per step; by default the domain's own, 4 for DMLab (of 60 per second)."""
     width: int | None = None
@@ -84,10 +90,34 @@ def levels_named(names: tuple[str, ...], domain: str = "dmlab") -> list[str]:
     return tasks_named(find_domain(domain), names, PAPER if domain == "dmlab" else ())
 
 
+def _by_protocol(options: Options, protocol: Any) -> Options:
+    """Fill in what a protocol sets.
+
+    Raises:
+        ValueError: An option has another value, or the engine lacks the task.
+    """
+    fixed = {"domain": "dmlab", "tasks": (protocol.task,), "expert": protocol.expert, **protocol.options}
+    for name, value in fixed.items():
+        given, usual = getattr(options, name), Options.__dataclass_fields__[name].default
+        if given not in (value, usual):
+            raise ValueError(f"{name} is {given!r}; --protocol {options.protocol} sets it to {value!r}: leave it out.")
+    if options.engine == "deepmind_lab" and protocol.task in OWN:
+        raise ValueError(
+            f"--protocol {options.protocol} plays {protocol.task}, a level of litelab, which deepmind_lab does not "
+            "have: use --engine litelab."
+        )
+    return replace(options, **fixed)
+
+
 def run(options: Options) -> int:
     """Collect, with one bar per run and one line per task."""
-    levels = levels_named(options.tasks, options.domain)
     need_data()
+    from flexlam_rl.agents.collection.protocols import PROTOCOLS
+
+    protocol = None if options.protocol is None else PROTOCOLS[options.protocol]
+    if protocol is not None:
+        options = _by_protocol(options, protocol)
+    levels = levels_named(options.tasks, options.domain)
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -108,6 +138,8 @@ def run(options: Options) -> int:
     if line:
         print(line, file=sys.stderr)
     settings = Settings(options.expert, options.temperature, options.seed, spec, options.perturb)
+    if protocol is not None:
+        settings = replace(settings, further=protocol.further, last=protocol.last)
     alone = spec.engine == "deepmind_lab"
     executor = options.executor if options.executor != "auto" else "processes" if alone else "native"
     job = Job(
@@ -158,4 +190,20 @@ def run(options: Options) -> int:
         f"{options.out}: {len(levels)} {what}, {total} steps, {new} new in {seconds:.1f} s ({new / seconds:,.0f} "
         "steps/s)."
     )
+    if protocol is not None and not options.no_npz:
+        _export(options)
     return 0
+
+
+def _export(options: Options) -> None:
+    """Write TECO's npz files of the store that was collected."""
+    from flexlam_rl.datasets.formats.teco import export_teco
+    from flexlam_rl.datasets.store import RolloutStore, find_stores
+    from flexlam_rl.utils.progress import bar
+
+    for path in find_stores(options.out, options.tasks, options.split):
+        store = RolloutStore(path)
+        folder = options.out / "npz" / store.level / store.split
+        with bar(f"{store.level}/{store.split} as npz") as progress:
+            files = export_teco(store, folder, progress)
+        print(f"{folder}: {len(files)} files.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flexlam_rl.envs.domain import find_domain
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ def run(options: Options) -> int:
 
     if options.domain == "dmlab":
         table = Table("level", "seconds", "steps", "scored", box=None, header_style="bold")
-        for level in LEVELS.values():
+        for level in (LEVELS | OWN).values():
             table.add_row(level.name, str(level.seconds), str(level.frames // 4), "yes" if level.scored else "")
     else:
         domain = find_domain(options.domain)

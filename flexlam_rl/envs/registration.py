@@ -15,9 +15,9 @@ def level_id(level: str) -> str:
 
 def register_all() -> None:
     """Register all ids that are not registered yet."""
-    from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+    from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 
-    kwargs: dict[str, dict[str, str]] = {DEFAULT_ID: {}} | {level_id(name): {"level": name} for name in LEVELS}
+    kwargs: dict[str, dict[str, str]] = {DEFAULT_ID: {}} | {level_id(name): {"level": name} for name in (*LEVELS, *OWN)}
     for env_id, values in kwargs.items():
         if env_id not in gym.registry:
             gym.register(

@@ -7,7 +7,7 @@ import sys
 import gymnasium as gym
 
 import flexlam_rl
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 from flexlam_rl.envs.registration import DEFAULT_ID, level_id
 
 
@@ -37,7 +37,7 @@ def test_import_adds_little_to_gymnasiums() -> None:
 
 def test_ids() -> None:
     ids = {name for name in gym.registry if name.startswith("FlexLAM-DMLab")}
-    assert ids == {DEFAULT_ID, *map(level_id, LEVELS)}
+    assert ids == {DEFAULT_ID, *map(level_id, [*LEVELS, *OWN])}
     assert level_id("rooms_watermaze") == "FlexLAM-DMLab/rooms_watermaze-v0"
     assert gym.spec(DEFAULT_ID).max_episode_steps is None
 

@@ -196,10 +196,11 @@ def _collect_level(
 ) -> Done:
     begun = time.monotonic()
     told = (lambda count: on_steps(level, count)) if on_steps is not None else (lambda count: None)
-    marks = {EXPERT_CHOSE: ("bool", ())} if settings.perturb else None
+    extra: dict[str, Any] = {EXPERT_CHOSE: ("bool", ())} if settings.perturb else {}
+    extra |= {column.name: (column.dtype, column.row) for column in settings.further}
     # rewards of DeepMind Lab are whole numbers and halves; nothing is known of other worlds'
     layout = {"reward": "float32" if settings.spec.domain == "dmlab" else "float64", **dict(job.layout)}
-    with RolloutWriter(job.out, level, job.split, settings.origin(level), job.with_actions, marks, **layout) as writer:
+    with RolloutWriter(job.out, level, job.split, settings.origin(level), job.with_actions, extra, **layout) as writer:
         episodes, steps = writer.episodes, writer.steps
         if writer.keys != set(range(episodes)):
             raise StoreError(

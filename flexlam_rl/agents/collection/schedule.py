@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.agents.environments import engine_version
+from flexlam_rl.agents.recorders import Further
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.permutation import Permutation
 from flexlam_rl.datasets.schema import Origin
@@ -32,6 +33,8 @@ class Settings:
         seed: Root of all seeds.
         spec: The environments.
         perturb: Expected share of random steps, in bursts after which the expert carries on; 0 for none.
+        further: Columns that are recorded besides frames, actions and rewards.
+        last: Whether the observation after an episode's last action is recorded.
     """
 
     expert: str = "scripted"
@@ -39,6 +42,8 @@ class Settings:
     seed: int = 0
     spec: EnvSpec = field(default_factory=EnvSpec)
     perturb: float = 0.0
+    further: tuple[Further, ...] = ()
+    last: bool = True
 
     def origin(self, task: str) -> Origin:
         """What a store says about its data's origin."""

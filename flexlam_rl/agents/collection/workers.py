@@ -46,7 +46,7 @@ def play_here(
         key = begin()
         return None if key is None else _start(settings, task, split, key)
 
-    env = make_batch(settings.spec, [task] * num_envs, copy=False, threads=threads)
+    env = make_batch(settings.spec, [task] * num_envs, copy=False, threads=threads, further=_observed(settings))
     try:
         policy = _player(settings, env)
         watchers = () if on_steps is None else (Counter(on_steps),)
@@ -65,7 +65,13 @@ def _start(settings: Settings, task: str, split: str, key: int) -> Start:
 
 
 def _tape(settings: Settings, task: str) -> Callable[..., Tape]:
-    return partial(Tape, length=episode_steps(settings.spec, task), marked=settings.perturb > 0)
+    length, marked = episode_steps(settings.spec, task), settings.perturb > 0
+    return partial(Tape, length=length, marked=marked, further=settings.further, last=settings.last)
+
+
+def _observed(settings: Settings) -> list[str]:
+    """Names of the observations that further columns come from."""
+    return list(dict.fromkeys(column.observation for column in settings.further))
 
 
 def play_keys(settings: Settings, task: str, split: str, keys: list[int]) -> list[Episode]:
@@ -88,7 +94,7 @@ def _single(settings: Settings, task: str) -> tuple[Any, Any]:
     if _open.get("what") != (settings, task):
         if "env" in _open:
             _open["env"].close()
-        env = make_single(settings.spec, task)
+        env = make_single(settings.spec, task, further=_observed(settings))
         policy = _player(settings, env)
         _open.update(what=(settings, task), env=env, policy=policy)
     return _open["env"], _open["policy"]

@@ -17,6 +17,7 @@ EXPERTS: Registry[Callable[..., Any]] = Registry(
     {
         "scripted": "flexlam_rl.agents.experts.registry:scripted",
         "reactive": "flexlam_rl.agents.experts.registry:reactive",
+        "wanderer": "flexlam_rl.agents.experts.registry:wanderer",
         "random": "flexlam_rl.agents.experts.registry:random",
         "pixel": "flexlam_rl.agents.experts.registry:pixel",
         "learned": "flexlam_rl.agents.experts.registry:learned",
@@ -29,7 +30,7 @@ argument is what follows a colon in the expert's name. Installed packages add th
 """
 
 
-READERS = {"scripted": ("dmlab", "vizdoom"), "reactive": ("dmlab",)}
+READERS = {"scripted": ("dmlab", "vizdoom"), "reactive": ("dmlab",), "wanderer": ("dmlab",)}
 """Experts that read the state of the world in place of frames, and the domains whose worlds they can read; of DMLab's
 engines that is litelab alone.
 """
@@ -116,6 +117,15 @@ def reactive(env: Any, argument: str = "", temperature: float = 1.0, seed: int =
     from flexlam_rl.agents.experts.reactive.expert import ReactiveExpert
 
     return ReactiveExpert(env, temperature, seed, **_memory("reactive", argument))
+
+
+def wanderer(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
+    """Make the wanderer of DMLab-40k, which walks through mazes of litelab."""
+    from flexlam_rl.agents.experts.wanderer import Wanderer
+
+    if argument:
+        raise ValueError(f"Expert 'wanderer' takes no argument, got {argument!r}.")
+    return Wanderer(env, temperature, seed)
 
 
 def _memory(kind: str, steps: str) -> dict[str, int]:

@@ -32,7 +32,7 @@ def generate(w, object_letter):
     region = np.zeros((rows, cols), np.int32)
     corner = np.empty((max(1, w.room_count), 4), np.int32)  # row, col, height, width of each room
     rooms = _place_rooms(w, region, corner)
-    regions = _fill_with_corridors(w, region, rooms)
+    regions = fill_with_corridors(w, region, rooms)
     _connect(w, region, regions)
     _remove_dead_ends(w, region, rooms)
     _straighten(w, region, rooms)
@@ -122,7 +122,7 @@ def _place_rooms(w, region, corner):
 
 
 @kernel
-def _fill_with_corridors(w, region, rooms):
+def fill_with_corridors(w, region, rooms):
     """Carve a random depth-first tree into every connected rest of the lattice; returns the number of regions."""
     rows, cols = region.shape
     regions = rooms

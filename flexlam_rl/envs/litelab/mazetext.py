@@ -11,7 +11,7 @@ import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.levels.language import FEWEST_SLOTS
-from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJECTS_SMALL
+from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJECTS_SMALL, QUADRANTS
 
 _WALL = "*"
 
@@ -66,9 +66,13 @@ def check_parameters(w: np.void) -> None:
     if w["geometry"] != s.GRID or w["family"] == s.LANGUAGE or w["given_maze"] == 1:
         return
     width, height, low, high = (int(w[name]) for name in ("maze_width", "maze_height", "room_min", "room_max"))
-    for key, value in (("mazeWidth", width), ("mazeHeight", height), ("roomMinSize", low), ("roomMaxSize", high)):
+    sizes = {"mazeWidth": width, "mazeHeight": height}
+    rooms_too = w["level"] != QUADRANTS
+    for key, value in (sizes | ({"roomMinSize": low, "roomMaxSize": high} if rooms_too else {})).items():
         if value % 2 == 0:
             raise ValueError(f"{key} is {value}, but mazes and rooms have odd sizes.")
+    if not rooms_too:
+        return
     if not low <= min(high, width - 2, height - 2):
         raise ValueError(
             f"roomMinSize is {low}, but must not exceed roomMaxSize {high} and the inside of a {width} by {height} "
@@ -136,7 +140,7 @@ def _check(w: np.void, grid: np.ndarray) -> None:
                 f"overrideEntityLayer has a spawn point from which {best} object cells 'A' can be reached; at least "
                 f"{w['categories']} are needed."
             )
-    else:
+    elif w["level"] != QUADRANTS:
         goals = _cells(grid, "G")
         if not goals:
             raise ValueError("overrideEntityLayer has no goal 'G'; at least one is needed.")

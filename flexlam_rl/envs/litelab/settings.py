@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from flexlam_rl.envs.litelab import state as s
-from flexlam_rl.envs.litelab.levels.table import LEVELS, LevelSpec
+from flexlam_rl.envs.litelab.levels.table import LEVELS, QUADRANTS, LevelSpec
 
 TEXTURES = ("procedural", "labmaze")
-LEVEL_FOLDER = "contributed/dmlab30/"
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 320, 240
 
 # Keys of the engine that mean nothing here; their values are taken and have no effect.
@@ -60,6 +59,8 @@ _MAZE_FIELDS = {
 }
 _TAG_FIELDS = {"botCount": "bot_count", "weaponCount": "weapon_count", "pickupCount": "pickup_count"}
 FIELDS: dict[int, dict[str, str]] = {s.EXPLORE: _MAZE_FIELDS, s.LASERTAG: {**_MAZE_FIELDS, **_TAG_FIELDS}}
+# a maze without rooms
+_QUADRANT_FIELDS = {key: _MAZE_FIELDS[key] for key in ("mazeWidth", "mazeHeight", "extraConnectionProbability")}
 # Level parameters of maze levels that concern how the original builds its maps; readable and writable, without effect.
 _BUILD: dict[str, str] = {"decalFrequency": "0.1", "decalScale": "1", "quickRestart": "true", "wallDecoration": ""}
 # Bounds that keep a world within its record.
@@ -127,6 +128,11 @@ class Settings:
         return float(self.params["cameraLook.2"])
 
 
+def _fields(spec: LevelSpec) -> dict[str, str]:
+    """Level parameters and world fields of a level."""
+    return _QUADRANT_FIELDS if spec.code == QUADRANTS else FIELDS.get(spec.family, {})
+
+
 def number_text(value: float) -> str:
     """A number as Lua prints it: whole numbers without a point."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))
@@ -146,13 +152,13 @@ def _integer(key: str, text: str) -> int:
 
 
 def find_level(name: str, runfiles: str) -> LevelSpec:
-    """The level of a DeepMind Lab path (`contributed/dmlab30/<level>`).
+    """The level of a DeepMind Lab path (`contributed/dmlab30/<level>`), or of litelab's own (`litelab/<level>`).
 
     Raises:
         RuntimeError: litelab has no such level.
     """
-    spec = LEVELS.get(name.removeprefix(LEVEL_FOLDER)) if name.startswith(LEVEL_FOLDER) else None
-    if spec is None:
+    spec = LEVELS.get(name.rpartition("/")[2])
+    if spec is None or spec.path != name:
         raise RuntimeError(
             'Failed to init environment - "Level not found: Failed to open file '
             f"'{runfiles}/game_scripts/levels/{name}.lua'\""
@@ -169,10 +175,10 @@ def default_params(spec: LevelSpec) -> dict[str, str]:
     if spec.geometry == s.GRID:
         params |= {"overrideEntityLayer": "", "overrideVariationsLayer": ""}
     blank = np.zeros((), s.WORLD)
-    for key, name in FIELDS.get(spec.family, {}).items():
+    for key, name in _fields(spec).items():
         value = spec.params.get(name, float(blank[name]))
         params[key] = ("true" if value else "false") if key == "hasDoors" else number_text(value)
-    if spec.family == s.EXPLORE:
+    if spec.family == s.EXPLORE and spec.code != QUADRANTS:
         params |= _BUILD
     return params
 
@@ -298,7 +304,7 @@ def fill_world(w: Any, settings: Settings) -> None:
     w["level"], w["family"], w["geometry"] = spec.code, spec.family, spec.geometry
     for name, value in spec.params.items():
         w[name] = value
-    for key, name in FIELDS.get(spec.family, {}).items():
+    for key, name in _fields(spec).items():
         w[name] = _field_value(key, name, params[key])
     seconds = params["episodeLengthSeconds"]
     try:

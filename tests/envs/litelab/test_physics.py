@@ -327,7 +327,7 @@ def solid_at(worlds, p):
 def test_no_actions_leave_the_map(level, seed, actions):
     worlds = np.zeros(1, s.WORLD)
     w = worlds[0]
-    settings.fill_world(w, settings.parse(f"contributed/dmlab30/{level}", {}, "litelab"))
+    settings.fill_world(w, settings.parse(LEVELS[level].path, {}, "litelab"))
     engine.begin(worlds, 0, np.uint64(seed))
     for *action, hold in actions:
         engine.advance(worlds, 0, np.array(action), hold)

@@ -11,6 +11,7 @@ import pytest
 from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.litelab import engine, settings
 from flexlam_rl.envs.litelab import state as s
+from flexlam_rl.envs.litelab.levels.table import LEVELS
 
 IDLE = np.zeros(7, np.intc)
 DREAMER15 = ACTION_SETS["dreamer15"]
@@ -19,7 +20,7 @@ DREAMER15 = ACTION_SETS["dreamer15"]
 def make_world(level: str, **params: str) -> np.ndarray:
     """One world of a level (an array of one record), with level parameters as config text."""
     worlds = np.zeros(1, s.WORLD)
-    settings.fill_world(worlds[0], settings.parse("contributed/dmlab30/" + level, params, runfiles="litelab"))
+    settings.fill_world(worlds[0], settings.parse(LEVELS[level].path, params, runfiles="litelab"))
     return worlds
 
 

@@ -27,6 +27,7 @@ class ScriptedExpert:
     """
 
     kind: ClassVar[str] = "scripted"
+    plays: ClassVar[str] = "dreamer15"
     record: ClassVar[np.dtype] = mem.MEMORY
     decide: ClassVar[Callable[..., None]] = staticmethod(decide_range)
 
@@ -40,11 +41,12 @@ class ScriptedExpert:
             )
         self.worlds: np.ndarray = worlds
         name = base.action_set.name
-        if name not in ("dreamer15", "native7"):
+        if name not in (self.plays, "native7"):
             raise ValueError(
-                f"the {self.kind} expert plays with action_set 'dreamer15' or 'native7'; this environment has {name!r}."
+                f"the {self.kind} expert plays with action_set {self.plays!r} or 'native7'; this environment has "
+                f"{name!r}."
             )
-        self.table = find_action_set("dreamer15").table if name == "native7" else None
+        self.table = find_action_set(self.plays).table if name == "native7" else None
         if temperature < 0:
             raise ValueError(f"temperature is {temperature}; expected 0 or more.")
         if memory is not None and memory < 0:
@@ -52,7 +54,8 @@ class ScriptedExpert:
         self.salt = seed
         self.memories = np.zeros(len(self.worlds), self.record)
         self.memories["temperature"] = temperature
-        self.memories["horizon"] = -1 if memory is None else memory
+        if "horizon" in self.record.fields:  # type: ignore[operator]
+            self.memories["horizon"] = -1 if memory is None else memory
         self.memories["frame"] = 1 << 30
         self.chosen = np.zeros(len(self.worlds), np.int64)
 

@@ -2,7 +2,7 @@
 
 The native actions, in order (reference A2): look right and look down in pixels a frame (-512..512), strafe right and
 move forward (-1..1), fire, jump and crouch (0..1). `dreamer15` is the set of DreamerV3, PopArt and R2D2, and of the
-recorded rollouts; `impala9` that of IMPALA; `native7` the seven actions themselves.
+recorded rollouts; `impala9` that of IMPALA; `teco3` that of TECO's DMLab-40k; `native7` the seven actions themselves.
 """
 
 import hashlib
@@ -149,6 +149,8 @@ ACTION_SETS: dict[str, ActionSet] = {
             forward_look_right=_look(20, forward=1),
             fire=_MOVES["fire"],
         ),
+        # 20 degrees of five frames: the nearest that whole pixels give is 20.06
+        _named("teco3", turn_left=_look(-38), turn_right=_look(38), forward=_MOVES["forward"]),
         ActionSet("native7", NATIVE_NAMES, ()),
     )
 }

@@ -25,16 +25,16 @@ def _task(level: Level) -> Task:
 
 
 class DMLab:
-    """The 17 levels of DeepMind Lab that the project knows."""
+    """The 17 levels of DeepMind Lab that the project knows, and one of litelab's own."""
 
     name = "dmlab"
 
     def tasks(self) -> Sequence[Task]:
-        """All levels, in the order of tables."""
+        """All levels of DeepMind Lab, in the order of tables; those of litelab are found by name alone."""
         return [_task(level) for level in LEVELS.values()]
 
     def task(self, name: str) -> Task:
-        """Find a level, with or without `contributed/dmlab30/` in front of its name.
+        """Find a level, with or without its folder (`contributed/dmlab30/`) in front of its name.
 
         Raises:
             ValueError: There is none of that name.

@@ -33,10 +33,10 @@ class DMLabEnv(SpecAttributes, SeededEnv):
     """One DeepMind Lab level.
 
     Args:
-        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`; the real
-            engine also takes any other path that contains a slash.
+        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`, or on
+            litelab "maze_quadrants"; the real engine also takes any other path that contains a slash.
         engine: "litelab", "deepmind_lab", or "auto": the real one where it can be imported, else litelab.
-        action_set: "dreamer15", "impala9" (`Discrete`) or "native7" (int32 `Box` of shape (7,)).
+        action_set: "dreamer15", "impala9", "teco3" (`Discrete`) or "native7" (int32 `Box` of shape (7,)).
         frame_skip: 60 Hz frames that one step plays, all with the same action.
         width, height: Size of image observations in pixels, multiples of 4.
         observations: Names of DeepMind Lab's observations. One gives a bare observation, several a `Dict`.

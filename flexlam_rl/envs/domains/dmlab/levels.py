@@ -1,4 +1,5 @@
-"""The 17 levels: names, lengths, which ones the suite scores, and returns known of the real DeepMind Lab.
+"""The 17 levels of DMLab-30: names, lengths, which ones the suite scores, and returns known of the real DeepMind Lab;
+and `OWN`, what litelab alone has.
 
 Everything here about returns belongs to the real engine. litelab's own rows are measured and kept with the suite; the
 two are never mixed in one table.
@@ -6,7 +7,9 @@ two are never mixed in one table.
 
 from dataclasses import dataclass
 
-DMLAB_PREFIX = "contributed/dmlab30/"
+from flexlam_rl.envs.litelab.levels.table import LEVEL_FOLDER, OWN_FOLDER
+
+DMLAB_PREFIX = LEVEL_FOLDER
 DEFAULT_LEVEL = "explore_goal_locations_small"
 
 
@@ -20,10 +23,12 @@ class Level:
         scored: Whether it is one of the 11 levels of the suite.
         terminates: Whether its rules can end an episode before the time is up (`terminated`, not `truncated`).
         players: Agent and bots.
-        human: Mean return of people on the real engine, DMLab-30 (reference A7).
+        human: Mean return of people on the real engine, DMLab-30 (reference A7); None where the real engine lacks the
+            level.
         random: Mean return of a random policy, same table.
         expert: Mean return of the expert data of the FlexLAM paper, None where the paper gives none.
         random_percent: The paper's random policy, in percent of `expert`, None where it gives none.
+        folder: Of the level's name, as the engine takes it.
 
     The DMLab-30 rows of `rooms_exploit_deferred_effects_train` are those of its test level.
     """
@@ -33,10 +38,11 @@ class Level:
     scored: bool
     terminates: bool
     players: int
-    human: float
-    random: float
+    human: float | None
+    random: float | None
     expert: float | None
     random_percent: float | None
+    folder: str = DMLAB_PREFIX
 
     @property
     def frames(self) -> int:
@@ -45,8 +51,8 @@ class Level:
 
     @property
     def path(self) -> str:
-        """The name that DeepMind Lab takes."""
-        return DMLAB_PREFIX + self.name
+        """The name that the engine takes."""
+        return self.folder + self.name
 
 
 LEVELS: dict[str, Level] = {
@@ -71,16 +77,20 @@ LEVELS: dict[str, Level] = {
         ("rooms_watermaze", 120, True, False, 1, 54.0, 4.065, 28.32, 14.48),
     )
 }
+OWN: dict[str, Level] = {
+    "maze_quadrants": Level("maze_quadrants", 25, False, False, 1, None, None, None, None, OWN_FOLDER)
+}
+"""Levels that litelab alone has: a maze with nothing in it to find, for world models."""
 SUITE: tuple[str, ...] = tuple(name for name, level in LEVELS.items() if level.scored)
 
 
 def level_named(name: str) -> Level:
-    """The level of that name, with or without `contributed/dmlab30/` in front.
+    """The level of that name, with or without its folder (`contributed/dmlab30/`) in front.
 
     Raises:
         ValueError: There is none.
     """
-    level = LEVELS.get(name.removeprefix(DMLAB_PREFIX)) if isinstance(name, str) else None
-    if level is None:
-        raise ValueError(f"Unknown level {name!r}: expected one of {', '.join(LEVELS)}.")
+    level = (LEVELS | OWN).get(name.rpartition("/")[2]) if isinstance(name, str) else None
+    if level is None or name not in (level.name, level.path):
+        raise ValueError(f"Unknown level {name!r}: expected one of {', '.join(LEVELS | OWN)}.")
     return level

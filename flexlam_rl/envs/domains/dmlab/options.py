@@ -11,7 +11,7 @@ import numpy as np
 from flexlam_rl.envs.checks import flag, integer, is_integer, one_of
 from flexlam_rl.envs.domains.dmlab.actions import ActionSet
 from flexlam_rl.envs.domains.dmlab.actions import action_set as find_action_set
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS, level_named
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN, level_named
 from flexlam_rl.envs.domains.dmlab.spaces import check_names
 from flexlam_rl.envs.litelab.settings import TEXTURES
 from flexlam_rl.envs.spec import EnvSpec
@@ -142,11 +142,13 @@ def check_options(
         ValueError: One is not allowed.
     """
     real = spec.engine != "litelab"
-    if real and isinstance(level, str) and "/" in level and level.split("/")[-1] not in LEVELS:
+    if real and isinstance(level, str) and "/" in level and level.split("/")[-1] not in LEVELS | OWN:
         name, path = level, level  # the real engine has more levels than litelab
     else:
         found = level_named(level)
         name, path = found.name, found.path
+        if real and name in OWN:
+            raise ValueError(f"{name} is a level of litelab, which {spec.engine} does not have: use engine='litelab'.")
     held_out, shape = flag("evaluation", evaluation), _size(render_size)
     one_of("render_mode", render_mode, (None, "rgb_array", "human"))
     if not (level_cache is None or isinstance(level_cache, str | os.PathLike)) or level_cache == "":

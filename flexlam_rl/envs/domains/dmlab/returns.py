@@ -40,8 +40,10 @@ def known_reference(level: str, engine: str, name: str = "expert") -> Reference 
         return None
     if engine == "litelab":
         return measured_reference(TABLE, engine, level, name)
-    row = LEVELS[level]
-    if name == "human":
+    row = LEVELS.get(level)
+    if row is None:
+        return None
+    if name == "human" and row.human is not None:
         return Reference(engine, level, name, row.human, row.random)
     if row.expert is None:
         return None

@@ -1,5 +1,5 @@
 """Rules of the explore levels: goal locations, object locations, object rewards, obstructed goals (reference A6.1 to
-A6.4).
+A6.4), and of litelab's own maze without anything to find.
 """
 
 import numpy as np
@@ -7,10 +7,11 @@ import numpy as np
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.items import take
 from flexlam_rl.envs.litelab.kernel import kernel
+from flexlam_rl.envs.litelab.levels import quadrants
 from flexlam_rl.envs.litelab.levels.doors import draw_doors
 from flexlam_rl.envs.litelab.levels.grid import add_item_in_cell, find_letters, reachable_from, spawn_in_cell, spawns_in
 from flexlam_rl.envs.litelab.levels.names import SHAPE_NAMES
-from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJECTS_SMALL
+from flexlam_rl.envs.litelab.levels.table import FEW, MANY, OBJECTS_LARGE, OBJECTS_SMALL, QUADRANTS
 from flexlam_rl.envs.litelab.levels.theme import draw_theme
 from flexlam_rl.envs.litelab.maze import APPLE, GOAL, SPAWN, generate, set_cells
 from flexlam_rl.envs.litelab.rng import below, shuffle
@@ -35,6 +36,9 @@ _SHAPES = len(SHAPE_NAMES)
 @kernel
 def begin(w):
     """Start of an episode: maze, look, and what stays the same in all of the episode."""
+    if w.level == QUADRANTS:
+        quadrants.begin(w)
+        return
     objects = w.level == OBJECTS_LARGE or w.level == OBJECTS_SMALL
     rewards = w.level == FEW or w.level == MANY
     if w.given_maze == 0:
@@ -54,7 +58,10 @@ def begin(w):
 def restart(w):
     """(Re)start of the map: everything taken is back, the player in a new place."""
     w.picked = 0
-    if w.level == OBJECTS_LARGE or w.level == OBJECTS_SMALL:
+    if w.level == QUADRANTS:
+        spawns = find_letters(w, SPAWN)
+        spawn_in_cell(w, spawns[below(w, len(spawns))])
+    elif w.level == OBJECTS_LARGE or w.level == OBJECTS_SMALL:
         for k in range(w.item_count):
             w.items[k].active = 1
         spawns = find_letters(w, SPAWN)

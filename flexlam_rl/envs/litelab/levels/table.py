@@ -1,9 +1,13 @@
-"""The levels of litelab and the parameters of their rules (DMLab's level scripts, in the reference tables A4 to A6)."""
+"""The levels of litelab and the parameters of their rules (DMLab's level scripts, in the reference tables A4 to A6; the
+last level is litelab's own).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flexlam_rl.envs.litelab import state as s
+
+LEVEL_FOLDER, OWN_FOLDER = "contributed/dmlab30/", "litelab/"
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,11 @@ class LevelSpec:
     geometry: int
     seconds: int
     params: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Folder and name: that of DeepMind Lab where it has the level."""
+        return (OWN_FOLDER if self.code == QUADRANTS else LEVEL_FOLDER) + self.name
 
 
 _SMALL = dict(
@@ -74,6 +83,7 @@ _ROWS: tuple[tuple[str, int, int, int, Mapping[str, float]], ...] = (
     ("psychlab_visual_search", s.PSYCHLAB, s.POLYGONS, 150, {}),
     ("rooms_exploit_deferred_effects_train", s.DEFERRED, s.POLYGONS, 60, {}),
     ("rooms_watermaze", s.WATERMAZE, s.POLYGONS, 120, {}),
+    ("maze_quadrants", s.EXPLORE, s.GRID, 25, {"maze_width": 7, "maze_height": 7, "extra_connections": 0.25}),
 )
 
 LEVELS: dict[str, LevelSpec] = {
@@ -81,3 +91,4 @@ LEVELS: dict[str, LevelSpec] = {
     for code, (name, family, geometry, seconds, params) in enumerate(_ROWS)
 }
 GOAL_LARGE, GOAL_SMALL, OBJECTS_LARGE, OBJECTS_SMALL, FEW, MANY, OBSTRUCTED_LARGE, OBSTRUCTED_SMALL = range(8)
+QUADRANTS = len(_ROWS) - 1

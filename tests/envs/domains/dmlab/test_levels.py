@@ -2,16 +2,16 @@
 
 import pytest
 
-from flexlam_rl.envs.domains.dmlab.levels import LEVELS, SUITE, level_named
+from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN, SUITE, level_named
 from flexlam_rl.envs.litelab.levels.table import LEVELS as ENGINE
 
 
 def test_lengths_and_players_are_the_engine_s() -> None:
-    assert set(LEVELS) == set(ENGINE) and len(LEVELS) == 17
-    for name, level in LEVELS.items():
+    assert set(LEVELS | OWN) == set(ENGINE) and len(LEVELS) == 17
+    for name, level in (LEVELS | OWN).items():
         assert level.seconds == ENGINE[name].seconds
         assert level.players == 1 + ENGINE[name].params.get("bot_count", 0)
-        assert level.path == "contributed/dmlab30/" + name
+        assert level.path == ENGINE[name].path == ("litelab/" if name in OWN else "contributed/dmlab30/") + name
 
 
 def test_suite_is_the_paper_s() -> None:

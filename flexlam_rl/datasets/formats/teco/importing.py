@@ -2,34 +2,38 @@
 
 40,000 walks of 300 frames through random mazes, with three actions and no rewards: for pretraining and prediction only.
 Which action of a row leads where is not documented there, so it is recovered from the frames when the turns of the
-actions are given.
+actions are given. What `export_teco` wrote comes back with what it tells: origin, pose, depth, seeds and ends.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 
 from flexlam_rl.datasets.alignment import check_alignment
 from flexlam_rl.datasets.episode import Episode
-from flexlam_rl.datasets.format import Format, Importer, ImportOptions, Split, existing_folder
+from flexlam_rl.datasets.format import Importer, ImportOptions, Split, existing_folder
+from flexlam_rl.datasets.formats.teco.exporting import RECORD
 from flexlam_rl.datasets.import_source import stored_lengths
 from flexlam_rl.datasets.schema import Origin
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.errors import DamagedData
-from flexlam_rl.utils.files import Progress, no_progress
+from flexlam_rl.utils.files import Progress, no_progress, read_json
 from flexlam_rl.utils.numbers import exact
+
+WALK = "random walk (TECO)"
 
 
 def import_teco(
     folder: str | Path,
     root: str | Path,
-    level: str = "teco_dmlab",
-    split: str = "train",
+    level: str | None = None,
+    split: str | None = None,
     origin: Origin | None = None,
     *,
     with_actions: bool = True,
@@ -41,9 +45,10 @@ def import_teco(
 
     Args:
         folder: Holds the files.
-        root, level, split: The store.
-        origin: With an action table, the alignment of actions and frames is checked on the first files; without one it
-            is not, and the source says so.
+        root: Of the store.
+        level, split: Of the store; by default those of an export's `RECORD`, else "teco_dmlab" and "train".
+        origin: By default what `RECORD` tells, which is trusted. With another that has an action table, the alignment
+            of actions and frames is checked on the first files; without one it is not, and the source says so.
         with_actions: False imports the video alone.
         shift: Take the action of frame t from row t + shift.
         limit: Import no more files than this.
@@ -59,10 +64,16 @@ def import_teco(
     files = sorted(Path(folder).rglob("*.npz"))[:limit]
     if not files:
         raise ValueError(f"{folder} holds no npz files: expected TECO's, one a trajectory.")
-    origin = origin or Origin(engine="deepmind_lab", policy="random walk (TECO)")
-    checked = bool(origin.action_table) and with_actions
+    told = read_json(Path(folder) / RECORD) if (Path(folder) / RECORD).exists() else {}
+    trusted = origin is None and bool(told)
+    if origin is None:
+        origin = Origin.from_attributes(told["origin"]) if told else Origin(engine="deepmind_lab", policy=WALK)
+    level, split = level or told.get("level", "teco_dmlab"), split or told.get("split", "train")
+    extra = {name: (dtype, tuple(row)) for name, (dtype, row) in told.get("extra", {}).items()}
+    checked = bool(origin.action_table) and with_actions and not trusted
     names = [file.relative_to(folder).as_posix() for file in files]
-    source = {"format": "teco", "files": names, "shift": shift, "alignment": "checked" if checked else "not checked"}
+    alignment = "told by the export" if trusted else "checked" if checked else "not checked"
+    source: dict[str, Any] = {"format": "teco", "files": names, "shift": shift, "alignment": alignment}
     source["rewards"] = "none in the files: zeros stand for them" if with_actions else "none"
     there = stored_lengths(store_path(root, level, split), source)
     if checked:
@@ -71,20 +82,35 @@ def import_teco(
         actions = np.concatenate([actions for _, actions in parts])
         usable = np.concatenate([np.append(np.ones(len(actions) - 1, bool), False) for _, actions in parts])
         check_alignment(frames, actions, origin.action_table, usable, str(folder))
-    with RolloutWriter(root, level, split, replace(origin, source=source), with_actions=with_actions) as writer:
+    if extra and shift:
+        raise ValueError(f"shift is {shift}: {Path(folder) / RECORD} says that the rows are aligned, expected 0.")
+    origin = replace(origin, source=source)
+    with RolloutWriter(root, level, split, origin, with_actions=with_actions, extra=extra) as writer:
         batch: list[Episode] = []
         for key, file in enumerate(files):
             progress(key, len(files))
             if key in there:
                 continue
             video, actions = _load(file, shift)
-            batch.append(Episode(video, actions, np.zeros(len(actions), np.float32), key=key))
+            more = _more(file, extra, told)
+            batch.append(Episode(video, actions, np.zeros(len(actions), np.float32), key=key, **more))
             if len(batch) == 16:
                 writer.append_episodes(batch)
                 batch = []
         writer.append_episodes(batch)
         progress(len(files), len(files))
     return RolloutStore(writer.path)
+
+
+def _more(file: Path, extra: Iterable[str], told: dict[str, Any]) -> dict[str, Any]:
+    """What the files of an export have besides: further columns, and what its record says of the episode."""
+    if not told:
+        return {}
+    with np.load(file, allow_pickle=False) as data:
+        if missing := [name for name in extra if name not in data]:
+            raise ValueError(f"{file} has no array {missing[0]!r}, which {RECORD} names.")
+        columns = {name: data[name] for name in extra}
+    return {"extra": columns, **told["episodes"].get(file.name, {})}
 
 
 def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,10 +141,10 @@ class FromTeco(ImportOptions):
 
     folder: tyro.conf.Positional[Path]
     """Holds the files, also in subfolders."""
-    level: str = "teco_dmlab"
-    """Name of the store."""
-    split: Split = "train"
-    """Split of the store."""
+    level: str | None = None
+    """Name of the store; by default that of an export, else teco_dmlab."""
+    split: Split | None = None
+    """Split of the store; by default that of an export, else train."""
     turns: tuple[int, ...] = ()
     """How far each action looks right, in pixels a frame (left: negative), such as -20 20 0; needed to check the
     alignment.
@@ -150,7 +176,7 @@ def _import(options: FromTeco, progress: Progress) -> list[RolloutStore]:
 def _origin(turns: tuple[int, ...]) -> Origin:
     # how far its actions walk is not documented; the check needs the turns only
     table = tuple((turn, 0, 0, 0, 0, 0, 0) for turn in turns)
-    return Origin(engine="deepmind_lab", action_set="teco, turns only", action_table=table, policy="random walk (TECO)")
+    return Origin(engine="deepmind_lab", action_set="teco, turns only", action_table=table, policy=WALK)
 
 
-FORMAT = Format("teco", "TECO's DMLab videos as npz files", Importer(FromTeco, _import))
+IMPORTER = Importer(FromTeco, _import)
