@@ -8,7 +8,7 @@ what it changes.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flexlam_rl.nn.patch_embed import patchify
+from flexlam_rl.nn.patch_embed import Size, patchify
 
 CELL = 4
 """Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what
@@ -19,34 +19,51 @@ CELL_WIDTH = 64
 
 
 class ConvStem(nn.Module):
-    """Cells of 4 x 4 pixels, then convolutions that halve the picture until one position stands for a patch.
+    """Cells of some pixels, then convolutions that halve the picture until one position stands for a patch.
 
-    A token sees almost a patch's width to each side of its patch's first pixel.
+    A token sees almost a patch's width to each side of its patch's first pixel. Where the cells along a side cannot be
+    halved, the last ones make a token by themselves.
 
     Args:
         channels: Of the picture.
         width: D, of a token and of every convolution.
-        patch: Pixels along a side of a patch, a power of two from 8 on.
+        patch: Pixels along a side of a patch: `cell` doubled once or more.
+        cell: Pixels along a side of a cell.
 
     Raises:
         ValueError: `patch` is no such number.
     """
 
-    def __init__(self, channels: int, width: int, patch: int) -> None:
+    def __init__(self, channels: int, width: int, patch: int, cell: int = CELL) -> None:
         super().__init__()
-        halvings = (patch // CELL).bit_length() - 1
-        if patch < 2 * CELL or patch != CELL << halvings:
-            raise ValueError(f"patch is {patch}; a convolutional stem needs a power of two from {2 * CELL} on.")
-        self.cells = nn.Linear(channels * CELL**2, CELL_WIDTH)
+        halvings = (patch // cell).bit_length() - 1
+        if patch < 2 * cell or patch != cell << halvings:
+            raise ValueError(f"patch is {patch}; a convolutional stem needs a power of two from {2 * cell} on.")
+        self.cell = cell
+        self.cells = nn.Linear(channels * cell**2, CELL_WIDTH)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(CELL_WIDTH if i == 0 else width, width, 3, 2, 1) for i in range(halvings)
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [-1, 1] to tokens (B, N, D), row by row as `patchify` orders patches."""
-        rows, columns = images.shape[-2] // CELL, images.shape[-1] // CELL
-        # with the channels last in memory, as a linear layer leaves them, convolutions are fast on a CPU
-        x: Tensor = self.cells(patchify(images, CELL)).unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
+        x = cells(images, self.cell, self.cells)
         for convolution in self.convolutions:
             x = convolution(F.gelu(x))
         return x.flatten(2).transpose(1, 2)
+
+
+def cells(images: Tensor, cell: int, layer: nn.Module) -> Tensor:
+    """Images (B, C, H, W) to (B, D, H / cell, W / cell), by a layer that sees the pixels of one cell."""
+    rows, columns = images.shape[-2] // cell, images.shape[-1] // cell
+    # with the channels last in memory, as a linear layer leaves them, convolutions are fast on a CPU
+    x: Tensor = layer(patchify(images, cell))
+    return x.unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
+
+
+def halved(size: Size, times: int = 1) -> Size:
+    """Height and width after convolutions of stride 2, each of which rounds up."""
+    height, width = size
+    for _ in range(times):
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return height, width

@@ -6,7 +6,7 @@ Shapes: B batch, C H W picture, P patch size, N patches.
 from math import gcd, log
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -48,7 +48,9 @@ def patch_count(size: Size, patch: int, owner: str) -> int:
     return (height // patch) * (width // patch)
 
 
-def fitting_patch(size: Size, usual: int, owner: str, powers: bool = False, most: int | None = None) -> int:
+def fitting_patch(
+    size: Size, usual: int, owner: str, powers: bool = False, most: int | None = None, least: int = SMALLEST_PATCH
+) -> int:
     """Choose the patch that divides a picture into about as many patches as the usual one does at 64 x 64 pixels.
 
     Args:
@@ -57,13 +59,14 @@ def fitting_patch(size: Size, usual: int, owner: str, powers: bool = False, most
         owner: Whose patch it is, for the message.
         powers: Allow only powers of two from 8 on, as convolutions that halve the picture need.
         most: Largest P, None for any.
+        least: Smallest P, where `powers` is False.
 
     Raises:
         ValueError: None fits; the sentence says which frames would.
     """
     height, width = size
     wanted = usual * (height * width) ** 0.5 / USUAL_SIDE
-    least = 2 * SMALLEST_PATCH if powers else SMALLEST_PATCH
+    least = 2 * SMALLEST_PATCH if powers else least
     fits = [
         p
         for p in range(least, min(gcd(height, width), most or height) + 1)
@@ -95,3 +98,21 @@ def unpatchify(tokens: Tensor, patch: int, channels: int, height: int, width: in
     b = tokens.shape[0]
     x = tokens.reshape(b, height // patch, width // patch, channels, patch, patch)
     return x.permute(0, 3, 1, 4, 2, 5).reshape(b, channels, height, width)
+
+
+class LinearPatches(nn.Linear):
+    """One linear map of each patch of a picture.
+
+    Args:
+        channels: C.
+        width: Numbers of each token.
+        patch: P.
+    """
+
+    def __init__(self, channels: int, width: int, patch: int) -> None:
+        super().__init__(channels * patch**2, width)
+        self.patch = patch
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) to tokens (B, N, width)."""
+        return super().forward(patchify(images, self.patch))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from flexlam_rl.models.baselines.config import laom
 from flexlam_rl.models.baselines.features import FeatureTranslator
 from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
+from flexlam_rl.models.baselines.laom import LAOM
 from flexlam_rl.models.flexlam.config import (
     PRESETS,
     EncoderConfig,
@@ -39,6 +41,8 @@ def windows():
 PREVIOUS = torch.arange(-1, 7)[:, None]
 MODELS = {
     "flexlam": (lambda: LAM(LAM_CONFIG), lambda m: m(*frames(), torch.Generator().manual_seed(1)).loss),
+    "motion": (lambda: LAM(PRESETS["tiny"].lam), lambda m: m(*frames(2), torch.Generator().manual_seed(1)).loss),
+    "laom": (lambda: LAOM(laom(PRESETS["tiny"].lam)), lambda m: m(*frames(), torch.Generator().manual_seed(1)).loss),
     "fixed": (lambda: LAM(fixed(LAM_CONFIG, 2)), lambda m: m(*frames(), torch.Generator().manual_seed(1)).loss),
     "sequence": (lambda: SequenceModel(SEQUENCE), lambda m: m.loss(*windows()).mean()),
     "conv": (lambda: SequenceModel(replace(SEQUENCE, stem="conv")), lambda m: m.loss(*windows()).mean()),

@@ -9,9 +9,10 @@ from flexlam_rl.utils.files import read_json, write_json
 SETTLED = (3.0, 100)
 """Seconds of steps, or steps, after which a training's pace is worth telling."""
 
-# (preset, type of device) -> seconds per step by kind of job: the bundled checkpoint's training, one thread of a Zen 3
-# EPYC (docs/results.md). A guess for other machines, and better than none.
-_TIMED_ELSEWHERE = {("tiny", "cpu"): {"LAM": 0.81, "sequence model": 0.43, "translator": 0.03}}
+# (preset, type of device) -> seconds per step by kind of job: the LAM as in docs/lam.md, one thread of a Zen 4 EPYC;
+# the others in the bundled checkpoint's training, one thread of a Zen 3 EPYC (docs/results.md). Guesses for other
+# machines, and better than none.
+_TIMED_ELSEWHERE = {("tiny", "cpu"): {"LAM": 0.17, "sequence model": 0.43, "translator": 0.03}}
 
 
 def seconds_per_step(preset: str, device: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ They share FlexLAM's sizes, data, loop and choice of the best checkpoint, so tha
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from flexlam_rl.models.flexlam.config import DecoderConfig, EncoderConfig, LAMConfig
 from flexlam_rl.utils.plain import Plain
@@ -12,13 +12,15 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class ForwardConfig(Plain):
-    """Transformer from the current frame and the slots to what follows."""
+    """From the current frame and the slots to what follows: a transformer over patches, or FlexLAM's U-Net."""
 
     width: int = 192
     depth: int = 12
     heads: int = 3
     ffn: int = 776
     patch: int = 4
+    kind: Literal["transformer", "motion"] = field(default="transformer", metadata={"later": True})
+    """As of FlexLAM's decoder. LAOM, which predicts features, has the transformer always."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def _shared(lam: LAMConfig) -> dict[str, Any]:
         "image_width": lam.image_width,
         "channels": lam.channels,
         "encoder": lam.encoder,
-        "forward": ForwardConfig(decoder.width, decoder.depth, decoder.heads, decoder.ffn, decoder.patch),
+        "forward": ForwardConfig(decoder.width, decoder.depth, decoder.heads, decoder.ffn, decoder.patch, decoder.kind),
     }
 
 

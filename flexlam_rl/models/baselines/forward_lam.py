@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.baselines.config import ForwardLAMConfig
-from flexlam_rl.models.baselines.forward_model import ForwardModel
+from flexlam_rl.models.baselines.forward_model import pixel_forward_model
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import frame_size, patch_count, patchify, unpatchify
+from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.streams import Streams
 
@@ -31,10 +31,9 @@ class ForwardLAM(PixelModel):
 
     def __init__(self, config: ForwardLAMConfig) -> None:
         super().__init__(config)
-        patch = config.forward.patch
-        patches = patch_count(frame_size(config), patch, "forward model")
-        numbers = config.channels * patch**2
-        self.forward_model = ForwardModel(config.forward, patches, numbers, config.slots, self.quantizer.dim)
+        self.forward_model = pixel_forward_model(
+            config.forward, frame_size(config), config.channels, config.slots, self.quantizer.dim
+        )
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
         """A two-frame ViT, as FlexLAM's."""
@@ -48,9 +47,7 @@ class ForwardLAM(PixelModel):
 
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
         """The next frame, float (B, C, H, W), about [-1, 1]; it starts from no noise."""
-        c, patch = self.config, self.config.forward.patch
-        following = self.forward_model(patchify(to_unit(obs), patch), slots)
-        return unpatchify(following, patch, c.channels, *frame_size(c))
+        return self.forward_model(to_unit(obs), slots)
 
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
         """Mean squared error over C, H, W of each example, (B,), of frames in [-1, 1]."""

@@ -1,13 +1,15 @@
 """Forward model: what follows from a current state and the slots, without noise.
 
-Shapes: B batch, N tokens of a state, D width, M slots, d numbers per slot.
+Shapes: B batch, C H W frame, N tokens of a state, D width, M slots, d numbers per slot.
 """
 
 import torch
 from torch import Tensor, nn
 
 from flexlam_rl.models.baselines.config import ForwardConfig
+from flexlam_rl.nn.patch_embed import Size, patch_count, patchify, unpatchify
 from flexlam_rl.nn.transformer import Block
+from flexlam_rl.nn.unet import MotionUNet
 
 
 class ForwardModel(nn.Module):
@@ -41,3 +43,36 @@ class ForwardModel(nn.Module):
         for block in self.blocks:
             x = block(x)
         return state + self.head(self.norm(x[:, : state.shape[1]]))
+
+
+class PatchForwardModel(ForwardModel):
+    """The forward model on patches of frames."""
+
+    def __init__(self, config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
+        numbers = channels * config.patch**2
+        super().__init__(config, patch_count(size, config.patch, "forward model"), numbers, slots, slot_dim)
+        self.patch, self.size, self.channels = config.patch, size, channels
+
+    def forward(self, obs: Tensor, slots: Tensor) -> Tensor:
+        """Frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d) to the frames that follow, (B, C, H, W)."""
+        return unpatchify(super().forward(patchify(obs, self.patch), slots), self.patch, self.channels, *self.size)
+
+
+class MotionForwardModel(MotionUNet):
+    """FlexLAM's U-Net on the current frame alone."""
+
+    def __init__(self, config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
+        c = config
+        super().__init__(size, channels, channels, c.patch, c.width, c.depth, c.heads, c.ffn, slots, slot_dim)
+
+    def forward(self, obs: Tensor, slots: Tensor) -> Tensor:  # type: ignore[override]
+        """Frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d) to the frames that follow, (B, C, H, W)."""
+        return super().forward(obs, obs, slots)
+
+
+def pixel_forward_model(
+    config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int
+) -> PatchForwardModel | MotionForwardModel:
+    """The forward model of frames of a configuration."""
+    kind = MotionForwardModel if config.kind == "motion" else PatchForwardModel
+    return kind(config, size, channels, slots, slot_dim)

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from flexlam_rl.models.baselines.config import LAOMConfig
 from flexlam_rl.models.baselines.forward_model import ForwardModel
 from flexlam_rl.models.flexlam.config import EncoderConfig
+from flexlam_rl.models.flexlam.encoder import frame_tokens
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.slot_model import SlotModel, StepLoss
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import Size, frame_size, patch_count, patchify
+from flexlam_rl.nn.patch_embed import Size, frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.nn.transformer import Block
 
@@ -33,15 +34,14 @@ class FrameEncoder(nn.Module):
 
     def __init__(self, config: EncoderConfig, size: Size, channels: int) -> None:
         super().__init__()
-        self.patch, self.width = config.patch, config.width
-        patches = patch_count(size, config.patch, "encoder")
-        self.embed = nn.Linear(channels * config.patch**2, config.width)
+        self.width = config.width
+        self.embed, patches = frame_tokens(config, size, channels)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
         self.blocks = _blocks(config, config.depth)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, C, H, W) to features (B, N, D)."""
-        x = self.embed(patchify(to_unit(frames), self.patch)) + self.position
+        x = self.embed(to_unit(frames)) + self.position
         for block in self.blocks:
             x = block(x)
         return F.layer_norm(x.float(), (self.width,))
@@ -53,9 +53,8 @@ class InverseModel(nn.Module):
     def __init__(self, config: EncoderConfig, depth: int, size: Size, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
         self.frames = FrameEncoder(config, size, channels)
-        patches = patch_count(size, config.patch, "encoder")
         self.join = nn.Linear(2 * config.width, config.width)
-        self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
+        self.position = nn.Parameter(torch.randn(len(self.frames.position), config.width) * 0.02)
         self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
         self.blocks = _blocks(config, depth)
         self.norm = nn.LayerNorm(config.width)
@@ -85,9 +84,8 @@ class LAOM(SlotModel):
 
     def __init__(self, config: LAOMConfig) -> None:
         super().__init__(config)
-        encoder = config.encoder
-        patches = patch_count(frame_size(config), encoder.patch, "encoder")
-        self.forward_model = ForwardModel(config.forward, patches, encoder.width, config.slots, self.quantizer.dim)
+        tokens, width = self.encoder.frames.position.shape
+        self.forward_model = ForwardModel(config.forward, tokens, width, config.slots, self.quantizer.dim)
         self.target = copy.deepcopy(self.encoder.frames)
         self.target.requires_grad_(False)
 
@@ -138,7 +136,7 @@ class LAOM(SlotModel):
             prefix_distribution: How these are drawn.
             later: Frames (B, C, H, W) that latent actions are inferred from; None for `next_obs`.
         """
-        if self.training and torch.is_grad_enabled() and self.encoder.frames.embed.weight.requires_grad:
+        if self.training and torch.is_grad_enabled() and self.encoder.frames.position.requires_grad:
             self.follow()
         lengths = self.lengths(len(obs), generator, prefix_distribution)
         now = self.encoder.frames(obs)

@@ -22,11 +22,15 @@ class EncoderConfig(Plain):
     heads: int = 3
     mlp_ratio: float = 4.0
     patch: int = 8
+    stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
+    """How the frames become tokens: a linear map of each patch (the paper), or cells of `patch` pixels that two
+    convolutions halve, so that a token stands for 4 x 4 of them.
+    """
 
 
 @dataclass(frozen=True)
 class DecoderConfig(Plain):
-    """Rectified-flow DiT (paper, table 6)."""
+    """Rectified-flow DiT (paper, table 6), or a small U-Net that moves pixels (`nn.unet`)."""
 
     width: int = 192
     depth: int = 12
@@ -45,6 +49,14 @@ class DecoderConfig(Plain):
     tau_mean: float = -1.5
     """The other examples draw tau = sigmoid(N(tau_mean, tau_std))."""
     tau_std: float = 1.0
+    kind: Literal["transformer", "motion"] = field(default="transformer", metadata={"later": True})
+    """A transformer over patches (the paper), or a U-Net over cells of `patch` pixels, which predicts the frame."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a U-Net is to predict the velocity."""
+        super().__post_init__()
+        if self.kind == "motion" and self.predict != "frame":
+            raise ValueError(f"predict is {self.predict!r}; a decoder of the kind 'motion' predicts the frame.")
 
 
 @dataclass(frozen=True)
@@ -178,11 +190,11 @@ PRESETS: dict[str, Preset] = {
     "paper": _preset(64, EncoderConfig(), DecoderConfig()),
     # one consumer GPU, hours
     "small": _preset(64, EncoderConfig(width=192, depth=6), DecoderConfig(depth=8, patch=8, predict="frame"), depth=6),
-    # two cores, minutes
+    # two cores, minutes: chosen by a table of options at equal processor seconds (docs/lam.md)
     "tiny": _preset(
         16,
-        EncoderConfig(width=128, depth=3, heads=4, patch=16),
-        DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
+        EncoderConfig(width=128, depth=1, heads=4, patch=4, stem="conv"),
+        DecoderConfig(width=128, depth=1, heads=4, ffn=512, patch=4, predict="frame", kind="motion", noise_share=0.9),
         # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches
         # (docs/sequence.md)
         width=128, ffn=384, depth=2, patch=32, stem="conv",

@@ -1,9 +1,11 @@
-"""Rectified-flow DiT decoder: the next frame from the current one and a null-filled prefix (paper, sections 4.1 and
+"""Rectified-flow decoders: the next frame from the current one and a null-filled prefix (paper, sections 4.1 and
 A.5).
 
 The network estimates the velocity from noise to the next frame (`nn.flow_matching`), or the next frame itself.
 Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers per slot.
 """
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -16,53 +18,35 @@ from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import Size, patch_count, patchify, unpatchify
 from flexlam_rl.nn.streams import Streams, normal
+from flexlam_rl.nn.unet import MotionUNet
 from flexlam_rl.utils.numbers import whole
 
 # near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
 _LEAST_REST = 0.05
 
 
-class FlowDecoder(nn.Module):
-    """DiT whose tokens are the patches of (noisy next frame, current frame) and the M slots."""
+class FlowDecoder(nn.Module, ABC):
+    """What estimates the velocity, and how it is trained and integrated."""
 
-    def __init__(self, config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.config, self.size, self.channels = config, size, channels
-        numbers = channels * config.patch**2
-        patches = patch_count(size, config.patch, "decoder")
-        width = config.width
-        self.embed = nn.Linear(2 * numbers, width)
-        self.position = nn.Parameter(torch.randn(patches, width) * 0.02)
-        self.slot_embed = nn.Linear(slot_dim, width)
-        self.slot_position = nn.Parameter(torch.randn(slots, width) * 0.02)
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.blocks = nn.ModuleList(ModulatedBlock(width, config.heads, config.ffn) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(width, 2 * width)
-        self.head = nn.Linear(width, numbers)
-        for layer in (self.modulation, self.head):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.config = config
+
+    @abstractmethod
+    def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
+        """Velocity or next frame, as `config.predict` says, (B, C, H, W); `obs` is in [-1, 1], for the rest see
+        `forward`.
+        """
 
     def forward(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
         """Velocity (B, C, H, W) at `noisy` (B, C, H, W) and `tau` (B,), given `obs` (B, C, H, W) and null-filled
         `slots` (B, M, d).
         """
-        obs = to_unit(obs)
-        patch = self.config.patch
-        x = self.embed(torch.cat([patchify(noisy, patch), patchify(obs, patch)], dim=-1)) + self.position
-        patches = x.shape[1]
-        x = torch.cat([x, self.slot_embed(slots) + self.slot_position], dim=1)
-        condition = self.time(time_features(tau).to(x.dtype))
-        for block in self.blocks:
-            x = block(x, condition)
-        shift, scale = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
-        x = self.head(self.norm(x[:, :patches]) * (1 + scale) + shift)
-        out = unpatchify(x, patch, self.channels, *self.size)
+        out = self.estimate(noisy, tau, to_unit(obs), slots)
         if self.config.predict == "velocity":
             return out
         rest = over_examples((1.0 - tau.float()).clamp_min(_LEAST_REST), noisy)
-        return (obs + out - noisy) / rest
+        return (out - noisy) / rest
 
     def loss(self, obs: Tensor, next_obs: Tensor, slots: Tensor, tau: Tensor, noise: Tensor) -> Tensor:
         """Flow loss of each example, (B,): mean squared error of the velocity over C, H, W.
@@ -95,3 +79,63 @@ class FlowDecoder(nn.Module):
         steps = whole(steps, "steps", 1)
         noise = normal(obs.shape, generator, obs.device)
         return integrate(lambda x, tau: self(x, tau, obs, slots), noise, steps)
+
+
+class TransformerDecoder(FlowDecoder):
+    """DiT whose tokens are the patches of (noisy next frame, current frame) and the M slots."""
+
+    def __init__(self, config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
+        super().__init__(config)
+        self.size, self.channels = size, channels
+        numbers = channels * config.patch**2
+        patches = patch_count(size, config.patch, "decoder")
+        width = config.width
+        self.embed = nn.Linear(2 * numbers, width)
+        self.position = nn.Parameter(torch.randn(patches, width) * 0.02)
+        self.slot_embed = nn.Linear(slot_dim, width)
+        self.slot_position = nn.Parameter(torch.randn(slots, width) * 0.02)
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.blocks = nn.ModuleList(ModulatedBlock(width, config.heads, config.ffn) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.head = nn.Linear(width, numbers)
+        for layer in (self.modulation, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
+        """Velocity, or next frame as a change to the current one."""
+        patch = self.config.patch
+        x = self.embed(torch.cat([patchify(noisy, patch), patchify(obs, patch)], dim=-1)) + self.position
+        patches = x.shape[1]
+        x = torch.cat([x, self.slot_embed(slots) + self.slot_position], dim=1)
+        condition = self.time(time_features(tau).to(x.dtype))
+        for block in self.blocks:
+            x = block(x, condition)
+        shift, scale = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
+        x = self.head(self.norm(x[:, :patches]) * (1 + scale) + shift)
+        out = unpatchify(x, patch, self.channels, *self.size)
+        return out if self.config.predict == "velocity" else obs + out
+
+
+class MotionDecoder(FlowDecoder):
+    """U-Net over cells of (noisy next frame, current frame), which moves pixels of the current one."""
+
+    def __init__(self, config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
+        super().__init__(config)
+        width = config.width
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.network = MotionUNet(
+            size, 2 * channels, channels, config.patch, width, config.depth, config.heads, config.ffn, slots, slot_dim
+        )
+
+    def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
+        """Next frame."""
+        condition = self.time(time_features(tau).to(noisy.dtype))
+        return self.network(torch.cat([noisy, obs], dim=1), obs, slots, condition)
+
+
+def build_decoder(config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> FlowDecoder:
+    """The decoder of a configuration."""
+    kind = MotionDecoder if config.kind == "motion" else TransformerDecoder
+    return kind(config, size, channels, slots, slot_dim)

@@ -7,22 +7,38 @@ import torch
 from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import EncoderConfig
+from flexlam_rl.nn.conv_stem import ConvStem, halved
 from flexlam_rl.nn.frames import to_unit
-from flexlam_rl.nn.patch_embed import Size, patch_count, patchify
+from flexlam_rl.nn.patch_embed import LinearPatches, Size, patch_count
 from flexlam_rl.nn.transformer import Block
+
+HALVINGS = 2
+"""Of the cells of a convolutional stem."""
+
+
+def frame_tokens(config: EncoderConfig, size: Size, channels: int) -> tuple[nn.Module, int]:
+    """Make what turns pictures (B, C, H, W) into tokens (B, N, D), and say N.
+
+    Raises:
+        ValueError: The patches do not divide the pictures.
+    """
+    patches = patch_count(size, config.patch, "encoder")
+    if config.stem == "linear":
+        return LinearPatches(channels, config.width, config.patch), patches
+    rows, columns = halved((size[0] // config.patch, size[1] // config.patch), HALVINGS)
+    return ConvStem(channels, config.width, config.patch << HALVINGS, config.patch), rows * columns
 
 
 class TransitionEncoder(nn.Module):
-    """ViT over tubelets of both frames; learned slot tokens join the patches and are read out, so that any M fits.
+    """ViT over tubelets of both frames, or over what a convolutional stem makes of them.
 
-    The paper leaves the read-out open; register tokens let every slot look at every patch and at the other slots.
+    Learned slot tokens join the patches and are read out, so that any M fits. The paper leaves the read-out open;
+    register tokens let every slot look at every patch and at the other slots.
     """
 
     def __init__(self, config: EncoderConfig, size: Size, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
-        patches = patch_count(size, config.patch, "encoder")
-        self.patch = config.patch
-        self.embed = nn.Linear(2 * channels * config.patch**2, config.width)
+        self.embed, patches = frame_tokens(config, size, 2 * channels)
         self.position = nn.Parameter(torch.randn(patches, config.width) * 0.02)
         self.slot_tokens = nn.Parameter(torch.randn(slots, config.width) * 0.02)
         self.blocks = nn.ModuleList(
@@ -36,9 +52,7 @@ class TransitionEncoder(nn.Module):
         # the change is given beside the current frame: the same information, but a small motion is not lost in two
         # large values
         now, then = to_unit(obs), to_unit(next_obs)
-        tokens = (
-            self.embed(torch.cat([patchify(now, self.patch), patchify(then - now, self.patch)], dim=-1)) + self.position
-        )
+        tokens = self.embed(torch.cat([now, then - now], dim=1)) + self.position
         x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
         for block in self.blocks:
             x = block(x)

@@ -8,13 +8,15 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from flexlam_rl.models.flexlam.config import EncoderConfig, LAMConfig
-from flexlam_rl.nn.patch_embed import Size, fitting_patch, frame_fields, frame_size, patch_count
+from flexlam_rl.nn.patch_embed import SMALLEST_PATCH, Size, fitting_patch, frame_fields, frame_size, patch_count
 from flexlam_rl.train.definition import Splits
 
 Shape = tuple[int, int, int]
 """Height, width and channels."""
 Config = TypeVar("Config", bound=Any)
 LEAST, MOST = 32, 256
+SMALLEST_CELL = 2
+"""Pixels along a side of what convolutions begin with."""
 
 
 def frame_shape(splits: Splits) -> Shape:
@@ -45,7 +47,8 @@ def _chosen(size: Size, given: int | None, usual: int, owner: str, **limits: Any
 
 def fit_encoder(encoder: EncoderConfig, size: Size, patch: int | None) -> EncoderConfig:
     """The encoder of a preset for frames of a size, with the patch given or one that fits."""
-    return replace(encoder, patch=_chosen(size, patch, encoder.patch, "encoder"))
+    least = SMALLEST_CELL if encoder.stem == "conv" else SMALLEST_PATCH
+    return replace(encoder, patch=_chosen(size, patch, encoder.patch, "encoder", least=least))
 
 
 def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_patch: int | None) -> LAMConfig:
@@ -60,9 +63,15 @@ def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_
         ValueError: No patch fits, or one that was given does not.
     """
     size, decoder = shape[:2], config.decoder
+    least = SMALLEST_CELL if decoder.kind == "motion" else SMALLEST_PATCH
     # a velocity carries the noise of a whole patch, which a narrower network cannot
     most = int((decoder.width / shape[2]) ** 0.5) if decoder.predict == "velocity" else None
-    fitting = _chosen(size, decoder_patch, decoder.patch, "decoder", most=most)
+    fitting = _chosen(size, decoder_patch, decoder.patch, "decoder", most=most, least=least)
+    if decoder.kind == "motion" and fitting == min(size):
+        raise ValueError(
+            f"the decoder's patch is {fitting}, as much as frames of {size[0]}x{size[1]} pixels have along a side; "
+            f"expected {fitting // 2} or less."
+        )
     return replace(
         config, **frame_fields(size), channels=shape[2],
         encoder=fit_encoder(config.encoder, size, encoder_patch), decoder=replace(decoder, patch=fitting),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.config import LAMConfig
-from flexlam_rl.models.flexlam.decoder import FlowDecoder
+from flexlam_rl.models.flexlam.decoder import build_decoder
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.pixel_model import PixelModel
@@ -30,7 +30,7 @@ class LAM(PixelModel):
     def __init__(self, config: LAMConfig) -> None:
         super().__init__(config)
         dim = self.quantizer.dim
-        self.decoder = FlowDecoder(config.decoder, frame_size(config), config.channels, config.slots, dim)
+        self.decoder = build_decoder(config.decoder, frame_size(config), config.channels, config.slots, dim)
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
         """A two-frame ViT."""

@@ -112,12 +112,13 @@ RECIPES: dict[str, Recipe] = {
         windows=16,
         held_out=1024,
     ),
-    # two cores for most of an hour, where the CPU has matrix units for bf16. After 1,000 steps of the LAM on litelab
-    # the flow loss at K = 16 was 0.0465 with Muon at this rate, 0.0523 at 2e-3, 0.0526 with AdamW. Short windows:
-    # docs/sequence.md
+    # the LAM: most of an hour on two cores; many small steps lead at equal seconds (docs/lam.md). The sequence model:
+    # the same, where the CPU has matrix units for bf16; short windows (docs/sequence.md)
     "tiny": _recipe(
         "tiny",
-        LoopConfig(steps=5000, batch=64, eval_every=500, save_every=250, log_every=50, warmup=200, **_MUON),
+        LoopConfig(
+            steps=16_000, batch=32, eval_every=1000, save_every=500, log_every=100, warmup=100, **_MUON | {"lr": 3e-3}
+        ),
         LoopConfig(steps=6000, batch=48, eval_every=600, save_every=300, log_every=50, warmup=200, **_MUON),
         _labelled(2000),
         windows=2,
@@ -139,7 +140,7 @@ RECIPES: dict[str, Recipe] = {
 # meant for 10 minutes of the LAM and 15 of a prior on two cores, by the processor time of one step (docs/sequence.md)
 RECIPES["study"] = replace(
     RECIPES["tiny"],
-    lam=replace(RECIPES["tiny"].lam, steps=3000),
+    lam=replace(RECIPES["tiny"].lam, steps=5000),
     sequence=replace(RECIPES["tiny"].sequence, steps=4000),
     factored=replace(RECIPES["tiny"].factored, steps=2400),
 )

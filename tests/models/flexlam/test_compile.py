@@ -15,6 +15,11 @@ from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
 
 DEBUG = PRESETS["debug"]
+MOTION = replace(
+    DEBUG.lam,
+    encoder=replace(DEBUG.lam.encoder, patch=4, stem="conv"),
+    decoder=replace(DEBUG.lam.decoder, patch=4, kind="motion"),
+)
 
 
 def pair(batch: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,6 +45,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], torch.Tens
         lambda: LAM(replace(DEBUG.lam, decoder=replace(DEBUG.lam.decoder, predict="velocity"))),
         lambda m: m(*pair(), torch.Generator().manual_seed(1)).loss,
     ),
+    "motion": (lambda: LAM(MOTION), lambda m: m(*pair(), torch.Generator().manual_seed(1)).loss),
     "sequence": (lambda: SequenceModel(DEBUG.sequence), lambda m: m.loss(*windows(), 1).mean()),
     "translator": (
         lambda: Translator(TranslatorConfig(slots=4)),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from flexlam_rl.models.baselines.config import lapo
+from flexlam_rl.models.baselines.config import adaworld, lapo
 from flexlam_rl.models.baselines.forward_lam import ForwardLAM
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.frame_fit import fit_lam, fit_prior
@@ -51,13 +51,28 @@ def test_a_velocity_has_no_more_numbers_per_patch_than_the_decoder_is_wide() -> 
     assert decoder.predict == "velocity" and 3 * decoder.patch**2 <= decoder.width
 
 
-def test_gray_wide_frames_pass_through_all_models() -> None:
-    shape, sizes = (96, 128, 1), PRESETS["debug"]
+@pytest.mark.parametrize("size", [(32, 32), (84, 84), (90, 110), (32, 256), (256, 256)])
+def test_frames_of_any_size_are_seen_and_moved(size: tuple[int, int]) -> None:
+    lam = LAM(fit_lam(PRESETS["tiny"].lam, (*size, 2), None, None))
+    assert 8 <= len(lam.encoder.position) <= 32
+    frames = torch.randint(0, 256, (2, 2, *size), dtype=torch.uint8)
+    lam(frames, frames.flip(-1), torch.Generator().manual_seed(0)).loss.backward()
+    assert lam.decode(frames, lam.encode(frames, frames), 3, 1).shape == frames.shape
+
+
+def test_a_frame_of_one_cell_does_not_move() -> None:
+    with pytest.raises(ValueError, match=r"decoder's patch is 32, as much as frames of 32x64 .* expected 16 or less"):
+        fit_lam(PRESETS["tiny"].lam, (32, 64, 3), None, 32)
+
+
+@pytest.mark.parametrize("preset", ["debug", "tiny"])
+def test_gray_wide_frames_pass_through_all_models(preset: str) -> None:
+    shape, sizes = (96, 128, 1), PRESETS[preset]
     frames = torch.randint(0, 256, (3, 1, 96, 128), dtype=torch.uint8)
     fitted = fit_lam(sizes.lam, shape, None, None)
-    for model in (LAM(fitted), ForwardLAM(lapo(fitted))):
+    for model in (LAM(fitted), ForwardLAM(lapo(fitted)), ForwardLAM(adaworld(fitted))):
         latents = model.encode(frames[:2], frames[1:])
-        assert model.decode(frames[:2], latents, 2).shape == (2, 1, 96, 128)
+        assert model.decode(frames[:2], latents, 1).shape == (2, 1, 96, 128)
         with pytest.raises(ValueError, match=r"expected \(B, 1, 96, 128\)"):
             model.encode(frames[:2].mT, frames[1:].mT)
     prior = SequenceModel(fit_prior(sizes.sequence, shape, None))

@@ -12,6 +12,11 @@ from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.flow_matching import sample_times
 
 DEBUG = PRESETS["debug"].lam
+MOTION = replace(
+    DEBUG,
+    encoder=replace(DEBUG.encoder, patch=4, stem="conv"),
+    decoder=replace(DEBUG.decoder, patch=4, kind="motion"),
+)
 
 
 def frames(batch: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,11 +34,21 @@ def awake(model: nn.Module, seed: int = 0) -> None:
             parameter.data.normal_(0, 0.05, generator=generator)
 
 
-@pytest.mark.parametrize("config", [DEBUG, fixed(DEBUG, 4), fixed(DEBUG, 2, (5,))], ids=["flexlam", "fixed4", "fixed2"])
-@pytest.mark.parametrize("predict", ["velocity", "frame"])
-def test_gradient_reaches_every_parameter(config: LAMConfig, predict):
+VELOCITY = replace(DEBUG, decoder=replace(DEBUG.decoder, predict="velocity"))
+CONFIGS = {
+    "flexlam": DEBUG,
+    "velocity": VELOCITY,
+    "motion": MOTION,
+    "fixed4": fixed(VELOCITY, 4),
+    "fixed2": fixed(DEBUG, 2, (5,)),
+    "fixed motion": fixed(MOTION, 2),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_gradient_reaches_every_parameter(config: LAMConfig):
     torch.manual_seed(0)
-    lam = LAM(replace(config, decoder=replace(config.decoder, predict=predict)))
+    lam = LAM(config)
     awake(lam)
     lam(*frames(16), torch.Generator().manual_seed(0)).loss.backward()
     dead = [name for name, p in lam.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
@@ -41,9 +56,10 @@ def test_gradient_reaches_every_parameter(config: LAMConfig, predict):
     assert lam.null.requires_grad == config.prefix
 
 
-def test_a_few_steps_reach_the_encoder_from_the_real_initialisation():
+@pytest.mark.parametrize("config", [DEBUG, MOTION], ids=["transformer", "motion"])
+def test_a_few_steps_reach_the_encoder_from_the_real_initialisation(config: LAMConfig):
     torch.manual_seed(0)
-    lam = LAM(DEBUG)
+    lam = LAM(config)
     before = {name: p.detach().clone() for name, p in lam.named_parameters()}
     optimiser = torch.optim.AdamW(lam.parameters(), lr=1e-3, weight_decay=0.0)
     generator = torch.Generator().manual_seed(0)
@@ -93,10 +109,11 @@ def test_bfloat16_on_a_cpu_gives_the_same_loss_and_gradient_to_its_rounding():
     assert torch.cosine_similarity(gradient, rounded, dim=0) > 0.98
 
 
+@pytest.mark.parametrize("config", [DEBUG, MOTION], ids=["transformer", "motion"])
 @pytest.mark.parametrize("k", [0, 1, 3])
-def test_codes_after_k_change_nothing_bit_for_bit(k):
+def test_codes_after_k_change_nothing_bit_for_bit(k, config: LAMConfig):
     torch.manual_seed(0)
-    lam = LAM(DEBUG)
+    lam = LAM(config)
     awake(lam)
     current, _ = frames(3)
     codes = torch.randint(0, lam.code_count, (3, 4))
