@@ -1,4 +1,6 @@
-"""Part (b): training throughput of LAM and prior, beside the measured peak and the counted roofline, data included."""
+"""Part (b): training throughput of LAM, prior and ElasticTok, beside the measured peak and the counted roofline, data
+included.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,23 +15,30 @@ from benchmarks.one_gpu.session import Session
 from benchmarks.train_throughput import ours, peak
 from flexlam_rl.datasets import Episode, Origin, Rollouts
 from flexlam_rl.datasets.memory import MemoryStore
+from flexlam_rl.models.elastictok.config import PRESETS as ELASTIC_SIZES
+from flexlam_rl.models.elastictok.elastictok import ElasticTok
+from flexlam_rl.models.elastictok.recipes import RECIPES as ELASTIC_RECIPES
+from flexlam_rl.models.elastictok.stages.tokenizer import ElasticTokStage
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.train.clips import ClipSource, spread_windows
 from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
 from flexlam_rl.train.trainer import LoopConfig, Stage
 
 NEVER = 10**9
+ELASTIC_BATCH = 8
+"""Most blocks of ElasticTok's paper sizes, of 4,096 tokens each, in a batch."""
 
 
-def random_rollouts(count: int = 4, length: int = 500) -> Rollouts:
+def random_rollouts(count: int = 4, length: int = 500, size: int = 64) -> Rollouts:
     """Frames of noise in memory: speed does not depend on what they show."""
     rng = np.random.default_rng(0)
 
     def episode() -> Episode:
-        frames = rng.integers(0, 256, (length + 1, 64, 64, 3), dtype=np.uint8)
+        frames = rng.integers(0, 256, (length + 1, size, size, 3), dtype=np.uint8)
         return Episode(frames, rng.integers(0, 15, length).astype(np.int16), np.zeros(length, np.float32))
 
     stores = [MemoryStore(f"noise-{i}", [episode()], Origin(engine="synthetic")) for i in range(count)]
@@ -43,7 +52,7 @@ def quick(config: LoopConfig, session: Session, **changes: Any) -> LoopConfig:
 
 
 def run(session: Session, figures: dict[str, Any]) -> None:
-    """Measure the device, then each preset's LAM and prior."""
+    """Measure the device, then each preset's models."""
     device, size = session.device, session.size
     if "peak_flops" not in figures:
         bf16 = device.startswith("cuda")
@@ -52,9 +61,9 @@ def run(session: Session, figures: dict[str, Any]) -> None:
         session.save("throughput", figures)
     data = random_rollouts() if device != "cpu" else random_rollouts(1, 60)
     for preset in size.throughput_presets:
-        for name, measure in (("lam", _lam), ("sequence", _sequence)):
+        for name, measure in (("lam", _lam), ("sequence", _sequence), ("elastictok", _elastictok)):
             key = f"{preset}/{name}"
-            if key not in figures:
+            if key not in figures and (name != "elastictok" or preset in ELASTIC_RECIPES):
                 figures[key] = measure(session, figures, preset, data)
                 session.save("throughput", figures)
 
@@ -84,6 +93,20 @@ def _sequence(session: Session, figures: dict[str, Any], preset: str, data: Roll
         return SequenceStage(SequenceModel(recipe.sizes.sequence), lam, source, held_out_windows(data, 1, frames))
 
     return _measured(session, figures, loop, stage, "codes_per_s", (frames - 1) * recipe.sizes.sequence.slots)
+
+
+def _elastictok(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes, recipe = ELASTIC_SIZES[preset, "fsq"], ELASTIC_RECIPES[preset]
+    loop = quick(recipe.tokenizer(1), session, steps=session.size.throughput_steps)
+    # the paper's batches are for hundreds of devices
+    loop = replace(loop, batch=min(loop.batch, ELASTIC_BATCH))
+    frames = random_rollouts(1, 60, sizes.image_size)
+
+    def stage() -> ElasticTokStage:
+        source = ClipSource(spread_windows(frames, sizes.frames, 1), 1, loop.batch, 0, device=session.device)
+        return ElasticTokStage(ElasticTok(sizes), source, torch.zeros(0))
+
+    return _measured(session, figures, loop, stage, "tokens_per_s", sizes.tokens)
 
 
 def _measured(

@@ -45,6 +45,7 @@ SYSTEMS: Registry[System] = Registry(
         "baselines": "flexlam_rl.models.baselines:SYSTEM",
         "videogpt": "flexlam_rl.models.videogpt:SYSTEM",
         "lamo": "flexlam_rl.models.lamo:SYSTEM",
+        "elastictok": "flexlam_rl.models.elastictok:SYSTEM",
     },
     group="flexlam_rl.systems",
 )

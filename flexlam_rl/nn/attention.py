@@ -32,7 +32,14 @@ class Span(NamedTuple):
     """
 
 
-Mask = Tensor | tuple[Span, ...]
+class Blocks(NamedTuple):
+    """Blocks of equally many tokens that follow each other; a token sees its own block and those before it."""
+
+    size: int
+    """Tokens of a block; L is a multiple of it."""
+
+
+Mask = Tensor | tuple[Span, ...] | Blocks
 """Which token attends to which: a bool matrix (L, L), or the same in parts."""
 
 
@@ -40,14 +47,23 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     """Attention of q, k, v (B, heads, L, hd)."""
     if isinstance(mask, Tensor):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return _by_spans(q, k, v, mask)
-
-
-def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
     if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         # torch's attention has a backward pass in bf16 that takes twice as long as the one in float32
         with torch.autocast("cpu", enabled=False):
-            return _by_spans(q.float(), k.float(), v.float(), spans)
+            return attend(q.float(), k.float(), v.float(), mask)
+    return _by_blocks(q, k, v, mask.size) if isinstance(mask, Blocks) else _by_spans(q, k, v, mask)
+
+
+def _by_blocks(q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
+    # no mask is needed, and so no memory for one: each block sees all of a beginning of the keys
+    found = []
+    for i, query in enumerate(q.split(size, dim=2)):
+        end = (i + 1) * size
+        found.append(F.scaled_dot_product_attention(query, k[:, :, :end], v[:, :, :end]))
+    return torch.cat(found, dim=2)
+
+
+def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
     count = len(spans)
     # parts of one split, for each slice taken alone would get a gradient of the whole's size
     lengths = [span.history for span in spans] + [span.branches for span in spans]

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from flexlam_rl.utils.numbers import whole
+
 PrefixDistribution = Literal["uniform", "mixed"]
 """How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over
 1..M.
@@ -20,20 +22,26 @@ PrefixLaw = PrefixDistribution  # the name of version 0.1
 
 
 def sample_prefix_lengths(
-    batch: int, slots: int, generator: torch.Generator, distribution: PrefixDistribution = "uniform"
+    batch: int, slots: int, generator: torch.Generator, distribution: PrefixDistribution = "uniform", least: int = 0
 ) -> Tensor:
-    """Draw `batch` prefix lengths from 0..slots, both ends included.
+    """Draw `batch` prefix lengths from least..slots, both ends included.
 
     Args:
         batch: How many lengths.
         slots: M, the number of slots.
         generator: The explicit random stream; it belongs into the checkpoint.
-        distribution: How lengths are distributed.
+        distribution: How lengths are distributed; "mixed" begins at 0.
+        least: The shortest.
 
     Returns:
-        int64 (B,) in 0..M, on the generator's device.
+        int64 (B,) in least..M, on the generator's device.
+
+    Raises:
+        ValueError: `least` lies outside 0..M, or is not 0 for a distribution that begins there.
     """
-    lengths = torch.randint(0, slots + 1, (batch,), generator=generator, device=generator.device)
+    if whole(least, "least", 0, slots) and distribution != "uniform":
+        raise ValueError(f"least is {least}; prefix lengths of the distribution {distribution!r} begin at 0.")
+    lengths = torch.randint(least, slots + 1, (batch,), generator=generator, device=generator.device)
     if distribution == "uniform":
         return lengths
     exponent, coin = torch.rand(2, batch, generator=generator, device=generator.device, dtype=torch.float32)

@@ -31,6 +31,8 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "midway": "flexlam_rl.models.lamo.stages.definitions:MIDWAY_STAGE",
         "lamo_decoder": "flexlam_rl.models.lamo.stages.definitions:DECODER_STAGE",
         "lamo": "flexlam_rl.models.lamo.stages.definitions:LAMO_STAGE",
+        "elastictok": "flexlam_rl.models.elastictok.stages.definitions:ELASTICTOK_STAGE",
+        "elastictok_regressor": "flexlam_rl.models.elastictok.stages.definitions:REGRESSOR_STAGE",
     },
     group="flexlam_rl.stages",
 )

@@ -54,3 +54,11 @@ def test_the_mixed_law_shows_short_prefixes_more_often_and_all_lengths():
     assert torch.allclose(prefix_probabilities(16, "mixed").float(), expected)
     assert torch.allclose(prefix_probabilities(16).float(), torch.full((17,), 1 / 17))
     assert torch.allclose(shares, expected, atol=0.005)
+
+
+def test_lengths_may_begin_above_nothing() -> None:
+    drawn = sample_prefix_lengths(400, 6, torch.Generator().manual_seed(0), least=4)
+    assert sorted(set(drawn.tolist())) == [4, 5, 6]
+    for least, distribution in ((7, "uniform"), (-1, "uniform"), (1, "mixed")):
+        with pytest.raises(ValueError, match=f"least is {least}"):
+            sample_prefix_lengths(4, 6, torch.Generator(), distribution, least)  # type: ignore[arg-type]

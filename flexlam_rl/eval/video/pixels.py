@@ -1,4 +1,4 @@
-"""How alike pictures are, pixel by pixel, and what a likelihood costs in bits.
+"""How alike pictures are, pixel by pixel, how much there is to see in one, and what a likelihood costs in bits.
 
 Shapes: B pictures, C H W picture; values in [-1, 1].
 """
@@ -6,12 +6,14 @@ Shapes: B pictures, C H W picture; values in [-1, 1].
 import math
 from typing import Any
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flexlam_rl.nn.frames import peak_signal_to_noise
+from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
 
-__all__ = ["bits_per_dimension", "normalised_error", "peak_signal_to_noise", "structural_similarity"]
+__all__ = ["bits_per_dimension", "edge_strength", "normalised_error", "peak_signal_to_noise", "structural_similarity"]
 
 _WINDOW = 11
 
@@ -56,6 +58,25 @@ def normalised_error(a: Tensor, b: Tensor, variance: float) -> Tensor:
     if not 0.0 < variance < math.inf:
         raise ValueError(f"variance is {variance}; expected that of the data, above 0.")
     return F.mse_loss(a.float(), b.float(), reduction="none").flatten(1).mean(1) / variance
+
+
+def edge_strength(pictures: Tensor) -> Tensor:
+    """Complexity of each picture (B,): the mean magnitude of the Sobel gradient of its gray values in [0, 1]
+    (ElasticTok, section 4.3).
+
+    Args:
+        pictures: (B, C, H, W), uint8 or in [-1, 1].
+    """
+    from scipy.ndimage import correlate1d
+
+    gray = ((to_unit(pictures).float().mean(1) + 1.0) / 2.0).double().cpu().numpy()
+    # not scipy's sobel, which would mix the pictures
+    across, down = (
+        correlate1d(correlate1d(gray, [-1, 0, 1], axis=axis), [1, 2, 1], axis=other)
+        for axis, other in ((-1, -2), (-2, -1))
+    )
+    strength = np.hypot(across, down).mean(axis=(-2, -1))
+    return torch.from_numpy(strength).to(pictures.device)
 
 
 def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:

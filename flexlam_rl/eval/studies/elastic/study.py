@@ -1,0 +1,214 @@
+"""`flexlam study elastic --data DIR --out DIR`: ElasticTok's lengths, chosen block by block, beside constant ones.
+
+For each seed it trains one ElasticTok, one autoencoder of constant length for each of `--lengths` (the same in sizes,
+data and steps, and so in arithmetic), the regressor of lengths, and an ElasticTok grown to several blocks.
+Then it measures on held-out blocks: which share meets a threshold on the squared error, with how many tokens; how near
+each search comes to the full one, with how many passes; and how lengths go with what there is to see (dissertation,
+section 4.3). A killed study continues with the same command; more seeds extend a finished one. See docs/elastic.md.
+"""
+
+import functools
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.utils.options import tidy, whole
+
+Kind = Literal["elastic", "constant", "regressor", "grown"]
+SQUARED = "squared-error"
+PERCEPTUAL = "perceptual:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Measure how many of ElasticTok's tokens blocks of frames need, beside constant lengths."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the study; the same command continues a stopped one in it."""
+    preset: Literal["paper", "tiny", "debug"] = "tiny"
+    """Sizes, lengths and rates."""
+    bottleneck: Literal["fsq", "vae"] = "fsq"
+    """Discrete codes (fsq), or numbers near a normal distribution (vae)."""
+    seeds: int = 3
+    """Trainings of each kind."""
+    lengths: tuple[int, ...] | None = None
+    """Constant lengths to compare with; None for an eighth, a quarter, a half and all of a block's tokens."""
+    thresholds: tuple[float, ...] | None = None
+    """Largest errors of a block that are good enough; None for the usual ones of the squared error, values in
+    [-1, 1].
+    """
+    objective: str = SQUARED
+    """What is compared with the thresholds: squared-error, or perceptual:NAME with the name of an extractor, such as
+    perceptual:efficientnet-lite0. Only the squared error has a regressor.
+    """
+    blocks: int = 4
+    """Blocks of the grown model; 1 for none."""
+    bins: int = 16
+    """Lengths that the binned search tries."""
+    held_out: int = 128
+    """Held-out blocks to measure on, at most."""
+    steps: int | None = None
+    """Steps of every autoencoder, instead of the preset's."""
+    grown_steps: int | None = None
+    """Steps of the grown one, instead of the preset's."""
+    regressor_steps: int | None = None
+    """Steps of the regressor, instead of the preset's."""
+    every: int = 1
+    """Rows of the rollouts from one frame of a clip to the next."""
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        tidy(self)
+        for name in ("seeds", "blocks", "held_out", "steps", "grown_steps", "regressor_steps", "every"):
+            whole(self, name, 1)
+        whole(self, "bins", 2)
+        for name in ("lengths", "thresholds"):
+            given = getattr(self, name)
+            if given is not None and (not given or len(set(given)) != len(given) or not all(x > 0 for x in given)):
+                raise ValueError(f"{name} is {given}; expected at least one number above 0, and none twice.")
+        if self.objective != SQUARED and not self.objective.startswith(PERCEPTUAL):
+            raise ValueError(f"objective is {self.objective!r}; expected {SQUARED}, or {PERCEPTUAL}NAME.")
+        if self.objective != SQUARED and self.thresholds is None:
+            raise ValueError(f"thresholds is None; the objective {self.objective!r} has no usual ones.")
+        if self.held_out < self.blocks:
+            raise ValueError(f"held_out is {self.held_out}; expected at least the {self.blocks} blocks of a clip.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What all commands on one folder share."""
+
+    preset: str
+    bottleneck: str
+    lengths: tuple[int, ...]
+    thresholds: tuple[float, ...]
+    objective: str
+    blocks: int
+    bins: int
+    held_out: int
+    steps: int | None
+    grown_steps: int | None
+    regressor_steps: int | None
+    every: int
+    data: tuple[str, ...]
+    """Digests of the rollouts."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and its measurement."""
+
+    what: Kind
+    seed: int
+    length: int | None = None
+    """Of a constant one."""
+
+    @property
+    def kind(self) -> str:
+        """What trains: jobs of one kind take about as long per step."""
+        return {"regressor": "regressor", "grown": "grown autoencoder"}.get(self.what, "autoencoder")
+
+    @property
+    def name(self) -> str:
+        """What, length and seed."""
+        return f"{self.what}{self.length or ''}-seed{self.seed}"
+
+
+USUAL = (0.01, 0.02, 0.04)
+"""Usual thresholds on the squared error: PSNR of 26, 23 and 20 dB."""
+
+
+def jobs_of(seeds: int, lengths: tuple[int, ...], blocks: int, regressor: bool) -> list[Job]:
+    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    found = []
+    for seed in range(seeds):
+        found += [Job("elastic", seed), *(Job("constant", seed, length) for length in lengths)]
+        found += [Job("regressor", seed)] if regressor else []
+        found += [Job("grown", seed)] if blocks > 1 else []
+    return found
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: Options that do not fit each other or the data.
+    """
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.studies.elastic import measuring, report
+    from flexlam_rl.models.elastictok.config import PRESETS
+    from flexlam_rl.models.elastictok.recipes import RECIPES
+    from flexlam_rl.nn.patch_embed import frame_size
+    from flexlam_rl.train.clips import check_clips
+    from flexlam_rl.train.definition import Splits
+
+    model, recipe = PRESETS[options.preset, options.bottleneck], RECIPES[options.preset]
+    tokens = model.tokens
+    usual = tuple(sorted({max(model.least, tokens // 8), tokens // 4, tokens // 2, tokens}))
+    lengths = tuple(sorted(options.lengths or usual))
+    if max(lengths) > tokens or min(lengths) < 1:
+        raise ValueError(f"lengths is {lengths}; expected some of 1 to {tokens}, the tokens of a block.")
+    distance = measuring.distance_of(options.objective)
+    splits = Splits(*(open_rollouts(options.data, split=split) for split in ("train", "test")))
+    check_clips(splits, (*frame_size(model), model.channels), model.frames * options.blocks, options.every)
+    shared = {name: value for name, value in asdict(options).items() if name in Config.__dataclass_fields__}
+    thresholds = tuple(sorted(options.thresholds or USUAL))
+    digests = (*splits.train.digests, *splits.test.digests)
+    config = Config(**shared | {"lengths": lengths, "thresholds": thresholds, "data": digests})
+    held_out = functools.cache(lambda: measuring.held_out(splits.test, model, options))
+
+    def measure(job: Job) -> Rows:
+        return measuring.measure(job, options.out, config, held_out(), distance, options.device)
+
+    def steps(job: Job) -> int:
+        if job.what == "regressor":
+            return options.regressor_steps or recipe.regressor.steps
+        if job.what == "grown":
+            return options.grown_steps or recipe.row(options.blocks).steps
+        return options.steps or recipe.row(1).steps
+
+    return Study(
+        title="elastic",
+        jobs=jobs_of(options.seeds, lengths, options.blocks, options.objective == SQUARED),
+        train=lambda job: train(job, options, thresholds, steps(job)),
+        measure=measure,
+        report=lambda: report.write(options.out, config),
+        out=options.out,
+        config=config,
+        steps=steps,
+        guesses=GUESSES.get((options.preset, options.device.partition(":")[0]), {}),
+    )
+
+
+GUESSES: dict[tuple[str, str], dict[str, float]] = {}
+"""Seconds per step by preset and device, and by kind of job, as timed on a 2-core x86-64 container."""
+
+
+def train(job: Job, options: Options, thresholds: tuple[float, ...], steps: int) -> None:
+    """Train what a job names; a finished one returns at once, a stopped one continues."""
+    from flexlam_rl.models.elastictok.stages.definitions import ElasticTokOptions, RegressorOptions
+    from flexlam_rl.train.run_stage import train_stage
+
+    elastic = options.out / "runs" / Job("elastic", job.seed).name
+    common: dict[str, Any] = {
+        "data": options.data, "out": options.out / "runs" / job.name, "preset": options.preset, "seed": job.seed,
+        "device": options.device, "every": options.every, "steps": steps,
+    }  # fmt: skip
+    if job.what == "regressor":
+        # a little more than the thresholds, so that none lies at the end of what it knows
+        ends: dict[str, Any] = {"low": min(thresholds) / 1.5, "high": max(thresholds) * 1.5}
+        train_stage("elastictok_regressor", RegressorOptions(**common, **ends, elastictok_run=elastic))
+        return
+    grown: dict[str, Any] = {"blocks": options.blocks, "init": elastic} if job.what == "grown" else {}
+    train_stage("elastictok", ElasticTokOptions(**common, **grown, bottleneck=options.bottleneck, length=job.length))
+
+
+STUDY = StudyDefinition(Options, plan, "tokens that ElasticTok's blocks need, beside constant lengths")

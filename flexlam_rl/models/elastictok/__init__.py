@@ -1,0 +1,9 @@
+"""ElasticTok: frames as codes of which any beginning is enough. See README.md beside this file."""
+
+from flexlam_rl.models.systems import System
+
+_HERE = "flexlam_rl.models.elastictok"
+SYSTEM = System(
+    "an autoencoder of video of which any number of codes is kept, and searches for the fewest that will do",
+    {"ElasticTok": f"{_HERE}.elastictok", "LengthRegressor": f"{_HERE}.regressor"},
+)

@@ -1,0 +1,1 @@
+"""ElasticTok's training stages."""

@@ -1,0 +1,171 @@
+"""ElasticTok's stages as `STAGES` has them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.models.elastictok.config import PRESETS, Bottleneck, ElasticTokConfig, PresetName, RegressorConfig
+from flexlam_rl.models.elastictok.elastictok import ElasticTok
+from flexlam_rl.models.elastictok.recipes import RECIPES
+from flexlam_rl.models.elastictok.regressor import LengthRegressor
+from flexlam_rl.models.elastictok.stages.regressor import RegressorStage
+from flexlam_rl.models.elastictok.stages.tokenizer import ElasticTokStage
+from flexlam_rl.models.systems import saved_config
+from flexlam_rl.nn.patch_embed import frame_size
+from flexlam_rl.nn.pretrained import model_digest
+from flexlam_rl.train.clips import ClipOptions, check_clips, clip_source
+from flexlam_rl.train.definition import RunConfig, Splits, StageDefinition, needed
+from flexlam_rl.train.initial import initial_folders
+from flexlam_rl.train.loop_options import loop_config
+from flexlam_rl.utils.options import whole
+
+GROWN = {"blocks", "least", "most"}
+"""What a model may change that goes on from the weights of another."""
+
+
+@dataclass(frozen=True)
+class ElasticTokOptions(ClipOptions):
+    """Train ElasticTok's autoencoder on clips, without actions.
+
+    With `--blocks` and `--init RUN` it goes on, on longer clips, from a run with fewer blocks.
+    """
+
+    preset: PresetName = "tiny"
+    """Sizes, lengths and rates."""
+    bottleneck: Bottleneck = field(default="fsq", kw_only=True)
+    """Discrete codes (fsq), or numbers near a normal distribution (vae)."""
+    blocks: int = field(default=1, kw_only=True)
+    """Blocks of a clip."""
+    length: int | None = field(default=None, kw_only=True)
+    """A baseline: keep always so many tokens of a block."""
+    least: int | None = field(default=None, kw_only=True)
+    """Shortest prefix; None for the preset's."""
+    images: float | None = field(default=None, kw_only=True)
+    """Share of clips of which each block is one frame, repeated; None for the preset's."""
+
+    def __post_init__(self) -> None:
+        """Check the options, as in the class above."""
+        super().__post_init__()
+        for name in ("blocks", "length", "least"):
+            whole(self, name, 1)
+        if self.images is not None and not 0.0 <= self.images <= 1.0:
+            raise ValueError(f"images is {self.images}; expected a share from 0 to 1.")
+        if self.length is not None and self.least is not None:
+            raise ValueError(f"length is {self.length} and least {self.least}; a constant length needs no other.")
+
+
+@dataclass(frozen=True)
+class RegressorOptions(ClipOptions):
+    """Train the regressor of lengths of a trained ElasticTok, whose search gives what it learns."""
+
+    preset: PresetName = "tiny"
+    """Lengths and rates."""
+    elastictok_run: Path | None = field(default=None, kw_only=True)
+    """Take the autoencoder from this run's folder instead of --out."""
+    low: float = field(default=RegressorConfig.low, kw_only=True)
+    """Smallest threshold: mean squared error of a block, of values in [-1, 1]."""
+    high: float = field(default=RegressorConfig.high, kw_only=True)
+    """Largest threshold."""
+    search: Literal["binary", "full"] = field(default="binary", kw_only=True)
+    """How the lengths to learn are searched."""
+
+
+@dataclass(frozen=True)
+class ElasticTokRun(RunConfig):
+    """Configuration of the autoencoder's stage."""
+
+    every: int = 1
+    images: float = 0.0
+
+
+@dataclass(frozen=True)
+class RegressorRun(RunConfig):
+    """Configuration of the regressor's stage."""
+
+    every: int = 1
+    search: str = "binary"
+    elastictok: str | None = None
+    """Digest of the autoencoder."""
+
+
+def _model(options: ElasticTokOptions) -> ElasticTokConfig:
+    model = replace(PRESETS[options.preset, options.bottleneck], blocks=options.blocks)
+    if options.length is not None:
+        return replace(model, least=options.length, most=options.length)
+    return model if options.least is None else replace(model, least=options.least)
+
+
+def _size(model: ElasticTokConfig) -> tuple[int, int, int]:
+    return (*frame_size(model), model.channels)
+
+
+def _plan_tokenizer(options: ElasticTokOptions, splits: Splits, coming: Mapping[str, Any]) -> ElasticTokRun:
+    model, recipe = _model(options), RECIPES[options.preset]
+    check_clips(splits, _size(model), model.frames * model.blocks, options.every)
+    if options.init is not None:
+        _check_initial(options, model)
+    loop = loop_config(recipe.tokenizer(model.blocks), options, options.out / "elastictok")
+    images = recipe.row(model.blocks).images if options.images is None else options.images
+    digests = tuple(splits.train.digests)
+    return ElasticTokRun("elastictok", model, loop, digests, every=options.every, images=images)
+
+
+def _check_initial(options: ElasticTokOptions, model: ElasticTokConfig) -> None:
+    """Refuse weights whose model differs in more than its blocks and lengths.
+
+    Raises:
+        ValueError: It does; the sentence says where.
+    """
+    folder = initial_folders(ELASTICTOK_STAGE, options)["elastictok"]
+    other = ElasticTok.saved_config(folder)
+    for one in dataclasses.fields(model):
+        before, now = getattr(other, one.name), getattr(model, one.name)
+        if before != now and one.name not in GROWN:
+            raise ValueError(f"{one.name} is {before!r} in {folder} and {now!r} here; init needs the same.")
+    if other.blocks > model.blocks:
+        raise ValueError(f"blocks is {other.blocks} in {folder} and {model.blocks} here; a model grows, or stays.")
+
+
+def _build_tokenizer(options: ElasticTokOptions, config: ElasticTokRun, splits: Splits) -> ElasticTokStage:
+    model = config.model
+    windows = check_clips(splits, _size(model), model.frames * model.blocks, options.every)
+    count = max(1, RECIPES[options.preset].held_out // model.blocks)
+    source, held_out = clip_source(options, config, windows, splits, count)
+    return ElasticTokStage(ElasticTok(model), source, held_out["frames"], config.images)
+
+
+def _plan_regressor(options: RegressorOptions, splits: Splits, coming: Mapping[str, Any]) -> RegressorRun:
+    if "elastictok" in coming:
+        tokenizer, digest = coming["elastictok"].model, None
+    else:
+        folder = needed(options, "elastictok")
+        tokenizer, digest = saved_config(folder), model_digest(folder)
+    model = RegressorConfig(tokenizer, options.low, options.high)
+    check_clips(splits, _size(tokenizer), tokenizer.frames * tokenizer.blocks, options.every)
+    loop = loop_config(RECIPES[options.preset].regressor, options, options.out / "elastictok_regressor")
+    digests = tuple(splits.train.digests)
+    return RegressorRun(
+        "elastictok_regressor", model, loop, digests, every=options.every, search=options.search, elastictok=digest
+    )
+
+
+def _build_regressor(options: RegressorOptions, config: RegressorRun, splits: Splits) -> RegressorStage:
+    tokenizer = ElasticTok.from_pretrained(needed(options, "elastictok"))
+    model, size = LengthRegressor(config.model), tokenizer.config
+    model.begin_as(tokenizer)
+    windows = check_clips(splits, _size(size), size.frames * size.blocks, options.every)
+    count = max(1, RECIPES[options.preset].held_out // size.blocks)
+    source, held_out = clip_source(options, config, windows, splits, count)
+    return RegressorStage(model, tokenizer, source, held_out["frames"], options.search)
+
+
+ELASTICTOK_STAGE = StageDefinition(
+    "elastictok", "ElasticTok, an autoencoder of clips of which any number of codes is kept",
+    ElasticTokOptions, _plan_tokenizer, _build_tokenizer, ("elastictok",),
+)  # fmt: skip
+REGRESSOR_STAGE = StageDefinition(
+    "elastictok_regressor", "how many of ElasticTok's codes a clip needs, from clips and its search",
+    RegressorOptions, _plan_regressor, _build_regressor, ("elastictok_regressor",), ("elastictok",),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""The autoencoder on clips, each block with a length of its own (algorithm 1)."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.elastictok.elastictok import ElasticTok, squared_error
+from flexlam_rl.nn.frames import to_bytes
+from flexlam_rl.train.clips import write_clips
+from flexlam_rl.train.source import Source
+from flexlam_rl.train.stage import SourceStage
+
+
+class ElasticTokStage(SourceStage):
+    """Reconstruction of clips from prefixes of their codes.
+
+    Args:
+        model: What trains.
+        source: Batches with "frames" (B, T, H, W, C).
+        held_out: Clips uint8 (B, T, C, H, W), never trained on.
+        images: Share of clips of which each block is its first frame, repeated.
+    """
+
+    name = "elastictok"
+
+    def __init__(self, model: ElasticTok, source: Source, held_out: Tensor, images: float = 0.0) -> None:
+        super().__init__({"elastictok": model}, source)
+        self.model, self.held_out, self.images = model, held_out, images
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        frames = batch["frames"]
+        if self.images:
+            still = torch.rand(len(frames), generator=generator, device=generator.device) < self.images
+            frames = torch.where(still[:, None, None, None, None], stills(frames, self.model.config.frames), frames)
+        out = self.model.loss(frames, generator)
+        return out.loss, out.figures
+
+    def lengths(self) -> list[int]:
+        """Lengths that an evaluation looks at: the shortest, a quarter and a half of all tokens, and the longest."""
+        config = self.model.config
+        middle = (config.tokens // 4, config.tokens // 2)
+        return sorted({config.least, config.longest, *(n for n in middle if config.least < n < config.longest)})
+
+    @torch.no_grad()
+    def evaluate(self, device: str) -> dict[str, float]:
+        """Squared error of held-out blocks at several lengths, and their mean, which is the loss."""
+        figures, each = {}, self.model.config.frames
+        for length in self.lengths():
+            errors = []
+            for frames in self.held_out.split(16):
+                frames = frames.to(device)
+                rebuilt = self.model.reconstruct(frames, length)
+                pairs = zip(frames.split(each, 1), rebuilt.split(each, 1), strict=True)
+                errors += [squared_error(truth, given) for truth, given in pairs]
+            figures[f"error@{length}"] = float(torch.cat(errors).mean())
+        return {"loss": sum(figures.values()) / len(figures), **figures}
+
+    @torch.no_grad()
+    def sheet(self, path: Path) -> None:
+        """Draw two held-out clips, each above what is left of it at several lengths, the longest first."""
+        frames = self.held_out[:2].to(self.model.null.device)
+        left = [to_bytes(self.model.reconstruct(frames, length)) for length in reversed(self.lengths())]
+        write_clips(path, [clip for row in zip(frames, *left, strict=True) for clip in row])
+
+
+def stills(frames: Tensor, each: int) -> Tensor:
+    """Clips (B, T, C, H, W), every block of `each` frames as its first frame, repeated: how images are trained on."""
+    return frames[:, ::each].repeat_interleave(each, 1)
