@@ -44,6 +44,7 @@ SYSTEMS: Registry[System] = Registry(
         "flexlam": "flexlam_rl.models.flexlam:SYSTEM",
         "baselines": "flexlam_rl.models.baselines:SYSTEM",
         "videogpt": "flexlam_rl.models.videogpt:SYSTEM",
+        "teco": "flexlam_rl.models.teco:SYSTEM",
         "lamo": "flexlam_rl.models.lamo:SYSTEM",
         "elastictok": "flexlam_rl.models.elastictok:SYSTEM",
     },

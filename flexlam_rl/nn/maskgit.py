@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.nn.sampling import choose
-from flexlam_rl.nn.streams import Streams
+from flexlam_rl.nn.streams import Streams, uniform
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, N, V) of all codes, from codes (B, N) and bool (B, N), true where they are hidden."""
@@ -103,3 +103,48 @@ def sample_masked(
         kept = sure.topk(after, dim=-1).indices
         hidden = torch.ones_like(hidden).scatter(1, kept, False)
     return codes
+
+
+def draft_and_revise(
+    predict: Predict,
+    rows: int,
+    count: int,
+    passes: int,
+    revisions: int,
+    revision_passes: int,
+    generator: Streams | None = None,
+    temperature: float = 1.0,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """Sample codes (B, N) as Lee et al. (2022) do: a draft of equal groups in random order, then rounds that hide a
+    random half of the codes and draw them again in the same way.
+
+    Args:
+        predict: The model.
+        rows: B.
+        count: N.
+        passes: Groups of the draft; each is one forward pass.
+        revisions: Rounds after the draft.
+        revision_passes: Groups of each round.
+        generator: Random stream, or one per row; None takes the likeliest codes, groups in `fixed_order`.
+        temperature: Divides the logits.
+        device: Where the codes lie.
+    """
+    codes = torch.zeros(rows, count, dtype=torch.long, device=device)
+    for number in range(revisions + 1):
+        size = count if number == 0 else max(1, count // 2)
+        order = _order(rows, count, number, generator, device)[:, :size]
+        hidden = torch.zeros(rows, count, dtype=torch.bool, device=device).scatter(1, order, True)
+        for group in order.tensor_split(min(size, passes if number == 0 else revision_passes), dim=1):
+            logits = predict(codes.masked_fill(hidden, 0), hidden).float()
+            chosen = logits.gather(1, group[..., None].expand(-1, -1, logits.shape[-1]))
+            drawn = choose(chosen.flatten(0, 1), generator, temperature).view(group.shape)
+            codes, hidden = codes.scatter(1, group, drawn), hidden.scatter(1, group, False)
+    return codes
+
+
+def _order(rows: int, count: int, number: int, generator: Streams | None, device: str | torch.device) -> Tensor:
+    """An order of the codes for each row, int64 (`rows`, `count`)."""
+    if generator is None:
+        return fixed_order(count, number).to(device).expand(rows, -1)
+    return uniform((rows, count), generator, torch.device(device)).argsort(-1)

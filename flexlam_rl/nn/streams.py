@@ -31,6 +31,18 @@ def normal(shape: Sequence[int], streams: Streams | None, device: torch.device) 
     return torch.stack(rows).to(device)
 
 
+def uniform(shape: Sequence[int], streams: Streams, device: torch.device) -> Tensor:
+    """Draw uniform numbers in [0, 1), float32 `shape` (B, ...), as `normal` does.
+
+    Raises:
+        ValueError: There is not one stream for each row.
+    """
+    if not isinstance(streams, Sequence):
+        return torch.rand(tuple(shape), generator=streams, device=streams.device).to(device)
+    _one_each(streams, shape[0])
+    return torch.stack([torch.rand(tuple(shape[1:]), generator=g, device=g.device) for g in streams]).to(device)
+
+
 def uniform_rows(streams: Sequence[torch.Generator], count: int, device: torch.device) -> Tensor:
     """Draw `count` uniform numbers in [0, 1), float32 (`count`,), an equal part of them from each stream in turn.
 

@@ -8,6 +8,7 @@ continued run would differ from one that never stopped. Shapes: `...` any leadin
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.nn.quantizers.interface import Quantized, Quantizer, entropy_bits
@@ -27,6 +28,7 @@ class VQ(Quantizer):
         decay: Of the average, per training step.
         commitment: Weight of the squared distance from the encoder's vectors to their codes, in the loss.
         restart: Share of the fair part, all vectors over V, below which a code begins anew.
+        normalise: Vectors and codes have length 1 (TECO), so that only directions are told apart.
     """
 
     counts: Tensor
@@ -34,7 +36,13 @@ class VQ(Quantizer):
     steps: Tensor
 
     def __init__(
-        self, size: int = 1000, dim: int = 16, decay: float = 0.99, commitment: float = 0.25, restart: float = 0.1
+        self,
+        size: int = 1000,
+        dim: int = 16,
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        restart: float = 0.1,
+        normalise: bool = False,
     ) -> None:
         super().__init__()
         self.codes, self.dim = whole(size, "size", 2), whole(dim, "dim", 1)
@@ -44,13 +52,16 @@ class VQ(Quantizer):
             raise ValueError(f"decay is {decay!r}; expected 0 or more, and less than 1.")
         if not self.restart < 1:
             raise ValueError(f"restart is {restart!r}; expected 0 or more, and less than 1.")
-        self.register_buffer("codebook", torch.randn(size, dim))
+        self.normalise = normalise
+        codebook = torch.randn(size, dim)
+        self.register_buffer("codebook", F.normalize(codebook, dim=-1) if normalise else codebook)
         # 0 of every code: all of them begin anew at the first step
         self.register_buffer("counts", torch.zeros(size))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
         assert self.codes is not None
+        z = F.normalize(z, dim=-1) if self.normalise else z
         flat = z.detach().reshape(-1, self.dim).float()
         moves = self.training and z.requires_grad and torch.is_grad_enabled()
         if moves:
@@ -92,7 +103,8 @@ class VQ(Quantizer):
         counts = self.decay * self.counts + (1 - self.decay) * chosen
         sums = self.decay * self.counts[:, None] * self.codebook + (1 - self.decay) * sums
         # with a decay of 0, a code that none chose stays where it is
-        self.codebook.copy_(torch.where(counts[:, None] > 0, sums / counts[:, None], self.codebook))
+        means = torch.where(counts[:, None] > 0, sums / counts[:, None], self.codebook)
+        self.codebook.copy_(F.normalize(means, dim=-1) if self.normalise else means)
         self.counts.copy_(counts)
 
 

@@ -1,0 +1,108 @@
+"""Layers of the convolutional parts.
+
+Shapes: B pictures, C channels, h w grid.
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from flexlam_rl.nn.attention import Attention
+from flexlam_rl.nn.param_groups import HiddenLayer
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """A norm over at most 32 groups of channels."""
+    return nn.GroupNorm(math.gcd(32, channels), channels)
+
+
+def convolution(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution of 3 x 3 places that keeps the size, or halves it."""
+    return nn.Conv2d(channels, width, 3, stride, 1)
+
+
+class ResidualBlock(HiddenLayer):
+    """Two convolutions, each after a norm and a SiLU, beside a residual."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            norm(channels), nn.SiLU(), convolution(channels, width), norm(width), nn.SiLU(), convolution(width, width)
+        )
+        self.skip = nn.Identity() if channels == width else nn.Conv2d(channels, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.skip(x) + self.convolutions(x)
+        return y
+
+
+class PlaceAttention(HiddenLayer):
+    """Attention of all places of a picture to each other, beside a residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.attention = norm(channels), Attention(channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = self.norm(x).flatten(2).transpose(1, 2)
+        y: Tensor = x + self.attention(places).transpose(1, 2).reshape(x.shape)
+        return y
+
+
+class Double(nn.Module):
+    """Twice the size, by the nearest place, and a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale, self.convolution = nn.Upsample(scale_factor=2, mode="nearest"), convolution(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.convolution(self.scale(x))
+        return y
+
+
+def down(
+    channels: int, widths: Sequence[int], blocks: int, out: int, halvings: int, side: int, attention_side: int = 0
+) -> nn.Sequential:
+    """Make an encoder.
+
+    Args:
+        channels: Of the input.
+        widths: Channels of each level.
+        blocks: Residual blocks of each level.
+        out: Channels of the output.
+        halvings: How many of the first levels halve the size.
+        side: Of the input.
+        attention_side: Side at which blocks are followed by attention; 0 for none.
+    """
+    layers: list[nn.Module] = [convolution(channels, widths[0])]
+    before = widths[0]
+    for level, width in enumerate(widths):
+        for _ in range(blocks):
+            layers.append(ResidualBlock(before, width))
+            before = width
+            if side == attention_side:
+                layers.append(PlaceAttention(width))
+        if level < halvings:
+            layers.append(convolution(width, width, 2))
+            side //= 2
+    return nn.Sequential(*layers, norm(before), nn.SiLU(), convolution(before, out))
+
+
+def up(
+    channels: int, widths: Sequence[int], blocks: int, out: int, doublings: int, side: int, attention_side: int = 0
+) -> nn.Sequential:
+    """Make a decoder: the counterpart of `down`, `widths` in the encoder's order and `side` that of the input."""
+    layers: list[nn.Module] = [convolution(channels, widths[-1])]
+    before = widths[-1]
+    for level, width in reversed(list(enumerate(widths))):
+        if level < doublings:
+            layers.append(Double(before))
+            side *= 2
+        for _ in range(blocks):
+            layers.append(ResidualBlock(before, width))
+            before = width
+            if side == attention_side:
+                layers.append(PlaceAttention(width))
+    return nn.Sequential(*layers, norm(before), nn.SiLU(), convolution(before, out))

@@ -1,0 +1,44 @@
+"""How TECO's stages are trained, by preset (dissertation, appendix B.14)."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flexlam_rl.train.trainer import LoopConfig
+
+PresetName = Literal["paper", "tiny", "debug"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Loops of both stages, and what they are evaluated on."""
+
+    vqgan: LoopConfig
+    dynamics: LoopConfig
+    held_out: int
+    """Held-out clips of an evaluation, and frames of the VQ-GAN's."""
+
+
+_LONG: dict[str, Any] = {"precision": "bf16", "eval_every": 5000, "save_every": 2500, "log_every": 100}
+RECIPES: dict[str, Recipe] = {
+    # the length of the first stage and the weight decay are not given
+    "paper": Recipe(
+        LoopConfig(steps=500_000, batch=64, lr=3e-4, warmup=1000, weight_decay=0.0, **_LONG),
+        LoopConfig(steps=1_000_000, batch=32, lr=1e-4, warmup=10_000, weight_decay=0.0, **_LONG),
+        128,
+    ),
+    # two cores, up to half an hour per stage
+    "tiny": Recipe(
+        LoopConfig(
+            steps=3000, batch=16, lr=1e-3, warmup=100, weight_decay=0.0, eval_every=500, save_every=250, log_every=50
+        ),
+        LoopConfig(
+            steps=1500, batch=4, lr=5e-4, warmup=100, weight_decay=0.0, eval_every=250, save_every=125, log_every=25
+        ),
+        16,
+    ),
+    "debug": Recipe(
+        LoopConfig(steps=6, batch=2, lr=1e-3, warmup=2, weight_decay=0.0, eval_every=6, save_every=3, log_every=2),
+        LoopConfig(steps=6, batch=2, lr=1e-3, warmup=2, weight_decay=0.0, eval_every=6, save_every=3, log_every=2),
+        3,
+    ),
+}

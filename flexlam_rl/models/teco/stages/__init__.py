@@ -1,0 +1,1 @@
+"""Training stages of TECO: `vqgan`, then `teco`, or `direct` for the models without latent dynamics."""

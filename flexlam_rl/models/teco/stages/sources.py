@@ -1,0 +1,88 @@
+"""Clips to train on, with what led to each frame.
+
+Shapes: B clips, T frames, C H W frame, M slots, K budget, d numbers per slot.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexlam_rl.datasets import Windows
+from flexlam_rl.models.flexlam.cached_codes import stored_codes
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.models.videogpt.stages.clips import latent_actions
+from flexlam_rl.train.clips import led_to
+from flexlam_rl.train.data import FrameSource
+from flexlam_rl.train.source import to_device
+
+
+class TransitionSource:
+    """Batches with "frames" (B, T, H, W, C); "actions" (B, T), the action that led to each frame, where the windows
+    have actions; and "codes" (B, T - 1, M) of a LAM, where there is one.
+
+    Args:
+        windows: Of consecutive rows.
+        batch, seed, rank, ranks, device: As for `FrameSource`.
+        lam: Encodes every transition once, before training; its codes are kept beside the rollouts.
+        digest: Of the LAM.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        device: str = "cpu",
+        lam: SlotModel | None = None,
+        digest: str = "",
+    ) -> None:
+        codes = None if lam is None else stored_codes(lam, digest, windows.rollouts, device)
+        self.source = FrameSource(windows, batch, seed, rank, ranks, device=device, codes=codes)
+
+    def next(self) -> dict[str, Any]:
+        """The next batch."""
+        read = self.source.next()
+        batch = {name: read[name] for name in ("frames", "codes") if name in read}
+        if "action" in read:
+            batch["actions"] = led_to(read["action"])
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the data stands."""
+        return self.source.batches.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a cursor."""
+        self.source.batches.load_state_dict(state)
+
+
+def held_out(windows: Windows, count: int, lam: SlotModel | None = None, budget: int = 0) -> dict[str, Tensor]:
+    """`count` clips, uniform over the rollouts, always the same: "frames" uint8 (B, T, C, H, W), and "told" (B, T, ...)
+    where the model is told something.
+    """
+    read = next(windows.batches(count, seed=0, workers=0))
+    batch = {"frames": read["frames"]}
+    if "action" in read:
+        batch["told"] = led_to(np.asarray(read["action"]))
+    clips = to_device(batch, "cpu")
+    if lam is not None:
+        clips["told"] = latent_actions(lam, clips["frames"], budget)
+    return clips
+
+
+@torch.no_grad()
+def prefixes(lam: SlotModel, codes: Tensor, budget: int) -> Tensor:
+    """The first `budget` slots of the latent actions that led to each frame, (B, T, K d), 0 for the first frame.
+
+    Args:
+        lam: Whose codes.
+        codes: (B, T - 1, M).
+        budget: K.
+    """
+    b, steps, m = codes.shape
+    slots = lam.keep_prefix(codes.long().view(b * steps, m), budget)[:, :budget].flatten(1).view(b, steps, -1)
+    return torch.cat([torch.zeros_like(slots[:, :1]), slots], dim=1)

@@ -1,0 +1,121 @@
+"""TECO (dissertation, section 3.3): vector-quantized latent dynamics, one token per frame in the transformer over time.
+
+Frames are counted from 0. z_t is what frame t adds to the one before; h_t is what the frames before t, and the actions
+up to the one that led to t, tell of it. Equations 3.5 and 3.6 differ by one in the index of h; this is the latter's.
+Shapes: B clips, T frames, w frames looked back at, h w grid of the VQ-GAN's codes, g g grid of latents, C channels of a
+latent, N frames that are trained at, P = g g.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.models.interfaces import StepOutput
+from flexlam_rl.models.teco.blocks import down
+from flexlam_rl.models.teco.config import TECOConfig
+from flexlam_rl.models.teco.spatial import Decoder, MaskPrior
+from flexlam_rl.models.teco.temporal import Temporal, at_times, kept_times, mean_cross_entropy
+from flexlam_rl.models.teco.world import FrameWorld
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.quantizers.interface import Quantized
+from flexlam_rl.nn.quantizers.vq import VQ
+from flexlam_rl.nn.streams import Streams
+
+
+class TECO(FrameWorld):
+    """All four parts and the frozen VQ-GAN in one checkpoint."""
+
+    config_class = TECOConfig
+    config: TECOConfig
+
+    def __init__(self, config: TECOConfig) -> None:
+        super().__init__(config)
+        halvings, side = len(config.depths) - 1, config.vqgan.side
+        self.encoder = down(2 * config.vqgan.dim, config.depths, config.encoder_blocks, config.dim, halvings, side)
+        self.quantizer = VQ(config.codes, config.dim, normalise=True)
+        self.temporal = Temporal(config, config.dim)
+        passes = (config.passes, config.revisions, config.revision_passes)
+        self.prior = MaskPrior(config.prior, config.codes, config.grid**2, config.temporal.out, passes)
+        self.decoder = Decoder(config)
+
+    def latents(self, codes: Tensor) -> tuple[Tensor, Quantized | None]:
+        """Encode frames, each beside the one before it; beside the first are zeros, and it is not quantized.
+
+        Args:
+            codes: Of the VQ-GAN, (B, T, h, w).
+
+        Returns:
+            z (B, T, C, g, g), and the quantizer's result of all frames but the first, (B, T - 1, g, g, ...); None for
+            clips of one frame.
+        """
+        x = self.vqgan.quantizer.lookup(codes).movedim(-1, 2)
+        pairs = torch.cat([x, torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)], dim=2)
+        z = self.encoder(pairs.flatten(0, 1)).view(*pairs.shape[:2], -1, self.config.grid, self.config.grid)
+        # as long as the quantized ones, so that the transformer meets numbers of one size
+        first = F.normalize(z[:, :1], dim=2)
+        if z.shape[1] == 1:
+            return first, None
+        quantized = self.quantizer(z[:, 1:].movedim(2, -1))
+        return torch.cat([first, quantized.vectors.movedim(-1, 2).to(first.dtype)], dim=1), quantized
+
+    def loss(
+        self,
+        codes: Tensor,
+        told: Tensor | None,
+        generator: torch.Generator,
+        drop_loss: float | None = None,
+        silent: bool = True,
+    ) -> StepOutput:
+        """Commitment of the codebook, cross-entropy of the VQ-GAN's codes, and of the hidden latent codes (equation
+        3.9), each a mean over codes; the last two at the times that DropLoss keeps, and computed at these alone.
+
+        Arguments are those of `FrameWorld.loss`.
+        """
+        z, quantized = self.latents(codes)
+        assert quantized is not None and quantized.codes is not None, "a clip has two frames or more"
+        told = self.dropped(told, generator) if silent else told
+        summaries = self.temporal(z[:, :-1], None if told is None else told[:, 1:])
+        drop = self.config.drop_loss if drop_loss is None else drop_loss
+        times = kept_times(len(codes), codes.shape[1] - 1, drop, generator)
+        h = self.temporal.expand(at_times(summaries, times))
+        logits = self.decoder(at_times(z[:, 1:], times), h)
+        reconstruction = mean_cross_entropy(logits, at_times(codes[:, 1:], times))
+        prior = self.prior.loss(at_times(quantized.codes, times).flatten(1), h, generator)
+        figures = {"reconstruction": reconstruction.detach(), "prior": prior.detach(), "commitment": quantized.loss}
+        if quantized.usage is not None:
+            figures["bits"] = quantized.usage
+        return StepOutput(quantized.loss + reconstruction + prior, figures)
+
+    def remember(self, frames: Tensor) -> Tensor:
+        """Give the latents (B, T, C, g, g) of frames (B, T, C, H, W); the first is taken for the first of a clip."""
+        return self.look(self.frame_codes(frames))
+
+    @in_own_modes
+    def look(self, codes: Tensor) -> Tensor:
+        """Give the latents of frames whose VQ-GAN codes (B, T, h, w) are known."""
+        return self.latents(codes)[0]
+
+    @in_own_modes
+    def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the next frames.
+
+        Args:
+            items: Latents of the newest w frames, (B, w, C, g, g).
+            told: What led to each of these frames and to the next, (B, w + 1, ...); None for nothing.
+            generator: Random stream, or one per row; None for the likeliest codes.
+
+        Returns:
+            Latents (B, C, g, g), and frames uint8 (B, C, H, W).
+        """
+        h = self.next_told(items, told)
+        drawn = self.prior.sample(h, generator)
+        z = self.quantizer.lookup(drawn).transpose(1, 2).reshape(len(drawn), -1, *h.shape[-2:])
+        return z, self.vqgan.decode(self.decoder(z, h).argmax(1)[:, None])[:, 0]
+
+    def next_told(self, items: Tensor, told: Tensor | None) -> Tensor:
+        """Give what the past tells of the next frame's places, (B, O, g, g); arguments are those of `next_frame`."""
+        summaries: Any = self.temporal(items, None if told is None else told[:, 1:])
+        found: Tensor = self.temporal.expand(summaries[:, -1])
+        return found

@@ -1,0 +1,131 @@
+"""The transformer over time: what a frame's codes can be told from the frames and actions before it.
+
+Shapes: B clips, L frames seen, C channels of a latent, g g grid of latents, s s tokens per frame, D width, E numbers of
+a step's action, O channels of what is told.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.models.teco.config import WorldConfig
+from flexlam_rl.nn.gpt import GPT
+
+
+@lru_cache(maxsize=64)
+def frame_mask(frames: int, tokens: int, device: str = "cpu") -> Tensor:
+    """Which token sees which, bool (L s s, L s s): all of its own frame and of those before it."""
+    frame = torch.arange(frames, device=device).repeat_interleave(tokens)
+    return frame[:, None] >= frame[None, :]
+
+
+class Steps(nn.Module):
+    """Embeds what led to each frame.
+
+    Args:
+        config: Of the model; it is told actions or latent actions.
+    """
+
+    def __init__(self, config: WorldConfig) -> None:
+        super().__init__()
+        width = config.temporal.told
+        self.actions, self.numbers = config.actions, config.latents
+        # the first row stands for an action that is not known
+        self.table = nn.Embedding(config.actions + 1, width) if config.actions else None
+        self.linear = nn.Linear(config.latents, width) if config.latents else None
+
+    def forward(self, told: Tensor) -> Tensor:
+        """Give (B, L, E) of actions, int64 (B, L), -1 where none is known; or of latent actions (B, L, numbers).
+
+        Raises:
+            ValueError: They have another shape, or an action lies outside its range.
+        """
+        if self.table is not None:
+            if told.ndim != 2 or told.is_floating_point():
+                raise ValueError(
+                    f"Actions have shape {tuple(told.shape)} and type {told.dtype}; expected int64 (B, T)."
+                )
+            if told.numel() and not -1 <= int(told.min()) <= int(told.max()) < self.actions:
+                raise ValueError(
+                    f"Actions lie in {int(told.min())}..{int(told.max())}; expected -1..{self.actions - 1}."
+                )
+            found: Tensor = self.table(told + 1)
+            return found
+        assert self.linear is not None
+        if told.ndim != 3 or told.shape[-1] != self.numbers:
+            raise ValueError(f"Latent actions have shape {tuple(told.shape)}; expected (B, T, {self.numbers}).")
+        embedded: Tensor = self.linear(told.float())
+        return embedded
+
+
+class Temporal(nn.Module):
+    """Latents to tokens by one strided convolution, a causal transformer over them, and one transposed convolution back
+    (equation 3.6).
+
+    Args:
+        config: Of the model.
+        channels: C.
+    """
+
+    def __init__(self, config: WorldConfig, channels: int) -> None:
+        super().__init__()
+        own = config.temporal
+        self.side, factor = own.side, config.grid // own.side
+        self.steps = Steps(config) if config.actions or config.latents else None
+        self.down = nn.Conv2d(channels + (own.told if self.steps is not None else 0), own.width, factor, factor)
+        self.time = nn.Parameter(torch.randn(config.frames - 1, own.width) * 0.02)
+        self.place = nn.Parameter(torch.randn(own.side**2, own.width) * 0.02)
+        self.gpt = GPT(own.width, own.depth, own.heads, own.hidden)
+        self.up = nn.ConvTranspose2d(own.width, own.out, factor, factor)
+
+    def forward(self, latents: Tensor, told: Tensor | None) -> Tensor:
+        """Summaries of the past.
+
+        Args:
+            latents: (B, L, C, g, g).
+            told: What led to the frame after each of them, as `Steps` takes it; None where the model is told nothing.
+
+        Returns:
+            (B, L, s s, D): row t summarises latents 0 to t, and what led to frame t + 1.
+
+        Raises:
+            ValueError: More latents than the model looks back at, or something else is told.
+        """
+        count, seen = latents.shape[1], len(self.time)
+        if not 1 <= count <= seen:
+            raise ValueError(f"{count} frames are given; this model looks back at 1..{seen}.")
+        if (told is None) != (self.steps is None):
+            raise ValueError(f"The model is told {'nothing' if told is None else 'of the steps'}; expected the other.")
+        if self.steps is not None and told is not None:
+            steps = self.steps(told)[..., None, None].expand(-1, -1, -1, *latents.shape[-2:])
+            latents = torch.cat([latents, steps], dim=2)
+        tokens = self.down(latents.flatten(0, 1)).flatten(2).transpose(1, 2)
+        x = tokens.view(len(latents), count, *tokens.shape[1:]) + self.time[:count, None] + self.place
+        mask = frame_mask(count, x.shape[2], str(x.device))
+        return self.gpt(x.flatten(1, 2), (mask,)).view(x.shape)
+
+    def expand(self, summaries: Tensor) -> Tensor:
+        """Give what summaries (N, s s, D) tell of each place, (N, O, g, g)."""
+        grid = summaries.transpose(1, 2).reshape(len(summaries), -1, self.side, self.side)
+        told: Tensor = self.up(grid)
+        return told
+
+
+def kept_times(rows: int, steps: int, drop: float, generator: torch.Generator) -> Tensor:
+    """Draw the times that DropLoss keeps, int64 (`rows`, n), in order: a share 1 - `drop` of them, one at least."""
+    count = max(1, round((1.0 - drop) * steps))
+    order = torch.rand(rows, steps, generator=generator, device=generator.device).argsort(-1)
+    return order[:, :count].sort(-1).values
+
+
+def at_times(values: Tensor, times: Tensor) -> Tensor:
+    """Give values (B, T, ...) at times (B, n) of each row, (B n, ...)."""
+    rows = torch.arange(len(values), device=values.device)[:, None]
+    return values[rows, times].flatten(0, 1)
+
+
+def mean_cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
+    """Mean cross-entropy of codes (N, ...) under logits (N, V, ...)."""
+    return F.cross_entropy(logits.float(), codes)

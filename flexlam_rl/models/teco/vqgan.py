@@ -1,0 +1,124 @@
+"""The VQ-GAN of single frames (dissertation, section 3.2), and the discriminator that trains it.
+
+Shapes: B clips, T frames, C H W frame, h w grid, V codes, D channels.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexlam_rl.models.teco.blocks import convolution, down, norm, up
+from flexlam_rl.models.teco.config import VQGANConfig
+from flexlam_rl.nn.frames import to_bytes, to_unit
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.quantizers.interface import Quantized
+from flexlam_rl.nn.quantizers.vq import VQ
+
+
+class VQGAN(PretrainedModel):
+    """Frames to a grid of codes and back; each frame by itself."""
+
+    config_class = VQGANConfig
+
+    def __init__(self, config: VQGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.base * multiplier for multiplier in config.multipliers]
+        sizes = (widths, config.blocks)
+        self.encoder = down(
+            config.channels, *sizes, config.dim, config.halvings, config.image_size, config.attention_side
+        )
+        self.decoder = up(config.dim, *sizes, config.channels, config.halvings, config.side, config.attention_side)
+        self.quantizer = VQ(config.codes, config.dim, config.decay, config.commitment, config.restart)
+
+    @property
+    def last_weight(self) -> Tensor:
+        """Weight of the decoder's last layer, by whose gradients the adversarial loss is weighed."""
+        weight = self.decoder[-1].weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    def quantize(self, frames: Tensor) -> Quantized:
+        """Give codes (B, h, w) and vectors (B, h, w, D), with the gradient that trains, of frames (B, C, H, W) in
+        [-1, 1].
+        """
+        return self.quantizer(self.encoder(frames).movedim(1, -1))
+
+    def pictures(self, vectors: Tensor) -> Tensor:
+        """Give frames (B, C, H, W), about in [-1, 1], of vectors (B, h, w, D)."""
+        found: Tensor = self.decoder(vectors.movedim(-1, 1))
+        return found
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """Give the codes (B, T, h, w) of clips (B, T, C, H, W), uint8 or in [-1, 1].
+
+        Raises:
+            ValueError: The frames are not of this model's size.
+        """
+        size = (self.config.channels, self.config.image_size, self.config.image_size)
+        if frames.ndim != 5 or tuple(frames.shape[2:]) != size:
+            raise ValueError(f"Clips have shape {tuple(frames.shape)}; expected (B, T, {', '.join(map(str, size))}).")
+        codes = self.quantize(to_unit(frames.flatten(0, 1))).codes
+        assert codes is not None
+        return codes.view(*frames.shape[:2], *codes.shape[1:])
+
+    @in_own_modes
+    def decode(self, codes: Tensor) -> Tensor:
+        """Give clips, uint8 (B, T, C, H, W), of codes (B, T, h, w)."""
+        frames = to_bytes(self.pictures(self.quantizer.lookup(codes.flatten(0, 1))))
+        return frames.view(*codes.shape[:2], *frames.shape[1:])
+
+
+class Discriminator(nn.Module):
+    """Tells true frames from rebuilt ones, patch by patch (PatchGAN); its sizes are not given.
+
+    Args:
+        channels: C.
+        width: Channels of the first layer.
+        layers: Layers that halve the size.
+    """
+
+    def __init__(self, channels: int, width: int, layers: int = 3) -> None:
+        super().__init__()
+        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for level in range(1, layers):
+            before, after = width << (level - 1), width << level
+            parts += [nn.Conv2d(before, after, 4, 2, 1), norm(after), nn.LeakyReLU(0.2)]
+        self.net = nn.Sequential(*parts, convolution(width << (layers - 1), 1))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Scores (B, 1, h, w) of frames (B, C, H, W): high for true ones."""
+        scores: Tensor = self.net(frames)
+        return scores
+
+
+def hinge_losses(discriminator: nn.Module, true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the losses of the generator and of the discriminator.
+
+    The generator's gradient reaches no weight of the discriminator, and the discriminator's none of the generator, so
+    that both are trained by one sum.
+
+    Args:
+        discriminator: A module from frames to scores.
+        true: Frames.
+        made: Their reconstructions.
+    """
+    still = {name: weight.detach() for name, weight in discriminator.named_parameters()}
+    generator = -torch.func.functional_call(discriminator, still, (made,)).mean()
+    own = F.relu(1.0 - discriminator(true)).mean() + F.relu(1.0 + discriminator(made.detach())).mean()
+    return generator, own
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, weight: Tensor, most: float = 1e4) -> Tensor:
+    """Give the weight of the adversarial loss (equation 3.3): the norm of the reconstruction's gradient over that of
+    the adversarial loss's, at the last layer.
+
+    Args:
+        reconstruction, adversarial: Losses.
+        weight: Of the decoder's last layer.
+        most: Largest weight, which is not given.
+    """
+    norms = [torch.autograd.grad(loss, weight, retain_graph=True)[0].norm() for loss in (reconstruction, adversarial)]
+    return (norms[0] / (norms[1] + 1e-6)).clamp(max=most).detach()

@@ -1,0 +1,130 @@
+"""What TECO and the models without latent dynamics share: a frozen VQ-GAN, what they are told, prediction by frames.
+
+Shapes: B clips, T frames, w frames looked back at, C H W frame, h w grid of the VQ-GAN's codes.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.interfaces import Conditions, LookBack, StepOutput
+from flexlam_rl.models.stepping import step_by_step
+from flexlam_rl.models.teco.config import WorldConfig
+from flexlam_rl.models.teco.vqgan import VQGAN
+from flexlam_rl.nn.pretrained import PretrainedModel
+from flexlam_rl.nn.streams import Streams
+
+
+class FrameWorld(PretrainedModel, ABC):
+    """A world model over the codes of a frozen VQ-GAN, which asks for no gradient and stands still in training too."""
+
+    compiled_parts = ("temporal.gpt",)
+    config: WorldConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.vqgan = VQGAN(config.vqgan).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the VQ-GAN, which stays as it is evaluated."""
+        super().train(mode)
+        self.vqgan.eval()
+        return self
+
+    def compile_parts(self) -> None:
+        """Compile the layers of the transformer over time in place."""
+        for layer in self.temporal.gpt.layers:  # type: ignore[union-attr]
+            layer.compile(fullgraph=True)
+
+    @property
+    def conditions(self) -> Conditions:
+        """Actions, or latent actions slot after slot."""
+        if self.config.actions or self.config.latents:
+            return Conditions(
+                "actions" if self.config.actions else "vectors", self.config.actions or self.config.latents
+            )
+        return Conditions("nothing")
+
+    @property
+    def look_back(self) -> LookBack:
+        """A training clip without its last frame."""
+        return LookBack(1, self.config.frames - 1)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        own = self.config.vqgan
+        return own.channels, own.image_size, own.image_size
+
+    def frame_codes(self, frames: Tensor) -> Tensor:
+        """Codes (B, T, h, w) of clips (B, T, C, H, W), without gradient."""
+        return self.vqgan.encode(frames)
+
+    def rollout(
+        self,
+        context: Tensor,
+        latents: Tensor | None,
+        generator: Streams | None = None,
+        past: Tensor | None = None,
+        horizon: int | None = None,
+    ) -> Tensor:
+        """Predict frames, uint8 (B, horizon, C, H, W), each from the newest `look_back.most` ones.
+
+        Args:
+            context: The frames so far, (B, T, C, H, W).
+            latents: What happens at each step ahead: actions, int64 (B, horizon), or latent actions, (B, horizon, K d);
+                None predicts without being told.
+            generator: Random stream, or one per row; None takes the likeliest codes.
+            past: What led from each frame of the context to the next, (B, T - 1, ...); None where it is not known.
+            horizon: Frames to predict where `latents` is None; None for as many as are left of a training clip.
+
+        Raises:
+            ValueError: The model is told something although it takes nothing, or there is nothing to predict.
+        """
+        if latents is not None:
+            horizon = latents.shape[1]
+        elif horizon is None:
+            horizon = self.config.frames - context.shape[1]
+        if horizon < 1:
+            raise ValueError(f"The horizon is {horizon} frames; expected 1 or more.")
+        if latents is None and self.conditions.kind != "nothing":
+            latents = self.unknown(len(context), horizon, context.device)
+        return step_by_step(self, context, latents, horizon, generator, past)  # type: ignore[arg-type]
+
+    def unknown(self, rows: int, steps: int, device: torch.device | str = "cpu") -> Tensor:
+        """What the model is told of steps that nothing is known of."""
+        if self.config.actions:
+            return torch.full((rows, steps), -1, dtype=torch.long, device=device)
+        return torch.zeros(rows, steps, self.config.latents, device=device)
+
+    def dropped(self, told: Tensor | None, generator: torch.Generator) -> Tensor | None:
+        """Tell a share of the clips (B, T, ...) nothing at all."""
+        if told is None:
+            return None
+        silent = torch.rand(len(told), generator=generator, device=generator.device) < self.config.action_dropout
+        return torch.where(
+            silent.view(-1, *(1,) * (told.ndim - 1)), self.unknown(*told.shape[:2], told.device).to(told.dtype), told
+        )
+
+    @abstractmethod
+    def loss(
+        self,
+        codes: Tensor,
+        told: Tensor | None,
+        generator: torch.Generator,
+        drop_loss: float | None = None,
+        silent: bool = True,
+    ) -> StepOutput:
+        """Compute the loss of clips.
+
+        Args:
+            codes: Of the VQ-GAN, (B, T, h, w).
+            told: What led to each frame, (B, T, ...), of which the first is not known; None where the model is told
+                nothing.
+            generator: Stream of everything that is drawn.
+            drop_loss: Share of the times that are left out, instead of the configuration's.
+            silent: Whether a share of the clips is told nothing.
+        """
