@@ -70,7 +70,60 @@ def make_world(
         CheckpointError: A model cannot be read.
         ValueError: An argument is not allowed, or does not fit the model.
     """
-    model, lam, spec = load_world_model(model, unshared(lam), device)
+    model, lam, spec = load_steps(model, lam, device, decode_steps)
+    least, most = model.look_back
+    seen = max(least, min(most, _CONTEXT)) if context is None else whole(context, "context", least)
+    c, h, w = model.frame_shape
+    begin = make_starts(unshared(starts), seen, (h, w, c), levels, split, spec, evaluation)
+    controls = make_controls(model, lam, actions, budget, getattr(begin, "rollouts", None), labels)
+    rewards = make_rewards(unshared(reward), reward_window, device)
+    return World(model, controls, begin, rewards, whole(horizon, "horizon", 1))
+
+
+def make_controls(
+    model: SteppedWorldModel, lam: Any, actions: Kind | None, budget: int | None, rollouts: Any = None, labels: int = 1
+) -> Controls:
+    """Make the controls of a world model.
+
+    Args:
+        model: It.
+        lam: As for `ImaginedEnv`, loaded.
+        actions, budget, labels: As for `ImaginedEnv`.
+        rollouts: Whose transitions label actions; None where there are none.
+
+    Raises:
+        ValueError: An argument is not allowed, or does not fit the model.
+    """
+    conditions = model.conditions
+    if conditions.kind == "nothing":
+        raise ValueError(f"This {type(model).__name__} is told nothing of what happens: there is nothing to act by.")
+    if actions not in (None, "latent", "native"):
+        raise ValueError(f"actions is {actions!r}; expected 'latent', 'native' or None.")
+    if conditions.kind == "actions":
+        if actions == "latent" or budget is not None:
+            raise ValueError(
+                "This model is told actions, not codes: actions must be 'native' or None, and budget None."
+            )
+        return ActionControls(conditions.count)
+    coder = lam if lam is not None else model
+    controls = LatentControls(
+        conditions, lam if conditions.kind == "vectors" or model.look_back.most > 1 else None, budget
+    )
+    if actions != "native":
+        return controls
+    if rollouts is None or not isinstance(coder, SlotModel):
+        raise ValueError("actions is 'native'; this model is told codes, so starts must be rollouts with actions.")
+    return LabelledControls(controls, action_codes(coder, rollouts, int(controls.budget), whole(labels, "labels", 1)))
+
+
+def load_steps(given: Any, lam: Any, device: str, decode_steps: int | None) -> tuple[Any, Any, EnvSpec | None]:
+    """Load as `load_world_model` does, and check that the model can be stepped.
+
+    Raises:
+        CheckpointError: A model cannot be read.
+        ValueError: It cannot be stepped, or has no such steps.
+    """
+    model, lam, spec = load_world_model(given, unshared(lam), device)
     if not isinstance(model, SteppedWorldModel):
         raise ValueError(f"A {type(model).__name__} is no world model that can be stepped frame by frame.")
     if decode_steps is not None:
@@ -78,32 +131,7 @@ def make_world(
             raise ValueError(f"decode_steps is {decode_steps}; a {type(model).__name__} has none, leave it out.")
         model = copy.copy(model)  # shares the weights
         model.decode_steps = whole(decode_steps, "decode_steps", 1)
-    conditions, (least, most) = model.conditions, model.look_back
-    if conditions.kind == "nothing":
-        raise ValueError(f"This {type(model).__name__} is told nothing of what happens: there is nothing to act by.")
-    if actions not in (None, "latent", "native"):
-        raise ValueError(f"actions is {actions!r}; expected 'latent', 'native' or None.")
-    seen = max(least, min(most, _CONTEXT)) if context is None else whole(context, "context", least)
-    c, h, w = model.frame_shape
-    begin = make_starts(unshared(starts), seen, (h, w, c), levels, split, spec, evaluation)
-    native = conditions.kind == "actions"
-    if native and (actions == "latent" or budget is not None):
-        raise ValueError("This model is told actions, not codes: actions must be 'native' or None, and budget None.")
-    controls: Controls = (
-        ActionControls(conditions.count)
-        if native
-        else LatentControls(conditions, lam if conditions.kind == "vectors" or most > 1 else None, budget)
-    )
-    if isinstance(controls, LatentControls) and actions == "native":
-        coder = lam if lam is not None else model
-        rollouts = getattr(begin, "rollouts", None)
-        if rollouts is None:
-            raise ValueError("actions is 'native'; this model is told codes, so starts must be rollouts with actions.")
-        assert isinstance(coder, SlotModel)
-        table = action_codes(coder, rollouts, int(controls.budget), whole(labels, "labels", 1))
-        controls = LabelledControls(controls, table)
-    rewards = make_rewards(unshared(reward), reward_window, device)
-    return World(model, controls, begin, rewards, whole(horizon, "horizon", 1))
+    return model, lam, spec
 
 
 def load_world_model(given: Any, lam: Any, device: str) -> tuple[Any, Any, EnvSpec | None]:

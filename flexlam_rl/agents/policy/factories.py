@@ -74,3 +74,10 @@ def cloning(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bo
     from flexlam_rl.agents.policy.cloning import CloningPolicy
 
     return CloningPolicy(checkpoint, env, seed, device, deterministic, player.chunk)
+
+
+def planner(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None) -> Any:
+    """Make the policy that plans in a world model, as a file says."""
+    from flexlam_rl.agents.planning.config import make_planner, read_planner
+
+    return make_planner(read_planner(checkpoint), env, seed, device)

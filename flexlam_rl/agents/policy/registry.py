@@ -29,6 +29,7 @@ POLICIES: Registry[Factory] = Registry(
         "reactive": "flexlam_rl.agents.policy.factories:reactive",
         "previous-action": "flexlam_rl.agents.policy.factories:previous_action",
         "bc": "flexlam_rl.agents.policy.factories:cloning",
+        "planner": "flexlam_rl.agents.policy.factories:planner",
     },
     group="flexlam_rl.policies",
 )
@@ -66,7 +67,7 @@ class Player:
         name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes
             ("learned:PATH").
         checkpoint: Bundle of "flexlam", "oracle" and "previous-action", None for the one that comes with the package;
-            run of "bc"; others' own.
+            run of "bc", file of "planner"; others' own.
         seed: Of the policy's randomness.
         device: Of its models.
         deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's own way.

@@ -7,7 +7,10 @@ STUDIES: Registry[StudyDefinition] = Registry(
     "study",
     {
         name: f"flexlam_rl.eval.studies.{name}:STUDY"
-        for name in ("alignment", "ablations", "closed_loop", "matched", "imitability", "reward", "viper", "elastic")
+        for name in (
+            *("alignment", "ablations", "closed_loop", "matched", "imitability"),
+            *("reward", "viper", "elastic", "consistency"),
+        )
     },
     group="flexlam_rl.studies",
 )

@@ -225,7 +225,11 @@ def scene_record(spec: EnvSpec) -> dict[str, Any]:
 
 
 def _weights_hash(folder: Path) -> str:
-    """SHA-256 of all weights under a folder; "" where there are none."""
+    """SHA-256 of all weights under a folder, or of a JSON file and those that it names; "" where there are none."""
+    if folder.is_file() and folder.suffix == ".json":
+        named = [value for value in json.loads(folder.read_bytes()).values() if isinstance(value, str)]
+        parts = [folder.read_bytes(), *(_weights_hash(folder.parent / value).encode() for value in named)]
+        return hashlib.sha256(b"".join(parts)).hexdigest()
     files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
     hasher = hashlib.sha256()
     for path in files:

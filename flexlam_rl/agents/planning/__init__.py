@@ -1,0 +1,1 @@
+"""Acting by looking ahead in a world model."""

@@ -1,0 +1,113 @@
+"""Options and jobs of `flexlam study consistency`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flexlam_rl.eval.studies.study import StudyOptions
+from flexlam_rl.utils.options import tidy, whole
+
+REPEAT = "repeat-last-frame"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Predict hundreds of frames, one sample per context, and compare them with what the engine renders: by horizon,
+    and where the camera comes back to a place that it has seen.
+    """
+
+    out: Path
+    """Folder of the study; the same command continues it."""
+    models: tuple[str, ...] = ()
+    """World models to measure, each as NAME=FOLDER; folders of one name are differently seeded trainings of it."""
+    flexlam: bool = True
+    """Measure the decoder of the bundle's latent action model too."""
+    bundle: str | None = None
+    """Bundle whose latent action model tells what happens; None for the one that comes with the package."""
+    budgets: tuple[int, ...] = (0, 1, 4, 16)
+    """Codes of each step that a model of codes is told; those that it cannot be told are left out."""
+    protocols: tuple[str, ...] = ("144-156", "36-264", "32-32", "64-64")
+    """Frames of context and frames predicted, CONTEXT-HORIZON."""
+    level: str = "explore_goal_locations_small"
+    """Level of DMLab that litelab plays and renders, with poses."""
+    player: str = "random"
+    """Expert that plays it."""
+    data: Path | None = None
+    """Rollouts whose test split is predicted instead; places are seen again where it was collected with poses
+    (`flexlam collect --protocol dmlab-40k`).
+    """
+    clips: int = 32
+    """Clips of each protocol, of different episodes of the level."""
+    batch: int = 8
+    """Clips that are predicted together."""
+    extractor: str = "efficientnet-lite0"
+    """Network of the perceptual and the Fréchet distance."""
+    seed: int = 0
+    """Seed of the episodes and of the predictions."""
+    decode_steps: int | None = None
+    """Steps of each prediction of a flow decoder; None for the model's own."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        tidy(self)
+        whole(self, "seed", 0)
+        whole(self, "batch", 1)
+        whole(self, "clips", 2)
+        if not self.budgets or min(self.budgets) < 0 or len(set(self.budgets)) != len(self.budgets):
+            raise ValueError(f"budgets is {self.budgets}; expected whole numbers of 0 or more, none twice.")
+        if not self.protocols or len(set(self.protocols)) != len(self.protocols):
+            raise ValueError(f"protocols is {self.protocols}; expected at least one, and none twice.")
+        for protocol in self.protocols:
+            parse_protocol(protocol)
+        for model in self.models:
+            name, _, folder = model.partition("=")
+            if not name or not folder or not name.replace("-", "").replace("_", "").isalnum() or name == REPEAT:
+                raise ValueError(f"models holds {model!r}; expected NAME=FOLDER, the name of letters, digits, - and _.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Predictions of one model under one protocol.
+
+    Attributes:
+        model: Its name.
+        run: Number of the training, of those of this name.
+        budget: Codes that it is told, None of a model that is told no codes.
+        protocol: CONTEXT-HORIZON.
+    """
+
+    model: str
+    run: int
+    budget: int | None
+    protocol: str
+
+    @property
+    def arm(self) -> str:
+        """The model, and its budget."""
+        return self.model if self.budget is None else f"{self.model}@{self.budget}"
+
+    @property
+    def name(self) -> str:
+        """Everything."""
+        return f"{self.arm}-{self.run}-{self.protocol}"
+
+    @property
+    def kind(self) -> str:
+        """The model: its predictions take as long per frame in all protocols."""
+        return self.model
+
+
+def parse_protocol(protocol: str) -> tuple[int, int]:
+    """Frames of context and frames predicted of "CONTEXT-HORIZON".
+
+    Raises:
+        ValueError: It is something else.
+    """
+    context, _, horizon = protocol.partition("-")
+    if not (context.isdecimal() and horizon.isdecimal() and int(context) > 0 and int(horizon) > 0):
+        raise ValueError(f"protocols holds {protocol!r}; expected CONTEXT-HORIZON, two numbers of 1 or more.")
+    return int(context), int(horizon)

@@ -1,0 +1,96 @@
+"""What the models of a consistency study are told, and what they predict.
+
+Shapes: N clips, T frames, C H W picture, K budget.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.agents.imagined.controls import ActionControls, LatentControls
+from flexlam_rl.eval.video.posed_clips import PosedClips
+from flexlam_rl.models.slot_model import SlotModel
+from flexlam_rl.models.stepping import step_by_step
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A world model and the latent action model that tells it what happens.
+
+    Attributes:
+        model: A `SteppedWorldModel`; None repeats the last frame.
+        lam: Gives codes; None where none are needed.
+    """
+
+    model: Any = None
+    lam: SlotModel | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the model is told."""
+        return "nothing" if self.model is None else self.model.conditions.kind
+
+    def budgets(self, wanted: tuple[int, ...]) -> list[int | None]:
+        """Budgets of these that the model can be told; None alone where there is no choice.
+
+        Raises:
+            ValueError: It can be told none of them.
+        """
+        if self.kind != "codes":
+            return [None]
+        conditions = self.model.conditions
+        fitting = [k for k in wanted if k <= conditions.slots and (conditions.prefix or k == conditions.slots)]
+        if not fitting:
+            allowed = f"0..{conditions.slots}" if conditions.prefix else str(conditions.slots)
+            raise ValueError(f"budgets is {wanted}; {type(self.model).__name__} can be told {allowed} codes.")
+        return list(fitting)
+
+    def check(self, actions: int | None) -> None:
+        """Refuse a model that these clips cannot tell what happens.
+
+        Args:
+            actions: Number of actions, None where clips have none.
+
+        Raises:
+            ValueError: It is told something else than the clips have.
+        """
+        if self.kind == "actions" and self.model.conditions.count != actions:
+            raise ValueError(
+                f"{type(self.model).__name__} is told one of {self.model.conditions.count} actions; the clips have "
+                f"{actions or 'none'}."
+            )
+        if self.kind in ("codes", "vectors"):
+            LatentControls(self.model.conditions, self.lam, None)
+        if self.kind == "slots":
+            raise ValueError(f"{type(self.model).__name__} has latent actions of numbers; this study needs codes.")
+
+    def predict(self, clips: PosedClips, context: int, budget: int | None, seeds: list[int]) -> Tensor:
+        """Predict all frames after the context once, uint8 (N, T - context, C, H, W).
+
+        Args:
+            clips: True clips; frames after the context serve to tell what happens alone.
+            context: Frames that are shown.
+            budget: K, None where there is no choice.
+            seeds: One for each clip: its prediction depends on no other clip.
+        """
+        frames = clips.frames
+        horizon = frames.shape[1] - context
+        if self.model is None:
+            return frames[:, context - 1 : context].repeat(1, horizon, 1, 1, 1)
+        told = self._told(clips, budget)
+        past, ahead = (None, None) if told is None else (told[:, : context - 1], told[:, context - 1 :])
+        streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return step_by_step(self.model, frames[:, :context], ahead, horizon, streams, past).cpu()
+
+    def _told(self, clips: PosedClips, budget: int | None) -> Tensor | None:
+        """What led from each frame to the next, (N, T - 1, ...)."""
+        if self.kind == "nothing":
+            return None
+        conditions = self.model.conditions
+        if self.kind == "actions":
+            return ActionControls(conditions.count).past(clips.frames, clips.actions)
+        whole = conditions.slots if self.kind == "codes" and not conditions.prefix else None
+        told = LatentControls(conditions, self.lam, whole or budget or None).past(clips.frames, clips.actions)
+        return told if told is None or budget is None else told[..., :budget]
