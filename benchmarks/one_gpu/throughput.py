@@ -24,7 +24,7 @@ from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
-from flexlam_rl.train.clips import ClipSource, spread_windows
+from flexlam_rl.train.clips import ClipSource, held_out_clips, spread_windows
 from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
 from flexlam_rl.train.trainer import LoopConfig, Stage
 
@@ -100,11 +100,11 @@ def _elastictok(session: Session, figures: dict[str, Any], preset: Any, data: Ro
     loop = quick(recipe.tokenizer(1), session, steps=session.size.throughput_steps)
     # the paper's batches are for hundreds of devices
     loop = replace(loop, batch=min(loop.batch, ELASTIC_BATCH))
-    frames = random_rollouts(1, 60, sizes.image_size)
+    clips = spread_windows(random_rollouts(1, 60, sizes.image_size), sizes.frames, 1)
 
     def stage() -> ElasticTokStage:
-        source = ClipSource(spread_windows(frames, sizes.frames, 1), 1, loop.batch, 0, device=session.device)
-        return ElasticTokStage(ElasticTok(sizes), source, torch.zeros(0))
+        source = ClipSource(clips, 1, loop.batch, 0, device=session.device)
+        return ElasticTokStage(ElasticTok(sizes), source, held_out_clips(clips, 1, 2)["frames"])
 
     return _measured(session, figures, loop, stage, "tokens_per_s", sizes.tokens)
 

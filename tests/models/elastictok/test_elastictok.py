@@ -174,6 +174,8 @@ def test_a_regressor_guesses_each_block_from_what_came_so_far(small, clips):
     model = small()
     regressor = LengthRegressor(RegressorConfig(model.config, 0.01, 1.0))
     regressor.begin_as(model)
+    own, taken = model.encoder.state_dict(), regressor.encoder.state_dict()
+    assert all(torch.equal(own[name], taken[name]) for name in own)
     torch.nn.init.normal_(regressor.head.weight, generator=torch.Generator().manual_seed(0))
     frames = clips(4)
     guess = regressor.eval().guess(frames, 0.1)

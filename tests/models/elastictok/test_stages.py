@@ -5,16 +5,19 @@ autoencoder.
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from flexlam_rl.models.elastictok.stages.definitions import ElasticTokOptions, RegressorOptions
-from flexlam_rl.models.elastictok.stages.tokenizer import stills
+from flexlam_rl.models.elastictok.stages.tokenizer import ElasticTokStage, stills
+from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.systems import load_model
 from flexlam_rl.train import run_stage
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.run_stage import train_stage
+from flexlam_rl.train.source import ArraySource
 from flexlam_rl.train.trainer import run
 
 
@@ -103,9 +106,18 @@ def test_a_constant_length_is_the_only_one_of_its_model(rollouts, tmp_path):
     assert (model.config.least, model.config.longest) == (5, 5)
 
 
-def test_still_blocks_repeat_their_first_frame():
+def test_the_share_of_images_is_trained_on_as_blocks_of_one_frame(small, clips):
     frames = torch.arange(6).view(1, 6, 1, 1, 1)
     assert stills(frames, 3).flatten().tolist() == [0, 0, 0, 3, 3, 3]
+    model, seen = small(), []
+    model.loss = lambda frames, generator: seen.append(frames) or StepOutput(torch.zeros(()), {})
+    stage = ElasticTokStage(model, ArraySource({"x": np.zeros((1, 1))}, 1), clips(1), images=0.5)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        stage.loss({"frames": clips()}, generator)
+    still = torch.stack([(each == stills(clips(), 2)).flatten(1).all(1) for each in seen])
+    video = torch.stack([(each == clips()).flatten(1).all(1) for each in seen])
+    assert torch.equal(still, ~video) and 0.4 < float(still.float().mean()) < 0.6
 
 
 @pytest.mark.parametrize(
