@@ -169,6 +169,7 @@ def main() -> None:
         "torch": torch.__version__, "threads": torch.get_num_threads(), "rows": {},
     }  # fmt: skip
     print("| option | steps | PSNR, K = 0 | 1 | 4 | 16 | accuracy, K = 1 | 4 | 16 |\n" + "|---" * 9 + "|")
+    row: dict[str, Any]
     for name in [str(options.lam)] if options.lam else options.options:
         if options.lam:
             lam, row = LAM.from_pretrained(options.lam), {"steps": 0}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.nn.patch_embed import Size, unpatchify
 
-STARTS = ((0.3, 0.0), (-0.3, 0.0), (0.0, 0.1), (0.0, -0.1))
+STARTS: tuple[tuple[float, float], ...] = ((0.3, 0.0), (-0.3, 0.0), (0.0, 0.1), (0.0, -0.1))
 """Where each motion begins to learn, in half widths and half heights. The gradient of a moved picture knows only the
 next pixel, so that a motion of many pixels is not found from nothing.
 """

@@ -22,7 +22,7 @@ def loop_config(recipe: LoopConfig, options: StageOptions, folder: Path) -> Loop
     """
     config = replace(recipe, seed=options.seed, device=options.device)
     if torch.device(options.device).type == "cpu":
-        config = replace(config, compile=False, precision=config.precision if optim.has_matrix_units() else "fp32")
+        config = replace(config, compile=False, precision=config.precision if optim.multiplies_bfloat16() else "fp32")
     precision = options.precision or _begun_with(folder, config.precision)
     compiled = config.compile if options.compile is None else options.compile
     config = replace(config, compile=compiled, precision=precision, optimiser=options.optimiser or config.optimiser)

@@ -32,8 +32,8 @@ class StageOptions:
     optimiser: Literal["adamw", "muon"] | None = None
     """None: the recipe's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of training; None: as the run began, and a new one as its recipe, but fp32 on a CPU without matrix
-    units for bf16 (AMX).
+    """Arithmetic of training; None: as the run began, and a new one as its recipe, but fp32 on a CPU that does not
+    multiply bf16 in hardware (AMX, AVX-512).
     """
     compile: bool | None = None
     """torch.compile. None: the recipe's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the

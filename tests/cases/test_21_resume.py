@@ -154,9 +154,9 @@ def test_every_field_that_differs_is_named_with_both_values(args, tmp_path):
 def test_a_run_that_moves_keeps_its_arithmetic(args, monkeypatch):
     recipe = RECIPES["debug"]
     monkeypatch.setitem(RECIPES, "debug", replace(recipe, lam=replace(recipe.lam, precision="bf16")))
-    monkeypatch.setattr(optim, "has_matrix_units", lambda: True)
+    monkeypatch.setattr(optim, "multiplies_bfloat16", lambda: True)
     train_stage("lam", args)
-    monkeypatch.setattr(optim, "has_matrix_units", lambda: False)
+    monkeypatch.setattr(optim, "multiplies_bfloat16", lambda: False)
     train_stage("lam", replace(args, steps=3))
     assert json.loads((args.out / "lam/config.json").read_text())["loop"]["precision"] == "bf16"
     with pytest.raises(TrainingError, match=r"loop\.precision is 'bf16' there and 'fp32' here"):

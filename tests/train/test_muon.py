@@ -5,7 +5,10 @@ import torch
 
 from flexlam_rl.nn.param_groups import HiddenLayer
 from flexlam_rl.train import optim
+from flexlam_rl.train.loop_options import loop_config
 from flexlam_rl.train.muon import Float32Muon, orthogonal
+from flexlam_rl.train.options import StageOptions
+from flexlam_rl.train.trainer import LoopConfig
 
 NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315), 5, 1e-7)
 
@@ -43,6 +46,15 @@ def test_a_cpu_without_matrix_units_gets_it_and_others_torchs(monkeypatch):
         layer = HiddenLayer()
         layer.up = torch.nn.Linear(4, 4)
         assert type(optim.build([layer], "muon", 1e-3, 1e-2, 0.01)[-1]) is kind
+
+
+@pytest.mark.parametrize(("amx", "avx512", "both"), [(True, False, True), (False, True, True), (False, False, False)])
+def test_products_of_bfloat16_need_no_matrix_units(monkeypatch, tmp_path, amx, avx512, both):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    options = StageOptions(tmp_path, tmp_path)
+    assert loop_config(LoopConfig(precision="bf16"), options, tmp_path).precision == ("bf16" if both else "fp32")
+    assert loop_config(LoopConfig(precision="fp32"), options, tmp_path).precision == "fp32"
 
 
 def test_groups_are_the_models_own_and_others_come_from_the_modules():

@@ -113,7 +113,7 @@ RECIPES: dict[str, Recipe] = {
         held_out=1024,
     ),
     # the LAM: most of an hour on two cores; many small steps lead at equal seconds (docs/lam.md). The sequence model:
-    # the same, where the CPU has matrix units for bf16; short windows (docs/sequence.md)
+    # the same, on short windows (docs/sequence.md). Both in bf16 where the CPU multiplies it in hardware
     "tiny": _recipe(
         "tiny",
         LoopConfig(
