@@ -50,7 +50,7 @@ class Training:
 
     def loop(self, stage: str, steps: int, **changes: Any) -> LoopConfig:
         """The recipe's loop over `steps` steps, with Muon, which leads after few steps."""
-        tiny = RECIPES["tiny"].lam
+        tiny = RECIPES["tiny"].sequence
         rates = (
             {} if self.device == "cpu" else {"optimiser": tiny.optimiser, "lr": tiny.lr, "matrix_lr": tiny.matrix_lr}
         )
