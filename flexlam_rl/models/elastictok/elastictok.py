@@ -3,6 +3,7 @@
 Shapes: B clips, T frames, C H W frame, n blocks of N tokens, L = n N tokens, d numbers per code, D width.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,9 @@ from flexlam_rl.nn.prefix import null_fill, retained, sample_prefix_lengths
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.quantizers import Quantized, build_quantizer
 from flexlam_rl.utils.numbers import whole
+
+PictureLoss = Callable[[Tensor, Tensor], Tensor]
+"""How far pictures are from others, (B, C, H, W) twice, in about [-1, 1], to a number with a gradient."""
 
 
 class Coded(NamedTuple):
@@ -66,24 +70,36 @@ class ElasticTok(PretrainedModel):
         config = self.config
         return sample_prefix_lengths(rows * blocks, config.longest, generator, least=config.least).view(rows, blocks)
 
-    def loss(self, frames: Tensor, generator: torch.Generator, lengths: Tensor | None = None) -> StepOutput:
+    def loss(
+        self,
+        frames: Tensor,
+        generator: torch.Generator,
+        lengths: Tensor | None = None,
+        perceptual: PictureLoss | None = None,
+    ) -> StepOutput:
         """Squared error of clips (B, T, C, H, W) after their latents were cut, plus what the bottleneck adds.
 
         Args:
             frames: uint8, or float in [-1, 1].
             generator: Draws lengths, and the noise of a continuous bottleneck.
             lengths: (B, n); None draws them.
+            perceptual: Added to the loss; None for nothing.
         """
         blocks = frames.shape[1] // self.config.frames
         if lengths is None:
             lengths = self.sample_lengths(len(frames), blocks, generator)
         tokens = to_tokens(frames, self.config)
         coded = self.code(tokens, lengths, generator)
-        error = F.mse_loss(self.pixels(self.decoder(coded.kept)).float(), tokens)
+        made = self.pixels(self.decoder(coded.kept)).float()
+        error = F.mse_loss(made, tokens)
+        loss = error + coded.quantized.loss
         figures = {"error": error.detach(), "length": lengths.float().mean()}
         if coded.quantized.usage is not None:
             figures["bits"] = coded.quantized.usage
-        return StepOutput(error + coded.quantized.loss, figures)
+        if perceptual is not None:
+            apart = perceptual(to_clips(made, self.config).flatten(0, 1), to_unit(frames).flatten(0, 1))
+            loss, figures["perceptual"] = loss + apart, apart.detach()
+        return StepOutput(loss, figures)
 
     def marks(self, lengths: Tensor) -> Tensor:
         """What tells the encoder which slots of blocks are kept: lengths (B, n) to (B, L, D)."""

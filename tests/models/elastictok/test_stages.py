@@ -14,6 +14,7 @@ from flexlam_rl.models.elastictok.stages.definitions import ElasticTokOptions, R
 from flexlam_rl.models.elastictok.stages.tokenizer import ElasticTokStage, stills
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.systems import load_model
+from flexlam_rl.nn.perceptual import network_maps
 from flexlam_rl.train import run_stage
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.run_stage import train_stage
@@ -98,6 +99,17 @@ def test_stages_continue_bit_for_bit_grow_and_leave_the_autoencoder_as_it_is(rol
     assert not (tmp_path / "4" / "elastictok").exists()
 
 
+def test_a_perceptual_distance_is_part_of_the_loss_and_its_gradient(small, clips):
+    model, maps = small(), network_maps("random", 3)
+    stage = ElasticTokStage(model, ArraySource({"x": np.zeros((1, 1))}, 1), clips(1), 0.0, maps, 0.5)
+    loss, figures = stage.loss({"frames": clips()}, torch.Generator().manual_seed(0))
+    plain = model.loss(clips(), torch.Generator().manual_seed(0)).loss
+    assert float(figures["perceptual"]) > 0.0
+    assert float((loss - plain).detach()) == pytest.approx(float(figures["perceptual"]), rel=1e-3)
+    (loss - plain).backward()
+    assert bool(model.encoder.inward.weight.grad.any())
+
+
 def test_a_constant_length_is_the_only_one_of_its_model(rollouts, tmp_path):
     options = ElasticTokOptions(data=rollouts, out=tmp_path, preset="debug", length=5, steps=1)
     figures = train_stage("elastictok", options)
@@ -110,7 +122,7 @@ def test_the_share_of_images_is_trained_on_as_blocks_of_one_frame(small, clips):
     frames = torch.arange(6).view(1, 6, 1, 1, 1)
     assert stills(frames, 3).flatten().tolist() == [0, 0, 0, 3, 3, 3]
     model, seen = small(), []
-    model.loss = lambda frames, generator: seen.append(frames) or StepOutput(torch.zeros(()), {})
+    model.loss = lambda frames, generator, perceptual: seen.append(frames) or StepOutput(torch.zeros(()), {})
     stage = ElasticTokStage(model, ArraySource({"x": np.zeros((1, 1))}, 1), clips(1), images=0.5)
     generator = torch.Generator().manual_seed(0)
     for _ in range(100):
@@ -126,6 +138,7 @@ def test_the_share_of_images_is_trained_on_as_blocks_of_one_frame(small, clips):
         ({"length": 4, "least": 2}, "length is 4 and least 2"),
         ({"images": 1.5}, r"images is 1\.5"),
         ({"blocks": 0}, "blocks is 0"),
+        ({"perceptual_weight": -1.0}, r"perceptual_weight is -1\.0"),
         ({"every": 0}, "every is 0"),
     ],
 )
@@ -136,7 +149,11 @@ def test_options_that_do_not_fit_are_refused_in_a_sentence(options, said, tmp_pa
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(rollouts, tmp_path):
     common = {"data": rollouts, "out": tmp_path / "run", "preset": "debug"}
-    for options, said in (({"length": 9}, "least is 9; expected a whole number, 1 to 8"), ({"blocks": 40}, "No items")):
+    for options, said in (
+        ({"length": 9}, "least is 9; expected a whole number, 1 to 8"),
+        ({"blocks": 40}, "No items"),
+        ({"perceptual": "lpips"}, "perceptual is 'lpips'"),
+    ):
         with pytest.raises(ValueError, match=said):
             train_stage("elastictok", ElasticTokOptions(**common, **options))
     with pytest.raises(TrainingError, match="train the stage 'elastictok' first"):

@@ -14,11 +14,13 @@ from flexlam_rl.models.elastictok.stages.regressor import RegressorStage
 from flexlam_rl.models.elastictok.stages.tokenizer import ElasticTokStage
 from flexlam_rl.models.systems import saved_config
 from flexlam_rl.nn.patch_embed import frame_size
+from flexlam_rl.nn.perceptual import network_maps
 from flexlam_rl.nn.pretrained import model_digest
 from flexlam_rl.train.clips import ClipOptions, check_clips, clip_source
 from flexlam_rl.train.definition import RunConfig, Splits, StageDefinition, needed
 from flexlam_rl.train.initial import initial_folders
 from flexlam_rl.train.loop_options import loop_config
+from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import whole
 
 GROWN = {"blocks", "least", "most"}
@@ -44,10 +46,17 @@ class ElasticTokOptions(ClipOptions):
     """Shortest prefix; None for the preset's."""
     images: float | None = field(default=None, kw_only=True)
     """Share of clips of which each block is one frame, repeated; None for the preset's."""
+    perceptual: str = field(default="", kw_only=True)
+    """Network whose distance of pictures is added to the squared error: random, or torchscript:PATH, a file that gives
+    a list of feature maps of pictures in [-1, 1]. Empty for none.
+    """
+    perceptual_weight: float = field(default=0.1, kw_only=True)
+    """Weight of that distance."""
 
     def __post_init__(self) -> None:
         """Check the options, as in the class above."""
         super().__post_init__()
+        real(self.perceptual_weight, "perceptual_weight")
         for name in ("blocks", "length", "least"):
             whole(self, name, 1)
         if self.images is not None and not 0.0 <= self.images <= 1.0:
@@ -78,6 +87,8 @@ class ElasticTokRun(RunConfig):
 
     every: int = 1
     images: float = 0.0
+    perceptual: str = ""
+    perceptual_weight: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -108,8 +119,12 @@ def _plan_tokenizer(options: ElasticTokOptions, splits: Splits, coming: Mapping[
         _check_initial(options, model)
     loop = loop_config(recipe.tokenizer(model.blocks), options, options.out / "elastictok")
     images = recipe.row(model.blocks).images if options.images is None else options.images
-    digests = tuple(splits.train.digests)
-    return ElasticTokRun("elastictok", model, loop, digests, every=options.every, images=images)
+    if options.perceptual:
+        network_maps(options.perceptual, model.channels)
+    return ElasticTokRun(
+        "elastictok", model, loop, tuple(splits.train.digests), every=options.every, images=images,
+        perceptual=options.perceptual, perceptual_weight=options.perceptual_weight,
+    )  # fmt: skip
 
 
 def _check_initial(options: ElasticTokOptions, model: ElasticTokConfig) -> None:
@@ -133,7 +148,8 @@ def _build_tokenizer(options: ElasticTokOptions, config: ElasticTokRun, splits: 
     windows = check_clips(splits, _size(model), model.frames * model.blocks, options.every)
     count = max(1, RECIPES[options.preset].held_out // model.blocks)
     source, held_out = clip_source(options, config, windows, splits, count)
-    return ElasticTokStage(ElasticTok(model), source, held_out["frames"], config.images)
+    maps = network_maps(config.perceptual, model.channels) if config.perceptual else None
+    return ElasticTokStage(ElasticTok(model), source, held_out["frames"], config.images, maps, config.perceptual_weight)
 
 
 def _plan_regressor(options: RegressorOptions, splits: Splits, coming: Mapping[str, Any]) -> RegressorRun:

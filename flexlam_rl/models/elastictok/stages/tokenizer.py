@@ -7,6 +7,7 @@ from torch import Tensor
 
 from flexlam_rl.models.elastictok.elastictok import ElasticTok, squared_error
 from flexlam_rl.nn.frames import to_bytes
+from flexlam_rl.nn.perceptual import Maps, perceptual_distance
 from flexlam_rl.train.clips import write_clips
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
@@ -20,21 +21,36 @@ class ElasticTokStage(SourceStage):
         source: Batches with "frames" (B, T, H, W, C).
         held_out: Clips uint8 (B, T, C, H, W), never trained on.
         images: Share of clips of which each block is its first frame, repeated.
+        perceptual: Network whose distance of pictures is added to the squared error; None for none.
+        weight: Of that distance.
     """
 
     name = "elastictok"
 
-    def __init__(self, model: ElasticTok, source: Source, held_out: Tensor, images: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: ElasticTok,
+        source: Source,
+        held_out: Tensor,
+        images: float = 0.0,
+        perceptual: Maps | None = None,
+        weight: float = 0.1,
+    ) -> None:
         super().__init__({"elastictok": model}, source)
         self.model, self.held_out, self.images = model, held_out, images
+        self.perceptual, self.weight = perceptual, weight
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         frames = batch["frames"]
         if self.images:
             still = torch.rand(len(frames), generator=generator, device=generator.device) < self.images
             frames = torch.where(still[:, None, None, None, None], stills(frames, self.model.config.frames), frames)
-        out = self.model.loss(frames, generator)
+        out = self.model.loss(frames, generator, perceptual=None if self.perceptual is None else self._apart)
         return out.loss, out.figures
+
+    def _apart(self, made: Tensor, truth: Tensor) -> Tensor:
+        assert self.perceptual is not None
+        return self.weight * perceptual_distance(self.perceptual, made, truth)
 
     def lengths(self) -> list[int]:
         """Lengths that an evaluation looks at: the shortest, a quarter and a half of all tokens, and the longest."""
