@@ -57,7 +57,7 @@ COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compi
 
 test: $(VENV)/.installed-test
 	@$(COMPILE)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 25
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
