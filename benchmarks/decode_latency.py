@@ -4,8 +4,8 @@ The paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, 
 preprocessing, encoding the newest transition, context, generation, null filling, translation. transformers runs the
 same LAM, embeddings, head and translator around its Qwen3 with a dynamic cache. Its cache cannot drop the newest
 frame's patches from the middle of a context, so it crops back to the history after every decision. Both must choose the
-same codes while the contexts are equal. The factored prior, another model of the same width, depth and context, stands
-beside them.
+same codes while the contexts are equal. The priors over time, other models of the same width, depth and context, stand
+beside them: the factored one, and the continuous one with its flow and its mixture.
 
 Usage: python benchmarks/decode_latency.py [--json FILE] [--preset paper] [--device cpu] [--steps 100]
 """
@@ -23,6 +23,9 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
+from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS
+from flexlam_rl.models.flexlam.continuous.decode import ContinuousDecoder
+from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
 from flexlam_rl.models.flexlam.decode import Decoder
 from flexlam_rl.models.flexlam.factored.config import SIZES
 from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
@@ -34,7 +37,10 @@ from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.action_head import choose_actions
 
 WARM_UP = 20
-FIGURES = ("ours_ms", "factored_ms", "transformers_ms", "decisions_per_s", "factored_decisions_per_s")
+FIGURES = (
+    "ours_ms", "factored_ms", "continuous_ms", "mixture_ms", "transformers_ms", "decisions_per_s",
+    "factored_decisions_per_s",
+)  # fmt: skip
 
 
 class Policy:
@@ -51,6 +57,9 @@ class Policy:
             name: getattr(sequence, name) for name in ("slots", "codes", "frames", "width", "depth", "ffn", "heads")
         }
         self.factored = FactoredPrior(replace(SIZES[preset], **shared)).to(device).eval()
+        own = replace(CONTINUOUS[preset], dim=self.lam.latent.dim, **shared)
+        self.continuous = ContinuousPrior(own).to(device).eval()
+        self.mixture = ContinuousPrior(replace(own, head="mixture")).to(device).eval()
         self.translator = (
             Translator(TranslatorConfig(slots=sizes.lam.slots, code_dim=len(sizes.lam.levels))).to(device).eval()
         )
@@ -84,6 +93,16 @@ def ours(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | N
 def factored(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
     """Generation with the factored prior."""
     return _decoded(FactoredDecoder(policy.factored), rows, budget)
+
+
+def continuous(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Generation with the continuous prior by its flow."""
+    return _decoded(ContinuousDecoder(policy.continuous), rows, budget)
+
+
+def mixture(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Generation with the continuous prior by its mixture."""
+    return _decoded(ContinuousDecoder(policy.mixture), rows, budget)
 
 
 def _decoded(decoder: PriorDecoder, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
@@ -201,24 +220,26 @@ def main() -> None:
     }
     print(f"preset {args.preset}, {args.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, batch 1")
     print(
-        f"{'K':>4} {'ours ms':>9} {'factored ms':>12} {'transformers ms':>16} {'ratio':>6} {'of factored':>12} "
+        f"{'K':>4} {'ours ms':>9} {'factored ms':>12} {'continuous ms':>14} {'mixture ms':>11} {'transformers ms':>16} "
+        f"{'ratio':>6} {'of factored':>12} "
         f"{'same codes':>11} {f'decisions/s at batch {args.batch}':>26} {'factored':>9}"
     )
     for k in budgets:
         mine, codes = measure(policy, ours, 1, k, args.steps, clock)
         apart, _ = measure(policy, factored, 1, k, args.steps, clock)
+        flow, mixed = (measure(policy, make, 1, k, args.steps, clock)[0] for make in (continuous, mixture))
         other, expected = measure(policy, theirs, 1, k, args.steps, clock)
         # in the first 34 decisions both see the same context
         same = float((codes == expected).float().mean())
         few = max(3, args.steps // 20)
         makers = (ours, factored) if args.batch else ()
         rates = [1000 * args.batch / measure(policy, make, args.batch, k, few, clock)[0] for make in makers]
-        for name, value in zip(FIGURES, (mine, apart, other, *rates), strict=False):
+        for name, value in zip(FIGURES, (mine, apart, flow, mixed, other, *rates), strict=False):
             result.setdefault(name, {})[k] = value  # type: ignore[attr-defined]
         shown = " ".join(f"{rate:>{width}.1f}" for rate, width in zip(rates, (26, 9), strict=False))
         print(
-            f"{k:>4} {mine:>9.1f} {apart:>12.1f} {other:>16.1f} {other / mine:>6.2f} {other / apart:>12.2f} "
-            f"{same:>11.3f} {shown}",
+            f"{k:>4} {mine:>9.1f} {apart:>12.1f} {flow:>14.1f} {mixed:>11.1f} {other:>16.1f} {other / mine:>6.2f} "
+            f"{other / apart:>12.2f} {same:>11.3f} {shown}",
             flush=True,
         )
     if args.json:

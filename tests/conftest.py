@@ -11,8 +11,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
-    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., prior=..., **environment)
-    writes a bundle of random models.
+    """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., prior=...,
+    quantizer=..., **environment) writes a bundle of random models.
     """
     return write_random_bundle
 
@@ -95,6 +95,7 @@ def write_random_bundle(
     half: bool = False,
     conditioning: str = "slots+action",
     prior: str = "interleaved",
+    quantizer: str = "fsq",
     **environment,
 ) -> Path:
     from dataclasses import replace
@@ -107,20 +108,24 @@ def write_random_bundle(
     from flexlam_rl.envs.spec import ActionSpec
     from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
     from flexlam_rl.models.flexlam.config import fixed as fixed_config
+    from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS_SIZES
     from flexlam_rl.models.flexlam.factored.config import SIZES
     from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.models.flexlam.priors import PRIORS
+    from flexlam_rl.models.flexlam.priors import CONTINUOUS, PRIORS
     from flexlam_rl.models.flexlam.translator import Translator
 
     sizes = PRESETS["debug"]
     actions = action_set("dreamer15")
+    sizes = replace(sizes, lam=replace(sizes.lam, quantizer=quantizer))
     config = replace(sizes.lam, slots=slots) if fixed is None else fixed_config(sizes.lam, fixed)
     torch.manual_seed(seed)
     lam = LAM(config)
     size = sizes.sequence if prior == "interleaved" else SIZES["debug"]
+    if prior in CONTINUOUS:
+        size = replace(CONTINUOUS_SIZES["debug"], head="mixture" if prior == "mixture" else "flow")
     models = {
         "lam": lam,
-        "sequence": PRIORS[prior].model(replace(size, slots=config.slots, codes=lam.code_count)),
+        "sequence": PRIORS[prior].model(replace(size, slots=config.slots, codes=lam.latent.codes)),
         "translator": Translator(
             TranslatorConfig(
                 slots=config.slots,
@@ -139,6 +144,8 @@ def write_random_bundle(
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.3)
+    if prior in CONTINUOUS and lam.latent.codes:
+        models["sequence"].codebook.copy_(lam.quantizer.lookup(torch.arange(lam.latent.codes)))
     facts = {"action_set": actions.name, "action_hash": actions.hash, "frame_skip": 4, "width": 64, "height": 64}
     facts |= {"engine": "litelab", "textures": ("procedural",), "hud": "full"}
     pairs = torch.randint(1, 20, (16, 15)).tolist()

@@ -71,7 +71,9 @@ class StepOutput(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Latents of one transition that a prior has generated, and their log-probabilities (B, K)."""
+    """Latents of one transition that a prior has generated, codes (B, K) or vectors (B, K, d), and their
+    log-probabilities (B, K), NaN where the prior has none.
+    """
 
     codes: Tensor
     log_probs: Tensor
@@ -134,6 +136,10 @@ class LatentPrior(Protocol):
         """Begin anew in the rows where bool `rows` (B,) is true."""
         ...
 
+    def numbers(self, budget: int) -> int:
+        """How many uniform numbers `generate` takes of each row for its first `budget` latents."""
+        ...
+
     def observe(self, state: Any, frames: Tensor, last_codes: Tensor | None) -> Tensor:
         """Take in the newest frames and the latents of the transitions that led to them (None: all rows begin).
 
@@ -159,7 +165,7 @@ class LatentPrior(Protocol):
             budget: K.
             generator: Random stream; None, without `draws`, takes the likeliest latents.
             temperature: Flattens the distribution when sampling.
-            draws: Uniform numbers in [0, 1), (B, K), in place of a generator.
+            draws: Uniform numbers in [0, 1), (B, `numbers(K)`), in place of a generator.
         """
         ...
 

@@ -186,11 +186,11 @@ class SlotModel(PretrainedModel, ABC):
             raise ValueError(f"prefix length {wrong} lies outside 0..{given}, the codes given.")
         return self._filled(vectors, budget)
 
-    def keep_prefix_unchecked(self, codes: Tensor, budget: Tensor) -> Tensor:
-        """`keep_prefix` of codes of this model and budgets within them: values are not read, so that the host need not
-        wait for the device.
+    def keep_prefix_unchecked(self, latents: Tensor, budget: Tensor) -> Tensor:
+        """`keep_prefix` of latents of this model and budgets within them: values are not read, so that the host need
+        not wait for the device.
         """
-        return self._filled(self.quantizer.lookup(codes), budget)
+        return self._filled(latents if self.quantizer.codes is None else self.quantizer.lookup(latents), budget)
 
     def _filled(self, vectors: Tensor, budget: Tensor) -> Tensor:
         lead, given = vectors.shape[:-2], vectors.shape[-2]

@@ -1,6 +1,7 @@
 """Systems by name, and the roles that their models have."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ import torch
 from flexlam_rl.models import interfaces
 from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, fixed
+from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS
+from flexlam_rl.models.flexlam.continuous.decode import ContinuousDecoder
+from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
 from flexlam_rl.models.flexlam.decode import Decoder
 from flexlam_rl.models.flexlam.factored.config import SIZES
 from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
@@ -41,6 +45,7 @@ def video(batch: int = 2, frames: int = 3) -> torch.Tensor:
         (interfaces.WorldModel, LAM),
         (interfaces.LatentPrior, Decoder),
         (interfaces.LatentPrior, FactoredDecoder),
+        (interfaces.LatentPrior, ContinuousDecoder),
     ],
 )
 def test_flexlam_has_the_methods_of_its_roles_with_their_arguments(role, kind):
@@ -88,7 +93,14 @@ def test_video_is_predicted_frame_by_frame():
 
 
 @pytest.mark.parametrize(
-    "prior", [lambda: SequenceModel(DEBUG.sequence), lambda: FactoredPrior(SIZES["debug"])], ids=PRIORS
+    "prior",
+    [
+        lambda: SequenceModel(DEBUG.sequence),
+        lambda: FactoredPrior(SIZES["debug"]),
+        lambda: ContinuousPrior(CONTINUOUS["debug"]),
+        lambda: ContinuousPrior(replace(CONTINUOUS["debug"], head="mixture")),
+    ],
+    ids=PRIORS,
 )
 def test_a_prior_generates_what_a_latent_action_model_decodes(prior):
     torch.manual_seed(0)

@@ -29,23 +29,8 @@ from flexlam_rl.utils.plain import Plain
 FORMAT, KIND = 1, "flexlam_rl.bundle"
 
 
-def load_coded(name: str | Path, device: str | torch.device = "cpu") -> SlotModel:
-    """Load a latent action model of whichever system whose latent actions are codes, which a policy needs.
-
-    Raises:
-        CheckpointError: They are numbers, or the checkpoint holds something else or cannot be used.
-    """
-    lam = load_slot_model(name, device)
-    if lam.latent.codes is None:
-        raise CheckpointError(
-            f"{name} holds the latent actions of {lam.title}, vectors of {lam.latent.dim} numbers; a policy generates "
-            "codes: expected a model with the quantizer fsq or vq."
-        )
-    return lam
-
-
 MODELS: dict[str, Callable[..., PretrainedModel]] = {
-    "lam": load_coded,
+    "lam": load_slot_model,
     "sequence": load_prior,
     "translator": Translator.from_pretrained,
 }
@@ -268,12 +253,18 @@ def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior, translator:
     Raises:
         CheckpointError: The first fact that differs, with both values.
     """
+    if lam.latent.codes is None and sequence.config.codes is not None:
+        raise CheckpointError(
+            f"{where} holds the latent actions of {lam.title}, vectors of {lam.latent.dim} numbers; a policy generates "
+            "codes: expected a model with the quantizer fsq or vq, or a prior of vectors (--prior continuous)."
+        )
     size = frame_size(lam.config)
     env, slots, actions = config.environment, lam.config.slots, translator.config.actions
     pairs = {
         "slots of LAM and sequence model": (slots, sequence.config.slots),
         "slots of LAM and translator": (slots, translator.config.slots),
-        "codes of LAM and sequence model": (lam.code_count, sequence.config.codes),
+        "codes of LAM and sequence model": (lam.latent.codes, sequence.config.codes),
+        "numbers a slot of LAM and sequence model": (lam.latent.dim, getattr(sequence.config, "dim", lam.latent.dim)),
         "numbers a slot of LAM and translator": (lam.latent.dim, translator.config.code_dim),
         "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
         "frame size of LAM and environment": (size, (env.height, env.width)),

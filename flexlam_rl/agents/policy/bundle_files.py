@@ -128,7 +128,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "",
         f"# {name} policy for DMLab levels",
         "",
-        f"- **Slots**: M = {lam.slots}, {models['lam'].code_count} codes each"
+        f"- **Slots**: M = {lam.slots}, {_each(models['lam'].latent)} each"
         + (" (any budget 1..M)" if lam.prefix else ""),
         f"- **Parameters**: {sizes}, stored as {training['weights']}",
         f"- **Environment**: {env.engine}, look {looks}, {env.width}x{env.height} frames, overlay {env.hud}, frame "
@@ -150,6 +150,10 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _each(latent: Any) -> str:
+    return f"{latent.dim} numbers" if latent.codes is None else f"{latent.codes} codes"
 
 
 def _choice(what: str, temperature: float) -> str:

@@ -34,7 +34,8 @@ def decide(
         policy: A `LatentActionPolicy`: its models, decoder, temperatures and executor.
         state: The history, which is advanced in place.
         frames, starts, budgets: Of the n environments: new frames, where episodes begin, and K.
-        draws: Uniform numbers (n, M + A), None for the likeliest codes and actions.
+        draws: Uniform numbers (n, W), those of M latents and then those of actions; None for the likeliest codes and
+            actions.
 
     Returns:
         Actions (n, A) as models have them, and what the decision consisted of.
@@ -62,7 +63,10 @@ def decide(
     results = [run(chunk) for chunk in playing] if executor is None else list(executor.map(run, playing))
     widest = int(budgets.max())
     actions = np.zeros((n, spec.dims), np.float32 if spec.continuous else np.int64)
-    codes, probabilities = np.full((n, widest), -1, np.int64), np.full((n, widest), np.nan, np.float32)
+    latent = policy.lam.latent
+    probabilities = np.full((n, widest), np.nan, np.float32)
+    none: float = -1 if latent.codes else np.nan
+    codes: np.ndarray = np.full((n, widest), none, np.int64) if latent.codes else np.full((n, widest, latent.dim), none)
     seconds = dict.fromkeys(PARTS, 0.0)
     for chunk, (chosen, own_codes, log_probs, times) in zip(playing, results, strict=True):
         rows = slice(chunk.first, chunk.first + chunk.count)
@@ -72,7 +76,7 @@ def decide(
         for part, spent in zip(PARTS, times.seconds(), strict=True):
             seconds[part] += spent
     behind = np.arange(widest) >= budgets[:, None]
-    codes[behind], probabilities[behind] = -1, np.nan
+    codes[behind], probabilities[behind] = none, np.nan
     state.restarted[:] = False
     decision = Decision(budgets, codes, probabilities, {**seconds, "total": time.perf_counter() - began})
     return actions, decision
@@ -97,8 +101,8 @@ def decide_chunk(
         draws: Uniform numbers, None for the likeliest codes and actions.
 
     Returns:
-        Actions (R, A), codes and their log-probabilities (R, K), and when each of `PARTS` ended. Nothing is read
-        back: a GPU may still be at work.
+        Actions (R, A), codes (R, K) or vectors (R, K, d) and their log-probabilities (R, K), and when each of `PARTS`
+        ended. Nothing is read back: a GPU may still be at work.
     """
     spec = policy.translator.config.actions
     size, device = len(chunk.frames), policy.device
@@ -122,7 +126,7 @@ def decide_chunk(
     most = int(budgets.max())
     codes_draws = None
     if draws is not None and policy.decoding.temperature > 0:
-        codes_draws = whole(draws[:, :most], 0.0)
+        codes_draws = whole(draws[:, : policy.decoder.numbers(most)], 0.0)
     decoded = policy.decoder.generate(
         chunk.decode, hidden, most, temperature=policy.decoding.temperature, draws=codes_draws
     )
@@ -130,7 +134,7 @@ def decide_chunk(
     slots = policy.lam.keep_prefix_unchecked(decoded.codes, lengths)
     outputs = policy.translator(slots, chunk.previous, now)
     if draws is not None and policy.decoding.action_temperature > 0:
-        numbers = whole(draws[:, policy.slots :], 0.0)
+        numbers = whole(draws[:, policy.decoder.numbers(policy.slots) :], 0.0)
         actions = draw_actions(outputs, spec, numbers, policy.decoding.action_temperature)
     else:
         actions = choose_actions(outputs, spec)

@@ -1,6 +1,6 @@
 """What a policy tells of its last step.
 
-Legend: `n` environments, `K` budget.
+Legend: `n` environments, `K` budget, `d` numbers per slot.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ class Decision:
 
     Attributes:
         budgets: (n,) int64, each environment's K.
-        codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play.
+        codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play. Where latent actions
+            are continuous, vectors (n, largest K, d), and NaN there.
         probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where
-            there is none.
+            there is none, as of a continuous prior.
         seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks,
             and "total".
     """

@@ -83,7 +83,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         self.last: Decision | None = None
         self._actions = self.translator.config.actions
         self._frame = (self.lam.config.channels, *frame_size(self.lam.config))
-        self._draws = Draws(seed, self.slots + len(self._actions.discrete))
+        self._draws = Draws(seed, self.decoder.numbers(self.slots) + len(self._actions.discrete))
         self._state: PolicyState | None = None  # of the plain loop
         self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
         self._current: PolicyState | None = None

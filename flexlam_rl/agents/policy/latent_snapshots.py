@@ -81,7 +81,5 @@ def _parts(chunk: Chunk) -> dict[str, Tensor]:
         "previous": chunk.previous,
         "keys": decode.cache.keys,
         "values": decode.cache.values,
-        "step": decode.step,
-        "block_frame": decode.block_frame,
-        "stride_frame": decode.stride_frame,
+        **{name: part for name, part in decode._asdict().items() if name != "cache"},
     }

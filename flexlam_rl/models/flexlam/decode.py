@@ -84,6 +84,10 @@ class Decoder:
         """Where the model is."""
         return self.model.head.weight.device
 
+    def numbers(self, budget: int) -> int:
+        """How many uniform numbers a row's first `budget` codes take: one each."""
+        return budget
+
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
         """Empty history of `rows` rows on the model's device."""

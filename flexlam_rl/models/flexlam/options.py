@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from flexlam_rl.models.flexlam.config import Conditioning
-from flexlam_rl.models.flexlam.priors import PriorName
+from flexlam_rl.models.flexlam.priors import CONTINUOUS, PriorName
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.nn.prefix import PrefixDistribution
 from flexlam_rl.train.options import LabelOptions, StageOptions
+from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import formerly, named_values, takes_former_names, whole
 
 
@@ -100,10 +101,13 @@ class SequenceOptions(CodeOptions):
 
     prior: PriorName = field(default="interleaved", kw_only=True)
     """Interleaved: frame patches and codes in one sequence (the paper). Factored: one token per past block, and a small
-    head for the codes; a decision costs a tenth, and contexts are long.
+    head for the codes; a decision costs a tenth, and contexts are long. Continuous, mixture: the same with slot vectors
+    instead of codes, all at once, by a flow or a mixture (LaMo).
     """
     context: int | None = field(default=None, kw_only=True)
-    """Frames that a decision of the factored prior sees; None: the preset's."""
+    """Frames that a decision of the priors over time (all but the interleaved one) sees; None: the preset's."""
+    history_noise: float | None = field(default=None, kw_only=True)
+    """Largest deviation of the noise on past blocks of the continuous priors; 0 for none, None for the preset's."""
     drop_frames: float = field(default=0.0, kw_only=True)
     """Probability that later decisions of a training window do not see a frame. In play the past is the policy's own;
     who learns without it follows it less.
@@ -137,6 +141,12 @@ class SequenceOptions(CodeOptions):
                 raise ValueError(f"{name} is {share!r}; expected a probability, 0..1.")
         whole(self, "context", 2)
         whole(self, "sequence_patch", 1)
+        if self.history_noise is not None:
+            real(self.history_noise, "history_noise")
+            if self.prior not in CONTINUOUS:
+                raise ValueError(
+                    f"history_noise is {self.history_noise}, which continuous priors alone have: --prior continuous."
+                )
         other = "factored" if self.prior == "interleaved" else "interleaved"
         for name in ("context",) if self.prior == "interleaved" else ("stem", "long_share"):
             if getattr(self, name) is not None:

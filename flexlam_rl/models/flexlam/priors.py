@@ -1,8 +1,9 @@
-"""The priors over codes: the paper's interleaved sequence model, and the factored one.
+"""The priors: the paper's interleaved sequence model over codes, the factored one, and the continuous one over slot
+vectors, by flow or mixture.
 
-To add one, write a `PretrainedModel` with the signatures of `SequenceModel.forward` and `loss`, whose configuration has
-`slots`, `codes`, `image_size`, `frames`, `stride`, `width` and `ffn`, and a decoder with those of `Decoder`; then name
-both here.
+To add one over codes, write a `PretrainedModel` with the signatures of `SequenceModel.forward` and `loss`, whose
+configuration has `slots`, `codes`, `image_size`, `frames`, `stride`, `width` and `ffn`, and a decoder with those of
+`Decoder`; then name both here.
 """
 
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from flexlam_rl.models.flexlam.continuous.decode import ContinuousDecoder
+from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
 from flexlam_rl.models.flexlam.decode import Decoder
 from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
@@ -17,9 +20,15 @@ from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.nn.places import CheckpointError
 from flexlam_rl.nn.pretrained import saved_class
 
-PriorName = Literal["interleaved", "factored"]
-Prior = SequenceModel | FactoredPrior
-PriorDecoder = Decoder | FactoredDecoder
+PriorName = Literal["interleaved", "factored", "continuous", "mixture"]
+CodePrior = SequenceModel | FactoredPrior
+Prior = CodePrior | ContinuousPrior
+PriorDecoder = Decoder | FactoredDecoder | ContinuousDecoder
+
+CONTINUOUS: tuple[PriorName, ...] = ("continuous", "mixture")
+"""Priors of slot vectors."""
+OVER_TIME: tuple[PriorName, ...] = ("factored", *CONTINUOUS)
+"""Priors with one token per past block, which train on whole windows."""
 
 
 class Kind(NamedTuple):
@@ -32,6 +41,8 @@ class Kind(NamedTuple):
 PRIORS: dict[PriorName, Kind] = {
     "interleaved": Kind(SequenceModel, Decoder),
     "factored": Kind(FactoredPrior, FactoredDecoder),
+    "continuous": Kind(ContinuousPrior, ContinuousDecoder),
+    "mixture": Kind(ContinuousPrior, ContinuousDecoder),
 }
 
 
@@ -50,7 +61,7 @@ def load_prior(folder: str | Path, device: str | torch.device = "cpu") -> Prior:
         if kind.model.__name__ == found:
             prior: Prior = kind.model.from_pretrained(folder, device=device)
             return prior
-    known = " or ".join(repr(kind.model.__name__) for kind in PRIORS.values())
+    known = " or ".join(dict.fromkeys(repr(kind.model.__name__) for kind in PRIORS.values()))
     raise CheckpointError(f"{folder} holds a {found!r}; expected a {known}.")
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, Preset, fixed
+from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS
+from flexlam_rl.models.flexlam.continuous.config import ContinuousConfig
 from flexlam_rl.models.flexlam.factored.config import SIZES, FactoredConfig
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.train.trainer import LoopConfig
@@ -20,8 +22,9 @@ class Recipe:
     joint: LoopConfig
     idm: LoopConfig
     factored_sizes: FactoredConfig
+    continuous_sizes: ContinuousConfig
     factored: LoopConfig
-    """Of the factored prior, whose batch counts whole windows."""
+    """Of the priors over time, whose batch counts whole windows."""
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
@@ -49,7 +52,7 @@ def _recipe(
 ) -> Recipe:
     return Recipe(
         PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3),
-        SIZES[name], replace(sequence, batch=windows), **changes,
+        SIZES[name], CONTINUOUS[name], replace(sequence, batch=windows), **changes,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from flexlam_rl.models.flexlam.frame_fit import check_frames
 from flexlam_rl.models.flexlam.options import PresetOptions, SequenceOptions
+from flexlam_rl.models.flexlam.priors import OVER_TIME
 from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.train import loop_options
 from flexlam_rl.train.definition import RunConfig, Splits
@@ -44,7 +45,7 @@ def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -
     """
     recipe = RECIPES[options.preset]
     # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
-    prior = recipe.factored if getattr(options, "prior", None) == "factored" else recipe.sequence
+    prior = recipe.factored if getattr(options, "prior", None) in OVER_TIME else recipe.sequence
     named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
     folder = folder or stage
     return loop_options.loop_config(named.get(folder, recipe.translator), options, options.out / folder)
@@ -77,7 +78,7 @@ def run_config(
 def windows(options: SequenceOptions) -> tuple[int, int, float]:
     """Frames of the sequence model's short and whole windows, and the share of its steps that see whole ones."""
     recipe = RECIPES[options.preset]
-    if options.prior == "factored":
+    if options.prior in OVER_TIME:
         # the last frame of a window is no decision, for what follows it is not known
         length = (options.context or recipe.factored_sizes.frames) + 1
         return length, length, 1.0

@@ -36,7 +36,7 @@ RECIPES: dict[str, Recipe] = {
     "tiny": Recipe(
         LoopConfig(steps=3000, batch=16, lr=1e-3, **_TINY),
         LoopConfig(steps=2000, batch=32, lr=1e-3, **_TINY, ema=0.99),
-        LoopConfig(steps=2500, batch=16, lr=1e-3, **_TINY, ema=0.99),
+        LoopConfig(steps=2000, batch=16, lr=1e-3, **_TINY, ema=0.99),
         64,
     ),
     "debug": Recipe(LoopConfig(**_DEBUG), LoopConfig(**_DEBUG, ema=0.5), LoopConfig(**_DEBUG, ema=0.5), 4),

@@ -17,9 +17,10 @@ from flexlam_rl.models.flexlam.options import (
     SequenceOptions,
     TranslatorOptions,
 )
-from flexlam_rl.models.flexlam.priors import PRIORS
+from flexlam_rl.models.flexlam.priors import CONTINUOUS, OVER_TIME, PRIORS
 from flexlam_rl.models.flexlam.recipes import RECIPES, lam_config
 from flexlam_rl.models.flexlam.run_config import FlexLAMRun, run_config, windows
+from flexlam_rl.models.flexlam.stages.continuous import ContinuousStage, take_scale
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
 from flexlam_rl.models.flexlam.stages.translator import TranslatorStage
@@ -37,6 +38,8 @@ from flexlam_rl.train.preflight import check_writable
 from flexlam_rl.utils.options import named_values
 
 Coming = Mapping[str, Any]
+SCALED = 1024
+"""Training transitions that the continuous prior takes the scale of slot vectors from."""
 
 
 def lam_of(options: CodeOptions, coming: Coming) -> tuple[LatentSpec, str | None]:
@@ -70,25 +73,35 @@ def _build_lam(options: LAMOptions, config: FlexLAMRun, splits: Splits) -> LAMSt
 
 def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
     lam, digest = lam_of(options, coming)
-    if lam.codes is None:
+    continuous = options.prior in CONTINUOUS
+    if lam.codes is None and not continuous:
         raise ValueError(
             f"the sequence model cannot be trained: the LAM's latent actions are vectors of {lam.dim} numbers, and it "
-            "predicts codes, as of the quantizers fsq and vq (the stages lam and translator alone need none)."
+            "predicts codes, as of the quantizers fsq and vq (--prior continuous and --prior mixture predict vectors; "
+            "the stages lam and translator need no prior)."
         )
     recipe = RECIPES[options.preset]
     short, longest, long_share = windows(options)
     for rollouts in (splits.train, splits.test):
         for length in {short, longest}:
             Windows(rollouts, length)  # refuses rollouts whose episodes are all shorter
-    targets, codes = options.targets or recipe.targets, lam.codes
+    targets = options.targets or recipe.targets
+    codes = lam.codes or 0  # priors of codes are not given a LAM of numbers
     model: Any
-    if options.prior == "factored":
+    if continuous:
+        sizes = recipe.continuous_sizes
+        model = replace(
+            sizes, slots=lam.slots, dim=lam.dim, codes=lam.codes, frames=longest - 1,
+            head="mixture" if options.prior == "mixture" else "flow",
+            noise=sizes.noise if options.history_noise is None else options.history_noise,
+        )  # fmt: skip
+    elif options.prior == "factored":
         model = replace(recipe.factored_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
     else:
-        sizes = recipe.sizes.sequence
+        usual = recipe.sizes.sequence
         # a model that never sees long contexts in training must not meet them in play
         frames = longest if long_share else longest - 1
-        model = replace(sizes, slots=lam.slots, codes=codes, stem=options.stem or sizes.stem, frames=frames)
+        model = replace(usual, slots=lam.slots, codes=codes, stem=options.stem or usual.stem, frames=frames)
     model = fit_prior(model, frame_shape(splits), options.sequence_patch)
     return run_config(
         "sequence", model, options, splits, prior=options.prior, long_share=options.long_share,
@@ -109,15 +122,15 @@ def trained_lam(options: StageOptions) -> SlotModel:
     return lam
 
 
-def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits) -> SequenceStage:
+def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits) -> SequenceStage | ContinuousStage:
     recipe, (rank, ranks) = RECIPES[options.preset], distributed.start(options.device)
     short, longest, long_share = windows(options)
     short_steps = int(config.loop.steps * (1 - long_share))
     batch = config.loop.batch
-    if options.prior == "factored":
+    if options.prior in OVER_TIME:
         batch *= 2  # whole windows come with half the batch
     lam, codes = trained_lam(options), None
-    if options.encode_once:
+    if options.encode_once and lam.latent.codes is not None:
         codes = stored_codes(lam, model_digest(needed(options, "lam")), splits.train, config.loop.device)
     source = data.CurriculumSource(
         splits.train, batch, short, longest, short_steps, options.seed, rank, ranks,
@@ -125,9 +138,11 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     )  # fmt: skip
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
     model = PRIORS[options.prior].model(config.model)
-    return SequenceStage(
-        model, lam, source, held_out, options.targets or recipe.targets, options.drop_frames, options.drop_blocks
-    )
+    rest = (lam, source, held_out, options.targets or recipe.targets, options.drop_frames, options.drop_blocks)
+    if options.prior not in CONTINUOUS:
+        return SequenceStage(model, *rest)
+    take_scale(model, lam, data.held_out_windows(splits.train, max(4, SCALED // longest), longest)["frames"])
+    return ContinuousStage(model, *rest)
 
 
 def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:

@@ -9,7 +9,7 @@ from torch import Tensor
 from flexlam_rl.datasets.marks import EXPERT_CHOSE
 from flexlam_rl.models.flexlam.dropping import Dropped
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
-from flexlam_rl.models.flexlam.priors import Prior
+from flexlam_rl.models.flexlam.priors import CodePrior
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.host_draws import host_stream
 from flexlam_rl.nn.prefix import prefix_probabilities, sample_prefix_lengths
@@ -26,7 +26,7 @@ less.
 
 
 PAST_PREFIXES = 0.25
-"""Share of windows whose past blocks the factored prior sees as prefixes, of a length that the mixed law draws: so any
+"""Share of windows whose past blocks priors over time see as prefixes, of a length that the mixed law draws: so any
 prefix of a past block can be given to it.
 """
 
@@ -38,7 +38,7 @@ class SequenceStage(SourceStage):
 
     def __init__(
         self,
-        model: Prior,
+        model: CodePrior,
         lam: SlotModel,
         source: Source,
         held_out: Mapping[str, Tensor],
@@ -80,7 +80,7 @@ class SequenceStage(SourceStage):
         phase, predicted = self._shape(generator)
         seen: dict[str, Any] = {"dropped": Dropped.draw(codes.shape[1], self.drop_frames, self.drop_blocks, generator)}
         if isinstance(self.model, FactoredPrior):
-            seen["kept"] = self._kept(codes, generator)
+            seen["kept"] = kept_prefixes(codes, self.model.config.slots, generator)
         losses = self.model.loss(batch["frames"], codes, phase, predicted, **seen)
         targets = batch.get(EXPERT_CHOSE)
         figures = {"loss_first": mean_over(losses[..., :1], targets), "loss_last": mean_over(losses[..., -1:], targets)}
@@ -91,17 +91,7 @@ class SequenceStage(SourceStage):
         host = host_stream(generator)
         # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
         phase = int(torch.randint(0, self.model.config.stride, (1,), generator=host))
-        # one length for the whole batch: tokens of other lengths would be computed for nothing
-        if self.targets == "blocks":
-            return phase, None
-        return phase, max(1, int(sample_prefix_lengths(1, self.model.config.slots, host, "mixed")))
-
-    def _kept(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw the prefix of past blocks that each window shows, (B, T)."""
-        rows, slots = len(codes), self.model.config.slots
-        lengths = sample_prefix_lengths(rows, slots, generator, "mixed")
-        coin = torch.rand(rows, generator=generator, device=generator.device, dtype=torch.float32)
-        return torch.where(coin < PAST_PREFIXES, lengths, slots)[:, None].expand(codes.shape[:2])
+        return phase, predicted_slots(self.model.config.slots, self.targets, host)
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
@@ -140,6 +130,21 @@ class SequenceStage(SourceStage):
         logits = self.model(frames[:, :-1].to(device), codes, phase)
         losses = -logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0]
         return losses.cpu().double(), (logits.argmax(-1) == codes).cpu().double(), chosen
+
+
+def predicted_slots(slots: int, targets: Targets, host: torch.Generator) -> int | None:
+    """Draw how many of M slots a step predicts, None for all: one length for the whole batch, for tokens of other
+    lengths would be computed for nothing.
+    """
+    return None if targets == "blocks" else max(1, int(sample_prefix_lengths(1, slots, host, "mixed")))
+
+
+def kept_prefixes(latents: Tensor, slots: int, generator: torch.Generator) -> Tensor:
+    """Draw the prefix of past blocks that each window shows, (B, T), for latents (B, T, ...) of M slots."""
+    rows = len(latents)
+    lengths = sample_prefix_lengths(rows, slots, generator, "mixed")
+    coin = torch.rand(rows, generator=generator, device=generator.device, dtype=torch.float32)
+    return torch.where(coin < PAST_PREFIXES, lengths, slots)[:, None].expand(latents.shape[:2])
 
 
 def slot_weights(slots: int, targets: Targets) -> Tensor:

@@ -1,0 +1,79 @@
+"""Rollouts of a trained model on held-out clips, and how good they are at each horizon.
+
+Shapes: N clips, T frames, C H W frame.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.datasets import open_rollouts
+from flexlam_rl.eval.studies.study import Rows
+from flexlam_rl.eval.video.curves import compare_frames
+from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance
+from flexlam_rl.eval.video.extractors import make_extractor
+from flexlam_rl.models.lamo.config import PRESETS
+from flexlam_rl.models.lamo.lamo import LaMo
+from flexlam_rl.train.clips import held_out_clips, spread_windows
+
+BATCH = 32
+
+
+def check(options: Any) -> None:
+    """Refuse data or an extractor that the study cannot use.
+
+    Raises:
+        ValueError: Which, and why.
+    """
+    make_extractor(options.extractor)
+    length = _length(options, PRESETS[options.preset].lamo.history)
+    windows = spread_windows(open_rollouts(options.data, split="test"), length, options.every)
+    if len(windows) < options.clips:
+        raise ValueError(f"clips is {options.clips}; the test split has {len(windows)} clips of {length} frames.")
+
+
+def _length(options: Any, history: int) -> int:
+    return history + 1 + max(options.horizons)
+
+
+def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Rows:
+    """Rows of a model, one per number of steps and horizon.
+
+    Args:
+        folder: Of a trained LaMo or of the baseline.
+        steps: Of the flow head; None for heads without.
+        options: Of the study.
+    """
+    model = LaMo.from_pretrained(folder, device=options.device).eval()
+    extractor, context = make_extractor(options.extractor), model.config.history + 1
+    rollouts = open_rollouts(options.data, split="test")
+    windows = spread_windows(rollouts, _length(options, model.config.history), options.every)
+    clips = held_out_clips(windows, options.every, options.clips)["frames"]
+    rows: Rows = []
+    for count in steps:
+        generator, began = torch.Generator(options.device).manual_seed(0), time.perf_counter()
+        parts = [
+            model.rollout(part[:, :context].to(options.device), None, generator, max(options.horizons), count).cpu()
+            for part in clips.split(BATCH)
+        ]
+        made, seconds = torch.cat(parts), time.perf_counter() - began
+        for horizon in options.horizons:
+            truth, found = (x[:, horizon - 1 : horizon] for x in (clips[:, context:], made))
+            rows.append(
+                {
+                    "steps": count, "horizon": horizon, **_figures(truth, found, extractor),
+                    "ms_per_frame": round(1000 * seconds / (len(clips) * max(options.horizons)), 3),
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _figures(truth: Tensor, made: Tensor, extractor: Any) -> dict[str, float]:
+    """Of frames at one horizon, (N, 1, C, H, W) each."""
+    figures = {name: float(values.mean()) for name, values in compare_frames(truth, made).items()}
+    distance = frechet_distance(*(clip_vectors(extractor, x) for x in (truth, made)))
+    return {**figures, f"frechet-{extractor.name}": distance}

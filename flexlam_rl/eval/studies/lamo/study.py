@@ -1,0 +1,152 @@
+"""The study: per seed a Midway, a pixel decoder, and on them the flow, the mixture, and the baseline that predicts
+states; each rolled out on the same held-out clips.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.models.lamo.recipes import PresetName
+from flexlam_rl.utils.options import tidy, whole
+
+Arm = Literal["midway", "decoder", "flow", "mixture", "state"]
+ARMS: tuple[Arm, ...] = ("midway", "decoder", "flow", "mixture", "state")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Compare predictions of motion with predictions of states, at several horizons."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the study; the same command continues it."""
+    preset: PresetName = "tiny"
+    """Sizes, lengths and rates of all trainings."""
+    seeds: int = 3
+    """Trainings of each model, each seed on its own Midway."""
+    every: int = 1
+    """Rows of the rollouts from one frame to the next."""
+    horizons: tuple[int, ...] = (1, 3, 8)
+    """Steps ahead at which predictions are compared."""
+    steps: tuple[int, ...] = (5, 20, 50)
+    """Steps of the flow head."""
+    clips: int = 256
+    """Held-out clips, one sample of each."""
+    extractor: str = "efficientnet-lite0"
+    """Network of the Fréchet distances, which carry its name."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        tidy(self)
+        for name in ("seeds", "every"):
+            whole(self, name, 1)
+        whole(self, "clips", 2)
+        for name in ("horizons", "steps"):
+            values = getattr(self, name)
+            if not values or sorted(set(values)) != list(values) or values[0] < 1:
+                raise ValueError(f"{name} is {values}; expected rising whole numbers from 1 on.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and its measurement."""
+
+    arm: Arm
+    seed: int
+
+    @property
+    def kind(self) -> str:
+        """The arm: its trainings take about as long."""
+        return self.arm
+
+    @property
+    def name(self) -> str:
+        """Arm and seed."""
+        return f"{self.arm}-{self.seed}"
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: The data is none, its clips are too short, or there is no such extractor.
+    """
+    from flexlam_rl.eval.studies.lamo.measuring import check
+    from flexlam_rl.eval.studies.lamo.report import report
+
+    check(options)
+    study = Study(
+        title="lamo",
+        jobs=[Job(arm, seed) for seed in range(options.seeds) for arm in ARMS],
+        train=lambda job: train(job, options),
+        measure=lambda job: measured(job, options),
+        report=lambda: report(study, options),
+        out=options.out,
+        config=options,
+        steps=lambda job: loop_steps(job, options),
+        guesses=TIMED_ELSEWHERE if (options.preset, options.device) == ("tiny", "cpu") else {},
+    )
+    return study
+
+
+TIMED_ELSEWHERE = {"midway": 0.20, "decoder": 0.05, "flow": 0.28, "mixture": 0.28, "state": 0.56}
+"""Seconds per step of the preset "tiny", of a thread of a 2-core x86-64 container with other jobs on both cores."""
+
+
+def loop_steps(job: Job, options: Options) -> int:
+    """Optimizer steps of a job."""
+    from flexlam_rl.models.lamo.recipes import RECIPES
+
+    recipe = RECIPES[options.preset]
+    return {"midway": recipe.midway, "decoder": recipe.decoder}.get(job.arm, recipe.lamo).steps
+
+
+def folder(job: Job, options: Options) -> Path:
+    """The run's folder: one per seed for what is shared, and one per arm."""
+    name = f"seed-{job.seed}" if job.arm in ("midway", "decoder") else job.name
+    return options.out / "runs" / name
+
+
+def train(job: Job, options: Options) -> None:
+    """Train a job's model, or continue it."""
+    from flexlam_rl.models.lamo.stages.definitions import LaMoOptions, MidwayOptions, PixelDecoderOptions
+    from flexlam_rl.train.run_stage import train_stage
+
+    common: dict[str, Any] = {
+        "data": options.data, "out": folder(job, options), "preset": options.preset, "every": options.every,
+        "seed": job.seed, "device": options.device,
+    }  # fmt: skip
+    if job.arm == "midway":
+        train_stage("midway", MidwayOptions(**common))
+    elif job.arm == "decoder":
+        train_stage("lamo_decoder", PixelDecoderOptions(**common))
+    else:
+        shared = folder(Job("decoder", job.seed), options)
+        head, predict = ("flow", "state") if job.arm == "state" else (job.arm, "motion")
+        train_stage("lamo", LaMoOptions(**common, lamo_decoder_run=shared, head=head, predict=predict))  # type: ignore[arg-type]
+
+
+def measured(job: Job, options: Options) -> Rows:
+    """Rows of a trained job: a model's own figures, or what its rollouts are worth at each horizon."""
+    import json
+
+    from flexlam_rl.eval.studies.lamo.measuring import rollout_rows
+
+    run = folder(job, options)
+    if job.arm in ("midway", "decoder"):
+        stage = "midway" if job.arm == "midway" else "lamo_decoder"
+        figures = json.loads((run / stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+        return [{"arm": job.arm, "seed": job.seed, **figures}]
+    own = options.steps if job.arm == "flow" else (max(options.steps),) if job.arm == "state" else (None,)
+    rows = rollout_rows(run / "lamo/best/lamo", own, options)
+    return [{"arm": job.arm, "seed": job.seed, **row} for row in rows]
+
+
+STUDY = StudyDefinition(Options, plan, "predicting motion against predicting states, by horizon (LaMo)")

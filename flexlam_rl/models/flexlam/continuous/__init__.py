@@ -1,0 +1,1 @@
+"""The continuous prior: slot vectors in one pass, by LaMo's heads."""

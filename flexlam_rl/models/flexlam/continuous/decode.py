@@ -1,0 +1,81 @@
+"""Decisions of the continuous prior for many environments at once, with a cache of the past (`factored.history`).
+
+Shapes: B rows, M slots, K budget, d numbers per slot, D width.
+"""
+
+import torch
+from torch import Tensor
+
+from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
+from flexlam_rl.models.flexlam.factored.history import TimeDecoder, TimeState
+from flexlam_rl.models.interfaces import Generated
+from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.utils.numbers import whole
+
+
+class ContinuousDecoder(TimeDecoder):
+    """Runs a continuous prior step by step; arguments are those of `TimeDecoder`.
+
+    Attributes:
+        steps: Of the flow head; fewer are faster, more are closer to the distribution.
+    """
+
+    model: ContinuousPrior
+
+    @in_own_modes
+    def __init__(self, model: ContinuousPrior, cache: torch.dtype | None = None, context: int | None = None) -> None:
+        super().__init__(model, cache, context)
+        self.steps = model.config.steps
+
+    def numbers(self, budget: int) -> int:
+        """How many uniform numbers a row's first `budget` slots take: one for all, and d for each."""
+        return 1 + budget * int(self.config.dim)
+
+    @in_own_modes
+    def generate(
+        self,
+        state: TimeState,
+        hidden: Tensor,
+        budget: int,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        draws: Tensor | None = None,
+    ) -> Generated:
+        """Generate the first `budget` latents of the current block, all at once.
+
+        Args:
+            state: Not used: all that counts is in `hidden`.
+            hidden: What `observe` returned.
+            budget: K in 1..M.
+            generator: Random stream for sampling; None takes the most typical latents.
+            temperature: Multiplies the noise.
+            draws: Uniform numbers in [0, 1), (B, `numbers(K)`), to sample with instead of a generator: each row then
+                has its own random stream.
+
+        Returns:
+            Codes (B, K), or vectors (B, K, d); no probabilities, which are NaN. Latents of a smaller budget are a
+            prefix of a larger one's, if they are the most typical or sampled with the same `draws`.
+        """
+        budget = whole(budget, "budget", 1, self.config.slots)
+        if generator is not None and draws is None:
+            shape = (len(hidden), self.numbers(budget))
+            draws = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+            draws = draws.to(hidden.device)
+        key = (len(hidden), budget, self.steps, temperature, None if draws is None else draws.dtype)
+        inputs = (hidden,) if draws is None else (hidden, draws)
+
+        def replayed(hidden: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            return self._generate(hidden, budget, temperature, draws)
+
+        return Generated(*self.graphs.run(key, replayed, *inputs))
+
+    def _generate(self, states: Tensor, budget: int, temperature: float, draws: Tensor | None) -> tuple[Tensor, Tensor]:
+        shape = (len(states), budget, self.config.dim)
+        noise, choice = torch.zeros(shape, device=states.device), None
+        if draws is not None:
+            choice = draws[:, 0]
+            # the middle of each step of float32's numbers in [0, 1): 0 and 1 are infinitely far out
+            inside = draws[:, 1 : self.numbers(budget)].double().clamp(2.0**-25, 1 - 2.0**-25)
+            noise = temperature * torch.special.ndtri(inside).float().view(shape)
+        latents = self.model.sample(states, noise, choice, self.steps)
+        return latents, torch.full(shape[:2], torch.nan, device=states.device)
