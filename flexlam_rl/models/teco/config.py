@@ -82,6 +82,11 @@ class WorldConfig(Plain):
     vqgan: VQGANConfig = field(default_factory=VQGANConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     prior: SpatialConfig = field(default_factory=SpatialConfig)
+    depths: tuple[int, ...] = (256, 512)
+    """Channels of the encoder's levels, and of TECO's decoder in reverse; each but the last halves the sides."""
+    encoder_blocks: int = 2
+    dim: int = 32
+    """Channels of what a frame adds to the one before."""
     frames: int = 300
     """Frames of a training clip; a prediction looks back at one less."""
     drop_loss: float = 0.9
@@ -105,35 +110,35 @@ class WorldConfig(Plain):
         whole(self.frames, "frames", 2)
         for name, low in (("passes", 1), ("revisions", 0), ("revision_passes", 1), ("actions", 0), ("latents", 0)):
             whole(getattr(self, name), name, low)
+        for size in (*self.depths, self.encoder_blocks, self.dim):
+            whole(size, "a depth, encoder_blocks or dim", 1)
         for name in ("drop_loss", "action_dropout"):
             if not 0 <= real(getattr(self, name), name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share, 0 to 1.")
         if self.actions and self.latents:
             raise ValueError(f"actions is {self.actions} and latents {self.latents}; expected one of the two.")
-        if self.grid % self.temporal.side:
-            raise ValueError(f"temporal.side is {self.temporal.side}; expected a divisor of the grid's {self.grid}.")
+        if self.latent_side % self.temporal.side:
+            raise ValueError(
+                f"temporal.side is {self.temporal.side}; expected a divisor of the grid's {self.latent_side}."
+            )
+
+    @property
+    def latent_side(self) -> int:
+        """Places along a side of what the encoder gives of a frame."""
+        return self.vqgan.side >> (len(self.depths) - 1)
 
     @property
     def grid(self) -> int:
         """Places along a side of what the prior predicts."""
-        return self.vqgan.side
+        return self.latent_side
 
 
 @dataclass(frozen=True)
 class TECOConfig(WorldConfig):
     """TECO, with the sizes of DMLab at 300 frames (table B.13)."""
 
-    depths: tuple[int, ...] = (256, 512)
-    """Channels of the encoder's levels, and of the decoder's in reverse; each but the last halves the sides."""
-    encoder_blocks: int = 2
     decoder_blocks: int = 4
     codes: int = 1024
-    dim: int = 32
-
-    @property
-    def grid(self) -> int:
-        """Places along a side of a frame's latent codes."""
-        return self.vqgan.side >> (len(self.depths) - 1)
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,11 @@ class DirectConfig(WorldConfig):
 
     kind: Literal["maskgit", "ar"] = "maskgit"
     """"ar": one code after the other, with cross-attention to what the transformer over time tells."""
+
+    @property
+    def grid(self) -> int:
+        """Places along a side of what the prior predicts."""
+        return self.vqgan.side
 
 
 @dataclass(frozen=True)

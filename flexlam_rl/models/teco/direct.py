@@ -1,10 +1,12 @@
 """TECO without latent dynamics: the prior predicts the VQ-GAN's own codes (dissertation, table B.3).
 
-As there, there is no decoder and no encoder; the rest is TECO's. Shapes: B clips, T frames, w frames looked back at,
-h w grid of codes.
+There is no decoder and no codebook of latents; encoder and transformer over time are TECO's, as is the prior, on four
+times as many codes. Shapes: B clips, T frames, w frames looked back at, h w grid of codes, C g g a frame's latent, I
+numbers of an item.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.models.interfaces import StepOutput
@@ -25,7 +27,7 @@ class Direct(FrameWorld):
     def __init__(self, config: DirectConfig) -> None:
         super().__init__(config)
         codes, places, told = config.vqgan.codes, config.grid**2, config.temporal.out
-        self.temporal = Temporal(config, config.vqgan.dim)
+        self.temporal = Temporal(config)
         passes = (config.passes, config.revisions, config.revision_passes)
         self.prior: MaskPrior | StepPrior = (
             MaskPrior(config.prior, codes, places, told, passes)
@@ -33,8 +35,11 @@ class Direct(FrameWorld):
             else StepPrior(config.prior, codes, places, told)
         )
 
-    def _vectors(self, codes: Tensor) -> Tensor:
-        return self.vqgan.quantizer.lookup(codes).movedim(-1, -3)
+    def latents(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
+        """Encode frames as TECO does, without quantizing: (B, T, C, g, g), of length 1 at each place. Arguments are
+        those of `encoded`.
+        """
+        return F.normalize(self.encoded(codes, before), dim=2)
 
     def loss(
         self,
@@ -49,7 +54,7 @@ class Direct(FrameWorld):
         Arguments are those of `FrameWorld.loss`.
         """
         told = self.dropped(told, generator) if silent else told
-        summaries = self.temporal(self._vectors(codes[:, :-1]), None if told is None else told[:, 1:])
+        summaries = self.temporal(self.latents(codes[:, :-1]), None if told is None else told[:, 1:])
         drop = self.config.drop_loss if drop_loss is None else drop_loss
         times = kept_times(len(codes), codes.shape[1] - 1, drop, generator)
         h = self.temporal.expand(at_times(summaries, times))
@@ -57,21 +62,34 @@ class Direct(FrameWorld):
         return StepOutput(prior, {"prior": prior.detach()})
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give the codes (B, T, h, w) of frames (B, T, C, H, W)."""
-        return self.frame_codes(frames)
+        """Give items (B, T, I) of frames (B, T, C, H, W): latent and codes, one after the other."""
+        codes = self.frame_codes(frames)
+        return self._items(codes, self.look(codes))
+
+    @in_own_modes
+    def look(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
+        """Give the latents of frames whose VQ-GAN codes (B, T, h, w) are known."""
+        return self.latents(codes, before)
+
+    def _items(self, codes: Tensor, latents: Tensor) -> Tensor:
+        return torch.cat([latents.flatten(2), codes.flatten(2).to(latents.dtype)], dim=2)
 
     @in_own_modes
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
         """Predict the next frames.
 
         Args:
-            items: Codes of the newest w frames, (B, w, h, w).
+            items: Of the newest w frames, (B, w, I).
             told: What led to each of these frames and to the next, (B, w + 1, ...); None for nothing.
             generator: Random stream, or one per row; None for the likeliest codes.
 
         Returns:
-            Codes (B, h, w), and frames uint8 (B, C, H, W).
+            Items (B, I), and frames uint8 (B, C, H, W).
         """
-        summaries = self.temporal(self._vectors(items), None if told is None else told[:, 1:])
-        drawn = self.prior.sample(self.temporal.expand(summaries[:, -1]), generator).view(len(items), *items.shape[2:])
-        return drawn, self.vqgan.decode(drawn[:, None])[:, 0]
+        side, own = self.config.vqgan.side, self.config.latent_side
+        z = items[..., : -side * side].unflatten(2, (-1, own, own))
+        summaries = self.temporal(z, None if told is None else told[:, 1:])
+        drawn = self.prior.sample(self.temporal.expand(summaries[:, -1]), generator).view(-1, 1, side, side)
+        newest = items[:, -1, -side * side :].view(-1, side, side).long()
+        item = self._items(drawn, self.latents(drawn, newest))
+        return item[:, 0], self.vqgan.decode(drawn)[:, 0]

@@ -55,7 +55,7 @@ class MaskPrior(nn.Module):
 
     def loss(self, codes: Tensor, told: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy of the codes (N, P) that are hidden, which are drawn."""
-        hidden = draw_hidden(*codes.shape, generator)
+        hidden = draw_hidden(codes.shape[0], codes.shape[1], generator)
         return masked_loss(self.logits(codes, hidden, told), codes, hidden)
 
     def sample(self, told: Tensor, generator: Streams | None = None) -> Tensor:

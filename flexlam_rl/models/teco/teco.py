@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flexlam_rl.models.interfaces import StepOutput
-from flexlam_rl.models.teco.blocks import down
 from flexlam_rl.models.teco.config import TECOConfig
 from flexlam_rl.models.teco.spatial import Decoder, MaskPrior
 from flexlam_rl.models.teco.temporal import Temporal, at_times, kept_times, mean_cross_entropy
@@ -32,10 +31,8 @@ class TECO(FrameWorld):
 
     def __init__(self, config: TECOConfig) -> None:
         super().__init__(config)
-        halvings, side = len(config.depths) - 1, config.vqgan.side
-        self.encoder = down(2 * config.vqgan.dim, config.depths, config.encoder_blocks, config.dim, halvings, side)
         self.quantizer = VQ(config.codes, config.dim, normalise=True)
-        self.temporal = Temporal(config, config.dim)
+        self.temporal = Temporal(config)
         passes = (config.passes, config.revisions, config.revision_passes)
         self.prior = MaskPrior(config.prior, config.codes, config.grid**2, config.temporal.out, passes)
         self.decoder = Decoder(config)
@@ -50,9 +47,7 @@ class TECO(FrameWorld):
             z (B, T, C, g, g), and the quantizer's result of all frames but the first, (B, T - 1, g, g, ...); None for
             clips of one frame.
         """
-        x = self.vqgan.quantizer.lookup(codes).movedim(-1, 2)
-        pairs = torch.cat([x, torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)], dim=2)
-        z = self.encoder(pairs.flatten(0, 1)).view(*pairs.shape[:2], -1, self.config.grid, self.config.grid)
+        z = self.encoded(codes)
         # as long as the quantized ones, so that the transformer meets numbers of one size
         first = F.normalize(z[:, :1], dim=2)
         if z.shape[1] == 1:

@@ -66,19 +66,18 @@ class Temporal(nn.Module):
 
     Args:
         config: Of the model.
-        channels: C.
     """
 
-    def __init__(self, config: WorldConfig, channels: int) -> None:
+    def __init__(self, config: WorldConfig) -> None:
         super().__init__()
-        own = config.temporal
-        self.side, factor = own.side, config.grid // own.side
+        own, channels = config.temporal, config.dim
+        self.side, factor, back = own.side, config.latent_side // own.side, config.grid // own.side
         self.steps = Steps(config) if config.actions or config.latents else None
         self.down = nn.Conv2d(channels + (own.told if self.steps is not None else 0), own.width, factor, factor)
         self.time = nn.Parameter(torch.randn(config.frames - 1, own.width) * 0.02)
         self.place = nn.Parameter(torch.randn(own.side**2, own.width) * 0.02)
         self.gpt = GPT(own.width, own.depth, own.heads, own.hidden)
-        self.up = nn.ConvTranspose2d(own.width, own.out, factor, factor)
+        self.up = nn.ConvTranspose2d(own.width, own.out, back, back)
 
     def forward(self, latents: Tensor, told: Tensor | None) -> Tensor:
         """Summaries of the past.
@@ -107,7 +106,7 @@ class Temporal(nn.Module):
         return self.gpt(x.flatten(1, 2), (mask,)).view(x.shape)
 
     def expand(self, summaries: Tensor) -> Tensor:
-        """Give what summaries (N, s s, D) tell of each place, (N, O, g, g)."""
+        """Give what summaries (N, s s, D) tell of each place that the prior predicts, (N, O, h, w)."""
         grid = summaries.transpose(1, 2).reshape(len(summaries), -1, self.side, self.side)
         told: Tensor = self.up(grid)
         return told

@@ -1,6 +1,7 @@
 """What TECO and the models without latent dynamics share: a frozen VQ-GAN, what they are told, prediction by frames.
 
-Shapes: B clips, T frames, w frames looked back at, C H W frame, h w grid of the VQ-GAN's codes.
+Shapes: B clips, T frames, w frames looked back at, C H W frame, h w grid of the VQ-GAN's codes, g g grid of latents
+(whose channels are C too).
 """
 
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from flexlam_rl.models.interfaces import Conditions, LookBack, StepOutput
 from flexlam_rl.models.stepping import step_by_step
+from flexlam_rl.models.teco.blocks import down
 from flexlam_rl.models.teco.config import WorldConfig
 from flexlam_rl.models.teco.vqgan import VQGAN
 from flexlam_rl.nn.pretrained import PretrainedModel
@@ -27,6 +29,8 @@ class FrameWorld(PretrainedModel, ABC):
         super().__init__()
         self.config = config
         self.vqgan = VQGAN(config.vqgan).requires_grad_(False).eval()
+        halvings, side = len(config.depths) - 1, config.vqgan.side
+        self.encoder = down(2 * config.vqgan.dim, config.depths, config.encoder_blocks, config.dim, halvings, side)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but the VQ-GAN, which stays as it is evaluated."""
@@ -62,6 +66,21 @@ class FrameWorld(PretrainedModel, ABC):
     def frame_codes(self, frames: Tensor) -> Tensor:
         """Codes (B, T, h, w) of clips (B, T, C, H, W), without gradient."""
         return self.vqgan.encode(frames)
+
+    def encoded(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
+        """Give what frames add to the ones before them, before it is quantized, (B, T, C, g, g).
+
+        Args:
+            codes: Of the VQ-GAN, (B, T, h, w).
+            before: Those of the frame before the first one, (B, h, w); None puts zeros beside the first.
+        """
+        x = self.vqgan.quantizer.lookup(codes).movedim(-1, 2)
+        first = torch.zeros_like(x[:, :1])
+        if before is not None:
+            first = self.vqgan.quantizer.lookup(before).movedim(-1, 1)[:, None]
+        pairs = torch.cat([x, torch.cat([first, x[:, :-1]], dim=1)], dim=2)
+        z: Tensor = self.encoder(pairs.flatten(0, 1))
+        return z.view(*codes.shape[:2], *z.shape[1:])
 
     def rollout(
         self,
@@ -105,9 +124,8 @@ class FrameWorld(PretrainedModel, ABC):
         if told is None:
             return None
         silent = torch.rand(len(told), generator=generator, device=generator.device) < self.config.action_dropout
-        return torch.where(
-            silent.view(-1, *(1,) * (told.ndim - 1)), self.unknown(*told.shape[:2], told.device).to(told.dtype), told
-        )
+        nothing = self.unknown(told.shape[0], told.shape[1], told.device).to(told.dtype)
+        return torch.where(silent.view(-1, *(1,) * (told.ndim - 1)), nothing, told)
 
     @abstractmethod
     def loss(

@@ -154,13 +154,14 @@ def _plan_dynamics(options: DynamicsOptions, splits: Splits, coming: Mapping[str
         vqgan, digest = saved_config(folder), model_digest(folder)
     preset = PRESETS[options.preset].teco
     given = {name: getattr(options, name) for name in ("frames", "drop_loss", "action_dropout")}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if options.side is not None:
         changes["temporal"] = replace(preset.temporal, side=options.side)
     told, lam = _told(options, splits)
-    model: WorldConfig = replace(preset, vqgan=vqgan, **changes, **told)
+    changes |= told
+    model: WorldConfig = replace(preset, vqgan=vqgan, **changes)
     if isinstance(options, DirectOptions):
-        model = direct_config(replace(preset, vqgan=vqgan, **changes, **told), options.prior)
+        model = direct_config(replace(preset, vqgan=vqgan, **changes), options.prior)
     _windows(splits, vqgan, model.frames, options.condition == "actions")
     loop = loop_config(RECIPES[options.preset].dynamics, options, options.out / stage)
     return DynamicsRun(

@@ -64,7 +64,7 @@ class DynamicsStage(SourceStage):
             out = self.model.loss(codes, told, generator, drop_loss=0.0, silent=False)
             found = {"loss": out.loss, **out.figures}
             if told is not None:
-                nothing = self.model.unknown(*told.shape[:2], told.device)
+                nothing = self.model.unknown(told.shape[0], told.shape[1], told.device)
                 found["silent"] = self.model.loss(codes, nothing, generator, drop_loss=0.0, silent=False).loss
             for key, value in found.items():
                 sums[key] = sums.get(key, 0.0) + share * float(value)

@@ -46,7 +46,7 @@ class TransitionSource:
     def next(self) -> dict[str, Any]:
         """The next batch."""
         read = self.source.next()
-        batch = {name: read[name] for name in ("frames", "codes") if name in read}
+        batch: dict[str, Any] = {name: read[name] for name in ("frames", "codes") if name in read}
         if "action" in read:
             batch["actions"] = led_to(read["action"])
         return batch
