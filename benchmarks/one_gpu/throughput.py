@@ -1,5 +1,5 @@
-"""Part (b): training throughput of LAM, prior and ElasticTok, beside the measured peak and the counted roofline, data
-included.
+"""Part (b): training throughput of LAM, prior, ElasticTok and TECO, beside the measured peak and the counted roofline,
+data included.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,11 @@ from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.models.teco.config import PRESETS as TECO_SIZES
+from flexlam_rl.models.teco.recipes import RECIPES as TECO_RECIPES
+from flexlam_rl.models.teco.stages.dynamics import DynamicsStage
+from flexlam_rl.models.teco.stages.sources import TransitionSource, held_out
+from flexlam_rl.models.teco.teco import TECO
 from flexlam_rl.train.clips import ClipSource, held_out_clips, spread_windows
 from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
 from flexlam_rl.train.trainer import LoopConfig, Stage
@@ -31,6 +36,8 @@ from flexlam_rl.train.trainer import LoopConfig, Stage
 NEVER = 10**9
 ELASTIC_BATCH = 8
 """Most blocks of ElasticTok's paper sizes, of 4,096 tokens each, in a batch."""
+TECO_BATCH = 8
+"""Most clips of TECO's paper sizes, of 300 frames each, in a batch: the paper's 32 are for several devices."""
 
 
 def random_rollouts(count: int = 4, length: int = 500, size: int = 64) -> Rollouts:
@@ -61,9 +68,12 @@ def run(session: Session, figures: dict[str, Any]) -> None:
         session.save("throughput", figures)
     data = random_rollouts() if device != "cpu" else random_rollouts(1, 60)
     for preset in size.throughput_presets:
-        for name, measure in (("lam", _lam), ("sequence", _sequence), ("elastictok", _elastictok)):
+        measures = {"lam": _lam, "sequence": _sequence}
+        measures |= {"elastictok": _elastictok} if preset in ELASTIC_RECIPES else {}
+        measures |= {"teco": _teco} if preset in TECO_RECIPES else {}
+        for name, measure in measures.items():
             key = f"{preset}/{name}"
-            if key not in figures and (name != "elastictok" or preset in ELASTIC_RECIPES):
+            if key not in figures:
                 figures[key] = measure(session, figures, preset, data)
                 session.save("throughput", figures)
 
@@ -107,6 +117,21 @@ def _elastictok(session: Session, figures: dict[str, Any], preset: Any, data: Ro
         return ElasticTokStage(ElasticTok(sizes), source, held_out_clips(clips, 1, 2)["frames"])
 
     return _measured(session, figures, loop, stage, "tokens_per_s", sizes.tokens)
+
+
+def _teco(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes, recipe = TECO_SIZES[preset].teco, TECO_RECIPES[preset]
+    loop = quick(recipe.dynamics, session, steps=session.size.throughput_steps)
+    loop = replace(loop, batch=min(loop.batch, TECO_BATCH))
+    clips = spread_windows(data, sizes.frames, 1)
+
+    def stage() -> DynamicsStage:
+        source = TransitionSource(clips, loop.batch, 0, device=session.device)
+        # the codes of the frozen VQ-GAN are included
+        model = TECO(sizes).to(session.device)
+        return DynamicsStage("teco", model, source, held_out(clips, 1))
+
+    return _measured(session, figures, loop, stage, "frames_per_s", sizes.frames)
 
 
 def _measured(

@@ -9,6 +9,5 @@ SYSTEM = System(
         "VQGAN": f"{_HERE}.vqgan",
         "TECO": f"{_HERE}.teco",
         "Direct": f"{_HERE}.direct",
-        "RepeatLast": f"{_HERE}.repeat_last",
     },
 )

@@ -15,6 +15,9 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.quantizers.interface import Quantized
 from flexlam_rl.nn.quantizers.vq import VQ
 
+TOGETHER = 512
+"""Frames that are encoded together: thousands of clips' frames would fill a GPU's memory with activations."""
+
 
 class VQGAN(PretrainedModel):
     """Frames to a grid of codes and back; each frame by itself."""
@@ -60,9 +63,12 @@ class VQGAN(PretrainedModel):
         size = (self.config.channels, self.config.image_size, self.config.image_size)
         if frames.ndim != 5 or tuple(frames.shape[2:]) != size:
             raise ValueError(f"Clips have shape {tuple(frames.shape)}; expected (B, T, {', '.join(map(str, size))}).")
-        codes = self.quantize(to_unit(frames.flatten(0, 1))).codes
-        assert codes is not None
-        return codes.view(*frames.shape[:2], *codes.shape[1:])
+        found = []
+        for part in frames.flatten(0, 1).split(TOGETHER):
+            codes = self.quantize(to_unit(part)).codes
+            assert codes is not None
+            found.append(codes)
+        return torch.cat(found).view(*frames.shape[:2], *found[0].shape[1:])
 
     @in_own_modes
     def decode(self, codes: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from flexlam_rl.models.interfaces import SteppedWorldModel, WorldModel
 from flexlam_rl.models.stepping import step_by_step
 from flexlam_rl.models.teco.config import PRESETS, TECOConfig, VQGANConfig, direct_config
 from flexlam_rl.models.teco.direct import Direct
-from flexlam_rl.models.teco.repeat_last import RepeatLast, RepeatLastConfig
 from flexlam_rl.models.teco.teco import TECO
 from flexlam_rl.models.teco.temporal import at_times, kept_times
 from flexlam_rl.models.teco.vqgan import VQGAN, Discriminator, adaptive_weight, hinge_losses
@@ -257,11 +256,3 @@ def test_paper_sizes_are_the_table_s():
 def test_sizes_that_do_not_fit_are_refused(make, said):
     with pytest.raises(ValueError, match=said):
         make()
-
-
-def test_the_last_frame_is_repeated(tmp_path):
-    RepeatLast(RepeatLastConfig(actions=3)).save_pretrained(tmp_path)
-    model, context = RepeatLast.from_pretrained(tmp_path), video(2, 3)
-    made = model.rollout(context, torch.zeros(2, 4, dtype=torch.long))
-    assert torch.equal(made, context[:, -1:].expand(-1, 4, -1, -1, -1))
-    assert torch.equal(made, step_by_step(model, context, torch.zeros(2, 4, dtype=torch.long), 4))
