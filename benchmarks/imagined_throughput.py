@@ -29,7 +29,7 @@ import flexlam_rl  # noqa: F401 - registers the environments
 from flexlam_rl.checkpoints import default
 
 FLEXLAM_REAL = (360, 1100)
-TURNS, LEAST = 3, 1.0
+TURNS, LEAST = 3, 0.4
 LEVEL = "explore_goal_locations_small"
 
 

@@ -45,6 +45,7 @@ SYSTEMS: Registry[System] = Registry(
         "baselines": "flexlam_rl.models.baselines:SYSTEM",
         "videogpt": "flexlam_rl.models.videogpt:SYSTEM",
         "teco": "flexlam_rl.models.teco:SYSTEM",
+        "reward_head": "flexlam_rl.models.reward_head:SYSTEM",
         "lamo": "flexlam_rl.models.lamo:SYSTEM",
         "elastictok": "flexlam_rl.models.elastictok:SYSTEM",
     },

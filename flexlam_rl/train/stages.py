@@ -31,6 +31,7 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "vqgan": "flexlam_rl.models.teco.stages.definitions:VQGAN_STAGE",
         "teco": "flexlam_rl.models.teco.stages.definitions:TECO_STAGE",
         "direct": "flexlam_rl.models.teco.stages.definitions:DIRECT_STAGE",
+        "reward_head": "flexlam_rl.models.reward_head.stage:REWARD_HEAD_STAGE",
         "midway": "flexlam_rl.models.lamo.stages.definitions:MIDWAY_STAGE",
         "lamo_decoder": "flexlam_rl.models.lamo.stages.definitions:DECODER_STAGE",
         "lamo": "flexlam_rl.models.lamo.stages.definitions:LAMO_STAGE",

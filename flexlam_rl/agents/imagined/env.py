@@ -9,6 +9,7 @@ import numpy as np
 from flexlam_rl.agents.imagined.dream import Dream
 from flexlam_rl.agents.imagined.world import Kind, World, make_world
 from flexlam_rl.envs.checks import flag, integer, one_of, reset_options
+from flexlam_rl.envs.domains.dmlab.levels import DEFAULT_LEVEL
 from flexlam_rl.envs.errors import ClosedError, ResetNeeded
 from flexlam_rl.envs.seeds import SeededEnv, episode_seed, stream_seed
 from flexlam_rl.utils.pictures import enlarged
@@ -25,7 +26,7 @@ class ImaginedEnv(SeededEnv):
 
     Args:
         model: A world model that can be stepped, the folder of one (`.../best/lam`, `.../best/videogpt`), or a bundle,
-            whose latent action model predicts.
+            whose latent action model predicts. None: the bundle that comes with the package.
         starts: Where episodes begin: a folder of rollouts, a level of DMLab that is played by chance, or an object with
             `draw(seed)`.
         actions: "latent": the first `budget` codes of a latent action, `MultiDiscrete([V] * budget)`, the same space
@@ -61,8 +62,8 @@ class ImaginedEnv(SeededEnv):
 
     def __init__(
         self,
-        model: Any,
-        starts: Any,
+        model: Any = None,
+        starts: Any = DEFAULT_LEVEL,
         actions: Kind | None = None,
         budget: int | None = None,
         lam: Any = None,

@@ -17,6 +17,7 @@ from flexlam_rl.agents.imagined.env import ENGINE, ImaginedEnv
 from flexlam_rl.agents.imagined.world import make_world
 from flexlam_rl.envs.batch_options import reset_mask, reset_mode, reset_seeds
 from flexlam_rl.envs.checks import flag, integer, one_of, reset_options
+from flexlam_rl.envs.domains.dmlab.levels import DEFAULT_LEVEL
 from flexlam_rl.envs.errors import ClosedError, ResetNeeded
 from flexlam_rl.envs.seeds import SEED_LIMIT, episode_seeds, episode_stream
 from flexlam_rl.utils.pictures import enlarged
@@ -40,8 +41,8 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def __init__(
         self,
         num_envs: int,
-        model: Any,
-        starts: Any,
+        model: Any = None,
+        starts: Any = DEFAULT_LEVEL,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         chunk: int | None = None,
         evaluation: bool = False,

@@ -138,7 +138,8 @@ def load_world_model(given: Any, lam: Any, device: str) -> tuple[Any, Any, EnvSp
     """Load a world model, and the latent action model that belongs to it.
 
     Args:
-        given: A model, the folder of one, or a bundle's folder or name, whose latent action model it then is.
+        given: A model, the folder of one, or a bundle's folder or name, whose latent action model it then is; None for
+            the bundle that comes with the package.
         lam: Likewise, of a latent action model; None for none.
         device: Where they go.
 
@@ -158,12 +159,12 @@ def load_world_model(given: Any, lam: Any, device: str) -> tuple[Any, Any, EnvSp
 
 
 def _loaded(given: Any, device: str) -> tuple[Any, EnvSpec | None]:
-    if not isinstance(given, str | Path):
+    if given is not None and not isinstance(given, str | Path):
         return given, None
     from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.models.systems import load_model
 
-    folder = local_folder(given)
+    folder = None if given is None else local_folder(given)
     if folder is None or (folder / "lam").is_dir():
         bundle = load_bundle(given, device)
         return bundle.lam, bundle.config.environment.spec

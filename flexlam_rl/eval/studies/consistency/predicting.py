@@ -39,7 +39,8 @@ class Arm:
             ValueError: It can be told none of them.
         """
         if self.kind != "codes":
-            return [None]
+            # a model that was trained to do without being told is measured without it too
+            return [None, 0] if 0 in wanted and hasattr(self.model, "unknown") else [None]
         conditions = self.model.conditions
         fitting = [k for k in wanted if k <= conditions.slots and (conditions.prefix or k == conditions.slots)]
         if not fitting:
@@ -72,7 +73,7 @@ class Arm:
         Args:
             clips: True clips; frames after the context serve to tell what happens alone.
             context: Frames that are shown.
-            budget: K, None where there is no choice.
+            budget: K, None where there is no choice; 0 of a model that is told actions or vectors tells it nothing.
             seeds: One for each clip: its prediction depends on no other clip.
         """
         frames = clips.frames
@@ -88,6 +89,9 @@ class Arm:
         """What led from each frame to the next, (N, T - 1, ...)."""
         if self.kind == "nothing":
             return None
+        if self.kind != "codes" and budget == 0:
+            told: Tensor | None = self.model.unknown(len(clips.frames), clips.frames.shape[1] - 1)
+            return told
         conditions = self.model.conditions
         if self.kind == "actions":
             return ActionControls(conditions.count).past(clips.frames, clips.actions)

@@ -1,0 +1,5 @@
+"""Rollouts on disk."""
+
+from tests.train.conftest import rollouts
+
+__all__ = ["rollouts"]
