@@ -87,7 +87,7 @@ class RegressorConfig(Plain):
     """Of the autoencoder whose lengths it guesses, and whose encoder it begins as."""
     low: float = 0.003
     """Smallest threshold that it knows."""
-    high: float = 0.1
+    high: float = 0.2
     """Largest one."""
 
     def __post_init__(self) -> None:

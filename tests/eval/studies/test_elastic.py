@@ -31,7 +31,7 @@ def test_the_study_trains_measures_and_goes_on(rollouts, tmp_path, capsys):
     for name in ("elastic-seed0", "constant2-seed0", "constant8-seed0", "regressor-seed0", "grown-seed0"):
         assert (out / "results" / f"{name}.json").exists()
     written = ("summary.md", "elastic.json", "curves.csv", "shares.png", "complexity.png", "lengths.png")
-    assert all((out / name).exists() for name in (*written, "pictures/elastic-seed0.png", "pictures/elastic-seed0.txt"))
+    assert all((out / name).exists() for name in (*written, "pictures/elastic-seed0.png"))
     tables = json.loads((out / "elastic.json").read_text())
     assert [row["search"] for row in tables["searches"]] == ["full", "binned", "binary", "regressed"] * 2
     passes = [row["evaluations"]["mean"] for row in tables["searches"][:4]]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,11 +22,11 @@ from flexlam_rl.models.systems import load_model
 from flexlam_rl.nn.frames import to_bytes
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.prefix_search import cost_curves, grid, search, shortest
-from flexlam_rl.train.clips import held_out_clips, spread_windows, write_clips
-from flexlam_rl.utils.files import write_atomically
+from flexlam_rl.train.clips import held_out_clips, spread_windows
+from flexlam_rl.utils.pictures import Picture, above, beside, caption, write_png
 
 CHUNK = 32
-SHOWN = 6
+SHOWN = 8
 """Blocks of a picture."""
 
 
@@ -221,17 +222,19 @@ def _errors(model: ElasticTok, clips: Tensor, length: int, distance: Distance) -
 
 
 def draw(model: ElasticTok, data: HeldOut, thresholds: tuple[float, ...], distance: Distance, path: Path) -> None:
-    """Draw blocks from the plainest to the richest, each above what its searched lengths leave of it; the lengths stand
-    in a text file beside the picture.
+    """Draw the first frames of blocks, from the plainest to the richest, above what is left of them at the lengths that
+    a search finds for each threshold, which stand below.
     """
     order = data.complexity.flatten().argsort()
-    chosen = order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]
-    frames = data.single()[chosen]
-    clips, lines = [], []
-    found = [search_clips(model, frames, threshold, "binary", distance=distance) for threshold in thresholds]
-    for i in range(len(frames)):
-        clips += [frames[i], *(to_bytes(one.frames[i]).cpu() for one in found)]
-        lengths = ", ".join(f"{t:g}: {int(one.lengths[i, 0])}" for t, one in zip(thresholds, found, strict=True))
-        lines.append(f"block {i}: tokens per threshold {lengths}")
-    write_clips(path, clips)
-    write_atomically(path.with_suffix(".txt"), ("\n".join(lines) + "\n").encode())
+    frames = data.single()[order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]]
+    rows = [beside(_first_frames(frames))]
+    for threshold in thresholds:
+        found = search_clips(model, frames, threshold, "binary", distance=distance)
+        left = zip(_first_frames(to_bytes(found.frames)), found.lengths[:, 0].tolist(), strict=True)
+        rows.append(beside([caption(picture, f"{threshold:g}: {length}") for picture, length in left]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, above(rows))
+
+
+def _first_frames(clips: Tensor) -> list[Picture]:
+    return list(np.ascontiguousarray(clips[:, 0].movedim(1, -1).cpu().numpy()))

@@ -37,7 +37,7 @@ class Options(StudyOptions):
     lengths: tuple[int, ...] | None = None
     """Constant lengths to compare with; None for an eighth, a quarter, a half and all of a block's tokens."""
     thresholds: tuple[float, ...] | None = None
-    """Largest errors of a block that are good enough; None for the usual ones of the squared error, values in
+    """Largest errors of a block that are good enough; None for the preset's, of the squared error of values in
     [-1, 1].
     """
     objective: str = SQUARED
@@ -46,8 +46,8 @@ class Options(StudyOptions):
     """
     blocks: int = 4
     """Blocks of the grown model; 1 for none."""
-    bins: int = 16
-    """Lengths that the binned search tries."""
+    bins: int | None = None
+    """Lengths that the binned search tries; None for 100 (the paper's), but at most every second one."""
     held_out: int = 128
     """Held-out blocks to measure on, at most."""
     steps: int | None = None
@@ -122,8 +122,10 @@ class Job:
         return f"{self.what}{self.length or ''}-seed{self.seed}"
 
 
-USUAL = (0.01, 0.02, 0.04)
-"""Usual thresholds on the squared error: PSNR of 26, 23 and 20 dB."""
+USUAL = {"paper": (0.004, 0.012, 0.06), "tiny": (0.02, 0.05, 0.1), "debug": (0.2, 0.3, 0.4)}
+"""Usual thresholds on the squared error of values in [-1, 1], by preset: the paper's, if its values lie in [0, 1], and
+PSNR of 23, 19 and 16 dB.
+"""
 
 
 def jobs_of(seeds: int, lengths: tuple[int, ...], blocks: int, regressor: bool) -> list[Job]:
@@ -159,10 +161,11 @@ def plan(options: Options) -> Study[Job]:
     distance = measuring.distance_of(options.objective)
     splits = Splits(*(open_rollouts(options.data, split=split) for split in ("train", "test")))
     check_clips(splits, (*frame_size(model), model.channels), model.frames * options.blocks, options.every)
+    bins = options.bins or min(100, (tokens - model.least) // 2 + 1)
     shared = {name: value for name, value in asdict(options).items() if name in Config.__dataclass_fields__}
-    thresholds = tuple(sorted(options.thresholds or USUAL))
+    thresholds = tuple(sorted(options.thresholds or USUAL[options.preset]))
     digests = (*splits.train.digests, *splits.test.digests)
-    config = Config(**shared | {"lengths": lengths, "thresholds": thresholds, "data": digests})
+    config = Config(**shared | {"lengths": lengths, "thresholds": thresholds, "bins": bins, "data": digests})
     held_out = functools.cache(lambda: measuring.held_out(splits.test, model, options))
 
     def measure(job: Job) -> Rows:
