@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.nn.pretrained import CheckpointError, from_json, to_json
-from flexlam_rl.nn.quantizers import QUANTIZERS, Quantized, Quantizer
+from flexlam_rl.nn.quantizers import QUANTIZERS, Quantized, Quantizer, build_quantizer
 from flexlam_rl.nn.quantizers.continuous import Gaussian
 from flexlam_rl.nn.quantizers.fsq import FSQ
 from flexlam_rl.nn.quantizers.vq import VQ
@@ -195,3 +195,23 @@ def test_bad_names_and_options_are_named():
         lam.quantizer.lookup(torch.zeros(1, dtype=torch.long))
     with pytest.raises(ValueError, match=r"shape \(4, 4\); expected vectors of 5 numbers"):
         lam.keep_prefix(torch.zeros(4, 4, dtype=torch.long), 2)
+
+
+def test_numbers_that_drift_out_of_reach_come_back():
+    inside, beyond = torch.tensor([[[1.4, -1.5, 0.0, 1.5]], [[3.0, -4.0, 0.0, 1.0]]])[:, None]
+    plain, held = (
+        build_quantizer("fsq", {"levels": (8, 5, 5, 5)}),
+        build_quantizer("fsq", {"levels": (8, 5, 5, 5), "saturation": 0.5}),
+    )
+    assert float(held(inside).loss) == 0.0 == float(plain(beyond).loss)
+    z = beyond.clone().requires_grad_()
+    loss = held(z).loss
+    assert float(loss.detach()) == pytest.approx(0.5 * (1.5**2 + 2.5**2) / 4)
+    loss.backward()
+    assert z.grad is not None and z.grad.sign().flatten().tolist() == [1.0, -1.0, 0.0, 0.0]
+    # the codes are the same with and without, and within reach every level of every number is met
+    assert torch.equal(held(beyond).codes, plain(beyond).codes)
+    line = torch.linspace(-1.5, 1.5, 301)[None, :, None].expand(1, -1, 4)
+    assert [len(held(line).vectors[..., i].unique()) for i in range(4)] == [8, 5, 5, 5]
+    with pytest.raises(ValueError, match=r"saturation is -1; expected a finite number, 0 or more"):
+        build_quantizer("fsq", {"levels": (5,), "saturation": -1})

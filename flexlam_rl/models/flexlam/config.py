@@ -78,6 +78,8 @@ class LAMConfig(Plain):
     """What another quantizer than "fsq" is made with."""
     image_width: int | None = field(default=None, metadata={"later": True})
     """Of the frames, where it is not `image_size`, their height."""
+    saturation: float = field(default=0.0, metadata={"later": True})
+    """Weight of what keeps the numbers that "fsq" rounds where all of its levels are (`nn.quantizers.fsq`)."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where options are given to a quantizer that takes none."""
@@ -87,7 +89,9 @@ class LAMConfig(Plain):
 
     def quantizer_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the quantizer's class."""
-        return {"levels": self.levels} if self.quantizer == "fsq" else self.quantizer_options
+        if self.quantizer != "fsq":
+            return self.quantizer_options
+        return {"levels": self.levels} | ({"saturation": self.saturation} if self.saturation else {})
 
 
 Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
@@ -180,8 +184,10 @@ class Preset:
     sequence: SequenceConfig
 
 
-def _preset(slots: int, encoder: EncoderConfig, decoder: DecoderConfig, **sequence: Any) -> Preset:
-    lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder)
+def _preset(
+    slots: int, encoder: EncoderConfig, decoder: DecoderConfig, saturation: float = 0.0, **sequence: Any
+) -> Preset:
+    lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder, saturation=saturation)
     return Preset(lam, SequenceConfig(slots=slots, **sequence))
 
 
@@ -195,6 +201,7 @@ PRESETS: dict[str, Preset] = {
         16,
         EncoderConfig(width=128, depth=1, heads=4, patch=4, stem="conv"),
         DecoderConfig(width=128, depth=1, heads=4, ffn=512, patch=4, predict="frame", kind="motion", noise_share=0.9),
+        saturation=0.01,
         # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches
         # (docs/sequence.md)
         width=128, ffn=384, depth=2, patch=32, stem="conv",

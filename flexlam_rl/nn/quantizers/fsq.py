@@ -8,6 +8,10 @@ from torch import Tensor
 from vector_quantize_pytorch import FSQ as LibraryFSQ
 
 from flexlam_rl.nn.quantizers.interface import Quantized, Quantizer, entropy_bits
+from flexlam_rl.utils.numbers import real
+
+REACH = 1.5
+"""Numbers from -REACH to REACH get every level: those beyond change no code, and hardly pass gradient."""
 
 
 class FSQ(Quantizer):
@@ -15,10 +19,13 @@ class FSQ(Quantizer):
 
     Args:
         levels: Number of levels of each dimension; V is their product.
+        saturation: Weight, in the loss, of the mean square by which the encoder's numbers exceed `REACH`; 0 for none
+            (the paper). Without it, slots whose numbers drift outward keep one code for all inputs, and never return.
     """
 
-    def __init__(self, levels: tuple[int, ...]) -> None:
+    def __init__(self, levels: tuple[int, ...], saturation: float = 0.0) -> None:
         super().__init__()
+        self.saturation = real(saturation, "saturation")
         # its tables are no part of a checkpoint: they must hold numbers also in a model that is filled later
         with torch.device("cpu"):
             self.table = _Float32FSQ(levels=list(levels))
@@ -28,8 +35,10 @@ class FSQ(Quantizer):
         vectors, codes = self.table(z)
         codes = codes.long()
         assert self.codes is not None
-        nothing = torch.zeros((), dtype=torch.float32, device=z.device)
-        return Quantized(vectors, codes, nothing, entropy_bits(codes, self.codes))
+        beyond = torch.zeros((), dtype=torch.float32, device=z.device)
+        if self.saturation:
+            beyond = self.saturation * (z.float().abs() - REACH).clamp_min(0).square().mean()
+        return Quantized(vectors, codes, beyond, entropy_bits(codes, self.codes))
 
     def lookup(self, codes: Tensor) -> Tensor:
         return self.table.indices_to_codes(codes.reshape(-1, 1)).reshape(*codes.shape, self.dim)
