@@ -1,5 +1,5 @@
-"""Part (b): training throughput of LAM, prior, ElasticTok and TECO, beside the measured peak and the counted roofline,
-data included.
+"""Part (b): training throughput of LAM, prior, ElasticTok, TECO, Midway and LaMo, beside the measured peak and the
+counted roofline, data included.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,12 @@ from flexlam_rl.models.flexlam.recipes import RECIPES
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.lam import LAMStage
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage
+from flexlam_rl.models.lamo.config import PRESETS as LAMO_SIZES
+from flexlam_rl.models.lamo.lamo import LaMo
+from flexlam_rl.models.lamo.midway import Midway
+from flexlam_rl.models.lamo.recipes import RECIPES as LAMO_RECIPES
+from flexlam_rl.models.lamo.stages.lamo import LaMoStage
+from flexlam_rl.models.lamo.stages.midway import MidwayStage
 from flexlam_rl.models.teco.config import PRESETS as TECO_SIZES
 from flexlam_rl.models.teco.recipes import RECIPES as TECO_RECIPES
 from flexlam_rl.models.teco.stages.dynamics import DynamicsStage
@@ -71,6 +77,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
         measures = {"lam": _lam, "sequence": _sequence}
         measures |= {"elastictok": _elastictok} if preset in ELASTIC_RECIPES else {}
         measures |= {"teco": _teco} if preset in TECO_RECIPES else {}
+        measures |= {"midway": _midway, "lamo": _lamo} if preset in LAMO_RECIPES else {}
         for name, measure in measures.items():
             key = f"{preset}/{name}"
             if key not in figures:
@@ -132,6 +139,29 @@ def _teco(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts
         return DynamicsStage("teco", model, source, held_out(clips, 1))
 
     return _measured(session, figures, loop, stage, "frames_per_s", sizes.frames)
+
+
+def _midway(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes, recipe = LAMO_SIZES[preset].midway, LAMO_RECIPES[preset]
+    loop, clips = quick(recipe.midway, session, steps=session.size.throughput_steps), spread_windows(data, 2, 1)
+
+    def stage() -> MidwayStage:
+        source = ClipSource(clips, 1, loop.batch, 0, device=session.device)
+        return MidwayStage(Midway(sizes), source, held_out_clips(clips, 1, 2)["frames"])
+
+    return _measured(session, figures, loop, stage, "transitions_per_s", 1)
+
+
+def _lamo(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes, recipe = LAMO_SIZES[preset].lamo, LAMO_RECIPES[preset]
+    loop = quick(recipe.lamo, session, steps=session.size.throughput_steps)
+    clips = spread_windows(data, sizes.frames, 1)
+
+    def stage() -> LaMoStage:
+        source = ClipSource(clips, 1, loop.batch, 0, device=session.device)
+        return LaMoStage(LaMo(sizes), source, held_out_clips(clips, 1, 2)["frames"])
+
+    return _measured(session, figures, loop, stage, "clips_per_s", 1)
 
 
 def _measured(

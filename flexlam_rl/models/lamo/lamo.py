@@ -12,9 +12,10 @@ per motion token, P tokens to predict, d numbers of each.
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from flexlam_rl.models.interfaces import StepOutput
+from flexlam_rl.models.interfaces import Conditions, LookBack, StepOutput
 from flexlam_rl.models.lamo.config import LaMoConfig
 from flexlam_rl.models.lamo.context import ContextTransformer
 from flexlam_rl.models.lamo.encoder import normed
@@ -146,19 +147,23 @@ class LaMo(PretrainedModel):
         states, motion = self.observed(context)
         found = []
         for step in range(horizon):
-            if latents is not None:
-                ahead = latents[:, step]
-                state = self.pixels.midway.advance(states[:, -1], ahead)
-            elif config.predict == "motion":
-                ahead = self.motion_scale.leave(self._sampled(states, motion, generator, steps))
-                state = self.pixels.midway.advance(states[:, -1], ahead)
-            else:
-                state = normed(self.states_scale.leave(self._sampled(states, motion, generator, steps)))
-                ahead = motion[:, -1]  # the baseline does not look at it
+            given = None if latents is None else latents[:, step]
+            state, ahead = self._ahead(states, motion, given, generator, steps)
             found.append(state)
             states = torch.cat([states[:, 1:], state[:, None]], 1)
             motion = torch.cat([motion[:, 1:], ahead[:, None]], 1)
         return torch.stack(found, 1)
+
+    def _ahead(
+        self, states: Tensor, motion: Tensor, given: Tensor | None, generator: Streams | None, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """The next state (B, L, N, D) and the motion (B, L, S, m) to it, sampled where it is not given."""
+        if given is None and self.config.predict == "state":
+            state = normed(self.states_scale.leave(self._sampled(states, motion, generator, steps)))
+            return state, motion[:, -1]  # the baseline does not look at motion
+        if given is None:
+            given = self.motion_scale.leave(self._sampled(states, motion, generator, steps))
+        return self.pixels.midway.advance(states[:, -1], given), given
 
     def _sampled(self, states: Tensor, motion: Tensor, generator: Streams | None, steps: int) -> Tensor:
         """One draw (B, L, P, d) of what is predicted, at the head's scale; the most typical one without generator."""
@@ -197,3 +202,37 @@ class LaMo(PretrainedModel):
         states = self.rollout_states(context, latents, generator, horizon, steps)
         frames = self.pixels.decode(states.flatten(0, 1))
         return frames.unflatten(0, states.shape[:2])
+
+    @property
+    def conditions(self) -> Conditions:
+        """Nothing: motion is sampled."""
+        return Conditions("nothing")
+
+    @property
+    def look_back(self) -> LookBack:
+        """K + 1 frames, with K motions between them."""
+        return LookBack(self.config.history + 1, self.config.history + 1)
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        own = self.config.midway
+        return (own.channels, *frame_size(own))
+
+    @in_own_modes
+    def remember(self, frames: Tensor) -> Tensor:
+        """Give states of frames and the motion that led to them, (B, T, L N D + L S m); none is known of the first."""
+        own = self.config.midway
+        check_frames(frames.flatten(0, 1), own.channels, frame_size(own))
+        states, motion = self.observed(frames)
+        return torch.cat([states.flatten(2), F.pad(motion.flatten(2), (0, 0, 1, 0))], -1)
+
+    @in_own_modes
+    def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the next frames, as `SteppedWorldModel` says."""
+        own = self.config.midway
+        size = own.levels * own.patches * own.width
+        states = items[..., :size].unflatten(-1, (own.levels, own.patches, own.width))
+        motion = items[:, 1:, size:].unflatten(-1, (own.levels, own.tokens, own.motion_dim))
+        state, ahead = self._ahead(states, motion, None, generator, self.config.steps)
+        return torch.cat([state.flatten(1), ahead.flatten(1)], -1), self.pixels.decode(state)

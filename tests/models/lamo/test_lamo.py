@@ -13,6 +13,7 @@ from flexlam_rl.models.lamo.config import PRESETS
 from flexlam_rl.models.lamo.distillation import random_view
 from flexlam_rl.models.lamo.lamo import LaMo
 from flexlam_rl.models.lamo.midway import Midway
+from flexlam_rl.models.stepping import step_by_step
 
 DEBUG = PRESETS["debug"]
 OWN = DEBUG.midway
@@ -223,6 +224,15 @@ def test_a_rollout_slides_its_window_and_moves_the_state_by_the_frozen_forward_m
         state = model.midway.advance(state, given[:, step])
         assert torch.allclose(told[:, step], state, atol=1e-5)
     assert torch.equal(model.pixels.decode(told[:, 2]), model.rollout(frames, given)[:, 2])
+
+
+@pytest.mark.parametrize("predict", ["motion", "state"])
+def test_stepped_frame_by_frame_it_predicts_what_a_rollout_does(predict):
+    model, frames = lamo(predict=predict), video(2, 6)
+    assert isinstance(model, interfaces.SteppedWorldModel)
+    made = step_by_step(model, frames, None, 5, rng())
+    assert (made.int() - model.rollout(frames, None, rng(), 5).int()).abs().max() <= 1
+    assert made.shape == (2, 5, *model.frame_shape) and (made[:, 0] != made[:, 4]).any()
 
 
 def test_more_steps_of_the_flow_converge():
