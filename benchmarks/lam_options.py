@@ -31,8 +31,9 @@ from flexlam_rl.nn.prefix import null_fill
 from flexlam_rl.train.optim import build, set_rate
 
 TINY = PRESETS["tiny"].lam
+FREE = replace(TINY, saturation=0.0)
 TRANSFORMER = replace(
-    TINY,
+    FREE,
     encoder=EncoderConfig(width=128, depth=3, heads=4, patch=16),
     decoder=DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
 )
@@ -44,7 +45,7 @@ BUDGETS = (1, 4, 16)
 class Contender:
     """A model and how it is trained."""
 
-    lam: LAMConfig = TINY
+    lam: LAMConfig = FREE
     batch: int = 64
     lr: float = 1e-3
     bfloat16: bool = True
@@ -56,6 +57,7 @@ CONTENDERS = {
     "motion": Contender(),
     "motion, batch 32": Contender(batch=32),
     "motion, batch 32, rate 3e-3": Contender(batch=32, lr=3e-3),
+    "motion, batch 32, rate 3e-3, held in reach": Contender(TINY, batch=32, lr=3e-3),
     "U-Net without motion, batch 32": Contender(batch=32, motions=0),
 }
 
