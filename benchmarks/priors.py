@@ -61,14 +61,23 @@ class Contest:
         if prior == "factored":
             loop, long = self.recipe.factored, (context or self.recipe.factored_sizes.frames) + 1
             # as many decisions per step, whatever the context
-            batch = loop.batch * self.recipe.factored_sizes.frames // (long - 1)
+            decisions = loop.batch * self.recipe.factored_sizes.frames
+            short = min(self.recipe.factored_short, long)
             model = PRIORS[prior].model(replace(self.recipe.factored_sizes, **shape, frames=long - 1))
-            source = CurriculumSource(self.train, 2 * batch, long, long, 0, self.seed, codes=self.codes)
+            source = CurriculumSource(
+                self.train, decisions // (short - 1), short, long, 10**9, self.seed, codes=self.codes,
+                long_batch=decisions // (long - 1),
+            )  # fmt: skip
         else:
             loop, short = self.recipe.sequence, self.recipe.short_frames
             model = PRIORS[prior].model(replace(self.recipe.sizes.sequence, **shape, frames=short - 1))
             source = CurriculumSource(self.train, loop.batch, short, short, 10**9, self.seed, codes=self.codes)
         return SequenceStage(model, self.lam, source, self.held_out, self.recipe.targets), loop
+
+    def curriculum(self, stage: SequenceStage, steps: int) -> None:
+        """Let the last steps see whole contexts, as the recipe says."""
+        source: Any = stage.source
+        source.short_steps = stage.grows_at = int(steps * (1 - self.recipe.factored_long_share))
 
     def train_for(self, name: str, seconds: float, folder: Path) -> dict[str, float]:
         """Train a contender; its figures on the held-out windows."""
@@ -82,6 +91,8 @@ class Contest:
         each = (marks[-2] - marks[1]) / (TRIAL - 3)
         steps = max(TRIAL, int(seconds / each))
         stage, _ = self.stage(*CONTENDERS[name])
+        if CONTENDERS[name][0] == "factored":
+            self.curriculum(stage, steps)
         began, spent = time.process_time(), 0.0
 
         def note(step: int) -> None:
@@ -91,9 +102,11 @@ class Contest:
 
         figures = run(stage, replace(loop, steps=steps, warmup=min(loop.warmup, steps // 10), **often), folder, note)
         source: Any = stage.source
-        used = source.sources[0 if source.short_steps else 1]
+        used = source.sources[0]
         decisions = used.batches.batch_size * (used.span - 1)
-        return {**figures, "seconds": spent, "steps": steps, "decisions_per_step": decisions}
+        loss = stage.losses(loop.device)[0]
+        slots = [round(float(value), 3) for value in loss]
+        return {**figures, "slots": slots, "seconds": spent, "steps": steps, "decisions_per_step": decisions}
 
 
 def main() -> None:

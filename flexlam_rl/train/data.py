@@ -124,7 +124,8 @@ class WindowSource:
 
 
 class CurriculumSource:
-    """Windows of frames: short ones for the first steps, then whole contexts with half the batch (paper, table 8).
+    """Windows of frames: short ones for the first steps, then whole contexts, with half the batch (paper, table 8) or
+    one of its own.
 
     Where the rollouts mark steps that the expert did not choose, a batch has "expert_chose" (B, L) too.
     """
@@ -144,11 +145,12 @@ class CurriculumSource:
         share: ResidentSpans | None = None,
         resident: bool | None = None,
         codes: Sequence[np.ndarray[Any, Any]] | None = None,
+        long_batch: int | None = None,
     ) -> None:
-        """See `FrameSource`."""
+        """See `FrameSource`; `long_batch` windows are long ones, None for half the batch."""
         self.short_steps, self.step = short_steps, 0
         self.sources: list[FrameSource] = []
-        for i, (length, size) in enumerate(((short, batch), (long, max(1, batch // 2)))):
+        for i, (length, size) in enumerate(((short, batch), (long, long_batch or max(1, batch // 2)))):
             spans = Windows(rollouts, length, _marks(rollouts))
             source = FrameSource(
                 spans, size, seed + i, rank, ranks, device=device, share=share, resident=resident, codes=codes

@@ -125,8 +125,7 @@ class SequenceOptions(CodeOptions):
     sequence_patch: int | None = field(default=None, kw_only=True)
     """Pixels along a side of a patch of a frame; None: what fits the frames."""
     long_share: float | None = field(default=None, kw_only=True)
-    """Share of the interleaved prior's steps that see whole contexts, after those on short windows; None: the preset's.
-    """
+    """Share of the prior's steps that see whole contexts, after those on short windows; None: the preset's."""
     targets: Targets | None = field(default=None, kw_only=True)
     """What the steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
 
@@ -148,7 +147,7 @@ class SequenceOptions(CodeOptions):
                     f"history_noise is {self.history_noise}, which continuous priors alone have: --prior continuous."
                 )
         other = "factored" if self.prior == "interleaved" else "interleaved"
-        for name in ("context",) if self.prior == "interleaved" else ("stem", "long_share"):
+        for name in ("context",) if self.prior == "interleaved" else ("stem",):
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}, which the {other} prior alone has: --prior {other}."

@@ -31,6 +31,12 @@ class Recipe:
     """Share of its steps that sees whole contexts, with half the batch; with none, the model is one of short windows,
     whose last frame is no decision.
     """
+    factored_short: int = 5
+    """Frames of the first part of the factored prior's curriculum: decisions of one window are alike, and many short
+    windows teach more than few whole ones.
+    """
+    factored_long_share: float = 1 / 6
+    """Share of its steps that sees whole contexts, with as many decisions per step."""
     targets: Targets = "blocks"
     """What its steps predict."""
     held_out: int = 512

@@ -76,11 +76,12 @@ def run_config(
 
 
 def windows(options: SequenceOptions) -> tuple[int, int, float]:
-    """Frames of the sequence model's short and whole windows, and the share of its steps that see whole ones."""
+    """Frames of a prior's short and whole windows, and the share of its steps that see whole ones."""
     recipe = RECIPES[options.preset]
     if options.prior in OVER_TIME:
         # the last frame of a window is no decision, for what follows it is not known
         length = (options.context or recipe.factored_sizes.frames) + 1
-        return length, length, 1.0
+        share = recipe.factored_long_share if options.long_share is None else options.long_share
+        return min(recipe.factored_short, length), length, share
     long_share = recipe.long_share if options.long_share is None else options.long_share
     return recipe.short_frames, recipe.sizes.sequence.frames if long_share else recipe.short_frames, long_share

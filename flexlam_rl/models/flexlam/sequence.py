@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.config import SequenceConfig
 from flexlam_rl.models.flexlam.dropping import Dropped
-from flexlam_rl.models.flexlam.layout import layout, without
+from flexlam_rl.models.flexlam.layout import CODE, layout, without
 from flexlam_rl.nn.attention import Span
 from flexlam_rl.nn.conv_stem import ConvStem
 from flexlam_rl.nn.frames import to_unit
@@ -72,6 +72,7 @@ class SequenceModel(PretrainedModel):
         phase: int = 0,
         predicted: int | None = None,
         dropped: Dropped | None = None,
+        chosen: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
         """The window as the transformer takes it.
 
@@ -81,6 +82,7 @@ class SequenceModel(PretrainedModel):
             phase: Steps from the last stride frame to the window's first frame.
             predicted: How many codes of each block, from the first, are to be predicted; None for all.
             dropped: What later decisions do not see.
+            chosen: int64 (B, T, predicted), the codes of the decisions where they are not those of `codes`, the past.
 
         Returns:
             Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which
@@ -91,8 +93,13 @@ class SequenceModel(PretrainedModel):
         lay = layout(
             frames.shape[1], config.slots, config.patches, config.stride, config.frames, phase, device, predicted
         )
-        embedded = torch.cat([self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)], dim=1)
-        x = embedded[:, lay.source]
+        embedded = [self.embed_frames(frames).flatten(1, 2), self.embed_codes(codes).flatten(1, 2)]
+        source = lay.source
+        if chosen is not None:
+            own = len(embedded[0][0]) + len(embedded[1][0]) + lay.frame * chosen.shape[-1] + lay.place
+            source = torch.where(lay.branch & (lay.kind == CODE), own, source)
+            embedded.append(self.embed_codes(chosen).flatten(1, 2))
+        x = torch.cat(embedded, dim=1)[:, source]
         cos, sin = rotary(lay.position, config.width // config.heads, config.rope_theta)
         return x, cos, sin, lay.spans if dropped is None else without(lay, dropped), lay.predicts
 
@@ -111,6 +118,21 @@ class SequenceModel(PretrainedModel):
         x, cos, sin, mask, predicts = self.tokens(frames, codes, phase, predicted, dropped)
         x = self.transformer(x, cos, sin, mask)
         return self.head(x[:, predicts])
+
+    def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """States and logits of decisions whose codes are not those of the transitions that followed.
+
+        Args:
+            frames: (B, T, C, H, W), the first one on the stride.
+            codes: int64 (B, T, M), of the transitions that followed: the past of later decisions.
+            chosen: int64 (B, T, K), the first codes that each decision chose.
+
+        Returns:
+            States (B, T, D), as `Decoder.observe` gives them, and logits (B, T, K, V) of the chosen codes.
+        """
+        x, cos, sin, mask, predicts = self.tokens(frames, codes, 0, chosen.shape[-1], None, chosen)
+        x = self.transformer(x, cos, sin, mask)[:, predicts]
+        return x[:, :, 0], self.head(x)
 
     def loss(
         self,

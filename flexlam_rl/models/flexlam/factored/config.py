@@ -24,9 +24,9 @@ class FactoredConfig(Plain):
     depth: int = 8
     heads: int = 4
     code_width: int = 32
-    """Numbers per embedded code."""
-    head_width: int = 384
-    """Of the head's hidden state."""
+    """Numbers per embedded code of a past block, all of which make one token."""
+    head_depth: int = 2
+    """Layers of the head, which is as wide as the transformer."""
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
 
@@ -45,10 +45,8 @@ class FactoredConfig(Plain):
 SIZES: dict[str, FactoredConfig] = {
     "paper": FactoredConfig(),
     "small": FactoredConfig(depth=6),
-    "tiny": FactoredConfig(slots=16, frames=64, width=128, ffn=384, depth=3, head_width=192),
-    "debug": FactoredConfig(
-        slots=4, frames=6, width=32, ffn=64, depth=2, heads=2, code_width=8, head_width=32,
-    ),
-}  # fmt: skip
+    "tiny": FactoredConfig(slots=16, frames=64, width=128, ffn=384, depth=2),
+    "debug": FactoredConfig(slots=4, frames=6, width=32, ffn=64, depth=2, heads=2, code_width=8, head_depth=1),
+}
 """By preset."""
 SIZES["study"] = SIZES["tiny"]

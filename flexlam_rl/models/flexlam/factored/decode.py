@@ -1,38 +1,69 @@
 """Decisions of the factored prior for many environments at once, with a cache of the past (`history`).
 
-Shapes: B rows, M codes per block, K budget, D width, V codes.
+Shapes: B rows, M codes per block, N tokens per frame, K budget, S cache entries, D width, V codes.
 """
+
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.factored.history import TimeDecoder, TimeState
+from flexlam_rl.models.flexlam.factored.history import TimeDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.interfaces import Generated
-from flexlam_rl.nn.code_head import turn
+from flexlam_rl.nn.kv_cache import CachedTransformer, KVCache
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.sampling import choose
 from flexlam_rl.utils.numbers import whole
 
 
+class FactoredState(NamedTuple):
+    """History of B rows; all tensors but the cache's have the rows first."""
+
+    cache: KVCache
+    step: Tensor
+    """int64 (B,): frames seen since the row was cleared."""
+    head_keys: Tensor
+    """Of the head, (B, layers, heads, N + M, head_dim): the newest frame's tokens, then the codes generated so far."""
+    head_values: Tensor
+
+    @property
+    def keys(self) -> Tensor:
+        """Keys of the past, (layers, B, heads, S, head_dim)."""
+        return self.cache.keys
+
+    @property
+    def head(self) -> KVCache:
+        """The head's cache."""
+        return KVCache(self.head_keys.transpose(0, 1), self.head_values.transpose(0, 1))
+
+
 class FactoredDecoder(TimeDecoder):
     """Runs a factored prior step by step; arguments are those of `TimeDecoder`."""
+
+    last_only = False
 
     @in_own_modes
     def __init__(self, model: FactoredPrior, cache: torch.dtype | None = None, context: int | None = None) -> None:
         super().__init__(model, cache, context)
-        head = model.head
-        # what an embedded code adds to the gates, looked up instead of multiplied
-        self._gates = head.code(model.code_embed.weight).detach()
-        self._slots = head.slot.detach()
-        self._recurrent = head.recurrence.gates.weight.detach().t().contiguous()
-        self._bias = head.recurrence.gates.bias.detach()
-        self._logits = (head.logits.weight * head.norm.weight).detach()
+        config, head = model.config, model.head
+        self.head = CachedTransformer(head.transformer, config.heads, self.cache)
+        self._turns = self.head.turns(*(a[None, None] for a in head.rotary(config.patches + config.slots)))
+
+    @in_own_modes
+    def initial_state(self, rows: int) -> Any:
+        """Empty history of `rows` rows on the model's device."""
+        head = self.head.empty(rows, self.config.patches + self.config.slots)
+        return FactoredState(*super().initial_state(rows), *(part.transpose(0, 1) for part in head))
+
+    def summary(self, state: Any, seen: Tensor, hidden: Tensor) -> Tensor:
+        """The head's state (B, D) behind the newest frame."""
+        return self._head(state, seen + self.model.told(hidden[:, -seen.shape[1] :]), 0)
 
     @in_own_modes
     def generate(
         self,
-        state: TimeState,
+        state: Any,
         hidden: Tensor,
         budget: int,
         generator: torch.Generator | None = None,
@@ -42,7 +73,7 @@ class FactoredDecoder(TimeDecoder):
         """Generate the first `budget` codes of the current block.
 
         Args:
-            state: Not used: all that counts is in `hidden`.
+            state: After `observe`; its rings of the past are not changed.
             hidden: What `observe` returned.
             budget: K in 1..M.
             generator: Random stream for sampling; None takes the likeliest code (greedy).
@@ -56,33 +87,42 @@ class FactoredDecoder(TimeDecoder):
         """
         budget = whole(budget, "budget", 1, self.config.slots)
         if generator is not None:
-            return Generated(*self._generate(hidden, budget, generator, temperature, draws))
-        key = (len(hidden), budget, temperature, None if draws is None else draws.dtype)
+            return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
+        # kernels are recorded with the addresses of what they read and change
+        places = (state.head_keys.data_ptr(), state.head_values.data_ptr())
+        key = (places, len(hidden), budget, temperature, None if draws is None else draws.dtype)
         inputs = (hidden,) if draws is None else (hidden, draws)
 
         def replayed(hidden: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
-            return self._generate(hidden, budget, None, temperature, draws)
+            return self._generate(state, hidden, budget, None, temperature, draws)
 
         return Generated(*self.graphs.run(key, replayed, *inputs))
 
     def _generate(
         self,
-        states: Tensor,
+        state: Any,
+        hidden: Tensor,
         budget: int,
         generator: torch.Generator | None,
         temperature: float,
         draws: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         head = self.model.head
-        inputs = head.state(states)[:, None] + self._slots[:budget]
-        hidden = head.begin(states).tanh()
         codes: list[Tensor] = []
         logits: list[Tensor] = []
         for i in range(budget):
-            step = inputs[:, i] + self._gates[codes[-1]] if codes else inputs[:, i]
-            hidden = turn(step, torch.addmm(self._bias, hidden, self._recurrent), hidden)
-            normed = torch.rms_norm(hidden, hidden.shape[-1:], None, head.norm.eps)
-            logits.append((normed @ self._logits.t()).float())
+            logits.append(head.logits(hidden).float())
             codes.append(choose(logits[-1], generator, temperature, None if draws is None else draws[:, i]))
+            if i + 1 < budget:
+                hidden = self._head(state, head.embed(codes[-1][:, None], i), self.config.patches + i)
         chosen = torch.stack(codes, 1)
         return chosen, torch.stack(logits, 1).log_softmax(-1).gather(-1, chosen[..., None])[..., 0]
+
+    def _head(self, state: Any, x: Tensor, first: int) -> Tensor:
+        """Run tokens (B, L, D) from place `first` on through the head; gives the last one's state (B, D)."""
+        end = first + x.shape[1]
+        mask = torch.ones(x.shape[1], end, dtype=torch.bool, device=x.device).tril(first)
+        turns = [(one[..., first:end, :], other[..., first:end, :]) for one, other in self._turns]
+        write = [(slice(None), slice(first, end))]
+        added = self.head.additive(mask[None, None])
+        return self.head.advance(state.head, x, turns, added, write, last_only=True)[:, -1]

@@ -50,6 +50,9 @@ class TimeDecoder:
         ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
     """
 
+    last_only = True
+    """Whether the last of a frame's tokens is all that `summary` needs."""
+
     @in_own_modes
     def __init__(self, model: TimePrior, cache: torch.dtype | None = None, context: int | None = None) -> None:
         config = model.config
@@ -99,7 +102,8 @@ class TimeDecoder:
         config, model, step = self.config, self.model, state.step
         n, window = config.patches, config.frames
         first = step == 0
-        x, entry = model.embed_frames(frames), torch.arange(window, device=step.device)
+        seen = model.embed_frames(frames)
+        x, entry = seen, torch.arange(window, device=step.device)
         if last_codes is None:
             if not bool(first.all()):
                 raise ValueError(
@@ -134,8 +138,18 @@ class TimeDecoder:
             # rows without a block write where they have just written: asking which they are would make the host wait
             block_at = torch.where(first, self.ring_end, (step - 1) % window)
             keep.append(Keep(rows, slice(0, 1), block_at[:, None]))
-        hidden = self.transformer.advance(state.cache, x, turns, mask, write, keep, last_only=True)
+        hidden = self.transformer.advance(state.cache, x, turns, mask, write, keep, last_only=self.last_only)
         state.step.add_(1)
+        return self.summary(state, seen, hidden)
+
+    def summary(self, state: Any, seen: Tensor, hidden: Tensor) -> Tensor:
+        """The state (B, D) from which the block ahead is predicted.
+
+        Args:
+            state: History, with the newest frame.
+            seen: The newest frame's tokens (B, N, D).
+            hidden: What the transformer made of them, (B, 1, D) of the last one alone with `last_only`.
+        """
         return hidden[:, -1]
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:

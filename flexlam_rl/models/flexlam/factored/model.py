@@ -2,7 +2,8 @@
 
 The paper's sequence model runs every code through the whole transformer, so a decision of K codes costs K passes, and a
 past block M tokens of context. Here a frame is one to four tokens, a past block one; the transformer runs once per
-decision, and a small head (`nn.code_head`) predicts the block's codes one after another from its last state.
+decision, and a small one behind it (`nn.code_head`), which sees the newest frame's tokens and what the large one makes
+of them, predicts the block's codes one after another.
 
 Shapes: B batch, T frames, M codes per block, D width, E numbers per embedded code, V codes, C H W frame.
 """
@@ -29,7 +30,8 @@ class FactoredPrior(TimePrior):
         # a block's token is a sum over all slots; embedded as small as a weight, one code would hardly be told from
         # another
         nn.init.normal_(self.code_embed.weight, std=1.0)
-        self.head.reset()
+        # the head begins as a model of the newest frame alone, to which the past adds ever more
+        nn.init.normal_(self.told.weight, std=0.02 * config.width**-0.5)
 
     def build_past(self) -> None:
         """Codes of all slots side by side, each embedded."""
@@ -42,8 +44,10 @@ class FactoredPrior(TimePrior):
         """Codes one after another."""
         config = self.config
         self.head = CodeHead(
-            config.width, config.codes, config.slots, config.code_width, config.head_width, config.norm_eps
-        )
+            config.width, config.codes, config.slots, config.head_depth, config.heads, config.ffn, config.norm_eps,
+            config.rope_theta,
+        )  # fmt: skip
+        self.told = nn.Linear(config.width, config.width, bias=False)
 
     def embed_blocks(self, codes: Tensor, kept: Tensor | None = None) -> Tensor:
         """Blocks (..., m), m <= M, to one token each, (..., D).
@@ -80,12 +84,36 @@ class FactoredPrior(TimePrior):
         Returns:
             (B, T, predicted, V).
         """
-        config = self.config
-        states = self.states(frames, codes, dropped, kept).flatten(0, 1)
-        predicted = predicted or config.slots
-        before = self.code_embed(codes[..., : predicted - 1]).flatten(0, 1)
-        logits = self.head(states, before, predicted)
-        return logits.view(*frames.shape[:2], predicted, config.codes)
+        return self._run(frames, codes, codes, predicted or self.config.slots, dropped, kept)[1]
+
+    def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """States and logits of decisions whose codes are not those of the transitions that followed.
+
+        Args:
+            frames: (B, T, C, H, W).
+            codes: int64 (B, T, M), of the transitions that followed: the past of later decisions.
+            chosen: int64 (B, T, K), the first codes that each decision chose.
+
+        Returns:
+            States (B, T, D), as `FactoredDecoder.observe` gives them, and logits (B, T, K, V) of the chosen codes.
+        """
+        return self._run(frames, codes, chosen, chosen.shape[-1], None, None)
+
+    def _run(
+        self,
+        frames: Tensor,
+        codes: Tensor,
+        chosen: Tensor,
+        predicted: int,
+        dropped: Dropped | None,
+        kept: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The head's states (B, T, D) and logits (B, T, predicted, V) of the blocks `chosen` after the past `codes`."""
+        b, t = frames.shape[:2]
+        seen = self.embed_frames(frames)
+        tokens = seen + self.told(self.run_over(seen, self.embed_blocks(codes, kept), dropped))
+        states, logits = self.head(tokens.flatten(0, 1), chosen.flatten(0, 1), predicted)
+        return states.view(b, t, -1), logits.unflatten(0, (b, t))
 
     def loss(
         self,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flexlam_rl.models.flexlam.dropping import Dropped
@@ -83,15 +84,19 @@ class TimePrior(PretrainedModel, ABC):
 
     def states_of(self, frames: Tensor, blocks: Tensor, dropped: Dropped | None = None) -> Tensor:
         """The same, of blocks that are tokens already, (B, T, D)."""
+        return self.run_over(self.embed_frames(frames), blocks, dropped)[:, :, -1]
+
+    def run_over(self, seen: Tensor, blocks: Tensor, dropped: Dropped | None = None) -> Tensor:
+        """What the transformer makes of each frame's tokens (B, T, N, D), given these and the blocks (B, T, D)."""
         config = self.config
-        t, n = frames.shape[1], config.patches
-        tokens = torch.cat([self.embed_frames(frames), blocks[:, :, None]], dim=2)
-        x = tokens.flatten(1, 2)[:, :-1]  # the last block is seen by nothing
+        b, t, n = seen.shape[:3]
+        x = torch.cat([seen, blocks[:, :, None]], dim=2).flatten(1, 2)[:, :-1]  # the last block is seen by nothing
         mask = causal_mask(t, n, config.frames, str(x.device))
         if dropped is not None:
             mask = mask & ~_unseen(t, n, dropped).to(x.device)
         cos, sin = rotary(torch.arange(x.shape[1], device=x.device), config.width // config.heads, config.rope_theta)
-        return self.transformer(x, cos, sin, mask)[:, n - 1 :: n + 1]
+        hidden = F.pad(self.transformer(x, cos, sin, mask), (0, 0, 0, 1))
+        return hidden.view(b, t, n + 1, -1)[:, :, :n]
 
 
 @lru_cache(maxsize=64)

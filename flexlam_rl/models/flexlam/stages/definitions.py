@@ -126,15 +126,15 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     recipe, (rank, ranks) = RECIPES[options.preset], distributed.start(options.device)
     short, longest, long_share = windows(options)
     short_steps = int(config.loop.steps * (1 - long_share))
-    batch = config.loop.batch
-    if options.prior in OVER_TIME:
-        batch *= 2  # whole windows come with half the batch
+    batch, whole_batch = config.loop.batch, None
+    if options.prior in OVER_TIME:  # whose batch counts whole windows: as many decisions per step in short ones
+        batch, whole_batch = batch * (longest - 1) // (short - 1), batch
     lam, codes = trained_lam(options), None
     if options.encode_once and lam.latent.codes is not None:
         codes = stored_codes(lam, model_digest(needed(options, "lam")), splits.train, config.loop.device)
     source = data.CurriculumSource(
         splits.train, batch, short, longest, short_steps, options.seed, rank, ranks,
-        device=config.loop.device, codes=codes,
+        device=config.loop.device, codes=codes, long_batch=whole_batch,
     )  # fmt: skip
     held_out = data.held_out_windows(splits.test, max(4, recipe.held_out // longest), longest)
     model = PRIORS[options.prior].model(config.model)

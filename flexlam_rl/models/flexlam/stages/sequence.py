@@ -100,6 +100,18 @@ class SequenceStage(SourceStage):
         "loss" is the mean over the prefixes that are trained, "loss_all" that over whole blocks. Each phase takes its
         share of the windows, or all where there are few.
         """
+        loss, hit = self.losses(device)
+        return {
+            "loss": float((loss * slot_weights(len(loss), self.targets)).sum()),
+            "loss_all": float(loss.mean()),
+            "loss_first": float(loss[0]),
+            "accuracy": float(hit.mean()),
+            "accuracy_first": float(hit[0]),
+        }
+
+    @torch.no_grad()
+    def losses(self, device: str) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and accuracy of each slot of held-out blocks, float64 (M,) both, as `evaluate` averages."""
         stride, count = self.model.config.stride, len(self.held_out["frames"])
         self.lam.to(device)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -111,13 +123,7 @@ class SequenceStage(SourceStage):
         loss, hit = (
             torch.stack([mean_over(values[..., m : m + 1], targets) for m in slots]) for values in (losses, hits)
         )
-        return {
-            "loss": float((loss * slot_weights(len(loss), self.targets)).sum()),
-            "loss_all": float(loss.mean()),
-            "loss_first": float(loss[0]),
-            "accuracy": float(hit.mean()),
-            "accuracy_first": float(hit[0]),
-        }
+        return loss, hit
 
     def _scores(self, rows: Tensor, phase: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy and whether the likeliest code is right, (B, T, M) each, of held-out windows, and which of
