@@ -21,6 +21,8 @@ EXPERTS: Registry[Callable[..., Any]] = Registry(
         "random": "flexlam_rl.agents.experts.registry:random",
         "pixel": "flexlam_rl.agents.experts.registry:pixel",
         "learned": "flexlam_rl.agents.experts.registry:learned",
+        "bundle": "flexlam_rl.agents.finetune.players:bundle",
+        "latent": "flexlam_rl.agents.finetune.players:latent",
     },
     group="flexlam_rl.experts",
 )
@@ -64,10 +66,11 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
     Args:
         name: One of `EXPERTS`, some with an argument: "scripted:STEPS" or "reactive:STEPS" remember what they saw for
             so many steps, "pixel:PATH" plays what `flexlam expert train` wrote ("learned:PATH" what it wrote before
-            there were pixel experts). Or "module:factory", where `factory(env)` returns an object with
-            Stable-Baselines3's `predict`.
+            there were pixel experts), "bundle:PATH@K" plays a bundle with K codes per decision (without @K, with all),
+            "latent:PATH" what `flexlam finetune --what latent-space` wrote. Or "module:factory", where `factory(env)`
+            returns an object with Stable-Baselines3's `predict`.
         env: What it will play.
-        temperature: Of scripted, reactive, pixel and learned experts.
+        temperature: Of all but the random one; a bundle's is that of its codes.
         seed: Of its randomness.
 
     Raises:

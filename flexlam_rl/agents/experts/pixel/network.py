@@ -1,14 +1,16 @@
 """The network of a pixel expert: frames and its own previous actions in, action logits and a value per task out.
 
-Shapes: B rows, T time, H W frame, A actions, L tasks, G width of the recurrent layer, F features of a frame.
+Shapes: B rows, T time, H W frame, A actions, L tasks, G width of the recurrent layer, F features of a frame. A network
+that makes K choices per step, as of the codes of a latent action, has one dimension K more before A, and in actions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flexlam_rl.agents.policy.compatibility import check_record
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.small_vision import check_size, convolutions
@@ -21,11 +23,12 @@ class PixelConfig:
     """What a pixel expert was made for, and its sizes.
 
     Attributes:
-        actions: A.
+        actions: A, the possibilities of a choice.
         tasks: Trained on them; each has a value head, which playing does not use.
         environment: The record trained in.
         gru: G.
         channels: Of the first convolution.
+        choices: K, made independently of one another.
     """
 
     actions: int
@@ -33,6 +36,12 @@ class PixelConfig:
     environment: EnvSpec
     gru: int = 256
     channels: int = 16
+    choices: int = field(default=1, metadata={"later": True})
+
+    @property
+    def tail(self) -> tuple[int, ...]:
+        """What the shape of an action ends with: K where there are several choices."""
+        return () if self.choices == 1 else (self.choices,)
 
     def __post_init__(self) -> None:
         check_size(self.environment.height, self.environment.width)
@@ -49,10 +58,10 @@ class PixelNetwork(PretrainedModel):
         c, spec = config.channels, config.environment
         self.vision, size = convolutions(3, c, spec.height, spec.width)
         self.project = nn.Linear(size, _FEATURES)
-        self.previous = nn.Embedding(config.actions + 1, _EMBEDDING)
+        self.previous = nn.Embedding((config.actions + 1) * config.choices, _EMBEDDING)
         self.input_gates = nn.Linear(_FEATURES + _EMBEDDING, 3 * config.gru)
         self.hidden_gates = nn.Linear(config.gru, 3 * config.gru)
-        self.policy = nn.Linear(config.gru + _FEATURES, config.actions)
+        self.policy = nn.Linear(config.gru + _FEATURES, config.actions * config.choices)
         self.value = nn.Linear(config.gru + _FEATURES, len(config.tasks))
         for module in (*self.vision, self.project):
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None and not module.weight.is_meta:
@@ -93,9 +102,9 @@ class PixelNetwork(PretrainedModel):
         Returns:
             Logits (T, B, A), normalised values (T, B, L), and the state after the last step (B, G).
         """
-        time, rows = previous.shape
+        time, rows = begins.shape
         seen = self._features(frames.flatten(0, 1)).unflatten(0, (time, rows))
-        acted = self.previous(torch.where(begins, self.none, previous))
+        acted = self._acted(previous, begins)
         gates = self.input_gates(torch.cat([seen, acted], -1))
         keep = (~begins).to(seen.dtype)[..., None]
         states = []
@@ -103,4 +112,45 @@ class PixelNetwork(PretrainedModel):
             hidden = self._recur(gates[t], hidden * keep[t])
             states.append(hidden)
         both = torch.cat([torch.stack(states), seen], -1)
-        return self.policy(both), self.value(both), hidden
+        return self.policy(both).unflatten(-1, (*self.config.tail, -1)), self.value(both), hidden
+
+    def _acted(self, previous: Tensor, begins: Tensor) -> Tensor:
+        """The embedded actions before, (T, B, _EMBEDDING)."""
+        choices = self.config.choices
+        if choices == 1:
+            acted: Tensor = self.previous(torch.where(begins, self.none, previous))
+            return acted
+        first = torch.arange(choices, device=previous.device) * (self.none + 1)
+        return self.previous(torch.where(begins[..., None], self.none, previous) + first).sum(-2)
+
+    def together(self, values: Tensor) -> Tensor:
+        """Log-probabilities, entropies or divergences of all choices, from those of each: the last dimension's sum."""
+        return values if self.config.choices == 1 else values.sum(-1)
+
+
+def begin_from(network: PixelNetwork, start: str) -> None:
+    """Give a network the weights of another one; value heads of tasks that the other does not know stay fresh.
+
+    Args:
+        network: Changed in place.
+        start: Folder of the other.
+
+    Raises:
+        CheckpointError: The folder holds no pixel expert.
+        ValueError: Its actions, sizes or environment are others.
+    """
+    other = PixelNetwork.from_pretrained(start)
+    mine, theirs = network.config, other.config
+    check_record(theirs.environment, mine.environment)
+    for name in ("actions", "choices", "gru", "channels"):
+        if getattr(mine, name) != getattr(theirs, name):
+            raise ValueError(
+                f"{start} is a pixel expert with {name} {getattr(theirs, name)}; here it is {getattr(mine, name)}."
+            )
+    state = {name: value for name, value in other.state_dict().items() if not name.startswith("value.")}
+    for name in ("value.weight", "value.bias"):
+        state[name] = network.state_dict()[name].clone()
+        for i, task in enumerate(mine.tasks):
+            if task in theirs.tasks:
+                state[name][i] = other.state_dict()[name][theirs.tasks.index(task)]
+    network.load_state_dict(state)

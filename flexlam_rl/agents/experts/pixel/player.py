@@ -41,7 +41,7 @@ class PixelExpert:
         check_record(trained, environment_spec(env, trained))
         self.temperature = real(temperature, "temperature")
         self._frame = (3, trained.height, trained.width)
-        self._draws = Draws(seed, 1)
+        self._draws = Draws(seed, self.network.config.choices)
         self._took: np.ndarray | None = None
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
@@ -66,11 +66,16 @@ class PixelExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Actions (n,) int64, a bare one for a single environment, and the state: (n, G) and the last actions (n,)."""
+        """Actions (n,) int64, a bare one for a single environment, and the state: (n, G) and the last actions (n,).
+
+        A network that makes K choices per step gives actions (n, K).
+        """
         frames, single = read_frames(observation, self._frame)
         n, network = len(frames), self.network
         hidden, previous = (
-            (np.zeros((n, network.config.gru), np.float32), np.full(n, network.none)) if state is None else state
+            (np.zeros((n, network.config.gru), np.float32), np.full((n, *network.config.tail), network.none))
+            if state is None
+            else state
         )
         if len(previous) != n:
             raise ValueError(f"There are {n} observations and a state of {len(previous)}: begin with state=None.")
@@ -97,5 +102,6 @@ class PixelExpert:
         if deterministic or self.temperature == 0.0:
             actions = scores.argmax(-1).numpy()
         else:
-            actions = pick(scores, torch.from_numpy(self._draws.next(n)[:, 0]), self.temperature).numpy()
+            draws = torch.from_numpy(self._draws.next(n)).flatten()
+            actions = pick(scores.flatten(0, -2), draws, self.temperature).view(scores.shape[:-1]).numpy()
         return (actions[0] if single else actions), (torch.cat(states).numpy(), actions.copy())

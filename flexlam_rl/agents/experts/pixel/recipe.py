@@ -1,32 +1,18 @@
 """What determines the training of a pixel expert; its fields are the options of `flexlam expert train`. No torch."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+from flexlam_rl.agents.experts.pixel.ppo import PPORecipe
 from flexlam_rl.utils.numbers import real, whole
-from flexlam_rl.utils.plain import Plain
-
-_FREE = ("steps", "device", "evaluate_every", "evaluation_episodes", "save_every", "half")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Plain):
+class Recipe(PPORecipe):
     """Recurrent PPO, kickstarted by a teacher: one policy for all tasks."""
 
-    tasks: tuple[str, ...] = ("suite",)
-    """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11): one policy for
-    all of them.
-    """
-    domain: str = "dmlab"
-    """World that the tasks belong to, with discrete actions: dmlab, vizdoom, or one of an installed package."""
-    steps: int = 20_000_000
-    """Agent steps in all."""
-    envs: int = 66
-    """Environments that play at once, the tasks in turn."""
-    rollout: int = 64
-    """Steps of each environment between two updates: a segment, which the student or the teacher drives."""
     teacher: Literal["reactive", "scripted", "none"] = "reactive"
-    """Expert whose choices are imitated; none is plain PPO."""
+    """Expert whose choices are imitated; none is plain PPO. Between two updates, the student or the teacher drives."""
     teacher_memory: int | None = None
     """Steps for which the teacher remembers what it saw; by default its own."""
     clone_steps: int = 1_000_000
@@ -35,69 +21,26 @@ class Recipe(Plain):
     """Weight of the cross-entropy to the teacher's choice at the beginning."""
     half_life: int = 200_000
     """Steps on a level, driven by the student, in which that level's weight halves."""
-    learning_rate: float = 5e-4
-    """Learning rate of Adam."""
-    entropy: float = 0.003
-    """Weight of the entropy bonus."""
-    discount: float = 0.99
-    """Discount of later rewards."""
-    trace: float = 0.95
-    """Lambda of generalised advantage estimation."""
-    clip: float = 0.2
-    """Largest change of a probability's ratio that PPO rewards."""
-    epochs: int = 2
-    """Passes over each rollout."""
-    minibatches: int = 4
-    """Updates per pass."""
     gru: int = 256
     """Width of the recurrent layer."""
     channels: int = 16
     """Channels of the first convolution."""
-    evaluate_every: int = 500_000
-    """Agent steps between evaluations."""
-    evaluation_episodes: int = 5
-    """Episodes of an evaluation per task."""
-    save_every: int = 100_000
-    """Agent steps between saves of the state."""
+    start: str | None = None
+    """Folder of a pixel expert to start from, of the same sizes; None for fresh weights."""
     half: bool = False
     """Write `best` and `last` in float16, at half the size."""
-    seed: int = 0
-    """Seed of weights, actions and episodes."""
-    device: str = "cpu"
-    """torch device."""
 
     def check(self) -> None:
         """Raises ValueError for a number out of range."""
-        names = ("steps", "envs", "rollout", "half_life", "epochs", "minibatches", "gru", "channels")
-        for name in (*names, "evaluate_every", "evaluation_episodes", "save_every"):
+        super().check()
+        for name in ("half_life", "gru", "channels"):
             whole(getattr(self, name), name, 1)
-        whole(self.seed, "seed")
         whole(self.clone_steps, "clone_steps")
-        for name in ("learning_rate", "entropy", "kickstart", "discount", "trace", "clip"):
-            real(getattr(self, name), name)
-        for name in ("discount", "trace"):
-            if getattr(self, name) > 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to 1.")
-        if self.envs < max(len(self.tasks), self.minibatches):
-            raise ValueError(
-                f"envs is {self.envs}; expected at least {max(len(self.tasks), self.minibatches)}, for "
-                f"{len(self.tasks)} tasks and {self.minibatches} minibatches."
-            )
+        real(self.kickstart, "kickstart")
         if self.teacher == "none" and self.teacher_memory is not None:
             raise ValueError(f"teacher_memory is {self.teacher_memory}, and there is no teacher: leave it out.")
-
-    @property
-    def per_iteration(self) -> int:
-        """Agent steps of a rollout."""
-        return self.envs * self.rollout
-
-    def same_run(self) -> dict[str, Any]:
-        """What may not change when a run is resumed, as JSON values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-            if name not in _FREE
-        }
+        if self.anchor and self.start is None:
+            raise ValueError(f"anchor is {self.anchor}, and there is nothing to start from: leave it out.")
 
     def drive_share(self, step: int) -> float:
         """Share of segments that the teacher drives at an agent step."""

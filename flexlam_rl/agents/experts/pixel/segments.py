@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flexlam_rl.agents.experts.pixel.fleet import Episode, Fleet
 from flexlam_rl.agents.experts.pixel.network import PixelNetwork
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.world import World
-from flexlam_rl.envs.observations import frames_of
 
 NO_CHOICE = -1
 
@@ -21,7 +21,7 @@ NO_CHOICE = -1
 class Rows(nn.Module):
     """The state of the environments between two steps, as buffers that a run's state keeps."""
 
-    def __init__(self, rows: int, tasks: int, width: int) -> None:
+    def __init__(self, rows: int, tasks: int, width: int, tail: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.hidden: Tensor
         self.previous: Tensor
@@ -29,8 +29,9 @@ class Rows(nn.Module):
         self.totals: Tensor
         self.seeds: Tensor
         self.counters: Tensor
+        self.anchored: Tensor
         self.register_buffer("hidden", torch.zeros(rows, width))
-        self.register_buffer("previous", torch.zeros(rows, dtype=torch.int64))
+        self.register_buffer("previous", torch.zeros(rows, *tail, dtype=torch.int64))
         self.register_buffer("begins", torch.ones(rows, dtype=torch.bool))
         self.register_buffer("totals", torch.zeros(rows, dtype=torch.float64))
         self.register_buffer("seeds", torch.zeros(rows, dtype=torch.int64))
@@ -39,8 +40,11 @@ class Rows(nn.Module):
 
 @dataclass
 class Segments:
-    """A rollout: T steps of N environments; tensors of leading shape (T, N) but for `hidden` (N, G), `last` (N,),
-    raw value after the last step, and `driven` (N,), whether the teacher drove.
+    """A rollout: T steps of N environments.
+
+    Tensors have the leading shape (T, N) but for `hidden` (N, G); `last` (N,), the raw value after the last step;
+    `driven` (N,), whether the teacher drove; and `anchor` (T, N, A), the log-probabilities of the policy that the
+    training started from, None where nothing holds it there.
     """
 
     frames: Tensor
@@ -57,24 +61,28 @@ class Segments:
     after: Tensor
     hidden: Tensor
     driven: Tensor
+    anchor: Tensor | None = None
     last: Tensor = field(default_factory=lambda: torch.zeros(0))
     finished: list[tuple[int, float]] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, time: int, rows: int, frame: tuple[int, ...], hidden: Tensor, driven: Tensor) -> "Segments":
-        """Room for a rollout."""
+    def empty(
+        cls, time: int, frame: tuple[int, ...], hidden: Tensor, driven: Tensor, tail: tuple[int, ...] = ()
+    ) -> "Segments":
+        """Room for a rollout of actions whose shape ends with `tail`."""
+        rows = len(driven)
 
-        def whole() -> Tensor:
-            return torch.zeros(time, rows, dtype=torch.int64)
+        def whole(tail: tuple[int, ...] = ()) -> Tensor:
+            return torch.zeros(time, rows, *tail, dtype=torch.int64)
 
         def real() -> Tensor:
             return torch.zeros(time, rows)
 
         return cls(
             frames=torch.zeros(time, rows, *frame, dtype=torch.uint8),
-            previous=whole(),
+            previous=whole(tail),
             begins=torch.zeros(time, rows, dtype=torch.bool),
-            actions=whole(),
+            actions=whole(tail),
             choices=torch.full((time, rows), NO_CHOICE),
             log_probs=real(),
             likeliest=whole(),
@@ -96,62 +104,50 @@ class Collector:
         recipe: How many environments, of which tasks, and who teaches.
         rows: State of the environments; `resume` continues it, `start` begins anew.
         history: Actions of each environment since its episode began; with the seed they are the world's state.
+        anchor: The policy that the training started from, whose log-probabilities are kept too.
     """
 
-    def __init__(self, world: World, recipe: Recipe, rows: Rows, history: list[list[int]] | None = None) -> None:
-        self.world, self.recipe, self.rows = world, recipe, rows
-        self.tasks = np.arange(recipe.envs) % len(recipe.tasks)
-        self.batch = world.make([recipe.tasks[i] for i in self.tasks])
+    def __init__(
+        self,
+        world: World,
+        recipe: Recipe,
+        rows: Rows,
+        history: list[Episode] | None = None,
+        anchor: PixelNetwork | None = None,
+    ) -> None:
+        self.recipe, self.rows, self.anchor = recipe, rows, anchor
+        self.fleet = Fleet(world, recipe.tasks, recipe.envs, rows, history)
         named = recipe.teacher != "none"
-        self.teacher = world.teacher(self.batch, recipe.teacher, recipe.teacher_memory) if named else None
-        self.history: list[list[int]] = [[] for _ in range(recipe.envs)] if history is None else history
-        self.frames: np.ndarray
+        self.teacher = world.teacher(self.fleet.batch, recipe.teacher, recipe.teacher_memory) if named else None
         if history is None:
             self._begin(np.ones(recipe.envs, np.bool_))
         else:
-            self._replay()
+            self.fleet.replay(self._advise)
+
+    @property
+    def tasks(self) -> np.ndarray:
+        """Number of each environment's task, (N,)."""
+        return self.fleet.tasks
+
+    @property
+    def history(self) -> list[Episode]:
+        """Actions of each environment since its episode began."""
+        return self.fleet.history
 
     def close(self) -> None:
         """Close the batch."""
-        self.batch.close()
-
-    def _reset(self, mask: np.ndarray) -> None:
-        options = {"reset_mask": mask.copy(), "episode_seeds": self.rows.seeds.tolist()}
-        self.frames = frames_of(self.batch.reset(options=options)[0])
+        self.fleet.close()
 
     def _begin(self, mask: np.ndarray) -> None:
         """Begin the next episodes of some environments."""
-        for i in np.flatnonzero(mask).tolist():
-            task = int(self.tasks[i])
-            key = int(self.rows.counters[task])
-            self.rows.counters[task] += 1
-            self.rows.seeds[i] = int(self.world.seeds(self.recipe.tasks[task], [key])[0])
-            self.history[i] = []
-        self._reset(mask)
+        self.fleet.begin(mask)
         self.rows.begins[torch.from_numpy(mask)] = True
-        self.rows.totals[torch.from_numpy(mask)] = 0.0
-
-    def _replay(self) -> None:
-        """Bring fresh worlds, and the teacher, to where the history ends."""
-        lengths = np.array([len(actions) for actions in self.history])
-        longest, done = int(lengths.max()), np.ones(len(lengths), np.bool_)
-        for step in range(longest + 1):
-            due = (longest - lengths == step) | done
-            if due.any():
-                self._reset(due)
-            if step < longest:
-                first = step - (longest - lengths)  # of its history; what waits plays anything meanwhile
-                pairs = zip(self.history, first, strict=True)
-                actions = np.array([told[at] if at >= 0 else 0 for told, at in pairs])
-                self._advise(actions)
-                observation, _, terminated, truncated, _ = self.batch.step(actions)
-                self.frames, done = frames_of(observation), terminated | truncated
 
     def _advise(self, actions: np.ndarray | None = None) -> np.ndarray | None:
         """The teacher's choices for the present state; `actions` are done in their place."""
         if self.teacher is None:
             return None
-        choices = np.asarray(self.teacher.predict(self.frames)[0])
+        choices = np.asarray(self.teacher.predict(self.fleet.frames)[0])
         if actions is not None:
             self._tell(actions)
         return choices
@@ -175,37 +171,40 @@ class Collector:
         device = next(network.parameters()).device
         tasks = torch.from_numpy(self.tasks)
         driven = random.random(n) < share
-        out = Segments.empty(time, n, self.frames.shape[1:], rows.hidden.clone(), torch.from_numpy(driven))
+        out = Segments.empty(
+            time, self.fleet.frames.shape[1:], rows.hidden.clone(), torch.from_numpy(driven), network.config.tail
+        )
 
         def ask(begins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            seen = torch.from_numpy(self.frames)[None].to(device)
+            seen = torch.from_numpy(self.fleet.frames)[None].to(device)
             inputs = (rows.previous[None].to(device), begins[None].to(device), rows.hidden.to(device))
             logits, values, hidden = (part.cpu() for part in network(seen, *inputs))
             return logits[0].log_softmax(-1), values[0].gather(1, tasks[:, None])[:, 0], hidden
 
+        anchored: list[Tensor] = []
         for t in range(time):
-            out.frames[t] = torch.from_numpy(self.frames)
+            out.frames[t] = torch.from_numpy(self.fleet.frames)
+            if self.anchor is not None:
+                anchored.append(self._anchored())
             out.previous[t], out.begins[t] = rows.previous, rows.begins
             logs, values, hidden = ask(rows.begins)
             out.values[t] = values
             # Gumbel's way of drawing from a softmax
             noise = -np.log(-np.log(random.random(logs.shape).clip(1e-12, 1 - 1e-12)))
-            actions = (logs.double().numpy() + noise).argmax(1)
+            actions = (logs.double().numpy() + noise).argmax(-1)
             choices = self._advise()
             if choices is not None:
                 actions = np.where(driven, choices, actions)
                 out.choices[t] = torch.from_numpy(choices)
                 self._tell(actions)
             chosen = torch.from_numpy(actions)
-            out.actions[t], out.likeliest[t] = chosen, logs.argmax(-1)
-            out.log_probs[t] = logs.gather(1, chosen[:, None])[:, 0]
-            out.entropies[t] = -(logs.exp() * logs).sum(-1)
-            observation, rewards, terminated, truncated, _ = self.batch.step(actions)
-            self.frames = frames_of(observation)
-            for told, action in zip(self.history, actions.tolist(), strict=True):
-                told.append(action)
-            out.rewards[t] = torch.from_numpy(np.asarray(rewards, np.float32))
-            rows.totals += torch.from_numpy(np.asarray(rewards, np.float64))
+            out.actions[t] = chosen
+            if choices is not None:
+                out.likeliest[t] = logs.argmax(-1)
+            out.log_probs[t] = network.together(logs.gather(-1, chosen[..., None])[..., 0])
+            out.entropies[t] = network.together(-(logs.exp() * logs).sum(-1))
+            rewards, terminated, truncated, _ = self.fleet.step(actions)
+            out.rewards[t] = torch.from_numpy(rewards)
             rows.hidden, rows.previous = hidden, chosen
             rows.begins = torch.zeros(n, dtype=torch.bool)
             ended = terminated | truncated
@@ -217,4 +216,14 @@ class Collector:
                 out.finished += [(int(self.tasks[i]), float(rows.totals[i])) for i in np.flatnonzero(ended)]
                 self._begin(ended)
         out.last = ask(rows.begins)[1]
+        out.anchor = torch.stack(anchored) if anchored else None
         return out
+
+    def _anchored(self) -> Tensor:
+        """Log-probabilities (N, A) of the first policy, which remembers on its own."""
+        assert self.anchor is not None
+        rows, device = self.rows, next(self.anchor.parameters()).device
+        inputs = (rows.previous[None].to(device), rows.begins[None].to(device), rows.anchored.to(device))
+        logits, _, hidden = self.anchor(torch.from_numpy(self.fleet.frames)[None].to(device), *inputs)
+        rows.anchored = hidden.cpu()
+        return logits[0].log_softmax(-1).cpu()

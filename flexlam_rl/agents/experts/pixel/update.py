@@ -15,8 +15,8 @@ from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.scales import Scales, estimate_advantages
 from flexlam_rl.agents.experts.pixel.segments import NO_CHOICE, Segments
 
-_CLIP_GRADIENT = 1.0
-_VALUE = 0.5
+CLIP_GRADIENT = 1.0
+VALUE = 0.5
 
 
 def update(
@@ -47,7 +47,7 @@ def update(
     """
     device = next(network.parameters()).device
     which = torch.from_numpy(tasks)
-    student = (~rollout.driven)[None].expand_as(rollout.actions)
+    student = (~rollout.driven)[None].expand_as(rollout.rewards)
     values = scales.raw(torch.cat([rollout.values, rollout.last[None]]), which)
     raw = estimate_advantages(rollout.rewards, values, rollout.ends, rollout.after, recipe.discount, recipe.trace)
     returns = raw + values[:-1]
@@ -60,6 +60,8 @@ def update(
         **{name: getattr(rollout, name) for name in ("frames", "previous", "begins", "actions", "log_probs")},
         "choices": rollout.choices.clamp_min(0),
     }
+    if rollout.anchor is not None:
+        parts["anchor"] = rollout.anchor
     parts = {name: value.to(device) for name, value in parts.items()}
     hidden, which = rollout.hidden.to(device), which.to(device)
     sums: dict[str, float] = {}
@@ -68,13 +70,15 @@ def update(
             picked = torch.from_numpy(rows).to(device)
             batch = {name: value[:, picked] for name, value in parts.items()}
             losses = _losses(network, batch, hidden[picked], which[picked], recipe)
-            total = losses["policy"] + _VALUE * losses["value"] + losses["imitation"]
+            total = losses["policy"] + VALUE * losses["value"] + losses["imitation"]
             total = total - recipe.entropy * losses["entropy"]
+            if "anchor" in losses:
+                total = total + recipe.anchor * losses["anchor"]
             if not bool(torch.isfinite(total)):
                 raise RuntimeError(f"The loss is {float(total.detach())}; the last saved state is good.")
             optimiser.zero_grad(set_to_none=True)
             total.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), _CLIP_GRADIENT)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), CLIP_GRADIENT)
             optimiser.step()
             for name, value in {**losses, "gradient": norm}.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
@@ -88,14 +92,30 @@ def _losses(
     logits, values, _ = network(batch["frames"], batch["previous"], batch["begins"], hidden)
     logs = logits.log_softmax(-1)
     student = batch["student"]
-    ratio = (logs.gather(-1, batch["actions"][..., None])[..., 0] - batch["log_probs"]).exp()
+    chosen = network.together(logs.gather(-1, batch["actions"][..., None])[..., 0])
     gain = batch["advantages"]
-    clipped = ratio.clamp(1.0 - recipe.clip, 1.0 + recipe.clip)
     own = values.gather(-1, tasks[None, :, None].expand(len(values), -1, 1))[..., 0]
-    imitation = F.cross_entropy(logits.flatten(0, 1), batch["choices"].flatten(), reduction="none")
-    return {
-        "policy": -(torch.minimum(ratio * gain, clipped * gain) * student).mean(),
+    imitation = torch.zeros_like(gain)
+    if batch["imitation"].any():
+        imitation = F.cross_entropy(logits.flatten(0, 1), batch["choices"].flatten(), reduction="none").view_as(gain)
+    losses = {
+        "policy": -(surrogate(chosen, batch["log_probs"], gain, recipe.clip) * student).mean(),
         "value": ((own - batch["targets"]).square() * student).mean(),
-        "imitation": (imitation.view_as(gain) * batch["imitation"]).mean(),
-        "entropy": (-(logs.exp() * logs).sum(-1) * student).mean(),
+        "imitation": (imitation * batch["imitation"]).mean(),
+        "entropy": (-network.together((logs.exp() * logs).sum(-1)) * student).mean(),
     }
+    if "anchor" in batch:
+        losses["anchor"] = (network.together((logs.exp() * (logs - batch["anchor"])).sum(-1)) * student).mean()
+    return losses
+
+
+def surrogate(log_probs: Tensor, before: Tensor, gain: Tensor, clip: float) -> Tensor:
+    """PPO's clipped objective of each step.
+
+    Args:
+        log_probs, before: Of what was done, under the policy as it is and as it played.
+        gain: Advantages.
+        clip: Largest change of the ratio that is rewarded.
+    """
+    ratio = (log_probs - before).exp()
+    return torch.minimum(ratio * gain, ratio.clamp(1.0 - clip, 1.0 + clip) * gain)

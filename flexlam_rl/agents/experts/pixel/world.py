@@ -24,7 +24,8 @@ class World(Protocol):
 
     A world that learns too, such as one whose rewards are learned, also has `learners`, modules by name with an
     `optimizer` each, which a run's state holds; and `begin()`, called when training begins or continues: what it is
-    shown before, it has learned from already.
+    shown before, it has learned from already. Where an action consists of several choices, `choices` says how many. A
+    world whose actions mean something by models of its own has `accompany(folder)`, which writes these beside a policy.
     """
 
     spec: EnvSpec
@@ -84,10 +85,19 @@ class DomainWorld:
         return episode_seeds(self._seed, task, "train", keys)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
+        """Mean return and score of a pixel expert: see `score`."""
+        return self.score(f"pixel:{folder}", task, episodes)
+
+    def score(self, player: str, task: str, episodes: int) -> tuple[float, float]:
         """Mean return, and per cent of the domain's reference with the random policy's return subtracted; without a
         reference, how many standard deviations of the random policy's returns it lies above their mean.
+
+        Args:
+            player: Name of an expert.
+            task: Name of the task.
+            episodes: That are played.
         """
-        settings = Settings(expert=f"pixel:{folder}", seed=self._seed, spec=self.spec)
+        settings = Settings(expert=player, seed=self._seed, spec=self.spec)
         mean = measure(task, settings, episodes, episodes, first=SELECTION).mean
         reference = find_domain(self.spec.domain).reference(task, self.spec)
         if reference is not None:
