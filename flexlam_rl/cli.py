@@ -15,6 +15,7 @@ COMMANDS = {
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
     "collect": ("flexlam_rl.commands.collect", "let an expert play and write rollouts"),
     "expert": ("flexlam_rl.commands.expert", "measure experts, and train some"),
+    "finetune": ("flexlam_rl.commands.finetune", "improve a trained policy by reward, or train its rivals"),
     "levels": ("flexlam_rl.commands.levels", "list the levels"),
     "data": ("flexlam_rl.commands.data", "rollouts on disk: inspect, validate, sheet, video, labels, import, export"),
     "train": (

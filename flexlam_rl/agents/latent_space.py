@@ -46,6 +46,16 @@ class Translation:
         self._spec = policy.translator.config.actions
         self._previous = no_action(self._spec, rows, policy.device)
 
+    @property
+    def previous(self) -> np.ndarray:
+        """Each environment's previous action as models have it, which an assignment replaces."""
+        return self._previous.cpu().numpy().copy()
+
+    @previous.setter
+    @in_own_modes
+    def previous(self, value: np.ndarray) -> None:
+        self._previous = torch.from_numpy(value.copy()).to(self._previous)
+
     @in_own_modes
     def reset(self, which: Any = None) -> None:
         """Episodes begin everywhere, or in the rows `which` (bool mask or indices)."""

@@ -36,8 +36,8 @@ class Options:
     domain: str = "dmlab"
     """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), wanderer (walks all of a maze), pixel:PATH, random,
-    learned:PATH or module:factory (whose result has predict).
+    """scripted or reactive (:STEPS limits what it remembers), wanderer (walks all of a maze), pixel:PATH,
+    bundle:PATH@K, latent:PATH, random, learned:PATH or module:factory (whose result has predict).
     """
     split: Literal["train", "test"] = "train"
     """Train and test never share an episode seed."""

@@ -25,7 +25,9 @@ class Score:
     episodes: int = 100
     """Episodes per task and policy."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, random, learned:PATH or module:factory."""
+    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, bundle:PATH@K, latent:PATH, random,
+    learned:PATH or module:factory.
+    """
     beside: tuple[str, ...] = ()
     """Further experts to measure, such as reactive or pixel:PATH: the table holds them under their names."""
     temperature: float = 1.0

@@ -9,7 +9,7 @@ STUDIES: Registry[StudyDefinition] = Registry(
         name: f"flexlam_rl.eval.studies.{name}:STUDY"
         for name in (
             *("alignment", "ablations", "closed_loop", "matched", "imitability"),
-            *("reward", "viper", "elastic", "consistency", "lamo", "priors"),
+            *("reward", "viper", "elastic", "consistency", "lamo", "priors", "finetune"),
         )
     },
     group="flexlam_rl.studies",

@@ -1,0 +1,68 @@
+"""Tasks for what `flexlam finetune` trains beside pixel experts: priors, and networks that choose codes.
+
+In latent space a pixel expert's network chooses the first K codes of a latent action, which a bundle's translator turns
+into an action.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flexlam_rl.agents.experts.pixel.world import DomainWorld
+from flexlam_rl.agents.finetune.players import BUNDLE
+from flexlam_rl.agents.latent_space import VectorLatentActionSpace
+from flexlam_rl.agents.policy.bundle import MODELS, Bundle
+from flexlam_rl.agents.policy.bundle_files import write_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+
+
+class BundleWorld(DomainWorld):
+    """Tasks that a bundle plays; evaluations play bundles.
+
+    Args:
+        bundle: Checked against the tasks.
+        budget: K.
+        seed: Of the training episodes.
+        domain: Name of the domain.
+
+    Raises:
+        ValueError: There is no such domain, or the bundle cannot play in it, or at the budget.
+    """
+
+    def __init__(self, bundle: Bundle, budget: int, seed: int = 0, domain: str = "dmlab") -> None:
+        super().__init__(seed, domain)
+        self.policy = LatentActionPolicy(bundle, budget)
+        self.budget = budget
+
+    def make(self, tasks: Sequence[str]) -> Any:
+        """Make the batch."""
+        batch = super().make(tasks)
+        self.policy.check(batch)
+        return batch
+
+    def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
+        """As the domain's, of a bundle at the budget."""
+        return self.score(f"bundle:{folder}@{self.budget}", task, episodes)
+
+
+class LatentWorld(BundleWorld):
+    """Tasks whose actions are the first K codes of a latent action; evaluations play networks that choose such."""
+
+    def __init__(self, bundle: Bundle, budget: int, seed: int = 0, domain: str = "dmlab") -> None:
+        super().__init__(bundle, budget, seed, domain)
+        self.actions, self.choices = bundle.lam.code_count, budget
+
+    def make(self, tasks: Sequence[str]) -> Any:
+        """Make the batch."""
+        return VectorLatentActionSpace(super().make(tasks), self.policy, self.budget)
+
+    def accompany(self, folder: Path) -> None:
+        """Write the bundle into the folder of a network."""
+        if not (folder / BUNDLE).is_dir():
+            bundle = self.policy.bundle
+            half = bundle.config.training.get("weights") == "float16"
+            write_bundle(folder / BUNDLE, bundle.config, {part: getattr(bundle, part) for part in MODELS}, half)
+
+    def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
+        """As the domain's, of a network."""
+        return self.score(f"latent:{folder}", task, episodes)
