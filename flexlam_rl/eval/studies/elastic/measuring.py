@@ -26,7 +26,7 @@ from flexlam_rl.train.clips import held_out_clips, spread_windows
 from flexlam_rl.utils.pictures import Picture, above, beside, caption, write_png
 
 CHUNK = 32
-SHOWN = 8
+SHOWN = 6
 """Blocks of a picture."""
 
 
