@@ -1,7 +1,7 @@
 """A bundle: everything that a policy needs, in one folder or hub repository.
 
 config.json                    what it was trained in and on (`BundleConfig`)
-lam/ sequence/ translator/     a model each: config.json and model.safetensors
+lam/ sequence/ translator/     a model each: config.json and model.safetensors; oracle codes need no sequence/
 README.md                      the model card
 """
 
@@ -135,15 +135,22 @@ class BundleConfig(Plain):
     labels: LabelFacts
     decoding: Decoding = field(default_factory=Decoding)
     training: dict = field(default_factory=dict)
+    prior: bool = field(default=True, metadata={"later": True})
+    """Whether it has a sequence model; the policy `oracle` plays without."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of its models."""
+        return tuple(part for part in MODELS if self.prior or part != "sequence")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle: its configuration, its three models, where it came from, and the hash of its files."""
+    """A loaded bundle: its configuration, its models, where it came from, and the hash of its files."""
 
     config: BundleConfig
     lam: SlotModel
-    sequence: Prior
+    sequence: Prior | None
     translator: Translator
     source: str
     hash: str
@@ -154,6 +161,19 @@ class Bundle:
     def slots(self) -> int:
         """M, the largest budget."""
         return self.lam.config.slots
+
+    def prior(self) -> Prior:
+        """Give the sequence model.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        if self.sequence is None:
+            raise CheckpointError(
+                f"{self.source} has no sequence model, so that only the policy 'oracle' can play it: expected a bundle "
+                "made with one."
+            )
+        return self.sequence
 
 
 def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
@@ -179,7 +199,8 @@ def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
 
 def files_hash(folder: Path) -> str:
     """SHA-256 of a bundle's configurations and weights: the same models and settings, the same hash."""
-    files = [folder / CONFIG, *(folder / name / file for name in MODELS for file in (CONFIG, WEIGHTS))]
+    parts = read_config(folder).parts
+    files = [folder / CONFIG, *(folder / name / file for name in parts for file in (CONFIG, WEIGHTS))]
     try:
         return digest(files)
     except OSError as error:
@@ -241,40 +262,46 @@ def load_bundle(
     config = read_config(folder)
     digest = files_hash(folder)
     models: dict[str, Any] = {
-        part: load(folder / part, device=target).eval().requires_grad_(False) for part, load in MODELS.items()
+        part: MODELS[part](folder / part, device=target).eval().requires_grad_(False) for part in config.parts
     }
+    models.setdefault("sequence", None)
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
     return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
 
-def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior, translator: Translator, where: str) -> None:
+def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, translator: Translator, where: str) -> None:
     """Refuse models that do not belong together.
 
     Raises:
         CheckpointError: The first fact that differs, with both values.
     """
-    if lam.latent.codes is None and sequence.config.codes is not None:
+    if lam.latent.codes is None and (sequence is None or sequence.config.codes is not None):
         raise CheckpointError(
             f"{where} holds the latent actions of {lam.title}, vectors of {lam.latent.dim} numbers; a policy generates "
             "codes: expected a model with the quantizer fsq or vq, or a prior of vectors (--prior continuous)."
         )
     size = frame_size(lam.config)
     env, slots, actions = config.environment, lam.config.slots, translator.config.actions
-    pairs = {
+    of_prior = {} if sequence is None else {
         "slots of LAM and sequence model": (slots, sequence.config.slots),
-        "slots of LAM and translator": (slots, translator.config.slots),
         "codes of LAM and sequence model": (lam.latent.codes, sequence.config.codes),
         "numbers a slot of LAM and sequence model": (lam.latent.dim, getattr(sequence.config, "dim", lam.latent.dim)),
+        "frame size of LAM and sequence model": (size, frame_size(sequence.config)),
+    }  # fmt: skip
+    pairs = {
+        **of_prior,
+        "slots of LAM and translator": (slots, translator.config.slots),
         "numbers a slot of LAM and translator": (lam.latent.dim, translator.config.code_dim),
         "prefix rule of LAM and translator": (lam.config.prefix, translator.config.prefix),
         "frame size of LAM and environment": (size, (env.height, env.width)),
-        "frame size of LAM and sequence model": (size, frame_size(sequence.config)),
         "action set of translator and environment": (actions.name, env.action_set),
         "hash of the action set of translator and environment": (actions.hash, env.action_hash),
     }
     for what, (one, other) in pairs.items():
         if one != other:
             raise CheckpointError(f"{where}: {what} differ: {one!r} and {other!r}.")
+    if sequence is None:
+        return
     context, trained = config.decoding.context, sequence.config.frames
     if context is not None and not (isinstance(context, int) and 2 <= context <= trained):
         raise CheckpointError(

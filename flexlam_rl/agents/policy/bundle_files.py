@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import HfApi
 from safetensors.torch import save
 
-from flexlam_rl.agents.policy.bundle import MODELS, Bundle, BundleConfig, Decoding, config_bytes
+from flexlam_rl.agents.policy.bundle import Bundle, BundleConfig, Decoding, config_bytes
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
 from flexlam_rl.utils.files import atomic_folder, write_atomically
 
@@ -50,7 +50,7 @@ def save_bundle(out: Path, bundle: Bundle, decoding: Decoding) -> Path:
     if config == bundle.config and bundle.folder is not None and (bundle.folder / CARD).is_file():
         card = (bundle.folder / CARD).read_text(encoding="utf-8")  # it may hold scores
     half = config.training.get("weights") == "float16"  # weights that were rounded once are not rounded again
-    write_bundle(out, config, {part: getattr(bundle, part) for part in MODELS}, half, card)
+    write_bundle(out, config, {part: getattr(bundle, part) for part in config.parts}, half, card)
     return out
 
 
@@ -139,13 +139,13 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "without actions",
         f"- **Labels**: {labels.count} transitions with known actions from {len(labels.levels)} levels (label set "
         f"{labels.name!r})",
-        f"- **Play**: {_choice('codes', config.decoding.temperature)}, "
-        f"{_choice('actions', config.decoding.action_temperature)}, "
-        f"seeing {config.decoding.context or models['sequence'].config.frames} frames back",
+        f"- **Play**: {_way(config, models.get('sequence'))}",
         f"- **Made**: {training['date']}, code revision {training['revision'] or 'unknown'}",
         "",
         "Load it with `LatentActionPolicy.from_pretrained(FOLDER, budget=16)`; play the suite with `flexlam suite "
-        "--checkpoint FOLDER`.",
+        "--checkpoint FOLDER`."
+        if config.prior
+        else "Play the suite with `flexlam suite --policy oracle --checkpoint FOLDER`.",
         f"Returns on {env.engine} say nothing about another engine.",
         "",
     ]
@@ -154,6 +154,15 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
 
 def _each(latent: Any) -> str:
     return f"{latent.dim} numbers" if latent.codes is None else f"{latent.codes} codes"
+
+
+def _way(config: BundleConfig, prior: Any) -> str:
+    """How it plays, in words."""
+    if prior is None:
+        return "an expert's next step, encoded and translated (policy `oracle`); it has no sequence model"
+    seen = config.decoding.context or prior.config.frames
+    drawn = (_choice("codes", config.decoding.temperature), _choice("actions", config.decoding.action_temperature))
+    return f"{', '.join(drawn)}, seeing {seen} frames back"
 
 
 def _choice(what: str, temperature: float) -> str:

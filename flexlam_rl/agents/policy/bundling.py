@@ -44,6 +44,7 @@ def make_bundle(
     half: bool = False,
     decoding: Decoding | None = None,
     aligned: Path | None = None,
+    prior: bool = True,
 ) -> tuple[BundleConfig, str]:
     """Write a bundle of a run's best models.
 
@@ -56,6 +57,7 @@ def make_bundle(
         half: Store weights in float16: half the size, rounded to 3 digits.
         decoding: Temperatures that the policy plays with.
         aligned: Folder of the run that has `stage`, where that is another one, trained on `run`'s LAM.
+        prior: False leaves the sequence model out: the bundle is for the policy `oracle` alone.
 
     Returns:
         The configuration and the hash of the bundle.
@@ -67,15 +69,17 @@ def make_bundle(
     """
     out = free_for_bundle(out)
     models = {}
-    runs = {"lam": run, "sequence": run, stage: aligned or run}
+    runs = {"lam": run, **({"sequence": run} if prior else {}), stage: aligned or run}
     for part, place in _PLACES[stage].items():
+        if part == "sequence" and not prior:
+            continue
         name = place.split("/")[0]
         folder = runs[name] / place
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part](folder)
     records = {
-        name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in ("sequence", stage)
+        name: json.loads((runs[name] / name / CONFIG).read_text(encoding="utf-8")) for name in runs if name != "lam"
     }
     own = model_digest(run / "lam/best/lam")
     for name, trained in records.items():
@@ -94,8 +98,8 @@ def make_bundle(
         )
     facts = _environment(rollouts, frame_size(models["lam"].config))
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
-    config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half))
-    check_fit(config, models["lam"], models["sequence"], models["translator"], str(run))  # type: ignore[arg-type]
+    config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half), prior)
+    check_fit(config, models["lam"], models.get("sequence"), models["translator"], str(run))  # type: ignore[arg-type]
     write_bundle(out, config, models, half)
     return config, files_hash(out)
 

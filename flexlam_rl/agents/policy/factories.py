@@ -43,7 +43,8 @@ def oracle(
 
     bundle = player.bundle
     expert = adviser_of(bundle.config.training.get("experts", []))
-    return OraclePolicy(bundle, bundle.slots if budgets is None else budgets, env, expert, seed, player.any_look)
+    wanted = bundle.slots if budgets is None else budgets
+    return OraclePolicy(bundle, wanted, env, expert, seed, player.any_look, player.chunk)
 
 
 def random(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None) -> Any:

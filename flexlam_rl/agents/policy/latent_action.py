@@ -120,7 +120,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     def _take(self, bundle: Bundle) -> None:
         """Play with the models of a bundle."""
         self.bundle = bundle
-        self.lam, self.sequence, self.translator = bundle.lam, bundle.sequence, bundle.translator
+        self.lam, self.sequence, self.translator = bundle.lam, bundle.prior(), bundle.translator
         self.decoder = decoder_of(self.sequence, self._cache, self.decoding.context)
         self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
 

@@ -73,6 +73,15 @@ class OraclePolicy:
         if hasattr(self.expert, "begin_episodes"):
             self.expert.begin_episodes(which, seeds)
 
+    def snapshot(self, state: Any) -> dict[str, Any]:
+        """Everything that later actions depend on: the last actions, and the expert's memory."""
+        return {"last": np.array(state), "expert": self.expert.snapshot(self._advice)}  # type: ignore[attr-defined]
+
+    def restore(self, saved: dict[str, Any]) -> np.ndarray:
+        """Go on from a snapshot; returns the state for the next call of `predict`."""
+        self._advice = self.expert.restore(saved["expert"])  # type: ignore[attr-defined]
+        return np.array(saved["last"])
+
     @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

@@ -148,7 +148,7 @@ def train_arm(job: Job, options: Options, bundle: Any) -> None:
             return AdversarialImitation(expert_pairs(options), rows, seed=job.seed)
         if job.arm == "bonus":
             return _Nothing(rows)
-        return FlexLAMDensity(bundle.lam, bundle.sequence, rows, options.budget)
+        return FlexLAMDensity(bundle.lam, bundle.prior(), rows, options.budget)
 
     bonus = RandomNetworkDistillation(seed=job.seed) if job.arm in ("viper", "bonus") else None
     beta = 0.0 if bonus is None else options.beta

@@ -64,6 +64,8 @@ class LAMOptions(PatchOptions, PrefixOptions):
 
     fixed: int | None = field(default=None, kw_only=True)
     """Train a Fixed-K model with so many slots instead of FlexLAM."""
+    lam_slots: int | None = field(default=None, kw_only=True)
+    """Slots of FlexLAM; None: the preset's."""
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"), kw_only=True)
     """Levels of each dimension of the quantizer (FSQ); None for the paper's 8 5 5 5."""
     quantizer: str = field(default="fsq", kw_only=True)
@@ -77,6 +79,9 @@ class LAMOptions(PatchOptions, PrefixOptions):
         """Check the options, as in the class above."""
         super().__post_init__()
         whole(self, "fixed", 1)
+        whole(self, "lam_slots", 1)
+        if None not in (self.fixed, self.lam_slots):
+            raise ValueError(f"fixed is {self.fixed} and lam_slots is {self.lam_slots}; a Fixed-K model takes one.")
         for level in self.fsq_levels or ():
             if isinstance(level, bool) or not isinstance(level, int) or level < 2:
                 raise ValueError(f"fsq_levels is {self.fsq_levels!r}; expected whole numbers, 2 or more each.")

@@ -67,6 +67,20 @@ def test_a_copy_goes_on_as_the_policy_would(folder, seen):
         assert np.array_equal(policy(frames), other(frames))
 
 
+def test_a_snapshot_goes_on_as_the_policy_would(folder, seen):
+    """Also after a restart, with rings that are full."""
+    options = {"chunk": 3, "seed": 3}
+    policy, state = LatentActionPolicy.from_pretrained(folder, 3, **options), None
+    for frames in seen[:7]:
+        _, state = policy.predict(frames, state)
+    other = LatentActionPolicy.from_pretrained(folder, 3, **options)
+    restored = other.restore(policy.snapshot(state))
+    for frames in seen[7:]:
+        action, state = policy.predict(frames, state)
+        again, restored = other.predict(frames, restored)
+        assert np.array_equal(action, again) and np.array_equal(policy.last.codes, other.last.codes)
+
+
 def test_another_models_folder_in_its_place_is_named(folder, tmp_path):
     import shutil
 

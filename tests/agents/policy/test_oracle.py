@@ -1,6 +1,7 @@
 """Oracle codes: what an expert would see next, on a copy of the worlds, encoded and translated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 
 from flexlam_rl.agents.environments import make_batch, make_single
 from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.agents.policy.bundle_files import save_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.agents.policy.oracle import OraclePolicy
 from flexlam_rl.cli import main
 from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.nn.places import CheckpointError
 
 MAZE, ROOM = "explore_goal_locations_small", "rooms_watermaze"
 
@@ -69,6 +73,40 @@ def test_the_experts_next_step_is_encoded_cut_and_translated(bundle_folder: Path
     assert actions.tolist() == choices[-1].tolist()  # over a map restart there is no transition
     env.close()
     other.close()
+
+
+def test_a_snapshot_goes_on_as_the_policy_would(bundle_folder: Path) -> None:
+    (env, observation), (other, _) = begun([MAZE, ROOM], [5, 6]), begun([MAZE, ROOM], [5, 6])
+    bundle = load_bundle(bundle_folder)
+    policy, state = OraclePolicy(bundle, 4, env, "reactive", chunk=2), None
+    for t in range(4):
+        actions, state = policy.predict(observation, state, np.full(2, t == 0))
+        observation = env.step(actions)[0]
+    fresh = OraclePolicy(bundle, 4, other, "reactive", chunk=2)
+    restored = fresh.restore(policy.snapshot(state))
+    other.worlds[:] = env.worlds
+    shown = observation
+    for _ in range(3):
+        actions, state = policy.predict(observation, state)
+        again, restored = fresh.predict(shown, restored)
+        np.testing.assert_array_equal(actions, again)
+        observation, shown = env.step(actions)[0], other.step(again)[0]
+    env.close()
+    other.close()
+
+
+def test_a_bundle_without_a_prior_plays_oracle_codes_alone(bundle_folder: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(bundle_folder)
+    without = replace(bundle, config=replace(bundle.config, prior=False), sequence=None, folder=None)
+    found = load_bundle(save_bundle(tmp_path / "bundle", without, bundle.config.decoding))
+    assert found.sequence is None and not (tmp_path / "bundle" / "sequence").exists()
+    assert found.hash != bundle.hash and "policy `oracle`" in (tmp_path / "bundle" / "README.md").read_text()
+    with pytest.raises(CheckpointError, match="has no sequence model, so that only the policy 'oracle' can play it"):
+        LatentActionPolicy(found, 4)
+    env, observation = begun([ROOM], [5])
+    actions = [OraclePolicy(part, 4, env, "reactive").predict(observation)[0] for part in (bundle, found)]
+    assert actions[0] == actions[1]
+    env.close()
 
 
 def test_the_suite_plays_oracle_codes(bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

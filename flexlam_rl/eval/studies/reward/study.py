@@ -96,12 +96,12 @@ def settings(options: Options, bundle: Any, models: dict[str, Any]) -> dict[str,
 
     found: dict[str, Make] = {}
     if bundle is not None:
-        longest = bundle.sequence.config.frames
+        longest = bundle.prior().config.frames
         for window in [w for w in options.windows if w <= longest] or [longest]:
             for budget in [k for k in options.budgets if k <= bundle.slots]:
                 found[f"flexlam K={budget} window={window}"] = lambda rows, level, budget=budget, window=window: (
                     FlexLAMDensity(  # type: ignore[misc]
-                        bundle.lam, bundle.sequence, rows, budget, window, options.mode
+                        bundle.lam, bundle.prior(), rows, budget, window, options.mode
                     )
                 )
     for name, model in models.items():

@@ -57,6 +57,8 @@ def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun
         check_writable(options.cache)
     chosen = named_values(options.quantizer_options, "quantizer_options")
     model = lam_config(RECIPES[options.preset], options.fixed, options.fsq_levels, options.quantizer, chosen)
+    if options.lam_slots is not None:
+        model = replace(model, slots=options.lam_slots)
     model = fit_lam(model, frame_shape(splits), options.encoder_patch, options.decoder_patch)
     latent_spec(model)  # refuses what the quantizer does not take
     return run_config("lam", model, options, splits)
