@@ -1,0 +1,176 @@
+"""All figures of the audit, each 1 for a latent that is the player's true displacement and about 0 for chance.
+
+Legend: `B` transitions, `C H W` frame, `K` budget.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flexlam_rl.eval.lam.action_reading import fit
+from flexlam_rl.eval.lam.audit.dials import DIALS, dialed
+from flexlam_rl.eval.lam.audit.measures import Figure, additivity, agreement, gained, reversal
+from flexlam_rl.eval.lam.audit.subjects import Subject
+from flexlam_rl.eval.lam.audit.walks import Walks
+from flexlam_rl.eval.lam.probe import explained_with_error, probe_accuracy, small_view
+from flexlam_rl.eval.lam.round_trip import there
+from flexlam_rl.nn.other_rows import of_other_rows
+
+STRENGTHS = (0.25, 0.5, 1.0)
+MEASURES = {
+    "additivity": "two steps add up to the transition that they make",
+    "additivity_shuffled": "the same with the transition of other steps",
+    "reversal": "a step seen backwards is the opposite one",
+    "action": "actions read linearly: share of what always saying the commonest misses",
+    "motion": "share of the variance of the player's movement (forward, left, turn, tilt) that is read linearly",
+    "place": "the same of the depth seen before the step: of where the player is, not of what happened",
+    "cut_leakage": "the same of the picture after a cut to another place: nothing that a step could have led to",
+    "transfer": "actions read after decoding onto another frame and encoding again: share of what shuffled ones miss",
+    **{
+        f"{name}_{strength:g}": f"agreement with itself when {words} at strength {strength:g}"
+        for name, words in (
+            ("players", "other players walk in the picture"),
+            ("textures", "a pattern drifts over the picture"),
+            ("overlay", "the overlay is noise"),
+        )
+        for strength in STRENGTHS
+    },
+}
+"""Name of each figure and what it says; of `place` and `cut_leakage` less is better."""
+FEWEST = 48
+"""Pairs of steps below which thirds are too small to read anything from."""
+
+
+def examine(
+    subject: Subject,
+    walks: Walks,
+    seed: int = 0,
+    steps: int = 4,
+    moved: int = 512,
+    report: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Audit a subject at each of its budgets.
+
+    Args:
+        subject: What is audited.
+        walks: Pairs of steps.
+        seed: Of dials, cuts, shuffles and the decoder's noise.
+        steps: Of the decoder.
+        moved: Transitions that are decoded onto other frames.
+        report: Called with the name of each part before it is measured.
+
+    Returns:
+        One row per budget: "budget", and each of `MEASURES` that the subject has with its standard error (NAME_se).
+
+    Raises:
+        ValueError: There are too few pairs of steps.
+    """
+    if len(walks) < FEWEST:
+        raise ValueError(f"There are {len(walks)} pairs of steps; at least {FEWEST} are needed.")
+    first, between, last = walks.frames.unbind(1)
+    generator = torch.Generator().manual_seed(seed)
+    # rows in mixed order: thirds of them are fitted, chosen and tested on
+    order = torch.randperm(len(walks), generator=generator)
+    elsewhere = of_other_rows(walks.frames[:, 1], generator)
+    pairs = {
+        "step": (first, between),
+        "next": (between, last),
+        "both": (first, last),
+        "back": (between, first),
+        "cut": (first, elsewhere),
+    }
+    for number, name in enumerate(DIALS):
+        for strength in STRENGTHS:
+            shown = dialed(name, walks.frames[:, :2], walks.depth[:, :2], strength, seed + number)
+            pairs[f"{name}_{strength:g}"] = (shown[:, 0], shown[:, 1])
+    latents: dict[str, Tensor] = {}
+    for name, (now, then) in pairs.items():
+        report(f"encoding: {name.replace('_', ' ')}")
+        latents[name] = subject.encode(now, then)
+    rows = []
+    for budget in subject.budgets:
+        report(f"K = {budget}")
+        found = _geometry(subject, latents, budget, generator)
+        found |= _readings(subject, latents, walks, elsewhere, order, budget)
+        if subject.decoder is not None:
+            found["transfer"] = transfer(subject, latents["step"], walks, order, budget, steps, moved, seed)
+        rows.append({"budget": budget, **_flat(found)})
+    return rows
+
+
+def _geometry(
+    subject: Subject, latents: Mapping[str, Tensor], budget: int, generator: torch.Generator
+) -> dict[str, Figure]:
+    v = {name: subject.vectors(part, budget) for name, part in latents.items()}
+    found = {
+        "additivity": additivity(v["step"], v["next"], v["both"]),
+        "additivity_shuffled": additivity(v["step"], v["next"], of_other_rows(v["both"], generator)),
+        "reversal": reversal(v["step"], v["back"]),
+    }
+    dials = [name for name in v if name.rpartition("_")[0] in DIALS]
+    return found | {name: agreement(v["step"], v[name]) for name in dials}
+
+
+def _readings(
+    subject: Subject, latents: Mapping[str, Tensor], walks: Walks, elsewhere: Tensor, order: Tensor, budget: int
+) -> dict[str, Figure]:
+    features = subject.features(latents["step"], budget)[order]
+    action = walks.action[order, 0]
+    right, error = probe_accuracy(features, action, int(action.max()) + 1)
+    commonest = float(torch.bincount(action).max() / len(action))
+    room = max(1 - commonest, 1e-9)
+    motion = walks.motion / walks.motion.std(0).clamp_min(1e-6)
+    depth = F.adaptive_avg_pool2d(walks.depth[:, :1], 4).flatten(1)
+    depth = depth / depth.std(0).clamp_min(1e-6)
+    return {
+        "action": Figure((right - commonest) / room, error / room),
+        "motion": _read(features, motion[order]),
+        "place": _read(features, depth[order]),
+        "cut_leakage": _read(subject.features(latents["cut"], budget)[order], small_view(elsewhere, 4)[order]),
+    }
+
+
+def _read(features: Tensor, targets: Tensor) -> Figure:
+    """Share of the variance of targets that is read linearly; 0 where they have none."""
+    if float(targets.std(0).max()) < 1e-6:
+        return Figure(0.0, 0.0)
+    return Figure(*explained_with_error(features, targets))
+
+
+def transfer(
+    subject: Subject, latents: Tensor, walks: Walks, order: Tensor, budget: int, steps: int, moved: int, seed: int
+) -> Figure:
+    """Take the latents of actions to other frames and back, and read the action again.
+
+    A reader is fitted to half of the steps. The latents of others are decoded onto frames of other walks, what was
+    decoded is encoded again, and the reader names the action; the control reads those of another transition.
+    """
+    decoder = subject.decoder
+    assert decoder is not None
+    half = len(walks) // 2
+    learned, asked = order[:half], order[half : half + moved]
+    classes = int(walks.action[:, 0].max()) + 1
+    reader = fit(subject.features(latents, budget)[learned], walks.action[learned, 0], classes)
+    device = latents.device
+    first, between = (walks.frames[asked, i].to(device) for i in (0, 1))
+    other = walks.frames[asked.roll(1), 0].to(device)
+    again = there(decoder, first, between, other, budget, steps, seed)[2]
+    read = reader(subject.features(again, budget))
+    truth = walks.action[asked, 0]
+    shuffled = of_other_rows(read, torch.Generator().manual_seed(seed))
+    return gained(read == truth, shuffled == truth)
+
+
+def _flat(found: Mapping[str, Figure]) -> dict[str, float]:
+    out = {}
+    for name, figure in found.items():
+        out[name], out[f"{name}_se"] = figure
+    return out
+
+
+def figures_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the figures that some row has, in the order of `MEASURES`."""
+    return [name for name in MEASURES if any(name in row for row in rows)]
