@@ -24,12 +24,16 @@ COMMANDS = {
     ),
     "study": (
         "flexlam_rl.commands.study",
-        "run a study: alignment, ablations, closed_loop, matched; --dry-run prints jobs and hours",
+        "run a study: alignment, ablations, matched, ...; --dry-run prints jobs and hours",
     ),
     "alignment": ("flexlam_rl.eval.studies.alignment", "the same as `flexlam study alignment`"),
     "health": (
         "flexlam_rl.eval.lam.health",
         "say whether a latent action model is good enough, with figures and reasons",
+    ),
+    "audit": (
+        "flexlam_rl.eval.lam.audit.command",
+        "say what latent actions are made of, on litelab, where actions, pose and depth are known",
     ),
     "bundle": ("flexlam_rl.commands.bundle", "put the models of a training run into one folder that a policy loads"),
     "suite": ("flexlam_rl.eval.suite.command", "play the evaluation suite and print its table"),

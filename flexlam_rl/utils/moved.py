@@ -26,7 +26,7 @@ _KEPT_NAME = (
     ("envs", "agents.adapters", "sb3"),
     ("envs", "envs.domains.dmlab", "actions dm_view engines level_cache levels real_engine returns spaces vector"),
     ("eval", "eval.lam", "health prefix_sweep probe transfer transitions"),
-    ("eval", "eval.studies", "ablations alignment alignment_report budgets closed_loop matched"),
+    ("eval", "eval.studies", "ablations alignment alignment_report budgets"),
     ("eval", "eval.suite", "card compare plots progress results table videos"),
     ("eval", "utils", "number_lists tabular"),
     ("models", "models.baselines", "features idm"),

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from flexlam_rl.eval.studies.alignment_methods import CONTINUOUS, NAMES, Job, steps_in, train_lam
 from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
+from flexlam_rl.eval.studies.translator_rows import translator_rows
 from flexlam_rl.models.flexlam.config import Conditioning
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.files import read_json
@@ -30,7 +31,7 @@ NARROW_TASK = "lasertag_one_opponent_large"
 FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
 STEPS = "steps.json"
 """File of the steps that fill --seconds, by model."""
-DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "debug": "1,2,4"}
+DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "study": "1,4,16", "debug": "1,2,4"}
 
 
 @takes_former_names
@@ -216,42 +217,18 @@ def train(job: Job, options: Options) -> None:
 
 
 def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
-    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), others at their own.
-
-    `gain` is the share of the error of the model's own prediction that its latents take away, against those of other
-    transitions: errors of different methods are of different things.
-    """
-    from flexlam_rl.eval.lam import metrics
-    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
-    from flexlam_rl.models.flexlam.translator import Translator
-
+    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), others at their own."""
     folder = options.out / "runs" / job.model
-    lam = load_lam(folder, options.device)
-    translator = load_model(Translator, folder / job.labels, "translator", options.device)
-    chosen = read_json(folder / job.labels / "translator/best/metrics.json")
-    codes = metrics.encode(lam, data)
-    few = slice(0, 512)
-    shuffled = metrics.control_codes(codes, "shuffled", lam.latent.codes)
-    common = {
-        "model": job.title, "labels": job.labels, "seed": job.seed, "numbers": lam.latent.dim * lam.latent.slots,
-        "parameters": sum(p.numel() for p in lam.parameters()),
-        "steps": read_json(folder / "lam/config.json")["loop"]["steps"],
-        # the figure that chose the checkpoint, on the labels' own small validation part
-        "validation_loss": chosen["loss"], "step": chosen["step"],
-    }  # fmt: skip
-    rows = []
-    for k in [0, *budgets] if job.slots is None else [lam.latent.slots]:
-        scores = metrics.translate(translator, lam, data, codes, k)
-        error, other = (
-            float(metrics.prediction_errors(lam, data[few], each[few], k).mean()) for each in (codes, shuffled)
-        )
-        row = common | {"budget": k, **scores, "numbers": lam.latent.dim * k, "gain": 1 - error / other}
-        if lam.latent.codes is not None:
-            row["bits"] = round(k * math.log2(lam.latent.codes), 2)
-        if job.kind in ("LAM", "translator") and (job.slots is None or job.method == "fixed"):
-            row["flow_loss"] = error
-        rows.append(row)
-    return rows
+    common = {"model": job.title, "labels": job.labels, "seed": job.seed}
+    wanted = [0, *budgets] if job.slots is None else None
+    rows = translator_rows(folder, folder / job.labels, data, wanted, options.device)
+    comparable = job.slots is None or job.method == "fixed"
+    return [
+        common
+        | {name: value for name, value in row.items() if name != "error"}
+        | ({"flow_loss": row["error"]} if comparable else {})
+        for row in rows
+    ]
 
 
 def plan(options: Options) -> Study[Job]:

@@ -9,10 +9,14 @@ from flexlam_rl.utils.files import read_json, write_json
 SETTLED = (3.0, 100)
 """Seconds of steps, or steps, after which a training's pace is worth telling."""
 
-# (preset, type of device) -> seconds per step by kind of job: the LAM as in docs/lam.md, one thread of a Zen 4 EPYC;
-# the others in the bundled checkpoint's training, one thread of a Zen 3 EPYC (docs/results.md). Guesses for other
-# machines, and better than none.
-_TIMED_ELSEWHERE = {("tiny", "cpu"): {"LAM": 0.17, "sequence model": 0.43, "translator": 0.03}}
+# (preset, type of device) -> seconds per step or episode by kind of job: the LAM as in docs/lam.md, one thread of a Zen
+# 4 EPYC; the others of `tiny` in the bundled checkpoint's training, one thread of a Zen 3 EPYC (docs/results.md), of
+# `study` with the factored prior (docs/sequence.md); episodes of the bundled checkpoint at K = 16 on two cores, of
+# oracle codes the encoder's share of them (docs/benchmarks.md). Guesses for other machines, and better than none.
+_TIMED_ELSEWHERE = {
+    ("tiny", "cpu"): {"LAM": 0.17, "sequence model": 0.43, "translator": 0.03},
+    ("study", "cpu"): {"LAM": 0.17, "sequence model": 0.43, "translator": 0.03, "oracle play": 1.6, "play": 5.4},
+}
 
 
 def seconds_per_step(preset: str, device: str) -> dict[str, float]:

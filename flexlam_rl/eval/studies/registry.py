@@ -8,7 +8,7 @@ STUDIES: Registry[StudyDefinition] = Registry(
     {
         name: f"flexlam_rl.eval.studies.{name}:STUDY"
         for name in (
-            *("alignment", "ablations", "closed_loop", "matched", "imitability"),
+            *("alignment", "ablations", "matched", "imitability"),
             *("reward", "viper", "elastic", "consistency", "lamo", "priors", "finetune"),
         )
     },

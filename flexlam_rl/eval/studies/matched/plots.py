@@ -1,0 +1,65 @@
+"""The plot of a layer: every seed a dot, lines through the means."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexlam_rl.eval.studies.matched.contrasts import METRICS
+from flexlam_rl.utils.pictures import write_figure
+
+
+def draw(rows: Sequence[dict[str, Any]], layer: str, path: Path) -> None:
+    """Draw the leading metric against the budget, one panel per kind of labels and amount; nothing where matplotlib is
+    missing.
+
+    Args:
+        rows: Of the layer.
+        layer: Its name.
+        path: PNG file.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    metric, words = next(iter(METRICS[layer].items()))
+    kinds = sorted({row["labels"] for row in rows}, reverse=True)
+    amounts = sorted({row["amount"] for row in rows})
+    series = list(dict.fromkeys(map(_series, rows)))
+    budgets = sorted({row["budget"] for row in rows if row["budget"]})
+    figure, axes = pyplot.subplots(
+        len(kinds), len(amounts), figsize=(1 + 3.1 * len(amounts), 0.8 + 2.5 * len(kinds)), layout="constrained",
+        squeeze=False, sharex=True, sharey=True,
+    )  # fmt: skip
+    for i, kind in enumerate(kinds):
+        for j, amount in enumerate(amounts):
+            axis = axes[i][j]
+            for number, name in enumerate(series):
+                here: dict[int, list[float]] = {}
+                for row in rows:
+                    if (row["labels"], row["amount"], _series(row)) == (kind, amount, name) and row["budget"]:
+                        here.setdefault(row["budget"], []).append(row[metric])
+                at, colour = sorted(here), f"C{number}"
+                shift = 2 ** (0.12 * (number - (len(series) - 1) / 2))
+                axis.plot([k * shift for k in at], [np.mean(here[k]) for k in at], color=colour, label=name, lw=1)
+                for k in at:
+                    axis.plot([k * shift] * len(here[k]), here[k], ".", color=colour, markersize=5)
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(budgets, [str(k) for k in budgets])
+            axis.set_title(f"{kind} labels x {amount}", fontsize=9)
+            if i == len(kinds) - 1:
+                axis.set_xlabel("budget K")
+        axes[i][0].set_ylabel(words)
+    axes[0][0].legend(fontsize=7)
+    write_figure(path, figure, 110)
+    pyplot.close(figure)
+
+
+def _series(row: dict[str, Any]) -> str:
+    """Fixed-K models of all K share a line; others are themselves."""
+    title: str = row["title"]
+    return "Fixed-K" if title.startswith("Fixed-") and "," not in title else title
