@@ -48,7 +48,7 @@ class PriorRun(RewardRun):
         super().__init__(recipe, world, out)
         self.recipe, self.bundle = recipe, bundle
         LatentActionPolicy(bundle, recipe.budget)  # refuses what it cannot play with
-        start = bundle.sequence
+        start = bundle.prior()
         if isinstance(start, ContinuousPrior):
             raise ValueError(
                 f"{bundle.source} has a {type(start).__name__}, which tells no probabilities of its draws; expected "
