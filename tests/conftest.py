@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
     """make_bundle_folder(folder, seed=0, slots=4, fixed=None, half=False, conditioning=..., prior=...,
-    quantizer=..., **environment) writes a bundle of random models.
+    quantizer=..., budget_head=False, **environment) writes a bundle of random models.
     """
     return write_random_bundle
 
@@ -96,6 +96,7 @@ def write_random_bundle(
     conditioning: str = "slots+action",
     prior: str = "interleaved",
     quantizer: str = "fsq",
+    budget_head: bool = False,
     **environment,
 ) -> Path:
     from dataclasses import replace
@@ -106,12 +107,13 @@ def write_random_bundle(
     from flexlam_rl.agents.policy.bundling import write_bundle
     from flexlam_rl.envs.domains.dmlab.actions import action_set
     from flexlam_rl.envs.spec import ActionSpec
+    from flexlam_rl.models.flexlam.adaptive.head import BudgetConfig, BudgetHead
     from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
     from flexlam_rl.models.flexlam.config import fixed as fixed_config
     from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS_SIZES
     from flexlam_rl.models.flexlam.factored.config import SIZES
     from flexlam_rl.models.flexlam.lam import LAM
-    from flexlam_rl.models.flexlam.priors import CONTINUOUS, PRIORS
+    from flexlam_rl.models.flexlam.priors import CONTINUOUS, PRIORS, state_widths
     from flexlam_rl.models.flexlam.translator import Translator
 
     sizes = PRESETS["debug"]
@@ -139,6 +141,9 @@ def write_random_bundle(
             )
         ),
     }
+    if budget_head:
+        widths = state_widths(models["sequence"])
+        models["budget"] = BudgetHead(BudgetConfig(config.slots, lam.code_count, *widths, hidden=8))
     # far from initialisation, where every choice is nearly a tie and nothing depends on anything
     for model in models.values():
         for parameter in model.parameters():

@@ -37,10 +37,8 @@ class Translation:
     def __init__(self, policy: LatentActionPolicy, rows: int, budget: int | None) -> None:
         given = policy.checked_budget(policy.budget if budget is None else budget)
         if not isinstance(given, int):
-            raise ValueError(
-                f"The budget is {given.tolist()}, one for each environment; latent actions need one number: give "
-                "budget=K."
-            )
+            one = f"{given.tolist()}, one for each environment" if isinstance(given, np.ndarray) else f"'{given}'"
+            raise ValueError(f"The budget is {one}; latent actions need one number: give budget=K.")
         self.policy, self.budget = policy, given
         self.space = spaces.MultiDiscrete([policy.lam.code_count] * self.budget)
         self._spec = policy.translator.config.actions

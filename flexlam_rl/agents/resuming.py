@@ -68,6 +68,11 @@ class Resumable:
         return None if self._past is not None else getattr(self._policy, "last", None)
 
     @property
+    def spent(self) -> Any:
+        """Codes that the policy has spent in each present episode, where it counts them."""
+        return None if self._past is not None else getattr(self._policy, "spent", None)
+
+    @property
     def steps(self) -> int:
         """T so far."""
         return len(self._actions)

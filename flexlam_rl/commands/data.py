@@ -1,4 +1,4 @@
-"""`flexlam data`: look at rollouts on disk, draw labels from them, import and export."""
+"""`flexlam data`: look at rollouts on disk, draw labels from them, search budgets, import and export."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from flexlam_rl.commands import exchange, labels
+from flexlam_rl.commands import budgets, exchange, labels
 from flexlam_rl.commands.common import need_data, subcommands
 from flexlam_rl.utils.progress import bar
 
@@ -82,8 +82,9 @@ def __getattr__(name: str) -> Any:
 def _options() -> Any:
     formats = exchange.formats()
     own = {"inspect": Inspect, "validate": Validate, "sheet": Sheet, "video": Video, "labels": labels.Labels}
+    own["budgets"] = budgets.Budgets
     made = {"import": exchange.import_options(formats), "export": exchange.export_options(formats)}
-    about = "Look at rollouts on disk, draw labels from them, import and export."
+    about = "Look at rollouts on disk, draw labels from them, search budgets of transitions, import and export."
     return subcommands("Options", about, own | made)
 
 
@@ -95,6 +96,8 @@ def run(options: Any) -> int:
     what = options.do
     if isinstance(what, labels.Labels):
         return labels.run(what)
+    if isinstance(what, budgets.Budgets):
+        return budgets.run(what)
     if hasattr(what, "runs"):  # import and export
         done: int = what.runs[type(what.do)](what.do)
         return done

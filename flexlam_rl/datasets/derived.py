@@ -69,6 +69,12 @@ def derived_rows(
     return file.checked()
 
 
+def has_derived_rows(store: RolloutStore, kind: str, key: str) -> bool:
+    """Tell whether the values of all rows have been computed and are there."""
+    record = _folder(store, kind, key) / "record.json"
+    return record.exists() and len(read_json(record).get("crc32c", [])) == -(-store.rows // BLOCK)
+
+
 def _folder(store: RolloutStore, kind: str, key: str) -> Path:
     name = f"{key[:32]}-{store.digest[:32]}"
     if os.access(store.path, os.W_OK):

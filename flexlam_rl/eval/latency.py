@@ -18,8 +18,8 @@ import tyro
 from flexlam_rl.agents.environments import make_batch
 from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
 from flexlam_rl.agents.watchers import Watcher
+from flexlam_rl.utils.budget_words import any_budgets
 from flexlam_rl.utils.command_line import run as run_command
-from flexlam_rl.utils.number_lists import budget_list
 from flexlam_rl.utils.options import formerly
 
 WARM_UP, TIMED = 20, 100
@@ -49,20 +49,20 @@ class Options:
 class Latency:
     """Of one budget: mean, standard deviation and parts, all in milliseconds a step."""
 
-    budget: int
+    budget: int | str
     mean: float
     deviation: float
     parts: dict[str, float]
 
 
-def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int]:
+def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int | str]:
     """Budgets of an option, or 1, 4, 16, ... and M; a Fixed-K model has one.
 
     Raises:
         ValueError: One is out of range.
     """
     if text is not None:
-        return budget_list(text, slots, prefix)
+        return any_budgets(text, slots, prefix)
     return [*(4**i for i in range(4) if 4**i < slots), slots] if prefix else [slots]
 
 
@@ -86,12 +86,12 @@ class _Timer(Watcher):
         self.rows.append({})
 
 
-def measure_latency(policy: Any, budget: int, num_envs: int, level: str, steps: int = TIMED) -> Latency:
+def measure_latency(policy: Any, budget: int | str, num_envs: int, level: str, steps: int = TIMED) -> Latency:
     """Time decisions of a `LatentActionPolicy` on frames of a level.
 
     Args:
         policy: Its `budget` is set.
-        budget: K.
+        budget: K, or words.
         num_envs: Environments of a step.
         level: Whose frames, in the engine and look that the policy was trained in.
         steps: Timed steps.

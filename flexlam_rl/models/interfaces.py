@@ -1,8 +1,8 @@
 """What the systems have in common: the roles that agents, evaluation and training rely on.
 
 A class has a role by having its methods; nothing is inherited. Shapes: `B` batch, `T` time, `M` slots, `K` budget,
-`d` numbers per slot, `V` codes, `D` width, `C H W` frame. *Latents* are codes, int64 (B, K), where `LatentSpec.codes`
-is a number, and vectors, float (B, K, d), where it is None.
+`d` numbers per slot, `V` codes, `D`, `D'` widths, `C H W` frame. *Latents* are codes, int64 (B, K), where
+`LatentSpec.codes` is a number, and vectors, float (B, K, d), where it is None.
 """
 
 from collections.abc import Mapping
@@ -73,10 +73,14 @@ class StepOutput(NamedTuple):
 class Generated(NamedTuple):
     """Latents of one transition that a prior has generated, codes (B, K) or vectors (B, K, d), and their
     log-probabilities (B, K), NaN where the prior has none.
+
+    Where a rule stopped each row: how many of its latents count, int64 (B,), and the rule's estimates (B, K).
     """
 
     codes: Tensor
     log_probs: Tensor
+    lengths: Tensor | None = None
+    estimates: Tensor | None = None
 
 
 @runtime_checkable
@@ -246,9 +250,29 @@ class RewardModel(Protocol):
 
 
 @runtime_checkable
-class BudgetPolicy(Protocol):
-    """Chooses how many latents a decision spends."""
+class BudgetRule(Protocol):
+    """Chooses how many latents a decision spends: estimates what is missing, at one of three moments, and gives None at
+    the others. A row stops at the first k whose estimate is below the tolerance.
+    """
 
-    def choose(self, state: Any) -> Tensor:
-        """Give K of each row, int64 (B,)."""
+    @property
+    def name(self) -> str:
+        """What `Decision` calls it."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Below it, an estimate stops a row."""
+        ...
+
+    def ahead(self, state: Tensor) -> Tensor | None:
+        """Before the first code, from the prior's state (B, D): estimates (B, M) for k = 1..M."""
+        ...
+
+    def after(self, k: int, hidden: Tensor, codes: Tensor) -> Tensor | None:
+        """After code k: estimates (B,), from the state that predicted it (B, D') and the code, int64 (B,)."""
+        ...
+
+    def before(self, logits: Tensor) -> Tensor | None:
+        """When the next code is predicted, by logits (B, V), and not yet taken: estimates (B,) for the codes before."""
         ...

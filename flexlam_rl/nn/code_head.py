@@ -49,7 +49,16 @@ class CodeHead(nn.Module):
         return self.code_embed(codes) + self.slot[first : first + codes.shape[-1]]
 
     def forward(self, tokens: Tensor, codes: Tensor, predicted: int) -> tuple[Tensor, Tensor]:
-        """Run whole blocks at once.
+        """Run whole blocks at once; arguments as for `states`.
+
+        Returns:
+            The states (B, D) that the first codes are predicted from, and logits (B, predicted, V).
+        """
+        states = self.states(tokens, codes, predicted)
+        return states[:, 0], self.logits(states)
+
+    def states(self, tokens: Tensor, codes: Tensor, predicted: int) -> Tensor:
+        """States that the codes of whole blocks are predicted from.
 
         Args:
             tokens: (B, N, D).
@@ -57,13 +66,12 @@ class CodeHead(nn.Module):
             predicted: How many codes to predict, from the first.
 
         Returns:
-            The states (B, D) that the first codes are predicted from, and logits (B, predicted, V).
+            (B, predicted, D).
         """
         # the last code that is predicted predicts nothing
         x = torch.cat([tokens, self.embed(codes[:, : predicted - 1])], dim=1)
         mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
-        states = self.transformer(x, *self.rotary(x.shape[1]), mask)[:, tokens.shape[1] - 1 :]
-        return states[:, 0], self.logits(states)
+        return self.transformer(x, *self.rotary(x.shape[1]), mask)[:, tokens.shape[1] - 1 :]
 
     def rotary(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines (length, hd) of the positions of its tokens."""

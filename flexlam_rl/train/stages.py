@@ -18,6 +18,7 @@ STAGES: "Registry[StageDefinition[Any]]" = Registry(
         "sequence": "flexlam_rl.models.flexlam.stages.definitions:SEQUENCE_STAGE",
         "translator": "flexlam_rl.models.flexlam.stages.definitions:TRANSLATOR_STAGE",
         "joint": "flexlam_rl.models.flexlam.stages.definitions:JOINT_STAGE",
+        "budget": "flexlam_rl.models.flexlam.adaptive.definition:BUDGET_STAGE",
         "idm": "flexlam_rl.models.baselines.stages:IDM_STAGE",
         "bc": "flexlam_rl.models.baselines.stages:BC_STAGE",
         "features": "flexlam_rl.models.baselines.stages:FEATURES_STAGE",

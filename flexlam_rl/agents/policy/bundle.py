@@ -2,6 +2,7 @@
 
 config.json                    what it was trained in and on (`BundleConfig`)
 lam/ sequence/ translator/     a model each: config.json and model.safetensors; oracle codes need no sequence/
+budget/                        where there is one, the head that chooses budgets
 README.md                      the model card
 """
 
@@ -16,7 +17,8 @@ from huggingface_hub import snapshot_download
 
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.models.flexlam.priors import Prior, load_prior
+from flexlam_rl.models.flexlam.adaptive.head import BudgetHead
+from flexlam_rl.models.flexlam.priors import Prior, load_prior, state_widths
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.models.systems import load_slot_model
@@ -35,6 +37,8 @@ MODELS: dict[str, Callable[..., PretrainedModel]] = {
     "translator": Translator.from_pretrained,
 }
 """How each part is loaded."""
+OPTIONAL: dict[str, Callable[..., PretrainedModel]] = {"budget": BudgetHead.from_pretrained}
+"""Parts that a bundle may lack."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,8 @@ class Bundle:
     hash: str
     folder: Path | None = None
     """Where its files lie; None where it was made in memory."""
+    budget: BudgetHead | None = None
+    """Chooses budgets, where it has been trained."""
 
     @property
     def slots(self) -> int:
@@ -174,6 +180,12 @@ class Bundle:
                 "made with one."
             )
         return self.sequence
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """All models that there are, by part."""
+        parts = {part: getattr(self, part) for part in (*MODELS, *OPTIONAL)}
+        return {part: model for part, model in parts.items() if model is not None}
 
 
 def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
@@ -199,7 +211,7 @@ def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
 
 def files_hash(folder: Path) -> str:
     """SHA-256 of a bundle's configurations and weights: the same models and settings, the same hash."""
-    parts = read_config(folder).parts
+    parts = (*read_config(folder).parts, *(part for part in OPTIONAL if (folder / part).is_dir()))
     files = [folder / CONFIG, *(folder / name / file for name in parts for file in (CONFIG, WEIGHTS))]
     try:
         return digest(files)
@@ -262,10 +274,14 @@ def load_bundle(
     config = read_config(folder)
     digest = files_hash(folder)
     models: dict[str, Any] = {
-        part: MODELS[part](folder / part, device=target).eval().requires_grad_(False) for part in config.parts
+        part: load(folder / part, device=target).eval().requires_grad_(False)
+        for part, load in (MODELS | OPTIONAL).items()
+        if part in config.parts or (part in OPTIONAL and (folder / part).is_dir())
     }
     models.setdefault("sequence", None)
     check_fit(config, models["lam"], models["sequence"], models["translator"], str(folder))
+    if "budget" in models and models["sequence"] is not None:
+        check_budget_head(models["budget"], models["sequence"], str(folder))
     return Bundle(config, **models, source=str(name or folder), hash=digest, folder=folder.resolve())
 
 
@@ -307,3 +323,16 @@ def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, tran
         raise CheckpointError(
             f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained."
         )
+
+
+def check_budget_head(head: BudgetHead, sequence: Prior, where: str) -> None:
+    """Refuse a budget head of another prior.
+
+    Raises:
+        CheckpointError: The first size that differs, with both values.
+    """
+    ours = (head.config.slots, head.config.codes, head.config.state_width, head.config.step_width)
+    theirs = (sequence.config.slots, sequence.config.codes, *state_widths(sequence))
+    for name, one, other in zip(("slots", "codes", "state width", "step width"), ours, theirs, strict=True):
+        if one != other:
+            raise CheckpointError(f"{where}: {name} of budget head and sequence model differ: {one!r} and {other!r}.")

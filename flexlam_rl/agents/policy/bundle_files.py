@@ -50,7 +50,7 @@ def save_bundle(out: Path, bundle: Bundle, decoding: Decoding) -> Path:
     if config == bundle.config and bundle.folder is not None and (bundle.folder / CARD).is_file():
         card = (bundle.folder / CARD).read_text(encoding="utf-8")  # it may hold scores
     half = config.training.get("weights") == "float16"  # weights that were rounded once are not rounded again
-    write_bundle(out, config, {part: getattr(bundle, part) for part in config.parts}, half, card)
+    write_bundle(out, config, bundle.models, half, card)
     return out
 
 

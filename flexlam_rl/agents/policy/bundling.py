@@ -11,6 +11,7 @@ import numpy as np
 
 from flexlam_rl.agents.policy.bundle import (
     MODELS,
+    OPTIONAL,
     BundleConfig,
     Decoding,
     EnvironmentFacts,
@@ -22,7 +23,7 @@ from flexlam_rl.agents.policy.bundle_files import free_for_bundle, write_bundle
 from flexlam_rl.datasets import Rollouts, load_labels, open_rollouts
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 from flexlam_rl.nn.patch_embed import Size, frame_size
-from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, model_digest
+from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, PretrainedModel, model_digest
 from flexlam_rl.utils.provenance import revision
 
 # where a run keeps each model, and which stage gives it, without and with joint alignment
@@ -46,7 +47,7 @@ def make_bundle(
     aligned: Path | None = None,
     prior: bool = True,
 ) -> tuple[BundleConfig, str]:
-    """Write a bundle of a run's best models.
+    """Write a bundle of a run's best models, with the budget head where one has been trained on them.
 
     Args:
         run: The run's folder, with finished stages lam, sequence and `stage`.
@@ -70,11 +71,10 @@ def make_bundle(
     out = free_for_bundle(out)
     models = {}
     runs = {"lam": run, **({"sequence": run} if prior else {}), stage: aligned or run}
-    for part, place in _PLACES[stage].items():
-        if part == "sequence" and not prior:
-            continue
-        name = place.split("/")[0]
-        folder = runs[name] / place
+    stages = {part: place for part, place in _PLACES[stage].items() if prior or part != "sequence"}
+    places = {part: runs[place.split("/")[0]] / place for part, place in stages.items()}
+    for part, folder in places.items():
+        name = folder.parts[-3]
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is missing: finish the stage {name!r} of the run first.")
         models[part] = MODELS[part](folder)
@@ -100,8 +100,29 @@ def make_bundle(
     labels = _labels(rollouts[0], str(record["labels"]), models["translator"].config.actions)
     config = BundleConfig(facts, labels, decoding or Decoding(), _training(runs, stage, rollouts, half), prior)
     check_fit(config, models["lam"], models.get("sequence"), models["translator"], str(run))  # type: ignore[arg-type]
+    if prior and (head := _budget_head(runs[stage], places)) is not None:
+        models["budget"] = head
     write_bundle(out, config, models, half)
     return config, files_hash(out)
+
+
+def _budget_head(run: Path, parts: Mapping[str, Path]) -> PretrainedModel | None:
+    """The budget head of a run; None where it has none.
+
+    Raises:
+        CheckpointError: It was trained on other models than those of the bundle.
+    """
+    folder = run / "budget" / "best" / "budget"
+    if not folder.is_dir():
+        return None
+    trained = json.loads((run / "budget" / CONFIG).read_text(encoding="utf-8"))
+    for part, place in parts.items():
+        if trained[part] != model_digest(place):
+            raise CheckpointError(
+                f"{run / 'budget'} was trained on another {part} model than {place}; train it anew on this one, or "
+                "move its folder away."
+            )
+    return OPTIONAL["budget"](folder)
 
 
 def _environment(rollouts: Sequence[Rollouts], size: Size) -> EnvironmentFacts:

@@ -15,6 +15,8 @@ from torch import Tensor
 from flexlam_rl.agents.policy.decision import PARTS, Decision
 from flexlam_rl.agents.policy.history import Chunk, PolicyState
 from flexlam_rl.agents.policy.marks import Marks
+from flexlam_rl.models.flexlam.adaptive.rules import Stops
+from flexlam_rl.models.interfaces import BudgetRule, Generated
 from flexlam_rl.nn.action_head import choose_actions, draw_actions, no_action
 from flexlam_rl.nn.modes import own_modes
 from flexlam_rl.nn.threads import forked
@@ -27,6 +29,7 @@ def decide(
     starts: np.ndarray,
     budgets: np.ndarray,
     draws: np.ndarray | None,
+    rule: BudgetRule | None = None,
 ) -> tuple[np.ndarray, Decision]:
     """Decide for all environments whose actions are wanted, chunk by chunk.
 
@@ -36,6 +39,7 @@ def decide(
         frames, starts, budgets: Of the n environments: new frames, where episodes begin, and K.
         draws: Uniform numbers (n, W), those of M latents and then those of actions; None for the likeliest codes and
             actions.
+        rule: Chooses K instead, up to that of `budgets`.
 
     Returns:
         Actions (n, A) as models have them, and what the decision consisted of.
@@ -45,7 +49,7 @@ def decide(
     n = len(frames)
     playing = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
 
-    def run(chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, Marks]:
+    def run(chunk: Chunk) -> tuple[Tensor, Generated, Marks]:
         rows = slice(chunk.first, chunk.first + chunk.count)
         given = None if draws is None else draws[rows]
         multiplied = (
@@ -55,8 +59,9 @@ def decide(
         )
         with own_modes(multiplied):  # here, because an executor's thread has modes of its own
             return decide_chunk(
-                policy, chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given
-            )
+                policy, chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given,
+                rule, state.playing[rows],
+            )  # fmt: skip
 
     # an executor's threads are not there in a forked process
     executor = policy.executor if len(playing) > 1 and not forked() else None
@@ -67,19 +72,27 @@ def decide(
     probabilities = np.full((n, widest), np.nan, np.float32)
     none: float = -1 if latent.codes else np.nan
     codes: np.ndarray = np.full((n, widest), none, np.int64) if latent.codes else np.full((n, widest, latent.dim), none)
+    spent, estimates = budgets if rule is None else np.zeros(n, np.int64), np.full((n, widest), np.nan, np.float32)
     seconds = dict.fromkeys(PARTS, 0.0)
-    for chunk, (chosen, own_codes, log_probs, times) in zip(playing, results, strict=True):
-        rows = slice(chunk.first, chunk.first + chunk.count)
+    for chunk, (chosen, made, times) in zip(playing, results, strict=True):
+        rows, width = slice(chunk.first, chunk.first + chunk.count), made.codes.shape[1]
         actions[rows] = chosen[: chunk.count].cpu().numpy()
-        codes[rows, : own_codes.shape[1]] = own_codes[: chunk.count].cpu().numpy()
-        probabilities[rows, : own_codes.shape[1]] = log_probs[: chunk.count].exp().cpu().numpy()
-        for part, spent in zip(PARTS, times.seconds(), strict=True):
-            seconds[part] += spent
-    behind = np.arange(widest) >= budgets[:, None]
+        codes[rows, :width] = made.codes[: chunk.count].cpu().numpy()
+        probabilities[rows, :width] = made.log_probs[: chunk.count].exp().cpu().numpy()
+        if made.lengths is not None and made.estimates is not None:
+            spent[rows] = np.where(state.playing[rows], made.lengths[: chunk.count].cpu().numpy(), 0)
+            estimates[rows, :width] = made.estimates[: chunk.count].cpu().numpy()
+        for part, took in zip(PARTS, times.seconds(), strict=True):
+            seconds[part] += took
+    behind = np.arange(widest) >= spent[:, None]
     codes[behind], probabilities[behind] = none, np.nan
+    widest = int(spent.max())
     state.restarted[:] = False
-    decision = Decision(budgets, codes, probabilities, {**seconds, "total": time.perf_counter() - began})
-    return actions, decision
+    state.spent[starts] = 0
+    state.spent += spent
+    chosen_by = () if rule is None else (rule.name, rule.tolerance, estimates[:, :widest])
+    seconds["total"] = time.perf_counter() - began
+    return actions, Decision(spent, codes[:, :widest], probabilities[:, :widest], seconds, *chosen_by)
 
 
 def decide_chunk(
@@ -90,7 +103,9 @@ def decide_chunk(
     clear: np.ndarray,
     budgets: np.ndarray,
     draws: np.ndarray | None,
-) -> tuple[Tensor, Tensor, Tensor, Marks]:
+    rule: BudgetRule | None,
+    playing: np.ndarray,
+) -> tuple[Tensor, Generated, Marks]:
     """Decide for the rows of a chunk.
 
     Args:
@@ -99,10 +114,12 @@ def decide_chunk(
         frames, starts, clear, budgets: Of the rows that are not padding: new frames, where episodes begin, where the
             history is forgotten, and K.
         draws: Uniform numbers, None for the likeliest codes and actions.
+        rule: Chooses K, up to that of `budgets`.
+        playing: Rows whose actions are wanted, of those that are not padding.
 
     Returns:
-        Actions (R, A), codes (R, K) or vectors (R, K, d) and their log-probabilities (R, K), and when each of `PARTS`
-        ended. Nothing is read back: a GPU may still be at work.
+        Actions (R, A), what was generated, codes (R, K) or vectors (R, K, d), and when each of `PARTS` ended. Without a
+        rule nothing is read back: a GPU may still be at work.
     """
     spec = policy.translator.config.actions
     size, device = len(chunk.frames), policy.device
@@ -127,9 +144,13 @@ def decide_chunk(
     codes_draws = None
     if draws is not None and policy.decoding.temperature > 0:
         codes_draws = whole(draws[:, : policy.decoder.numbers(most)], 0.0)
+    stopped: dict[str, Any] = {}
+    if rule is not None:
+        stopped["stops"] = Stops(rule, hidden, most, whole(playing, False))
     decoded = policy.decoder.generate(
-        chunk.decode, hidden, most, temperature=policy.decoding.temperature, draws=codes_draws
+        chunk.decode, hidden, most, temperature=policy.decoding.temperature, draws=codes_draws, **stopped
     )
+    lengths = lengths if decoded.lengths is None else decoded.lengths
     marks.mark()
     slots = policy.lam.keep_prefix_unchecked(decoded.codes, lengths)
     outputs = policy.translator(slots, chunk.previous, now)
@@ -140,4 +161,4 @@ def decide_chunk(
         actions = choose_actions(outputs, spec)
     chunk.previous = actions.clone()
     marks.mark()
-    return actions, decoded.codes, decoded.log_probs, marks
+    return actions, decoded, marks

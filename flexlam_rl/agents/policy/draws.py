@@ -39,13 +39,14 @@ class Draws:
         seed: With the episode seeds given to `begin` it determines every number; without them, with the environment's
             place.
         width: W.
+        stream: Numbers of another stream have nothing to do with these.
 
     Raises:
         ValueError: The seed is no whole number from 0 on.
     """
 
-    def __init__(self, seed: int, width: int) -> None:
-        self._seed, self._width = whole(seed, "seed"), width
+    def __init__(self, seed: int, width: int, stream: tuple[int, ...] = ()) -> None:
+        self._seed, self._width, self._stream = whole(seed, "seed"), width, stream
         self._generators: list[np.random.Generator] = []
         self._drawn = np.zeros((0, _STEPS, width))
         self._at = np.zeros(0, np.int64)
@@ -55,7 +56,7 @@ class Draws:
         have = len(self._generators)
         if rows <= have:
             return
-        self._generators += [np.random.default_rng([self._seed, 1, i]) for i in range(have, rows)]
+        self._generators += [np.random.default_rng([self._seed, 1, i, *self._stream]) for i in range(have, rows)]
         self._drawn = np.concatenate([self._drawn, np.zeros((rows - have, _STEPS, self._width))])
         self._at = np.concatenate([self._at, np.full(rows - have, _STEPS)])
 
@@ -73,7 +74,7 @@ class Draws:
         if len(index):
             self._grow(int(index.max()) + 1)
         for i, seed in zip(index.tolist(), numbers, strict=True):
-            self._generators[i] = np.random.default_rng([self._seed, 0, seed])
+            self._generators[i] = np.random.default_rng([self._seed, 0, seed, *self._stream])
             self._at[i] = _STEPS
 
     def snapshot(self) -> dict[str, Any]:

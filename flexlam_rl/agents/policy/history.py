@@ -48,6 +48,8 @@ class PolicyState:
     """(n,) bool: the map has restarted before the next frame."""
     made_for: tuple[Any, ...] = ()
     """What the policy must be that advances it."""
+    spent: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) int64: codes that each environment has spent in its present episode."""
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -119,4 +121,4 @@ def new_state(
         )
         for first in range(0, rows, size)
     ]
-    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for)
+    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for, np.zeros(rows, np.int64))

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from flexlam_rl.agents.policy.bundle import MODELS, Bundle, Decoding, load_bundle
+from flexlam_rl.agents.policy.budgets import Budget, checked_budget, drawn_budgets, random_chances
+from flexlam_rl.agents.policy.bundle import Bundle, Decoding, load_bundle
 from flexlam_rl.agents.policy.chunk_decision import decide
 from flexlam_rl.agents.policy.compatibility import check_environment
 from flexlam_rl.agents.policy.decision import Decision, read_only
@@ -26,11 +27,17 @@ from flexlam_rl.agents.policy.plain_loop import PlainLoop
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.agents.policy.sharing import Sharing
 from flexlam_rl.envs.action_values import environment_actions
+from flexlam_rl.models.flexlam.adaptive.rules import rule_of
 from flexlam_rl.models.flexlam.priors import decoder_of
+from flexlam_rl.models.interfaces import BudgetRule
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import usable_device
+from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget
 from flexlam_rl.utils.numbers import whole
+
+BUDGET_STREAM = (1,)
+"""Keeps the numbers that random budgets are drawn by apart from those of codes and actions."""
 
 
 class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
@@ -39,7 +46,8 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     Args:
         bundle: The models and what they were trained in.
         budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K
-            model takes M only.
+            model takes M only. "auto", "auto:0.1" or "auto:0.1:entropy" chooses for each environment at each step, by
+            a tolerance and a rule; "random:3.5" draws, with that mean.
         deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures.
             None: as each call of `predict` says, or the bundle's temperatures in a plain loop.
         decoding: Other temperatures and another context than the bundle's.
@@ -61,7 +69,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     def __init__(
         self,
         bundle: Bundle,
-        budget: int | Sequence[int] | np.ndarray | None = None,
+        budget: int | str | Sequence[int] | np.ndarray | None = None,
         *,
         deterministic: bool | None = None,
         decoding: Decoding | None = None,
@@ -88,7 +96,11 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         self._waiting: np.ndarray | None = None  # where the plain loop begins episodes
         self._current: PolicyState | None = None
         self._single = False
-        self._budget = self.checked_budget(self.slots if budget is None else budget)
+        self._seed = seed
+        self._budget_draws: Draws | None = None
+        self._rule: BudgetRule | None = None
+        self._chances: np.ndarray | None = None
+        self.budget = self.slots if budget is None else budget
         if env is not None:
             self.check(env, any_look)
 
@@ -96,7 +108,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     def from_pretrained(
         cls,
         name: str | Path | None = None,
-        budget: int | Sequence[int] | np.ndarray | None = None,
+        budget: int | str | Sequence[int] | np.ndarray | None = None,
         *,
         device: str | torch.device = "cpu",
         revision: str | None = None,
@@ -142,8 +154,9 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         """
         target = usable_device(device)
         if target != self.device:
-            models = {part: copy.deepcopy(getattr(self.bundle, part)).to(target) for part in MODELS}
+            models = {part: copy.deepcopy(model).to(target) for part, model in self.bundle.models.items()}
             self._take(replace(self.bundle, **models))
+            self.budget = self._budget  # a rule's head moves along
         return self
 
     @property
@@ -152,39 +165,37 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         return self.lam.null.device
 
     @property
-    def budget(self) -> int | np.ndarray:
-        """K: one number, or a read-only (n,) array of one for each environment. May be set at any step, to a new value
-        as a whole.
+    def budget(self) -> int | np.ndarray | str:
+        """K: one number, a read-only (n,) array of one for each environment, or the words that have it chosen. May be
+        set at any step, to a new value as a whole.
         """
+        if isinstance(self._budget, AutoBudget | RandomBudget):
+            return str(self._budget)
         return self._budget if isinstance(self._budget, int) else read_only(self._budget)
 
     @budget.setter
     def budget(self, value: Any) -> None:
-        self._budget = self.checked_budget(value)
+        found = self.checked_budget(value)
+        self._rule = rule_of(found, self.bundle.budget, self.sequence) if isinstance(found, AutoBudget) else None
+        self._chances = None
+        if isinstance(found, RandomBudget):
+            self._chances = random_chances(found.mean, self.slots)
+            self._budget_draws = self._budget_draws or Draws(self._seed, 1, BUDGET_STREAM)
+        self._budget = found
 
-    def checked_budget(self, value: Any) -> int | np.ndarray:
-        """A budget that this policy can play with: a number, or an array of its own of one for each environment.
+    def checked_budget(self, value: Any) -> Budget:
+        """A budget that this policy can play with: a number, an array of its own of one for each environment, or what
+        words say.
 
         Raises:
             ValueError: It can not; with what it can.
         """
-        try:
-            budgets = np.asarray(value)
-        except ValueError:  # rows of different lengths
-            budgets = np.empty(0)
-        low = 1 if self.lam.config.prefix else self.slots
-        if (
-            budgets.dtype.kind not in "iu"
-            or budgets.ndim > 1
-            or budgets.size == 0
-            or budgets.min() < low
-            or budgets.max() > self.slots
-        ):
-            expected = (
-                f"{low}..{self.slots}" if self.lam.config.prefix else f"{self.slots}, the only one of a Fixed-K model"
-            )
-            raise ValueError(f"budget is {value!r}; expected {expected}.")
-        return int(budgets) if budgets.ndim == 0 else budgets.astype(np.int64)
+        return checked_budget(value, self.slots, self.lam.config.prefix)
+
+    @property
+    def spent(self) -> np.ndarray | None:
+        """Codes that each environment has spent in its present episode, (n,) int64; None before the first step."""
+        return None if self._current is None else read_only(self._current.spent)
 
     def check(self, env: Any, any_look: bool = False) -> None:
         """Refuse an environment that differs from the one trained in.
@@ -216,6 +227,8 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         if self._current is not None:
             self._current.playing[rows_of(which, self._current.rows)] = True
         self._draws.begin(which, seeds)
+        if self._budget_draws is not None:
+            self._budget_draws.begin(which, seeds)
 
     def _is_another_batch(self, which: Any, index: np.ndarray) -> bool:
         """Whether all of a batch begin that has another size than the one that has played so far."""
@@ -269,17 +282,27 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         else:
             check_state(state, n, self._made_for)
             starts = np.zeros(n, np.bool_) if episode_start is None else mask_of(episode_start, n, "episode_start")
-        budgets = np.full(n, self._budget) if isinstance(self._budget, int) else self._budget.copy()
-        if len(budgets) != n:
-            raise ValueError(
-                f"budget has {len(budgets)} entries for {n} environments: give one number or one for each."
-            )
+        budgets = self._budgets(n)
         greedy = deterministic if self.deterministic is None else self.deterministic
         draws = None if greedy else self._draws.next(n)
-        actions, self.last = decide(self, state, frames, starts, budgets, draws)
+        actions, self.last = decide(self, state, frames, starts, budgets, draws, self._rule)
+        if self._chances is not None:
+            self.last = replace(self.last, rule="random")
         self._current = state
         own = environment_actions(actions, self._actions)
         return (own[0] if single else own), state
+
+    def _budgets(self, rows: int) -> np.ndarray:
+        """K of each environment, or the most that a rule may choose, (rows,)."""
+        if isinstance(self._budget, np.ndarray):
+            if len(self._budget) != rows:
+                raise ValueError(
+                    f"budget has {len(self._budget)} entries for {rows} environments: give one number or one for each."
+                )
+            return self._budget.copy()
+        if self._chances is not None and self._budget_draws is not None:
+            return drawn_budgets(self._chances, self._budget_draws.next(rows)[:, 0])
+        return np.full(rows, self._budget if isinstance(self._budget, int) else self.slots)
 
     def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Frames as (n, C, H, W) uint8, and whether there was only one.
@@ -294,7 +317,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         """A copy that goes on as this one would; the weights, which nothing changes, and the executor are shared."""
         other = object.__new__(type(self))
         memo[id(self)] = other
-        shared = ("bundle", "lam", "sequence", "translator", "decoder", "executor")
+        shared = ("bundle", "lam", "sequence", "translator", "decoder", "executor", "_rule")
         other.__dict__ |= {
             name: value if name in shared else copy.deepcopy(value, memo) for name, value in vars(self).items()
         }

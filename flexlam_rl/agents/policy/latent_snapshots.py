@@ -23,6 +23,7 @@ class LatentSnapshots:
     _actions: ActionSpec
     _made_for: tuple[Any, ...]
     _draws: Draws
+    _budget_draws: Draws | None
     _current: PolicyState | None
 
     def _new_state(self, rows: int) -> PolicyState:
@@ -37,6 +38,8 @@ class LatentSnapshots:
         """
         return {
             "draws": self._draws.snapshot(),
+            **({} if self._budget_draws is None else {"budget_draws": self._budget_draws.snapshot()}),
+            "spent": state.spent.copy(),
             "playing": state.playing.copy(),
             "restarted": state.restarted.copy(),
             "chunks": [{name: part.detach() for name, part in _parts(chunk).items()} for chunk in state.chunks],
@@ -68,6 +71,9 @@ class LatentSnapshots:
                     )
                 part.copy_(value)  # in place: how keys lie in memory is not told by their shape
         self._draws.restore(saved["draws"])
+        if self._budget_draws is not None:
+            self._budget_draws.restore(saved["budget_draws"])
+        state.spent[:] = saved["spent"]
         state.playing[:], state.restarted[:] = saved["playing"], saved["restarted"]
         self._current = state
         return state

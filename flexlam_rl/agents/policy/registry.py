@@ -144,7 +144,7 @@ class Player:
                 f"Unknown policy {self.name!r}: expected {', '.join(policy_names())}, or 'module:factory'."
             )
 
-    def make(self, env: Any, budgets: np.ndarray | int | None = None) -> Policy:
+    def make(self, env: Any, budgets: np.ndarray | int | str | None = None) -> Policy:
         """Make the policy for an environment or batch.
 
         Args:

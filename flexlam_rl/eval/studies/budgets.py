@@ -2,7 +2,8 @@
 one table and plot.
 
 Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data;
-milliseconds are measured here by the paper's protocol (`eval.latency`).
+milliseconds are measured here by the paper's protocol (`eval.latency`). Budgets that are chosen at each step are left
+out: `flexlam study budgets` is about these.
 """
 
 import json
@@ -76,7 +77,8 @@ def run(options: Options) -> int:
     from flexlam_rl.utils.files import write_atomically
 
     record = read_results(options.suite)
-    columns = {int(title.partition("@")[2]): summary for title, summary in summaries_of(record).items() if "@" in title}
+    every = {title.partition("@")[2]: summary for title, summary in summaries_of(record).items()}
+    columns = {int(budget): summary for budget, summary in every.items() if budget.isdigit()}
     if not columns:
         raise ValueError(f"{options.suite} is of a policy without budgets ({record['policy']!r}).")
     policy = LatentActionPolicy.from_pretrained(options.checkpoint, device=options.device, deterministic=True)

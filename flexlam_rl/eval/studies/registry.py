@@ -11,6 +11,7 @@ STUDIES: Registry[StudyDefinition] = Registry(
             *("alignment", "ablations", "matched", "imitability"),
             *("reward", "viper", "elastic", "consistency", "lamo", "priors", "finetune"),
         )
-    },
+    }
+    | {"budgets": "flexlam_rl.eval.studies.tokens.study:STUDY"},
     group="flexlam_rl.studies",
 )

@@ -15,12 +15,14 @@ from flexlam_rl.agents.environments import episode_steps
 from flexlam_rl.envs.spec import EnvSpec
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Job:
-    """One episode to play: its level, the budget (0 for policies without one), its number and its seed."""
+    """One episode to play: its level, the budget (0 for policies without one; words such as "auto:0.1" where it is
+    chosen at each step), its number and its seed.
+    """
 
     level: str
-    budget: int
+    budget: int | str
     number: int
     seed: int
 
@@ -45,7 +47,7 @@ def episode_seed(seed: int, level: str, number: int) -> int:
     return int(np.random.SeedSequence((seed, zlib.crc32(level.encode()), number)).generate_state(1)[0] >> 1)
 
 
-def all_jobs(levels: Sequence[str], budgets: Sequence[int], episodes: int, seed: int) -> list[Job]:
+def all_jobs(levels: Sequence[str], budgets: Sequence[int | str], episodes: int, seed: int) -> list[Job]:
     """All episodes of a run."""
     return [
         Job(level, k, i, episode_seed(seed, level, i)) for k in budgets for level in levels for i in range(episodes)
@@ -54,8 +56,19 @@ def all_jobs(levels: Sequence[str], budgets: Sequence[int], episodes: int, seed:
 
 def in_batches(jobs: Iterable[Job], spec: EnvSpec, size: int) -> Iterator[list[Job]]:
     """Batches of at most `size` episodes; neighbours have about the same budget and length, so that few wait for others
-    to end.
+    to end. Budgets in words have batches of their own.
     """
-    ordered = sorted(jobs, key=lambda job: (-job.budget, -episode_steps(spec, job.level), job.level, job.number))
-    for first in range(0, len(ordered), size):
-        yield ordered[first : first + size]
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.budget if isinstance(job.budget, str) else "", []).append(job)
+    for group in groups.values():
+        ordered = sorted(
+            group, key=lambda job: (-budget_number(job), -episode_steps(spec, job.level), job.level, job.number)
+        )
+        for first in range(0, len(ordered), size):
+            yield ordered[first : first + size]
+
+
+def budget_number(job: Job) -> int:
+    """The budget of a job that has a number; 0 for words."""
+    return job.budget if isinstance(job.budget, int) else 0

@@ -39,8 +39,9 @@ from flexlam_rl.eval.suite.table import (
     wide_console,
 )
 from flexlam_rl.train.stopping import stopping
+from flexlam_rl.utils.budget_words import AutoBudget, any_budgets, budget_in_words
 from flexlam_rl.utils.command_line import run as run_command
-from flexlam_rl.utils.number_lists import budget_list, number_list
+from flexlam_rl.utils.number_lists import number_list
 
 CPU_CHUNK, CUDA_CHUNK = 32, 64
 MANY, PARTS = 64, 4
@@ -170,7 +171,7 @@ def _player(options: Options) -> Player:
     )
 
 
-def _budgets(options: Options, player: Player) -> list[int]:
+def _budgets(options: Options, player: Player) -> list[int | str]:
     """The budgets to play, 0 alone for policies without one."""
     if not player.learned:
         number_list("budget", options.budget, 0)
@@ -178,7 +179,22 @@ def _budgets(options: Options, player: Player) -> list[int]:
     slots, prefix = player.bundle.slots, player.bundle.lam.config.prefix
     if options.budget == Options.budget:
         return [min(16, slots) if prefix else slots]
-    return budget_list(options.budget, slots, prefix)
+    budgets = any_budgets(options.budget, slots, prefix)
+    for budget in budgets:
+        if isinstance(budget, str):
+            _check_words(budget, player)
+    return budgets
+
+
+def _check_words(budget: str, player: Player) -> None:
+    """Refuse a budget in words that this policy cannot play with."""
+    from flexlam_rl.models.flexlam.adaptive.rules import rule_of
+
+    if player.name != "flexlam":
+        raise ValueError(f"budget is '{budget}'; the policy {player.name!r} takes numbers only.")
+    asked = budget_in_words(budget)
+    if isinstance(asked, AutoBudget):
+        rule_of(asked, player.bundle.budget, player.bundle.sequence)
 
 
 def describe(options: Options, spec: EnvSpec, player: Player) -> dict[str, Any]:
@@ -331,7 +347,9 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
             )
     print_behaviour(console, behaviour)
     for title, value in latency.items():
-        console.print(f"{title}: {value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
+        codes = behaviour.get(title, {}).get("tokens")
+        spent = "" if codes is None else f"{codes:.2f} codes per decision, "
+        console.print(f"{title}: {spent}{value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
     if options.plots:
         from flexlam_rl.eval.suite.plots import draw_suite
 
@@ -341,7 +359,7 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     )
 
 
-def _keys(columns: dict[str, Any], played: list[Any]) -> list[tuple[str, int]]:
+def _keys(columns: dict[str, Any], played: list[Any]) -> list[tuple[str, int | str]]:
     budgets = list(dict.fromkeys(p.job.budget for p in played))
     return list(zip(columns, budgets, strict=True))
 

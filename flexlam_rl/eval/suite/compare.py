@@ -115,7 +115,7 @@ def _episodes(record: dict[str, Any], column: str) -> dict[str, dict[int, float]
     _, _, budget = column.partition("@")
     out: dict[str, dict[int, float]] = {}
     for row in record["episodes"]:
-        if row["budget"] == int(budget or 0):
+        if str(row["budget"]) == (budget or "0"):
             out.setdefault(row["level"], {})[row["seed"]] = row["return"]
     return out
 

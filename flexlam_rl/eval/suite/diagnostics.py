@@ -106,9 +106,12 @@ class Diagnosed:
 
     def figures(self, i: int) -> dict[str, Any]:
         """What was counted in the present episode of environment `i`: `COUNTS`, and where an expert was asked, how
-        often it chose each action and how often the policy agreed, lists (A,).
+        often it chose each action and how often the policy agreed, lists (A,); where it counts codes, "tokens", those
+        that it spent.
         """
         found: dict[str, Any] = {name: int(values[i]) for name, values in self._counts.items()}
+        if (spent := getattr(self.policy, "spent", None)) is not None:
+            found["tokens"] = int(spent[i])
         if self.expert is not None and self._actions:
             found |= {"chosen": self._chances[i].tolist(), "recalled": self._recalled[i].tolist()}
         return found
@@ -135,6 +138,8 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "tilted": share("tilted", "placed"),
         "still": share("still", "placed"),
     }
+    if all("tokens" in row for row in rows) and total["steps"]:
+        out["tokens"] = sum(row["tokens"] for row in rows) / total["steps"]
     lists = [row for row in rows if "chosen" in row]
     if lists:
         chosen = np.sum([row["chosen"] for row in lists], 0)

@@ -16,7 +16,9 @@ class Options:
     """Play the evaluation suite and print a table of normalised returns."""
 
     budget: str = "16"
-    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,64."""
+    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,auto:0.1. Chosen at each step:
+    auto:TOLERANCE, or auto:TOLERANCE:RULE with the rule regressed, change or entropy; drawn: random:MEAN.
+    """
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     policy: str | None = None

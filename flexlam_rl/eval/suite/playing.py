@@ -61,7 +61,7 @@ def _play(
 
     shares = TimeShares()
     try:
-        policy = player.make(env, np.array([job.budget for job in jobs]) if player.learned else None)
+        policy = player.make(env, _budgets(jobs) if player.learned else None)
         # outside what is saved: where a batch goes on, its steps are counted, and the adviser is asked, once more
         asked = None if adviser is None else make_expert(adviser, env, 0.0, player.seed)
         policy = Diagnosed(running.watched(policy, jobs, shares, watchers), env, asked)
@@ -76,3 +76,9 @@ def _play(
     finally:
         running.leave()
         env.close()
+
+
+def _budgets(jobs: Sequence[Job]) -> np.ndarray | str:
+    """Of each environment, or the words that a batch shares."""
+    first = jobs[0].budget
+    return first if isinstance(first, str) else np.array([job.budget for job in jobs])

@@ -49,7 +49,7 @@ class Folder:
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path, self.identity = path, identity
-        self.played: dict[tuple[str, int, int], Played] = {}
+        self.played: dict[tuple[str, int | str, int], Played] = {}
         self.sessions: list[dict[str, Any]] = []
         self.shares: dict[str, float] = {}
         """Wall-clock seconds of this session's environments, policy and its parts."""
@@ -253,7 +253,8 @@ def _row(played: Played) -> dict[str, Any]:
 
 
 def _played(row: dict[str, Any]) -> Played:
-    job = Job(str(row["level"]), int(row["budget"]), int(row["number"]), int(row["seed"]))
+    budget = row["budget"] if isinstance(row["budget"], str) else int(row["budget"])
+    job = Job(str(row["level"]), budget, int(row["number"]), int(row["seed"]))
     figures = row.get("figures")
     numbers = float(row["return"]), int(row["steps"]), float(row["milliseconds"]), int(row["batch"])
     return Played(job, *numbers, None if figures is None else dict(figures))

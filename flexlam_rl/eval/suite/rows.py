@@ -23,7 +23,7 @@ class Rows:
     def __init__(
         self,
         jobs: Sequence[Job],
-        played: Mapping[tuple[str, int, int], Played],
+        played: Mapping[tuple[str, int | str, int], Played],
         name: str,
         engine: str,
         domain: str,
@@ -41,7 +41,7 @@ class Rows:
         if self._left[at] == 0:
             self._say(self._row(*at))
 
-    def _row(self, level: str, budget: int) -> str:
+    def _row(self, level: str, budget: int | str) -> str:
         numbers = [job.number for job in self._jobs if (job.level, job.budget) == (level, budget)]
         rows = [{"level": level, "budget": budget, "return": self._played[level, budget, n].total} for n in numbers]
         (title, returns), *_ = by_column(rows, self._name).items()

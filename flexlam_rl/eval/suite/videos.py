@@ -41,7 +41,7 @@ class Videos(Watcher):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         words = f" K = {job.budget}" if job.budget else ""
-        name = f"{job.level}-K{job.budget}.mp4" if job.budget else f"{job.level}.mp4"
+        name = f"{job.level}-K{str(job.budget).replace(':', '-')}.mp4" if job.budget else f"{job.level}.mp4"
         factor = max(1, SIZE // kept[0][0].shape[0])
         write_video(
             self.folder / name,

@@ -11,5 +11,6 @@ SYSTEM = System(
         "FactoredPrior": f"{_HERE}.factored.model",
         "ContinuousPrior": f"{_HERE}.continuous.model",
         "Translator": f"{_HERE}.translator",
+        "BudgetHead": f"{_HERE}.adaptive.head",
     },
 )

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
 from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel
@@ -193,6 +194,7 @@ class Decoder:
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         draws: Tensor | None = None,
+        stops: Stops | None = None,
     ) -> Generated:
         """Generate the first `budget` codes of the current block.
 
@@ -204,12 +206,16 @@ class Decoder:
             temperature: Divides the logits when sampling.
             draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
                 random stream.
+            stops: Stops each row early; generation ends with the last one, and no graph is recorded.
 
         Returns:
             Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
             larger one's, if they are greedy or sampled with the same `draws`.
         """
         budget = whole(budget, "budget", 1, self.config.slots)
+        if stops is not None:
+            found = self._generate(state, hidden, budget, generator, temperature, draws, None, stops)
+            return Generated(*found, stops.lengths, stops.estimates[:, : found[0].shape[1]])
         if generator is not None:
             return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
         # kernels are recorded with the addresses of what they read and change
@@ -241,6 +247,7 @@ class Decoder:
         temperature: float,
         draws: Tensor | None,
         given: Tensor | None = None,
+        stops: Stops | None = None,
     ) -> tuple[Tensor, Tensor]:
         config, model = self.config, self.model
         frame = state.step - 1
@@ -259,11 +266,15 @@ class Decoder:
         codes, log_probs = [], []
         for i in range(budget):
             logits = model.head(hidden).float()
+            if stops is not None and stops.before(i, logits):
+                break
             log_p = logits.log_softmax(-1)
             drawn = None if draws is None else draws[:, i]
             code = choose(logits, generator, temperature, drawn) if given is None else given[:, i]
             codes.append(code)
             log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
+            if stops is not None and stops.after(i + 1, hidden, code):
+                break
             if i + 1 < budget:
                 end = self.frame_end + i + 1
                 turn = [(first[..., i : i + 1, :], second[..., i : i + 1, :]) for first, second in turns]

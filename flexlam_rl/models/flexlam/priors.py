@@ -80,3 +80,9 @@ def decoder_of(prior: Prior, cache: torch.dtype | None = None, context: int | No
         prior, cache, context
     )
     return decoder
+
+
+def state_widths(prior: Prior) -> tuple[int, int]:
+    """Widths of a prior's state before the first code, and of that at each code."""
+    config: Any = prior.config
+    return config.width, config.width

@@ -47,6 +47,7 @@ def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -
     # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
     prior = recipe.factored if getattr(options, "prior", None) in OVER_TIME else recipe.sequence
     named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
+    named["budget"] = recipe.idm
     folder = folder or stage
     return loop_options.loop_config(named.get(folder, recipe.translator), options, options.out / folder)
 

@@ -134,6 +134,14 @@ class SequenceModel(PretrainedModel):
         x = self.transformer(x, cos, sin, mask)[:, predicts]
         return x[:, :, 0], self.head(x)
 
+    def code_states(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
+        """States of every decision, before its first code (B, T, D) and where each code is predicted (B, T, M, D), as a
+        decoder has them; arguments as for `forward`.
+        """
+        x, cos, sin, mask, predicts = self.tokens(frames, codes, phase)
+        steps = self.transformer(x, cos, sin, mask)[:, predicts]
+        return steps[:, :, 0], steps
+
     def loss(
         self,
         frames: Tensor,

@@ -38,6 +38,7 @@ def choose(
     previous: Tensor | None = None,
     start: Tensor | None = None,
     bins: int = 100,
+    latents: Tensor | None = None,
 ) -> Found:
     """Find k*, the fewest codes of each transition whose cost is at most the tolerance.
 
@@ -52,6 +53,7 @@ def choose(
         previous: The actions before, for objectives that ask a translator.
         start: Guesses, for searches that begin with one.
         bins: Lengths that a binned search tries.
+        latents: Of the transitions, where they are known already.
 
     Returns:
         k* in 1..M; M where no length is good enough (`met` is false there); and the costs that were evaluated.
@@ -62,7 +64,7 @@ def choose(
     tolerance = real(tolerance, "tolerance")
     need_prefixes(model, "There is nothing to choose")
     asked = objective_named(objective) if isinstance(objective, str) else objective
-    latents = model.encode(obs, next_obs)
+    latents = model.encode(obs, next_obs) if latents is None else latents
     evaluate = asked.evaluator(model, obs, next_obs, latents, previous)
     with torch.no_grad():
         return search(evaluate, len(obs), model.config.slots, tolerance, how, start=start, bins=bins, device=obs.device)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.flexlam.factored.history import TimeDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.interfaces import Generated
@@ -69,6 +70,7 @@ class FactoredDecoder(TimeDecoder):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
         draws: Tensor | None = None,
+        stops: Stops | None = None,
     ) -> Generated:
         """Generate the first `budget` codes of the current block.
 
@@ -80,12 +82,16 @@ class FactoredDecoder(TimeDecoder):
             temperature: Divides the logits when sampling.
             draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
                 random stream.
+            stops: Stops each row early; generation ends with the last one, and no graph is recorded.
 
         Returns:
             Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
             larger one's, if they are greedy or sampled with the same `draws`.
         """
         budget = whole(budget, "budget", 1, self.config.slots)
+        if stops is not None:
+            found = self._generate(state, hidden, budget, generator, temperature, draws, stops)
+            return Generated(*found, stops.lengths, stops.estimates[:, : found[0].shape[1]])
         if generator is not None:
             return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
         # kernels are recorded with the addresses of what they read and change
@@ -106,13 +112,19 @@ class FactoredDecoder(TimeDecoder):
         generator: torch.Generator | None,
         temperature: float,
         draws: Tensor | None,
+        stops: Stops | None = None,
     ) -> tuple[Tensor, Tensor]:
         head = self.model.head
         codes: list[Tensor] = []
         logits: list[Tensor] = []
         for i in range(budget):
-            logits.append(head.logits(hidden).float())
-            codes.append(choose(logits[-1], generator, temperature, None if draws is None else draws[:, i]))
+            scores = head.logits(hidden).float()
+            if stops is not None and stops.before(i, scores):
+                break
+            logits.append(scores)
+            codes.append(choose(scores, generator, temperature, None if draws is None else draws[:, i]))
+            if stops is not None and stops.after(i + 1, hidden, codes[-1]):
+                break
             if i + 1 < budget:
                 hidden = self._head(state, head.embed(codes[-1][:, None], i), self.config.patches + i)
         chosen = torch.stack(codes, 1)

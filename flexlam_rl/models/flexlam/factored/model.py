@@ -99,6 +99,14 @@ class FactoredPrior(TimePrior):
         """
         return self._run(frames, codes, chosen, chosen.shape[-1], None, None)
 
+    def code_states(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
+        """States of every decision, before its first code (B, T, D) and where each code is predicted (B, T, M, D), as a
+        decoder has them; arguments as for `forward`.
+        """
+        tokens = self._tokens(frames, codes, None, None).flatten(0, 1)
+        states = self.head.states(tokens, codes.flatten(0, 1), self.config.slots).unflatten(0, codes.shape[:2])
+        return states[:, :, 0], states
+
     def _run(
         self,
         frames: Tensor,
@@ -110,10 +118,14 @@ class FactoredPrior(TimePrior):
     ) -> tuple[Tensor, Tensor]:
         """The head's states (B, T, D) and logits (B, T, predicted, V) of the blocks `chosen` after the past `codes`."""
         b, t = frames.shape[:2]
-        seen = self.embed_frames(frames)
-        tokens = seen + self.told(self.run_over(seen, self.embed_blocks(codes, kept), dropped))
+        tokens = self._tokens(frames, codes, dropped, kept)
         states, logits = self.head(tokens.flatten(0, 1), chosen.flatten(0, 1), predicted)
         return states.view(b, t, -1), logits.unflatten(0, (b, t))
+
+    def _tokens(self, frames: Tensor, codes: Tensor, dropped: Dropped | None, kept: Tensor | None) -> Tensor:
+        """What the head sees of each decision, (B, T, N, D)."""
+        seen = self.embed_frames(frames)
+        return seen + self.told(self.run_over(seen, self.embed_blocks(codes, kept), dropped))
 
     def loss(
         self,

@@ -1,0 +1,117 @@
+"""`flexlam data budgets DIR`: the fewest codes of every transition, searched once and kept beside the rollouts."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """Search k*, the fewest codes of each transition that are good enough, keep them beside the rollouts, and tell what
+    they go with. A stopped command goes on when it is given again.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Folder of a collection, or of one store in it."""
+    run: Path | None = None
+    """Folder of a training run, or of a bundle: its latent action model and translator; by default the bundle that
+    comes with the package.
+    """
+    translator_run: Path | None = None
+    """Take the translator from this run instead."""
+    objective: Literal["agreement", "flow", "picture"] = "agreement"
+    """What is good enough: the translator's action as of the whole block, the flow loss, or the predicted picture."""
+    tolerance: float = 0.1
+    """The largest cost that is good enough."""
+    how: Literal["full", "binned", "binary"] = "full"
+    """Evaluate every length, or 100 of them, or halve the range, which takes the fewest evaluations and assumes that
+    costs fall as prefixes grow.
+    """
+    level: tuple[str, ...] = ()
+    """Only these levels."""
+    split: str | None = None
+    """Only this split."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """Folder for budgets.json, histograms and pictures; None for the table alone."""
+    looked_at: int = 2000
+    """Transitions of each store that are compared with their pictures and actions."""
+    examples: int = 6
+    """Cheapest and dearest transitions that are drawn."""
+    watch: int = 0
+    """Also watch so many episodes of the scripted expert on each level of litelab, whose world tells what happens."""
+    device: str = "cpu"
+    """torch device."""
+
+
+def run(options: Budgets) -> int:
+    """Search, and tell what was found.
+
+    Raises:
+        ValueError: An option is out of range, or the models cannot give the objective.
+        CheckpointError: There are no such models.
+    """
+    from flexlam_rl.agents.policy.bundle import folder_of
+    from flexlam_rl.datasets import Rollouts
+    from flexlam_rl.datasets.store import RolloutStore, find_stores
+    from flexlam_rl.eval.lam.budgets.figures import summary
+    from flexlam_rl.eval.lam.budgets.report import line, write_report
+    from flexlam_rl.eval.lam.budgets.stored import joined, shown
+    from flexlam_rl.eval.lam.budgets.watched import watched
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model, model_folder
+    from flexlam_rl.models.flexlam.adaptive.choosing import need_prefixes
+    from flexlam_rl.models.flexlam.adaptive.objectives import objective_named
+    from flexlam_rl.models.flexlam.adaptive.stored import searched, searched_rows, stored_budgets
+    from flexlam_rl.models.flexlam.translator import Translator
+    from flexlam_rl.nn.pretrained import model_digest
+    from flexlam_rl.utils.numbers import whole
+    from flexlam_rl.utils.progress import bar
+
+    for name, low in (("looked_at", 1), ("examples", 1), ("watch", 0)):
+        whole(getattr(options, name), name, low)
+    if not options.folder.is_dir():
+        raise ValueError(f"{options.folder} is no folder: expected a collection of rollouts.")
+    models = options.run or folder_of(None)
+    lam, asks = load_lam(models, options.device), options.objective == "agreement"
+    place = options.translator_run or models
+    translator = load_model(Translator, place, "translator", options.device) if asks else None
+    need_prefixes(lam, "there is nothing to search")
+    folders = [model_folder(models, "lam"), model_folder(place, "translator") if asks else None]
+    digests = [None if folder is None else model_digest(folder) for folder in folders]
+    what = searched(str(digests[0]), options.objective, options.tolerance, digests[1], options.how)
+    stores = [RolloutStore(path) for path in find_stores(options.folder, options.level or None, options.split)]
+    figures: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
+    for store in stores:
+        title = f"{store.level}/{store.split}"
+        if title in seen:  # several collections of the same levels
+            title = f"{store.path.resolve().parents[1].name}/{title}"
+        with bar(title) as progress:
+            (found,) = stored_budgets(lam, what, Rollouts([store]), translator, options.device, progress)
+        if not found[:, 0].any():
+            print(f"{title}: no transitions.")
+            continue
+        seen[title] = shown(store, found, options.looked_at)
+        part = seen[title]
+        figures[title] = summary(part.found, lam.config.slots, part.features, part.events)
+        # counts are of all, what takes frames of those looked at
+        figures[title] |= summary(found[found[:, 0] > 0], lam.config.slots, {}, {}) | {
+            name: figures[title][name] for name in ("correlation", "events")
+        }
+        print(line(title, figures[title]), flush=True)
+    if options.watch:
+        objective = objective_named(options.objective, translator)
+        search = partial(searched_rows, lam, objective, translator, options.how, what.tolerance)
+        for store in {store.level: store for store in stores}.values():
+            title = f"{store.level}/watched"
+            seeds = range(options.watch)
+            seen[title] = part = joined([watched(store.spec, store.level, i, options.looked_at, search) for i in seeds])
+            figures[title] = summary(part.found, lam.config.slots, part.features, part.events)
+            print(line(title, figures[title]), flush=True)
+    if options.out is not None:
+        about = {"searched": asdict(what), "slots": lam.config.slots, "stores": [store.digest for store in stores]}
+        write_report(options.out, about, figures, seen, options.examples)
+        print(f"{options.out}: budgets.json, histograms and pictures.")
+    return 0

@@ -1,0 +1,4 @@
+"""`flexlam study budgets`: return against mean tokens.
+
+`ranking` compares rules on recorded video, `study` plays the best one beside fixed and random budgets, `report` tells.
+"""

@@ -1,0 +1,198 @@
+"""`flexlam study budgets BUNDLE... --data DIR --out DIR`: return against mean tokens.
+
+For each bundle, one per training seed, the rules are ranked on recorded video by how often the action is that of all M
+codes at equal mean tokens; the best rule plays the suite at several tolerances beside fixed budgets; and a random
+budget of the same mean plays as its control. A stopped command continues.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from flexlam_rl.envs.domains.dmlab.levels import SUITE
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.eval.studies.tokens.report import read_rows, write_report
+from flexlam_rl.eval.suite import command as suite
+from flexlam_rl.eval.suite.results import RESULTS, read_results
+from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget
+from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.numbers import real, whole
+
+
+@dataclass(frozen=True)
+class Options(StudyOptions):
+    """Put chosen budgets beside fixed and random ones: agreement on video, and return in play, against mean tokens."""
+
+    bundles: tyro.conf.Positional[tuple[str, ...]]
+    """Folders of bundles with budget heads, one per training seed."""
+    data: Path = field(kw_only=True)
+    """Folder of rollouts; rules are ranked on their test split."""
+    out: Path = field(kw_only=True)
+    """Folder of rankings, suites and tables; the same command continues a stopped one in it."""
+    tolerances: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Of the chosen budgets that play."""
+    fixed: str = "1,2,4,8,16"
+    """Budgets beside them."""
+    rule: str | None = None
+    """Rule that plays; None for the one that is best on the first bundle's ranking."""
+    windows: int = 64
+    """Recorded windows that rules are ranked on."""
+    length: int = 40
+    """Steps of each."""
+    episodes: int = 20
+    """Episodes per task."""
+    tasks: tuple[str, ...] = SUITE
+    """Tasks to play."""
+    seed: int = 0
+    """Of the windows and of all episodes."""
+    chunk: int | None = None
+    """Rows that the policy computes together, as of `flexlam suite`; a chunk waits for its dearest row."""
+    threads: int | None = None
+    """Threads of the policy on a CPU; default: all cores."""
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        for name, low in (("windows", 1), ("length", 2), ("episodes", 1)):
+            whole(getattr(self, name), name, low)
+        for tolerance in self.tolerances:
+            real(tolerance, "tolerance")
+        if not self.bundles:
+            raise ValueError("bundles is empty; name one bundle at least.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A bundle's ranking ("ranking"), the suite of its fixed and chosen budgets ("suite"), or that of random ones
+    ("random").
+    """
+
+    number: int
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """Name of the job."""
+        return f"bundle{self.number}-{self.kind}"
+
+
+@dataclass
+class _Parts:
+    """The study's work."""
+
+    options: Options
+
+    @cached_property
+    def bundles(self) -> list[Any]:
+        """All bundles, loaded."""
+        from flexlam_rl.agents.policy.bundle import load_bundle
+
+        return [load_bundle(name, self.options.device) for name in self.options.bundles]
+
+    def rank(self, job: Job) -> Rows:
+        """Rank the rules of a bundle."""
+        from flexlam_rl.datasets import open_rollouts
+        from flexlam_rl.eval.studies.tokens.ranking import curves, watched_decisions
+        from flexlam_rl.utils.progress import bar
+
+        o = self.options
+        with bar(job.name) as progress:
+            seen = watched_decisions(
+                self.bundles[job.number], open_rollouts(o.data, split="test"), o.windows, o.length, o.seed, progress
+            )
+        return curves(seen)
+
+    @property
+    def rule(self) -> str:
+        """The rule that plays."""
+        from flexlam_rl.eval.studies.tokens.ranking import best_rule
+
+        rows = read_rows(self.options.out / "results" / f"{Job(0, 'ranking').name}.json")
+        slots = max(row["tokens"] for row in rows if row["rule"] == "fixed")
+        return self.options.rule or best_rule(rows, tuple(k for k in (2.0, 4.0, 8.0) if k < slots))
+
+    def budgets(self, job: Job) -> str:
+        """What a suite plays."""
+        if job.kind == "suite":
+            chosen = [str(AutoBudget(tolerance, self.rule)) for tolerance in self.options.tolerances]
+            return ",".join([self.options.fixed, *chosen])
+        behaviour = read_results(self.folder(Job(job.number, "suite")))["behaviour"]
+        means = [found["tokens"] for title, found in behaviour.items() if "@auto" in title]
+        return ",".join(dict.fromkeys(str(RandomBudget(round(mean, 2))) for mean in means))
+
+    def play(self, job: Job) -> None:
+        """Play a suite."""
+        o = self.options
+        suite.run(
+            suite.Options(
+                budget=self.budgets(job), checkpoint=o.bundles[job.number], tasks=o.tasks, episodes=o.episodes,
+                seed=o.seed, device=o.device, chunk=o.chunk, threads=o.threads, out=self.folder(job),
+            )
+        )  # fmt: skip
+
+    def folder(self, job: Job) -> Path:
+        """Where a suite lies."""
+        return self.options.out / "suites" / job.name
+
+    def episodes(self, job: Job) -> int:
+        """Length of a job: episodes of a suite, steps of a ranking."""
+        o = self.options
+        if job.kind == "ranking":
+            return o.windows * o.length
+        columns = len(o.tolerances) + (len(o.fixed.split(",")) if job.kind == "suite" else 0)
+        return columns * o.episodes * len(o.tasks)
+
+    def finished(self, job: Job) -> bool:
+        """Whether a job has been done."""
+        if job.kind == "ranking":
+            return (self.options.out / "results" / f"{job.name}.json").exists()
+        folder = self.folder(job)
+        if not (folder / RESULTS).is_file():
+            return False
+        rows = read_results(folder)["episodes"]
+        wanted = self.budgets(job).split(",")
+        count = self.options.episodes * len(self.options.tasks)
+        return all(sum(str(row["budget"]) == one for row in rows) >= count for one in wanted)
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: Options that do not fit the bundles.
+        CheckpointError: A bundle cannot be used.
+    """
+    from flexlam_rl.agents.policy.bundle import folder_of, read_config
+
+    slots = set()
+    for name in options.bundles:
+        folder = folder_of(name)
+        read_config(folder)
+        if options.rule not in (None, "entropy") and not (folder / "budget").is_dir():
+            raise ValueError(f"rule is {options.rule!r}, but {name} has no budget head: flexlam train budget.")
+        slots.add(str(name))
+    number_list("fixed", options.fixed, 1)
+    if len(slots) < len(options.bundles):
+        raise ValueError(f"bundles names one twice: {', '.join(options.bundles)}.")
+    parts = _Parts(options)
+    numbers = range(len(options.bundles))
+    return Study(
+        title="budgets",
+        jobs=[Job(number, kind) for kind in ("ranking", "suite", "random") for number in numbers],
+        train=lambda job: None if job.kind == "ranking" else parts.play(job),
+        measure=lambda job: parts.rank(job) if job.kind == "ranking" else None,
+        report=lambda: write_report(options.out, len(options.bundles), parts.folder, Job, options.episodes),
+        out=options.out,
+        steps=parts.episodes,
+        finished=parts.finished,
+    )
+
+
+STUDY = StudyDefinition(Options, plan, "return against mean tokens: chosen budgets beside fixed and random ones")
