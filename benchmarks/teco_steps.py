@@ -145,13 +145,18 @@ def main() -> None:
         step = vqgan_step(preset, device)
         step()
         found["vqgan_seconds"] = round(statistics.median(seconds(step, device) for _ in range(options.rounds)), 4)
-        recipe = RECIPES[preset]
-        whole = rows["TECO", PRESETS[preset].teco.drop_loss]["seconds"] * recipe.dynamics.batch / batch
+        recipe, size = RECIPES[preset], PRESETS[preset].vqgan.image_size
+        clip = torch.randint(0, 256, (1, PRESETS[preset].teco.frames, 3, size, size), dtype=torch.uint8, device=device)
+        models["TECO"].frame_codes(clip)
+        found["codes_seconds"] = round(seconds(lambda: models["TECO"].frame_codes(clip), device), 4)
+        step_of_clip = rows["TECO", PRESETS[preset].teco.drop_loss]["seconds"] / batch + found["codes_seconds"]
+        whole = step_of_clip * recipe.dynamics.batch
         found["hours"] = {
             "vqgan": round(found["vqgan_seconds"] * recipe.vqgan.steps / 3600, 3),
             "teco": round(whole * recipe.dynamics.steps / 3600, 3),
         }
         print(f"VQ-GAN: {found['vqgan_seconds']:.3f} s per step; hours of the recipes on this device: {found['hours']}")
+        print(f"Codes of a clip's frames: {found['codes_seconds']:.3f} s, which the hours of TECO hold.")
     found["rows"] = [{"model": name, "drop_loss": drop, **row} for (name, drop), row in rows.items()]
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ RECIPES: dict[str, Recipe] = {
             steps=3000, batch=16, lr=1e-3, warmup=100, weight_decay=0.0, eval_every=500, save_every=250, log_every=50
         ),
         LoopConfig(
-            steps=1500, batch=4, lr=5e-4, warmup=100, weight_decay=0.0, eval_every=250, save_every=125, log_every=25
+            steps=1200, batch=4, lr=5e-4, warmup=100, weight_decay=0.0, eval_every=200, save_every=100, log_every=25
         ),
         16,
     ),

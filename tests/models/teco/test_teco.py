@@ -75,6 +75,17 @@ def test_what_is_told_of_a_frame_depends_on_no_later_frame_or_action_and_on_all_
             assert moved.tolist() == [s + 1 >= t for s in range(4)]
 
 
+@pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
+def test_training_and_prediction_tell_the_same_steps(config):
+    model, seen = build(config).eval(), []
+    model.temporal.register_forward_hook(lambda _, given, made: seen.append(given))
+    told = torch.tensor([[-1, 0, 2, 1, 0]])
+    model.loss(codes(1, 5), told, rng(), silent=False)
+    assert seen[-1][0].shape[1] == 4 and torch.equal(seen[-1][1], told[:, 1:])
+    model.next_frame(model.remember(video(1, 3)), told[:, :4], rng())
+    assert seen[-1][0].shape[1] == 3 and torch.equal(seen[-1][1], told[:, 1:4])
+
+
 @torch.no_grad()
 def test_a_frame_s_latents_depend_on_it_and_on_the_one_before_alone_and_the_first_is_not_quantized():
     model, seen = build(TOLD).eval(), codes(1, 5)

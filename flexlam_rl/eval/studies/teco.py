@@ -1,0 +1,231 @@
+"""`flexlam study teco --data DIR --out DIR`: the trainings whose predictions `flexlam study consistency` compares.
+
+One VQ-GAN, and for each seed TECO with training windows of several lengths, several tokens per frame, told prefixes of
+several lengths of a LAM's latent actions, and models without latent dynamics. All have the arithmetic of the same run:
+shorter windows take more steps, costlier models fewer (`COSTS`). A killed study continues with the same command; more
+seeds extend a finished one. See docs/world-models.md.
+"""
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.utils.options import tidy, whole
+
+COSTS = {
+    "paper": {"maskgit": 1.05, "ar": 1.15},
+    "tiny": {"maskgit": 1.38, "ar": 1.60},
+    "debug": {"maskgit": 1.0, "ar": 1.0},
+}
+"""Operations of a step of the models without latent dynamics over those of TECO's, by preset, at DropLoss 0.9
+(`benchmarks/teco_steps.py --count`; those of `debug` are not counted).
+"""
+FIGURES = ("loss", "reconstruction", "prior", "silent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Train TECO and what it is compared with, all with the same arithmetic."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split), as `flexlam collect --protocol dmlab-40k` writes them."""
+    out: Path
+    """Folder of the study; the same command continues a stopped one in it."""
+    preset: Literal["paper", "tiny", "debug"] = "tiny"
+    """Sizes, lengths and rates."""
+    seeds: int = 3
+    """Trainings of each kind."""
+    windows: tuple[int, ...] | None = None
+    """Frames of the training clips; None for all of the preset's, a half and a quarter."""
+    sides: tuple[int, ...] = (1, 2, 4)
+    """Tokens along a side of a frame."""
+    budgets: tuple[int, ...] = (1, 4, 16)
+    """Slots of the latent actions that models are told, besides none and the actions; only with --lam-run."""
+    lam_run: Path | None = None
+    """Run of the LAM that gives the latent actions; None leaves these models out."""
+    steps: int | None = None
+    """Steps of a TECO with whole windows, instead of the preset's."""
+    vqgan_steps: int | None = None
+    """Steps of the VQ-GAN, instead of the preset's."""
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        tidy(self)
+        for name in ("seeds", "steps", "vqgan_steps"):
+            whole(self, name, 1)
+        for name in ("windows", "sides", "budgets"):
+            given = getattr(self, name)
+            if given is not None and (not given or len(set(given)) != len(given) or min(given) < 1):
+                raise ValueError(f"{name} is {given}; expected at least one number of 1 or more, and none twice.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What all commands on one folder share."""
+
+    preset: str
+    windows: tuple[int, ...]
+    sides: tuple[int, ...]
+    budgets: tuple[int, ...]
+    lam: str | None
+    """Digest of the LAM."""
+    steps: int | None
+    vqgan_steps: int | None
+    data: tuple[str, ...]
+    """Digests of the rollouts."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    arm: str
+    """Name of the model; "vqgan" for the first stage."""
+    seed: int
+    length: int
+    """Steps."""
+    stage: Literal["vqgan", "teco", "direct"] = "teco"
+    frames: int | None = None
+    side: int | None = None
+    budget: int = 0
+    """K; 0 where no latent actions are told."""
+    condition: Literal["none", "actions", "latents"] = "actions"
+    prior: Literal["maskgit", "ar"] | None = None
+
+    @property
+    def name(self) -> str:
+        """Model and seed."""
+        return f"{self.arm}-seed{self.seed}"
+
+    @property
+    def kind(self) -> str:
+        """What trains: jobs of one kind take about as long per step."""
+        return f"{self.prior or self.stage} {self.frames or ''} {self.side or ''}".strip()
+
+
+def jobs_of(options: Options, windows: Sequence[int], steps: int, vqgan_steps: int) -> list[Job]:
+    """The VQ-GAN, then all models, seed by seed, so that a stopped study has whole comparisons."""
+    whole_window = windows[0]
+    found = [Job("vqgan", 0, vqgan_steps, "vqgan")]
+    for seed in range(options.seeds):
+        # a step of a shorter window is as much cheaper
+        found += [
+            Job(f"window{frames}", seed, round(steps * whole_window / frames), frames=frames) for frames in windows
+        ]
+        found += [Job(f"side{side}", seed, steps, side=side) for side in options.sides if side != 1]
+        found += [Job("k0", seed, steps, condition="none")]
+        if options.lam_run is not None:
+            found += [Job(f"k{k}", seed, steps, budget=k, condition="latents") for k in options.budgets]
+        priors: tuple[Literal["maskgit", "ar"], ...] = ("maskgit", "ar")
+        found += [
+            Job(prior, seed, max(1, round(steps / COSTS[options.preset][prior])), "direct", prior=prior)
+            for prior in priors
+        ]
+    return found
+
+
+def plan(options: Options) -> Study[Job]:
+    """Make the study.
+
+    Raises:
+        ValueError: Options and rollouts do not fit.
+        TrainingError: There is no LAM in the run that is named.
+    """
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.models.teco.config import PRESETS
+    from flexlam_rl.models.teco.recipes import RECIPES
+    from flexlam_rl.nn.pretrained import model_digest
+    from flexlam_rl.train.errors import TrainingError
+
+    frames, recipe = PRESETS[options.preset].teco.frames, RECIPES[options.preset]
+    windows = options.windows or tuple(dict.fromkeys(max(2, frames // part) for part in (1, 2, 4)))
+    if max(windows) != windows[0] or min(windows) < 2:
+        raise ValueError(f"windows is {windows}; expected numbers of 2 or more, the largest first.")
+    digests = tuple(d for split in ("train", "test") for d in open_rollouts(options.data, split=split).digests)
+    lam = None
+    if options.lam_run is not None:
+        folder = options.lam_run / "lam" / "best" / "lam"
+        if not folder.is_dir():
+            raise TrainingError(f"{folder} is missing: lam_run is {options.lam_run}; expected the run of a LAM.")
+        lam = model_digest(folder)
+    config = Config(
+        options.preset, windows, options.sides, options.budgets, lam, options.steps, options.vqgan_steps, digests
+    )
+    jobs = jobs_of(options, windows, options.steps or recipe.dynamics.steps, options.vqgan_steps or recipe.vqgan.steps)
+    study = Study(
+        title="teco",
+        jobs=jobs,
+        train=lambda job: _train(options, job),
+        measure=lambda job: _measure(options, job),
+        report=lambda: _report(study, options),
+        out=options.out,
+        config=config,
+        steps=lambda job: job.length,
+    )
+    return study
+
+
+def _run(options: Options, job: Job) -> Path:
+    return options.out / "runs" / ("vqgan" if job.stage == "vqgan" else job.name)
+
+
+def _train(options: Options, job: Job) -> None:
+    from flexlam_rl.models.teco.stages.definitions import DirectOptions, TECOOptions, VQGANOptions
+    from flexlam_rl.train.run_stage import train_stage
+
+    shared: dict[str, Any] = {
+        "data": options.data, "out": _run(options, job), "preset": options.preset, "seed": job.seed,
+        "device": options.device, "steps": job.length,
+    }  # fmt: skip
+    if job.stage == "vqgan":
+        train_stage("vqgan", VQGANOptions(**shared))
+        return
+    shared |= {"vqgan_run": options.out / "runs" / "vqgan", "condition": job.condition}
+    shared |= {"frames": job.frames, "side": job.side}
+    if job.budget:
+        shared |= {"lam_run": options.lam_run, "budget": job.budget}
+    if job.prior is not None:
+        train_stage("direct", DirectOptions(**shared, prior=job.prior))
+    else:
+        train_stage("teco", TECOOptions(**shared))
+
+
+def _measure(options: Options, job: Job) -> Rows:
+    found = json.loads((_run(options, job) / job.stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+    return [{"model": job.arm, "seed": job.seed, "steps": job.length, **found}]
+
+
+def _report(study: Study[Job], options: Options) -> str:
+    """Write and give the table of held-out losses, and the command that compares predictions."""
+    from flexlam_rl.utils.files import write_atomically
+
+    done = [job for job in study.jobs if study.is_finished(job)]
+    lines = ["| model | seed | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
+    for job in done:
+        [row] = json.loads(study.result(job).read_text(encoding="utf-8"))
+        values = (f"{row[name]:.4f}" if name in row else "" for name in FIGURES)
+        lines.append(f"| {job.arm} | {job.seed} | {job.length} | {' | '.join(values)} |")
+    models = [
+        f"{job.arm}={_run(options, job) / job.stage / 'best' / job.stage}" for job in done if job.stage != "vqgan"
+    ]
+    lines += ["", "Held-out losses, nats per code; models with other priors predict other codes. Predictions:", ""]
+    command = ["flexlam", "study", "consistency", "--no-flexlam", "--data", str(options.data)]
+    command += ["--out", str(options.out / "consistency")]
+    command += ["--bundle", "BUNDLE-OF-THE-LAM"] if options.lam_run is not None else []
+    lines.append("    " + " ".join(map(shlex.quote, [*command, "--models", *models])))
+    page = "\n".join(lines) + "\n"
+    assert study.out is not None
+    write_atomically(study.out / "README.md", page.encode())
+    return page
+
+
+STUDY = StudyDefinition(Options, plan, "TECO and what it is compared with, trained with the same arithmetic")
