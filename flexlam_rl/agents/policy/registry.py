@@ -75,7 +75,8 @@ class Player:
         workers: Threads that compute chunks.
         any_look: Play in another engine, look or overlay than trained in.
         cache: "fp32" or "bf16", as for `LatentActionPolicy`.
-        temperatures: Of a latent action policy's codes and actions, None for the bundle's own.
+        temperatures: Of a latent action policy's codes and actions, None for the bundle's own; the second is that of an
+            expert's actions too.
         context: Frames back that a latent action policy sees, None for the bundle's own.
     """
 
@@ -95,6 +96,17 @@ class Player:
     def learned(self) -> bool:
         """Whether it plays a bundle, at a budget."""
         return self.name in ("flexlam", "oracle")
+
+    @property
+    def expert(self) -> bool:
+        """Whether it is one of `EXPERTS`, and no policy of the registry."""
+        return self.name not in POLICIES and self.name.partition(":")[0] in EXPERTS
+
+    @property
+    def expert_temperature(self) -> float:
+        """Temperature of an expert's actions: 0 for the likeliest."""
+        actions = self.temperatures[1]
+        return 0.0 if self.deterministic else 1.0 if actions is None else actions
 
     @property
     def blind(self) -> bool:
@@ -156,7 +168,7 @@ class Player:
         """
         self.check_name()
         if self.name not in POLICIES:
-            return make_expert(self.name, env, seed=self.seed)
+            return make_expert(self.name, env, self.expert_temperature, self.seed)
         factory = POLICIES.get(self.name)
         more = {"budgets": budgets, "player": self}
         named = inspect.signature(factory).parameters

@@ -140,6 +140,7 @@ def _player(options: Options) -> Player:
             )
     player = Player(name)
     player.check_name()
+    _refuse_what_counts_for_nothing(options, player)
     on_gpu = options.device.startswith("cuda")
     cores = 1 if on_gpu else options.threads or os.cpu_count() or 1
     if player.learned or name == "bc":
@@ -169,6 +170,15 @@ def _player(options: Options) -> Player:
         temperatures,
         options.context,
     )
+
+
+def _refuse_what_counts_for_nothing(options: Options, player: Player) -> None:
+    """Raise ValueError for an option that this policy does not heed."""
+    own = () if player.learned else ("temperature", "context")
+    neither = () if player.learned or player.expert else ("action_temperature",)
+    for name in (*own, *neither):
+        if getattr(options, name) is not None:
+            raise ValueError(f"{name} is {getattr(options, name)}; the policy {player.name!r} has none.")
 
 
 def _budgets(options: Options, player: Player) -> list[int | str]:
@@ -223,6 +233,8 @@ def describe(options: Options, spec: EnvSpec, player: Player) -> dict[str, Any]:
             "name": Path(options.checkpoint).resolve().name,
             "hash": _weights_hash(Path(options.checkpoint)),
         }
+    if player.expert and options.action_temperature is not None:
+        who["action_temperature"] = options.action_temperature
     return {
         "flexlam_rl": __version__,
         **who,

@@ -79,6 +79,26 @@ def test_temperatures_change_who_plays(bundle_folder, tmp_path, capsys):
     assert suite(tmp_path / "new", *given, "--temperature", "-1") == WRONG_USE
 
 
+def test_an_experts_actions_have_a_temperature_and_what_has_none_says_so(pixel_expert_folder, tmp_path, capsys):
+    who = ("--policy", f"pixel:{pixel_expert_folder}")
+    runs = {
+        "own": (),
+        "hot": ("--action-temperature", "1"),
+        "cold": ("--action-temperature", "0"),
+        "greedy": ("--greedy",),
+    }
+    for name, extra in runs.items():
+        assert suite(tmp_path / name, *who, *extra) == 0
+    episodes = {name: results(tmp_path / name)["episodes"] for name in runs}
+    assert episodes["own"] == episodes["hot"] != episodes["cold"] == episodes["greedy"]
+    assert results(tmp_path / "cold")["action_temperature"] == 0.0
+    capsys.readouterr()
+    for policy, option in (("random", "--action-temperature"), ("expert", "--temperature"), ("random", "--context")):
+        assert suite(tmp_path / "refused", "--policy", policy, option, "1") == WRONG_USE
+        assert f"the policy '{policy}' has none" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+
+
 def test_results_say_what_they_are(played):
     record = results(played)
     assert record["scene"]["engine"] == "litelab"
