@@ -104,7 +104,6 @@ def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder
         "suite.card",
         "suite.compare",
         "transfer",
-        "matched",
     ],
 )
 def test_modules_run_from_a_checkout(name):

@@ -22,7 +22,8 @@ LABELS = {"labels", "label_fraction", "label_count", "label_task"}
 CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution", "balance"}
 PATCHES = {"encoder_patch", "decoder_patch"}
 OWN = {
-    "lam": {"fixed", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"} | PATCHES,
+    "lam": {"fixed", "lam_slots", "fsq_levels", "quantizer", "quantizer_options", "prefix_distribution", "cache"}
+    | PATCHES,
     "lapo": {"prefix", "prefix_distribution", "slots", "size", "dim"} | PATCHES,
     "laom": {"prefix", "prefix_distribution", "slots", "dim", "horizon", "target_decay", "encoder_patch"},
     "adaworld": {"prefix", "prefix_distribution", "slots", "dim", "beta"} | PATCHES,
@@ -35,6 +36,7 @@ OWN = {
         "context",
         "drop_frames",
         "drop_blocks",
+        "history_noise",
         "encode_once",
         "sequence_patch",
     },

@@ -206,8 +206,9 @@ def test_a_replayed_batch_is_where_it_was() -> None:
     first = Collector(ToyWorld(), recipe, Rows(4, 2, 4))
     first.collect(network, np.random.default_rng(0), 0.5, Scales(2))
     again = Collector(ToyWorld(), recipe, first.rows, [list(actions) for actions in first.history])
-    assert (again.frames == first.frames).all() and (again.batch.at == first.batch.at).all()
-    assert (again.batch.door == first.batch.door).all() and first.batch.at.any()
+    one, two = first.fleet, again.fleet
+    assert (two.frames == one.frames).all() and (two.batch.at == one.batch.at).all()
+    assert (two.batch.door == one.batch.door).all() and one.batch.at.any()
 
 
 def test_an_episode_begins_without_memory(folder: Path) -> None:

@@ -91,7 +91,9 @@ def test_what_cannot_play_is_refused_in_one_sentence(
     said = capsys.readouterr().err
     assert "Unknown policy 'turnin': expected flexlam, oracle, random, expert" in said and "turning" in said
     with pytest.raises(
-        ValueError, match="Unknown expert 'tuner': expected scripted, reactive, random, pixel, learned, turner"
+        ValueError,
+        match="Unknown expert 'tuner': expected scripted, reactive, wanderer, random, pixel, learned, bundle, latent, "
+        "turner",
     ):
         make_expert("tuner", None)
     with pytest.raises(ValueError, match="'flexlam' is built in"):

@@ -30,6 +30,7 @@ def test_hashes_are_stable() -> None:
     assert {name: s.hash[:16] for name, s in ACTION_SETS.items()} == {
         "dreamer15": "0e448064c7b5c7eb",
         "impala9": "77316291d1e991e2",
+        "teco3": "f73304f294ae53fe",
         "native7": "d39db675ee3b34cd",
     }
 
@@ -49,5 +50,5 @@ def test_spaces() -> None:
 
 
 def test_unknown_set_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'nope'.*dreamer15, impala9, native7"):
+    with pytest.raises(ValueError, match=r"'nope'.*dreamer15, impala9, teco3, native7"):
         action_set("nope")
