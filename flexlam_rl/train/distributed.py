@@ -55,6 +55,7 @@ def parallel(stage: Stage) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
 
 
 def finish() -> None:
-    """Leave the process group."""
+    """Leave the process group, all ranks together: one that still sends to a rank that has left is aborted."""
     if dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
