@@ -41,7 +41,7 @@ class BundleWorld(DomainWorld):
         return batch
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """As the domain's, of a bundle at the budget."""
+        """Play evaluation episodes of a bundle at the budget."""
         return self.score(f"bundle:{folder}@{self.budget}", task, episodes)
 
 
@@ -64,5 +64,5 @@ class LatentWorld(BundleWorld):
             write_bundle(folder / BUNDLE, bundle.config, {part: getattr(bundle, part) for part in MODELS}, half)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """As the domain's, of a network."""
+        """Play evaluation episodes of a network."""
         return self.score(f"latent:{folder}", task, episodes)

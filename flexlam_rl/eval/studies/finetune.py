@@ -162,26 +162,19 @@ def measure_arm(job: Job, options: Options) -> Rows:
 
 def report(study: Study[Job], options: Options) -> str:
     """Write results.json, summary.md and, where matplotlib is installed, curves.png; returns the table."""
-    from flexlam_rl.eval.video.curves import curve
-    from flexlam_rl.utils.files import write_atomically
+    from flexlam_rl.eval.studies.over_seeds import over_seeds
 
     assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     lines = ["| level | arm | seeds | mean return | 95 % over seeds | each seed |", "|---|---|--:|--:|---|---|"]
     for level, kind in dict.fromkeys((row["level"], row["kind"]) for row in rows):
         means = [row["mean"] for row in rows if (row["level"], row["kind"]) == (level, kind)]
-        found = curve(np.array(means)[:, None])
-        low, high = found.low[0], found.high[0]
-        ends = "none" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+        mean, ends = over_seeds(means, 2)
         each = ", ".join(f"{value:.2f}" for value in means)
-        lines.append(f"| {level} | {kind} | {len(means)} | {found.mean[0]:.2f} | {ends} | {each} |")
+        lines.append(f"| {level} | {kind} | {len(means)} | {mean} | {ends} | {each} |")
     table = "\n".join(lines)
     head = f"# Improved by reward: {options.steps:,} steps"
-    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
-    write_atomically(study.out / "summary.md", f"{head}\n\n{table}\n".encode())
+    study.write(rows, f"{head}\n\n{table}")
     draw(rows, study.out / "curves.png")
     return table
 

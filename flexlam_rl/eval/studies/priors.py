@@ -36,7 +36,7 @@ class Options(StudyOptions):
     priors: tuple[PriorName, ...] = tuple(PRIORS)
     """Kinds of priors."""
     bottlenecks: tuple[Bottleneck, ...] = ("fsq", "gaussian")
-    """Of the latent action models: codes, numbers."""
+    """Quantizers of the latent action models: of codes, of numbers."""
     seeds: int = 3
     """Trainings of every model."""
     budget: int = 16
@@ -193,13 +193,10 @@ def measured(job: Job, options: Options) -> Rows:
 
 def report(study: Study[Job], options: Options) -> str:
     """Write results.json and summary.md of the jobs so far; returns the table."""
-    from flexlam_rl.eval.video.curves import curve
+    from flexlam_rl.eval.studies.over_seeds import over_seeds
 
     assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     lines = [
         f"K = {options.budget}. Returns in per cent of the expert, interquartile mean, over training seeds.", "",
         "| latent actions | prior | seeds | return | 95 % over seeds | ms per decision | training seconds |",
@@ -210,14 +207,10 @@ def report(study: Study[Job], options: Options) -> str:
             own = [row for row in rows if (row["bottleneck"], row["prior"]) == (bottleneck, prior)]
             if not own:
                 continue
-            found = curve(np.array([[row.get("iqm", np.nan)] for row in own]))
-            low, high = found.low[0], found.high[0]
-            ends = "none" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+            mean, ends = over_seeds([row.get("iqm", np.nan) for row in own], 1)
             ms, seconds = (np.mean([row[name] for row in own]) for name in ("ms", "seconds"))
             kind = "codes" if bottleneck == "fsq" else "numbers"
-            lines.append(
-                f"| {kind} | {prior} | {len(own)} | {found.mean[0]:.1f} | {ends} | {ms:.1f} | {seconds:,.0f} |"
-            )
+            lines.append(f"| {kind} | {prior} | {len(own)} | {mean} | {ends} | {ms:.1f} | {seconds:,.0f} |")
     table = "\n".join(lines)
     write_json(study.out / "results.json", rows)
     write_atomically(study.out / "summary.md", f"# Priors in closed loop\n\n{table}\n".encode())

@@ -17,6 +17,24 @@ from flexlam_rl.eval.studies.clock import Clock, duration
 Rows = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class ArmJob:
+    """One training of a study that compares arms over seeds."""
+
+    arm: str
+    seed: int
+
+    @property
+    def kind(self) -> str:
+        """The arm: trainings of one arm take about as long."""
+        return self.arm
+
+    @property
+    def name(self) -> str:
+        """Arm and seed."""
+        return f"{self.arm}-{self.seed}"
+
+
 class Job(Protocol):
     """One part of a study."""
 
@@ -79,6 +97,19 @@ class Study(Generic[J]):
         if self.finished is not None:
             return self.finished(job)
         return self.out is not None and self.result(job).exists()
+
+    def rows(self) -> Rows:
+        """Rows of all jobs that are done."""
+        done = [job for job in self.jobs if self.is_finished(job)]
+        return [row for job in done for row in json.loads(self.result(job).read_text(encoding="utf-8"))]
+
+    def write(self, rows: Rows, page: str) -> None:
+        """Write results.json and summary.md."""
+        from flexlam_rl.utils.files import write_atomically
+
+        assert self.out is not None
+        write_atomically(self.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
+        write_atomically(self.out / "summary.md", f"{page}\n".encode())
 
     def clock(self) -> Clock:
         """Estimates of what is left, with the seconds per step that earlier commands measured."""

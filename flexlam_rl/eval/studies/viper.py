@@ -6,14 +6,11 @@ bonus alone; "adversarial", a discriminator on pairs of frames; "random", the ra
 returns of the last policy, never of the best: which one is best, the task's reward would tell.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.utils.options import tidy, whole
 
 Arm = Literal["viper", "beta0", "bonus", "adversarial", "random"]
@@ -64,25 +61,7 @@ class Options(StudyOptions):
             raise ValueError(f"arms is {self.arms} and data {self.data}; 'adversarial' needs data, others none.")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training."""
-
-    arm: Arm
-    seed: int
-
-    @property
-    def kind(self) -> str:
-        """The arm: trainings of one arm take about as long."""
-        return self.arm
-
-    @property
-    def name(self) -> str:
-        """Arm and seed."""
-        return f"{self.arm}-{self.seed}"
-
-
-def plan(options: Options) -> Study[Job]:
+def plan(options: Options) -> Study[ArmJob]:
     """Make the study.
 
     Raises:
@@ -100,7 +79,7 @@ def plan(options: Options) -> Study[Job]:
         expert_pairs(options)
     study = Study(
         title="viper",
-        jobs=[Job(arm, seed) for seed in range(options.seeds) for arm in options.arms],
+        jobs=[ArmJob(arm, seed) for seed in range(options.seeds) for arm in options.arms],
         train=lambda job: train_arm(job, options, bundle),
         measure=lambda job: measure_arm(job, options),
         report=lambda: report(study, options),
@@ -126,7 +105,7 @@ def expert_pairs(options: Options) -> Any:
     return draw
 
 
-def train_arm(job: Job, options: Options, bundle: Any) -> None:
+def train_arm(job: ArmJob, options: Options, bundle: Any) -> None:
     """Train an arm's agent, or continue it."""
     if job.arm == "random":
         return
@@ -173,7 +152,7 @@ class _Nothing:
         """Nothing to remember."""
 
 
-def measure_arm(job: Job, options: Options) -> Rows:
+def measure_arm(job: ArmJob, options: Options) -> Rows:
     """Task returns of the last policy, on held-out episodes."""
     from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.experts.pixel.world import DomainWorld
@@ -185,29 +164,21 @@ def measure_arm(job: Job, options: Options) -> Rows:
     return [{"arm": job.arm, "seed": job.seed, "mean": found.mean, "returns": list(found.returns)}]
 
 
-def report(study: Study[Job], options: Options) -> str:
+def report(study: Study[ArmJob], options: Options) -> str:
     """Write results.json and summary.md of the arms so far; returns the table."""
-    from flexlam_rl.eval.video.curves import curve
-    from flexlam_rl.utils.files import write_atomically
+    from flexlam_rl.eval.studies.over_seeds import over_seeds
 
-    assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     lines = ["| arm | seeds | mean return | 95 % over seeds | each seed |", "|---|---|---|---|---|"]
     for arm in options.arms:
         means = [row["mean"] for row in rows if row["arm"] == arm]
         if means:
-            found = curve(np.array(means)[:, None])
-            low, high = found.low[0], found.high[0]
-            ends = "none" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+            mean, ends = over_seeds(means, 2)
             each = ", ".join(f"{value:.2f}" for value in means)
-            lines.append(f"| {arm} | {len(means)} | {found.mean[0]:.2f} | {ends} | {each} |")
+            lines.append(f"| {arm} | {len(means)} | {mean} | {ends} | {each} |")
     table = "\n".join(lines)
     head = f"# Rewards from video: {options.level}, {options.steps:,} steps, K = {options.budget}"
-    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
-    write_atomically(study.out / "summary.md", f"{head}\n\n{table}\n".encode())
+    study.write(rows, f"{head}\n\n{table}")
     return table
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.teco.config import DirectConfig
 from flexlam_rl.models.teco.spatial import MaskPrior, StepPrior
-from flexlam_rl.models.teco.temporal import Temporal, at_times, kept_times
+from flexlam_rl.models.teco.temporal import Temporal, at_times
 from flexlam_rl.models.teco.world import FrameWorld
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.streams import Streams
@@ -53,11 +53,7 @@ class Direct(FrameWorld):
 
         Arguments are those of `FrameWorld.loss`.
         """
-        told = self.dropped(told, generator) if silent else told
-        summaries = self.temporal(self.latents(codes[:, :-1]), None if told is None else told[:, 1:])
-        drop = self.config.drop_loss if drop_loss is None else drop_loss
-        times = kept_times(len(codes), codes.shape[1] - 1, drop, generator)
-        h = self.temporal.expand(at_times(summaries, times))
+        times, h = self.kept(self.latents(codes[:, :-1]), told, generator, drop_loss, silent)
         prior = self.prior.loss(at_times(codes[:, 1:], times).flatten(1), h, generator)
         return StepOutput(prior, {"prior": prior.detach()})
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from flexlam_rl.models.interfaces import StepOutput
 from flexlam_rl.models.teco.config import TECOConfig
 from flexlam_rl.models.teco.spatial import Decoder, MaskPrior
-from flexlam_rl.models.teco.temporal import Temporal, at_times, kept_times, mean_cross_entropy
+from flexlam_rl.models.teco.temporal import Temporal, at_times, mean_cross_entropy
 from flexlam_rl.models.teco.world import FrameWorld
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.quantizers.interface import Quantized
@@ -70,11 +70,7 @@ class TECO(FrameWorld):
         """
         z, quantized = self.latents(codes)
         assert quantized is not None and quantized.codes is not None, "a clip has two frames or more"
-        told = self.dropped(told, generator) if silent else told
-        summaries = self.temporal(z[:, :-1], None if told is None else told[:, 1:])
-        drop = self.config.drop_loss if drop_loss is None else drop_loss
-        times = kept_times(len(codes), codes.shape[1] - 1, drop, generator)
-        h = self.temporal.expand(at_times(summaries, times))
+        times, h = self.kept(z[:, :-1], told, generator, drop_loss, silent)
         logits = self.decoder(at_times(z[:, 1:], times), h)
         reconstruction = mean_cross_entropy(logits, at_times(codes[:, 1:], times))
         prior = self.prior.loss(at_times(quantized.codes, times).flatten(1), h, generator)

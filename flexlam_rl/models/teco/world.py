@@ -14,6 +14,7 @@ from flexlam_rl.models.interfaces import Conditions, LookBack, StepOutput
 from flexlam_rl.models.stepping import step_by_step
 from flexlam_rl.models.teco.blocks import down
 from flexlam_rl.models.teco.config import WorldConfig
+from flexlam_rl.models.teco.temporal import Temporal, at_times, kept_times
 from flexlam_rl.models.teco.vqgan import VQGAN
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.streams import Streams
@@ -24,6 +25,7 @@ class FrameWorld(PretrainedModel, ABC):
 
     compiled_parts = ("temporal.gpt",)
     config: WorldConfig
+    temporal: Temporal
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class FrameWorld(PretrainedModel, ABC):
 
     def compile_parts(self) -> None:
         """Compile the layers of the transformer over time in place."""
-        for layer in self.temporal.gpt.layers:  # type: ignore[union-attr]
+        for layer in self.temporal.gpt.layers:
             layer.compile(fullgraph=True)
 
     @property
@@ -126,6 +128,23 @@ class FrameWorld(PretrainedModel, ABC):
         silent = torch.rand(len(told), generator=generator, device=generator.device) < self.config.action_dropout
         nothing = self.unknown(told.shape[0], told.shape[1], told.device).to(told.dtype)
         return torch.where(silent.view(-1, *(1,) * (told.ndim - 1)), nothing, told)
+
+    def kept(
+        self,
+        latents: Tensor,
+        told: Tensor | None,
+        generator: torch.Generator,
+        drop_loss: float | None,
+        silent: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Give the times whose loss is computed, and what the temporal transformer says there; `latents` are those of
+        all frames but the last, the others are arguments of `loss`.
+        """
+        told = self.dropped(told, generator) if silent else told
+        summaries = self.temporal(latents, None if told is None else told[:, 1:])
+        drop = self.config.drop_loss if drop_loss is None else drop_loss
+        times = kept_times(len(latents), latents.shape[1], drop, generator)
+        return times, self.temporal.expand(at_times(summaries, times))
 
     @abstractmethod
     def loss(

@@ -3,7 +3,6 @@
 Shapes: N clips, T frames, C H W picture.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from flexlam_rl.eval.studies.consistency.options import Job, Options, parse_protocol
-from flexlam_rl.eval.studies.study import Rows, Study
+from flexlam_rl.eval.studies.study import Study
 from flexlam_rl.eval.suite.plots import save
 from flexlam_rl.eval.video.curves import curve
 from flexlam_rl.utils.files import write_atomically
@@ -33,10 +32,7 @@ EXPLAINED = (
 def report(study: Study[Job], options: Options) -> str:
     """Write results.json, curves.csv, summary.md and a plot per protocol, of all results so far; returns the tables."""
     assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     parts = [f"# Consistency: {options.data or options.level}\n\n{EXPLAINED}"]
     steps: list[dict[str, Any]] = []
     for protocol in options.protocols:
@@ -55,10 +51,9 @@ def report(study: Study[Job], options: Options) -> str:
                 ]
         _plot(curves, protocol, study.out / f"curves-{protocol}.png")
     page = "\n\n".join(part for part in parts if part)
-    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
+    study.write(rows, page)
     if steps:
         write_atomically(study.out / "curves.csv", csv_bytes(steps))
-    write_atomically(study.out / "summary.md", (page + "\n").encode())
     return page
 
 

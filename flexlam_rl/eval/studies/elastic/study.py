@@ -109,7 +109,7 @@ class Job:
     what: Kind
     seed: int
     length: int | None = None
-    """Of a constant one."""
+    """Tokens per block of a model of constant length."""
 
     @property
     def kind(self) -> str:

@@ -73,7 +73,7 @@ def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Row
 
 
 def _figures(truth: Tensor, made: Tensor, extractor: Any) -> dict[str, float]:
-    """Of frames at one horizon, (N, 1, C, H, W) each."""
+    """Measures true and predicted frames at one horizon, (N, 1, C, H, W) each."""
     figures = {name: float(values.mean()) for name, values in compare_frames(truth, made).items()}
     distance = frechet_distance(*(clip_vectors(extractor, x) for x in (truth, made)))
     return {**figures, f"frechet-{extractor.name}": distance}

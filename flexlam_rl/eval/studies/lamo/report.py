@@ -1,6 +1,5 @@
 """Table 1's analogue, and the paper's claims tested over training seeds."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from flexlam_rl.eval.studies.study import Rows, Study
 from flexlam_rl.eval.video.curves import curve
 from flexlam_rl.models.lamo.collapse import signs_of_collapse
-from flexlam_rl.utils.files import write_atomically
 
 ENOUGH = 3
 """Training seeds that a claim needs."""
@@ -16,18 +14,13 @@ ENOUGH = 3
 
 def report(study: Study[Any], options: Any) -> str:
     """Write results.json and summary.md of the jobs so far; returns the summary."""
-    assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     parts = [
         f"# Motion against states: {options.preset}, {options.clips} held-out clips, one sample each",
         "\n".join(_table(rows, options)), "\n".join(_claims(rows, options)), "\n".join(_health(rows)),
     ]  # fmt: skip
     page = "\n\n".join(part for part in parts if part)
-    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
-    write_atomically(study.out / "summary.md", f"{page}\n".encode())
+    study.write(rows, page)
     return page
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.lamo.recipes import PresetName
 from flexlam_rl.utils.options import tidy, whole
 
@@ -54,25 +54,7 @@ class Options(StudyOptions):
                 raise ValueError(f"{name} is {values}; expected rising whole numbers from 1 on.")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training and its measurement."""
-
-    arm: Arm
-    seed: int
-
-    @property
-    def kind(self) -> str:
-        """The arm: its trainings take about as long."""
-        return self.arm
-
-    @property
-    def name(self) -> str:
-        """Arm and seed."""
-        return f"{self.arm}-{self.seed}"
-
-
-def plan(options: Options) -> Study[Job]:
+def plan(options: Options) -> Study[ArmJob]:
     """Make the study.
 
     Raises:
@@ -84,7 +66,7 @@ def plan(options: Options) -> Study[Job]:
     check(options)
     study = Study(
         title="lamo",
-        jobs=[Job(arm, seed) for seed in range(options.seeds) for arm in ARMS],
+        jobs=[ArmJob(arm, seed) for seed in range(options.seeds) for arm in ARMS],
         train=lambda job: train(job, options),
         measure=lambda job: measured(job, options),
         report=lambda: report(study, options),
@@ -100,7 +82,7 @@ TIMED_ELSEWHERE = {"midway": 0.20, "decoder": 0.05, "flow": 0.28, "mixture": 0.2
 """Seconds per step of the preset "tiny", of a thread of a 2-core x86-64 container with other jobs on both cores."""
 
 
-def loop_steps(job: Job, options: Options) -> int:
+def loop_steps(job: ArmJob, options: Options) -> int:
     """Optimizer steps of a job."""
     from flexlam_rl.models.lamo.recipes import RECIPES
 
@@ -108,13 +90,13 @@ def loop_steps(job: Job, options: Options) -> int:
     return {"midway": recipe.midway, "decoder": recipe.decoder}.get(job.arm, recipe.lamo).steps
 
 
-def folder(job: Job, options: Options) -> Path:
+def folder(job: ArmJob, options: Options) -> Path:
     """The run's folder: one per seed for what is shared, and one per arm."""
     name = f"seed-{job.seed}" if job.arm in ("midway", "decoder") else job.name
     return options.out / "runs" / name
 
 
-def train(job: Job, options: Options) -> None:
+def train(job: ArmJob, options: Options) -> None:
     """Train a job's model, or continue it."""
     from flexlam_rl.models.lamo.stages.definitions import LaMoOptions, MidwayOptions, PixelDecoderOptions
     from flexlam_rl.train.run_stage import train_stage
@@ -128,12 +110,12 @@ def train(job: Job, options: Options) -> None:
     elif job.arm == "decoder":
         train_stage("lamo_decoder", PixelDecoderOptions(**common))
     else:
-        shared = folder(Job("decoder", job.seed), options)
+        shared = folder(ArmJob("decoder", job.seed), options)
         head, predict = ("flow", "state") if job.arm == "state" else (job.arm, "motion")
         train_stage("lamo", LaMoOptions(**common, lamo_decoder_run=shared, head=head, predict=predict))  # type: ignore[arg-type]
 
 
-def measured(job: Job, options: Options) -> Rows:
+def measured(job: ArmJob, options: Options) -> Rows:
     """Rows of a trained job: a model's own figures, or what its rollouts are worth at each horizon."""
     import json
 

@@ -1,6 +1,5 @@
 """`flexlam study reward`: audits video rewards on levels of litelab before any agent is trained on them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,13 +175,8 @@ EXPLAINED = (
 
 def report(study: Study[Job]) -> str:
     """Write results.json and summary.md over all levels so far; returns the table."""
-    from flexlam_rl.utils.files import write_atomically
 
-    assert study.out is not None
-    rows: Rows = []
-    for job in study.jobs:
-        if study.is_finished(job):
-            rows += json.loads(study.result(job).read_text(encoding="utf-8"))
+    rows = study.rows()
     lines = [
         "| density | levels | expert over random | expert over perturbed | rank with return | ms per step |",
         "|---|---|---|---|---|---|",
@@ -196,9 +190,8 @@ def report(study: Study[Job]) -> str:
         shares = " | ".join(f"{mean[key]:.2f}" for key in ("auroc_random", "auroc_perturbed", "rank"))
         lines.append(f"| {name} | {len(own)} | {shares} | {1000 * mean['seconds']:.1f} |")
     table = "\n".join(lines)
-    page = f"# Audit of video rewards\n\n{EXPLAINED}\n\n{table}\n"
-    write_atomically(study.out / "results.json", (json.dumps(rows, indent=1) + "\n").encode())
-    write_atomically(study.out / "summary.md", page.encode())
+    page = f"# Audit of video rewards\n\n{EXPLAINED}\n\n{table}"
+    study.write(rows, page)
     return table
 
 

@@ -33,7 +33,7 @@ class Options(StudyOptions):
     out: Path = field(kw_only=True)
     """Folder of rankings, suites and tables; the same command continues a stopped one in it."""
     tolerances: tuple[float, ...] = (0.05, 0.1, 0.2)
-    """Of the chosen budgets that play."""
+    """Tolerances of the chosen budgets that play."""
     fixed: str = "1,2,4,8,16"
     """Budgets beside them."""
     rule: str | None = None
