@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flexlam_rl.models.flexlam.pipeline import TrainArgs as Options
 from flexlam_rl.models.flexlam.pipeline import figures_line, train_all
-from flexlam_rl.train import command
+from flexlam_rl.train import command, distributed
 from flexlam_rl.train.stages import STAGES
 from flexlam_rl.utils.command_line import parse
 
@@ -30,6 +30,12 @@ def dispatch(arguments: Sequence[str], prog: str) -> int:
     Raises:
         ValueError: There is no such stage.
     """
+    code = _run(arguments, prog)
+    distributed.finish()
+    return code
+
+
+def _run(arguments: Sequence[str], prog: str) -> int:
     stage, rest = (ALL, arguments) if not arguments or arguments[0].startswith("-") else (arguments[0], arguments[1:])
     if stage != ALL:
         STAGES.get(stage)

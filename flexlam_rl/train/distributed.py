@@ -2,13 +2,19 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # imported later, its default arguments keep the group alive
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from flexlam_rl.train.stage import Stage
+
+_PATIENCE = timedelta(minutes=30)
+_stores: list[dist.Store] = []  # of this process's group: one or none
 
 
 def start(device: str) -> tuple[int, int]:
@@ -18,7 +24,11 @@ def start(device: str) -> tuple[int, int]:
     if not dist.is_initialized():
         if device.startswith("cuda"):
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        store, rank, ranks = next(rendezvous("env://", timeout=_PATIENCE))
+        dist.init_process_group(
+            "nccl" if device.startswith("cuda") else "gloo", store=store, rank=rank, world_size=ranks
+        )
+        _stores.append(store)
     return dist.get_rank(), dist.get_world_size()
 
 
@@ -55,7 +65,19 @@ def parallel(stage: Stage) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
 
 
 def finish() -> None:
-    """Leave the process group, all ranks together: one that still sends to a rank that has left is aborted."""
-    if dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()
+    """Leave the process group once every rank has done its last exchange, and end the threads that served it.
+
+    The ranks wait for each other through the store, since a barrier is an exchange itself, and Gloo may abort a process
+    that is still in it when another one has left. Rank 0 leaves last, for it may hold the store.
+    """
+    if not _stores:
+        return
+    store, rank, others = _stores.pop(), dist.get_rank(), range(1, dist.get_world_size())
+    group = store.add(f"flexlam/groups/{rank}", 1)  # a process may join another one later
+    store.set(f"flexlam/{group}/done/{rank}", "")
+    store.wait([f"flexlam/{group}/done/{other}" for other in (0, *others)], _PATIENCE)
+    if rank:
+        store.set(f"flexlam/{group}/leaving/{rank}", "")
+    else:
+        store.wait([f"flexlam/{group}/leaving/{other}" for other in others], _PATIENCE)
+    dist.destroy_process_group()

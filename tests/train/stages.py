@@ -105,6 +105,8 @@ def main() -> None:
         first = distributed.gather(stage.cursor())
         assert first[0] == first[1]
     distributed.finish()
+    threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
+    assert not any("gloo" in name for name in threads), "threads of the group that run while Python ends may abort it"
 
 
 if __name__ == "__main__":

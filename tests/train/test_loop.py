@@ -126,7 +126,7 @@ def test_two_ranks_hold_equal_weights_and_resume(tmp_path):
         "lam",
     ]
     done = subprocess.run([*command, str(tmp_path / "a")], check=False, capture_output=True, env=ENVIRONMENT, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
     state, _ = tensors(tmp_path / "a" / "state.safetensors")
     assert not torch.equal(state["generator.0"], state["generator.1"])
     with pytest.raises(TrainingError, match="written by 2 processes; this run has 1"):
