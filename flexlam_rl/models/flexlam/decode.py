@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.adaptive.rules import Stops
+from flexlam_rl.models.flexlam.code_generation import CodeGenerator
 from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
 from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel
-from flexlam_rl.models.interfaces import Generated
 from flexlam_rl.nn.cuda_graphs import CudaGraphs
 from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
 from flexlam_rl.nn.modes import in_own_modes
@@ -50,9 +50,9 @@ class DecodeState(NamedTuple):
         return self.cache.keys
 
 
-class Decoder:
+class Decoder(CodeGenerator):
     """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in
-    place. On a GPU, generation is recorded once per state and budget as a CUDA graph.
+    place.
     """
 
     @in_own_modes
@@ -186,57 +186,13 @@ class Decoder:
         return hidden[:, -1]
 
     @in_own_modes
-    def generate(
-        self,
-        state: DecodeState,
-        hidden: Tensor,
-        budget: int,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        draws: Tensor | None = None,
-        stops: Stops | None = None,
-    ) -> Generated:
-        """Generate the first `budget` codes of the current block.
-
-        Args:
-            state: History after `observe`; its rings of the past are not changed.
-            hidden: What `observe` returned.
-            budget: K in 1..M.
-            generator: Random stream for sampling; None takes the likeliest code (greedy).
-            temperature: Divides the logits when sampling.
-            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
-                random stream.
-            stops: Stops each row early; generation ends with the last one, and no graph is recorded.
-
-        Returns:
-            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
-            larger one's, if they are greedy or sampled with the same `draws`.
-        """
-        budget = whole(budget, "budget", 1, self.config.slots)
-        if stops is not None:
-            found = self._generate(state, hidden, budget, generator, temperature, draws, None, stops)
-            return Generated(*found, stops.lengths, stops.estimates[:, : found[0].shape[1]])
-        if generator is not None:
-            return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
-        # kernels are recorded with the addresses of what they read and change
-        places = tuple(part.data_ptr() for part in (*state.cache, *state[1:]))
-        key = (places, len(hidden), budget, temperature, None if draws is None else draws.dtype)
-        inputs = (hidden,) if draws is None else (hidden, draws)
-
-        def replayed(hidden: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
-            return self._generate(state, hidden, budget, None, temperature, draws)
-
-        codes, log_probs = self.graphs.run(key, replayed, *inputs)
-        return Generated(codes, log_probs)
-
-    @in_own_modes
     def log_probs(self, state: DecodeState, hidden: Tensor, codes: Tensor) -> Tensor:
         """Log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
 
         Arguments are as for `generate`; K lies in 1..M.
         """
         budget = whole(codes.shape[1], "the number of codes", 1, self.config.slots)
-        return self._generate(state, hidden, budget, None, 1.0, None, codes)[1]
+        return self._generate(state, hidden, budget, None, 1.0, None, given=codes)[1]
 
     def _generate(
         self,
@@ -246,8 +202,8 @@ class Decoder:
         generator: torch.Generator | None,
         temperature: float,
         draws: Tensor | None,
-        given: Tensor | None = None,
         stops: Stops | None = None,
+        given: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         config, model = self.config, self.model
         frame = state.step - 1
@@ -282,6 +238,9 @@ class Decoder:
                 write = [(slice(None), slice(end - 1, end))]
                 hidden = self.transformer.advance(state.cache, x, turn, mask[..., :end], write)[:, 0]
         return torch.stack(codes, 1), torch.stack(log_probs, 1)
+
+    def _read(self, state: DecodeState) -> tuple[Tensor, ...]:
+        return (*state.cache, *state[1:])
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines (B, 1, L, head_dim) at positions (B, L)."""

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.adaptive.rules import Stops
+from flexlam_rl.models.flexlam.code_generation import CodeGenerator
 from flexlam_rl.models.flexlam.factored.history import TimeDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
-from flexlam_rl.models.interfaces import Generated
 from flexlam_rl.nn.kv_cache import CachedTransformer, KVCache
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.sampling import choose
-from flexlam_rl.utils.numbers import whole
 
 
 class FactoredState(NamedTuple):
@@ -39,7 +38,7 @@ class FactoredState(NamedTuple):
         return KVCache(self.head_keys.transpose(0, 1), self.head_values.transpose(0, 1))
 
 
-class FactoredDecoder(TimeDecoder):
+class FactoredDecoder(CodeGenerator, TimeDecoder):
     """Runs a factored prior step by step; arguments are those of `TimeDecoder`."""
 
     last_only = False
@@ -60,49 +59,6 @@ class FactoredDecoder(TimeDecoder):
     def summary(self, state: Any, seen: Tensor, hidden: Tensor) -> Tensor:
         """The head's state (B, D) behind the newest frame."""
         return self._head(state, seen + self.model.told(hidden[:, -seen.shape[1] :]), 0)
-
-    @in_own_modes
-    def generate(
-        self,
-        state: Any,
-        hidden: Tensor,
-        budget: int,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        draws: Tensor | None = None,
-        stops: Stops | None = None,
-    ) -> Generated:
-        """Generate the first `budget` codes of the current block.
-
-        Args:
-            state: After `observe`; its rings of the past are not changed.
-            hidden: What `observe` returned.
-            budget: K in 1..M.
-            generator: Random stream for sampling; None takes the likeliest code (greedy).
-            temperature: Divides the logits when sampling.
-            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
-                random stream.
-            stops: Stops each row early; generation ends with the last one, and no graph is recorded.
-
-        Returns:
-            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
-            larger one's, if they are greedy or sampled with the same `draws`.
-        """
-        budget = whole(budget, "budget", 1, self.config.slots)
-        if stops is not None:
-            found = self._generate(state, hidden, budget, generator, temperature, draws, stops)
-            return Generated(*found, stops.lengths, stops.estimates[:, : found[0].shape[1]])
-        if generator is not None:
-            return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
-        # kernels are recorded with the addresses of what they read and change
-        places = (state.head_keys.data_ptr(), state.head_values.data_ptr())
-        key = (places, len(hidden), budget, temperature, None if draws is None else draws.dtype)
-        inputs = (hidden,) if draws is None else (hidden, draws)
-
-        def replayed(hidden: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
-            return self._generate(state, hidden, budget, None, temperature, draws)
-
-        return Generated(*self.graphs.run(key, replayed, *inputs))
 
     def _generate(
         self,
@@ -129,6 +85,9 @@ class FactoredDecoder(TimeDecoder):
                 hidden = self._head(state, head.embed(codes[-1][:, None], i), self.config.patches + i)
         chosen = torch.stack(codes, 1)
         return chosen, torch.stack(logits, 1).log_softmax(-1).gather(-1, chosen[..., None])[..., 0]
+
+    def _read(self, state: Any) -> tuple[Tensor, ...]:
+        return (state.head_keys, state.head_values)
 
     def _head(self, state: Any, x: Tensor, first: int) -> Tensor:
         """Run tokens (B, L, D) from place `first` on through the head; gives the last one's state (B, D)."""
