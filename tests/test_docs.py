@@ -31,10 +31,11 @@ def _names(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-GUIDE = ROOT / "docs" / "add-a-model.md"  # its blocks need the package that it adds: tests/test_plug_ins.py
+# their blocks need what the page makes before: tests/test_plug_ins.py, tests/docs/test_running.py
+STORIES = [ROOT / "docs" / name for name in ("add-a-model.md", "tutorial.md")]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p != GUIDE and BLOCK.search(p.read_text())], ids=_names)
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in STORIES and BLOCK.search(p.read_text())], ids=_names)
 def test_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path, make_bundle_folder: Callable[..., Path]) -> None:
     """The blocks of a page, one after the other, as a reader would try them."""
     code = "\n".join(BLOCK.findall(page.read_text()))
@@ -92,10 +93,8 @@ def _help(command: str, words: tuple[str, ...]) -> str:
 
 
 def _commands(page: Path) -> list[tuple[str, tuple[str, ...], list[str]]]:
-    """Commands of a page: what runs, its leading words, its options."""
-    text = page.read_text()
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    code = [*(block for language, block in blocks if not language), *re.findall(r"(?<!`)`([^`\n]+)`", text)]
+    """Commands in the sentences of a page: what runs, its leading words, its options."""
+    code = re.findall(r"(?<!`)`([^`\n]+)`", page.read_text())
     found = []
     for command, rest in (match for part in code for match in COMMAND.findall(part)):
         rest = rest.partition(" #")[0].partition("   ")[0]
@@ -111,7 +110,8 @@ def _commands(page: Path) -> list[tuple[str, tuple[str, ...], list[str]]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_names)
-def test_commands_of_a_page_exist_and_have_the_options_that_it_shows(page: Path, monkeypatch) -> None:
+def test_commands_in_sentences_exist_and_have_the_options_that_are_named(page: Path, monkeypatch) -> None:
+    """Those in blocks are parsed as a whole, in tests/docs."""
     monkeypatch.setenv("COLUMNS", "200")
     for command, words, flags in _commands(page):
         if command.startswith("python -m benchmarks."):
