@@ -55,9 +55,10 @@ suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 # compiled once here, and not by each test process at the same time
 COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compile_all; compile_all(lambda done, total: None)"
 
+# in the order of tests/conftest.py, long files first, and not those with the most tests
 test: $(VENV)/.installed-test
 	@$(COMPILE)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 25
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

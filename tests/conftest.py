@@ -8,6 +8,26 @@ from pathlib import Path
 
 import pytest
 
+LONG = (
+    "eval/suite/test_suite.py",
+    "models/flexlam/test_recovery.py",
+    "eval/lam/test_health.py",
+    "models/flexlam/test_pipeline.py",
+    "benchmarks/test_one_gpu.py",
+    "agents/experts/test_pixel_kickstart.py",
+    "agents/experts/test_pixel.py",
+    "eval/suite/test_running.py",
+    "eval/test_tables.py",
+    "eval/studies/test_alignment.py",
+    "examples/test_ppo_latent_space.py",
+    "eval/studies/test_matched.py",
+    "eval/studies/test_ablations.py",
+    "eval/lam/test_own_video.py",
+    "cases/test_22_output.py",
+    "test_docs.py",
+)
+"""Files that take 15 s and more, the longest first: started last, one would keep a single core busy at the end."""
+
 
 @pytest.fixture(scope="session")
 def make_bundle_folder() -> Callable[..., Path]:
@@ -171,8 +191,12 @@ def write_random_bundle(
     return folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none; in one of several processes, begin with the long files."""
+    if hasattr(config, "workerinput"):
+        root = Path(__file__).parent
+        places = {root / name: place for place, name in enumerate(LONG)}
+        items.sort(key=lambda item: places.get(item.path, len(LONG)))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import flexlam_rl
+from tests.conftest import LONG, pytest_collection_modifyitems
 
 PACKAGE = Path(flexlam_rl.__file__).parent
 # each room knows only those of lower floors, and itself
@@ -96,3 +98,20 @@ def test_no_package_is_empty() -> None:
                 any(other.startswith(f"{name}.") for other in MODULES)
                 or len(path.read_text(encoding="utf-8").splitlines()) > 1
             ), name
+
+
+def test_the_long_files_of_tests_are_there_and_begin_in_parallel_runs() -> None:
+    tests = Path(__file__).parent
+    assert [name for name in LONG if not (tests / name).is_file()] == []
+
+    def item(name: str) -> SimpleNamespace:
+        return SimpleNamespace(path=tests / name, get_closest_marker=lambda marker: None)
+
+    names = ["agents/test_a.py", LONG[1], "utils/test_b.py", LONG[0]]
+    for config, expected in (
+        (SimpleNamespace(), names),
+        (SimpleNamespace(workerinput={}), [LONG[0], LONG[1], "agents/test_a.py", "utils/test_b.py"]),
+    ):
+        items = [item(name) for name in names]
+        pytest_collection_modifyitems(config, items)
+        assert [one.path.relative_to(tests).as_posix() for one in items] == expected
