@@ -11,12 +11,13 @@ EPISODES ?= 5
 # one test process a core: the compiled kernels are cached on disk and shared
 WORKERS ?= auto
 
-.PHONY: help install suite test lint site format bench clean
+.PHONY: help install suite test docs-check lint site format bench clean
 
 help:
 	@echo "make install   create $(VENV) and install flexlam_rl into it"
 	@echo "make suite     install, then play the evaluation suite ($(EPISODES) episodes a level, EPISODES=50 for all) and print its table"
 	@echo "make test      install what the tests need, then run them"
+	@echo "make docs-check  run the commands of the documents at a small size, in a few minutes"
 	@echo "make lint      ruff (check and format) and mypy"
 	@echo "make site      the documentation as a site, in site/; fails on a link that leads nowhere"
 	@echo "make format    let ruff rewrite the sources"
@@ -59,6 +60,10 @@ COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compi
 test: $(VENV)/.installed-test
 	@$(COMPILE)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
+
+docs-check: $(VENV)/.installed-test
+	@$(COMPILE)
+	$(BIN)/pytest tests/docs/run_all.py --durations 10
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

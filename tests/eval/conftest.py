@@ -1,5 +1,7 @@
 """Rollouts on disk of a small world whose actions shift the picture, for tests that need a whole folder."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from flexlam_rl.datasets import RolloutWriter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.datasets.schema import Origin
+from flexlam_rl.envs.domains.dmlab import levels
 from flexlam_rl.envs.domains.dmlab.actions import action_set
+from flexlam_rl.envs.litelab.levels import table
 
 
 def episode(seed: int, length: int, with_actions: bool) -> Episode:
@@ -52,3 +56,18 @@ def rollouts(tmp_path_factory) -> Path:
 def video(tmp_path_factory) -> Path:
     """The same without actions."""
     return write_rollouts(tmp_path_factory.mktemp("video"), with_actions=False)
+
+
+def shorten_episodes(patch: pytest.MonkeyPatch) -> None:
+    """Let the episodes of DMLab's levels last a quarter of their time: 225 steps at least, and not 900."""
+    for known in (levels.LEVELS, table.LEVELS):
+        for name, level in known.items():
+            patch.setitem(known, name, replace(level, seconds=level.seconds // 4))
+
+
+@pytest.fixture(scope="module")
+def short_episodes() -> Iterator[None]:
+    """Episodes of DMLab's levels are short while a module's tests run, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_episodes(patch)
+        yield
