@@ -11,6 +11,7 @@ from flexlam_rl.eval.suite import command as suite
 from flexlam_rl.utils.command_line import WRONG_USE
 from flexlam_rl.utils.command_line import run as run_command
 
+pytestmark = pytest.mark.usefixtures("short_episodes")
 SHORT = "rooms_exploit_deferred_effects_train"
 
 
@@ -25,7 +26,7 @@ def suites(tmp_path_factory, bundle_folder, make_bundle_folder):
     bundle = root / "bundle"
     shutil.copytree(bundle_folder, bundle)
     fixed = make_bundle_folder(root / "fixed_bundle", fixed=2)
-    given = ["--episodes", "20", "--levels", SHORT, "--no-plots"]
+    given = ["--episodes", "4", "--levels", SHORT, "--no-plots"]
     assert command(suite, "--checkpoint", str(bundle), "--budget", "1,2", "--out", str(root / "flexlam"), *given) == 0
     assert command(suite, "--checkpoint", str(fixed), "--out", str(root / "fixed"), *given) == 0
     return root
@@ -40,6 +41,7 @@ def test_a_card_gets_its_scores_and_the_hash_stays(suites, capsys):
     assert text.count("## Scores") == 1
     assert text.startswith("---\nlibrary_name")
     summary = json.loads((suites / "flexlam" / "results.json").read_text())["summary"]["FlexLAM@2"]["levels"][SHORT]
+    assert summary["normalised"] != 0 < summary["normalised_error"]
     assert f"{summary['normalised']:.1f} ± {summary['normalised_error']:.1f}" in text
     assert "| random policy | FlexLAM@1 | FlexLAM@2 |" in text
     assert "Limits: random weights." in text
