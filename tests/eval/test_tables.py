@@ -94,26 +94,33 @@ def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder
     assert "was played by the checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "latency",
-        "lam.prefix_sweep",
-        "lam.transfer",
-        "studies.budgets",
-        "suite.card",
-        "suite.compare",
-        "transfer",
-    ],
-)
-def test_modules_run_from_a_checkout(name):
+MODULES = ("latency", "lam.prefix_sweep", "lam.transfer", "studies.budgets", "suite.card", "suite.compare", "transfer")
+FORKED = """
+import os, runpy, sys
+import torch, tyro  # which take the time, so that each module's own process need not
+for name in sys.argv[1:]:
+    print("module", name, flush=True)
+    child = os.fork()
+    if not child:
+        sys.argv = [name, "--help"]
+        runpy.run_module(f"eval.{name}", run_name="__main__", alter_sys=True)
+        sys.exit()
+    print("code", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def test_modules_run_from_a_checkout():
     """Also under the names that they had in version 0.1, without their folder."""
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", f"eval.{name}", "--help"], cwd=root, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", FORKED, *MODULES], cwd=root, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert "usage: " in done.stdout and name.rpartition(".")[2] in done.stdout
+    said = dict(part.split("\n", 1) for part in done.stdout.split("module ")[1:])
+    assert tuple(said) == MODULES, done.stderr
+    for name, text in said.items():
+        assert text.endswith("code 0\n"), (name, done.stderr)
+        assert "usage: " in text and name.rpartition(".")[2] in text
 
 
 def test_per_cent_of_the_expert_whose_video_was_learned_from() -> None:
