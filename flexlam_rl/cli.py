@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": ("flexlam_rl.commands.demo", "a picture and a played episode in seconds: the first thing to look at"),
     "render": ("flexlam_rl.commands.render", "draw a level: contact sheet or video, with a map beside it"),
     "play": ("flexlam_rl.commands.play", "play a level with the keyboard"),
+    "watch": ("flexlam_rl.commands.watch", "watch a policy play in the browser, and change its budget while it does"),
     "collect": ("flexlam_rl.commands.collect", "let an expert play and write rollouts"),
     "expert": ("flexlam_rl.commands.expert", "measure experts, and train some"),
     "finetune": ("flexlam_rl.commands.finetune", "improve a trained policy by reward, or train its rivals"),

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
-# names of DeepMind Lab's observations
-VIEW, MAP, WORDS, SPEED = "RGB_INTERLEAVED", "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN", "INSTR", "VEL.TRANS"
+SPEED = "VEL.TRANS"
+"""DeepMind Lab's name of the player's speed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from flexlam_rl.commands.common import VIEW, WORDS, LevelOptions, make_level
+from flexlam_rl.commands.common import LevelOptions, make_level
+from flexlam_rl.envs.observations import FRAME, WORDS
 
 FPS = 60
 LOOK = 30  # pixels a frame while a look key is held: 190 degrees a second
@@ -56,7 +57,7 @@ def run(options: Options) -> int:
         raise ImportError(
             "`flexlam play` needs pygame, which is not installed: pip install 'flexlam_rl[play]'."
         ) from None
-    env = make_level(options, frame_skip=1, size=options.size, observations=(VIEW, WORDS))
+    env = make_level(options, frame_skip=1, size=options.size, observations=(FRAME, WORDS))
     try:
         pygame.display.init()
         screen = pygame.display.set_mode((options.size, options.size))
@@ -78,7 +79,7 @@ def _loop(env: Any, screen: Any, pygame: Any, options: Options) -> None:
     observation, _ = env.reset(seed=options.seed)
     total, shown, due = 0.0, 0, time.monotonic()
     while True:
-        screen.blit(pygame.surfarray.make_surface(observation[VIEW].swapaxes(0, 1)), (0, 0))
+        screen.blit(pygame.surfarray.make_surface(observation[FRAME].swapaxes(0, 1)), (0, 0))
         pygame.display.flip()
         pygame.display.set_caption(f"{options.level}  return {total:g}  {observation[WORDS]}".strip())
         shown += 1

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from flexlam_rl.commands.common import MAP, SPEED, VIEW, WORDS, LevelOptions, make_level
+from flexlam_rl.commands.common import SPEED, LevelOptions, make_level
 from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
+from flexlam_rl.envs.observations import FRAME, MAP, WORDS
 from flexlam_rl.utils.pictures import Picture, beside, caption, contact_sheet, evenly, write_png
 from flexlam_rl.utils.video import write_video
 
@@ -60,14 +61,14 @@ def native_policy(name: str, seed: int) -> Callable[[float], np.ndarray]:
 
 def play(options: Options) -> Iterator[tuple[Picture, str]]:
     """Play one episode; yields a picture and its caption a step, the first before any action."""
-    names = (VIEW, WORDS, SPEED, MAP) if options.top_down else (VIEW, WORDS, SPEED)
+    names = (FRAME, WORDS, SPEED, MAP) if options.top_down else (FRAME, WORDS, SPEED)
     env = make_level(options, frame_skip=FRAME_SKIP, size=options.size, observations=names)
     act = native_policy(options.policy, options.seed)
     try:
         observation, _ = env.reset(seed=options.seed)
         total = 0.0
         for step in range(options.steps + 1):
-            view = observation[VIEW]
+            view = observation[FRAME]
             picture = beside([view, observation[MAP]]) if options.top_down else view
             yield picture, f"step {step}  return {total:g}\n{observation[WORDS]}"
             if step == options.steps:

@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium import spaces
 
 FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
+MAP = "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN"
+"""DMLab's view from above, of the size of a frame."""
 
 
 def frames_of(observation: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from flexlam_rl.agents.action_words import action_in_words
 from flexlam_rl.agents.environments import compile_first, evaluation_seed, make_single
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.rollout import Start, in_order, play_episodes
@@ -19,7 +20,6 @@ from flexlam_rl.agents.watchers import Counter
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.envs.base import attribute
 from flexlam_rl.envs.domain import find_domain
-from flexlam_rl.envs.domains.dmlab.actions import ACTION_SETS
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sheets import grid
@@ -135,10 +135,7 @@ def action_name(episode: Episode, t: int, spec: EnvSpec) -> str:
     """Name the action of step `t`: in words where its set has them, else in numbers."""
     taken = episode.action if episode.action is not None else episode.action_native
     assert taken is not None
-    known = ACTION_SETS.get(spec.action_set) if spec.domain == "dmlab" else None
-    if known is not None and known.is_discrete:
-        return known.labels[int(taken[t])]
-    return "action " + " ".join(f"{number:.3g}" for number in np.atleast_1d(taken[t]).tolist())
+    return action_in_words(taken[t], spec)
 
 
 def prefix_columns(lam: LAM, episode: Episode, count: int, seed: int) -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """Pictures of episodes: contact sheets, captions, PNG files."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,6 +120,17 @@ def write_png(path: Path | str, picture: Picture) -> None:
     picture = shown(picture)
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """Give one picture as it is `shown` as a PNG file in memory, compressed quickly.
+
+    Raises:
+        ValueError: A picture of a number of channels that cannot be shown.
+    """
+    file = io.BytesIO()
+    Image.fromarray(shown(picture)).save(file, format="PNG", compress_level=1)
+    return file.getvalue()
 
 
 def write_figure(path: Path | str, figure: Any, dpi: int) -> None:

@@ -32,6 +32,7 @@ _PACKAGES = {
     "tensordict": ("tensordict",),
     "vizdoom": ("vizdoom",),
     "bench": ("miniworld",),
+    "watch": ("gradio",),
     "docs": ("matplotlib", "scipy"),
 }
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}

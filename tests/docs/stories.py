@@ -39,6 +39,7 @@ NOT_RUN: dict[str, str] = {
     r"torchrun ": "needs several GPUs",
     r"pytest |python -m pytest ": "the tests are not run within a test",
     r"flexlam play": "needs a keyboard and a window",
+    r"flexlam watch": "serves until Ctrl-C; tests/eval/watch serves it",
     r".*--engine deepmind_lab|.*import deepmind_lab": "needs the real engine",
     r".*--executor ray": "needs a cluster",
     r"python (-m )?benchmarks": "tests/benchmarks runs the benchmarks at their smallest size",
