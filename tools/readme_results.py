@@ -1,8 +1,8 @@
-"""Write the table of the README and its curve from `results/`.
+"""Write the README's table and curve, and the table per level of the results page, from `results/`.
 
     python tools/readme_results.py
 
-tests/test_readme.py holds that the table is what the files say.
+tests/test_readme.py holds that the tables are what the files say.
 """
 
 import json
@@ -21,6 +21,8 @@ ROWS = {
     "pixel expert": "pixel-expert",
     "scripted expert (sees the world's state)": "controls/expert",
 }
+COLUMNS = ("random", *(name for name in ROWS if name.startswith("FlexLAM")), "pixel expert")
+"""Of the table per level."""
 BUDGETS = {1: "suite-tiny/k1", 4: "suite-tiny/k4", 16: "suite-tiny/k16"}
 
 
@@ -44,6 +46,20 @@ def table() -> str:
         episodes, summary = read(folder)
         lines.append(f"| {name} | {shown(summary['iqm'])} | {shown(summary['mean'])} | {episodes} |")
     return "\n".join(lines)
+
+
+def levels() -> str:
+    """Make the table per level: per cent of the scripted expert, with standard errors."""
+    played = [read(ROWS[name])[1]["levels"] for name in COLUMNS]
+    lines = [f"| level | {' | '.join(COLUMNS)} |", "|---" + "|--:" * len(COLUMNS) + "|"]
+    for level in played[0]:
+        found = (rows[level] for rows in played)
+        cells = (f"{row['normalised']:.1f} ± {row['normalised_error']:.1f}" for row in found)
+        lines.append(f"| {level} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+PAGES = {"README.md": table, "docs/results.md": levels}
 
 
 def draw(path: Path) -> None:
@@ -73,10 +89,11 @@ def draw(path: Path) -> None:
 
 
 def main() -> None:
-    """Write both."""
-    page = ROOT / "README.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}")
+    """Write all."""
+    for name, make in PAGES.items():
+        page = ROOT / name
+        before, _, rest = page.read_text().partition(BEGIN)
+        page.write_text(f"{before}{BEGIN}\n{make()}\n{END}{rest.partition(END)[2]}")
     draw(ROOT / CURVE)
 
 

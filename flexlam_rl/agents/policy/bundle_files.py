@@ -126,7 +126,7 @@ def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
         "license: apache-2.0",
         "---",
         "",
-        f"# {name} policy for DMLab levels",
+        f"# {name} policy for tasks of {env.domain}",
         "",
         f"- **Slots**: M = {lam.slots}, {_each(models['lam'].latent)} each"
         + (" (any budget 1..M)" if lam.prefix else ""),
