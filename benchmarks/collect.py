@@ -50,7 +50,7 @@ class Timed:
         self.seconds = 0.0
 
     def predict(self, *arguments: Any) -> tuple[np.ndarray, Any]:
-        """As the policy's."""
+        """Predict as the policy does."""
         begun = time.thread_time()
         answer = self._policy.predict(*arguments)
         self.seconds += time.thread_time() - begun

@@ -31,7 +31,7 @@ LEVELS = (
 )
 BUDGETS = (1, 4, 16)
 SEED, STEPS, EVERY, FACTOR = 1, 120, 2, 2
-"""Of the episodes and draws; decisions, how many of them make one picture, and how often a pixel is repeated."""
+"""Seed of the episodes and draws; decisions, how many of them make one picture, and how often a pixel is repeated."""
 
 
 def tile(episode: Episode, step: int, name: str) -> Picture:

@@ -22,7 +22,7 @@ ROWS = {
     "scripted expert (sees the world's state)": "controls/expert",
 }
 COLUMNS = ("random", *(name for name in ROWS if name.startswith("FlexLAM")), "pixel expert")
-"""Of the table per level."""
+"""Columns of the table per level."""
 BUDGETS = {1: "suite-tiny/k1", 4: "suite-tiny/k4", 16: "suite-tiny/k16"}
 
 

@@ -24,9 +24,9 @@ class Options:
     half: bool = False
     """Store weights in float16."""
     temperature: float = 1.0
-    """Of the codes in play; 0 takes the likeliest."""
+    """Temperature of the codes in play; 0 takes the likeliest."""
     action_temperature: float = 0.0
-    """Of the actions in play; 0 takes the likeliest."""
+    """Temperature of the actions in play; 0 takes the likeliest."""
     context: int | None = None
     """Frames back that a decision sees in play; None for all that the sequence model was trained with."""
 

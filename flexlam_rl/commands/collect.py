@@ -30,7 +30,7 @@ class Options:
     given, and records more. dmlab-40k: TECO's walks of 300 frames, with pose and depth (litelab alone).
     """
     no_npz: bool = False
-    """Of --protocol dmlab-40k: write the store alone, not TECO's npz files (<out>/npz/<task>/<split>/) too."""
+    """With --protocol dmlab-40k, write the store alone, without TECO's npz files (<out>/npz/<task>/<split>/)."""
     tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
     """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11)."""
     domain: str = "dmlab"

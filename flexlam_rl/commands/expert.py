@@ -31,9 +31,9 @@ class Score:
     beside: tuple[str, ...] = ()
     """Further experts to measure, such as reactive or pixel:PATH: the table holds them under their names."""
     temperature: float = 1.0
-    """Of the experts."""
+    """Temperature of the experts."""
     seed: int = 0
-    """Of the policies' randomness; the episodes' seeds are fixed."""
+    """Seed of the policies' randomness; the episodes' seeds are fixed."""
     engine: str = "auto"
     """Engine that runs the tasks, litelab or deepmind_lab for DMLab; auto takes litelab for the scripted expert, else
     the real one where it is installed.

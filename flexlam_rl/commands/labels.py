@@ -30,7 +30,7 @@ class Labels:
     validation: float = 0.1
     """Part of the labels that is kept for validation."""
     seed: int = 0
-    """Of the draw; with one seed a larger set contains the smaller ones."""
+    """Seed of the draw; with one seed a larger set contains the smaller ones."""
     overwrite: bool = False
     """Replace a set of that name."""
 

@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one budget: mean, standard deviation and parts, all in milliseconds a step."""
+    """Figures of one budget: mean, standard deviation and parts, all in milliseconds a step."""
 
     budget: int | str
     mean: float

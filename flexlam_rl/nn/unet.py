@@ -15,7 +15,7 @@ from flexlam_rl.nn.moved_picture import MovedPicture
 from flexlam_rl.nn.patch_embed import Size, patch_count
 
 GROUPS = 8
-"""Of each normalization of channels."""
+"""Groups of each group normalization."""
 LEAST_WIDTH = 4 * GROUPS
 
 

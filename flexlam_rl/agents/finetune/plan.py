@@ -44,7 +44,7 @@ class FinetunePlan(Plain):
     rollout: int = 64
     """Steps of each environment between two updates."""
     learning_rate: float | None = None
-    """Of Adam; by default 1e-4 for what is trained already, 5e-4 for fresh networks."""
+    """Learning rate of Adam; by default 1e-4 for what is trained already, 5e-4 for fresh networks."""
     entropy: float = 0.003
     """Weight of the entropy bonus."""
     anchor: float = 0.0

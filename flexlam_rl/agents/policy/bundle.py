@@ -112,9 +112,9 @@ class Decoding(Plain):
     """
 
     temperature: float = 1.0
-    """Of the codes."""
+    """Temperature of the codes."""
     action_temperature: float = 0.0
-    """Of the translator's actions."""
+    """Temperature of the translator's actions."""
     context: int | None = field(default=None, metadata={"later": True})
     """Frames back that a decision sees, None for all that the sequence model was trained with."""
 

@@ -161,7 +161,7 @@ class ViperReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.rewarder = _Reward(env, 1, model, beta, window, stride, mask, mode, scale, task, bonus, keep)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's; a new window begins."""
+        """Reset the environment; a new window begins."""
         observation, info = self.env.reset(seed=seed, options=options)
         self.rewarder.begin(self._frames(observation), np.ones(1, np.bool_))
         return observation, info
@@ -210,7 +210,7 @@ class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self._over = np.zeros(env.num_envs, np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environments'; new windows begin where episodes do."""
+        """Reset the environments; new windows begin where episodes do."""
         mask = None if options is None else options.get("reset_mask")
         observations, infos = self.env.reset(seed=seed, options=options)
         frames, begins = self.rewarder.frames(observations), np.ones(self.num_envs, np.bool_)

@@ -55,13 +55,13 @@ class RewardedWorld:
         self._batch.rewarder.learns = True
 
     def teacher(self, batch: Any, name: str, memory: int | None) -> Any:
-        """As the world's, for the batch inside."""
+        """What the world says, for the batch inside."""
         return self._world.teacher(batch.env, name, memory)
 
     def seeds(self, task: str, keys: Iterable[int]) -> np.ndarray:
-        """As the world's."""
+        """What the world says."""
         return self._world.seeds(task, keys)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """As the world's: the task's own returns."""
+        """Returns of the task itself, as the world gives them."""
         return self._world.evaluate(task, folder, episodes)

@@ -51,12 +51,12 @@ class ExtraObservation(gym.Wrapper[Any, Any, Any, Any], ABC):
         """The new observation after a step."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's, with the value of a beginning."""
+        """Reset the environment; the value is that of a beginning."""
         observation, info = self.env.reset(seed=seed, options=options)
         return _join(observation, self._name, np.copy(self._first)[()], self._frame), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """As the environment's, with the value of this step."""
+        """Step the environment; the value is that of this step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         joined = _join(observation, self._name, self.value(action, reward), self._frame)
         return joined, reward, terminated, truncated, info
@@ -85,7 +85,7 @@ class VectorExtraObservation(VectorWrapper[Any, Any, Any, Any, np.ndarray], ABC)
         """The new observations after a step, one for each environment."""
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's, with the value of a beginning where episodes begin."""
+        """Reset the environments; where episodes begin, the value is that of a beginning."""
         mask = (options or {}).get("reset_mask")  # Gymnasium's own batches take it out of the options
         observations, infos = self.env.reset(seed=seed, options=options)
         which = np.ones(self.num_envs, np.bool_) if mask is None else mask
@@ -93,7 +93,7 @@ class VectorExtraObservation(VectorWrapper[Any, Any, Any, Any, np.ndarray], ABC)
         return self._joined(observations), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """As the environment's, with the values of this step, in `final_obs` too."""
+        """Step the environments; the values are those of this step, in `final_obs` too."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         self._values = np.array(self.value(actions, rewards), self._values.dtype)
         done = terminations | truncations

@@ -80,12 +80,12 @@ class VectorInstructionTokens(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's, with tokens."""
+        """Give the environment's answer, with tokens."""
         observations, infos = self.env.reset(seed=seed, options=options)
         return self._replace(observations), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """As the environment's, with tokens, in `final_obs` too."""
+        """Give the environment's answer, with tokens, in `final_obs` too."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         if "final_obs" in infos:
             for i in np.flatnonzero(infos["_final_obs"]):

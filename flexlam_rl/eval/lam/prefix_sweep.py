@@ -42,7 +42,7 @@ class Options:
     steps: int = 8
     """Euler steps of the decoder."""
     seed: int = 0
-    """Of the episodes and of the decoder's noise."""
+    """Seed of the episodes and of the decoder's noise."""
     device: str = "cpu"
     """torch device."""
 

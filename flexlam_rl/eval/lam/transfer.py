@@ -50,7 +50,7 @@ class Options:
     steps: int = 8
     """Euler steps of the decoder."""
     seed: int = 0
-    """Of episodes and noise."""
+    """Seed of episodes and noise."""
     device: str = "cpu"
     """torch device."""
 

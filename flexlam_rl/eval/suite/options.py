@@ -50,9 +50,9 @@ class Options:
     greedy: bool = False
     """Always the likeliest codes and actions, instead of the checkpoint's own way."""
     temperature: float | None = None
-    """Of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
+    """Temperature of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
     action_temperature: float | None = None
-    """Of FlexLAM's actions, or of an expert's."""
+    """Temperature of FlexLAM's actions, or of an expert's."""
     context: int | None = None
     """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are
     faster too.

@@ -26,7 +26,7 @@ class Videos(Watcher):
         self._frames: dict[Job, list[tuple[np.ndarray, int, float]]] = {}
 
     def wants(self, key: Job) -> bool:
-        """Of the first episode of each level and budget."""
+        """Whether to film it: the first episode of each level and budget is."""
         return self.folder is not None and key.number == 0
 
     def frames(self, key: Job, frame: np.ndarray, step: int, total: float) -> None:

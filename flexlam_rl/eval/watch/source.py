@@ -78,7 +78,7 @@ class Source:
         Fixed-K model), and the bundle's own temperatures.
 
         Raises:
-            ValueError: There is no such task, or the seed is none.
+            ValueError: There is no such task, or the seed is not a whole number from 0 on.
         """
         domain = find_domain(self.spec.domain)
         if task is None:
@@ -92,7 +92,7 @@ class Source:
         """Read a budget, a number or words; None stays None.
 
         Raises:
-            ValueError: It is none that the policy takes, or more than one.
+            ValueError: The policy does not take this budget, or the words name more than one.
         """
         if text is None:
             return None

@@ -39,7 +39,7 @@ class SlotConfig(Plain):
     quantizer_options: dict[str, Any] = field(default_factory=dict)
     """What it is made with."""
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
 
     def quantizer_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the quantizer's class."""
@@ -58,7 +58,7 @@ class LAOMConfig(SlotConfig):
     horizon: int = 10
     """Training infers a latent action from a frame up to so many steps ahead."""
     target_decay: float = 0.99
-    """Of the moving average of the encoder whose features are predicted."""
+    """Decay of the moving average of the encoder whose features are predicted."""
     inverse_depth: int = 2
     """Layers of the inverse model, behind those of the encoder."""
 

@@ -84,7 +84,7 @@ class LAOMOptions(BaselineLAMOptions):
     horizon: int = 3
     """Latent actions are inferred from frames up to so many steps ahead (the paper: 10)."""
     target_decay: float = 0.99
-    """Of the moving average of the encoder whose features are predicted."""
+    """Decay of the moving average of the encoder whose features are predicted."""
 
     def __post_init__(self) -> None:
         """Check the options, as in the class above."""

@@ -42,7 +42,7 @@ class ElasticTokConfig(Plain):
     quantizer_options: dict[str, Any] = field(default_factory=lambda: {"levels": [8, 8, 8, 5, 5, 5]})
     """What it is made with."""
     image_width: int | None = None
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where sizes do not fit each other."""
@@ -84,7 +84,7 @@ class RegressorConfig(Plain):
     """What guesses the length that a threshold needs."""
 
     tokenizer: ElasticTokConfig = field(default_factory=ElasticTokConfig)
-    """Of the autoencoder whose lengths it guesses, and whose encoder it begins as."""
+    """Configuration of the autoencoder whose lengths it guesses, and whose encoder it begins as."""
     low: float = 0.003
     """Smallest threshold that it knows."""
     high: float = 0.2

@@ -77,7 +77,7 @@ class LAMConfig(Plain):
     quantizer_options: dict[str, Any] = field(default_factory=dict, metadata={"later": True})
     """What another quantizer than "fsq" is made with."""
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
     saturation: float = field(default=0.0, metadata={"later": True})
     """Weight of what keeps the numbers that "fsq" rounds where all of its levels are (`nn.quantizers.fsq`)."""
 
@@ -115,7 +115,7 @@ class TranslatorConfig(Plain):
     image_size: int = 64
     channels: int = 3
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
     frame_patch: int = field(default=8, metadata={"later": True})
     """Pixels along a side of the patches of the frame, where the translator sees it."""
 
@@ -140,7 +140,7 @@ class SequenceConfig(Plain):
     stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
     """How a frame becomes patch tokens: a linear map of each patch (the paper), or a few convolutions."""
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
 
     @property
     def patches(self) -> int:
@@ -160,7 +160,7 @@ class IDMConfig(Plain):
     hidden: int = 96
     wide: int = 512
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class FeatureConfig(Plain):
     channels: int = 3
     actions: ActionSpec = field(default_factory=dreamer15)
     seed: int = 0
-    """Of the frozen weights."""
+    """Seed of the frozen weights."""
     depth: int = 5
     hidden: int = 96
     wide: int = 512

@@ -24,7 +24,7 @@ class Recipe:
     factored_sizes: FactoredConfig
     continuous_sizes: ContinuousConfig
     factored: LoopConfig
-    """Of the priors over time, whose batch counts whole windows."""
+    """Training of the priors over time, whose batch counts whole windows."""
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6

@@ -19,7 +19,7 @@ class MidwayConfig(Plain):
 
     image_size: int = 64
     image_width: int | None = None
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
     channels: int = 3
     patch: int = 8
     """A ViT-S/16 sees 196 patches of 224 pixels; 8 gives 64 patches at 64."""
@@ -41,7 +41,7 @@ class MidwayConfig(Plain):
     sigmoid(gate).
     """
     momentum: float = 0.996
-    """Of the average of the encoder's weights that gives the targets."""
+    """Decay of the average of the encoder's weights that gives the targets."""
     prototypes: int = 4096
     dino_weight: float = 1.0
     """Weight of the loss that holds the features apart (DINO); 0 leaves it out."""

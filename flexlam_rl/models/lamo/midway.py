@@ -45,7 +45,7 @@ class _Eyes(nn.Module):
         self.head = distillation.PrototypeHead(config.width, config.hidden, config.prototypes)
 
     def scores(self, pictures: Tensor) -> Tensor:
-        """Of each prototype, (B, V): from the top level, averaged over patches."""
+        """Scores of each prototype, (B, V): from the top level, averaged over patches."""
         return self.head(self.encoder(pictures)[:, -1].mean(1))
 
 

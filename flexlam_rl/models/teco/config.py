@@ -28,7 +28,7 @@ class VQGANConfig(Plain):
     dim: int = 256
     commitment: float = 0.25
     decay: float = 0.99
-    """Of the codebook's average."""
+    """Decay of the codebook's average."""
     restart: float = 0.1
     """Share of its fair part below which a code begins anew."""
 

@@ -38,13 +38,13 @@ class VQVAEConfig(Plain):
     heads: int = 2
     commitment: float = 0.25
     decay: float = 0.99
-    """Of the codebook's average."""
+    """Decay of the codebook's average."""
     restart: float = 0.1
     """Share of its fair part below which a code begins anew."""
     normalise: bool = True
     """Divide the squared error by `variance`."""
     variance: float = 1.0
-    """Of the training data's values in [-0.5, 0.5]."""
+    """Variance of the training data's values in [-0.5, 0.5]."""
     mask: Box | None = None
     """Pixels that are black for the model, such as a score board."""
 

@@ -36,7 +36,7 @@ class FromLeRobot(ImportOptions):
     size: str | None = None
     """Size of the frames, as WIDTHxHEIGHT or one number for both; None keeps it."""
     fit: Fit = "crop"
-    """Of pictures of other proportions, crop keeps the middle, pad adds black bars, stretch changes the proportions."""
+    """How other proportions are changed: crop keeps the middle, pad adds black bars, stretch distorts."""
     split: Rule | None = None
     """episodes: a share of the episodes is test data; train, test: all of them are of that split. None: the split of an
     exported store, else episodes.

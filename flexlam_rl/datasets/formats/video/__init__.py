@@ -27,7 +27,7 @@ class FromVideo(ImportOptions):
     size: str | None = None
     """Size of the frames, as WIDTHxHEIGHT or one number for both; None keeps that of the videos."""
     fit: Fit = "crop"
-    """Of a video of other proportions, crop keeps the middle, pad adds black bars, stretch changes the proportions."""
+    """How other proportions are changed: crop keeps the middle, pad adds black bars, stretch distorts."""
     fps: float | None = None
     """Frames per second, the nearest one to each moment; None keeps all. The paper samples real video at 1.6."""
     picture_fps: float | None = None

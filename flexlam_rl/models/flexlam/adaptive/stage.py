@@ -25,7 +25,7 @@ from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 
 BINS = 10
-"""Of estimated chances, whose mean is compared with how often the action did change."""
+"""Groups of estimated chances, whose mean is compared with how often the action did change."""
 
 
 class BudgetStage(SourceStage):

@@ -36,7 +36,7 @@ class ContinuousConfig(Plain):
     head_blocks: int = 3
     """Residual blocks of the flow head."""
     components: int = 3
-    """Of the mixture head."""
+    """Components of the mixture head."""
     entropy: float = 0.01
     """Weight of the entropy of the mixture's weights."""
     steps: int = 8
@@ -46,7 +46,7 @@ class ContinuousConfig(Plain):
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
     image_width: int | None = None
-    """Of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, where it is not `image_size`, their height."""
 
     stride: ClassVar[int] = 1
     """Every frame stays in the context."""

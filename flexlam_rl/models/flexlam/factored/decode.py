@@ -24,7 +24,7 @@ class FactoredState(NamedTuple):
     step: Tensor
     """int64 (B,): frames seen since the row was cleared."""
     head_keys: Tensor
-    """Of the head, (B, layers, heads, N + M, head_dim): the newest frame's tokens, then the codes generated so far."""
+    """Keys of the head, (B, layers, heads, N + M, head_dim): of the newest frame's tokens, then of the codes so far."""
     head_values: Tensor
 
     @property
