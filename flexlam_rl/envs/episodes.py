@@ -7,7 +7,7 @@ Gymnasium's `reset(seed=s)` get them from `SeededEpisodes`; `make_batch` makes a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
@@ -124,12 +124,14 @@ class ThreadVectorEnv(SyncVectorEnv):
         if self.autoreset_mode is AutoresetMode.DISABLED:
             for env, action in zip(self.envs, iterate(self.action_space, actions), strict=True):
                 env.coming = self._pool.submit(env.env.step, action)  # type: ignore[attr-defined]
+            # before an error of one is raised: closing another while it steps ends the process
+            wait([env.coming for env in self.envs])  # type: ignore[attr-defined]
         return super().step(actions)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the environments and end the threads."""
-        super().close_extras(**kwargs)
+        """End the threads, once they have stepped, and close the environments."""
         self._pool.shutdown()
+        super().close_extras(**kwargs)
 
 
 def _ahead(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
