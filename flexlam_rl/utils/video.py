@@ -11,7 +11,9 @@ import numpy as np
 from flexlam_rl.utils.files import atomic_path
 from flexlam_rl.utils.pictures import Picture, shown
 
-LOSSY = ("libx264", "yuv420p", {"crf": "23"})
+# without choices by looking ahead, which x264 bases on memory that it has not written where pictures are small: the
+# same pictures would not always give the same file
+LOSSY = ("libx264", "yuv420p", {"crf": "23", "x264-params": "mbtree=0:b-adapt=0"})
 LOSSLESS = ("libx264rgb", "rgb24", {"qp": "0"})  # H.264 of the colors themselves, without rounding to luma and chroma
 
 

@@ -149,9 +149,7 @@ def test_an_export_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monk
     store = write(tmp_path / "data", BOX)
 
     def content(folder: Path) -> dict[str, bytes]:
-        """Names and bytes; of videos the names, as x264 does not always write the same bytes twice in one process."""
-        files = [file for file in folder.rglob("*") if file.is_file()]
-        return {str(file.relative_to(folder)): b"" if file.suffix == ".mp4" else file.read_bytes() for file in files}
+        return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
     whole = export_lerobot(store, tmp_path / "whole")
     assert len(list((whole / "data").rglob("*.parquet"))) == 3
@@ -166,9 +164,7 @@ def test_an_export_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monk
     export_lerobot(store, tmp_path / "killed")
     assert content(tmp_path / "killed") == content(whole)
     [back] = import_lerobot(whole, tmp_path / "back")
-    [again] = import_lerobot(tmp_path / "killed", tmp_path / "again")
-    assert back.steps == again.steps == store.steps
-    assert np.abs(back.frames[:].astype(int) - again.frames[:]).mean() < 1.0
+    assert back.steps == store.steps
 
 
 def foreign(folder: Path, tmp_path: Path) -> Path:
