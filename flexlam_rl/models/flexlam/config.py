@@ -80,6 +80,8 @@ class LAMConfig(Plain):
     """Width of the frames, where it is not `image_size`, their height."""
     saturation: float = field(default=0.0, metadata={"later": True})
     """Weight of what keeps the numbers that "fsq" rounds where all of its levels are (`nn.quantizers.fsq`)."""
+    normalize: bool = field(default=False, metadata={"later": True})
+    """Batch normalization of the numbers that "fsq" rounds (`nn.slot_norm`); other quantizers have none."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where options are given to a quantizer that takes none."""
@@ -185,9 +187,14 @@ class Preset:
 
 
 def _preset(
-    slots: int, encoder: EncoderConfig, decoder: DecoderConfig, saturation: float = 0.0, **sequence: Any
+    slots: int,
+    encoder: EncoderConfig,
+    decoder: DecoderConfig,
+    saturation: float = 0.0,
+    normalize: bool = False,
+    **sequence: Any,
 ) -> Preset:
-    lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder, saturation=saturation)
+    lam = LAMConfig(slots=slots, encoder=encoder, decoder=decoder, saturation=saturation, normalize=normalize)
     return Preset(lam, SequenceConfig(slots=slots, **sequence))
 
 
@@ -201,7 +208,7 @@ PRESETS: dict[str, Preset] = {
         16,
         EncoderConfig(width=128, depth=1, heads=4, patch=4, stem="conv"),
         DecoderConfig(width=128, depth=1, heads=4, ffn=512, patch=4, predict="frame", kind="motion", noise_share=0.9),
-        saturation=0.01,
+        saturation=0.01, normalize=True,
         # convolutions see, so that few tokens and layers are left: half of the cost of four layers on 16 linear patches
         # (docs/sequence.md)
         width=128, ffn=384, depth=2, patch=32, stem="conv",
