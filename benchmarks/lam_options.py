@@ -31,7 +31,8 @@ from flexlam_rl.nn.prefix import null_fill
 from flexlam_rl.train.optim import build, set_rate
 
 TINY = PRESETS["tiny"].lam
-FREE = replace(TINY, saturation=0.0)
+HELD = replace(TINY, normalize=False)
+FREE = replace(HELD, saturation=0.0)
 TRANSFORMER = replace(
     FREE,
     encoder=EncoderConfig(width=128, depth=3, heads=4, patch=16),
@@ -57,7 +58,8 @@ CONTENDERS = {
     "motion": Contender(),
     "motion, batch 32": Contender(batch=32),
     "motion, batch 32, rate 3e-3": Contender(batch=32, lr=3e-3),
-    "motion, batch 32, rate 3e-3, held in reach": Contender(TINY, batch=32, lr=3e-3),
+    "motion, batch 32, rate 3e-3, held in reach": Contender(HELD, batch=32, lr=3e-3),
+    "motion, batch 32, rate 3e-3, held in reach, normalized": Contender(TINY, batch=32, lr=3e-3),
     "U-Net without motion, batch 32": Contender(batch=32, motions=0),
 }
 

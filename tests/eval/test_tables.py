@@ -75,6 +75,7 @@ def test_transfer_command(bundle_folder, tmp_path, capsys):
     assert "budget is 5" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("short_episodes")
 def test_budgets_join_returns_and_milliseconds(bundle_folder, make_bundle_folder, tmp_path, capsys):
     run, out = tmp_path / "run", tmp_path / "out"
     given = ["--checkpoint", str(bundle_folder)]

@@ -23,39 +23,44 @@ def health(run, data, out, *more):
     return main(["health", str(run), "--data", str(data), "--out", str(out), "--transitions", "60", *more])
 
 
-def test_report_of_a_model_that_was_hardly_trained(args, tmp_path, capsys):
-    assert health(args.out, args.data, tmp_path / "report") == 0
-    said = capsys.readouterr().out
-    assert "verdict: bad" in said and "failure: codes carry nothing" in said
-    figures = json.loads((tmp_path / "report/health.json").read_text())
+@pytest.fixture(scope="module")
+def report(args, tmp_path_factory):
+    """Folder of a report."""
+    out = tmp_path_factory.mktemp("health") / "report"
+    assert health(args.out, args.data, out) == 0
+    return out
+
+
+def test_report_of_a_model_that_was_hardly_trained(report):
+    figures = json.loads((report / "health.json").read_text())
     assert (figures["verdict"], figures["transitions"], figures["slots"]) == ("bad", 60, 4)
     cases = {(row["codes"], row["k"]) for row in figures["translation"]}
     row = figures["translation"][-1]
     assert row["recall"] == pytest.approx(sum(row["recalls"].values()) / len(row["recalls"]))
-    assert "| recall of action | K = 1 |" in (tmp_path / "report/README.md").read_text()
+    assert "| recall of action | K = 1 |" in (report / "README.md").read_text()
     assert {name: shares[int(name)] for name, shares in row["confusion"].items()} == pytest.approx(row["recalls"])
     assert all(sum(shares) == pytest.approx(1.0) and len(shares) == 15 for shares in row["confusion"].values())
-    assert "| action | decoded as, K = 1 | decoded as, K = 4 |" in (tmp_path / "report/README.md").read_text()
+    assert "| action | decoded as, K = 1 | decoded as, K = 4 |" in (report / "README.md").read_text()
     assert cases == {
         ("null", 0),
         *((c, k) for c in ("codes", "shuffled", "random") for k in (1, 2, 4)),
     }
     assert len(figures["usage"]["perplexity"]) == len(figures["importance"]) == len(figures["gradient"]["by_slot"]) == 4
-    page = (tmp_path / "report/README.md").read_text()
+    page = (report / "README.md").read_text()
     assert page.startswith("# Health of flexlam: bad")
     for picture in ("curves.png", "slots.png", "sheet.png"):
         assert f"]({picture})" in page
-        assert 1000 < (tmp_path / "report" / picture).stat().st_size < 200_000
+        assert 1000 < (report / picture).stat().st_size < 200_000
     for check in figures["checks"]:
         assert check["name"] in page
 
 
-def test_the_same_command_gives_the_same_figures(args, tmp_path):
-    reports = []
-    for name in ("a", "b"):
-        assert health(args.out, args.data, tmp_path / name) == 0
-        reports.append({**json.loads((tmp_path / name / "health.json").read_text()), "seconds": 0})
-    assert reports[0] == reports[1]
+def test_the_same_command_gives_the_same_figures(args, report, tmp_path, capsys):
+    assert health(args.out, args.data, tmp_path / "again") == 0
+    said = capsys.readouterr().out
+    assert "verdict: bad" in said and "failure: codes carry nothing" in said
+    first, again = (json.loads((out / "health.json").read_text()) for out in (report, tmp_path / "again"))
+    assert {**first, "seconds": 0} == {**again, "seconds": 0}
 
 
 def test_a_fixed_k_model_has_one_budget_and_no_null(args, tmp_path):

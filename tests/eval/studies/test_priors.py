@@ -11,6 +11,7 @@ from tests.eval.conftest import write_rollouts
 SHORT = "rooms_exploit_deferred_effects_train"
 
 
+@pytest.mark.usefixtures("short_episodes")
 def test_a_prior_is_trained_played_and_timed_beside_others(tmp_path, capsys):
     data = write_rollouts(tmp_path / "data", levels=(SHORT,), engine="litelab", textures="procedural")
     command = [

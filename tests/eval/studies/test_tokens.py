@@ -58,6 +58,7 @@ def bundle(make_bundle_folder, tmp_path_factory):
     return str(make_bundle_folder(folder, prior="factored", budget_head=True))
 
 
+@pytest.mark.usefixtures("short_episodes")
 def test_the_study_ranks_plays_and_tells(bundle, rollouts, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["study", "budgets", bundle, "--data", str(rollouts), "--out", str(out), "--fixed", "4"]

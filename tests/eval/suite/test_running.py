@@ -20,7 +20,9 @@ from flexlam_rl.utils.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[3]
 LEVELS = ("rooms_exploit_deferred_effects_train", "psychlab_visual_search")
-STEPS = 900  # of the first one's episodes
+STEPS = 225  # of the first one's episodes, which are short here
+
+pytestmark = pytest.mark.usefixtures("short_episodes")
 
 
 def arguments(out: Path, *more: str, levels: tuple[str, ...] = LEVELS[:1]) -> list[str]:
@@ -94,7 +96,7 @@ def test_so_does_every_other_policy(policy, bundle_folder, cloning_run, stop_at,
     levels = LEVELS if policy in ("random", "reactive") else LEVELS[:1]
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given, levels=levels)) == 0
-    stopped_and_continued(tmp_path / "run", given, stop_at, [700, 199], levels=levels)
+    stopped_and_continued(tmp_path / "run", given, stop_at, [175, 49], levels=levels)
     assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
@@ -109,7 +111,7 @@ def test_so_do_experts_that_see_pixels(kind, stop_at, tmp_path, request):
     given = ("--policy", f"{kind}:{folder}")
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given)) == 0
-    stopped_and_continued(tmp_path / "run", given, stop_at, [400])
+    stopped_and_continued(tmp_path / "run", given, stop_at, [100])
     assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
@@ -121,7 +123,8 @@ def cloning_run(tmp_path_factory, write_cloning) -> Path:
 def test_killed_after_saves_and_continued_equals_uninterrupted(whole, latent, tmp_path):
     out = tmp_path / "run"
     code = (
-        "import sys; import flexlam_rl.eval.suite.running as r; r.EVERY, r.SHARE = 0.2, 1.0; "
+        "import sys, pytest; import flexlam_rl.eval.suite.running as r; r.EVERY, r.SHARE = 0.2, 1.0; "
+        "from tests.eval.conftest import shorten_episodes; shorten_episodes(pytest.MonkeyPatch()); "
         "from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, *arguments(out, *latent)]
@@ -148,7 +151,7 @@ def test_what_was_kept_and_does_not_fit_is_left_aside_with_a_sentence(fault, sto
     given, out = ("--policy", "random"), tmp_path / "run"
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given)) == 0
-    stop_at(300)
+    stop_at(75)
     assert main(arguments(out, *given)) == INTERRUPTED
     stop_at(0)
     capsys.readouterr()
