@@ -1,1 +1,1 @@
-"""What every room uses: files, errors, pictures, registries and the command line's helpers."""
+"""Helpers that all rooms use: files, errors, pictures, registries and the command line."""

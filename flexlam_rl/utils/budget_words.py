@@ -1,4 +1,4 @@
-"""Budgets in words, as options and policies take them beside numbers: "auto", "auto:0.1", "auto:0.1:entropy" and
+"""Budgets in words, which options and policies accept besides numbers: "auto", "auto:0.1", "auto:0.1:entropy" and
 "random:3.5".
 """
 
@@ -8,19 +8,23 @@ from flexlam_rl.utils.number_lists import budget_list
 from flexlam_rl.utils.numbers import real
 
 RULES = ("regressed", "change", "entropy")
-"""How a budget is chosen at a step, when the next frame is not known yet: predicted from the prior's state; by the
-estimated chance that further codes change the action; by the entropy of the next code."""
+"""Rules that choose the budget of a step, before its next frame is known:
+
+- regressed: predicted from the prior's state;
+- change: by the estimated chance that further codes change the action;
+- entropy: by the entropy of the next code.
+"""
 TOLERANCE = 0.1
 AUTO, RANDOM = "auto", "random"
 
 
 @dataclass(frozen=True)
 class AutoBudget:
-    """A budget per environment and step.
+    """A budget that a rule chooses per environment and step.
 
     Attributes:
-        tolerance: A decision stops where the rule's estimate is below it: 0 for all slots.
-        rule: One of `RULES`; None for the best that a policy has.
+        tolerance: No more codes are generated once the rule's estimate is below this; 0 gives all slots.
+        rule: One of `RULES`; None for the best rule that the policy has.
     """
 
     tolerance: float = TOLERANCE
@@ -32,10 +36,10 @@ class AutoBudget:
 
 @dataclass(frozen=True)
 class RandomBudget:
-    """A budget drawn per environment and step, whatever is seen: the control of a chosen one.
+    """A budget drawn at random per environment and step, regardless of the observation: the control for `AutoBudget`.
 
     Attributes:
-        mean: Of the drawn budgets.
+        mean: Mean of the drawn budgets.
     """
 
     mean: float
@@ -45,12 +49,12 @@ class RandomBudget:
 
 
 def _exact(number: float) -> str:
-    """A number as short as it is read again."""
+    """Write a number as short as possible without losing digits."""
     return f"{number:g}" if float(f"{number:g}") == number else repr(number)
 
 
 def in_words(text: str) -> bool:
-    """Whether a budget is meant to be words, whatever follows the first one."""
+    """Whether a text is meant as a budget in words: it begins with "auto" or "random"."""
     return text.strip().partition(":")[0] in (AUTO, RANDOM)
 
 
@@ -58,7 +62,7 @@ def budget_in_words(text: str) -> AutoBudget | RandomBudget:
     """Read a budget given in words.
 
     Raises:
-        ValueError: It is none; the sentence says what is.
+        ValueError: The text is not a budget in words; the message says what is expected.
     """
     kind, _, rest = text.partition(":")
     number, _, rule = rest.partition(":")
@@ -73,10 +77,18 @@ def budget_in_words(text: str) -> AutoBudget | RandomBudget:
 
 
 def checked_words(value: str | AutoBudget | RandomBudget, slots: int, prefix: bool) -> AutoBudget | RandomBudget:
-    """Give a budget in words that a model of `slots` slots takes, with (FlexLAM) or without `prefix` (Fixed-K).
+    """Check that a model accepts a budget in words.
+
+    Args:
+        value: The budget, as text or parsed.
+        slots: Number of the model's slots.
+        prefix: True for a FlexLAM, False for a Fixed-K model, which accepts no budget in words.
+
+    Returns:
+        The parsed budget.
 
     Raises:
-        ValueError: It takes none, or not this one.
+        ValueError: The model does not accept this budget.
     """
     asked = budget_in_words(value) if isinstance(value, str) else value
     if not prefix:
@@ -87,10 +99,14 @@ def checked_words(value: str | AutoBudget | RandomBudget, slots: int, prefix: bo
 
 
 def any_budgets(text: str, slots: int, prefix: bool) -> list[int | str]:
-    """Read a list of budgets, numbers and words, as in "4,16,auto:0.1".
+    """Read a list of budgets, numbers first and then words, from a text such as "4,16,auto:0.1".
+
+    Args:
+        text: Budgets separated by commas.
+        slots, prefix: The model's, as for `checked_words`.
 
     Raises:
-        ValueError: One is none that a model of these slots takes, or stands there twice.
+        ValueError: The model does not accept one of the budgets, or one occurs twice.
     """
     parts = [part.strip() for part in str(text).split(",")]
     words = [part for part in parts if in_words(part)]

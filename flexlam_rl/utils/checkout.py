@@ -11,6 +11,6 @@ from pathlib import Path
 
 
 def leave_root() -> None:
-    """Take the root of the checkout off `sys.path`; `flexlam_rl` itself stays importable, since it is loaded by now."""
+    """Remove the checkout's root from `sys.path`; `flexlam_rl` stays importable because it is already loaded."""
     root = Path(__file__).resolve().parents[2]
     sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != root]

@@ -1,4 +1,4 @@
-"""What every command of flexlam_rl shares: options from a dataclass, errors in one sentence, a clean Ctrl-C.
+"""The parts that all commands of flexlam_rl share: options from a dataclass, one-sentence errors, a clean Ctrl-C.
 
 A command is a module with a dataclass `Options`, whose fields are its options, and a function `run(options)`.
 """
@@ -18,11 +18,16 @@ from flexlam_rl.utils.startup import INTERRUPTED, WRONG_USE, interrupts_kept, mi
 
 
 def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
-    """An instance of the dataclass `options` from the command line.
+    """Build an instance of the dataclass `options` from the command line.
+
+    Args:
+        options: Dataclass whose fields are the options.
+        arguments: Words after the command's name; None for those of this process.
+        prog: Name of the command, for help and errors.
 
     Raises:
-        ValueError: arguments that do not fit, with one sentence that names them.
-        SystemExit: code 0, after `--help` was printed.
+        ValueError: An argument is wrong; the message names it in one sentence.
+        SystemExit: With code 0, after `--help` was printed.
     """
     import tyro
 
@@ -38,7 +43,7 @@ def parse(options: type, arguments: Sequence[str] | None, prog: str) -> Any:
 
 
 def _todays_flags(options: type, arguments: Sequence[str]) -> list[str]:
-    """The arguments with former names of options replaced; these are understood, but not shown by --help."""
+    """Replace former names of options by today's names. Former names are accepted, but --help does not list them."""
     names = former_names(options) if dataclasses.is_dataclass(options) else {}
     flags = {f"--{old.replace('_', '-')}": f"--{new.replace('_', '-')}" for old, new in names.items()}
     out = []
@@ -49,8 +54,8 @@ def _todays_flags(options: type, arguments: Sequence[str]) -> list[str]:
 
 
 def _sentence(box: str, prog: str) -> str:
-    """tyro's framed message as one line: the text between its title and the next rule, whichever characters draw the
-    frame.
+    """Turn tyro's framed message into one line: the text between its title and the next rule, whatever characters
+    draw the frame.
     """
     texts = [line.replace("─", "-").strip("│╭╮╰╯|+ ") for line in box.splitlines()]
     misplaced = re.findall(r"(\S+) \(applied to ([^)]+)\)", " ".join(texts))
@@ -72,12 +77,18 @@ def _sentence(box: str, prog: str) -> str:
 
 
 def run(options: type, function: Callable[[Any], int | None], arguments: Sequence[str] | None, prog: str) -> int:
-    """Run one command; returns its exit code. With FLEXLAM_TRACEBACK=1 an error shows where it arose."""
+    """Run one command and return its exit code. With FLEXLAM_TRACEBACK=1, errors come with a traceback.
+
+    Args:
+        options: Dataclass of the command's options.
+        function: Does the work; takes an instance of `options` and returns an exit code, or None for 0.
+        arguments, prog: As for `parse`.
+    """
     return answer(prog, lambda: function(parse(options, arguments, prog)))
 
 
 def answer(prog: str, work: Callable[[], int | None]) -> int:
-    """Do the work of the command `prog`; returns the exit code, after one line on stderr where it failed."""
+    """Call `work` for the command `prog` and return the exit code. A failure prints one line on stderr."""
     prepare_output()
     try:
         ready()
@@ -99,6 +110,6 @@ def answer(prog: str, work: Callable[[], int | None]) -> int:
 
 
 def wrong_use(prog: str, message: object) -> int:
-    """Print one line on stderr; returns the exit code of a wrong use."""
+    """Print an error as one line on stderr and return the exit code for wrong use."""
     print(f"{prog}: {' '.join(str(message).split())}", file=sys.stderr)
     return WRONG_USE

@@ -1,4 +1,4 @@
-"""Errors of the rollout store: each carries one sentence that names the thing, its value and what is expected."""
+"""Errors of the rollout store. Each carries one sentence that names the thing, its value and what is expected."""
 
 
 class StoreError(RuntimeError):
@@ -6,11 +6,11 @@ class StoreError(RuntimeError):
 
 
 class StoreLocked(StoreError):
-    """A second writer on one store."""
+    """A second writer tried to open a store that already has one."""
 
 
 class DiskFull(StoreError):
-    """The disk filled up; everything committed before stays."""
+    """The disk is full; everything that was committed before is kept."""
 
 
 class DamagedData(StoreError):
@@ -18,4 +18,4 @@ class DamagedData(StoreError):
 
 
 class Misaligned(ValueError):
-    """Imported data whose actions do not lead from the frame of their row to the next."""
+    """Imported data whose actions do not lead from the frame in their own row to the frame in the next row."""

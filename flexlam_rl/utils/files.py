@@ -1,4 +1,4 @@
-"""Files written such that a kill at any moment leaves the old or the new one, and one writer per folder."""
+"""Atomic writes, after which a kill at any moment leaves either the old or the new file, and one writer per folder."""
 
 import contextlib
 import errno
@@ -17,19 +17,19 @@ from typing import Any, BinaryIO
 from flexlam_rl.utils.errors import DiskFull, StoreError, StoreLocked
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-Progress = Callable[[int, int], None]  # told how much is done, and of how much
+Progress = Callable[[int, int], None]  # called with the amount done and the total
 
 
 def no_progress(done: int, total: int) -> None:
-    """A `Progress` that tells nobody."""
+    """Do nothing: a `Progress` for callers that want no reports."""
 
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk into one sentence; what was committed before is untouched.
+    """Turn the OSError of a full disk into one sentence. Data that was committed before stays.
 
     Raises:
-        DiskFull: No space, or a quota, on the disk of `path`.
+        DiskFull: The disk of `path` has no space left, or a quota is used up.
     """
     try:
         yield
@@ -48,18 +48,17 @@ def _full(path: Path) -> DiskFull:
 
 @contextlib.contextmanager
 def atomic_path(path: Path, ending: str = ".tmp") -> Iterator[Path]:
-    """Fill a file that appears under its name only when it is complete; a link stays a link, what it leads to is
-    replaced.
+    """Fill a temporary file that takes the name `path` when the block ends without an error.
 
     Args:
-        path: What is written.
-        ending: Of the name until then, for programs that go by it.
+        path: The file to write. A symbolic link stays, and its target is replaced.
+        ending: Ending of the temporary name, for programs that choose a format by it.
 
     Yields:
-        The path of an empty file beside it.
+        The path of an empty temporary file in the same folder.
 
     Raises:
-        OSError: The folder does not exist or cannot be written; the sentence names the file wanted.
+        OSError: The folder does not exist or cannot be written; the message names `path`.
     """
     target = path.resolve()
     temporary = _beside(target).with_suffix(ending)
@@ -82,7 +81,7 @@ def atomic_path(path: Path, ending: str = ".tmp") -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a binary file that appears under its name only when it is complete and on the disk (see `atomic_path`)."""
+    """Open a binary file that appears under its name only when it is complete and synced to disk (`atomic_path`)."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         yield file
         file.flush()
@@ -90,17 +89,19 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file such that at any moment either the old one or the whole new one is there; its folder is made."""
+    """Write a file atomically, and create its folder if it is missing."""
     path.resolve().parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(data)
 
 
 def settled(path: str | os.PathLike[str]) -> Path:
-    """A path that means the same place whatever the current folder becomes; links keep their names, `..` is followed.
+    """Make a path absolute, so that a later change of the current folder does not affect it.
+
+    Symbolic links are kept, unless the path has a "..", which is resolved together with them.
 
     Raises:
-        ValueError: It is empty.
+        ValueError: The path is empty.
     """
     if not os.fspath(path):
         raise ValueError(
@@ -111,23 +112,23 @@ def settled(path: str | os.PathLike[str]) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed `atomic_file` left in a folder that nobody else writes."""
+    """Remove the temporary files that a killed `atomic_file` left in a folder; nobody else may be writing to it."""
     for left in folder.glob(".*.tmp"):
         left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, into a folder that is there."""
+    """Write JSON atomically into a folder that exists."""
     data = json.dumps(content, indent=1, allow_nan=False).encode()
     with atomic_file(path) as file:
         file.write(data)
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
+    """Read a JSON file.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: The file does not contain valid JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -137,14 +138,14 @@ def read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when it is complete; nothing is left of one that fails.
+    """Fill a temporary folder that takes the name `folder` when the block ends without an error; else it is removed.
 
     Args:
-        folder: Must not be there, or be empty; the one above it is made.
-        replace: Take the place of a folder that is there, which stays until the new one is complete.
+        folder: A folder that is missing or empty; its parents are created.
+        replace: Allow a folder with contents, which is replaced once the new one is complete.
 
     Yields:
-        An empty folder beside it, by its full name: TensorStore and HDF5 take no others.
+        The absolute path of an empty temporary folder beside it (TensorStore and HDF5 need absolute paths).
     """
     folder = folder.resolve()
     made = [above for above in folder.parents if not above.exists()]
@@ -154,7 +155,7 @@ def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
             if not _alive(left.name.removeprefix(f".{folder.name}.").split(".")[0]):
-                shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)  # left by a process that was killed
         yield temporary
         if replace and folder.exists():
             os.replace(folder, former)
@@ -164,7 +165,7 @@ def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         if former.exists() and not folder.exists():
             os.replace(former, folder)
         with contextlib.suppress(OSError):
-            for above in made:  # the innermost first; one that somebody else fills meanwhile stays
+            for above in made:  # the innermost first; one that another process has filled meanwhile stays
                 above.rmdir()
         raise
     sync_folder(folder.parent)
@@ -172,7 +173,7 @@ def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """A new name beside `path`, unique among machines that share the folder; `sweep` knows the ending."""
+    """Make a new name beside `path`, unique among machines that share the folder, with the ending `sweep` looks for."""
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
 
 
@@ -187,7 +188,7 @@ def _alive(process: str) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk."""
+    """Sync a folder's directory entries to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -200,7 +201,7 @@ _guard = threading.Lock()
 
 
 def _after_fork() -> None:
-    """Forget the locks of the parent: the kernel gives a child none of them, and another thread may have held the
+    """Forget the parent's locks: a child does not inherit them, and another thread of the parent may have held the
     guard.
     """
     global _guard
@@ -212,10 +213,14 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class FolderLock:
-    """The right to write one folder: a POSIX lock on a file in it, which the kernel drops when its process dies.
+    """The right to write to one folder: a POSIX lock on a file in it, which the kernel releases when the process dies.
+
+    Args:
+        folder: The folder.
+        wait: Wait while another process holds the lock, instead of raising an error.
 
     Raises:
-        StoreLocked: Another live writer holds it.
+        StoreLocked: Another live writer holds the lock.
     """
 
     def __init__(self, folder: Path, wait: bool = False) -> None:
@@ -225,9 +230,9 @@ class FolderLock:
         stat = os.fstat(self._descriptor)
         self._key = (stat.st_dev, stat.st_ino)
         with _guard:
-            # POSIX locks belong to the process, so a second writer of the same process is caught here
+            # POSIX locks belong to the process, so only this check catches a second writer of the same process
             if self._key in _held:
-                # left open: closing any descriptor of the file would drop this process's lock
+                # the descriptor stays open: closing any descriptor of the file would drop this process's lock
                 raise StoreLocked(
                     f"{folder} already has a writer in this process: close it first, a store has one writer at a time."
                 )
@@ -242,10 +247,10 @@ class FolderLock:
         os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Give the right back; may be called again."""
+        """Release the lock; further calls do nothing."""
         if os.getpid() != self._process:
-            # a copy that a fork made: the lock is its parent's, and closing the file could drop one that this process
-            # took itself
+            # this copy was made by a fork: the lock belongs to the parent, and closing the file could drop a lock that
+            # this process took itself
             return
         with _guard:
             if self._key in _held:

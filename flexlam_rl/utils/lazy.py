@@ -1,5 +1,5 @@
-"""Names of a package that are imported when they are first used, so that `import flexlam_rl` loads neither torch nor
-the engine.
+"""Lazy imports: a package's names are imported on first use, so that `import flexlam_rl` does not load torch or the
+engine.
 """
 
 import importlib
@@ -12,7 +12,7 @@ def lazy_names(package: str, where: Mapping[str, str]) -> tuple[Callable[[str], 
 
     Args:
         package: The package's `__name__`.
-        where: Name to the module that defines it, relative to `flexlam_rl` ("envs.spec").
+        where: Maps each name to the module that defines it, relative to `flexlam_rl` ("envs.spec").
     """
 
     def __getattr__(name: str) -> Any:

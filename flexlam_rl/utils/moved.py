@@ -1,7 +1,6 @@
-"""Modules under the names they had in version 0.1: importing one warns and gives the module of today; so does running
-it with `python -m`.
+"""Module names of version 0.1. Importing one, or running it with `python -m`, warns and uses today's module.
 
-Scripts written before the package was divided into rooms keep working for one release.
+This keeps scripts working for one release that were written before the package was divided into rooms.
 """
 
 import importlib
@@ -70,7 +69,7 @@ _LINKS = ("agents", "datasets", "envs", "eval", "train")
 
 
 class Loader(InspectLoader):
-    """Gives the module of today for the old name of one, a key of `MOVED`."""
+    """Loads today's module under an old name, which is a key of `MOVED`."""
 
     def __init__(self, old: str) -> None:
         self.new = MOVED[old]
@@ -82,10 +81,10 @@ class Loader(InspectLoader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self.spec  # the import system has put the old name's there
+        module.__spec__ = self.spec  # the import system has replaced it by the old name's
 
     def get_source(self, fullname: str) -> str:
-        """What `python -m` runs."""
+        """Source that `python -m` runs under the old name."""
         return f"import runpy\nrunpy.run_module('flexlam_rl.{self.new}', run_name='__main__', alter_sys=True)\n"
 
     def get_code(self, fullname: str) -> CodeType:
@@ -96,7 +95,7 @@ class Loader(InspectLoader):
 
 
 def warn(fullname: str, old: str) -> None:
-    """Say that a module has moved, to whoever imports it."""
+    """Warn the importing code that a module has moved."""
     warnings.warn(f"{fullname} has moved: import flexlam_rl.{MOVED[old]}.", DeprecationWarning, stacklevel=3)
 
 
@@ -115,6 +114,6 @@ class Finder(MetaPathFinder):
 
 
 def install() -> None:
-    """Make the old names importable; called once, when the package is imported."""
+    """Make the old names importable; the package calls this once, when it is imported."""
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.append(Finder())

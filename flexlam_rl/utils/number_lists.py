@@ -1,16 +1,16 @@
-"""Lists of numbers among a command's options, as in `--budget 4,16,64`."""
+"""Options that are lists of numbers, as in `--budget 4,16,64`."""
 
 
 def number_list(name: str, text: str, low: int, high: int | None = None) -> list[int]:
-    """The whole numbers of an option, in the order given.
+    """Parse an option that is a list of whole numbers, in the given order.
 
     Args:
-        name: Of the option, for messages.
-        text: Numbers with commas between.
-        low, high: Bounds, included; None for no upper one.
+        name: Name of the option, for messages.
+        text: Numbers separated by commas.
+        low, high: Inclusive bounds; None for no upper bound.
 
     Raises:
-        ValueError: Not numbers, one out of bounds, or one twice.
+        ValueError: A part is not a whole number, is out of bounds, or occurs twice.
     """
     try:
         numbers = [int(part) for part in str(text).split(",")]
@@ -25,10 +25,15 @@ def number_list(name: str, text: str, low: int, high: int | None = None) -> list
 
 
 def budget_list(text: str, slots: int, prefix: bool) -> list[int]:
-    """Budgets that a model of `slots` slots takes: of a FlexLAM any, of a Fixed-K model (not `prefix`) its own.
+    """Parse a list of budgets that a model accepts.
+
+    Args:
+        text: Numbers separated by commas.
+        slots: Number of the model's slots.
+        prefix: True for a FlexLAM, which accepts 1..slots; False for a Fixed-K model, which accepts `slots` only.
 
     Raises:
-        ValueError: As of `number_list`.
+        ValueError: As for `number_list`, or the model does not accept a budget.
     """
     if prefix:
         return number_list("budget", text, 1, slots)

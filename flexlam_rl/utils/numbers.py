@@ -1,5 +1,5 @@
-"""Numbers that callers give, NumPy's and torch's among them: kept as they are, or refused in a sentence, never rounded,
-wrapped or cut.
+"""Checks of numbers from callers, including NumPy's and torch's: a number is kept exactly or refused in one sentence,
+never rounded, wrapped or clipped.
 """
 
 import math
@@ -12,20 +12,20 @@ INT64 = np.iinfo(np.int64)
 
 
 def is_integer(value: object) -> bool:
-    """Whether a value is an integer of Python or NumPy, and no bool."""
+    """Whether a value is a Python or NumPy integer and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def whole(value: Any, name: str, low: int | None = 0, high: int | None = None) -> int:
-    """Give a whole number of any kind as Python's.
+    """Check a whole number and return it as a Python int.
 
     Args:
-        value: An integer of Python or NumPy, or an array or tensor that holds a single one and has no dimension.
-        name: What the sentence calls it.
-        low, high: Bounds, included; None for none.
+        value: A Python or NumPy integer, or a 0-dimensional array or tensor of one.
+        name: Name of the value in the error.
+        low, high: Inclusive bounds; None for no bound.
 
     Raises:
-        ValueError: It is something else (True and 1.0 are not whole numbers), or out of bounds.
+        ValueError: It is not a whole number (True and 1.0 are refused too), or it is out of bounds.
     """
     try:
         if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
@@ -40,10 +40,10 @@ def whole(value: Any, name: str, low: int | None = 0, high: int | None = None) -
 
 
 def int64(value: Any, name: str, low: int | None = None) -> int:
-    """Give a whole number that 64 bits hold as Python's.
+    """Check a whole number that fits into 64 bits, signed, and return it as a Python int.
 
     Raises:
-        ValueError: As of `whole`, or it takes more bits.
+        ValueError: As for `whole`, or it needs more than 64 bits.
     """
     number = whole(value, name, low)
     if not INT64.min <= number <= INT64.max:
@@ -52,10 +52,10 @@ def int64(value: Any, name: str, low: int | None = None) -> int:
 
 
 def real(value: Any, name: str, low: float = 0.0) -> float:
-    """Give a finite number of any kind as Python's.
+    """Check a finite number and return it as a Python float.
 
     Raises:
-        ValueError: It is none, or below `low`.
+        ValueError: It is not a finite number, or it is below `low`.
     """
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < low:
@@ -64,10 +64,10 @@ def real(value: Any, name: str, low: float = 0.0) -> float:
 
 
 def flag(value: Any, name: str) -> bool:
-    """Give a truth value, or 0 or 1, of any kind as Python's.
+    """Check a truth value, 0 or 1 of any numeric type included, and return it as a Python bool.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is neither true nor false.
     """
     array = as_array(value, name)
     if array.size != 1 or array.dtype.kind not in "biuf" or array.item() not in (0, 1):
@@ -76,19 +76,19 @@ def flag(value: Any, name: str) -> bool:
 
 
 def exact(values: Any, dtype: Any, what: str, advice: str = "") -> np.ndarray:
-    """Give numbers as a fresh array of a type that holds every one of them.
+    """Convert numbers to an array of a given type without changing any of them.
 
     Args:
-        values: An array, or what NumPy makes one of.
-        dtype: The type wanted: a bool, whole or floating one.
-        what: Names the numbers in the error.
-        advice: Ends the error about a number that does not fit.
+        values: An array, or anything that NumPy turns into one.
+        dtype: The wanted type: bool, integer or floating point.
+        what: Name of the numbers in the error.
+        advice: Text that ends the error about a number that does not fit.
 
     Returns:
-        An array that shares no memory with `values`.
+        A new array, which shares no memory with `values`.
 
     Raises:
-        ValueError: They are no numbers (text, objects, masked values), or one of them would change.
+        ValueError: The values are not numbers (text, objects, masked values), or one of them would change.
     """
     wanted = np.dtype(dtype)
     array = as_array(values, what)
@@ -109,7 +109,7 @@ def exact(values: Any, dtype: Any, what: str, advice: str = "") -> np.ndarray:
 
 
 def _unchanged(array: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Whether each number of `array` is the same one in `out`."""
+    """Whether each number of `array` has the same value in `out`."""
     source, target = array.dtype, out.dtype
     if target.kind == "b":
         return (array == 0) | (array == 1)
@@ -117,7 +117,7 @@ def _unchanged(array: np.ndarray, out: np.ndarray) -> np.ndarray:
         return np.ones(array.shape, bool)
     back = out.astype(source)
     same = (back == array) | ((array != array) & (back != back))
-    # what lies outside the whole numbers of a type may come back from it by wrapping round twice
+    # a number outside the range of a type may wrap around on the way there and again on the way back
     if source.kind in "iu" and target.kind in "iu":
         limits = np.iinfo(target)
         return same & (array >= limits.min) & (array <= limits.max)
@@ -129,14 +129,14 @@ def _unchanged(array: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def as_array(values: Any, what: str) -> np.ndarray:
-    """Give values as a NumPy array, without a copy where they are one.
+    """Convert values to a NumPy array; an array is returned as it is, without a copy.
 
     Raises:
-        ValueError: No array can be made of them, or some of them are masked.
+        ValueError: NumPy cannot make an array of them, or some of them are masked.
     """
     if np.ma.is_masked(values):
         raise ValueError(f"{what} has masked values: expected a number everywhere.")
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{what} is no array of numbers: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{what} is not an array of numbers: {str(error).splitlines()[0]}") from None

@@ -1,4 +1,4 @@
-"""What the options of commands have in common: plain values, absolute paths, and names that they once had."""
+"""Shared parts of the options of commands: plain values, absolute paths, and former names."""
 
 import dataclasses
 import functools
@@ -15,17 +15,17 @@ K = TypeVar("K", bound=type)
 
 
 def formerly(*names: str) -> dict[str, Any]:
-    """Metadata of a dataclass field that had other names: files, commands and scripts with these are understood."""
+    """Metadata for a dataclass field that was renamed; files, commands and scripts may still use its former `names`."""
     return {"formerly": names}
 
 
 def former_names(options: type) -> dict[str, str]:
-    """Former name to name of today, of all fields of a dataclass that have one."""
+    """Map the former names of a dataclass's fields to today's names."""
     return {old: f.name for f in dataclasses.fields(options) for old in f.metadata.get("formerly", ())}
 
 
 def takes_former_names(options: K) -> K:
-    """Decorate a dataclass whose constructor, and `dataclasses.replace`, shall take the former names of fields too."""
+    """Decorate a dataclass so that its constructor and `dataclasses.replace` accept former names of fields too."""
     build, names = options.__init__, former_names(options)  # type: ignore[misc]
 
     @functools.wraps(build)
@@ -38,16 +38,16 @@ def takes_former_names(options: K) -> K:
 
 
 def tidy(options: Any) -> None:
-    """Turn the fields of a frozen dataclass into Python's own values, and its paths into absolute ones.
+    """Convert the fields of a frozen dataclass to Python's own values, and its paths to absolute ones.
 
-    Paths are resolved once, here: a later change of the working directory does not move them, and no library meets
-    a relative path or a "..".
+    Paths are resolved once, here, so that a later change of the working directory does not affect them, and no library
+    receives a relative path or a "..".
 
     Args:
         options: Instance of a dataclass; call this from its `__post_init__`.
 
     Raises:
-        ValueError: If a path is empty, which would silently mean the working directory.
+        ValueError: A path is empty, which would silently mean the working directory.
     """
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
@@ -62,21 +62,21 @@ def whole(options: Any, name: str, low: int, high: int | None = None) -> None:
     """Check that the option `name` is None or a whole number in low..high.
 
     Raises:
-        ValueError: It is something else; the sentence names it and its value.
+        ValueError: It is neither; the message names the option and its value.
     """
     if (value := getattr(options, name)) is not None:
         whole_number(value, name, low, high)
 
 
 def named_values(texts: Sequence[str], name: str) -> dict[str, Any]:
-    """Read NAME=VALUE texts; a value is a number, true or false where it reads as one, and a text otherwise.
+    """Parse NAME=VALUE texts. A value that is valid JSON (a number, true, false) is read as such, any other as text.
 
     Args:
         texts: As given on the command line.
-        name: Of the option that holds them.
+        name: Name of the option, for messages.
 
     Raises:
-        ValueError: One has no "=", or a name comes twice.
+        ValueError: A text has no name, no "=" or no value, or a name occurs twice.
     """
     found: dict[str, Any] = {}
     for text in texts:

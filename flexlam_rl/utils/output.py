@@ -1,4 +1,4 @@
-"""Standard output and errors that no terminal, encoding or reader can make a command fail over."""
+"""Standard output and error streams that never make a command fail, whatever the terminal, encoding or reader."""
 
 import codecs
 import io
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 _PLAIN = {"±": "+-", "×": "x", "†": "*", "─": "-", "│": "|", "…": "...", "–": "-", "—": "-", "−": "-"}
 ERRORS = "flexlam_rl.plain"
-"""Name of the error handler that writes a character in plain letters where the encoding lacks it."""
+"""Name of the error handler that replaces characters missing in the encoding by plain ASCII ones."""
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -22,10 +22,10 @@ codecs.register_error(ERRORS, _plain)
 
 
 class _Patient(io.FileIO):
-    """A stream that forgets what it is given once its reader has gone, as in `flexlam ... | head`."""
+    """A stream that discards its input once its reader has gone, as in `flexlam ... | head`."""
 
     def write(self, data: Any) -> int:
-        """Write, or pretend to."""
+        """Write `data`, or discard it if the pipe is broken; returns the number of bytes taken either way."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -36,8 +36,8 @@ class _Patient(io.FileIO):
 
 
 def prepare_output() -> None:
-    """Make this process's standard streams safe: a closed one is silent, a gone reader stops no work, nothing is
-    unprintable.
+    """Make this process's standard streams safe: closed streams swallow output, a reader that goes away does not stop
+    the work, and characters that the encoding lacks are replaced.
     """
     sys.stdout = _safe(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _safe(sys.stderr, sys.__stderr__, 2)

@@ -21,12 +21,12 @@ PAPER, INK = 24, (225, 225, 225)
 
 
 def shown(picture: Picture) -> Picture:
-    """Make a picture of three channels that shows all that is in it.
+    """Convert a picture to three channels for display.
 
-    Gray stays gray, and a fourth channel (depth) stands as gray beside the colors.
+    One channel is shown as gray. A fourth channel (depth) is shown as a gray picture beside the colors.
 
     Raises:
-        ValueError: A picture of another number of channels.
+        ValueError: The picture does not have 1, 3 or 4 channels.
     """
     channels = picture.shape[-1]
     if channels == 3:
@@ -35,11 +35,11 @@ def shown(picture: Picture) -> Picture:
         return picture.repeat(3, axis=-1)
     if channels == 4:
         return beside([np.ascontiguousarray(picture[..., :3]), picture[..., 3:].repeat(3, axis=-1)])
-    raise ValueError(f"A picture has {channels} channels: those of 1, 3 or 4 can be shown.")
+    raise ValueError(f"A picture has {channels} channels: expected 1, 3 or 4.")
 
 
 def caption(picture: Picture, text: str, lines: int = 1) -> Picture:
-    """`picture` with room for `lines` lines of small text below it; what does not fit in the width is cut off."""
+    """Add `lines` lines of small text below a picture; text that is wider than the picture is cut off."""
     picture = shown(picture)
     height, width = picture.shape[:2]
     canvas = Image.new("RGB", (width, height + lines * CAPTION), (PAPER,) * 3)
@@ -49,12 +49,12 @@ def caption(picture: Picture, text: str, lines: int = 1) -> Picture:
 
 
 def panel(lines: Sequence[str], height: int, width: int, line: int = CAPTION) -> Picture:
-    """Make a picture of lines of text, from the top; what does not fit is cut off.
+    """Draw lines of text from the top of an empty picture; text that does not fit is cut off.
 
     Args:
         lines: The text.
-        height, width: Of the picture in pixels.
-        line: Height of a line in pixels.
+        height, width: Size of the picture in pixels.
+        line: Height of one line in pixels.
     """
     canvas = Image.new("RGB", (width, height), (PAPER,) * 3)
     _write(canvas, lines, 0, line)
@@ -62,7 +62,7 @@ def panel(lines: Sequence[str], height: int, width: int, line: int = CAPTION) ->
 
 
 def _write(canvas: Image.Image, lines: Sequence[str], top: int, line: int) -> None:
-    """Write lines of text, each as far as it fits in the width."""
+    """Write lines of text, each cut off at the width of the canvas."""
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=line * (CAPTION - 3) // CAPTION)
     for number, text in enumerate(lines):
@@ -72,7 +72,7 @@ def _write(canvas: Image.Image, lines: Sequence[str], top: int, line: int) -> No
 
 
 def beside(pictures: Sequence[Picture]) -> Picture:
-    """Pictures in a row, aligned at the top; lower ones are filled up with the colour of the paper."""
+    """Join pictures in a row, aligned at the top; shorter ones are padded with the background color."""
     height = max(p.shape[0] for p in pictures)
     padded = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=PAPER) for p in pictures]
     gap = np.full((height, GAP, 3), PAPER, np.uint8)
@@ -81,15 +81,19 @@ def beside(pictures: Sequence[Picture]) -> Picture:
 
 
 def above(pictures: Sequence[Picture]) -> Picture:
-    """Pictures in a column, aligned at the left."""
+    """Join pictures in a column, aligned at the left."""
     return np.ascontiguousarray(beside([p.swapaxes(0, 1) for p in pictures]).swapaxes(0, 1))
 
 
 def contact_sheet(pictures: Sequence[Picture], columns: int | None = None) -> Picture:
-    """Pictures of one size in rows, read like text; as near to a square as the count allows unless `columns` is given.
+    """Arrange pictures of one size in rows, in reading order.
+
+    Args:
+        pictures: At least one.
+        columns: Pictures per row; None for a sheet that is as square as possible.
 
     Raises:
-        ValueError: no pictures, or fewer than one column.
+        ValueError: There are no pictures, or `columns` is below 1.
     """
     if not pictures:
         raise ValueError("A contact sheet needs at least one picture, got none.")
@@ -101,21 +105,21 @@ def contact_sheet(pictures: Sequence[Picture], columns: int | None = None) -> Pi
 
 
 def evenly(count: int, total: int) -> list[int]:
-    """At most `count` indices spread over `range(total)`, the first and the last included."""
+    """Pick at most `count` indices spread evenly over `range(total)`, including the first and the last."""
     return sorted({round(i) for i in np.linspace(0, total - 1, min(count, total))})
 
 
 def enlarged(picture: Picture, factor: int) -> Picture:
-    """Each pixel as a square of `factor` by `factor`."""
+    """Enlarge a picture: each pixel becomes a square of `factor` by `factor`."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def write_png(path: Path | str, picture: Picture) -> None:
-    """Write one picture as it is `shown`, compressed as far as PNG goes.
+    """Write a picture, converted by `shown`, as a PNG file with the strongest compression.
 
     Raises:
-        OSError: the folder does not exist or cannot be written.
-        ValueError: a picture of a number of channels that cannot be shown.
+        OSError: The folder does not exist or cannot be written.
+        ValueError: The picture does not have 1, 3 or 4 channels.
     """
     picture = shown(picture)
     with atomic_path(Path(path)) as temporary:
@@ -123,10 +127,10 @@ def write_png(path: Path | str, picture: Picture) -> None:
 
 
 def png_bytes(picture: Picture) -> bytes:
-    """Give one picture as it is `shown` as a PNG file in memory, compressed quickly.
+    """Encode a picture, converted by `shown`, as a PNG file in memory, with fast compression.
 
     Raises:
-        ValueError: A picture of a number of channels that cannot be shown.
+        ValueError: The picture does not have 1, 3 or 4 channels.
     """
     file = io.BytesIO()
     Image.fromarray(shown(picture)).save(file, format="PNG", compress_level=1)
@@ -134,15 +138,15 @@ def png_bytes(picture: Picture) -> bytes:
 
 
 def write_figure(path: Path | str, figure: Any, dpi: int) -> None:
-    """Write a figure of matplotlib as a PNG file that appears whole.
+    """Write a matplotlib figure as a PNG file, atomically.
 
     Args:
-        path: The file; its folder must be there.
-        figure: The figure.
+        path: The file; its folder must exist.
+        figure: The `matplotlib.figure.Figure`.
         dpi: Pixels per inch.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     with atomic_file(Path(path)) as file:
         figure.savefig(file, format="png", dpi=dpi)

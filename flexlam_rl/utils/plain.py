@@ -1,4 +1,4 @@
-"""Values of callers in Python's own types, which share nothing with the caller's."""
+"""Conversion of callers' values to Python's own types, without shared memory."""
 
 import copy
 import dataclasses
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def python_value(value: Any) -> Any:
-    """Give NumPy's values and numbers in tensors as Python's, lists as tuples, dictionaries as copies."""
+    """Convert NumPy values and one-number tensors to Python's, lists to tuples, and dictionaries to deep copies."""
     if isinstance(value, np.generic | np.ndarray) or (getattr(value, "shape", None) == () and hasattr(value, "tolist")):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -20,7 +20,7 @@ def python_value(value: Any) -> Any:
 
 
 class Plain:
-    """A frozen dataclass whose fields are plain values of its own (`python_value`)."""
+    """Base of frozen dataclasses that convert each of their fields with `python_value`."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -28,11 +28,14 @@ class Plain:
 
 
 def json_value(value: Any, what: str) -> Any:
-    """Give JSON values that equal a caller's and share nothing with them: NumPy's numbers become Python's, arrays and
-    tuples lists.
+    """Convert a value to an equal one that JSON can hold: NumPy's numbers become Python's, arrays and tuples lists.
+
+    Args:
+        value: The value; the result shares no memory with it.
+        what: Name of the value in errors.
 
     Raises:
-        ValueError: JSON has no such value; the sentence says where it stands.
+        ValueError: JSON cannot hold the value or a part of it; the message says which.
     """
     if value is None or type(value) in (bool, int):
         return value

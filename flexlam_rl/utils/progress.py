@@ -1,4 +1,4 @@
-"""Progress bars with an estimate of the time left; nothing is drawn where nobody looks."""
+"""Progress bars with an estimate of the time left. Bars are drawn on terminals only."""
 
 import threading
 import time
@@ -9,7 +9,11 @@ from typing import Any
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr while the block runs; gives a function that takes how much is done, and of how much."""
+    """Show a progress bar on stderr while the block runs.
+
+    Yields:
+        A function to call with the amount done and the total.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,15 +26,15 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def lasting_bar(title: str, console: Any, every: float = 5.0) -> Iterator[Callable[[int, int], None]]:
-    """A bar that moves while nothing is reported too; lines where the output is no terminal.
+    """Show a bar with the time elapsed, which keeps running between reports; print lines if there is no terminal.
 
     Args:
-        title: What takes long.
-        console: rich's.
+        title: Name of the work.
+        console: A `rich.console.Console`.
         every: Seconds between two lines.
 
     Yields:
-        A function that takes how much is done, and of how much.
+        A function to call with the amount done and the total.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -1,4 +1,4 @@
-"""Where a result comes from: the revision of the code and the machine, as they stand beside everything measured."""
+"""Where a result comes from: the code revision and the machine, which are stored with every measurement."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @functools.cache
 def revision() -> str:
-    """Git revision of the code, with "+changes" where files differ from it, or "" outside a checkout."""
+    """Git revision of the code, with "+changes" if tracked files differ from it; "" outside a checkout."""
     folder = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -18,7 +18,7 @@ def revision() -> str:
         ).stdout.strip()
 
     try:
-        # another project's checkout may lie around an installed package
+        # an installed package may lie inside another project's checkout
         git("ls-files", "--error-unmatch", Path(__file__).name)
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
@@ -26,6 +26,6 @@ def revision() -> str:
 
 
 def machine() -> str:
-    """Processor, number of cores, system and Python, in words."""
+    """Processor, number of cores, operating system and Python version, as one line of text."""
     processor = platform.processor() or platform.machine()
     return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"

@@ -1,4 +1,4 @@
-"""One class for everything that is found by name: quantizers, formats, domains, stages, experts, policies."""
+"""The class that finds things by name: quantizers, formats, domains, stages, experts, policies."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Things of one kind, by name.
+    """Things of one kind, found by name.
 
-    A name stands for an object registered in this process, for a built-in "module:attribute" that is imported when it
-    is asked for, or for an entry point of an installed package.
+    A name stands for an object registered in this process, for a built-in "module:attribute" that is imported on first
+    use, or for an entry point of an installed package.
 
     Args:
-        kind: What the things are, in the singular, for messages ("quantizer").
-        built_in: Name to "module:attribute"; nothing is imported before it is needed.
-        group: Group of entry points that other packages add to ("flexlam_rl.policies"), None for none.
+        kind: Singular noun for the things, used in messages ("quantizer").
+        built_in: Maps names to "module:attribute"; a module is imported only when its name is asked for.
+        group: Group of entry points through which other packages add things ("flexlam_rl.policies"); None for none.
     """
 
     def __init__(self, kind: str, built_in: Mapping[str, str] | None = None, group: str | None = None) -> None:
@@ -27,10 +27,17 @@ class Registry(Generic[T]):
         self._registered: dict[str, T] = {}
 
     def register(self, name: str, thing: T | None = None) -> Any:
-        """Give a thing a name in this process; without `thing`, a decorator that does.
+        """Register a thing under a name in this process.
+
+        Args:
+            name: The name.
+            thing: The thing; without it, the result is a decorator that registers what it decorates.
+
+        Returns:
+            The thing, or the decorator.
 
         Raises:
-            ValueError: The name is taken by another thing.
+            ValueError: Another thing has the name.
         """
         if thing is None:
             return lambda given: self.register(name, given)
@@ -42,21 +49,21 @@ class Registry(Generic[T]):
         return thing
 
     def unregister(self, name: str) -> None:
-        """Forget a thing that was registered in this process, if it was."""
+        """Remove a thing that was registered in this process; unknown names are ignored."""
         self._registered.pop(name, None)
 
     def names(self) -> tuple[str, ...]:
-        """All names known here: built-in ones first, in their order, then the others in alphabetical order."""
+        """All names: first the built-in ones in their given order, then the others in alphabetical order."""
         return (*self._built_in, *sorted({*self._registered, *self._entry_points()} - set(self._built_in)))
 
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 
     def get(self, name: str) -> T:
-        """Find a thing.
+        """Find a thing by name.
 
         Raises:
-            ValueError: Nothing has the name; the sentence lists what there is.
+            ValueError: Nothing has the name; the message lists all names.
         """
         if name in self._registered:
             return self._registered[name]
@@ -70,7 +77,7 @@ class Registry(Generic[T]):
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
             f"Unknown {self.kind} {name!r}{hint}: expected one of "
-            f"{', '.join(self.names()) or 'none, for none is registered'}."
+            f"{', '.join(self.names()) or 'none, because none is registered'}."
         )
 
     def _entry_points(self) -> dict[str, Callable[[], T]]:

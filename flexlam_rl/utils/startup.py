@@ -1,6 +1,6 @@
 """The start of a command: Ctrl-C and missing packages while modules are still being imported.
 
-It needs only the standard library, because it is what the package loads first.
+This module needs only the standard library, because the package loads it first.
 """
 
 import _thread
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-WRONG_USE = 2  # exit code of every error that a user can mend
+WRONG_USE = 2  # exit code of every error that a user can fix
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 LINKS = ("envs", "agents", "datasets", "train", "eval")
-"""Links at the root of a checkout, through which modules are started too."""
+"""Links at the root of a checkout; modules can be started through them, as in `python -m eval.suite`."""
 
 _PACKAGES = {
     "labmaze": ("labmaze",),
@@ -36,11 +36,11 @@ _PACKAGES = {
     "docs": ("matplotlib", "scipy"),
 }
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}
-"""The extra that brings a package, by the name that is imported."""
+"""Import name of a package to the extra of flexlam_rl that installs it."""
 
 
 def missing_package(error: BaseException) -> str | None:
-    """One sentence about a package that an extra brings, None for any other error."""
+    """Say in one sentence which extra installs the missing package; None for any other error."""
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package not in EXTRAS:
         return None
@@ -48,7 +48,7 @@ def missing_package(error: BaseException) -> str | None:
 
 
 def command_name() -> str | None:
-    """The command of this package that Python was started for; None in any other program."""
+    """Name of the flexlam_rl command that this process runs; None in any other program."""
     program = os.path.basename(sys.argv[0]) if sys.argv else ""
     if program.removesuffix(".exe") == "flexlam":
         return "flexlam"
@@ -59,7 +59,7 @@ def command_name() -> str | None:
 
 
 def guard() -> None:
-    """Answer Ctrl-C and a missing package with one line until `ready`, in commands of this package only."""
+    """Answer Ctrl-C and missing packages with one line until `ready` is called. Other programs are not affected."""
     name = command_name()
     if name is None:
         return
@@ -87,19 +87,19 @@ _guards: list[Any] = []
 
 
 def ready() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again, for the command has begun."""
+    """Undo `guard` for Ctrl-C: from here on it raises KeyboardInterrupt again."""
     if _guards and signal.getsignal(signal.SIGINT) is _guards.pop():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Raise a KeyboardInterrupt anew that arrived in a callback, where Python would print it and go on."""
+    """Raise a KeyboardInterrupt again if it arrived in a callback, where Python would only print it and continue."""
     previous = sys.unraisablehook
 
     def hook(lost: Any) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
-            again = threading.Timer(0.01, _thread.interrupt_main)  # here it would be lost once more
+            again = threading.Timer(0.01, _thread.interrupt_main)  # raised inside this hook, it would be lost again
             again.daemon = True
             again.start()
         else:
@@ -114,7 +114,7 @@ def interrupts_kept() -> Iterator[None]:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment; processes that are started meanwhile never see it and leave it to their parent."""
+    """Hold back Ctrl-C while the block runs. Processes started in it never receive Ctrl-C: their parent handles it."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield

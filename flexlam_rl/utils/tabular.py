@@ -1,4 +1,4 @@
-"""Rows as CSV, the same in every report."""
+"""CSV files, written the same way by all reports."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def csv_bytes(rows: Sequence[dict[str, Any]]) -> bytes:
-    """`rows` as CSV with a header; a column for every key that some row has, in the order in which they first occur."""
+    """Encode rows as CSV with a header: one column per key that occurs in any row, in order of first occurrence."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()

@@ -11,8 +11,8 @@ import numpy as np
 from flexlam_rl.utils.files import atomic_path
 from flexlam_rl.utils.pictures import Picture, shown
 
-# without choices by looking ahead, which x264 bases on memory that it has not written where pictures are small: the
-# same pictures would not always give the same file
+# the options switch off decisions by look-ahead: for small pictures x264 bases them on uninitialized memory, so that
+# the same pictures would not always give the same file
 LOSSY = ("libx264", "yuv420p", {"crf": "23", "x264-params": "mbtree=0:b-adapt=0"})
 LOSSLESS = ("libx264rgb", "rgb24", {"qp": "0"})  # H.264 of the colors themselves, without rounding to luma and chroma
 
@@ -30,23 +30,23 @@ class TimedFrame(NamedTuple):
 
 
 def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0, *, lossless: bool = False) -> int:
-    """Write pictures of one size as an H.264 mp4, one at a time as they come.
+    """Write pictures of one size as an H.264 mp4 file, one at a time as the iterable yields them.
 
-    The same pictures give the same file on every machine. An odd height or width gets one more row or column where the
-    video is lossy, because the pixel format that every player shows needs even sizes.
+    The same pictures give the same file on every machine. In a lossy video, an odd height or width is padded by one row
+    or column, because the pixel format that all players support needs even sizes.
 
     Args:
         path: The file; it appears under its name when it is complete.
-        pictures: (H, W, C) uint8, with 1, 3 or 4 channels as `shown` draws them; a file holds 1 or 3.
+        pictures: (H, W, C) uint8 with C = 1 or 3; one channel is shown as gray.
         fps: Frames per second.
-        lossless: Keep every value: larger, and not every player shows it.
+        lossless: Keep every pixel value. The file is larger, and some players cannot show it.
 
     Returns:
         The number of pictures.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
-        ValueError: Pictures of other than one or three channels, or of several sizes.
+        ValueError: A picture does not have 1 or 3 channels, or sizes differ.
     """
     import av
 
@@ -70,7 +70,7 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
             if stream is None:
                 stream = file.add_stream(codec, rate=Fraction(fps).limit_denominator(1_000_000), options=dict(options))
                 stream.width, stream.height, stream.pix_fmt = width, height, pixels
-                stream.codec_context.thread_count = 1  # the choices of several threads would differ by machine
+                stream.codec_context.thread_count = 1  # with more threads, the result would depend on the machine
             if (height, width) != (stream.height, stream.width):
                 raise ValueError(
                     f"Cannot write {str(path)!r}: picture {count} is {width}x{height}, the first "
@@ -85,18 +85,18 @@ def write_video(path: Path | str, pictures: Iterable[Picture], fps: float = 15.0
 
 
 class VideoReader:
-    """A video file, read from its beginning.
+    """Reads a video file frame by frame; each iteration starts at the beginning.
 
     Args:
-        path: Any file that FFmpeg knows: mp4, webm, gif, mkv, avi, mov, ...
+        path: Any file that FFmpeg can read: mp4, webm, gif, mkv, avi, mov, ...
 
     Attributes:
         path: The file.
-        fps: Average number of frames per second, as the file says; None where it does not.
-        seconds: Length, as the file says; None where it does not.
+        fps: Average frames per second according to the file; None if it does not say.
+        seconds: Duration according to the file; None if it does not say.
 
     Raises:
-        ValueError: The file does not open, or holds no video.
+        ValueError: The file cannot be opened, or contains no video.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -117,10 +117,10 @@ class VideoReader:
         self.seconds: float | None = length / av.time_base if length else None
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        """Decode all frames, in the order of their times; a picture that the file says to turn is turned.
+        """Decode all frames in the order of their times, rotated as the file says.
 
         Raises:
-            ValueError: There are none, a part of the file cannot be decoded, or the frames change their size.
+            ValueError: There are no frames, a part of the file cannot be decoded, or the frame size changes.
         """
         import av
 
@@ -148,21 +148,19 @@ class VideoReader:
         if frame.pts is not None and frame.time_base:
             return frame.pts * Fraction(frame.time_base)
         if self.fps is None:
-            raise ValueError(
-                f"{self.path} says neither when its frame {count} is shown nor how many there are a second."
-            )
+            raise ValueError(f"{self.path} gives neither a time for frame {count} nor a number of frames per second.")
         return count / self.fps
 
     def _upright(self, frame: Any) -> Picture:
         turns, rest = divmod(int(frame.rotation), 90)
         if rest:
-            raise ValueError(f"{self.path} is to be turned by {frame.rotation} degrees: expected a multiple of 90.")
+            raise ValueError(f"{self.path} is to be rotated by {frame.rotation} degrees: expected a multiple of 90.")
         return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
 
 
 @contextlib.contextmanager
 def _closed(file: Any) -> Iterator[Any]:
-    """Close a file that is written, whatever happens; what closing says after another error is not told."""
+    """Close a file after writing to it, whatever happens; an error in closing does not hide an earlier error."""
     try:
         yield file
     except BaseException:
