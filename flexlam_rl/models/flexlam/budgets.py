@@ -1,8 +1,8 @@
-"""Prefix lengths that training and reports show."""
+"""Prefix lengths that evaluations report."""
 
 
 def budgets(slots: int) -> list[int]:
-    """The prefix lengths that reports show: 0, powers of 4 (and of 2 for few slots), M."""
+    """Give the prefix lengths that evaluations report: 0, powers of 4 (powers of 2 for few slots), and M."""
     step = 4 if slots > 16 else 2
     out, k = [0], 1
     while k < slots:

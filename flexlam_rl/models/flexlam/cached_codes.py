@@ -1,7 +1,7 @@
-"""Codes of all transitions of a data set, encoded once by a LAM that is frozen.
+"""Codes of all transitions of a data set, encoded once by a frozen LAM.
 
-Frames are encoded as they are stored, in float32, as in play: whoever trains on changed frames (mirrored ones, say)
-must encode these instead.
+Stored frames are encoded without changes, in float32, as in play. Training on changed frames (for example mirrored
+ones) must encode the changed frames instead.
 
 Legend: `N` rows of the rollouts, `M` slots, `C H W` a frame.
 """
@@ -25,21 +25,21 @@ KIND = "codes"
 def stored_codes(
     lam: SlotModel, digest: str, rollouts: Rollouts, device: str | torch.device = "cpu"
 ) -> list[np.ndarray]:
-    """Give the codes of all transitions, encoding those of stores that this LAM has not encoded yet.
+    """Give the codes of all transitions; stores that this LAM has not encoded yet are encoded.
 
     Args:
         lam: A LAM with codes.
-        digest: Of its configuration and weights, by which its codes are found again.
-        rollouts: Their codes lie beside each store, in its folder `codes`.
-        device: Where to encode.
+        digest: Digest of the LAM's configuration and weights, by which stored codes are found again.
+        rollouts: The rollouts; codes are stored beside each store, in its folder `codes`.
+        device: Device of the encoding.
 
     Returns:
-        (N, M) integers of each store, for the transition from each row to the next. Rows that end an episode hold codes
-        of no transition, which no sampler asks for.
+        Per store (N, M) integers, for the transition from each row to the next. Rows that end an episode hold codes
+        that stand for no transition; no sampler uses them.
 
     Raises:
-        DamagedData: Codes on disk do not fit their checksums; the sentence names the file.
-        DiskFull: There is no room for them.
+        DamagedData: Stored codes do not match their checksums; the sentence names the file.
+        DiskFull: There is no room to store them.
     """
     lam = lam.to(device)
     kind = np.int16 if lam.code_count <= 2**15 else np.int32
@@ -62,11 +62,11 @@ def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:
     Args:
         lam: A LAM with codes, on the frames' device.
         frames: uint8 (N, C, H, W).
-        batch: Transitions at a time.
+        batch: Transitions per encoder call.
 
     Returns:
-        int16 (N, M), or int32 where there are more codes. The last row, and rows that end an episode, hold codes of no
-        transition, which no sampler asks for.
+        int16 (N, M), or int32 for large codebooks. The last row, and rows that end an episode, hold codes that stand
+        for no transition; no sampler uses them.
     """
     kind = torch.int16 if lam.code_count <= 2**15 else torch.int32
     codes = torch.zeros(len(frames), lam.config.slots, dtype=kind, device=frames.device)
@@ -80,5 +80,5 @@ def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:
 
 
 def keep_codes(lam: SlotModel, items: ResidentSpans) -> None:
-    """Encode all transitions of resident items once; their batches have "codes" from then on."""
+    """Encode all transitions of resident items once; from then on, their batches have "codes"."""
     items.columns["codes"] = encode_rows(lam.to(items.device), items.frames)

@@ -1,8 +1,8 @@
-"""Kinds of transitions, found in a LAM's codes without looking at any action: what diverse labels are drawn over.
+"""Kinds of transitions, found in a LAM's codes without any action, for labels that are drawn diversely.
 
-Few labels drawn uniformly hold few examples of a rare action, or none. Transitions that look alike to the LAM lie near
-one another in the slots of a short prefix, where the retained prefix puts what changes most; so k-means over these
-finds kinds of transitions, and rare ones get kinds of their own.
+A few labels drawn uniformly hold few or no examples of a rare action. Transitions that look alike to the LAM are close
+to one another in the slots of a short prefix, which holds what changes most. So k-means over these slots finds kinds
+of transitions, and rare transitions get kinds of their own.
 """
 
 import warnings
@@ -18,9 +18,9 @@ from flexlam_rl.models.flexlam.cached_codes import stored_codes
 from flexlam_rl.models.slot_model import SlotModel
 
 CLUSTERS = 64
-"""Kinds at most."""
+"""Largest number of kinds."""
 PREFIX = 4
-"""Slots that are looked at."""
+"""First slots that are compared."""
 SAMPLE = 20_000
 """Transitions that the centers are computed from."""
 
@@ -33,12 +33,12 @@ def code_clusters(
     Args:
         lam: A LAM with codes.
         digest: Of its configuration and weights.
-        rollouts: Whose transitions; they are encoded where they have not been yet.
-        seed: Of the sample and of the first centers.
-        device: Where to encode.
+        rollouts: The rollouts; transitions that have not been encoded yet are encoded.
+        seed: Seed of the sample and of the first centers.
+        device: Device of the encoding.
 
     Returns:
-        int64 (rows,) of each store, the kind of the transition that begins at each row; and how they were made.
+        int64 (rows,) per store, the kind of the transition that begins at each row; and how the kinds were made.
 
     Raises:
         ValueError: The LAM's latent actions are vectors, or there are no transitions.
@@ -57,7 +57,7 @@ def code_clusters(
     )
     count = min(CLUSTERS, len(np.unique(seen, axis=0)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of centers that no transition is nearest to: a kind fewer
+        warnings.simplefilter("ignore")  # warns about centers without transitions; there is one kind fewer then
         centers, _ = kmeans2(seen, count, minit="++", seed=generator)
     about = {"lam": digest, "clusters": count, "prefix": min(PREFIX, lam.config.slots)}
     return [_nearest(lam, part, centers) for part in codes], about
@@ -70,6 +70,6 @@ def _nearest(lam: SlotModel, codes: np.ndarray, centers: np.ndarray) -> np.ndarr
 
 @torch.no_grad()
 def _vectors(lam: SlotModel, codes: np.ndarray) -> np.ndarray:
-    """The first slots' vectors side by side, float64 (N, PREFIX * d)."""
+    """Vectors of the first slots, concatenated, float64 (N, PREFIX * d)."""
     kept = torch.from_numpy(codes[:, :PREFIX].astype(np.int64)).to(lam.null.device)
     return lam.embed(kept).flatten(1).double().cpu().numpy()

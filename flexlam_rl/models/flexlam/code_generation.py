@@ -1,4 +1,4 @@
-"""Generation of a block's codes one after another, as every decoder of discrete codes offers it.
+"""Generation of a block's codes one after another, shared by all decoders of discrete codes.
 
 Shapes: B rows, K budget, M codes per block, D width.
 """
@@ -17,8 +17,8 @@ from flexlam_rl.utils.numbers import whole
 
 
 class CodeGenerator(ABC):
-    """Generates codes from what a decoder's `observe` returned; on a GPU, recorded once per state and budget as a CUDA
-    graph.
+    """Generates codes from the output of a decoder's `observe`. On a GPU, generation is recorded as a CUDA graph, once
+    per state and budget.
     """
 
     config: Any
@@ -38,18 +38,18 @@ class CodeGenerator(ABC):
         """Generate the first `budget` codes of the current block.
 
         Args:
-            state: History after `observe`; its rings of the past are not changed.
-            hidden: What `observe` returned.
+            state: History after `observe`; the cached past is not changed.
+            hidden: The output of `observe`.
             budget: K in 1..M.
             generator: Random stream for sampling; None takes the likeliest code (greedy).
-            temperature: Divides the logits when sampling.
-            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator: each row then has its own
-                random stream.
-            stops: Stops each row early; generation ends with the last one, and no graph is recorded.
+            temperature: Divisor of the logits when sampling.
+            draws: Uniform numbers in [0, 1), (B, K), to sample with instead of a generator, so that each row has its
+                own random stream.
+            stops: Stops each row early; generation ends when all rows have stopped, and no graph is recorded.
 
         Returns:
-            Codes and their log-probabilities under the model, (B, K). Codes of a smaller budget are a prefix of a
-            larger one's, if they are greedy or sampled with the same `draws`.
+            Codes and their log-probabilities under the model, (B, K). If codes are greedy or sampled with the same
+            `draws`, those of a smaller budget are a prefix of those of a larger one.
 
         Raises:
             ValueError: The budget is out of range.
@@ -60,7 +60,7 @@ class CodeGenerator(ABC):
             return Generated(*found, stops.lengths, stops.estimates[:, : found[0].shape[1]])
         if generator is not None:
             return Generated(*self._generate(state, hidden, budget, generator, temperature, draws))
-        # kernels are recorded with the addresses of what they read and change
+        # a recorded graph keeps the addresses of the tensors that it reads and changes
         places = tuple(part.data_ptr() for part in self._read(state))
         key = (places, len(hidden), budget, temperature, None if draws is None else draws.dtype)
         inputs = (hidden,) if draws is None else (hidden, draws)

@@ -1,9 +1,9 @@
 """Cached decoding: one decision step for many environments at once (paper, appendix B.5 and B.6).
 
-Keys and values of the past are kept in rings in a cache (`nn.kv_cache`), one entry per frame and row, and never moved:
-rotary positions make a cached key valid for as long as it lies in the window. Every row (environment) has its own
-clock; clearing a row marks its entries as empty and touches no other row. The rings, in the order in which they lie in
-memory:
+The keys and values of past tokens lie in rings of a cache (`nn.kv_cache`), with one entry per frame and row, and never
+move: with rotary positions, a cached key stays valid for as long as it is in the window. Every row (environment) has
+its own clock; clearing a row marks its entries as empty and touches no other row. In memory, the rings lie in this
+order:
 
     codes of the last 34 blocks | patches of the stride frames in reach | patches of the newest frame | codes generated
     so far
@@ -34,15 +34,15 @@ _EMPTY = -(10**9)
 
 
 class DecodeState(NamedTuple):
-    """History of B rows. All tensors have the rows first, except those of the cache."""
+    """History of B rows. Rows are the first dimension of all tensors except the cache's."""
 
     cache: KVCache
     step: Tensor
     """int64 (B,): frames seen since the row was cleared."""
     block_frame: Tensor
-    """int64 (B, 34): which block each ring entry holds."""
+    """int64 (B, 34): index of the block in each ring entry."""
     stride_frame: Tensor
-    """int64 (B, R): which stride frame each ring entry holds."""
+    """int64 (B, R): index of the stride frame in each ring entry."""
 
     @property
     def keys(self) -> Tensor:
@@ -51,22 +51,19 @@ class DecodeState(NamedTuple):
 
 
 class Decoder(CodeGenerator):
-    """Runs a sequence model step by step. It holds no state of its own: a state goes in and comes out, changed in
-    place.
-    """
+    """Runs a sequence model step by step. It holds no state of its own; methods change the given state in place."""
 
     @in_own_modes
     def __init__(self, model: SequenceModel, cache: torch.dtype | None = None, context: int | None = None) -> None:
         """
         Args:
-            model: The sequence model; its weights as they are now.
-            cache: Type of the cached keys and values, in which attention is then computed too; None for the model's
-                own.
-            context: Frames back that a decision sees; None for as many as the model was trained with, which is the
-                most.
+            model: The sequence model, with its current weights.
+            cache: Type of the cached keys and values, in which attention is also computed; None for the model's own.
+            context: Number of frames that a decision sees; None for as many as in the model's training, which is the
+            maximum.
 
         Raises:
-            ValueError: `context` lies outside 2 and the model's own, or `cache` is no type of floats.
+            ValueError: `context` is below 2 or above the model's own, or `cache` is not a floating-point type.
         """
         self.model = model
         self.cache = checked_cache(cache) or model.head.weight.dtype
@@ -82,16 +79,16 @@ class Decoder(CodeGenerator):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.head.weight.device
 
     def numbers(self, budget: int) -> int:
-        """How many uniform numbers a row's first `budget` codes take: one each."""
+        """Uniform numbers per row for its first `budget` codes: one per code."""
         return budget
 
     @in_own_modes
     def initial_state(self, rows: int) -> DecodeState:
-        """Empty history of `rows` rows on the model's device."""
+        """Make the empty history of `rows` rows on the model's device."""
         device = self.device
         return DecodeState(
             self.transformer.empty(rows, self.size),
@@ -102,20 +99,20 @@ class Decoder(CodeGenerator):
 
     @in_own_modes
     def clear(self, state: DecodeState, rows: Tensor) -> None:
-        """Begin anew in the rows where bool `rows` (B,) is true; other rows are not touched."""
+        """Clear the history of the rows where bool `rows` (B,) is true; other rows are not touched."""
         state.step.masked_fill_(rows, 0)
         state.block_frame.masked_fill_(rows[:, None], _EMPTY)
         state.stride_frame.masked_fill_(rows[:, None], _EMPTY)
 
     @in_own_modes
     def observe(self, state: DecodeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
-        """Take in the newest frame and the codes of the transition that led to it.
+        """Add the newest frame and the codes of the transition that led to it.
 
         Args:
-            state: History; advanced in place.
+            state: History; changed in place.
             frames: The newest frames (B, C, H, W).
-            last_codes: int64 (B, M), the realised transition's whole block; ignored in rows at their first frame, and
-                may be None when all rows are.
+            last_codes: int64 (B, M), the whole block of the last transition; ignored for rows at their first frame, and
+            may be None if all rows are.
 
         Returns:
             Hidden states (B, D) from which the first code is predicted.
@@ -141,8 +138,8 @@ class Decoder(CodeGenerator):
             x = torch.cat([model.embed_codes(last_codes), patches], dim=1)
             position = torch.cat([start[:, None] + torch.arange(m, device=t.device), patch_position], dim=1)
             query_frame = torch.cat([previous[:, None].expand(-1, m), step[:, None].expand(-1, n)], dim=1)
-        # a query sees the ring entries of blocks and stride frames before its own frame; a block on the stride also
-        # sees its own patches
+        # a query sees the ring entries of blocks and stride frames before its own frame; the block of a stride frame
+        # also sees that frame's patches
         is_code = torch.arange(x.shape[1], device=t.device) < m
         blocks = state.block_frame[:, None, :]
         strides = state.stride_frame[:, None, :]
@@ -156,20 +153,20 @@ class Decoder(CodeGenerator):
             now = now & ~(first[:, None, None] & is_code)  # a row's first frame has no transition before it
             now = now | torch.eye(
                 x.shape[1], dtype=torch.bool, device=t.device
-            )  # (its unused rows must still see something)
-        # in memory the newest frame's patches stand before the codes
+            )  # (its unused rows must still attend to something)
+        # in memory, the newest frame's patches come before the codes
         mask = self.transformer.additive(torch.cat([past, now[..., m:], now[..., :m]], dim=-1)[:, None])
         turns = self.transformer.turns(*self._rotary(position))
         code_at = ((step - 1) % config.frames)[:, None] * config.slots + torch.arange(config.slots, device=t.device)
         on_stride = step % config.stride == 0
         stride_at = self.code_end + (step // config.stride % self.ring)[:, None] * n + torch.arange(n, device=t.device)
-        # rows that keep nothing write the same again where they have just written: asking which rows these are would
-        # make the host wait for the device
+        # rows that keep nothing repeat their last write; finding out which rows these are would make the host wait for
+        # the device
         code_at = torch.where(first[:, None], torch.arange(self.frame_end, self.size, device=t.device), code_at)
         same = torch.arange(self.stride_end, self.frame_end, device=t.device)
         stride_at = torch.where(on_stride[:, None], stride_at, same)
         codes, newest = slice(0, m), slice(m, m + n)
-        # the block of the past transition stands where this step's codes will be generated, until it is in its ring
+        # until it is in its ring, the last transition's block occupies the entries of the codes that will be generated
         write = [
             (newest, slice(self.stride_end, self.frame_end)),
             (codes, slice(self.frame_end, self.frame_end + m)),
@@ -187,9 +184,9 @@ class Decoder(CodeGenerator):
 
     @in_own_modes
     def log_probs(self, state: DecodeState, hidden: Tensor, codes: Tensor) -> Tensor:
-        """Log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
+        """Compute log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
 
-        Arguments are as for `generate`; K lies in 1..M.
+        State and hidden are as for `generate`; K lies in 1..M.
         """
         budget = whole(codes.shape[1], "the number of codes", 1, self.config.slots)
         return self._generate(state, hidden, budget, None, 1.0, None, given=codes)[1]
@@ -212,7 +209,7 @@ class Decoder(CodeGenerator):
         positions = start[:, None] + config.patches + torch.arange(config.slots, device=start.device)
         now = frame[:, None]
         see_blocks = (state.block_frame < now) & (state.block_frame > now - config.frames)
-        # the newest frame's patches stand behind the rings, also when it is on the stride
+        # the newest frame's patches have entries of their own behind the rings, even if it is on the stride
         see_strides = (state.stride_frame < now) & (state.stride_frame > now - config.frames)
         mask = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
         mask[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
@@ -243,7 +240,7 @@ class Decoder(CodeGenerator):
         return (*state.cache, *state[1:])
 
     def _rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (B, 1, L, head_dim) at positions (B, L)."""
+        """Compute cosines and sines (B, 1, L, head_dim) at positions (B, L)."""
         cos, sin = rotary(positions, self.transformer.head_dim, self.config.rope_theta)
         return cos[:, None], sin[:, None]
 

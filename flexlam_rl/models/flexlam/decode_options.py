@@ -1,4 +1,4 @@
-"""How a prior is run in play, checked."""
+"""Checks of the options with which a prior runs in play."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import torch
 
 
 def checked_context(context: Any, trained: int) -> int:
-    """Frames that a decision sees: `context`, or those that the model was `trained` with where that is None.
+    """Check the number of frames that a decision sees; None stands for `trained`, the number of the model's training.
 
     Raises:
-        ValueError: It is no whole number from 2 to `trained`.
+        ValueError: It is not a whole number from 2 to `trained`.
     """
     if context is None:
         return trained
@@ -22,10 +22,10 @@ def checked_context(context: Any, trained: int) -> int:
 
 
 def checked_cache(cache: Any) -> torch.dtype | None:
-    """Type of cached keys and values, None for the model's own.
+    """Check the type of cached keys and values; None stands for the model's own.
 
     Raises:
-        ValueError: It is no type of floats.
+        ValueError: It is not a floating-point type.
     """
     if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
         raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")

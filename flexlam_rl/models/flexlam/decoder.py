@@ -1,7 +1,7 @@
 """Rectified-flow decoders: the next frame from the current one and a null-filled prefix (paper, sections 4.1 and
 A.5).
 
-The network estimates the velocity from noise to the next frame (`nn.flow_matching`), or the next frame itself.
+The network predicts the velocity from noise to the next frame (`nn.flow_matching`), or the next frame itself.
 Shapes: B batch, C H W frame, N patches, M slots, D width, d numbers per slot.
 """
 
@@ -21,12 +21,12 @@ from flexlam_rl.nn.streams import Streams, normal
 from flexlam_rl.nn.unet import MotionUNet
 from flexlam_rl.utils.numbers import whole
 
-# near tau = 1 a velocity formed from a predicted frame divides by 1 - tau
+# a velocity that is computed from a predicted frame is divided by 1 - tau, which must not become too small
 _LEAST_REST = 0.05
 
 
 class FlowDecoder(nn.Module, ABC):
-    """What estimates the velocity, and how it is trained and integrated."""
+    """Base of decoders: the loss and the integration of a velocity that a subclass predicts."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -34,12 +34,13 @@ class FlowDecoder(nn.Module, ABC):
 
     @abstractmethod
     def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
-        """Velocity or next frame, as `config.predict` says, (B, C, H, W); `obs` is in [-1, 1], for the rest see
-        `forward`.
+        """Predict the velocity or the next frame, as `config.predict` says, (B, C, H, W); `obs` is in [-1, 1], the
+        other arguments are as for `forward`.
         """
 
     def forward(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
-        """Velocity (B, C, H, W) at `noisy` (B, C, H, W) and `tau` (B,), given `obs` (B, C, H, W) and null-filled
+        """Predict the velocity (B, C, H, W) at `noisy` (B, C, H, W) and `tau` (B,), given `obs` (B, C, H, W) and
+        null-filled
         `slots` (B, M, d).
         """
         out = self.estimate(noisy, tau, to_unit(obs), slots)
@@ -49,9 +50,9 @@ class FlowDecoder(nn.Module, ABC):
         return (out - noisy) / rest
 
     def loss(self, obs: Tensor, next_obs: Tensor, slots: Tensor, tau: Tensor, noise: Tensor) -> Tensor:
-        """Flow loss of each example, (B,): mean squared error of the velocity over C, H, W.
+        """Compute the flow loss of each example, (B,): mean squared error of the velocity over C, H, W.
 
-        Where the network predicts the frame, the error of the frame is used (the velocity's error times 1 - tau), so
+        If the network predicts the frame, the loss is the error of the frame (the velocity's error times 1 - tau), so
         that examples near tau = 1 do not outweigh the others.
         """
         target_frame = to_unit(next_obs)
@@ -71,10 +72,10 @@ class FlowDecoder(nn.Module, ABC):
             obs: (B, C, H, W), uint8 or float in [-1, 1].
             slots: Null-filled (B, M, d).
             steps: Euler steps, at least 1.
-            generator: Stream of the noise, or one per row; the same seed gives the same frames.
+            generator: Random stream of the noise, or one per row; the same seed gives the same frames.
 
         Returns:
-            Float (B, C, H, W), about [-1, 1].
+            Frames (B, C, H, W) as floats, about in [-1, 1].
         """
         steps = whole(steps, "steps", 1)
         noise = normal(obs.shape, generator, obs.device)
@@ -104,7 +105,7 @@ class TransformerDecoder(FlowDecoder):
             nn.init.zeros_(layer.bias)
 
     def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
-        """Velocity, or next frame as a change to the current one."""
+        """Predict the velocity, or the next frame as a change to the current one."""
         patch = self.config.patch
         x = self.embed(torch.cat([patchify(noisy, patch), patchify(obs, patch)], dim=-1)) + self.position
         patches = x.shape[1]
@@ -119,7 +120,7 @@ class TransformerDecoder(FlowDecoder):
 
 
 class MotionDecoder(FlowDecoder):
-    """U-Net over cells of (noisy next frame, current frame), which moves pixels of the current one."""
+    """U-Net over cells of (noisy next frame, current frame) that moves pixels of the current frame."""
 
     def __init__(self, config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
         super().__init__(config)
@@ -130,12 +131,12 @@ class MotionDecoder(FlowDecoder):
         )
 
     def estimate(self, noisy: Tensor, tau: Tensor, obs: Tensor, slots: Tensor) -> Tensor:
-        """Next frame."""
+        """Predict the next frame."""
         condition = self.time(time_features(tau).to(noisy.dtype))
         return self.network(torch.cat([noisy, obs], dim=1), obs, slots, condition)
 
 
 def build_decoder(config: DecoderConfig, size: Size, channels: int, slots: int, slot_dim: int) -> FlowDecoder:
-    """The decoder of a configuration."""
+    """Make the decoder of a configuration."""
     kind = MotionDecoder if config.kind == "motion" else TransformerDecoder
     return kind(config, size, channels, slots, slot_dim)

@@ -1,6 +1,6 @@
-"""Leaving out parts of the past in training, so that a prior does not come to rely on them.
+"""Dropping parts of the past in training, so that a prior does not learn to rely on them.
 
-In play the past is the policy's own, and a prior that has learned to go on as the past went repeats it (causal
+In play, the past is the policy's own; a prior that has learned to continue the past then repeats itself (causal
 confusion: de Haan et al., 2019).
 """
 
@@ -13,7 +13,7 @@ from flexlam_rl.nn.host_draws import host_stream
 
 
 class Dropped(NamedTuple):
-    """What of a window later decisions do not see: bool (T,) each.
+    """Parts of a window that later decisions do not see: bool (T,) each.
 
     A decision always sees its own newest frame.
     """
@@ -23,15 +23,15 @@ class Dropped(NamedTuple):
 
     @classmethod
     def draw(cls, length: int, frames: float, blocks: float, generator: torch.Generator) -> Self | None:
-        """Draw a window's.
+        """Draw what is dropped in a window.
 
         Args:
-            length: T.
-            frames, blocks: Probabilities, 0..1.
-            generator: All randomness of the step.
+            length: T, the length of the window.
+            frames, blocks: Probabilities that a frame or a block is dropped, 0..1.
+            generator: Source of all randomness of the step.
 
         Returns:
-            None where both probabilities are 0; nothing is drawn then.
+            The draw, or None if both probabilities are 0; no random numbers are used then.
         """
         if not frames and not blocks:
             return None

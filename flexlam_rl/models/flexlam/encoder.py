@@ -13,11 +13,11 @@ from flexlam_rl.nn.patch_embed import LinearPatches, Size, patch_count
 from flexlam_rl.nn.transformer import Block
 
 HALVINGS = 2
-"""Of the cells of a convolutional stem."""
+"""Times that a convolutional stem halves its grid of cells."""
 
 
 def frame_tokens(config: EncoderConfig, size: Size, channels: int) -> tuple[nn.Module, int]:
-    """Make what turns pictures (B, C, H, W) into tokens (B, N, D), and say N.
+    """Make the module that turns pictures (B, C, H, W) into tokens (B, N, D), and give N.
 
     Raises:
         ValueError: The patches do not divide the pictures.
@@ -30,10 +30,10 @@ def frame_tokens(config: EncoderConfig, size: Size, channels: int) -> tuple[nn.M
 
 
 class TransitionEncoder(nn.Module):
-    """ViT over tubelets of both frames, or over what a convolutional stem makes of them.
+    """ViT over tubelets of both frames, or over the output of a convolutional stem.
 
-    Learned slot tokens join the patches and are read out, so that any M fits. The paper leaves the read-out open;
-    register tokens let every slot look at every patch and at the other slots.
+    Learned slot tokens join the patches and are read out, so that any M is possible. The paper leaves the read-out
+    open; with slot tokens, every slot sees every patch and the other slots.
     """
 
     def __init__(self, config: EncoderConfig, size: Size, channels: int, slots: int, out_dim: int) -> None:
@@ -48,9 +48,9 @@ class TransitionEncoder(nn.Module):
         self.head = nn.Linear(config.width, out_dim)
 
     def forward(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Frames (B, C, H, W), uint8 or float in [-1, 1], to (B, M, d)."""
-        # the change is given beside the current frame: the same information, but a small motion is not lost in two
-        # large values
+        """Encode frames (B, C, H, W), uint8 or float in [-1, 1], as slot vectors (B, M, d)."""
+        # the input is the current frame and the change: the same information as two frames, but small motion is not
+        # lost between two large values
         now, then = to_unit(obs), to_unit(next_obs)
         tokens = self.embed(torch.cat([now, then - now], dim=1)) + self.position
         x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)

@@ -1,7 +1,7 @@
-"""Models for the frames that the rollouts have: any height and width from 32 to 256 pixels, one to four channels.
+"""Fitting models to the frames of the rollouts: any height and width from 32 to 256 pixels, one to four channels.
 
-A preset's patches are meant for 64 x 64 pixels. For other frames each model takes the patch that divides them into
-about as many patches, so that it costs about the same.
+A preset's patches are meant for 64 x 64 pixels. For other frames, each model takes a patch size that gives about as
+many patches, and so costs about the same.
 """
 
 from dataclasses import replace
@@ -16,14 +16,14 @@ Shape = tuple[int, int, int]
 Config = TypeVar("Config", bound=Any)
 LEAST, MOST = 32, 256
 SMALLEST_CELL = 2
-"""Pixels along a side of what convolutions begin with."""
+"""Smallest side, in pixels, of the cells that convolutions begin with."""
 
 
 def frame_shape(splits: Splits) -> Shape:
     """Height, width and channels of all frames of the rollouts.
 
     Raises:
-        ValueError: Those of training and test differ, or models take no such frames.
+        ValueError: Training and test frames differ, or models do not take such frames.
     """
     first, second = (rollouts.stores[0] for rollouts in (splits.train, splits.test))
     height, width, channels = map(int, first.frames.row)
@@ -46,25 +46,25 @@ def _chosen(size: Size, given: int | None, usual: int, owner: str, **limits: Any
 
 
 def fit_encoder(encoder: EncoderConfig, size: Size, patch: int | None) -> EncoderConfig:
-    """The encoder of a preset for frames of a size, with the patch given or one that fits."""
+    """Fit a preset's encoder to frames of a size, with the given patch or one that fits."""
     least = SMALLEST_CELL if encoder.stem == "conv" else SMALLEST_PATCH
     return replace(encoder, patch=_chosen(size, patch, encoder.patch, "encoder", least=least))
 
 
 def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_patch: int | None) -> LAMConfig:
-    """The latent action model of a preset for frames of a shape.
+    """Fit a preset's latent action model to frames of a shape.
 
     Args:
-        config: Of the preset.
-        shape: Of the frames.
-        encoder_patch, decoder_patch: None for patches that fit.
+        config: Configuration of the preset.
+        shape: Height, width and channels of the frames.
+        encoder_patch, decoder_patch: Pixels along a side of a patch; None for patches that fit.
 
     Raises:
-        ValueError: No patch fits, or one that was given does not.
+        ValueError: No patch fits, or a given patch does not.
     """
     size, decoder = shape[:2], config.decoder
     least = SMALLEST_CELL if decoder.kind == "motion" else SMALLEST_PATCH
-    # a velocity carries the noise of a whole patch, which a narrower network cannot
+    # a velocity contains the noise of a whole patch, which does not fit through a narrower network
     most = int((decoder.width / shape[2]) ** 0.5) if decoder.predict == "velocity" else None
     fitting = _chosen(size, decoder_patch, decoder.patch, "decoder", most=most, least=least)
     if decoder.kind == "motion" and fitting == min(size):
@@ -79,10 +79,10 @@ def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_
 
 
 def fit_prior(config: Config, shape: Shape, patch: int | None) -> Config:
-    """The prior of a preset for frames of a shape, with the patch given or one that fits.
+    """Fit a preset's prior to frames of a shape, with the given patch or one that fits.
 
     Raises:
-        ValueError: No patch fits, or the one that was given does not.
+        ValueError: No patch fits, or the given patch does not.
     """
     size = shape[:2]
     powers = getattr(config, "stem", "conv") == "conv"
@@ -91,10 +91,10 @@ def fit_prior(config: Config, shape: Shape, patch: int | None) -> Config:
 
 
 def check_frames(model: Any, splits: Splits) -> None:
-    """Refuse a model that is for other frames than the rollouts have.
+    """Refuse a model that was made for other frames than those of the rollouts.
 
     Raises:
-        ValueError: It is.
+        ValueError: Frames of the model and of the rollouts differ.
     """
     shape = frame_shape(splits)
     wanted = (*(frame_size(model) if hasattr(model, "image_size") else shape[:2]), model.channels)

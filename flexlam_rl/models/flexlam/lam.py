@@ -23,7 +23,7 @@ from flexlam_rl.nn.streams import Streams
 
 
 class LAM(PixelModel):
-    """FlexLAM (`config.prefix`) or a Fixed-K model: the same code, another configuration."""
+    """FlexLAM (`config.prefix`) or a Fixed-K model, which differ in their configuration only."""
 
     config_class = LAMConfig
     compiled_parts = ("encoder", "decoder")
@@ -37,7 +37,7 @@ class LAM(PixelModel):
         self.decoder = build_decoder(config.decoder, frame_size(config), config.channels, config.slots, dim)
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
-        """A two-frame ViT."""
+        """Make the two-frame ViT."""
         c = self.config
         return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
@@ -47,11 +47,11 @@ class LAM(PixelModel):
 
     @property
     def title(self) -> str:
-        """What tables call the method."""
+        """Name of the method in tables."""
         return "FlexLAM" if self.config.prefix else "Fixed-K"
 
     prefix_slots = PixelModel.keep_prefix
-    """The name of version 0.1."""
+    """Name of `keep_prefix` in version 0.1."""
 
     def forward(
         self,
@@ -60,7 +60,7 @@ class LAM(PixelModel):
         generator: torch.Generator,
         prefix_distribution: PrefixDistribution = "uniform",
     ) -> StepLoss:
-        """One training step's loss on frames (B, C, H, W) twice; all randomness comes from `generator`."""
+        """Compute the loss of a training step on frames (B, C, H, W) each; all randomness comes from `generator`."""
         batch, flow = len(obs), self.config.decoder
         lengths = self.lengths(batch, generator, prefix_distribution)
         tau = sample_times(batch, generator, flow.noise_share, flow.tau_mean, flow.tau_std)
@@ -80,13 +80,13 @@ class LAM(PixelModel):
         return StepOutput(out.loss, out.figures())
 
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor) -> Tensor:
-        """Velocity (B, C, H, W) at pure noise, where the slots are the only source of information about the next
-        frame.
+        """Predict the velocity (B, C, H, W) at pure noise, where the slots are the only source of information about the
+        next frame.
         """
         return self.decoder(noise, torch.zeros(len(obs), device=obs.device), obs, slots)
 
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor) -> Tensor:
-        """Flow loss (B,) at pure noise."""
+        """Compute the flow loss (B,) at pure noise."""
         return self.decoder.loss(obs, next_obs, slots, torch.zeros(len(obs), device=obs.device), noise)
 
     def sample(self, obs: Tensor, slots: Tensor, steps: int = 8, generator: Streams | None = None) -> Tensor:

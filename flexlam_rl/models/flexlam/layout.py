@@ -1,11 +1,11 @@
-"""Where every token of a window stands: the interleaving of frame patches and code blocks (paper, appendix B.1).
+"""Place of every token of a window: the interleaving of frame patches and code blocks (paper, appendix B.1).
 
-To predict block t the model sees: the frames on the stride and all code blocks before t, then the newest frame o_t,
-then the codes of block t so far. Off the stride, o_t leaves the context again once block t is part of the history.
-Training must show the model exactly that for every t at once, so a window holds two kinds of tokens: the *history*
-(stride frames and code blocks in time order) and, for every t, a *branch* (the patches of o_t and a copy of its codes)
-that sees the history before t and itself. Branches are what the loss is taken on and what decoding runs; they are seen
-by nothing else.
+To predict block t, the model sees the frames on the stride and all code blocks before t, then the newest frame o_t,
+then the codes of block t so far. If o_t is not on the stride, it leaves the context again once block t is part of the
+history. Training must show the model exactly this for every t at once, so a window holds two kinds of tokens: the
+*history* (stride frames and code blocks in the order of time) and, for every t, a *branch* (the patches of o_t and a
+copy of block t's codes) that sees the history before t and itself. The loss is taken on branches, and decoding runs
+them; no other token sees them.
 
 Shapes: T frames of a window, M codes per block, N patches per frame, L tokens.
 """
@@ -21,20 +21,20 @@ from flexlam_rl.nn.attention import Span
 
 PATCH, CODE = 0, 1
 SPAN = 8
-"""Frames of a span: fewer leave less to mask, more make larger products."""
+"""Frames per span: fewer leave less to mask, more make larger matrix products."""
 
 
 class Layout(NamedTuple):
-    """One entry per token (L,), plus the attention mask."""
+    """One entry per token (L,), plus the attention masks."""
 
     kind: Tensor
     """PATCH or CODE."""
     frame: Tensor
-    """Which frame or block of the window, 0..T-1."""
+    """Index of the token's frame or block in the window, 0..T-1."""
     place: Tensor
-    """Which patch (0..N-1) or code (0..M-1)."""
+    """Index of the patch (0..N-1) or code (0..M-1)."""
     branch: Tensor
-    """bool: belongs to a branch."""
+    """bool: whether the token belongs to a branch."""
     position: Tensor
     """Rotary position: the token's index in the context that the decision at its frame sees."""
     mask: Tensor
@@ -42,13 +42,13 @@ class Layout(NamedTuple):
     predicts: Tensor
     """int (T, predicted codes): the token whose output predicts code m of block t."""
     source: Tensor
-    """int (L,): where the token's embedding stands among all T * N patches, then all T * M codes."""
+    """int (L,): index of the token's embedding among all T * N patches followed by all T * M codes."""
     spans: tuple[Span, ...]
-    """The same attention as `mask`, in parts."""
+    """The same attention as `mask`, in spans."""
 
 
 def block_start(frame: Tensor | int, slots: int, patches: int, stride: int, phase: int = 0) -> Tensor | int:
-    """Rotary position at which frame t begins: all blocks before it and all stride frames before it stand in front.
+    """Rotary position at which frame t begins: the number of tokens of all blocks and stride frames before it.
 
     Frames whose index plus `phase` is a multiple of `stride` are on the stride.
     """
@@ -67,13 +67,13 @@ def layout(
     device: str = "cpu",
     predicted: int | None = None,
 ) -> Layout:
-    """The layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame.
+    """Make the layout of a window of `frames` frames whose first frame is `phase` steps after a stride frame.
 
-    Branches predict the first `predicted` codes of their blocks, None for all; history always holds whole blocks.
+    Branches predict the first `predicted` codes of their blocks (None for all); the history always holds whole blocks.
     """
     ahead = slots if predicted is None else predicted
     rows: list[tuple[int, int, int, bool, int]] = []
-    # of the last frame only the branch is seen by anything
+    # no token sees the last frame in the history, so it has a branch only
     for t in range(frames - 1):
         start = int(block_start(t, slots, patches, stride, phase))
         shift = 0
@@ -85,7 +85,7 @@ def layout(
     for t in range(frames):
         start = int(block_start(t, slots, patches, stride, phase))
         rows += [(PATCH, t, n, True, start + n) for n in range(patches)]
-        # the last code that is predicted predicts nothing, so a branch needs no token for it
+        # the last predicted code predicts nothing itself, so a branch needs no token for it
         rows += [(CODE, t, m, True, start + patches + m) for m in range(ahead - 1)]
     table = torch.tensor(rows, dtype=torch.long)
     kind, frame, place, branch, position = table[:, 0], table[:, 1], table[:, 2], table[:, 3].bool(), table[:, 4]
@@ -116,7 +116,7 @@ def layout(
 
 
 def without(lay: Layout, dropped: Dropped) -> tuple[Span, ...]:
-    """The spans of a layout in which later tokens do not see what is dropped; its own tokens still see one another."""
+    """Make the spans of a layout in which later tokens do not see what is dropped; its own tokens see one another."""
     device = lay.frame.device
     of_patches, of_codes = (part.to(device)[lay.frame] for part in dropped)
     gone = torch.where(lay.kind == PATCH, of_patches, of_codes) & ~lay.branch

@@ -1,4 +1,4 @@
-"""Options of FlexLAM's stages, each with what it alone uses; `TrainArgs` has those of all of them."""
+"""Options of FlexLAM's stages, each with only those that it uses; `TrainArgs` has the options of all of them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ class PresetOptions(StageOptions):
     """Train on rollouts."""
 
     preset: Literal["paper", "small", "tiny", "study", "debug"] = "tiny"
-    """Sizes, lengths and rates of all stages."""
+    """Preset, which sets sizes, lengths and rates of all stages."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class EncoderOptions(PresetOptions):
     """Train an encoder of frames."""
 
     encoder_patch: int | None = field(default=None, kw_only=True)
-    """Pixels along a side of the encoder's patches; None: what fits the frames, as many as the preset has at 64 x 64.
+    """Pixels along a side of the encoder's patches; None: a size that gives as many patches as the preset has at 64 x
+    64.
     """
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "encoder_patch", 1)
 
@@ -40,10 +41,10 @@ class PatchOptions(EncoderOptions):
     """Train a model that predicts frames."""
 
     decoder_patch: int | None = field(default=None, kw_only=True)
-    """Pixels along a side of the patches of the predicted frame; None: what fits the frames."""
+    """Pixels along a side of the patches of the predicted frame; None: a size that fits the frames."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "decoder_patch", 1)
 
@@ -53,8 +54,8 @@ class PrefixOptions(PresetOptions):
     """Train on prefixes of codes."""
 
     prefix_distribution: PrefixDistribution = field(default="uniform", metadata=formerly("prefix_law"), kw_only=True)
-    """How FlexLAM and its translator draw prefix lengths: uniformly (the paper), or half of them log-uniformly (short
-    ones more often).
+    """Distribution of the prefix lengths in training: uniform (the paper), or half of them log-uniform (short ones more
+    often).
     """
 
 
@@ -63,20 +64,20 @@ class LAMOptions(PatchOptions, PrefixOptions):
     """Train the latent action model on pairs of frames, without actions."""
 
     fixed: int | None = field(default=None, kw_only=True)
-    """Train a Fixed-K model with so many slots instead of FlexLAM."""
+    """Train a Fixed-K model with this number of slots instead of FlexLAM."""
     lam_slots: int | None = field(default=None, kw_only=True)
-    """Slots of FlexLAM; None: the preset's."""
+    """Number of FlexLAM's slots; None: the preset's."""
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"), kw_only=True)
     """Levels of each dimension of the quantizer (FSQ); None for the paper's 8 5 5 5."""
     quantizer: str = field(default="fsq", kw_only=True)
     """Bottleneck: fsq (the paper), vq (a codebook), gaussian or identity (continuous), or one of another package."""
     quantizer_options: tuple[str, ...] = field(default=(), kw_only=True)
-    """Options of another quantizer than fsq, as NAME=VALUE: of vq, size=512 dim=8; of gaussian, dim=4 beta=1e-3."""
+    """Options of a quantizer other than fsq, as NAME=VALUE: for vq, size=512 dim=8; for gaussian, dim=4 beta=1e-3."""
     cache: Path | None = field(default=None, kw_only=True)
     """Folder for a raw copy of the frames, which reads faster."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "fixed", 1)
         whole(self, "lam_slots", 1)
@@ -105,37 +106,38 @@ class SequenceOptions(CodeOptions):
     """Train the sequence model, which predicts codes from frames, without actions."""
 
     prior: PriorName = field(default="interleaved", kw_only=True)
-    """Interleaved: frame patches and codes in one sequence (the paper). Factored: one token per past block, and a small
-    head for the codes; a decision costs a tenth, and contexts are long. Continuous, mixture: the same with slot vectors
-    instead of codes, all at once, by a flow or a mixture (LaMo).
+    """Kind of prior. interleaved: frame patches and codes in one sequence (the paper). factored: one token per past
+    block and a small head for the codes; a decision costs a tenth, and contexts are long. continuous, mixture: like
+    factored, but slot vectors instead of codes, all at once, by a flow or a mixture (LaMo).
     """
     context: int | None = field(default=None, kw_only=True)
-    """Frames that a decision of the priors over time (all but the interleaved one) sees; None: the preset's."""
+    """Frames that a decision sees, for every prior but the interleaved one; None: the preset's."""
     history_noise: float | None = field(default=None, kw_only=True)
-    """Largest deviation of the noise on past blocks of the continuous priors; 0 for none, None for the preset's."""
+    """Largest standard deviation of the noise on past blocks, for continuous priors; 0 for none, None for the preset's.
+    """
     drop_frames: float = field(default=0.0, kw_only=True)
-    """Probability that later decisions of a training window do not see a frame. In play the past is the policy's own;
-    who learns without it follows it less.
+    """Probability that a frame of a training window is hidden from later decisions. In play, the past is the policy's
+    own; a prior that was trained with gaps relies on it less.
     """
     drop_blocks: float = field(default=0.0, kw_only=True)
-    """The same of a past code block."""
+    """Probability that a past code block is hidden from later decisions of a training window."""
     encode_once: bool = field(default=True, kw_only=True)
-    """Encode all transitions before the first step and keep their codes beside the rollouts, where every later run on
-    this LAM finds them; False encodes each batch.
+    """Encode all transitions before the first step and store their codes beside the rollouts, where later runs on this
+    LAM find them; False encodes each batch.
     """
     stem: Literal["linear", "conv"] | None = field(default=None, kw_only=True)
     """How frames become patch tokens of the interleaved prior: a linear map (the paper), or a few convolutions; None:
     the preset's.
     """
     sequence_patch: int | None = field(default=None, kw_only=True)
-    """Pixels along a side of a patch of a frame; None: what fits the frames."""
+    """Pixels along a side of the patches of a frame; None: a size that fits the frames."""
     long_share: float | None = field(default=None, kw_only=True)
-    """Share of the prior's steps that see whole contexts, after those on short windows; None: the preset's."""
+    """Share of the prior's steps that train on whole contexts, after those on short windows; None: the preset's."""
     targets: Targets | None = field(default=None, kw_only=True)
-    """What the steps predict: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
+    """What each step predicts: whole code blocks (the paper), or random prefixes of them; None: the preset's."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         if self.long_share is not None and not 0 <= self.long_share <= 1:
             raise ValueError(f"long_share is {self.long_share!r}; expected 0..1.")
@@ -161,30 +163,30 @@ class SequenceOptions(CodeOptions):
 
 @dataclass(frozen=True)
 class TranslatorOptions(CodeOptions, PrefixOptions, LabelOptions):
-    """Train the translator, which makes actions of codes, on few labels."""
+    """Train the translator from codes to actions, on few labels."""
 
     conditioning: Conditioning = field(default="slots+action", kw_only=True)
-    """What it sees beside the codes: the previous action (the paper), nothing (holds best across tasks), the current
-    frame, or both.
+    """What the translator sees beside the codes: the previous action (the paper), nothing (most robust across tasks),
+    the current frame, or both.
     """
     balance: bool = field(default=False, kw_only=True)
-    """Let every action that occurs among the labels count the same in the loss, however rare it is."""
+    """Give every action that occurs among the labels the same total weight in the loss, however rare it is."""
 
 
 @dataclass(frozen=True)
 class JointOptions(TranslatorOptions):
-    """Train the translator on few labels, whose loss also updates the encoder of the latent action model."""
+    """Train the translator on few labels, with a loss that also updates the encoder of the latent action model."""
 
 
 @takes_former_names
 @dataclass(frozen=True)
 class TrainArgs(LAMOptions, SequenceOptions, TranslatorOptions):
-    """Train FlexLAM on rollouts: latent action model, sequence model and translator in a row."""
+    """Train FlexLAM on rollouts: latent action model, sequence model and translator, one after another."""
 
     lam_steps: int | None = field(default=None, kw_only=True)
-    """Steps of the latent action model alone, instead of --steps or the preset's."""
+    """Steps of the latent action model only, instead of --steps or the preset's."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the classes above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "lam_steps", 1)

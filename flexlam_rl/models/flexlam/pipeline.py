@@ -1,4 +1,4 @@
-"""FlexLAM's stages in a row, and one by one with the options of all of them."""
+"""FlexLAM's stages one after another, or one of them, with the options of all of them."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ CHAIN = ("lam", "sequence", "translator")
 
 
 def _options(stage: str, args: TrainArgs) -> StageOptions:
-    """The options of one stage; what it does not use is left out."""
+    """Options of one stage, without those that it does not use."""
     steps = args.steps if stage != "lam" or args.lam_steps is None else args.lam_steps
     return part_of(args, STAGES.get(stage).options, steps=steps)
 
@@ -28,15 +28,15 @@ def train_stage(stage: str, args: StageOptions) -> dict[str, float]:
     """Run one stage to its end.
 
     Args:
-        stage: Name of a stage in `STAGES`, or of a kind of control: "random", "shuffled", "previous".
-        args: Its options, or `TrainArgs`, of which it takes its own.
+        stage: Name of a stage in `STAGES`, or of a control: "random", "shuffled", "previous".
+        args: Options of the stage, or `TrainArgs`, from which the stage's own are taken.
 
     Returns:
         The best evaluation's figures.
 
     Raises:
         TrainingError: An earlier stage is missing, or the folder holds another run.
-        ValueError: There is no such stage, or the options or the rollouts do not fit it; nothing has been trained then.
+        ValueError: There is no such stage, or the options or the rollouts do not fit it; raised before any training.
         KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
     if not isinstance(args, TrainArgs):
@@ -47,11 +47,10 @@ def train_stage(stage: str, args: StageOptions) -> dict[str, float]:
 
 
 def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
-    """Train LAM, sequence model and translator in a row; finished stages are not run again.
+    """Train LAM, sequence model and translator one after another; finished stages are not run again.
 
-    All of it is checked before the first step. With `lam_run`, no LAM is trained. A longer length continues the LAM;
-    the other two, which were trained on codes that the LAM has left behind, are then kept under another name and begin
-    anew.
+    Everything is checked before the first step. With `lam_run`, no LAM is trained. If a longer run continues the LAM,
+    the other two stages, which were trained on codes of its earlier state, are kept under another name and begin anew.
 
     Args:
         args: The options.
@@ -61,7 +60,7 @@ def train_all(args: TrainArgs) -> dict[str, dict[str, float]]:
 
     Raises:
         TrainingError: The folder holds another run.
-        ValueError: The options or the rollouts do not fit one of the stages; nothing has been trained then.
+        ValueError: The options or the rollouts do not fit one of the stages; raised before any training.
         KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
     chain = CHAIN if args.lam_run is None else CHAIN[1:]

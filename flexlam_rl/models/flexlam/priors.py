@@ -1,9 +1,9 @@
-"""The priors: the paper's interleaved sequence model over codes, the factored one, and the continuous one over slot
-vectors, by flow or mixture.
+"""The priors: the paper's interleaved sequence model and the factored one, which predict codes, and the continuous one,
+which predicts slot vectors by flow or mixture.
 
-To add one over codes, write a `PretrainedModel` with the signatures of `SequenceModel.forward` and `loss`, whose
-configuration has `slots`, `codes`, `image_size`, `frames`, `stride`, `width` and `ffn`, and a decoder with those of
-`Decoder`; then name both here.
+To add a prior over codes, write a `PretrainedModel` with the signatures of `SequenceModel.forward` and `loss`, whose
+configuration has `slots`, `codes`, `image_size`, `frames`, `stride`, `width` and `ffn`, and a decoder with the methods
+of `Decoder`; then add both to the table below.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ OVER_TIME: tuple[PriorName, ...] = ("factored", *CONTINUOUS)
 
 
 class Kind(NamedTuple):
-    """A prior's classes."""
+    """Classes of a prior: model and decoder."""
 
     model: type[Any]
     decoder: type[Any]
@@ -47,14 +47,14 @@ PRIORS: dict[PriorName, Kind] = {
 
 
 def load_prior(folder: str | Path, device: str | torch.device = "cpu") -> Prior:
-    """Load a prior of whichever kind.
+    """Load a prior of any kind.
 
     Args:
-        folder: With config.json and model.safetensors, or a hub id "owner/name".
-        device: Where the weights go.
+        folder: Folder with config.json and model.safetensors, or a hub id "owner/name".
+        device: Device of the weights.
 
     Raises:
-        CheckpointError: It holds none, or a damaged one.
+        CheckpointError: The folder holds no prior, or a damaged one.
     """
     found = saved_class(folder)
     for kind in PRIORS.values():
@@ -69,9 +69,9 @@ def decoder_of(prior: Prior, cache: torch.dtype | None = None, context: int | No
     """Make the decoder of a prior.
 
     Args:
-        prior: Its weights as they are now.
-        cache: Type of cached keys and values, None for the prior's own.
-        context: Frames that a decision sees, None for as many as it was trained with.
+        prior: The prior, with its current weights.
+        cache: Type of the cached keys and values; None for the prior's own.
+        context: Number of frames that a decision sees; None for as many as in the prior's training.
 
     Raises:
         ValueError: `context` or `cache` is out of range.
@@ -83,6 +83,6 @@ def decoder_of(prior: Prior, cache: torch.dtype | None = None, context: int | No
 
 
 def state_widths(prior: Prior) -> tuple[int, int]:
-    """Widths of a prior's state before the first code, and of that at each code."""
+    """Widths of a prior's state before the first code, and of its state at each code."""
     config: Any = prior.config
     return config.width, config.width

@@ -1,4 +1,4 @@
-"""Whole training configurations, one a preset: sizes, lengths, rates of all stages."""
+"""Whole training configurations, one per preset: sizes, lengths and rates of all stages."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from flexlam_rl.train.trainer import LoopConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """How all stages of one model are trained."""
+    """Training configuration of all stages of one preset."""
 
     sizes: Preset
     lam: LoopConfig
@@ -24,29 +24,29 @@ class Recipe:
     factored_sizes: FactoredConfig
     continuous_sizes: ContinuousConfig
     factored: LoopConfig
-    """Training of the priors over time, whose batch counts whole windows."""
+    """Training of the priors over time; its batch counts whole windows."""
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
-    """Share of its steps that sees whole contexts, with half the batch; with none, the model is one of short windows,
-    whose last frame is no decision.
+    """Share of the sequence model's steps that train on whole contexts, with half the batch. With 0, the model is one
+    of short windows, whose last frame is no decision.
     """
     factored_short: int = 5
-    """Frames of the first part of the factored prior's curriculum: decisions of one window are alike, and many short
+    """Frames of the first part of the factored prior's curriculum. Decisions within a window are alike, so many short
     windows teach more than few whole ones.
     """
     factored_long_share: float = 1 / 6
-    """Share of its steps that sees whole contexts, with as many decisions per step."""
+    """Share of the factored prior's steps that train on whole contexts, with as many decisions per step."""
     targets: Targets = "blocks"
-    """What its steps predict."""
+    """What the priors' steps predict."""
     held_out: int = 512
-    """Held-out transitions of an evaluation."""
+    """Number of held-out transitions in an evaluation."""
     translator_slots: dict[str, Any] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
 
 
 def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
-    # few labels are learned by heart within a hundred steps at 1e-3, before a first evaluation can choose a checkpoint;
-    # evaluations cost little
+    # at 1e-3, few labels are memorized within a hundred steps, so the first evaluation must come before that to choose
+    # a checkpoint; evaluations cost little
     every, often = max(1, steps // 20), max(1, steps // 100)
     return LoopConfig(
         steps=steps, batch=64, lr=lr, warmup=min(100, steps // 10), eval_every=often, save_every=every, log_every=every
@@ -146,7 +146,7 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
-# meant for 10 minutes of the LAM and 15 of a prior on two cores, by the processor time of one step (docs/sequence.md)
+# meant for 10 minutes of LAM and 15 of prior on two cores, from the processor time of one step (docs/sequence.md)
 RECIPES["study"] = replace(
     RECIPES["tiny"],
     lam=replace(RECIPES["tiny"].lam, steps=5000),
@@ -162,8 +162,8 @@ def lam_config(
     quantizer: str = "fsq",
     quantizer_options: dict[str, Any] | None = None,
 ) -> LAMConfig:
-    """FlexLAM of a recipe, or the Fixed-K model with `fixed_slots` slots; FSQ levels other than the recipe's where
-    given, or another quantizer.
+    """Configuration of a recipe's FlexLAM, or of the Fixed-K model with `fixed_slots` slots; other FSQ levels or
+    another quantizer where they are given.
     """
     lam = replace(
         recipe.sizes.lam,

@@ -1,4 +1,4 @@
-"""What config.json of a run of FlexLAM's stages holds, and the loops of its stages."""
+"""Contents of config.json in runs of FlexLAM's stages, and the loops of these stages."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,36 +15,36 @@ from flexlam_rl.utils.options import formerly
 
 @dataclass(frozen=True)
 class FlexLAMRun(RunConfig):
-    """A stage's configuration."""
+    """Configuration of a stage."""
 
     labels: str = ""
     prefix_distribution: str | None = field(default=None, metadata=formerly("prefix_law"))
-    """None for the uniform one, as in folders from before there was another."""
+    """Distribution of prefix lengths; None for the uniform one, as in folders from before there was another."""
     long_share: float | None = field(default=None, metadata={"later": True})
-    """Where it is not the preset's."""
+    """Share of steps on whole contexts, if it is not the preset's."""
     targets: str | None = field(default=None, metadata={"later": True})
-    """Where they are not whole blocks."""
+    """What steps predict, if it is not whole blocks."""
     drop_frames: float = field(default=0.0, metadata={"later": True})
     drop_blocks: float = field(default=0.0, metadata={"later": True})
     prior: str = field(default="interleaved", metadata={"later": True})
     """Kind of the sequence model."""
     lam: str | None = field(default=None, metadata={"later": True})
-    """Digest of the LAM whose codes the stage is trained on: codes of another one mean something else."""
+    """Digest of the LAM whose codes the stage is trained on; the codes of another LAM mean something else."""
     balance: bool = field(default=False, metadata={"later": True})
     label_rows: str | None = field(default=None, metadata={"later": True, "unknown before": True})
-    """Digest of the labels: a set drawn anew under the same name is another one."""
+    """Digest of the labels; a set drawn anew under the same name has another one."""
 
 
 def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -> LoopConfig:
-    """Loop of a stage: the preset's, with what the options change.
+    """Make the loop configuration of a stage: the preset's, with the changes that options make.
 
     Args:
         stage: Name of the stage.
         options: Its options.
-        folder: Name of its folder in the run; None for the stage's.
+        folder: Name of its folder in the run; None for the stage's name.
     """
     recipe = RECIPES[options.preset]
-    # every baseline trains as the translator does; those that learn to see as well, at the rate of the IDM
+    # every baseline trains like the translator; those that also learn to see train at the rate of the IDM
     prior = recipe.factored if getattr(options, "prior", None) in OVER_TIME else recipe.sequence
     named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
     named["budget"] = recipe.idm
@@ -55,15 +55,15 @@ def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -
 def run_config(
     stage: str, model: Any, options: PresetOptions, data: Splits, folder: str | None = None, **more: Any
 ) -> FlexLAMRun:
-    """The whole configuration of a stage.
+    """Make the whole configuration of a stage.
 
     Args:
         stage: Name of the stage.
-        model: Configuration of its model.
-        options: Its options.
+        model: Configuration of the model.
+        options: Options of the stage.
         data: The rollouts.
-        folder: Name of its folder in the run; None for the stage's.
-        more: Fields of `FlexLAMRun`.
+        folder: Name of its folder in the run; None for the stage's name.
+        more: Further fields of `FlexLAMRun`.
 
     Raises:
         ValueError: Frames of the rollouts and of the model differ in size.
@@ -77,10 +77,10 @@ def run_config(
 
 
 def windows(options: SequenceOptions) -> tuple[int, int, float]:
-    """Frames of a prior's short and whole windows, and the share of its steps that see whole ones."""
+    """Frames of a prior's short and whole windows, and the share of its steps on whole ones."""
     recipe = RECIPES[options.preset]
     if options.prior in OVER_TIME:
-        # the last frame of a window is no decision, for what follows it is not known
+        # the last frame of a window is no decision, because what follows it is not known
         length = (options.context or recipe.factored_sizes.frames) + 1
         share = recipe.factored_long_share if options.long_share is None else options.long_share
         return min(recipe.factored_short, length), length, share

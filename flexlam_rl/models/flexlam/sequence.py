@@ -1,7 +1,7 @@
 """The latent-token sequence model: a Qwen3-style decoder over frame patches and code blocks (paper, section 4.3 and
 appendix B).
 
-The transformer's weights carry the names of `transformers`' Qwen3Model, so either can load the other's.
+The transformer's weights have the names of `transformers`' Qwen3Model, so each can load the other's weights.
 Shapes: B batch, T frames, M codes per block, N patches per frame, L tokens, D width, V codes, C H W frame.
 """
 
@@ -22,11 +22,11 @@ from flexlam_rl.nn.transformer import CausalTransformer
 
 
 class SequenceModel(PretrainedModel):
-    """Predicts code blocks from sparse frames and past blocks; frames are inputs, never targets."""
+    """Predicts code blocks from frames on the stride and past blocks; frames are inputs, never targets."""
 
     config_class = SequenceConfig
     compiled_parts = ("transformer",)
-    # as its first runs had it: a run goes on only with the groups that it began with
+    # kept as in the first runs, because a run can only continue with the parameter groups that it began with
     decayed_embeddings = ("code_embed",)
 
     def __init__(self, config: SequenceConfig) -> None:
@@ -41,7 +41,7 @@ class SequenceModel(PretrainedModel):
         )
         self.patch_position = nn.Parameter(torch.randn(config.patches, width) * 0.02)
         self.code_embed = nn.Embedding(config.codes, width)
-        # rotary positions tell order and distance; which slot a code fills is told here
+        # rotary positions give order and distance; this tells which slot a code fills
         self.slot_position = nn.Parameter(torch.randn(config.slots, width) * 0.02)
         self.transformer = CausalTransformer(config.width, config.depth, config.heads, config.ffn, config.norm_eps)
         self.head = nn.Linear(width, config.codes, bias=False)
@@ -52,7 +52,7 @@ class SequenceModel(PretrainedModel):
                     nn.init.zeros_(module.bias)
 
     def embed_frames(self, frames: Tensor) -> Tensor:
-        """Frames (..., C, H, W) to patch embeddings (..., N, D)."""
+        """Embed frames (..., C, H, W) as patch tokens (..., N, D)."""
         lead = frames.shape[:-3]
         images = to_unit(frames.flatten(0, -4))
         tokens = (
@@ -62,7 +62,7 @@ class SequenceModel(PretrainedModel):
         return tokens.view(*lead, *tokens.shape[1:])
 
     def embed_codes(self, codes: Tensor, first: int = 0) -> Tensor:
-        """Codes (..., m) that fill the slots from `first` on, to embeddings (..., m, D)."""
+        """Embed codes (..., m) that fill the slots from `first` on, as (..., m, D)."""
         return self.code_embed(codes) + self.slot_position[first : first + codes.shape[-1]]
 
     def tokens(
@@ -74,19 +74,19 @@ class SequenceModel(PretrainedModel):
         dropped: Dropped | None = None,
         chosen: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Span, ...], Tensor]:
-        """The window as the transformer takes it.
+        """Make the transformer's input for a window.
 
         Args:
             frames: (B, T, C, H, W).
             codes: int64 (B, T, M).
             phase: Steps from the last stride frame to the window's first frame.
-            predicted: How many codes of each block, from the first, are to be predicted; None for all.
-            dropped: What later decisions do not see.
-            chosen: int64 (B, T, predicted), the codes of the decisions where they are not those of `codes`, the past.
+            predicted: Number of codes of each block that are predicted, from the first; None for all.
+            dropped: Frames and blocks that later decisions do not see.
+            chosen: int64 (B, T, predicted), codes that decisions chose, if they differ from `codes`, which is the past.
 
         Returns:
-            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and which token predicts which
-            code, (T, predicted).
+            Embeddings (B, L, D), cosines and sines (L, head_dim), the mask by spans, and the index of the token that
+            predicts each code, (T, predicted).
         """
         config = self.config
         phase, device = phase % config.stride, str(frames.device)
@@ -111,21 +111,21 @@ class SequenceModel(PretrainedModel):
         predicted: int | None = None,
         dropped: Dropped | None = None,
     ) -> Tensor:
-        """Logits (B, T, M, V) for every code of every block, each from exactly the context its decision will have.
+        """Logits (B, T, M, V) for every code of every block, each predicted from exactly the context of its decision.
 
-        With `predicted`, (B, T, predicted, V) for the first codes of every block alone, which costs less.
+        With `predicted`, (B, T, predicted, V) for only the first codes of every block, which costs less.
         """
         x, cos, sin, mask, predicts = self.tokens(frames, codes, phase, predicted, dropped)
         x = self.transformer(x, cos, sin, mask)
         return self.head(x[:, predicts])
 
     def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """States and logits of decisions whose codes are not those of the transitions that followed.
+        """States and logits of decisions whose chosen codes differ from those of the transitions that followed.
 
         Args:
-            frames: (B, T, C, H, W), the first one on the stride.
-            codes: int64 (B, T, M), of the transitions that followed: the past of later decisions.
-            chosen: int64 (B, T, K), the first codes that each decision chose.
+            frames: (B, T, C, H, W); the first frame is on the stride.
+            codes: int64 (B, T, M), codes of the transitions that followed, which later decisions see as their past.
+            chosen: int64 (B, T, K), first codes that each decision chose.
 
         Returns:
             States (B, T, D), as `Decoder.observe` gives them, and logits (B, T, K, V) of the chosen codes.
@@ -135,8 +135,8 @@ class SequenceModel(PretrainedModel):
         return x[:, :, 0], self.head(x)
 
     def code_states(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
-        """States of every decision, before its first code (B, T, D) and where each code is predicted (B, T, M, D), as a
-        decoder has them; arguments as for `forward`.
+        """States of every decision, as a decoder has them: before its first code, (B, T, D), and where each code is
+        predicted, (B, T, M, D). Arguments are as for `forward`.
         """
         x, cos, sin, mask, predicts = self.tokens(frames, codes, phase)
         steps = self.transformer(x, cos, sin, mask)[:, predicts]
@@ -150,10 +150,10 @@ class SequenceModel(PretrainedModel):
         predicted: int | None = None,
         dropped: Dropped | None = None,
     ) -> Tensor:
-        """Cross-entropy (B, T, M) of complete code blocks (paper, appendix B.2), or (B, T, predicted) of their first
-        codes.
+        """Cross-entropy of whole code blocks, (B, T, M) (paper, appendix B.2), or of their first codes only,
+        (B, T, predicted).
 
-        `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
+        `frames` may hold one frame more than `codes` has blocks; that frame is not used.
         """
         logits = self(frames[:, : codes.shape[1]], codes, phase, predicted, dropped)
         return code_losses(logits, codes[..., :predicted])

@@ -1,4 +1,4 @@
-"""Sample sheets: what a model makes of held-out transitions, as a picture."""
+"""Sample sheets: pictures of a model's predictions for held-out transitions."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ _SCALE, _TOP = 2, 14
 
 
 def grid(columns: dict[str, Tensor], path: Path) -> None:
-    """Write columns of uint8 frames (B, C, H, W), each under its title, as one PNG."""
+    """Write columns of uint8 frames (B, C, H, W), each below its title, as one PNG."""
     first = next(iter(columns.values()))
     rows, channels, height, width = first.shape
-    width = width if channels in (1, 3) else 2 * width + GAP  # as a fourth channel is shown
+    width = width if channels in (1, 3) else 2 * width + GAP  # a fourth channel is shown beside the others
     cell_h, cell_w = height * _SCALE + 2, width * _SCALE + 2
     sheet = Image.new("RGB", (cell_w * len(columns), cell_h * rows + _TOP), "white")
     draw = ImageDraw.Draw(sheet)
@@ -34,7 +34,7 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
 
 
 def prefix_sheet(model: PixelModel, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
-    """Frame, true next frame and decodings at growing K (uint8 frames (B, C, H, W)), all from the same noise."""
+    """Draw frame, true next frame and decodings at growing K, for uint8 frames (B, C, H, W), all from the same noise."""
     codes = model.encode(obs, next_obs)
     sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
     columns = {"frame": obs, "next": next_obs}

@@ -19,7 +19,7 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 
 
 class FrameFeatures(nn.Module):
-    """A small view of the current frame, for the conditioning ablation (paper, appendix D.1)."""
+    """Features of the current frame from a small network, for the conditioning ablation (paper, appendix D.1)."""
 
     def __init__(self, size: Size, channels: int, patch: int = 8, out: int = 64) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class FrameFeatures(nn.Module):
 
 
 class Translator(PretrainedModel):
-    """Hourglass MLP over the flattened null-filled slots and the previous action. No length and no mask goes in: the
-    nulls tell it.
+    """Hourglass MLP over the flattened null-filled slots and the previous action. It gets no length and no mask,
+    because the nulls show them.
     """
 
     config_class = TranslatorConfig
@@ -51,8 +51,8 @@ class Translator(PretrainedModel):
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
     def forward(self, slots: Tensor, previous: Tensor, obs: Tensor | None = None) -> Tensor:
-        """Outputs (B, A + G) from null-filled `slots` (B, M, d), `previous` actions (B, dims) and, where conditioned on
-        it, the frame.
+        """Predict outputs (B, A + G) from null-filled `slots` (B, M, d), `previous` actions (B, dims) and, if the model
+        is conditioned on it, the frame.
         """
         parts = [slots.flatten(1)]
         if self.sees_previous:

@@ -1,4 +1,4 @@
-"""`choose`: the fewest codes that tell enough of a transition, for any latent action model with prefixes.
+"""`choose`: the fewest codes that describe a transition well enough, for any latent action model with prefixes.
 
 Shapes: B transitions, C H W frame.
 """
@@ -14,10 +14,10 @@ from flexlam_rl.utils.numbers import real
 
 
 def need_prefixes(model: SlotModel, what: str) -> None:
-    """Refuse a model of one budget.
+    """Refuse a model that has one budget only.
 
     Raises:
-        ValueError: Its slots are all or nothing.
+        ValueError: The model was not trained on prefixes.
     """
     if not model.config.prefix:
         raise ValueError(
@@ -42,24 +42,26 @@ def choose(
 ) -> Found:
     """Find k*, the fewest codes of each transition whose cost is at most the tolerance.
 
-    It looks at the next frame: it serves what has happened (data sets, history), never a decision.
+    The search looks at the next frame, so it is for transitions that have happened (data sets, history), not for
+    decisions.
 
     Args:
         model: A latent action model of any system.
         obs, next_obs: Frames (B, C, H, W).
-        objective: What the cost is; "flow" and "picture" may be named.
+        objective: The cost: an `Objective`, or "flow" or "picture" by name.
         tolerance: The largest cost that is good enough, 0 or more.
         how: The kind of search.
-        previous: The actions before, for objectives that ask a translator.
-        start: Guesses, for searches that begin with one.
-        bins: Lengths that a binned search tries.
-        latents: Of the transitions, where they are known already.
+        previous: Actions before the transitions, for objectives that use a translator.
+        start: First guesses, for searches that begin with one.
+        bins: Number of lengths that a binned search tries.
+        latents: Latents of the transitions, if they are known already.
 
     Returns:
-        k* in 1..M; M where no length is good enough (`met` is false there); and the costs that were evaluated.
+        k* in 1..M, which is M where no length is good enough (`met` is false there); and the costs that were evaluated.
 
     Raises:
-        ValueError: The tolerance is no number or negative, the model cannot give the objective, or has one budget only.
+        ValueError: The tolerance is negative or no number, or the model cannot give the objective or has one budget
+            only.
     """
     tolerance = real(tolerance, "tolerance")
     need_prefixes(model, "There is nothing to choose")

@@ -1,4 +1,4 @@
-"""The stage `budget` as `STAGES` has it."""
+"""Definition of the stage `budget` for `STAGES`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,25 +28,25 @@ from flexlam_rl.train.source import to_device
 from flexlam_rl.utils.numbers import real
 
 DECISIONS = 4
-"""Decisions of a step for each example of the preset's batch."""
+"""Decisions per step for each example of the preset's batch."""
 
 
 @dataclass(frozen=True)
 class BudgetOptions(CodeOptions):
-    """Train the head that chooses a budget for every decision, without labels, on rollouts whose k* are known (flexlam
-    data budgets).
+    """Train the head that chooses a budget for every decision, without labels, on rollouts whose k* were searched
+    before (flexlam data budgets).
     """
 
     sequence_run: Path | None = field(default=None, kw_only=True)
     """Take the sequence model from this run's folder instead of --out."""
     translator_run: Path | None = field(default=None, kw_only=True)
-    """The same of the translator."""
+    """Take the translator from this run's folder instead of --out."""
     objective: str = field(default="agreement", kw_only=True)
-    """What k* were searched by: agreement, flow or picture."""
+    """Objective of the search for k*: agreement, flow or picture."""
     tolerance: float = field(default=0.1, kw_only=True)
-    """Of that search."""
+    """Tolerance of the search for k*."""
     how: How = field(default="full", kw_only=True)
-    """Kind of that search."""
+    """Kind of the search for k*."""
 
     def __post_init__(self) -> None:
         """Check the options, as in the class above."""
@@ -58,14 +58,14 @@ class BudgetOptions(CodeOptions):
 
 @dataclass(frozen=True)
 class BudgetRun(FlexLAMRun):
-    """The stage's configuration."""
+    """Configuration of the stage."""
 
     sequence: str = ""
     """Digest of the sequence model."""
     translator: str = ""
     """Digest of the translator."""
     searched: str = ""
-    """Digest of what the k* are."""
+    """Digest of the search that found the k*."""
 
 
 def _searched(options: BudgetOptions) -> Searched:
@@ -122,7 +122,7 @@ def _build(options: BudgetOptions, config: BudgetRun, splits: Splits) -> BudgetS
 
     count = max(4, RECIPES[options.preset].held_out // (length - 1))
     held_out = to_device(source(splits.test, count, 0).next(), "cpu")
-    torch.default_generator.manual_seed(options.seed)  # the models that are loaded drew weights on their way
+    torch.default_generator.manual_seed(options.seed)  # loading the models above drew random weights
     return BudgetStage(
         BudgetHead(config.model), lam, prior, translator,
         _Windows(source(splits.train, windows, options.seed, rank=rank, ranks=ranks, device=config.loop.device)),
@@ -131,18 +131,18 @@ def _build(options: BudgetOptions, config: BudgetRun, splits: Splits) -> BudgetS
 
 
 class _Windows:
-    """Windows with their codes and k*."""
+    """Windows with their codes and k*, as a source of batches."""
 
     def __init__(self, source: data.FrameSource) -> None:
         self.source = source
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         batch = self.source.next()
         return {name: batch[name] for name in ("frames", "codes")}
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor."""
+        """Give the cursor."""
         return self.source.batches.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

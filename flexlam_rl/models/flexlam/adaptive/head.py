@@ -1,7 +1,7 @@
-"""`BudgetHead`: how many codes a decision needs, told from the prior's state alone.
+"""`BudgetHead`: predicts from the prior's state alone how many codes a decision needs.
 
-It never sees the next frame. Two answers: the whole distribution of k* before the first code, and after each code the
-chance that the codes to come change the action. Both are small beside a decision.
+It never sees the next frame. It has two outputs: the distribution of k* before the first code, and after each code the
+probability that later codes change the action. Both cost little beside a decision.
 
 Shapes: B rows, M slots, D width of the prior's state, H width of its state at a code, V codes.
 """
@@ -25,11 +25,11 @@ class BudgetConfig(Plain):
     state_width: int
     """D."""
     step_width: int
-    """H; of the interleaved prior equal to D."""
+    """H; equal to D for the interleaved prior."""
     objective: str = "agreement"
-    """What k* was searched by."""
+    """Objective of the search for k*."""
     tolerance: float = 0.1
-    """Of that search."""
+    """Tolerance of that search."""
     hidden: int = 64
 
 
@@ -56,7 +56,7 @@ class BudgetHead(PretrainedModel):
         return self.lengths(F.gelu(self.state(states)))
 
     def more_needed(self, states: Tensor) -> Tensor:
-        """Estimate the chance that k* is above k, (..., M) for k = 1..M; the last one is 0."""
+        """Estimate the probability that k* is above k, (..., M) for k = 1..M; the last one is 0."""
         chances = self.length_logits(states).float().softmax(-1)
         return F.pad(chances.flip(-1).cumsum(-1).flip(-1)[..., 1:], (0, 1))
 
@@ -64,7 +64,7 @@ class BudgetHead(PretrainedModel):
         """Logits (...) of "the action of all M codes differs from that of the first k".
 
         Args:
-            k: How many codes there are, 1..M.
+            k: Number of codes so far, 1..M.
             hidden: The prior's state that predicted code k, (..., H).
             codes: Code k, int64 (...).
         """
@@ -72,11 +72,11 @@ class BudgetHead(PretrainedModel):
         return self.differs(F.gelu(self.step(hidden) + self.code(codes) + slot))[..., 0]
 
     def change_chance(self, k: int, hidden: Tensor, codes: Tensor) -> Tensor:
-        """The chance of a change, (B,); see `change_logits`."""
+        """Probability (B,) that later codes change the action; arguments as for `change_logits`."""
         return self.change_logits(k, hidden, codes).float().sigmoid()
 
 
 def entropy_share(logits: Tensor) -> Tensor:
-    """Entropy of a code as a share of the largest, log V: (B, V) to (B,) in [0, 1]."""
+    """Entropy of a code as a share of its maximum, log V: logits (B, V) to (B,) in [0, 1]."""
     logs = logits.float().log_softmax(-1)
     return (-(logs.exp() * logs).sum(-1) / math.log(logits.shape[-1])).clamp(0, 1)

@@ -23,18 +23,18 @@ OBJECTIVES = ("flow", "picture", "agreement")
 
 
 class Objective(Protocol):
-    """A cost of keeping the first k slots only, of which less is better."""
+    """A cost of keeping only the first k slots; less is better."""
 
     def evaluator(
         self, model: SlotModel, obs: Tensor, next_obs: Tensor, latents: Tensor, previous: Tensor | None
     ) -> Evaluate:
-        """Give the function from prefix lengths, int64 (B,), to costs (B,).
+        """Make the function that maps prefix lengths, int64 (B,), to costs (B,).
 
         Args:
-            model: Whose latents.
+            model: The latent action model that made the latents.
             obs, next_obs: Frames (B, C, H, W).
-            latents: Of these transitions, all M slots.
-            previous: The actions before, (B, dims) as models have them; None where they are not known.
+            latents: All M slots of these transitions.
+            previous: Actions before the transitions, (B, dims) as models take them; None if they are not known.
 
         Raises:
             ValueError: The model cannot give this objective.
@@ -46,7 +46,7 @@ class Objective(Protocol):
 class FlowLoss:
     """The flow loss at pure noise, where the codes are the only source of information about the next frame.
 
-    The noise is one fixed picture, so that a transition's cost depends on nothing but itself.
+    The noise is one fixed picture, so a transition's cost does not depend on the rest of the batch.
     """
 
     seed: int = 0
@@ -67,10 +67,10 @@ class FlowLoss:
 
 @dataclass(frozen=True)
 class PictureError:
-    """Mean squared error of the predicted next frame, of pixels in [0, 1], decoded from fixed noise."""
+    """Mean squared error of the predicted next frame, with pixels in [0, 1], decoded from fixed noise."""
 
     steps: int = 8
-    """Euler steps of the decoder."""
+    """Euler steps of the decoder, 1 or more."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,8 +97,9 @@ class PictureError:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the translator's actions of the first k codes are from those of the whole block (`action_distance`): it
-    asks for codes only where they change what is done. At k = M it is 0.
+    """Distance between the translator's actions from the first k codes and from the whole block (`action_distance`).
+
+    It asks for more codes only where they change the action. At k = M it is 0.
     """
 
     translator: Translator = field(repr=False)
@@ -127,10 +128,10 @@ def objective_named(name: str, translator: Any = None) -> Objective:
 
     Args:
         name: "flow", "picture" or "agreement".
-        translator: Of "agreement".
+        translator: The translator; "agreement" needs it.
 
     Raises:
-        ValueError: There is no such objective, or it lacks its translator.
+        ValueError: There is no such objective, or "agreement" has no translator.
     """
     if name not in OBJECTIVES:
         raise ValueError(f"objective is {name!r}; expected one of {', '.join(OBJECTIVES)}.")
@@ -142,19 +143,19 @@ def objective_named(name: str, translator: Any = None) -> Objective:
 
 
 def own_previous(translator: Translator, slots: Tensor, obs: Tensor, first: Tensor) -> Tensor:
-    """Read the actions before consecutive transitions from their codes, as no labels tell them.
+    """Estimate the action before each of consecutive transitions from codes, where no labels are known.
 
-    An action is read from the whole block of the transition before, for which no action before it is assumed; the codes
-    nearly always tell it.
+    Each action comes from the whole block of the transition before, translated without a previous action; the codes
+    nearly always determine it.
 
     Args:
-        translator: Of the codes.
+        translator: The translator that reads the codes.
         slots: Whole blocks of B consecutive transitions, (B, M, d).
         obs: Their frames (B, C, H, W).
-        first: bool (B,): where the transition before is none of the same episode.
+        first: bool (B,), true where the transition before does not belong to the same episode.
 
     Returns:
-        (B, dims) as models have actions, none where `first`.
+        Actions (B, dims) as models take them; "no action" where `first` is true.
     """
     spec = translator.config.actions
     none = no_action(spec, len(slots), slots.device)

@@ -1,8 +1,8 @@
 """Rules that stop a decision once it has enough codes.
 
 A rule gives, for a prefix of k codes, an estimate from 0 to 1 of how much is missing; a row stops at the first k whose
-estimate is below the tolerance, and at M otherwise. With the tolerance 0 no row stops early. All that a rule sees is
-what the prior has seen: frames up to now, past codes, and the codes generated so far.
+estimate is below the tolerance, and otherwise at M. With the tolerance 0, no row stops early. A rule sees only what
+the prior has seen: frames up to now, past codes, and the codes generated so far.
 
 Shapes: B rows, M slots, D width of the prior's state, H width of its state at a code, V codes.
 """
@@ -19,7 +19,7 @@ from flexlam_rl.utils.budget_words import RULES, AutoBudget
 
 
 class _Silent:
-    """A rule that gives nothing at any moment."""
+    """A rule that has no estimate at any moment."""
 
     def ahead(self, state: Tensor) -> Tensor | None:
         """See `BudgetRule`."""
@@ -36,7 +36,7 @@ class _Silent:
 
 @dataclass(frozen=True)
 class Regressed(_Silent):
-    """k* predicted from the prior's state: the chance that it is larger than k."""
+    """Estimate the probability that k* is above k, from the prior's state before the first code."""
 
     tolerance: float
     head: BudgetHead
@@ -49,7 +49,7 @@ class Regressed(_Silent):
 
 @dataclass(frozen=True)
 class Change(_Silent):
-    """The chance that the action of all M codes differs from that of the codes there are."""
+    """Estimate the probability that the action of all M codes differs from that of the codes so far."""
 
     tolerance: float
     head: BudgetHead
@@ -62,9 +62,9 @@ class Change(_Silent):
 
 @dataclass(frozen=True)
 class Entropy(_Silent):
-    """The entropy of the next code, as a share of the largest: a code that is nearly certain adds little.
+    """Estimate from the entropy of the next code, as a share of its maximum: a code that is nearly certain adds little.
 
-    It needs no training. Knowing it costs the prediction of the next code, which is then not taken.
+    It needs no training, but it costs the prediction of one more code, which is then not used.
     """
 
     tolerance: float
@@ -76,11 +76,12 @@ class Entropy(_Silent):
 
 
 def rule_of(asked: AutoBudget, head: BudgetHead | None, prior: PretrainedModel) -> BudgetRule:
-    """Make the rule of a budget in words; without a name, the estimated change where there is a head for it, else the
-    entropy.
+    """Make the rule that an automatic budget names.
+
+    Without a name, it is `Change` if there is a budget head, else `Entropy`.
 
     Raises:
-        ValueError: The rule needs a head, and there is none; or the prior does not make codes one after another.
+        ValueError: The rule needs a head and there is none, or the prior does not make codes one after another.
     """
     if not hasattr(prior, "code_states"):
         raise ValueError(
@@ -99,17 +100,17 @@ def rule_of(asked: AutoBudget, head: BudgetHead | None, prior: PretrainedModel) 
 
 
 class Stops:
-    """Which of B rows go on while a prior generates code by code.
+    """Keeps track of which of B rows continue while a prior generates code by code.
 
     Args:
-        rule: Tells when a row has enough.
+        rule: Decides when a row has enough codes.
         state: The prior's state (B, D).
-        most: Codes that a row may spend at most.
-        wanted: bool (B,): rows that count; the others spend one code. None for all.
+        most: Largest number of codes of a row.
+        wanted: bool (B,), rows whose codes are needed; the others stop after one code. None for all rows.
 
     Attributes:
-        lengths: int64 (B,), the codes of each row as far as they are known: `most` where it has not stopped.
-        estimates: (B, most), what the rule gave for each k; NaN where it was not asked.
+        lengths: int64 (B,), number of codes of each row; `most` for rows that have not stopped.
+        estimates: (B, most), the rule's estimate for each k; NaN where it gave none.
     """
 
     def __init__(self, rule: BudgetRule, state: Tensor, most: int, wanted: Tensor | None = None) -> None:
@@ -124,13 +125,11 @@ class Stops:
             self.lengths = torch.where(wanted, self.lengths, 1)
 
     def before(self, k: int, logits: Tensor) -> bool:
-        """Take note of how the code after the first k is predicted; tells whether no row needs it."""
+        """Update from the logits of the code after the first k; returns whether no row needs that code."""
         return k > 0 and self._enough(k, self.rule.before(logits))
 
     def after(self, k: int, hidden: Tensor, codes: Tensor) -> bool:
-        """Take note of code k, the state that predicted it (B, H) and its value (B,); tells whether all rows have
-        enough.
-        """
+        """Update from code k (B,) and the state (B, H) that predicted it; returns whether all rows have enough codes."""
         return k == self.estimates.shape[1] or self._enough(k, self.rule.after(k, hidden, codes))
 
     def _enough(self, k: int, estimates: Tensor | None) -> bool:

@@ -1,8 +1,8 @@
 """The stage `budget`: a budget head on the states of a frozen prior.
 
-Both of its answers are learned from recorded windows without labels: k* from what a search found in the transition, and
-whether the action of the first k codes is that of all of them from the translator's own actions. A code block that was
-recorded stands for one that the prior would generate in the same place.
+Both outputs of the head are learned from recorded windows without labels: k* as a search found it in the transition,
+and whether the translator's action changes after the first k codes. Recorded code blocks take the place of those that
+the prior would generate there.
 
 Shapes: B windows, T transitions of a window, M slots, D, H widths of the prior's states.
 """
@@ -25,11 +25,11 @@ from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 
 BINS = 10
-"""Groups of estimated chances, whose mean is compared with how often the action did change."""
+"""Bins of estimated probabilities, in each of which their mean is compared with the observed frequency of a change."""
 
 
 class BudgetStage(SourceStage):
-    """Cross-entropy of k*, and of whether further codes change the action, at every k below M."""
+    """Trains both outputs by cross-entropy: k*, and at every k below M whether further codes change the action."""
 
     name = "budget"
 
@@ -44,11 +44,11 @@ class BudgetStage(SourceStage):
     ) -> None:
         """
         Args:
-            model: What trains.
-            lam, prior, translator: Frozen.
+            model: The budget head, which trains.
+            lam, prior, translator: Frozen models.
             source: Batches with "frames" (B, T + 1, H, W, C) and "codes" (B, T, M + 1): the codes of each transition,
                 and its k*.
-            held_out: The same of windows that are never trained on, frames (B, T + 1, C, H, W).
+            held_out: The same for windows that are never trained on, with frames (B, T + 1, C, H, W).
         """
         super().__init__({"budget": model}, source, lam, prior, translator)
         self.model, self.lam, self.prior, self.translator, self.held_out = model, lam, prior, translator, held_out
@@ -63,8 +63,8 @@ class BudgetStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Both losses on held-out windows; how far the likeliest k* is off; how far estimated chances of a change are
-        from how often it came ("calibration", a mean over chances); and what stopping below 0.1 would spend and keep.
+        """Evaluate on held-out windows: both losses, the error of the likeliest k*, the calibration error of estimated
+        changes ("calibration"), and per estimate the codes and the agreement when rows stop below 0.1.
         """
         parts = list(self._held_out(device))
         known = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -91,7 +91,7 @@ class BudgetStage(SourceStage):
         return figures
 
     def _held_out(self, device: str) -> Iterator[dict[str, Tensor]]:
-        """What is known of the held-out windows; each phase of the stride takes its share of them."""
+        """Known values of the held-out windows; each phase of the stride takes its share of the windows."""
         stride, count = self.prior.config.stride, len(self.held_out["frames"])
         for phase in range(stride):
             rows = torch.arange(phase, count, stride) if count >= stride else torch.arange(count)
@@ -100,7 +100,7 @@ class BudgetStage(SourceStage):
 
     @torch.no_grad()
     def _known(self, batch: Mapping[str, Tensor], phase: int) -> dict[str, Tensor]:
-        """States, codes and targets of all decisions but the first of each window, whose previous action is not known:
+        """States, codes and targets of all decisions except the first of each window, whose previous action is unknown:
         "state" (N, D), "steps" (N, M, H), "codes" (N, M), "k" (N,), "differs" bool (N, M - 1) for k = 1..M - 1.
         """
         frames, codes, k = batch["frames"], batch["codes"][..., :-1].long(), batch["codes"][..., -1].long()
@@ -142,14 +142,15 @@ class BudgetStage(SourceStage):
 
 
 def first_below(estimates: Tensor, tolerance: float) -> Tensor:
-    """The first k whose estimate is below the tolerance, M where there is none: (N, M) to int64 (N,) in 1..M."""
+    """Find the first k whose estimate is below the tolerance, M where there is none: (N, M) to int64 (N,) in 1..M."""
     good = estimates < tolerance
     return torch.where(good.any(1), good.int().argmax(1) + 1, estimates.shape[1])
 
 
 def calibration_error(chances: Tensor, came: Tensor) -> float:
-    """How far estimated chances are from how often it came, averaged over all of them (expected calibration error with
-    equal bins): tensors of equal shape, the second bool.
+    """Expected calibration error with bins of equal width, of estimated chances and of what came (bool, same shape).
+
+    It is the mean difference, weighted by the number of estimates per bin, between estimate and observed frequency.
     """
     chances, came = chances.flatten().double(), came.flatten().double()
     which = (chances * BINS).long().clamp(max=BINS - 1)

@@ -1,4 +1,4 @@
-"""k* of all transitions of a data set, searched once and kept beside the rollouts.
+"""k* of all transitions of a data set, searched once and stored beside the rollouts.
 
 Legend: `N` rows of a store, `B` transitions of a batch, `M` slots, `C H W` a frame.
 """
@@ -26,20 +26,21 @@ from flexlam_rl.utils.numbers import real
 KIND = "budgets"
 """Folder beside a store's columns."""
 COLUMNS = ("k", "met", "evaluations")
-"""Of a row: k* of the transition to the next row (0 where there is none), whether its cost is low enough, and how many
-costs the search evaluated."""
+"""Columns of a row: k* of the transition to the next row (0 if there is none), whether its cost is low enough, and
+the number of costs that the search evaluated.
+"""
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What stored k* are, by which they are found again.
+    """Identity of a search for k*, by which its stored result is found again.
 
     Attributes:
         lam: Digest of the latent action model.
         objective: Name of the objective.
         tolerance: The largest cost that is good enough.
-        translator: Digest of the translator, where the objective asks one.
+        translator: Digest of the translator, if the objective uses one.
         how: The kind of search.
     """
 
@@ -51,12 +52,12 @@ class Searched:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it."""
+        """SHA-256 of all fields."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def searched(lam: str, objective: str, tolerance: float, translator: str | None, how: How = "full") -> Searched:
-    """Say what k* are; see `Searched`. An objective that asks no translator has the same k* with any."""
+    """Make the identity of a search; the translator's digest counts only for objectives that use one."""
     return Searched(lam, objective, real(tolerance, "tolerance"), translator if objective == "agreement" else None, how)
 
 
@@ -68,23 +69,23 @@ def stored_budgets(
     device: str = "cpu",
     progress: Callable[[int, int], None] = no_progress,
 ) -> list[np.ndarray]:
-    """Give k* of all transitions, searching those of stores that lack them.
+    """Give k* of all transitions; those of stores that lack them are searched and stored.
 
     Args:
         lam: The latent action model.
-        what: What is searched.
-        rollouts: Their k* lie beside each store, in its folder `budgets`.
-        translator: Of the objective "agreement".
-        device: Where to search.
-        progress: Is told how many rows of the store at hand are done, and of how many.
+        what: Identity of the search.
+        rollouts: The rollouts; k* are stored beside each store, in its folder `budgets`.
+        translator: The translator, for the objective "agreement".
+        device: Device of the search.
+        progress: Called with the number of rows that are done in the current store, and the number of its rows.
 
     Returns:
-        Of each store (N, 3) int16, see `COLUMNS`.
+        Per store (N, 3) int16, see `COLUMNS`.
 
     Raises:
-        ValueError: The model cannot give the objective, or has one budget.
-        DamagedData: k* on disk do not fit their checksums.
-        DiskFull: There is no room for them.
+        ValueError: The model cannot give the objective, or has one budget only.
+        DamagedData: Stored k* do not match their checksums.
+        DiskFull: There is no room to store them.
     """
     objective = objective_named(what.objective, translator)
     lam = lam.to(device)
@@ -96,7 +97,7 @@ def stored_budgets(
         for low in range(first, last, BATCH):
             progress(low, store.rows)
             high = min(low + BATCH, last)
-            # the transition before the first one tells its previous action
+            # the transition before the first one gives its previous action
             from_, to = max(low - 1, 0), min(high + 1, store.rows)
             frames = torch.from_numpy(store.frames.read(from_, to)).to(device).movedim(-1, 1).contiguous()
             rows = np.arange(from_, to - 1)
@@ -128,10 +129,10 @@ def searched_rows(
     Args:
         lam: The latent action model.
         objective: The cost.
-        translator: Tells the actions before, where the objective asks for it.
-        how, tolerance: Of the search.
+        translator: Gives the previous actions, if the objective uses a translator.
+        how, tolerance: Kind and tolerance of the search.
         frames: uint8 (B + 1, C, H, W).
-        pairs: bool (B,): where the transition to the next row is one.
+        pairs: bool (B,), true where a row and the next form a transition.
 
     Returns:
         (B, 3) int16, see `COLUMNS`; zeros where there is no transition.
@@ -154,10 +155,10 @@ def searched_rows(
 
 
 def need_budgets(what: Searched, rollouts: Rollouts) -> None:
-    """Refuse rollouts whose k* have not been searched.
+    """Refuse rollouts whose k* have not been searched yet.
 
     Raises:
-        ValueError: The sentence says how to.
+        ValueError: k* of a store are missing; the sentence says how to search them.
     """
     for store in rollouts.stores:
         if not has_derived_rows(store, KIND, what.digest):

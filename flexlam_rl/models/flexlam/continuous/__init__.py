@@ -1,1 +1,1 @@
-"""The continuous prior: slot vectors in one pass, by LaMo's heads."""
+"""The continuous prior: generates all slot vectors of a block in one pass, with LaMo's heads."""

@@ -12,19 +12,19 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class ContinuousConfig(Plain):
-    """The factored prior's transformer over time, and a head over slot vectors."""
+    """The factored prior's transformer over time, with a head over slot vectors."""
 
     slots: int = 64
     dim: int = 4
     """Numbers per slot."""
     codes: int | None = 1000
-    """V: vectors are rounded to those of that many codes. None: latent actions are vectors."""
+    """V: generated vectors are rounded to the nearest of so many code vectors. None: latent actions are vectors."""
     image_size: int = 64
     channels: int = 3
     patch: int = 32
-    """Pixels along a side of what becomes one token of a frame, through convolutions."""
+    """Pixels along a side of the patch that convolutions turn into one token."""
     frames: int = 128
-    """Frames that a decision sees, the newest one among them."""
+    """Frames that a decision sees, including the newest."""
     width: int = 256
     ffn: int = 1024
     depth: int = 8
@@ -38,11 +38,13 @@ class ContinuousConfig(Plain):
     components: int = 3
     """Components of the mixture head."""
     entropy: float = 0.01
-    """Weight of the entropy of the mixture's weights."""
+    """Weight of the entropy of the mixture's weights in the loss."""
     steps: int = 8
-    """Steps of the flow head in a decision."""
+    """Steps of the flow head per decision."""
     noise: float = 0.5
-    """Largest deviation of the noise on past blocks in training, whose size the model is not told; 0 for none."""
+    """Largest standard deviation of the noise on past blocks in training; the model is not told the deviation. 0 for
+    none.
+    """
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
     image_width: int | None = None
@@ -73,4 +75,4 @@ SIZES: dict[str, ContinuousConfig] = {
     )
     for name, width in _HEADS.items()
 }  # fmt: skip
-"""By preset: the transformers are those of the factored prior."""
+"""Sizes by preset; the transformers are those of the factored prior."""

@@ -17,7 +17,7 @@ class ContinuousDecoder(TimeDecoder):
     """Runs a continuous prior step by step; arguments are those of `TimeDecoder`.
 
     Attributes:
-        steps: Of the flow head; fewer are faster, more are closer to the distribution.
+        steps: Steps of the flow head; fewer are faster, more follow the distribution more closely.
     """
 
     model: ContinuousPrior
@@ -28,7 +28,7 @@ class ContinuousDecoder(TimeDecoder):
         self.steps = model.config.steps
 
     def numbers(self, budget: int) -> int:
-        """How many uniform numbers a row's first `budget` slots take: one for all, and d for each."""
+        """Uniform numbers per row for the first `budget` slots: one for the block, and d for each slot."""
         return 1 + budget * int(self.config.dim)
 
     @in_own_modes
@@ -41,20 +41,20 @@ class ContinuousDecoder(TimeDecoder):
         temperature: float = 1.0,
         draws: Tensor | None = None,
     ) -> Generated:
-        """Generate the first `budget` latents of the current block, all at once.
+        """Generate the first `budget` latents of the current block in one pass.
 
         Args:
-            state: Not used: all that counts is in `hidden`.
-            hidden: What `observe` returned.
+            state: Not used; `hidden` holds all that is needed.
+            hidden: The output of `observe`.
             budget: K in 1..M.
             generator: Random stream for sampling; None takes the most typical latents.
-            temperature: Multiplies the noise.
-            draws: Uniform numbers in [0, 1), (B, `numbers(K)`), to sample with instead of a generator: each row then
-                has its own random stream.
+            temperature: Factor of the noise.
+            draws: Uniform numbers in [0, 1), (B, `numbers(K)`), to sample with instead of a generator, so that each row
+            has its own random stream.
 
         Returns:
-            Codes (B, K), or vectors (B, K, d); no probabilities, which are NaN. Latents of a smaller budget are a
-            prefix of a larger one's, if they are the most typical or sampled with the same `draws`.
+            Codes (B, K) or vectors (B, K, d), with NaN for their log-probabilities. If latents are the most typical
+            ones or sampled with the same `draws`, those of a smaller budget are a prefix of those of a larger one.
         """
         budget = whole(budget, "budget", 1, self.config.slots)
         if generator is not None and draws is None:
@@ -74,7 +74,7 @@ class ContinuousDecoder(TimeDecoder):
         noise, choice = torch.zeros(shape, device=states.device), None
         if draws is not None:
             choice = draws[:, 0]
-            # the middle of each step of float32's numbers in [0, 1): 0 and 1 are infinitely far out
+            # the centers of float32's steps in [0, 1), because 0 and 1 themselves are infinitely far out
             inside = draws[:, 1 : self.numbers(budget)].double().clamp(2.0**-25, 1 - 2.0**-25)
             noise = temperature * torch.special.ndtri(inside).float().view(shape)
         latents = self.model.sample(states, noise, choice, self.steps)

@@ -1,9 +1,9 @@
 """The continuous prior: all slots of a decision at once, as vectors (LaMo's heads on FlexLAM's latent actions).
 
-The transformer over time runs once per decision, as the factored prior's; then each slot has a query of its own on the
+The transformer over time runs once per decision, as in the factored prior. Then each slot adds its own query to the
 last state, and a head (`nn.density_heads`) makes its vector: a few steps of a small flow, or a mixture with one draw
-for all slots. Slots do not see each other, so a prefix is the same whatever its budget. Where the latent action model
-has codes, vectors are rounded to the nearest one.
+for all slots. Slots do not see each other, so a prefix does not depend on its budget. If the latent action model has
+codes, vectors are rounded to the nearest one.
 
 Shapes: B batch, T frames, M slots, K budget, d numbers per slot, D width, V codes, C H W frame.
 """
@@ -25,7 +25,7 @@ from flexlam_rl.nn.transformer import GatedMLP
 
 
 class _Query(HiddenLayer):
-    """A residual feed-forward on what a slot asks of the state."""
+    """Residual feed-forward layer on the sum of state and query of a slot."""
 
     def __init__(self, width: int, hidden: int, norm_eps: float) -> None:
         super().__init__()
@@ -42,13 +42,14 @@ class ContinuousPrior(TimePrior):
 
     def __init__(self, config: ContinuousConfig) -> None:
         super().__init__(config)
-        # made here, for it begins in its own way; and what follows embeds few numbers, which small weights would lose
+        # built after the small initial weights above, as the head initializes itself, and the embedding below takes few
+        # numbers, whose signal small weights would lose
         self.head = build_head(
             config.head, config.width, config.dim, config.head_width, config.head_blocks, config.components,
             config.entropy,
         )  # fmt: skip
         nn.init.normal_(self.slot_embed.weight, std=config.dim**-0.5)
-        # as wide as a state, or all slots would ask the same
+        # as large as a state, otherwise the slots' queries would hardly differ
         nn.init.normal_(self.query, std=1.0)
         self.scale = Scale(config.slots, config.dim)
         codebook = torch.zeros(config.codes or 0, config.dim)
@@ -56,7 +57,7 @@ class ContinuousPrior(TimePrior):
         self.codebook: Tensor
 
     def build_past(self) -> None:
-        """Vectors of all slots side by side, each embedded."""
+        """Make the embedding of past blocks, which embeds each slot and joins all slots in one token."""
         config = self.config
         self.null = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.slot_embed = nn.Linear(config.dim, config.slot_width)
@@ -64,26 +65,26 @@ class ContinuousPrior(TimePrior):
         self.block_embed = nn.Linear(config.slots * config.slot_width, config.width)
 
     def build_head(self) -> None:
-        """Queries of the slots."""
+        """Make the slots' queries."""
         config = self.config
         self.query = nn.Parameter(torch.empty(config.slots, config.width))
         self.ask = _Query(config.width, config.ffn, config.norm_eps)
         self.last_norm = RMSNorm(config.width, config.norm_eps)
 
     def take(self, vectors: Tensor, codebook: Tensor | None) -> None:
-        """Take the scale of slot vectors (B, M, d) of the training data, and the vectors (V, d) of all codes."""
+        """Store the scale of slot vectors (B, M, d) of the training data, and the vectors (V, d) of all codes."""
         self.scale.fit(vectors)
         if codebook is not None:
             self.codebook.copy_(codebook)
 
     def vectors(self, latents: Tensor) -> Tensor:
-        """Latents, codes (..., m) or vectors (..., m, d), at the scale that the model works at, (..., m, d)."""
+        """Normalize latents, codes (..., m) or vectors (..., m, d), to vectors (..., m, d) at the model's scale."""
         found = latents if self.config.codes is None else self.codebook[latents]
         m = found.shape[-2]
         return (found - self.scale.mean[:m]) / self.scale.deviation[:m]
 
     def latents(self, vectors: Tensor) -> Tensor:
-        """The way back of vectors (..., m, d): to the nearest codes int64 (..., m), or to vectors (..., m, d)."""
+        """Invert `vectors`: (..., m, d) to the nearest codes int64 (..., m), or to vectors (..., m, d)."""
         m = vectors.shape[-2]
         found = vectors * self.scale.deviation[:m] + self.scale.mean[:m]
         if self.config.codes is None:
@@ -91,11 +92,11 @@ class ContinuousPrior(TimePrior):
         return torch.cdist(found.flatten(0, -2), self.codebook).argmin(-1).view(found.shape[:-1])
 
     def embed_blocks(self, latents: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Blocks, codes (..., m) or vectors (..., m, d), m <= M, to one token each, (..., D).
+        """Embed blocks, codes (..., m) or vectors (..., m, d) with m <= M, as one token each, (..., D).
 
         Args:
-            latents: Their first slots; those behind are null.
-            kept: int (...): how many of them count, None for all.
+            latents: First slots of the blocks; the remaining slots are null.
+            kept: int (...), the number of slots that count; None for all.
         """
         return self._embed(self.vectors(latents), kept)
 
@@ -108,7 +109,7 @@ class ContinuousPrior(TimePrior):
         return self.block_embed(F.gelu(self.slot_embed(filled) + self.slot_place).flatten(-2))
 
     def features(self, states: Tensor, budget: int) -> tuple[Tensor, Tensor]:
-        """Features (B, K, D) of the first `budget` slots, and their summary (B, D), of states (B, D)."""
+        """Features (B, K, D) of the first `budget` slots, and their summary (B, D), from states (B, D)."""
         asked = states[:, None] + self.query[:budget]
         return self.last_norm(self.ask(asked)), states
 
@@ -122,16 +123,16 @@ class ContinuousPrior(TimePrior):
         kept: Tensor | None = None,
         noisy: bool = True,
     ) -> Tensor:
-        """Loss (B, T) of the blocks' first slots, each from exactly the context its decision will have.
+        """Loss (B, T) of the first slots of all blocks, each predicted from exactly the context of its decision.
 
         Args:
-            frames: (B, T, C, H, W), or one frame more, which is unused.
+            frames: (B, T, C, H, W), or one more frame, which is not used.
             latents: Codes (B, T, M) or vectors (B, T, M, d).
-            generator: All randomness of the step.
-            predicted: How many slots of each block, from the first; None for all.
-            dropped: What later decisions do not see.
-            kept: int (B, T): the prefix of each past block that is seen, None for whole blocks.
-            noisy: Whether past blocks have noise on them.
+            generator: Source of all randomness of the step.
+            predicted: Number of slots of each block that are predicted, from the first; None for all.
+            dropped: Frames and blocks that later decisions do not see.
+            kept: int (B, T), length of the prefix of each past block that is seen; None for whole blocks.
+            noisy: Whether noise is added to past blocks.
         """
         rows, length = latents.shape[:2]
         vectors, frames = self.vectors(latents), frames[:, : latents.shape[1]]
@@ -146,13 +147,13 @@ class ContinuousPrior(TimePrior):
         return self.head.losses(features, summary, wanted, generator).view(rows, length)
 
     def sample(self, states: Tensor, noise: Tensor, choice: Tensor | None, steps: int | None = None) -> Tensor:
-        """Latents of blocks, codes (B, K) or vectors (B, K, d).
+        """Generate the latents of blocks, codes (B, K) or vectors (B, K, d).
 
         Args:
             states: (B, D).
-            noise: (B, K, d), zeros for the most typical vectors.
-            choice: As of the head.
-            steps: Of the flow; None for the model's own.
+            noise: Standard normal (B, K, d); zeros give the most typical vectors.
+            choice: Uniform numbers in [0, 1), (B,), for what all slots share; None for the likeliest.
+            steps: Steps of the flow; None for the model's own number.
         """
         features, summary = self.features(states, noise.shape[1])
         return self.latents(self.head.sample(features, summary, noise, choice, steps or self.config.steps).float())

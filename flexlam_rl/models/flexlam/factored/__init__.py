@@ -1,4 +1,4 @@
-"""The factored prior: a transformer over time that takes a whole block as one token, and a small head for its codes.
+"""The factored prior: a transformer over time with one token per past block, and a small head that predicts codes.
 
-`config` has the sizes, `model` trains, `decode` plays.
+`config` holds the sizes, `model` is for training, `decode` for decisions.
 """

@@ -16,15 +16,15 @@ class FactoredConfig(Plain):
     image_size: int = 64
     channels: int = 3
     patch: int = 32
-    """Pixels along a side of what becomes one token of a frame, through convolutions."""
+    """Pixels along a side of the patch that convolutions turn into one token."""
     frames: int = 128
-    """Frames that a decision sees, the newest one among them."""
+    """Frames that a decision sees, including the newest."""
     width: int = 256
     ffn: int = 1024
     depth: int = 8
     heads: int = 4
     code_width: int = 32
-    """Numbers per embedded code of a past block, all of which make one token."""
+    """Numbers per embedded code of a past block; all codes of a block make one token."""
     head_depth: int = 2
     """Layers of the head, which is as wide as the transformer."""
     rope_theta: float = 10_000.0
@@ -48,5 +48,5 @@ SIZES: dict[str, FactoredConfig] = {
     "tiny": FactoredConfig(slots=16, frames=64, width=128, ffn=384, depth=2),
     "debug": FactoredConfig(slots=4, frames=6, width=32, ffn=64, depth=2, heads=2, code_width=8, head_depth=1),
 }
-"""By preset."""
+"""Sizes by preset."""
 SIZES["study"] = SIZES["tiny"]

@@ -18,13 +18,13 @@ from flexlam_rl.nn.sampling import choose
 
 
 class FactoredState(NamedTuple):
-    """History of B rows; all tensors but the cache's have the rows first."""
+    """History of B rows. Rows are the first dimension of all tensors except the cache's."""
 
     cache: KVCache
     step: Tensor
     """int64 (B,): frames seen since the row was cleared."""
     head_keys: Tensor
-    """Keys of the head, (B, layers, heads, N + M, head_dim): of the newest frame's tokens, then of the codes so far."""
+    """Keys of the head, (B, layers, heads, N + M, head_dim): those of the newest frame's tokens, then of the codes."""
     head_values: Tensor
 
     @property
@@ -52,12 +52,12 @@ class FactoredDecoder(CodeGenerator, TimeDecoder):
 
     @in_own_modes
     def initial_state(self, rows: int) -> Any:
-        """Empty history of `rows` rows on the model's device."""
+        """Make the empty history of `rows` rows on the model's device."""
         head = self.head.empty(rows, self.config.patches + self.config.slots)
         return FactoredState(*super().initial_state(rows), *(part.transpose(0, 1) for part in head))
 
     def summary(self, state: Any, seen: Tensor, hidden: Tensor) -> Tensor:
-        """The head's state (B, D) behind the newest frame."""
+        """Compute the head's state (B, D) after the newest frame's tokens."""
         return self._head(state, seen + self.model.told(hidden[:, -seen.shape[1] :]), 0)
 
     def _generate(
@@ -90,7 +90,7 @@ class FactoredDecoder(CodeGenerator, TimeDecoder):
         return (state.head_keys, state.head_values)
 
     def _head(self, state: Any, x: Tensor, first: int) -> Tensor:
-        """Run tokens (B, L, D) from place `first` on through the head; gives the last one's state (B, D)."""
+        """Run tokens (B, L, D), the first one at place `first`, through the head; returns the last one's state (B, D)."""
         end = first + x.shape[1]
         mask = torch.ones(x.shape[1], end, dtype=torch.bool, device=x.device).tril(first)
         turns = [(one[..., first:end, :], other[..., first:end, :]) for one, other in self._turns]

@@ -1,9 +1,9 @@
-"""The factored prior: time and codes apart.
+"""The factored prior: separate transformers for time and for the codes of a block.
 
-The paper's sequence model runs every code through the whole transformer, so a decision of K codes costs K passes, and a
-past block M tokens of context. Here a frame is one to four tokens, a past block one; the transformer runs once per
-decision, and a small one behind it (`nn.code_head`), which sees the newest frame's tokens and what the large one makes
-of them, predicts the block's codes one after another.
+The paper's sequence model runs every code through the whole transformer, so a decision with K codes takes K passes, and
+a past block occupies M tokens of the context. Here, a frame is one to four tokens and a past block is one. The large
+transformer runs once per decision. A small one behind it (`nn.code_head`) sees the newest frame's tokens and the large
+one's output for them, and predicts the block's codes one after another.
 
 Shapes: B batch, T frames, M codes per block, D width, E numbers per embedded code, V codes, C H W frame.
 """
@@ -27,21 +27,21 @@ class FactoredPrior(TimePrior):
 
     def __init__(self, config: FactoredConfig) -> None:
         super().__init__(config)
-        # a block's token is a sum over all slots; embedded as small as a weight, one code would hardly be told from
-        # another
+        # a block's token is a sum over all slots; with embeddings as small as the other weights, codes would hardly
+        # differ
         nn.init.normal_(self.code_embed.weight, std=1.0)
-        # the head begins as a model of the newest frame alone, to which the past adds ever more
+        # the head begins as a model of the newest frame alone; the influence of the past grows in training
         nn.init.normal_(self.told.weight, std=0.02 * config.width**-0.5)
 
     def build_past(self) -> None:
-        """Codes of all slots side by side, each embedded."""
+        """Make the embedding of past blocks, which embeds each code and joins all slots in one token."""
         config = self.config
-        # the last one is the null, which fills the slots after a prefix
+        # the last code is the null, which fills the slots after a prefix
         self.code_embed = nn.Embedding(config.codes + 1, config.code_width)
         self.block_embed = nn.Linear(config.slots * config.code_width, config.width)
 
     def build_head(self) -> None:
-        """Codes one after another."""
+        """Make the head, which predicts codes one after another."""
         config = self.config
         self.head = CodeHead(
             config.width, config.codes, config.slots, config.head_depth, config.heads, config.ffn, config.norm_eps,
@@ -50,11 +50,11 @@ class FactoredPrior(TimePrior):
         self.told = nn.Linear(config.width, config.width, bias=False)
 
     def embed_blocks(self, codes: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Blocks (..., m), m <= M, to one token each, (..., D).
+        """Embed blocks of codes (..., m), m <= M, as one token each, (..., D).
 
         Args:
-            codes: Their first codes; the slots behind are null.
-            kept: int (...): how many of them count, None for all.
+            codes: First codes of the blocks; the remaining slots are null.
+            kept: int (...), the number of codes that count; None for all.
         """
         config = self.config
         codes = F.pad(codes, (0, config.slots - codes.shape[-1]), value=config.codes)
@@ -71,15 +71,15 @@ class FactoredPrior(TimePrior):
         dropped: Dropped | None = None,
         kept: Tensor | None = None,
     ) -> Tensor:
-        """Logits for every code of every block, each from exactly the context its decision will have.
+        """Logits for every code of every block, each predicted from exactly the context of its decision.
 
         Args:
             frames: (B, T, C, H, W).
             codes: int64 (B, T, M).
-            phase: Not used: there is no stride.
-            predicted: How many codes of each block, from the first, are to be predicted; None for all.
-            dropped: What later decisions do not see.
-            kept: int (B, T): the prefix of each past block that is seen, None for whole blocks.
+            phase: Not used, as there is no stride.
+            predicted: Number of codes of each block that are predicted, from the first; None for all.
+            dropped: Frames and blocks that later decisions do not see.
+            kept: int (B, T), length of the prefix of each past block that is seen; None for whole blocks.
 
         Returns:
             (B, T, predicted, V).
@@ -87,12 +87,12 @@ class FactoredPrior(TimePrior):
         return self._run(frames, codes, codes, predicted or self.config.slots, dropped, kept)[1]
 
     def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """States and logits of decisions whose codes are not those of the transitions that followed.
+        """States and logits of decisions whose chosen codes differ from those of the transitions that followed.
 
         Args:
             frames: (B, T, C, H, W).
-            codes: int64 (B, T, M), of the transitions that followed: the past of later decisions.
-            chosen: int64 (B, T, K), the first codes that each decision chose.
+            codes: int64 (B, T, M), codes of the transitions that followed, which later decisions see as their past.
+            chosen: int64 (B, T, K), first codes that each decision chose.
 
         Returns:
             States (B, T, D), as `FactoredDecoder.observe` gives them, and logits (B, T, K, V) of the chosen codes.
@@ -100,8 +100,8 @@ class FactoredPrior(TimePrior):
         return self._run(frames, codes, chosen, chosen.shape[-1], None, None)
 
     def code_states(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
-        """States of every decision, before its first code (B, T, D) and where each code is predicted (B, T, M, D), as a
-        decoder has them; arguments as for `forward`.
+        """States of every decision, as a decoder has them: before its first code, (B, T, D), and where each code is
+        predicted, (B, T, M, D). Arguments are as for `forward`.
         """
         tokens = self._tokens(frames, codes, None, None).flatten(0, 1)
         states = self.head.states(tokens, codes.flatten(0, 1), self.config.slots).unflatten(0, codes.shape[:2])
@@ -116,14 +116,14 @@ class FactoredPrior(TimePrior):
         dropped: Dropped | None,
         kept: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """The head's states (B, T, D) and logits (B, T, predicted, V) of the blocks `chosen` after the past `codes`."""
+        """States (B, T, D) of the head and logits (B, T, predicted, V) of blocks `chosen` after the past `codes`."""
         b, t = frames.shape[:2]
         tokens = self._tokens(frames, codes, dropped, kept)
         states, logits = self.head(tokens.flatten(0, 1), chosen.flatten(0, 1), predicted)
         return states.view(b, t, -1), logits.unflatten(0, (b, t))
 
     def _tokens(self, frames: Tensor, codes: Tensor, dropped: Dropped | None, kept: Tensor | None) -> Tensor:
-        """What the head sees of each decision, (B, T, N, D)."""
+        """Tokens that the head sees at each decision, (B, T, N, D)."""
         seen = self.embed_frames(frames)
         return seen + self.told(self.run_over(seen, self.embed_blocks(codes, kept), dropped))
 
@@ -136,9 +136,9 @@ class FactoredPrior(TimePrior):
         dropped: Dropped | None = None,
         kept: Tensor | None = None,
     ) -> Tensor:
-        """Cross-entropy (B, T, M), or (B, T, predicted), of `forward`'s logits.
+        """Cross-entropy of `forward`'s logits, (B, T, M) or (B, T, predicted).
 
-        `frames` may hold one frame more than `codes` has blocks; the last one is then unused.
+        `frames` may hold one frame more than `codes` has blocks; that frame is not used.
         """
         logits = self(frames[:, : codes.shape[1]], codes, phase, predicted, dropped, kept)
         return code_losses(logits, codes[..., :predicted])

@@ -1,7 +1,7 @@
-"""Priors over time: one to four tokens per frame, one per past block of latents, and a head over the block ahead.
+"""Priors over time: one to four tokens per frame, one token per past block of latents, and a head for the next block.
 
-The transformer runs once per decision; contexts of hundreds of frames are cheap, and all frames stay in it. What a
-block's token is made of, and what the head is, a prior adds.
+The transformer runs once per decision, so contexts of hundreds of frames are cheap, and all frames stay in them. A
+subclass defines how blocks are embedded and what the head is.
 
 Shapes: B batch, T frames, M slots per block, N tokens per frame, L tokens, D width, C H W frame.
 """
@@ -23,11 +23,11 @@ from flexlam_rl.nn.transformer import CausalTransformer
 
 
 class TimePrior(PretrainedModel, ABC):
-    """Sees all frames and past blocks in its context; frames are inputs, never targets.
+    """Base of the priors over time. Frames are inputs, never targets.
 
     Args:
-        config: With `image_size`, `channels`, `patch`, `patches`, `frames`, `width`, `depth`, `heads`, `ffn`,
-            `rope_theta` and `norm_eps`.
+        config: Configuration with `image_size`, `channels`, `patch`, `patches`, `frames`, `width`, `depth`, `heads`,
+        `ffn`, `rope_theta` and `norm_eps`.
     """
 
     compiled_parts = ("transformer",)
@@ -48,23 +48,23 @@ class TimePrior(PretrainedModel, ABC):
 
     @abstractmethod
     def build_past(self) -> None:
-        """Make what embeds past blocks."""
+        """Make the modules that embed past blocks."""
 
     @abstractmethod
     def build_head(self) -> None:
-        """Make what predicts the block ahead from a state, as far as it begins with small weights."""
+        """Make the modules that predict the next block from a state, if they begin with small weights."""
 
     @abstractmethod
     def embed_blocks(self, latents: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Blocks (..., m), or (..., m, d) of vectors, m <= M, to one token each, (..., D).
+        """Embed blocks (..., m), or (..., m, d) for vectors, with m <= M, as one token each, (..., D).
 
         Args:
-            latents: Their first slots; those behind are null.
-            kept: int (...): how many of them count, None for all.
+            latents: First slots of the blocks; the remaining slots are null.
+            kept: int (...), the number of slots that count; None for all.
         """
 
     def embed_frames(self, frames: Tensor) -> Tensor:
-        """Frames (..., C, H, W) to tokens (..., N, D)."""
+        """Embed frames (..., C, H, W) as tokens (..., N, D)."""
         lead = frames.shape[:-3]
         tokens = self.stem(to_unit(frames.flatten(0, -4))) + self.frame_position
         return tokens.view(*lead, *tokens.shape[1:])
@@ -72,25 +72,27 @@ class TimePrior(PretrainedModel, ABC):
     def states(
         self, frames: Tensor, latents: Tensor, dropped: Dropped | None = None, kept: Tensor | None = None
     ) -> Tensor:
-        """States (B, T, D) that every block is predicted from, each from exactly the context its decision will have.
+        """States (B, T, D) from which blocks are predicted, each from exactly the context of its decision.
 
         Args:
             frames: (B, T, C, H, W).
-            latents: (B, T, M), or (B, T, M, d) of vectors.
-            dropped: What later decisions do not see.
-            kept: int (B, T): the prefix of each past block that is seen, None for whole blocks.
+            latents: Codes (B, T, M) or vectors (B, T, M, d).
+            dropped: Frames and blocks that later decisions do not see.
+            kept: int (B, T), length of the prefix of each past block that is seen; None for whole blocks.
         """
         return self.states_of(frames, self.embed_blocks(latents, kept), dropped)
 
     def states_of(self, frames: Tensor, blocks: Tensor, dropped: Dropped | None = None) -> Tensor:
-        """The same, of blocks that are tokens already, (B, T, D)."""
+        """States (B, T, D) as `states` gives them, from blocks that are already embedded, (B, T, D)."""
         return self.run_over(self.embed_frames(frames), blocks, dropped)[:, :, -1]
 
     def run_over(self, seen: Tensor, blocks: Tensor, dropped: Dropped | None = None) -> Tensor:
-        """What the transformer makes of each frame's tokens (B, T, N, D), given these and the blocks (B, T, D)."""
+        """Run the transformer over frame tokens (B, T, N, D) and block tokens (B, T, D); returns the frame tokens'
+        outputs.
+        """
         config = self.config
         b, t, n = seen.shape[:3]
-        x = torch.cat([seen, blocks[:, :, None]], dim=2).flatten(1, 2)[:, :-1]  # the last block is seen by nothing
+        x = torch.cat([seen, blocks[:, :, None]], dim=2).flatten(1, 2)[:, :-1]  # no token sees the last block
         mask = causal_mask(t, n, config.frames, str(x.device))
         if dropped is not None:
             mask = mask & ~_unseen(t, n, dropped).to(x.device)
@@ -101,9 +103,9 @@ class TimePrior(PretrainedModel, ABC):
 
 @lru_cache(maxsize=64)
 def causal_mask(frames: int, patches: int, window: int, device: str = "cpu") -> Tensor:
-    """Which token sees which, bool (L, L): all before it and itself, of the `window` frames up to its own.
+    """Attention mask, bool (L, L): a token sees itself and all tokens before it in the `window` frames up to its own.
 
-    A frame's tokens stand before the block that follows it; the last block has no token.
+    A frame's tokens come before the block that follows it; the last block has no token.
     """
     order = torch.arange(frames * (patches + 1) - 1, device=device)
     frame = order // (patches + 1)
@@ -111,7 +113,7 @@ def causal_mask(frames: int, patches: int, window: int, device: str = "cpu") -> 
 
 
 def _unseen(frames: int, patches: int, dropped: Dropped) -> Tensor:
-    """Which token does not see which for what is dropped, bool (L, L): a frame's tokens still see one another."""
+    """Mask of what is dropped, bool (L, L), true where a row does not see a column; a frame's tokens see one another."""
     order = torch.arange(frames * (patches + 1) - 1)
     frame, is_block = order // (patches + 1), order % (patches + 1) == patches
     gone = torch.where(is_block, dropped.blocks[frame], dropped.frames[frame])

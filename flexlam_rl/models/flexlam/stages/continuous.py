@@ -17,15 +17,15 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class ContinuousStage(SourceStage):
-    """The head's loss over the slots of each block, or its first ones.
+    """Trains by the head's loss over the slots of each block, or its first ones.
 
     Args:
-        model: What trains.
-        lam: Frozen; gives the latents, whose scale the model takes from `held_out`'s training counterpart (`scaled`).
+        model: The continuous prior, which trains; `take_scale` has set its scale.
+        lam: Frozen latent action model, which gives the latents.
         source: Batches as for `SequenceStage`.
-        held_out: Likewise.
-        targets: What a step predicts.
-        drop_frames, drop_blocks: Probabilities that later decisions of a window do not see a frame, or a block.
+        held_out: Held-out windows as for `SequenceStage`.
+        targets: What each step predicts.
+        drop_frames, drop_blocks: Probabilities that a frame or a block is hidden from later decisions of a window.
     """
 
     name = "sequence"
@@ -68,8 +68,8 @@ class ContinuousStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """The loss on held-out windows, "loss" and "loss_first" of the first slot alone, always with the same noise;
-        and "distance", of the most typical vectors from what happened as a share of what the mean has.
+        """Evaluate on held-out windows, always with the same noise: "loss", "loss_first" of the first slot only, and
+        "distance", that of the most typical vectors to the true ones as a share of the mean vector's.
         """
         self.lam.to(device)
         on = device if device != "cpu" else "cpu"
@@ -88,8 +88,8 @@ class ContinuousStage(SourceStage):
         return {name: float(mean_over(torch.cat(part).double()[..., None], targets)) for name, part in sums.items()}
 
     def _distance(self, frames: Tensor, latents: Tensor) -> Tensor:
-        """Squared distance (B, T) of the most typical vectors from the true ones, per number, at the scale where the
-        mean's is 1.
+        """Squared distance (B, T) between the most typical vectors and the true ones, per number, at the scale where
+        the distance of the mean is 1.
         """
         model, (rows, length) = self.model, latents.shape[:2]
         states = model.states(frames[:, :length], latents).flatten(0, 1)
@@ -109,7 +109,7 @@ def latents_of(lam: SlotModel, frames: Tensor) -> Tensor:
 
 @torch.no_grad()
 def take_scale(model: ContinuousPrior, lam: SlotModel, frames: Tensor) -> None:
-    """Give a prior the scale of the latents in windows of frames (B, T + 1, C, H, W), and the LAM's code vectors."""
+    """Set a prior's scale from the latents in windows of frames (B, T + 1, C, H, W), and its codebook from the LAM's."""
     count = lam.latent.codes
     codebook = None if count is None else lam.quantizer.lookup(torch.arange(count))
     model.take(lam.embed(latents_of(lam, frames).flatten(0, 1)), codebook)

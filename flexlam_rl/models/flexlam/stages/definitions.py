@@ -1,4 +1,4 @@
-"""FlexLAM's stages as `STAGES` has them: latent action model, sequence model, translator, joint alignment."""
+"""Definitions of FlexLAM's stages for `STAGES`: latent action model, sequence model, translator, joint alignment."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,13 +39,11 @@ from flexlam_rl.utils.options import named_values
 
 Coming = Mapping[str, Any]
 SCALED = 1024
-"""Training transitions that the continuous prior takes the scale of slot vectors from."""
+"""Training transitions from which the continuous prior takes the scale of slot vectors."""
 
 
 def lam_of(options: CodeOptions, coming: Coming) -> tuple[LatentSpec, str | None]:
-    """The latent action model that a stage builds on: what its latent actions are, and its digest where it has been
-    trained.
-    """
+    """Latent actions of the model that a stage builds on, and the model's digest if it has been trained."""
     if "lam" in coming:
         return latent_spec(coming["lam"].model), None
     folder = needed(options, "lam")
@@ -60,7 +58,7 @@ def _plan_lam(options: LAMOptions, splits: Splits, coming: Coming) -> FlexLAMRun
     if options.lam_slots is not None:
         model = replace(model, slots=options.lam_slots)
     model = fit_lam(model, frame_shape(splits), options.encoder_patch, options.decoder_patch)
-    latent_spec(model)  # refuses what the quantizer does not take
+    latent_spec(model)  # refuses options that the quantizer does not take
     return run_config("lam", model, options, splits)
 
 
@@ -88,7 +86,7 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
         for length in {short, longest}:
             Windows(rollouts, length)  # refuses rollouts whose episodes are all shorter
     targets = options.targets or recipe.targets
-    codes = lam.codes or 0  # priors of codes are not given a LAM of numbers
+    codes = lam.codes or 0  # priors over codes never get a LAM with continuous latent actions
     model: Any
     if continuous:
         sizes = recipe.continuous_sizes
@@ -101,7 +99,7 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
         model = replace(recipe.factored_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
     else:
         usual = recipe.sizes.sequence
-        # a model that never sees long contexts in training must not meet them in play
+        # a model that is never trained on long contexts must not meet them in play
         frames = longest if long_share else longest - 1
         model = replace(usual, slots=lam.slots, codes=codes, stem=options.stem or usual.stem, frames=frames)
     model = fit_prior(model, frame_shape(splits), options.sequence_patch)
@@ -116,10 +114,10 @@ def trained_lam(options: StageOptions) -> SlotModel:
     """Load the latent action model that a stage builds on.
 
     Raises:
-        CheckpointError: The folder holds something else, or cannot be used.
+        CheckpointError: The folder holds something else, or is damaged.
     """
     lam = load_slot_model(needed(options, "lam"))
-    # recorded runs drew a LAM's weights here, before their own; without it the same seed would give other models
+    # recorded runs drew a LAM's weights here before their own; without this, the same seed would give other models
     type(lam)(lam.config)
     return lam
 
@@ -129,7 +127,7 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
     short, longest, long_share = windows(options)
     short_steps = int(config.loop.steps * (1 - long_share))
     batch, whole_batch = config.loop.batch, None
-    if options.prior in OVER_TIME:  # whose batch counts whole windows: as many decisions per step in short ones
+    if options.prior in OVER_TIME:  # the batch counts whole windows; short ones get as many decisions per step
         batch, whole_batch = batch * (longest - 1) // (short - 1), batch
     lam, codes = trained_lam(options), None
     if options.encode_once and lam.latent.codes is not None:
@@ -148,7 +146,7 @@ def _build_sequence(options: SequenceOptions, config: FlexLAMRun, splits: Splits
 
 
 def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, coming: Coming) -> FlexLAMRun:
-    """The whole configuration of a translator, or of a control of it; labels are drawn where there are none."""
+    """Make the whole configuration of a translator, or of a control; labels are drawn if there are none."""
     lam, digest = lam_of(options, coming)
 
     def groups() -> tuple[list[Any], dict[str, Any]]:

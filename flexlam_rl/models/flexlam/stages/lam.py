@@ -16,7 +16,7 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class LAMStage(SourceStage):
-    """FlexLAM, a Fixed-K model or another latent action model that learns from pairs of frames."""
+    """Trains FlexLAM, a Fixed-K model or another latent action model on pairs of frames."""
 
     name = "lam"
 
@@ -30,12 +30,12 @@ class LAMStage(SourceStage):
     ) -> None:
         """
         Args:
-            model: What trains; called on frames, generator and prefix distribution, it gives a `StepLoss`.
+            model: The model that trains; called with frames, generator and prefix distribution, it gives a `StepLoss`.
             source: Batches with "obs" and "next_obs".
             held_out: "obs" and "next_obs", uint8 (B, C, H, W), never trained on.
             flip: Mirror half of the examples left to right. A mirrored pair is a possible transition of a mirrored
                 world.
-            prefix_distribution: How FlexLAM's prefix lengths are drawn.
+            prefix_distribution: Distribution of FlexLAM's prefix lengths.
         """
         super().__init__({"lam": model}, source)
         self.model, self.held_out, self.flip = model, held_out, flip
@@ -47,7 +47,7 @@ class LAMStage(SourceStage):
         return out.loss, out.figures()
 
     def mirrored(self, frames: list[Tensor], generator: torch.Generator) -> list[Tensor]:
-        """Frames (B, C, H, W) each, half of the examples mirrored in all of them."""
+        """Mirror half of the examples in all of the given frames, (B, C, H, W) each."""
         if not self.flip:
             return frames
         rows = torch.rand(len(frames[0]), generator=generator, device=generator.device) < 0.5
@@ -55,7 +55,7 @@ class LAMStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Error of the prediction on held-out transitions as a function of K, all at the same noise, PSNR where pixels
+        """Evaluate on held-out transitions: prediction error as a function of K, all at the same noise, PSNR if pixels
         are predicted, and the use of the bottleneck.
         """
         model = self.model
@@ -83,7 +83,7 @@ class LAMStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw current frame, true next frame, and what the model makes of K = 1, 4, 16, ... codes, where it predicts
+        """Draw current frame, true next frame, and the model's predictions from K = 1, 4, 16, ... codes, if it predicts
         pixels.
         """
         if not isinstance(self.model, PixelModel):
@@ -94,7 +94,7 @@ class LAMStage(SourceStage):
 
 
 def _perplexity(codes: Tensor, count: int) -> dict[str, float]:
-    """How many of `count` codes are used, as perplexity: by the first slot, and on average over slots."""
+    """Number of codes in use out of `count`, as perplexity: of the first slot, and on average over slots."""
     shares = torch.stack([torch.bincount(codes[:, m], minlength=count) for m in range(codes.shape[1])]).float()
     shares = shares / shares.sum(-1, keepdim=True)
     entropy = -(shares * shares.clamp_min(1e-12).log()).sum(-1)

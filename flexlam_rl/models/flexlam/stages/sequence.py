@@ -1,4 +1,4 @@
-"""Stage 2: the latent-token sequence model on action-free windows, the LAM frozen (paper, appendix B)."""
+"""Stage 2: the latent-token sequence model, trained on action-free windows with a frozen LAM (paper, appendix B)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,22 +17,22 @@ from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
 
 Targets = Literal["blocks", "prefixes"]
-"""What a step predicts: complete code blocks (paper, appendix B.2), or the first codes of each, as many as the mixed
-prefix law draws.
+"""What a step predicts: whole code blocks (paper, appendix B.2), or the first codes of each, whose number is drawn from
+the mixed prefix distribution.
 
-A decision spends its budget on first codes, whose mistakes cost most; prefixes train these in every step, and cost
-less.
+A decision spends its budget on first codes, whose errors cost most. Training on prefixes trains these in every step,
+and costs less.
 """
 
 
 PAST_PREFIXES = 0.25
-"""Share of windows whose past blocks priors over time see as prefixes, of a length that the mixed law draws: so any
-prefix of a past block can be given to it.
+"""Share of windows in which priors over time see past blocks as prefixes, with lengths from the mixed distribution.
+The prior can then be given any prefix of a past block.
 """
 
 
 class SequenceStage(SourceStage):
-    """Cross-entropy over code blocks of a frozen LAM, or over their first codes."""
+    """Trains by cross-entropy over code blocks of a frozen LAM, or over their first codes."""
 
     name = "sequence"
 
@@ -48,14 +48,14 @@ class SequenceStage(SourceStage):
     ) -> None:
         """
         Args:
-            model: What trains.
-            lam: Frozen; gives the codes.
-            source: Batches with "frames" (B, T + 1, H, W, C), T transitions a window; "codes" (B, T, M) where they are
-                known; and "expert_chose" (B, T + 1) where a step may be another's choice, which is seen and never
-                predicted.
-            held_out: The same of windows that are never trained on, uint8 (B, T + 1, C, H, W).
-            targets: What a step predicts.
-            drop_frames, drop_blocks: Probabilities that later decisions of a window do not see a frame, or a block.
+            model: The sequence model, which trains.
+            lam: Frozen latent action model, which gives the codes.
+            source: Batches with "frames" (B, T + 1, H, W, C) for T transitions per window; "codes" (B, T, M) if they
+                are known; and "expert_chose" (B, T + 1) if some steps are not the expert's choice, which are seen but
+                never predicted.
+            held_out: The same for windows that are never trained on, with uint8 frames (B, T + 1, C, H, W).
+            targets: What each step predicts.
+            drop_frames, drop_blocks: Probabilities that a frame or a block is hidden from later decisions of a window.
         """
         if model.config.slots != lam.config.slots or model.config.codes != lam.code_count:
             raise ValueError(
@@ -65,12 +65,12 @@ class SequenceStage(SourceStage):
         super().__init__({"sequence": model}, source, lam)
         self.model, self.lam, self.held_out = model, lam.requires_grad_(False).eval(), held_out
         self.targets, self.drop_frames, self.drop_blocks = targets, drop_frames, drop_blocks
-        # windows are longer from there on, where the source has a curriculum
+        # with a curriculum, windows become longer at this step
         self.grows_at = getattr(source, "short_steps", None)
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
         batch = super().next_batch(device)
-        if "codes" in batch:  # encoded once, and kept beside the frames
+        if "codes" in batch:  # encoded once and stored
             return batch | {"codes": batch["codes"].long()}
         self.lam.to(device)
         return batch | {"codes": encode_windows(self.lam, batch["frames"])}
@@ -87,9 +87,9 @@ class SequenceStage(SourceStage):
         return mean_over(losses, targets), figures
 
     def _shape(self, generator: torch.Generator) -> tuple[int, int | None]:
-        """Draw what a step's shapes depend on: where the stride stands, and how many codes it predicts."""
+        """Draw what the shapes of a step depend on: the phase of the stride, and the number of predicted codes."""
         host = host_stream(generator)
-        # windows begin anywhere in an episode, so the stride may stand anywhere relative to their first frame
+        # windows begin anywhere in an episode, so their first frame may have any phase of the stride
         phase = int(torch.randint(0, self.model.config.stride, (1,), generator=host))
         return phase, predicted_slots(self.model.config.slots, self.targets, host)
 
@@ -97,8 +97,8 @@ class SequenceStage(SourceStage):
     def evaluate(self, device: str) -> dict[str, float]:
         """Cross-entropy and accuracy of held-out blocks, averaged over all phases of the stride.
 
-        "loss" is the mean over the prefixes that are trained, "loss_all" that over whole blocks. Each phase takes its
-        share of the windows, or all where there are few.
+        "loss" is the mean over the prefixes that are trained, "loss_all" the mean over whole blocks. Each phase takes
+        its share of the windows, or all of them if there are few.
         """
         loss, hit = self.losses(device)
         return {
@@ -111,7 +111,7 @@ class SequenceStage(SourceStage):
 
     @torch.no_grad()
     def losses(self, device: str) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and accuracy of each slot of held-out blocks, float64 (M,) both, as `evaluate` averages."""
+        """Cross-entropy and accuracy of each slot of held-out blocks, float64 (M,) each, averaged as in `evaluate`."""
         stride, count = self.model.config.stride, len(self.held_out["frames"])
         self.lam.to(device)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -126,8 +126,8 @@ class SequenceStage(SourceStage):
         return loss, hit
 
     def _scores(self, rows: Tensor, phase: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Cross-entropy and whether the likeliest code is right, (B, T, M) each, of held-out windows, and which of
-        their transitions are targets, (B, T + 1).
+        """Cross-entropy and correctness of the likeliest code, (B, T, M) each, in held-out windows, and which of their
+        transitions are targets, (B, T + 1).
         """
         frames = self.held_out["frames"][rows]
         targets = self.held_out.get(EXPERT_CHOSE)
@@ -139,14 +139,14 @@ class SequenceStage(SourceStage):
 
 
 def predicted_slots(slots: int, targets: Targets, host: torch.Generator) -> int | None:
-    """Draw how many of M slots a step predicts, None for all: one length for the whole batch, for tokens of other
-    lengths would be computed for nothing.
+    """Draw how many of M slots a step predicts, None for all. All examples share the length, as tokens beyond an
+    example's own would be computed in vain.
     """
     return None if targets == "blocks" else max(1, int(sample_prefix_lengths(1, slots, host, "mixed")))
 
 
 def kept_prefixes(latents: Tensor, slots: int, generator: torch.Generator) -> Tensor:
-    """Draw the prefix of past blocks that each window shows, (B, T), for latents (B, T, ...) of M slots."""
+    """Draw the length of the prefix of past blocks in each window, (B, T), for latents (B, T, ...) of M slots."""
     rows = len(latents)
     lengths = sample_prefix_lengths(rows, slots, generator, "mixed")
     coin = torch.rand(rows, generator=generator, device=generator.device, dtype=torch.float32)
@@ -154,11 +154,11 @@ def kept_prefixes(latents: Tensor, slots: int, generator: torch.Generator) -> Te
 
 
 def slot_weights(slots: int, targets: Targets) -> Tensor:
-    """How much each slot counts in the mean over the prefixes that are trained: float64 (M,), 1 in sum."""
+    """Weight of each slot in the mean over the prefixes that are trained: float64 (M,), with sum 1."""
     if targets == "blocks":
         return torch.full((slots,), 1 / slots, dtype=torch.float64)
     chances = prefix_probabilities(slots, "mixed")
-    chances[1] += chances[0]  # a step predicts one code at least
+    chances[1] += chances[0]  # a step predicts at least one code
     per_code = chances[1:] / torch.arange(1, slots + 1)
     return per_code.flip(0).cumsum(0).flip(0)
 
@@ -167,8 +167,8 @@ def mean_over(values: Tensor, targets: Tensor | None) -> Tensor:
     """Mean of values (B, T, K) over the transitions that are targets.
 
     Args:
-        values: Of T transitions.
-        targets: Bool (B, T + 1), a row more than there are transitions; None for all.
+        values: Values of T transitions.
+        targets: Bool (B, T + 1), with one row more than there are transitions; None for all.
     """
     if targets is None:
         return values.mean()

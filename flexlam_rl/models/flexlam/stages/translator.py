@@ -1,5 +1,5 @@
 """Stage 3: the translator on few labels, and the stages that share its data: joint alignment and models without codes
-(paper, 4.2 and 6.3).
+(paper, sections 4.2 and 6.3).
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class LabelStage(SourceStage):
-    """What the stages on labels share: batches from memory."""
+    """Base of the stages on labels: batches come from memory."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class LabelStage(SourceStage):
 
 
 class TranslatorStage(LabelStage):
-    """Translator on a LAM: frozen, or updated by the action loss where `joint` (encoder and bottleneck; the decoder is
-    not needed).
+    """Trains the translator on a LAM, which is frozen, or is updated by the action loss if `joint` (encoder and
+    bottleneck; the decoder is not needed).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class TranslatorStage(LabelStage):
         balance: bool = False,
     ) -> None:
         weights = {"weight": balanced_weights(labels["action"], model.config.actions)} if balance else {}
-        # a frozen LAM says the same of a label each time, so it is asked once
+        # a frozen LAM gives the same slots for a label each time, so each label is encoded once
         numbered = {**labels, **weights, "row": np.arange(len(labels["action"]))}
         models: dict[str, PretrainedModel] = {"translator": model, **({"lam": lam} if joint else {})}
         super().__init__(models, numbered, held_out, batch, seed, *(() if joint else (lam,)))
@@ -75,7 +75,7 @@ class TranslatorStage(LabelStage):
 
     @torch.no_grad()
     def _encoded(self, part: str, labels: Labels, device: str) -> Tensor:
-        """The frozen LAM's slot vectors (N, M, d) of all labels of a part."""
+        """Slot vectors (N, M, d) of the frozen LAM for all labels of a part."""
         if part not in self.vectors:
             self.lam.to(device)
             chunks = (
@@ -104,7 +104,7 @@ class TranslatorStage(LabelStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Translator loss, accuracy and mean recall as a function of K, and the recall of each action at the largest;
+        """Translator loss, accuracy and mean recall as a function of K, and the recall of each action at the largest K;
         "loss" is the mean over the reported K >= 1.
         """
         self.lam.to(device)
@@ -130,8 +130,8 @@ class TranslatorStage(LabelStage):
 
 
 class DirectStage(LabelStage):
-    """A model from frames and the previous action to actions, on the labels alone: the IDM, behaviour cloning, frozen
-    features.
+    """Trains a model that maps frames and the previous action to actions, on the labels only: the IDM, behavior
+    cloning, or frozen features.
     """
 
     def __init__(
@@ -146,19 +146,19 @@ class DirectStage(LabelStage):
     ) -> None:
         """
         Args:
-            name: Of the stage and of the model in its folder.
-            model: What trains; its `config.actions` says what it predicts.
-            inputs: Which columns of the labels it takes, in order.
-            labels: To train on.
-            held_out: To choose the best checkpoint by.
-            batch: Examples a step.
-            seed: Of their order.
+            name: Name of the stage and of the model in its folder.
+            model: The model that trains; its `config.actions` says what it predicts.
+            inputs: Columns of the labels that it takes, in order.
+            labels: Labels to train on.
+            held_out: Labels to choose the best checkpoint by.
+            batch: Examples per step.
+            seed: Seed of their order.
         """
         super().__init__({name: model}, labels, held_out, batch, seed)
         self.name, self.model, self.inputs = name, model, inputs
 
     def outputs(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the model gives for a batch."""
+        """Outputs of the model for a batch."""
         return self.model(*(batch[name] for name in self.inputs))
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -182,7 +182,7 @@ def scores(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, floa
 
 
 def recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, float]:
-    """The recall of each discrete action as figures, "recall_7"; of several dimensions, "recall_7_0"."""
+    """Recall of each discrete action as figures, "recall_7"; with several dimensions, "recall_7_0"."""
     if not spec.discrete:
         return {}
     return {
@@ -192,6 +192,6 @@ def recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, flo
 
 
 def balanced_weights(actions: np.ndarray[Any, Any], spec: Any) -> np.ndarray[Any, Any]:
-    """Weights of labels, 1 on average, with which every action that occurs has the same sum: float32 (N,)."""
+    """Weights of labels, 1 on average, that give every action that occurs the same sum: float32 (N,)."""
     _, which, counts = np.unique(actions[:, : len(spec.discrete)], axis=0, return_inverse=True, return_counts=True)
     return (len(actions) / (len(counts) * counts[which.reshape(-1)])).astype(np.float32)
