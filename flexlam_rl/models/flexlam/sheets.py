@@ -34,7 +34,7 @@ def grid(columns: dict[str, Tensor], path: Path) -> None:
 
 
 def prefix_sheet(model: PixelModel, obs: Tensor, next_obs: Tensor, path: Path, seed: int = 0) -> None:
-    """Draw frame, true next frame and decodings at growing K, for uint8 frames (B, C, H, W), all from the same noise."""
+    """Draw frame, true next frame and decodings at growing K from the same noise, for uint8 frames (B, C, H, W)."""
     codes = model.encode(obs, next_obs)
     sweep = budgets(model.config.slots) if model.config.prefix else [model.config.slots]
     columns = {"frame": obs, "next": next_obs}

@@ -129,7 +129,7 @@ class Stops:
         return k > 0 and self._enough(k, self.rule.before(logits))
 
     def after(self, k: int, hidden: Tensor, codes: Tensor) -> bool:
-        """Update from code k (B,) and the state (B, H) that predicted it; returns whether all rows have enough codes."""
+        """Update from code k (B,) and the state (B, H) that predicted it; returns whether all rows have enough."""
         return k == self.estimates.shape[1] or self._enough(k, self.rule.after(k, hidden, codes))
 
     def _enough(self, k: int, estimates: Tensor | None) -> bool:

@@ -90,7 +90,7 @@ class FactoredDecoder(CodeGenerator, TimeDecoder):
         return (state.head_keys, state.head_values)
 
     def _head(self, state: Any, x: Tensor, first: int) -> Tensor:
-        """Run tokens (B, L, D), the first one at place `first`, through the head; returns the last one's state (B, D)."""
+        """Run tokens (B, L, D) at places from `first` on through the head; returns the last one's state (B, D)."""
         end = first + x.shape[1]
         mask = torch.ones(x.shape[1], end, dtype=torch.bool, device=x.device).tril(first)
         turns = [(one[..., first:end, :], other[..., first:end, :]) for one, other in self._turns]

@@ -113,7 +113,7 @@ def causal_mask(frames: int, patches: int, window: int, device: str = "cpu") -> 
 
 
 def _unseen(frames: int, patches: int, dropped: Dropped) -> Tensor:
-    """Mask of what is dropped, bool (L, L), true where a row does not see a column; a frame's tokens see one another."""
+    """Mask of what is dropped, bool (L, L): true where a row does not see a column. A frame's tokens see each other."""
     order = torch.arange(frames * (patches + 1) - 1)
     frame, is_block = order // (patches + 1), order % (patches + 1) == patches
     gone = torch.where(is_block, dropped.blocks[frame], dropped.frames[frame])

@@ -109,7 +109,7 @@ def latents_of(lam: SlotModel, frames: Tensor) -> Tensor:
 
 @torch.no_grad()
 def take_scale(model: ContinuousPrior, lam: SlotModel, frames: Tensor) -> None:
-    """Set a prior's scale from the latents in windows of frames (B, T + 1, C, H, W), and its codebook from the LAM's."""
+    """Set a prior's scale from the latents in windows of frames (B, T + 1, C, H, W), and its codes from the LAM's."""
     count = lam.latent.codes
     codebook = None if count is None else lam.quantizer.lookup(torch.arange(count))
     model.take(lam.embed(latents_of(lam, frames).flatten(0, 1)), codebook)
