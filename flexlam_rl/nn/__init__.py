@@ -1,1 +1,1 @@
-"""Parts of models with no method in them."""
+"""Building blocks of models that belong to no method."""

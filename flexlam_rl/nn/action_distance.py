@@ -1,4 +1,4 @@
-"""How far two heads' outputs are apart as actions.
+"""Distance between the outputs of two heads, as distributions of actions.
 
 Shapes: B batch, A sum of all discrete choices, G continuous dimensions.
 """
@@ -11,15 +11,15 @@ from flexlam_rl.nn.action_head import choose_actions
 
 
 def action_distance(outputs: Tensor, others: Tensor, spec: ActionSpec) -> Tensor:
-    """Measure how much two distributions of actions differ, from 0 (equal) to 1 (B,).
+    """Measure how much two distributions of actions differ, (B,), from 0 (equal) to 1.
 
-    In discrete dimensions it is the total variation: the smallest probability with which two actions drawn together
-    differ; of several dimensions, that one of them differs, each drawn apart from the others. In continuous ones it is
-    the largest difference as a share of the range. The larger one of both counts.
+    For discrete dimensions, it is the total variation: the smallest probability that two actions, drawn jointly,
+    differ. With several dimensions, it is the probability that at least one differs if each is drawn independently. For
+    continuous dimensions, it is the largest difference as a share of the range. The result is the larger of the two.
 
     Args:
-        outputs, others: Of two heads, (B, A + G).
-        spec: What actions consist of.
+        outputs, others: Outputs of two heads, (B, A + G).
+        spec: The action space.
     """
     same, start = torch.ones(len(outputs), device=outputs.device), 0
     for n in spec.discrete:
@@ -34,8 +34,8 @@ def action_distance(outputs: Tensor, others: Tensor, spec: ActionSpec) -> Tensor
 
 
 def actions_differ(outputs: Tensor, others: Tensor, spec: ActionSpec, least: float = 0.1) -> Tensor:
-    """Tell where the likeliest actions differ, bool (B,): in a discrete dimension, or by more than the share `least`
-    of the range in a continuous one.
+    """Tell where the likeliest actions differ, bool (B,): in a discrete dimension at all, or in a continuous dimension
+    by more than the share `least` of the range.
     """
     one, other = choose_actions(outputs, spec), choose_actions(others, spec)
     count = len(spec.discrete)

@@ -1,9 +1,9 @@
 """Actions as models take and predict them: one categorical per discrete dimension, one number per continuous one.
 
-Continuous dimensions are a regression in [-1, 1] by squared error. A translator knows from its codes what happened, so
-one action is right and its mean is that action; a density would add a width that few labels cannot tell, and what
-varies in play is drawn with the codes. A model that sees the present alone (behaviour cloning) gives the mean of all
-that its teacher does there.
+Continuous dimensions are a regression in [-1, 1] by squared error. The codes tell a translator what happened, so there
+is one right action, which is also the mean; a density would add a width that few labels cannot determine, and the
+variation in play comes from drawing codes. A model that sees only the present (behavior cloning) predicts the mean of
+its teacher's actions there.
 
 Shapes: B batch, A sum of all discrete choices, G continuous dimensions.
 """
@@ -18,7 +18,7 @@ from flexlam_rl.nn.sampling import pick
 
 
 def no_action(spec: ActionSpec, rows: int, device: torch.device | str = "cpu") -> Tensor:
-    """Previous actions (rows, discrete + G) of episodes' first steps: -1 in discrete dimensions, NaN in continuous
+    """Make the "previous actions" (rows, discrete + G) of first steps: -1 in discrete dimensions, NaN in continuous
     ones.
     """
     row = [float(NO_ACTION)] * len(spec.discrete) + [float("nan")] * spec.continuous
@@ -27,15 +27,15 @@ def no_action(spec: ActionSpec, rows: int, device: torch.device | str = "cpu") -
 
 
 def action_inputs(spec: ActionSpec) -> int:
-    """Numbers that `embed_actions` gives for one action."""
+    """Size of the vector that `embed_actions` makes of one action."""
     return sum(n + 1 for n in spec.discrete) + (spec.continuous + 1 if spec.continuous else 0)
 
 
 def embed_actions(actions: Tensor, spec: ActionSpec) -> Tensor:
-    """Actions (B, discrete + G) to what a layer takes.
+    """Encode actions (B, discrete + G) as input vectors of a layer.
 
-    One-hot vectors with one place more per discrete dimension for "no action yet" (-1); continuous numbers, 0 where
-    there is no action yet (NaN), and one number that is 1 there.
+    Each discrete dimension becomes a one-hot vector with one more place for "no action yet" (-1). Continuous numbers
+    stay, with 0 for "no action yet" (NaN), and one more number is 1 in that case.
     """
     parts = [F.one_hot(actions[:, i].long() + 1, n + 1).float() for i, n in enumerate(spec.discrete)]
     if spec.continuous:
@@ -46,12 +46,12 @@ def embed_actions(actions: Tensor, spec: ActionSpec) -> Tensor:
 
 
 def action_outputs(spec: ActionSpec) -> int:
-    """Numbers a head puts out: logits of all discrete choices, then the continuous values."""
+    """Size of a head's output: logits of all discrete choices, then the continuous values."""
     return sum(spec.discrete) + spec.continuous
 
 
 def action_losses(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> Tensor:
-    """Loss of each example (B,): cross-entropy of each discrete dimension plus squared error of each continuous one."""
+    """Compute each example's loss (B,): cross-entropy per discrete dimension plus squared error per continuous one."""
     loss = torch.zeros(len(outputs), device=outputs.device, dtype=torch.float32)
     start = 0
     for i, n in enumerate(spec.discrete):
@@ -63,9 +63,9 @@ def action_losses(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> Tensor:
 
 
 def choose_actions(outputs: Tensor, spec: ActionSpec) -> Tensor:
-    """The likeliest actions (B, discrete + G) of a head's outputs; continuous ones are kept within [-1, 1].
+    """Choose the likeliest actions (B, discrete + G) from a head's outputs; continuous ones are clamped to [-1, 1].
 
-    The result is int64 where all dimensions are discrete, else float32.
+    The result is int64 if all dimensions are discrete, else float32.
     """
     parts: list[Tensor] = []
     start = 0
@@ -79,12 +79,12 @@ def choose_actions(outputs: Tensor, spec: ActionSpec) -> Tensor:
 
 
 def action_recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[tuple[int, ...], float]:
-    """Give the share of examples that are recognized, of each action among them.
+    """Compute the recall of each action that occurs: the share of its examples that are predicted.
 
     Args:
-        outputs: Of a head, (B, A + G).
-        actions: (B, discrete + continuous); those that differ in a discrete dimension are different ones.
-        spec: What they consist of.
+        outputs: Outputs of a head, (B, A + G).
+        actions: True actions (B, discrete + continuous); two actions are different if a discrete dimension differs.
+        spec: The action space.
     """
     count = len(spec.discrete)
     true, found = actions[:, :count].long(), choose_actions(outputs, spec)[:, :count].long()
@@ -96,13 +96,13 @@ def action_recalls(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[t
 
 
 def draw_actions(outputs: Tensor, spec: ActionSpec, numbers: Tensor, temperature: float = 1.0) -> Tensor:
-    """Actions as `choose_actions` gives them, with discrete dimensions drawn.
+    """Choose actions as `choose_actions` does, but draw discrete dimensions at random.
 
     Args:
-        outputs: Of the head.
-        spec: Of the actions.
-        numbers: Uniform in [0, 1), (B, discrete): a row's choices depend on its own alone.
-        temperature: Divides the logits.
+        outputs: Outputs of the head.
+        spec: The action space.
+        numbers: Uniform numbers in [0, 1), (B, discrete); a row's choices depend only on its own numbers.
+        temperature: Divisor of the logits.
     """
     actions, start = choose_actions(outputs, spec), 0
     for i, n in enumerate(spec.discrete):
@@ -112,11 +112,11 @@ def draw_actions(outputs: Tensor, spec: ActionSpec, numbers: Tensor, temperature
 
 
 def action_figures(outputs: Tensor, actions: Tensor, spec: ActionSpec) -> dict[str, Tensor]:
-    """How well actions are hit, (B,) each.
+    """Compute how well actions are predicted, (B,) each.
 
     Returns:
-        "accuracy": whether all discrete dimensions are right, where there are any. "error": mean absolute error of the
-        continuous ones, in units of half their range, where there are any.
+        "accuracy": whether all discrete dimensions are right, if there are any. "error": mean absolute error of the
+        continuous dimensions, if there are any, in units of half their range.
     """
     chosen, discrete = choose_actions(outputs, spec), len(spec.discrete)
     figures = {}

@@ -1,4 +1,4 @@
-"""Attention: all tokens to all, or as a mask says, as a whole or span by span.
+"""Attention of all tokens to all, or under a mask that is given as a whole, by spans or by blocks.
 
 Shapes: B batch, L tokens, D width, hd numbers per head.
 """
@@ -14,18 +14,18 @@ from flexlam_rl.nn.rotary import rotate
 
 
 class Span(NamedTuple):
-    """Consecutive frames whose tokens attend together, to what any of them sees and to nothing else.
+    """Consecutive frames whose tokens attend in one call, to all that any of them sees.
 
-    Most of a window's mask is false, for branches see one another nowhere. Attention span by span leaves most of that
+    Most of a window's mask is false, because branches do not see one another. Attention by spans leaves most of that
     out.
     """
 
     history: int
-    """How many history tokens the frames have; those of all spans follow each other."""
+    """Number of history tokens of these frames; those of all spans follow each other."""
     branches: int
-    """How many tokens their branches have; those of all spans follow each other, behind all history."""
+    """Number of tokens of their branches; those of all spans follow each other, after all history tokens."""
     first: int
-    """The first span whose history some of them see; they see that of all spans from there to their own."""
+    """Index of the first span whose history these frames see; they see all spans from there to their own."""
     mask: Tensor
     """bool (rows, columns): rows are the span's history and branches, columns are the history it sees and its
     branches.
@@ -33,29 +33,29 @@ class Span(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Blocks of equally many tokens that follow each other; a token sees its own block and those before it."""
+    """Consecutive blocks with equal numbers of tokens; a token sees its own block and those before it."""
 
     size: int
-    """Tokens of a block; L is a multiple of it."""
+    """Tokens per block; L is a multiple of it."""
 
 
 Mask = Tensor | tuple[Span, ...] | Blocks
-"""Which token attends to which: a bool matrix (L, L), or the same in parts."""
+"""Which token attends to which: a bool matrix (L, L), spans that describe it in parts, or blocks."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
-    """Attention of q, k, v (B, heads, L, hd)."""
+    """Compute attention for q, k, v (B, heads, L, hd)."""
     if isinstance(mask, Tensor):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        # torch's attention has a backward pass in bf16 that takes twice as long as the one in float32
+        # the backward pass of torch's attention takes twice as long in bf16 as in float32
         with torch.autocast("cpu", enabled=False):
             return attend(q.float(), k.float(), v.float(), mask)
     return _by_blocks(q, k, v, mask.size) if isinstance(mask, Blocks) else _by_spans(q, k, v, mask)
 
 
 def _by_blocks(q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
-    # no mask is needed, and so no memory for one: each block sees all of a beginning of the keys
+    # no mask is needed, which saves its memory: each block sees a contiguous beginning of the keys
     found = []
     for i, query in enumerate(q.split(size, dim=2)):
         end = (i + 1) * size
@@ -65,7 +65,7 @@ def _by_blocks(q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
 
 def _by_spans(q: Tensor, k: Tensor, v: Tensor, spans: tuple[Span, ...]) -> Tensor:
     count = len(spans)
-    # parts of one split, for each slice taken alone would get a gradient of the whole's size
+    # parts of one split, because the gradient of each separate slice would have the size of the whole
     lengths = [span.history for span in spans] + [span.branches for span in spans]
     queries, keys, values = (x.split(lengths, dim=2) for x in (q, k, v))
     history, branches = [], []
@@ -94,8 +94,8 @@ class Attention(nn.Module):
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         if q.dtype == torch.bfloat16 and q.device.type == "cpu":
-            # torch's fused attention does not use a CPU's matrix units in bfloat16: its backward pass alone took half
-            # of a training step
+            # on CPUs, torch's fused attention in bfloat16 does not use the matrix units: its backward pass took half of
+            # a training step
             weights = (q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5).softmax(-1)
             return self.out((weights @ v).transpose(1, 2).reshape(b, n, d))
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d))
@@ -112,7 +112,7 @@ class RotaryAttention(nn.Module):
         self.q_norm, self.k_norm = RMSNorm(self.head_dim, norm_eps), RMSNorm(self.head_dim, norm_eps)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), rotated."""
+        """Compute queries, keys and values (B, heads, L, hd) of x (B, L, D), with rotated queries and keys."""
         b, n, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(b, n, self.heads, self.head_dim)).transpose(1, 2)

@@ -1,6 +1,6 @@
-"""Codes of a block one after another behind a few tokens: a small causal transformer over these and the block's codes.
+"""A small causal transformer over a few tokens and a block's codes, which predicts the codes one after another.
 
-It stands behind a transformer that has seen everything else, so that a code costs a pass of this one, over few tokens.
+It follows a transformer that has seen everything else, so each code costs only a pass of the small one over few tokens.
 Shapes: B rows, N tokens before the codes, K codes of a block, V codes, D width.
 """
 
@@ -12,17 +12,17 @@ from flexlam_rl.nn.transformer import CausalTransformer
 
 
 class CodeHead(nn.Module):
-    """Logits of each code of a block from the tokens before the block and the codes before it.
+    """Predicts logits of each code of a block from the tokens before the block and the codes before it.
 
     Args:
         width: D.
         codes: V.
-        slots: M, the most codes of a block.
-        depth: Layers of its transformer.
-        heads: Of each attention.
+        slots: M, the largest number of codes in a block.
+        depth: Number of layers.
+        heads: Heads of each attention.
         hidden: Width of each feed-forward.
-        norm_eps: Of every norm.
-        rope_theta: Base of the rotary positions, which count its tokens.
+        norm_eps: Epsilon of every norm.
+        rope_theta: Base of the rotary positions, which count this transformer's tokens.
     """
 
     def __init__(
@@ -39,41 +39,41 @@ class CodeHead(nn.Module):
         super().__init__()
         self.heads, self.rope_theta = heads, rope_theta
         self.code_embed = nn.Embedding(codes, width)
-        # rotary positions tell order and distance; which slot a code fills is told here
+        # rotary positions give order and distance; this tells which slot a code fills
         self.slot = nn.Parameter(torch.randn(slots, width) * 0.02)
         self.transformer = CausalTransformer(width, depth, heads, hidden, norm_eps)
         self.logits = nn.Linear(width, codes, bias=False)
 
     def embed(self, codes: Tensor, first: int = 0) -> Tensor:
-        """Codes (B, k) that fill the slots from `first` on, as tokens (B, k, D)."""
+        """Embed codes (B, k) that fill the slots from `first` on, as tokens (B, k, D)."""
         return self.code_embed(codes) + self.slot[first : first + codes.shape[-1]]
 
     def forward(self, tokens: Tensor, codes: Tensor, predicted: int) -> tuple[Tensor, Tensor]:
         """Run whole blocks at once; arguments as for `states`.
 
         Returns:
-            The states (B, D) that the first codes are predicted from, and logits (B, predicted, V).
+            The states (B, D) from which the first codes are predicted, and logits (B, predicted, V).
         """
         states = self.states(tokens, codes, predicted)
         return states[:, 0], self.logits(states)
 
     def states(self, tokens: Tensor, codes: Tensor, predicted: int) -> Tensor:
-        """States that the codes of whole blocks are predicted from.
+        """Compute the states from which the codes of whole blocks are predicted.
 
         Args:
             tokens: (B, N, D).
-            codes: int64 (B, predicted - 1), or more, of which the rest is not used.
-            predicted: How many codes to predict, from the first.
+            codes: int64 (B, predicted - 1); codes beyond these are not used.
+            predicted: Number of codes to predict, from the first.
 
         Returns:
             (B, predicted, D).
         """
-        # the last code that is predicted predicts nothing
+        # the last predicted code predicts nothing itself
         x = torch.cat([tokens, self.embed(codes[:, : predicted - 1])], dim=1)
         mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         return self.transformer(x, *self.rotary(x.shape[1]), mask)[:, tokens.shape[1] - 1 :]
 
     def rotary(self, length: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (length, hd) of the positions of its tokens."""
+        """Compute cosines and sines (length, hd) of its tokens' positions."""
         positions = torch.arange(length, device=self.slot.device)
         return rotary(positions, self.slot.shape[-1] // self.heads, self.rope_theta)

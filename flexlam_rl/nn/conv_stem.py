@@ -1,8 +1,8 @@
-"""A frame as patch tokens through a few convolutions, instead of one linear map of each patch.
+"""Patch tokens of a frame from a few convolutions, instead of one linear map per patch.
 
-"Early Convolutions Help Transformers See Better" (Xiao et al., 2021): small transformers learn to see in fewer steps
-this way. The paper's sequence model embeds patches linearly; this is for the small presets. See docs/sequence.md for
-what it changes.
+Small transformers learn to see in fewer steps this way ("Early Convolutions Help Transformers See Better", Xiao et al.,
+2021). The paper's sequence model embeds patches linearly; this stem is for the small presets. See docs/sequence.md for
+its effect.
 """
 
 import torch.nn.functional as F
@@ -11,27 +11,27 @@ from torch import Tensor, nn
 from flexlam_rl.nn.patch_embed import Size, patchify
 
 CELL = 4
-"""Pixels along a side of what the first, linear layer sees: convolutions of three channels are slow on a CPU for what
-they do.
+"""Pixels along a side of the cells that the first layer, a linear one, sees; a convolution over three channels would be
+slow on a CPU for the little that it does.
 """
 CELL_WIDTH = 64
-"""Numbers per cell, more than its 48 pixel values: nothing is lost before the first convolution."""
+"""Numbers per cell, more than its 48 pixel values, so that nothing is lost before the first convolution."""
 
 
 class ConvStem(nn.Module):
-    """Cells of some pixels, then convolutions that halve the picture until one position stands for a patch.
+    """Linear layer on small cells, then convolutions that halve the grid until one position stands for a patch.
 
-    A token sees almost a patch's width to each side of its patch's first pixel. Where the cells along a side cannot be
-    halved, the last ones make a token by themselves.
+    A token sees almost a patch's width to each side of its patch's first pixel. Where the number of cells along a side
+    is odd, the last cells make a token by themselves.
 
     Args:
-        channels: Of the picture.
-        width: D, of a token and of every convolution.
-        patch: Pixels along a side of a patch: `cell` doubled once or more.
+        channels: Channels of the picture.
+        width: D, the width of tokens and of every convolution.
+        patch: Pixels along a side of a patch: `cell` times a power of two, at least two.
         cell: Pixels along a side of a cell.
 
     Raises:
-        ValueError: `patch` is no such number.
+        ValueError: `patch` is not such a number.
     """
 
     def __init__(self, channels: int, width: int, patch: int, cell: int = CELL) -> None:
@@ -46,7 +46,7 @@ class ConvStem(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] to tokens (B, N, D), row by row as `patchify` orders patches."""
+        """Turn images (B, C, H, W) in [-1, 1] into tokens (B, N, D), row by row as `patchify` orders patches."""
         x = cells(images, self.cell, self.cells)
         for convolution in self.convolutions:
             x = convolution(F.gelu(x))
@@ -54,15 +54,15 @@ class ConvStem(nn.Module):
 
 
 def cells(images: Tensor, cell: int, layer: nn.Module) -> Tensor:
-    """Images (B, C, H, W) to (B, D, H / cell, W / cell), by a layer that sees the pixels of one cell."""
+    """Map images (B, C, H, W) to (B, D, H / cell, W / cell), with a layer that sees the pixels of one cell."""
     rows, columns = images.shape[-2] // cell, images.shape[-1] // cell
-    # with the channels last in memory, as a linear layer leaves them, convolutions are fast on a CPU
+    # a linear layer leaves the channels last in memory, where convolutions are fast on a CPU
     x: Tensor = layer(patchify(images, cell))
     return x.unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
 
 
 def halved(size: Size, times: int = 1) -> Size:
-    """Height and width after convolutions of stride 2, each of which rounds up."""
+    """Compute height and width after convolutions of stride 2, each of which rounds up."""
     height, width = size
     for _ in range(times):
         height, width = (height + 1) // 2, (width + 1) // 2

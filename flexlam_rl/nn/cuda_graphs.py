@@ -7,29 +7,29 @@ import torch
 from torch import Tensor
 
 MOST_GRAPHS = 32
-"""Kept per object; one more drops the oldest."""
+"""Largest number of graphs per object; a further one replaces the oldest."""
 
 
 class CudaGraphs:
-    """Recorded functions, by key. Where recording fails, functions are run plainly from then on, after a warning."""
+    """Recorded functions, by key. If recording fails, it warns, and all functions run without graphs from then on."""
 
     def __init__(self) -> None:
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
         self._works = True
 
     def __reduce__(self) -> tuple[type["CudaGraphs"], tuple[()]]:
-        """A copy records anew."""
+        """Make a copy without graphs, which records its own."""
         return CudaGraphs, ()
 
     def run(self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Give `function(*inputs)`.
+        """Compute `function(*inputs)`, on a GPU by replaying its graph.
 
         Args:
-            key: Names the function with all that it uses beside `inputs`: tensors that stay where they are, numbers,
-                shapes. The same key must mean the same work.
-            function: Launches the same kernels at each call, reads nothing back, draws from no generator, and gives
-                the same when run twice.
-            inputs: Copied to where the recorded kernels read them.
+            key: Identifies the function and all that it uses beside `inputs` (tensors that stay at their address,
+                numbers, shapes). Equal keys must mean equal work.
+            function: Must launch the same kernels at each call, read nothing back to the host, draw from no generator,
+                and give the same result when it runs twice.
+            inputs: Copied to the addresses that the recorded kernels read.
         """
         if not self._works or inputs[0].device.type != "cuda":
             return function(*inputs)
@@ -55,7 +55,7 @@ def _record(
     places = tuple(x.clone() for x in inputs)
     stream = torch.cuda.Stream(inputs[0].device)
     stream.wait_stream(torch.cuda.current_stream(inputs[0].device))
-    with torch.cuda.stream(stream):  # libraries allocate at their first call, which a recording must not
+    with torch.cuda.stream(stream):  # libraries allocate memory at their first call, which must not be recorded
         for _ in range(2):
             function(*places)
     torch.cuda.current_stream(inputs[0].device).wait_stream(stream)

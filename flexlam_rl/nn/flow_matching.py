@@ -14,9 +14,9 @@ def sample_times(batch: int, generator: torch.Generator, pure_noise: float, mean
 
     Args:
         batch: B.
-        generator: The explicit random stream; times are on its device.
+        generator: Explicit random stream; the times are on its device.
         pure_noise: Share of examples at tau = 0.
-        mean, std: The others are sigmoid(N(mean, std)).
+        mean, std: Parameters of the others, sigmoid(N(mean, std)).
     """
     device = generator.device
     normal = torch.randn(batch, generator=generator, device=device, dtype=torch.float32)
@@ -26,20 +26,20 @@ def sample_times(batch: int, generator: torch.Generator, pure_noise: float, mean
 
 
 def over_examples(tau: Tensor, like: Tensor) -> Tensor:
-    """Times (B,) as (B, 1, ...), to be multiplied with `like` (B, ...)."""
+    """Reshape times (B,) to (B, 1, ...), to be multiplied with `like` (B, ...)."""
     return tau.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def integrate(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
-    """Go from noise to data in equal Euler steps.
+    """Integrate from noise to data in equal Euler steps.
 
     Args:
-        velocity: Gives velocities (B, ...) at points (B, ...) and times (B,).
+        velocity: Function from points (B, ...) and times (B,) to velocities (B, ...).
         noise: x0, (B, ...).
         steps: Number of steps, at least 1.
 
     Returns:
-        About x1, (B, ...).
+        Approximation of x1, (B, ...).
     """
     x = noise
     for i in range(steps):

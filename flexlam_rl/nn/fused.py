@@ -1,5 +1,5 @@
-"""A transformer layer as decoding runs it: the same weights in few large products. One token at a time, calls cost more
-than arithmetic.
+"""A transformer layer for decoding: the same weights in a few large products, because with one token at a time, calls
+cost more than arithmetic.
 
 Shapes: B rows, L tokens, D width, hd numbers per head.
 """
@@ -13,9 +13,10 @@ from flexlam_rl.nn.transformer import CausalLayer
 
 
 class FusedLayer:
-    """Queries, keys and values in one product, gate and up in another, the norms' weights in what follows them.
+    """Layer with one product for queries, keys and values, one for gate and up, and the norms' weights merged into
+    them.
 
-    Holds copies: weights that change later are not seen.
+    It holds copies of the weights; later changes of the layer are not seen.
     """
 
     def __init__(self, layer: CausalLayer) -> None:
@@ -32,11 +33,11 @@ class FusedLayer:
         self.out, self.down = attention.o_proj.weight.detach().t(), mlp.down_proj.weight.detach().t()
 
     def turns(self, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """What `project` turns by at rotary positions, cos and sin (B, 1, L, hd): two factors (2, B, 1, L, hd), with
-        the norms' weights.
+        """Compute the factors of `project` for rotary positions, cos and sin (B, 1, L, hd): two tensors (2, B, 1, L,
+        hd), which include the norms' weights.
 
-        With halves (a, b) of a head, x * cos + (-b, a) * sin is x * first + (b, a) * second, whose second has its first
-        half negated.
+        With the halves (a, b) of a head, x * cos + (-b, a) * sin is x * first + (b, a) * second, if the first half of
+        `second` is negated.
         """
         half = self.head_dim // 2
         cos, sin = cos.to(self.scale.dtype), sin.to(self.scale.dtype)
@@ -44,8 +45,8 @@ class FusedLayer:
         return self.scale * cos, torch.cat([-swapped[..., :half], swapped[..., half:]], dim=-1)
 
     def project(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values (B, heads, L, hd) of x (B, L, D), as `RotaryAttention.project` gives them after the
-        first norm.
+        """Compute queries, keys and values (B, heads, L, hd) of x (B, L, D), as `RotaryAttention.project` does after
+        the first norm.
         """
         b, n, _ = x.shape
         parts = F.linear(_normed(x, self.eps), self.qkv).view(b, n, 3, self.heads, self.head_dim).permute(2, 0, 3, 1, 4)
@@ -54,7 +55,7 @@ class FusedLayer:
         return query, key, parts[2]
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The layer's output (B, L, D) from its input x and what its queries attended to, (B, heads, L, hd)."""
+        """Compute the layer's output (B, L, D) from its input x and the result of attention, (B, heads, L, hd)."""
         shape = x.shape
         x = torch.addmm(x.flatten(0, 1), attended.transpose(1, 2).reshape(-1, shape[-1]), self.out)
         gate, up = F.linear(_normed(x, self.eps), self.gate_up).chunk(2, dim=-1)
@@ -62,7 +63,7 @@ class FusedLayer:
 
 
 def _after(norm: RMSNorm, *weights: Tensor) -> Tensor:
-    """One matrix of `weights`, for inputs that `norm` has not yet weighted."""
+    """Merge a norm's weights into the concatenated `weights`, as one matrix for inputs that `norm` has not weighted."""
     return torch.cat([weight.detach() for weight in weights]) * norm.weight.detach()
 
 

@@ -1,5 +1,5 @@
-"""Transformer layers of GPT's kind, whose norms a condition may set and which may attend to a memory. They run on whole
-sequences, or step by step with a cache, through the same code.
+"""GPT layers, whose norms may depend on a condition and which may attend to a memory. They run on whole sequences, or
+step by step with a cache, through the same code.
 
 Shapes: B rows, L tokens, D width, C numbers of the condition, S tokens of the memory, hd numbers per head.
 """
@@ -15,11 +15,12 @@ from flexlam_rl.nn.param_groups import HiddenLayer
 from flexlam_rl.nn.transformer import MLP
 
 Pair = tuple[Tensor, Tensor]
-"""Keys and values (B, heads, S, hd)."""
+"""Keys and values, (B, heads, S, hd) each."""
 
 
 class ConditionalNorm(nn.Module):
-    """LayerNorm whose gain and bias are affine functions of a condition (VideoGPT, section 2.3); they begin without it.
+    """LayerNorm whose gain and bias are affine functions of a condition (VideoGPT, section 2.3), at first independent
+    of it.
 
     Args:
         width: D.
@@ -35,7 +36,7 @@ class ConditionalNorm(nn.Module):
             nn.init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Norm x (B, L, D), with a condition (B, L, C) where the norm has one."""
+        """Normalize x (B, L, D), under a condition (B, L, C) if the norm has one."""
         x = self.norm(x)
         if self.affine is None:
             return x
@@ -45,7 +46,7 @@ class ConditionalNorm(nn.Module):
 
 
 def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Drop a share of the numbers, from an explicit stream; without one, none."""
+    """Drop a share of the numbers, drawn from `generator`; nothing is dropped if it is None."""
     if generator is None or not share:
         return x
     kept = torch.rand(x.shape, generator=generator, device=x.device) >= share
@@ -53,15 +54,15 @@ def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tenso
 
 
 class GPTLayer(HiddenLayer):
-    """Self-attention, attention to a memory where there is one, and feed-forward, each after a norm, with a residual.
+    """Self-attention, attention to a memory (optional) and feed-forward, each after a norm and with a residual.
 
     Args:
         width: D.
-        heads: Of every attention.
+        heads: Heads of every attention.
         hidden: Width of the feed-forward.
-        share: Of numbers dropped after each part in training.
-        condition: C, of the norms' condition.
-        memory: Whether it attends to a memory.
+        share: Share of numbers that are dropped after each part in training.
+        condition: C, the size of the norms' condition.
+        memory: Whether the layer attends to a memory.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, share: float, condition: int, memory: bool) -> None:
@@ -76,7 +77,7 @@ class GPTLayer(HiddenLayer):
             self.key_value = nn.Linear(width, 2 * width)
 
     def remember(self, memory: Tensor) -> Pair:
-        """Keys and values of a memory (B, S, D)."""
+        """Compute the keys and values of a memory (B, S, D)."""
         key, value = self.key_value(memory).chunk(2, dim=-1)
         return self._heads(key), self._heads(value)
 
@@ -89,15 +90,15 @@ class GPTLayer(HiddenLayer):
         past: Pair | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Run tokens.
+        """Run the layer on tokens.
 
         Args:
             x: (B, L, D).
-            mask: bool (L, seen): which tokens each one sees, those of the past first.
+            mask: bool (L, seen), which tokens each token sees, those of the past first.
             condition: (B, L, C).
-            memory: From `remember`.
-            past: Places (B, heads, seen, hd) that hold the past's keys and values; those of x are written at their end.
-            generator: Stream of the dropout, None for none.
+            memory: Result of `remember`.
+            past: Buffers (B, heads, seen, hd) with keys and values of the past; those of x are written at their end.
+            generator: Random stream of the dropout; None for no dropout.
         """
         query, key, value = (self._heads(part) for part in self.qkv(self.norm1(x, condition)).chunk(3, dim=-1))
         if past is not None:
@@ -115,12 +116,12 @@ class GPTLayer(HiddenLayer):
 
 
 class GPT(nn.Module):
-    """A stack of layers and the last norm, over embeddings that hold their positions already.
+    """A stack of layers and a final norm, over embeddings that already include their positions.
 
     Args:
         width: D.
         depth: Number of layers.
-        heads, hidden, share, condition, memory: Of each layer.
+        heads, hidden, share, condition, memory: Options of each layer.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class GPT(nn.Module):
         self.norm = ConditionalNorm(width, condition)
 
     def remember(self, memory: Tensor) -> list[Pair]:
-        """What each layer keeps of a memory (B, S, D)."""
+        """Compute each layer's keys and values of a memory (B, S, D)."""
         return [layer.remember(memory) for layer in self._layers()]
 
     def forward(
@@ -150,14 +151,14 @@ class GPT(nn.Module):
         memory: Sequence[Pair] | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Hidden states (B, L, D) of embeddings x.
+        """Compute hidden states (B, L, D).
 
         Args:
-            x: (B, L, D).
-            masks: bool (L, L) of each layer, or of the first layers, which then take turns.
+            x: Embeddings (B, L, D).
+            masks: bool (L, L) masks; layers use them in turn if there are fewer masks than layers.
             condition: (B, L, C).
-            memory: From `remember`.
-            generator: Stream of the dropout, None for none.
+            memory: Result of `remember`.
+            generator: Random stream of the dropout; None for no dropout.
         """
         for i, layer in enumerate(self._layers()):
             kept = None if memory is None else memory[i]
@@ -165,7 +166,7 @@ class GPT(nn.Module):
         return self.norm(x, condition)
 
     def empty(self, rows: int, size: int) -> KVCache:
-        """A cache of `size` tokens for `rows` rows, on the weights' device."""
+        """Make a cache of `size` tokens for `rows` rows, on the weights' device."""
         weight = self.norm.norm.weight
         shape = (len(self.layers), rows, self.heads, size, self.width // self.heads)
         return KVCache(*(torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(2)))
@@ -179,13 +180,13 @@ class GPT(nn.Module):
         condition: Tensor | None = None,
         memory: Sequence[Pair] | None = None,
     ) -> Tensor:
-        """Run the next tokens of a sequence whose first `start` tokens the cache holds; it is changed in place.
+        """Run the next tokens of a sequence whose first `start` tokens are in the cache, which is changed in place.
 
         Args:
-            cache: From `empty`.
+            cache: Result of `empty`.
             x: Embeddings (B, L, D) of tokens `start` to `start + L`.
-            start: How many tokens the cache holds.
-            masks: As for `forward`, of the whole sequence.
+            start: Number of tokens in the cache.
+            masks: As for `forward`, for the whole sequence.
             condition: (B, L, C).
             memory: As for `forward`.
 
@@ -210,5 +211,5 @@ def _linear(width: int) -> nn.Linear:
 
 
 def _joined(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention (B, heads, L, hd), the heads side by side again, (B, L, D)."""
+    """Compute attention and join the heads, (B, L, D)."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)

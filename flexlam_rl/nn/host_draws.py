@@ -1,4 +1,6 @@
-"""Random numbers that the host needs at once, as for the shape of a batch, from a stream that may be on a GPU."""
+"""Random numbers that the host needs at once, for example for the shape of a batch, from a stream that may be
+on a GPU.
+"""
 
 import hashlib
 
@@ -6,10 +8,10 @@ import torch
 
 
 def host_stream(generator: torch.Generator) -> torch.Generator:
-    """A stream on the CPU whose numbers follow from the state of `generator`, which moves on.
+    """Make a stream on the CPU that is seeded by the state of `generator`, and advance `generator`.
 
-    On a CPU it is `generator` itself. Reading a GPU's stream would make the host wait for all that the GPU has still to
-    do; its state is known to the host, and belongs to a run's state already.
+    If `generator` is on the CPU, it is returned itself. Drawing from a GPU's stream would make the host wait for the
+    GPU's pending work, but the stream's state is on the host; it is already part of a run's state.
     """
     if generator.device.type == "cpu":
         return generator

@@ -6,7 +6,7 @@ from flexlam_rl.nn.param_groups import HiddenLayer
 
 
 class NarrowLayer(nn.Sequential, HiddenLayer):
-    """From the wide stream through a narrow layer and back."""
+    """Residual branch from the wide stream through a narrow layer and back."""
 
     def __init__(self, wide: int, hidden: int) -> None:
         super().__init__(
@@ -18,8 +18,8 @@ class Hourglass(nn.Module):
     """Residual layers that go from a wide stream through a narrow layer and back.
 
     Args:
-        inputs: Numbers that go in.
-        outputs: Numbers that come out.
+        inputs: Number of inputs.
+        outputs: Number of outputs.
         depth: Number of residual layers.
         hidden: Width of the narrow layers.
         wide: Width of the stream.

@@ -1,8 +1,8 @@
-"""A causal transformer that goes on from what it has seen, with a cache of keys and values.
+"""A causal transformer that continues from its past, with a cache of keys and values.
 
-The cache has a fixed number of entries. Entries are written where the caller says and are never moved: rotary positions
-make a cached key valid wherever it lies. A mask says which entries a token sees, so the same cache serves a plain
-sequence (`append`) and histories of many environments that each have their own clock (FlexLAM's decoder).
+The cache has a fixed number of entries. Entries are written where the caller says and never move: with rotary
+positions, a cached key is valid in any place. A mask says which entries a token sees, so the same cache serves plain
+sequences (`append`) and histories of many environments that each have their own clock (FlexLAM's decoder).
 
 Shapes: B rows, L new tokens, S cache entries, D width, hd numbers per head.
 """
@@ -19,10 +19,10 @@ from flexlam_rl.nn.rotary import rotary
 from flexlam_rl.nn.transformer import CausalTransformer
 
 FEW = 8
-"""New tokens up to which keys are not copied for them."""
+"""Largest number of new tokens for which keys are not copied."""
 _ALL = slice(None)
 Turns = tuple[Tensor, Tensor]
-"""What a layer turns its queries and keys by, (2, B, 1, L, hd) twice."""
+"""Factors that rotate a layer's queries and keys, (2, B, 1, L, hd) each."""
 
 
 class KVCache(NamedTuple):
@@ -33,12 +33,12 @@ class KVCache(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """Tokens whose keys and values are stored after attention, in some rows, each row at entries of its own.
+    """Tokens whose keys and values are stored after attention, in some rows, with entries of its own for each row.
 
     Attributes:
-        rows: int64 (R,).
-        tokens: Which of the L new tokens, n of them.
-        entries: int64 (R, n).
+        rows: int64 (R,), the rows.
+        tokens: Slice of n of the L new tokens.
+        entries: int64 (R, n), the entries in each row.
     """
 
     rows: Tensor
@@ -47,12 +47,12 @@ class Keep(NamedTuple):
 
 
 class CachedTransformer:
-    """Runs a transformer on new tokens. It holds no state: a cache goes in and is changed in place.
+    """Runs a transformer on new tokens. It holds no state; methods change the given cache in place.
 
     Args:
-        transformer: Its weights as they are now; weights that change later are not seen.
+        transformer: The transformer, with its current weights; later changes of the weights are not seen.
         heads: Heads of each attention.
-        cache: Type of cached keys and values, in which attention is then computed too.
+        cache: Type of the cached keys and values, in which attention is also computed.
     """
 
     def __init__(self, transformer: CausalTransformer, heads: int, cache: torch.dtype) -> None:
@@ -62,27 +62,27 @@ class CachedTransformer:
 
     @property
     def head_dim(self) -> int:
-        """hd."""
+        """hd, the numbers per head."""
         return self.width // self.heads
 
     def empty(self, rows: int, size: int) -> KVCache:
-        """A cache of `size` entries for `rows` rows, on the weights' device."""
+        """Make a cache of `size` entries for `rows` rows, on the weights' device."""
         device = self.norm.weight.device
         shape = (len(self.layers), rows, self.heads, size, self.head_dim)
         values = torch.zeros(shape, device=device, dtype=self.dtype)
         if device.type != "cpu" or self.dtype == torch.bfloat16:
-            # torch's own attention takes rows, and sums bfloat16 in float32
+            # torch's own attention reads one row per entry, and sums bfloat16 in float32
             return KVCache(torch.zeros_like(values), values)
-        # in memory, keys have one column per entry, where `_attend` reads them so; their shape does not tell
+        # keys have the same shape but lie in memory with one column per entry, which is how `_attend` reads them
         return KVCache(torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=self.dtype).transpose(-1, -2), values)
 
     def turns(self, cos: Tensor, sin: Tensor) -> list[Turns]:
-        """What each layer turns by at rotary positions, cos and sin (B, 1, L, hd)."""
+        """Compute each layer's factors for rotary positions, cos and sin (B, 1, L, hd)."""
         return [layer.turns(cos, sin) for layer in self.layers]
 
     def additive(self, mask: Tensor) -> Tensor:
-        """What attention makes of a bool mask in every layer and step: a fifth of its time on a CPU, so it is made
-        once.
+        """Convert a bool mask to an additive one. Attention would do this in every layer and step, which takes a fifth
+        of its time on a CPU.
         """
         return torch.zeros(mask.shape, dtype=self.dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
 
@@ -99,13 +99,14 @@ class CachedTransformer:
         """Run new tokens.
 
         Args:
-            cache: Changed in place.
+            cache: The cache; changed in place.
             x: Embeddings (B, L, D).
-            turns: Of each layer, from `turns`.
-            mask: From `additive`, (B, 1, L, s): which of the first s entries each token sees; the rest none sees.
-            write: Which tokens go to which entries, before attention: pairs of slices of L and of s.
-            keep: What is stored after attention as well.
-            last_only: Compute the last layer's output of the last token alone.
+            turns: Factors of each layer, from `turns`.
+            mask: Result of `additive`, (B, 1, L, s): which of the first s entries each token sees; no token sees the
+                rest.
+            write: Which tokens are written to which entries before attention: pairs of slices of L and of s.
+            keep: Further tokens to store, after attention.
+            last_only: Compute the last layer's output for the last token only.
 
         Returns:
             Hidden states (B, L, D), or (B, 1, D) with `last_only`.
@@ -115,7 +116,7 @@ class CachedTransformer:
         for i, (keys, values, layer, turn) in enumerate(stores):
             query, key, value = layer.project(x, turn)
             for tokens, entries in write:
-                whole = tokens == _ALL  # a view less, which counts for one token in a small model
+                whole = tokens == _ALL  # saves a view, which matters for one token in a small model
                 keys[:, :, entries] = key if whole else key[:, :, tokens]
                 values[:, :, entries] = value if whole else value[:, :, tokens]
             if last_only and i + 1 == len(self.layers):
@@ -127,12 +128,12 @@ class CachedTransformer:
         return self.norm(x)
 
     def append(self, cache: KVCache, x: Tensor, start: int, theta: float = 10_000.0) -> Tensor:
-        """Run the next tokens of a plain sequence, each of which sees all before it and itself.
+        """Run the next tokens of a plain sequence, in which each token sees itself and all tokens before it.
 
         Args:
-            cache: Holds the first `start` tokens at its first entries; changed in place.
+            cache: Cache with the first `start` tokens in its first entries; changed in place.
             x: Embeddings (B, L, D) of tokens `start` to `start + L`.
-            start: How many tokens the cache holds.
+            start: Number of tokens in the cache.
             theta: Base of the rotary positions.
 
         Returns:
@@ -158,7 +159,7 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor
         return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
     if query.shape[2] > FEW:
         return F.scaled_dot_product_attention(query, keys.contiguous(), values, attn_mask=mask)
-    # keys in columns, few tokens, for which a copy of all keys would cost more than the product: along the entries, not
-    # along a head's few numbers, it takes a fifth less time
+    # keys lie in columns. Copying all keys would cost more than the product with a few tokens, and summing along the
+    # entries instead of a head's few numbers takes a fifth less time
     scores = torch.matmul(query * query.shape[-1] ** -0.5, keys.transpose(-1, -2)).add_(mask)
     return torch.matmul(scores.softmax(-1), values)

@@ -1,6 +1,6 @@
-"""MaskGIT (Chang et al., 2022): codes of a picture are predicted from any part of them, in a few passes.
+"""MaskGIT (Chang et al., 2022): codes of a picture are predicted from any subset of them, in a few passes.
 
-Shapes: B rows, N codes, V codes that each can be.
+Shapes: B rows, N codes per row, V values of a code.
 """
 
 import math
@@ -14,11 +14,13 @@ from flexlam_rl.nn.sampling import choose
 from flexlam_rl.nn.streams import Streams, uniform
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""Logits (B, N, V) of all codes, from codes (B, N) and bool (B, N), true where they are hidden."""
+"""Function from codes (B, N) and a bool mask (B, N), true where codes are hidden, to logits (B, N, V) of all codes."""
 
 
 def draw_hidden(rows: int, count: int, generator: torch.Generator) -> Tensor:
-    """Draw which codes training hides, bool (`rows`, `count`): a share cos(pi u / 2), u uniform, of at least one."""
+    """Draw which codes are hidden in training, bool (`rows`, `count`): a share cos(pi u / 2) with uniform u, at least
+    one.
+    """
     u = torch.rand(rows, generator=generator, device=generator.device)
     hidden = (torch.cos(u * math.pi / 2) * count).ceil().clamp(1, count).long()
     order = torch.rand(rows, count, generator=generator, device=generator.device).argsort(-1).argsort(-1)
@@ -26,38 +28,40 @@ def draw_hidden(rows: int, count: int, generator: torch.Generator) -> Tensor:
 
 
 def masked_loss(logits: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
-    """Mean cross-entropy of the hidden codes alone."""
+    """Compute the mean cross-entropy of the hidden codes only."""
     losses = F.cross_entropy(logits.float().flatten(0, 1), codes.flatten(), reduction="none").view(codes.shape)
     return (losses * hidden).sum() / hidden.sum()
 
 
 def shown_counts(count: int, passes: int) -> list[int]:
-    """How many codes are known after each pass: the cosine schedule, one more at least with each pass, all at last."""
+    """Give the number of known codes after each pass: the cosine schedule, at least one more per pass, in the
+    end all.
+    """
     passes = min(passes, count)
     counts: list[int] = []
     for i in range(1, passes + 1):
         hidden = math.floor(math.cos(math.pi / 2 * i / passes) * count + 1e-9)
         before = counts[-1] if counts else 0
-        # as many passes still to come need a code each
+        # each of the remaining passes needs at least one code
         counts.append(min(max(count - hidden, before + 1), count - (passes - i)))
     return counts
 
 
 def fixed_order(count: int, seed: int = 0) -> Tensor:
-    """The order in which `pass_log_probs` shows codes, int64 (`count`,): without a pattern, the same everywhere."""
+    """Give the order in which `pass_log_probs` shows codes, int64 (`count`,): pseudorandom, and the same everywhere."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def pass_log_probs(predict: Predict, codes: Tensor, passes: int) -> Tensor:
-    """Natural logarithms (B, N) of each code's probability given those shown in earlier passes.
+    """Compute the log-probability (B, N), in nats, of each code given those shown in earlier passes.
 
-    Codes are shown in `fixed_order`, in groups of the cosine schedule; within a group they are independent. The sum
-    over codes is the likelihood of a proper distribution.
+    Codes are shown in `fixed_order`, in groups whose sizes follow the cosine schedule; codes of a group are
+    independent. The sum over codes is the log-likelihood of a proper distribution.
 
     Args:
         predict: The model.
         codes: int64 (B, N).
-        passes: Forward passes.
+        passes: Number of forward passes.
     """
     count = codes.shape[1]
     order = fixed_order(count).to(codes.device)
@@ -82,16 +86,16 @@ def sample_masked(
     temperature: float = 1.0,
     device: str | torch.device = "cpu",
 ) -> Tensor:
-    """Sample codes (B, N): each pass draws all that are hidden and keeps those that the model was surest of.
+    """Sample codes (B, N): each pass draws all hidden codes and keeps those with the highest confidence.
 
     Args:
         predict: The model.
         rows: B.
         count: N.
-        passes: Forward passes.
+        passes: Number of forward passes.
         generator: Random stream, or one per row; None takes the likeliest codes.
-        temperature: Divides the logits.
-        device: Where the codes lie.
+        temperature: Divisor of the logits.
+        device: Device of the codes.
     """
     codes = torch.zeros(rows, count, dtype=torch.long, device=device)
     hidden = torch.ones(rows, count, dtype=torch.bool, device=device)
@@ -116,19 +120,21 @@ def draft_and_revise(
     temperature: float = 1.0,
     device: str | torch.device = "cpu",
 ) -> Tensor:
-    """Sample codes (B, N) as Lee et al. (2022) do: a draft of equal groups in random order, then rounds that hide a
-    random half of the codes and draw them again in the same way.
+    """Sample codes (B, N) as Lee et al. (2022) do.
+
+    A draft draws equal groups of codes in random order; then each revision hides a random half of the codes and draws
+    them again in the same way.
 
     Args:
         predict: The model.
         rows: B.
         count: N.
-        passes: Groups of the draft; each is one forward pass.
-        revisions: Rounds after the draft.
-        revision_passes: Groups of each round.
-        generator: Random stream, or one per row; None takes the likeliest codes, groups in `fixed_order`.
-        temperature: Divides the logits.
-        device: Where the codes lie.
+        passes: Number of groups of the draft, each of which takes one forward pass.
+        revisions: Number of revisions.
+        revision_passes: Number of groups of each revision.
+        generator: Random stream, or one per row; None takes the likeliest codes, in groups of `fixed_order`.
+        temperature: Divisor of the logits.
+        device: Device of the codes.
     """
     codes = torch.zeros(rows, count, dtype=torch.long, device=device)
     for number in range(revisions + 1):
@@ -144,7 +150,7 @@ def draft_and_revise(
 
 
 def _order(rows: int, count: int, number: int, generator: Streams | None, device: str | torch.device) -> Tensor:
-    """An order of the codes for each row, int64 (`rows`, `count`)."""
+    """Draw an order of the codes for each row, int64 (`rows`, `count`)."""
     if generator is None:
         return fixed_order(count, number).to(device).expand(rows, -1)
     return uniform((rows, count), generator, torch.device(device)).argsort(-1)

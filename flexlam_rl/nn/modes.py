@@ -1,7 +1,7 @@
-"""Torch as the models need it, whatever modes their caller has set.
+"""Context managers that give models the torch modes they need, whatever modes the caller has set.
 
-Most modes belong to a thread and are set aside for a block. Default dtype and matmul precision belong to the process:
-the first thread that needs another value sets it, the last one restores it.
+Most modes belong to a thread and are changed only inside a block. Default dtype and matmul precision belong to the
+process: the first thread that needs another value sets it, and the last one restores it.
 """
 
 import os
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class _Shared:
-    """A setting of the whole process, held at one value while anyone is inside."""
+    """A setting of the whole process, held at one value while any thread is inside."""
 
     def __init__(self, get: Callable[[], Any], put: Callable[[Any], None], value: Any) -> None:
         self._get, self._put, self._value = get, put, value
@@ -29,7 +29,7 @@ class _Shared:
             os.register_at_fork(after_in_child=self._alone)
 
     def _alone(self) -> None:
-        """The threads that were inside do not exist in a forked process."""
+        """Reset after a fork: the threads that were inside do not exist in the child."""
         if self._inside:
             self._put(self._before)
         self._lock, self._inside = threading.Lock(), 0
@@ -52,7 +52,7 @@ class _Shared:
 def _matmul_precision() -> str:
     try:
         return torch.get_float32_matmul_precision()
-    except RuntimeError:  # set through torch's newer interface, which this one cannot read: it stays as it is
+    except RuntimeError:  # it was set through torch's newer interface, which this one cannot read; leave it unchanged
         return "highest"
 
 
@@ -62,7 +62,7 @@ _DTYPE = _Shared(torch.get_default_dtype, torch.set_default_dtype, torch.float32
 
 @contextmanager
 def _apart(grad: bool) -> Iterator[None]:
-    """Set aside inference mode, autocast and the default device; record gradients or not."""
+    """Switch off inference mode, autocast and the default device, and set whether gradients are recorded."""
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
@@ -77,11 +77,11 @@ def _apart(grad: bool) -> Iterator[None]:
 
 @contextmanager
 def neutral_modes() -> Iterator[None]:
-    """Train, in a block or a decorated function, as in a fresh process.
+    """Run a block or a decorated function that trains as in a fresh process.
 
-    Inside, new tensors are float32 and on the CPU, gradients are recorded, and neither inference mode nor autocast is
-    on; afterwards the caller's modes are back. Deterministic algorithms, matmul precision and threads stay as the
-    caller wants them.
+    Inside, new tensors are float32 and on the CPU, gradients are recorded, and inference mode and autocast are off.
+    Afterwards, the caller's modes are back. Deterministic algorithms, matmul precision and threads stay as the caller
+    set them.
     """
     with _apart(True), _DTYPE:
         yield
@@ -89,12 +89,12 @@ def neutral_modes() -> Iterator[None]:
 
 @contextmanager
 def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
-    """Compute with a model that is no longer trained, the caller's modes set aside: inference mode, gradients,
-    autocast, default device, matmul precision, threads.
+    """Run a block that computes with a trained model, independently of the caller's inference mode, gradients,
+    autocast, default device, matmul precision and threads.
 
     Args:
-        work: Multiplications of the largest product on a CPU: small ones are computed in one thread. None leaves the
-            threads as they are.
+        work: Multiplications of the largest product on a CPU; small ones are computed in one thread. None leaves the
+        number of threads unchanged.
         grad: Whether gradients are recorded inside.
     """
     with _apart(grad), _PRECISION, one_thread(work):
@@ -102,7 +102,7 @@ def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
 
 
 def in_own_modes(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function that computes without gradients in `own_modes`."""
+    """Decorate a function so that it computes in `own_modes`, without gradients."""
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -113,7 +113,7 @@ def in_own_modes(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def built_plainly(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a constructor: weights are float32 and can be trained, whatever default dtype and inference mode are
+    """Decorate a constructor so that weights are float32 and trainable, whatever default dtype and inference mode are
     set.
     """
 

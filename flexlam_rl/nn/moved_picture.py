@@ -1,10 +1,9 @@
-"""A picture made of another one: pieces of it, each moved its own way, and a change of what stands there.
+"""A picture made from another one: parts of it that move in different ways, plus a change of pixels.
 
-Most of a frame has been seen in the one before it, at another place: a turn of the camera moves everything but the
-display over it, an object moves by itself. A network that writes every pixel anew draws ghosts of both places; this one
-says where to read (spatial transformers, Jaderberg et al., 2015; several motions under soft masks, Finn et al., 2016).
-Shapes: B batch, C H W picture, D features, S numbers that sum up what happens, h w cells, G
-motions.
+Most of a frame was already visible in the frame before, at another place: a turn of the camera moves everything but the
+overlaid display, and objects move by themselves. A network that writes every pixel anew draws ghosts at both places;
+this one predicts where to read (spatial transformers, Jaderberg et al., 2015; several motions under soft masks, Finn et
+al., 2016). Shapes: B batch, C H W picture, D features, S numbers of a summary of the transition, h w cells, G motions.
 """
 
 import torch
@@ -14,15 +13,15 @@ from torch import Tensor, nn
 from flexlam_rl.nn.patch_embed import Size, unpatchify
 
 STARTS: tuple[tuple[float, float], ...] = ((0.3, 0.0), (-0.3, 0.0), (0.0, 0.1), (0.0, -0.1))
-"""Where each motion begins to learn, in half widths and half heights. The gradient of a moved picture knows only the
-next pixel, so that a motion of many pixels is not found from nothing.
+"""Initial shift of each motion, in half widths and half heights. The gradient of a moved picture sees only neighboring
+pixels, so a motion of many pixels could not be learned from zero.
 """
 STILL = 2.0
-"""How much likelier than a motion a pixel stays where it is, before training (a difference of logits)."""
+"""Initial logit of not moving, relative to that of each motion."""
 
 
 class MovedPicture(nn.Module):
-    """Head on features of cells of a picture.
+    """Head on the features of a picture's cells.
 
     Args:
         size: H and W.
@@ -66,10 +65,12 @@ class MovedPicture(nn.Module):
         self.register_buffer("columns", _enlarging(w, size[1]))
 
     def forward(self, features: Tensor, summary: Tensor, picture: Tensor) -> Tensor:
-        """Features (B, D, h, w), summary (B, S) and picture (B, C, H, W) to a picture, float32 (B, C, H, W)."""
+        """Make the next picture, float32 (B, C, H, W), from features (B, D, h, w), summary (B, S) and picture (B, C, H,
+        W).
+        """
         cells, motions = features.permute(0, 2, 3, 1), len(STARTS)
         pixels = unpatchify(self.pixels(cells).flatten(1, 2), self.cell, self.channels + 1 + motions, *self.size)
-        # places are exact to a fraction of a pixel, which bfloat16 is not
+        # positions need fractions of a pixel, which bfloat16 cannot represent
         with torch.autocast(features.device.type, enabled=False):
             likely, affine = self.whole(summary.float()).split([1 + motions, 6 * motions], dim=1)
             change, masks = pixels.float().split([self.channels, 1 + motions], dim=1)
@@ -81,7 +82,7 @@ class MovedPicture(nn.Module):
         return out
 
     def _fields(self, cells: Tensor, affine: Tensor) -> tuple[Tensor, ...]:
-        """Where each motion reads, (B, H, W, 2) in [-1, 1] each: an affine map of the whole, and its own of cells."""
+        """Positions that each motion reads, (B, H, W, 2) in [-1, 1] each: one affine map plus an offset per cell."""
         b, h, w, _ = cells.shape
         whole = (affine + self.identity).view(b, 2 * len(STARTS), 3) @ self.places
         field = self.field(cells).permute(0, 3, 1, 2) + whole.view(b, 2 * len(STARTS), h, w)
@@ -90,7 +91,7 @@ class MovedPicture(nn.Module):
 
 
 def _enlarging(small: int, large: int) -> Tensor:
-    """Matrix (large, small) that interpolates linearly between the middles of cells, and goes on straight beyond."""
+    """Matrix (large, small) that interpolates linearly between the centers of cells, and extrapolates beyond them."""
     place = (torch.arange(large) + 0.5) * small / large - 0.5
     low = place.floor().clamp(0, small - 2).long()
     matrix = torch.zeros(large, small)

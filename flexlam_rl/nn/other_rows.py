@@ -1,4 +1,4 @@
-"""Latents that say nothing of their row: those of other rows, and random ones.
+"""Latents that carry no information about their row: those of other rows, and random ones.
 
 Shapes: B rows, `...` any other dimensions; *latents* are codes, int64 (B, M), or vectors (B, M, d).
 """
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def of_other_rows(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Values (B, ...) in another order in which, from two rows on, no row keeps its own; `generator` draws it."""
+    """Permute values (B, ...) at random so that no row keeps its own, if there are at least two rows."""
     order = torch.randperm(len(values), generator=generator, device=generator.device).to(values.device)
     out = torch.empty_like(values)
     # a cycle through a random order
@@ -17,12 +17,12 @@ def of_other_rows(values: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_latents(latents: Tensor, codes: int | None, generator: torch.Generator) -> Tensor:
-    """Latents without meaning: codes drawn uniformly, or vectors each of whose numbers is another row's.
+    """Draw latents without meaning: codes drawn uniformly, or vectors whose numbers each come from another row.
 
     Args:
-        latents: The true ones.
-        codes: V, how many codes there are; None where latents are vectors.
-        generator: Draws them.
+        latents: The true latents.
+        codes: V, the number of codes; None if latents are vectors.
+        generator: Random stream of the draw.
     """
     if codes is not None:
         drawn = torch.randint(0, codes, latents.shape, generator=generator, device=generator.device)

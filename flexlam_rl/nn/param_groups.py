@@ -1,8 +1,9 @@
-"""Which parameters an optimiser treats alike.
+"""Groups of parameters that an optimizer treats alike.
 
-A parameter's kind follows from the module that owns it, never from a name: the weight of a linear layer inside a
-`HiddenLayer` is a hidden matrix, which Muon may train; weights of other linear layers and of convolutions decay but are
-no hidden matrices; everything else (biases, norms, embeddings, positions, learned tokens, nulls) does not decay.
+A parameter's kind follows from the module that owns it, never from its name. Weights of linear layers inside a
+`HiddenLayer` are hidden matrices, which Muon may train. Weights of other linear layers and of convolutions decay but
+are not hidden matrices. All other parameters (biases, norms, embeddings, positions, learned tokens, nulls) do not
+decay.
 """
 
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ _CONVOLUTIONS = (
 
 
 class ParamGroup(TypedDict):
-    """Parameters that an optimiser treats alike.
+    """Parameters that an optimizer treats alike.
 
     Attributes:
-        params: Each parameter that asks for gradient, in the model's order.
+        params: The parameters that require gradients, in the model's order.
         kind: "matrix" for hidden matrices, all two-dimensional, which Muon may train; "other" for the rest.
         decay: Whether weight decay applies.
     """
@@ -30,18 +31,18 @@ class ParamGroup(TypedDict):
 
 
 class HiddenLayer(nn.Module):
-    """A layer of the trunk: neither the first to see the input nor the last before the output."""
+    """Layer inside the network: neither the first after the input nor the last before the output."""
 
 
 def param_groups(model: nn.Module, decayed_embeddings: tuple[str, ...] = ()) -> list[ParamGroup]:
-    """Sort the parameters that ask for gradient into groups.
+    """Sort the parameters that require gradients into groups.
 
     Args:
-        model: Whose parameters.
-        decayed_embeddings: Names of the modules of type `nn.Embedding` whose weights decay all the same.
+        model: The model.
+        decayed_embeddings: Names of the modules of type `nn.Embedding` whose weights decay nevertheless.
 
     Returns:
-        At most three groups, none empty: other weights that decay, hidden matrices, and what does not decay.
+        At most three groups, none empty: other weights that decay, hidden matrices, and parameters that do not decay.
     """
     groups: list[ParamGroup] = [
         {"params": [], "kind": "other", "decay": True},
@@ -65,7 +66,7 @@ def param_groups(model: nn.Module, decayed_embeddings: tuple[str, ...] = ()) -> 
 
 
 def _modules(module: nn.Module, name: str, hidden: bool) -> Iterator[tuple[str, nn.Module, bool]]:
-    """A module and all below it in torch's order, with names, and whether they belong to a hidden layer."""
+    """A module and all below it in torch's order, each with its name and whether it belongs to a hidden layer."""
     hidden = hidden or isinstance(module, HiddenLayer)
     yield name, module, hidden
     for key, child in module.named_children():

@@ -1,4 +1,4 @@
-"""Pictures as patches, and which patches fit a picture.
+"""Pictures as patches, and the choice of a patch size that fits a picture.
 
 Shapes: B batch, C H W picture, P patch size, N patches.
 """
@@ -11,31 +11,31 @@ from torch import Tensor, nn
 Size = tuple[int, int]
 """Height and width in pixels."""
 USUAL_SIDE = 64
-"""Side of the frames that the presets' patches are meant for."""
+"""Side, in pixels, of the frames that the presets' patches are meant for."""
 MOST_PATCHES = 1024
 SMALLEST_PATCH = 4
 
 
 def frame_size(config: Any) -> Size:
-    """Height and width of the frames of a configuration: `image_size`, and `image_width` where it is another."""
+    """Height and width of a configuration's frames: `image_size`, and `image_width` if it differs."""
     return config.image_size, getattr(config, "image_width", None) or config.image_size
 
 
 def frame_fields(size: Size) -> dict[str, Any]:
-    """The fields of a configuration that `frame_size` reads; those of square frames are the same as ever."""
+    """Fields of a configuration that `frame_size` reads; `image_width` is set only if frames are not square."""
     return {"image_size": size[0], "image_width": None if size[0] == size[1] else size[1]}
 
 
 def patch_count(size: Size, patch: int, owner: str) -> int:
-    """N, the patches of a picture.
+    """Compute N, the number of patches of a picture.
 
     Args:
         size: H and W.
         patch: P.
-        owner: Whose patch it is, for the message ("encoder").
+        owner: Owner of the patch, for the message ("encoder").
 
     Raises:
-        ValueError: The patches do not fill the picture.
+        ValueError: The patch does not divide the picture.
     """
     height, width = size
     if patch < 1 or height % patch or width % patch:
@@ -55,14 +55,14 @@ def fitting_patch(
 
     Args:
         size: H and W.
-        usual: P at 64 x 64 pixels, which is the answer there.
-        owner: Whose patch it is, for the message.
-        powers: Allow only powers of two from 8 on, as convolutions that halve the picture need.
-        most: Largest P, None for any.
-        least: Smallest P, where `powers` is False.
+        usual: P at 64 x 64 pixels, which is returned for frames of this size.
+        owner: Owner of the patch, for the message.
+        powers: Allow only powers of two from 8 on, as stems of convolutions need.
+        most: Largest P; None for any.
+        least: Smallest P, if `powers` is False.
 
     Raises:
-        ValueError: None fits; the sentence says which frames would.
+        ValueError: No patch fits; the sentence says which frames would do.
     """
     height, width = size
     wanted = usual * (height * width) ** 0.5 / USUAL_SIDE
@@ -87,25 +87,25 @@ def _near(side: int) -> int:
 
 
 def patchify(images: Tensor, patch: int) -> Tensor:
-    """(B, C, H, W) to (B, N, C * P * P), rows of patches first."""
+    """Cut images (B, C, H, W) into patches (B, N, C * P * P), in row-major order of patches."""
     b, c, h, w = images.shape
     x = images.reshape(b, c, h // patch, patch, w // patch, patch)
     return x.permute(0, 2, 4, 1, 3, 5).reshape(b, (h // patch) * (w // patch), c * patch * patch)
 
 
 def unpatchify(tokens: Tensor, patch: int, channels: int, height: int, width: int) -> Tensor:
-    """(B, N, C * P * P) to (B, C, H, W); the inverse of `patchify`."""
+    """Join patches (B, N, C * P * P) to images (B, C, H, W); the inverse of `patchify`."""
     b = tokens.shape[0]
     x = tokens.reshape(b, height // patch, width // patch, channels, patch, patch)
     return x.permute(0, 3, 1, 4, 2, 5).reshape(b, channels, height, width)
 
 
 class LinearPatches(nn.Linear):
-    """One linear map of each patch of a picture.
+    """One linear map for each patch of a picture.
 
     Args:
         channels: C.
-        width: Numbers of each token.
+        width: Width of the tokens.
         patch: P.
     """
 
@@ -114,5 +114,5 @@ class LinearPatches(nn.Linear):
         self.patch = patch
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) to tokens (B, N, width)."""
+        """Embed images (B, C, H, W) as tokens (B, N, width)."""
         return super().forward(patchify(images, self.patch))

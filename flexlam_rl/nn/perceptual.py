@@ -1,4 +1,4 @@
-"""Distances of pictures by the features of a frozen network.
+"""Distances between pictures in the features of a frozen network.
 
 Shapes: B pictures, C H W picture, F features.
 """
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from flexlam_rl.nn.vision import frozen_features
 
 Maps = Callable[[Tensor], Sequence[Tensor]]
-"""Gives feature maps (B, F, h, w) of several layers, of pictures (B, C, H, W) in [-1, 1]."""
+"""Function from pictures (B, C, H, W) in [-1, 1] to feature maps (B, F, h, w) of several layers."""
 
 
 def network_maps(name: str, channels: int) -> Maps:
-    """Make the maps of a network.
+    """Make the feature maps of a network.
 
     Args:
-        name: "random", convolutions that need no file (`frozen_features`), or "torchscript:PATH", a file of your own
-            that takes pictures in [-1, 1] and gives a list of maps. Such a file is a program: open only files that you
-            trust.
+        name: "random" for fixed random convolutions, which need no file (`frozen_features`), or "torchscript:PATH" for
+            a file of your own that maps pictures in [-1, 1] to a list of feature maps. Such a file is a program: open
+            only files that you trust.
         channels: C.
 
     Raises:
-        ValueError: There is none of that name, or the file cannot be read.
+        ValueError: There is no network of that name, or the file cannot be read.
     """
     kind, _, path = name.partition(":")
     if kind == "random" and not path:
@@ -51,7 +51,7 @@ def network_maps(name: str, channels: int) -> Maps:
 
 
 def perceptual_distance(maps: Maps, one: Tensor, other: Tensor) -> Tensor:
-    """Mean squared distance of unit feature vectors at each place, summed over layers: a number."""
+    """Compute the mean squared distance of unit feature vectors over all places, summed over layers: a scalar."""
     pairs = zip(maps(one), maps(other), strict=True)
     parts = [(F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean() for a, b in pairs]
     return torch.stack(parts).sum()

@@ -1,4 +1,4 @@
-"""Where checkpoints are, and where their weights go."""
+"""Locations of checkpoints, and devices for their weights."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ class CheckpointError(ValueError):
 
 
 def usable_device(device: str | torch.device | int) -> torch.device:
-    """The torch device of that name.
+    """Give the torch device of that name.
 
     Raises:
-        ValueError: There is no such device, or none that holds numbers.
+        ValueError: There is no such device here, or it is "meta", which holds no numbers.
     """
     try:
         found = torch.device(device)
@@ -32,16 +32,16 @@ def usable_device(device: str | torch.device | int) -> torch.device:
 
 
 def local_folder(name: str | Path) -> Path | None:
-    """The folder of that name; None where the name may be a hub repository's, "owner/name".
+    """Give the folder of that name, or None if the name may be a hub repository, "owner/name".
 
     Raises:
-        CheckpointError: It is neither.
+        CheckpointError: The name is neither.
     """
     if not isinstance(name, str | Path) or not str(name).strip():
         raise CheckpointError(f"The checkpoint's name is {name!r}; expected a folder or a hub repository.")
     try:
         folder = Path(name).expanduser()
-    except RuntimeError:  # of another user, whom the system does not know
+    except RuntimeError:  # "~name" of a user whom the system does not know
         folder = Path(name)
     if folder.is_dir():
         return folder
@@ -55,6 +55,6 @@ def local_folder(name: str | Path) -> Path | None:
 
 
 def not_on_hub(name: str, error: Exception) -> CheckpointError:
-    """What to raise where the hub client has raised `error`."""
+    """Make the error to raise after the hub client has raised `error`."""
     why = (str(error).splitlines() or [type(error).__name__])[0]
     return CheckpointError(f"{name!r} is neither a folder nor a hub repository that can be had: {why}")

@@ -12,13 +12,13 @@ from torch import Tensor
 from flexlam_rl.utils.numbers import whole
 
 PrefixDistribution = Literal["uniform", "mixed"]
-"""How training draws prefix lengths: Uniform{0..M} (paper, appendix A.7), or half of them so and half log-uniform over
-1..M.
+"""Distribution of prefix lengths in training: "uniform" on 0..M (paper, appendix A.7), or "mixed", in which half of the
+lengths are uniform and half log-uniform on 1..M.
 
-Uniform lengths show a prefix of one code in 1 of M + 1 examples only; the mixed distribution, not the paper's, shows it
-in about 1 of 7 (M = 16).
+With uniform lengths, only 1 of M + 1 examples shows a prefix of one code; the mixed distribution, which is not the
+paper's, shows it in about 1 of 7 (M = 16).
 """
-PrefixLaw = PrefixDistribution  # the name of version 0.1
+PrefixLaw = PrefixDistribution  # name in version 0.1
 
 
 def sample_prefix_lengths(
@@ -27,17 +27,17 @@ def sample_prefix_lengths(
     """Draw `batch` prefix lengths from least..slots, both ends included.
 
     Args:
-        batch: How many lengths.
+        batch: Number of lengths.
         slots: M, the number of slots.
-        generator: The explicit random stream; it belongs into the checkpoint.
-        distribution: How lengths are distributed; "mixed" begins at 0.
-        least: The shortest.
+        generator: Explicit random stream, which belongs in the checkpoint.
+        distribution: Distribution of the lengths; that of "mixed" begins at 0.
+        least: Smallest length.
 
     Returns:
         int64 (B,) in least..M, on the generator's device.
 
     Raises:
-        ValueError: `least` lies outside 0..M, or is not 0 for a distribution that begins there.
+        ValueError: `least` is outside 0..M, or is not 0 with a distribution that begins at 0.
     """
     if whole(least, "least", 0, slots) and distribution != "uniform":
         raise ValueError(f"least is {least}; prefix lengths of the distribution {distribution!r} begin at 0.")
@@ -49,7 +49,7 @@ def sample_prefix_lengths(
 
 
 def prefix_probabilities(slots: int, distribution: PrefixDistribution = "uniform") -> Tensor:
-    """How likely `sample_prefix_lengths` draws each length: float64 (slots + 1,)."""
+    """Compute the probability of each length in `sample_prefix_lengths`: float64 (slots + 1,)."""
     uniform = torch.full((slots + 1,), 1 / (slots + 1), dtype=torch.float64)
     if distribution == "uniform":
         return uniform
@@ -58,7 +58,7 @@ def prefix_probabilities(slots: int, distribution: PrefixDistribution = "uniform
 
 
 def retained(lengths: Tensor, slots: int) -> Tensor:
-    """Which slots a prefix keeps: bool (B..., M), true where `arange(M) < k`.
+    """Mask of the slots that a prefix keeps: bool (B..., M), true where `arange(M) < k`.
 
     Args:
         lengths: int (B...) in 0..M.
@@ -70,7 +70,7 @@ def retained(lengths: Tensor, slots: int) -> Tensor:
 def null_fill(slots: Tensor, lengths: Tensor, null: Tensor) -> Tensor:
     """Replace the slots after each prefix by the shared learned null.
 
-    Nothing of a replaced slot reaches the result, whatever it holds (NaN included), and no gradient flows back to it.
+    Replaced slots do not affect the result, whatever they hold (NaN included), and get no gradient.
 
     Args:
         slots: (B..., M, d).

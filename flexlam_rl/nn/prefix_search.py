@@ -1,7 +1,7 @@
-"""The fewest slots that are good enough: a search over prefix lengths (ElasticTok, section 4.2; Table 4.4 compares
+"""Search for the fewest slots that are good enough, over prefix lengths (ElasticTok, section 4.2; Table 4.4 compares
 the ways to search).
 
-Any cost will do, differentiable or not: whatever tells how bad each row is when only its first k slots are kept.
+Any cost can be used, differentiable or not: it measures how bad each row is if only its first k slots are kept.
 
 Shapes: B rows, L lengths.
 """
@@ -15,19 +15,19 @@ from torch import Tensor
 from flexlam_rl.utils.numbers import whole
 
 Evaluate = Callable[[Tensor], Tensor]
-"""Costs (B,) of B rows whose first k slots are kept; k int64 (B,), a length per row."""
+"""Function from prefix lengths k, int64 (B,), one per row, to the costs (B,) of rows with only k slots kept."""
 How = Literal["full", "binned", "binary", "regressed"]
-"""How to search: evaluate every length; evaluate uniformly spaced ones; halve the range; take a guess as it is."""
+"""How to search: evaluate every length; evaluate uniformly spaced lengths; halve the range; take a guess as it is."""
 
 
 class Found(NamedTuple):
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        lengths: int64 (B,), the shortest length found whose cost is at most the threshold; where none was found, the
-            longest.
+        lengths: int64 (B,), the shortest length found whose cost is at most the threshold, or the longest length if
+            none was found.
         met: bool (B,), whether one was found.
-        evaluations: int64 (B,), costs that the search needed of each row.
+        evaluations: int64 (B,), number of costs that the search needed for each row.
     """
 
     lengths: Tensor
@@ -39,12 +39,12 @@ def grid(slots: int, least: int = 1, bins: int | None = None) -> Tensor:
     """Give the lengths that a full or binned search evaluates.
 
     Args:
-        slots: M, the longest.
-        least: The shortest.
-        bins: How many, uniformly spaced, both ends among them; None for every length.
+        slots: M, the longest length.
+        least: The shortest length.
+        bins: Number of lengths, uniformly spaced and including both ends; None for every length.
 
     Returns:
-        int64 (L,), ascending. L is below `bins` where there are fewer lengths.
+        int64 (L,), ascending; fewer than `bins` if there are fewer lengths.
     """
     count = slots - least + 1
     bins = count if bins is None else min(bins, count)
@@ -55,7 +55,7 @@ def cost_curves(evaluate: Evaluate, rows: int, lengths: Tensor) -> Tensor:
     """Evaluate every row at every length.
 
     Returns:
-        Costs (B, L). `shortest` reads the answer to any threshold from them.
+        Costs (B, L), from which `shortest` finds the lengths for any threshold.
 
     Raises:
         ValueError: A cost is not a number.
@@ -72,7 +72,7 @@ def shortest(curves: Tensor, lengths: Tensor, threshold: float | Tensor) -> tupl
         threshold: One number, or one per row (B,).
 
     Returns:
-        Lengths int64 (B,), the last one where no cost is low enough, and whether one was, bool (B,).
+        Lengths int64 (B,), the last one where no cost is low enough, and bool (B,), whether a cost was low enough.
     """
     good = curves <= _per_row(threshold, curves)[:, None]
     met = good.any(1)
@@ -93,27 +93,27 @@ def search(
 ) -> Found:
     """Find the shortest prefix of each row whose cost is at most the threshold.
 
-    Where costs fall as prefixes grow, "full" and "binary" find the same. Elsewhere "full" is right by definition, and
-    "binary" finds a length that meets the threshold while the next shorter one does not (or there is none shorter),
-    but perhaps not the shortest such length, and perhaps none where there is one. "binned" finds the shortest of its
-    lengths, never one shorter than "full".
+    If costs fall as prefixes grow, "full" and "binary" find the same length. Otherwise, "full" is right by definition.
+    "binary" finds a length that meets the threshold while the next shorter one, if any, does not; it need not be the
+    shortest such length, and there may be one even if none is found. "binned" finds the shortest of the lengths that it
+    evaluates, which is never shorter than that of "full".
 
     Args:
-        evaluate: Gives the costs. It is always asked about all rows; a row that is done is asked again at the length
-            of its last answer, which is not counted.
+        evaluate: Gives the costs. It is always called for all rows; a row that is done is evaluated again at its last
+        length, which is not counted.
         rows: B.
-        slots: M, the longest prefix. It is the answer where the threshold is not met.
+        slots: M, the longest prefix, which is returned if the threshold is not met.
         threshold: The largest cost that is good enough: one number, or one per row (B,).
         how: See `How`. "full" needs M - least + 1 evaluations, "binned" at most `bins`, "binary" about log2(M), and
-            "regressed" one, which only tells whether the guess is good enough.
+        "regressed" one, which only checks whether the guess is good enough.
         least: The shortest prefix, 0 or more.
-        bins: How many lengths "binned" tries.
-        start: A guess per row, int64 (B,). "regressed" takes it; "binary" begins there and doubles its steps away from
-            it, which needs few evaluations where the guess is near.
-        device: Where `evaluate` wants its lengths.
+        bins: Number of lengths that "binned" evaluates.
+        start: A guess per row, int64 (B,). "regressed" takes it as it is; "binary" begins there and doubles its steps,
+            which needs few evaluations if the guess is near.
+        device: Device of the lengths that `evaluate` gets.
 
     Raises:
-        ValueError: A number is out of range, a guess is missing or not asked for, or a cost is not a number.
+        ValueError: A number is out of range, a guess is missing or not expected, or a cost is not a number.
     """
     slots, rows = whole(slots, "slots", 1), whole(rows, "rows", 1)
     least, bins = whole(least, "least", 0, slots), whole(bins, "bins", 1)
@@ -145,7 +145,7 @@ def _binary(evaluate: Evaluate, low: Tensor, slots: int, threshold: float | Tens
         middle = (low + high) // 2
         if start is not None and first:
             middle = start
-        elif start is not None:  # steps that double, until the answer is known to lie on both sides
+        elif start is not None:  # steps double until there are lengths on both sides of the answer
             middle = torch.where(above & ~below, torch.maximum(high - stride, low), middle)
             middle = torch.where(below & ~above, torch.minimum(low - 1 + stride, high - 1), middle)
             stride = stride * 2
@@ -169,7 +169,7 @@ def _costs(evaluate: Evaluate, lengths: Tensor) -> Tensor:
 
 
 def _per_row(threshold: float | Tensor, costs: Tensor) -> Tensor:
-    """The threshold of each row, (B,)."""
+    """Threshold of each row, (B,)."""
     limits = torch.as_tensor(threshold, device=costs.device, dtype=costs.dtype)
     if limits.ndim > 1 or (limits.ndim == 1 and len(limits) != len(costs)) or bool(limits.isnan().any()):
         raise ValueError(f"threshold is {threshold!r}; expected one number, or one for each of {len(costs)} rows.")

@@ -26,7 +26,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def digest(files: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files, in their order."""
+    """SHA-256 of the contents of files, in their order."""
     hasher = hashlib.sha256()
     for path in files:
         hasher.update(path.read_bytes() + b"|")
@@ -39,8 +39,8 @@ def model_digest(folder: Path) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """What `from_json` reads again; fields that came later are left out at their default, so that older files and new
-    ones are equal.
+    """Convert a value to JSON that `from_json` can read; later fields with default values are left out, so that older
+    and newer files are equal.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [
@@ -61,7 +61,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def from_json(kind: Any, value: Any, where: str) -> Any:
     """Build a (nested) dataclass, tuple or plain value of type `kind` from JSON; unknown or missing keys are errors.
 
-    A field whose metadata has "later" was added after files without it had been written, and may be missing.
+    A field with "later" in its metadata was added after files without it had been written, so it may be missing.
     """
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
@@ -100,9 +100,9 @@ class PretrainedModel(nn.Module, ModelHubMixin):
     config_class: ClassVar[type]
     config: Any
     compiled_parts: ClassVar[tuple[str, ...]] = ()
-    """Parts that do nearly all of the arithmetic, each one graph without a break for torch.compile."""
+    """Names of the modules that do nearly all of the arithmetic; torch.compile can compile each as one graph."""
     decayed_embeddings: ClassVar[tuple[str, ...]] = ()
-    """Names of embeddings whose weights decay, which is not the rule."""
+    """Names of embeddings whose weights decay; other embeddings do not."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,19 +110,20 @@ class PretrainedModel(nn.Module, ModelHubMixin):
             cls.__init__ = built_plainly(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     def param_groups(self) -> list[ParamGroup]:
-        """Sort the parameters that ask for gradient into groups that an optimiser treats alike: see
+        """Sort the parameters that require gradients into groups that an optimizer treats alike; see
         `flexlam_rl.nn.param_groups`.
         """
         return param_groups(self, self.decayed_embeddings)
 
     def compile_parts(self) -> None:
-        """Compile `compiled_parts` in place; names and weights stay as they are.
+        """Compile `compiled_parts` in place; names and weights do not change.
 
-        Of a stack of equal layers one is compiled, and all run it: a stack as a whole takes minutes.
+        In a stack of equal layers, each layer is compiled by itself, and all share the code; compiling whole stacks
+        takes minutes.
         """
         for name in self.compiled_parts:
             part = getattr(self, name)
-            # torch compiles no forward of its own, as that of a layer made as `nn.Sequential`
+            # torch does not compile layers without a forward of their own, such as those made as `nn.Sequential`
             kinds = (m for m in part.modules() if isinstance(m, HiddenLayer))
             layers = [layer for layer in kinds if not isinstance(layer, nn.Sequential)]
             for module in layers or [part]:
@@ -146,20 +147,21 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         """Load a model from a folder or a hub repository.
 
         Args:
-            pretrained_model_name_or_path: A folder with config.json and model.safetensors, or a hub id "owner/name".
-            device: Where the weights go.
+            pretrained_model_name_or_path: Folder with config.json and model.safetensors, or a hub id "owner/name".
+            device: Device of the weights.
             revision: Hub revision.
 
         Raises:
-            CheckpointError: If files are missing, damaged, of another class, of a newer format, or do not fit the
-                configuration.
+            CheckpointError: Files are missing, damaged, of another class, of a newer format, or do not match the
+            configuration.
             ValueError: There is no such device.
         """
         target = usable_device(device)
         name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
         config = cls._read_config(name, config_path)
-        # on "meta" nothing is drawn for weights that are replaced at once: the caller's random numbers stay as they are
+        # on "meta", no random numbers are drawn for weights that are replaced at once, so the caller's stream is
+        # unchanged
         with torch.device("meta"):
             model = cls(config)
         _fill(model, _read_weights(weights_path), weights_path)
@@ -170,7 +172,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         """Read the configuration of a checkpoint of this class, without its weights.
 
         Raises:
-            CheckpointError: Files are missing or damaged, or it is of another class or a newer format.
+            CheckpointError: Files are missing or damaged, or the model is of another class or a newer format.
         """
         return cls._read_config(name, _locate(name, revision)[0])
 
@@ -183,7 +185,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
 
 def saved_class(name: str | Path, revision: str | None = None) -> str:
-    """Read which class a checkpoint holds a model of.
+    """Read the name of a checkpoint's class.
 
     Raises:
         CheckpointError: Files are missing or damaged, or of a newer format.
@@ -206,14 +208,14 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Give a model the weights of a checkpoint, in place.
+    """Load the weights of a checkpoint into a model, in place.
 
     Args:
-        model: Any with tensors of the same names and shapes.
-        folder: Where the checkpoint lies.
+        model: Any model whose tensors have the same names and shapes.
+        folder: Folder of the checkpoint.
 
     Raises:
-        CheckpointError: The file is damaged, or does not fit; the sentence names a tensor and both shapes.
+        CheckpointError: The file is damaged or does not match the model; the sentence names a tensor and both shapes.
     """
     _fill(model, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
 
@@ -237,7 +239,7 @@ def _locate(name: str | Path, revision: str | None) -> tuple[Path, Path]:
         return Path(hf_hub_download(repository, CONFIG, revision=revision)), Path(
             hf_hub_download(repository, WEIGHTS, revision=revision)
         )
-    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+    except Exception as error:  # the hub client may raise anything (network, missing repository)
         raise not_on_hub(repository, error) from None
 
 
@@ -259,5 +261,5 @@ def _fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
             raise CheckpointError(
                 f"{path}: tensor {key!r} has {count} of {found.numel()} numbers that are NaN or infinite."
             )
-    # copies: what is read from the file may lie in the file
+    # copies, because tensors from the file may be mapped to its memory
     model.load_state_dict({key: state[key].to(tensor.dtype, copy=True) for key, tensor in own.items()}, assign=True)

@@ -1,4 +1,4 @@
-"""Choices from logits, and how unlikely given ones are.
+"""Choices from logits, and the cross-entropy of given choices.
 
 Shapes: B rows, V choices.
 """
@@ -13,14 +13,14 @@ from flexlam_rl.nn.streams import Streams, uniform_rows
 
 
 def choose(logits: Tensor, generator: Streams | None, temperature: float = 1.0, draws: Tensor | None = None) -> Tensor:
-    """Choices (B,) from logits (B, V).
+    """Choose (B,) from logits (B, V).
 
     Args:
-        logits: Of every choice.
-        generator: Random stream, or several, each of an equal part of the rows; None, without `draws`, takes the
-            likeliest choice (of equals the lowest).
-        temperature: Divides the logits when sampling.
-        draws: Uniform numbers in [0, 1), (B,), in place of a generator: see `pick`.
+        logits: Logits of every choice.
+        generator: Random stream, or several, each for an equal part of the rows; if it and `draws` are None, the
+            likeliest choice is taken (the lowest one among equals).
+        temperature: Divisor of the logits when sampling.
+        draws: Uniform numbers in [0, 1), (B,), instead of a generator; see `pick`.
     """
     if draws is not None:
         return pick(logits, draws, temperature)
@@ -32,11 +32,11 @@ def choose(logits: Tensor, generator: Streams | None, temperature: float = 1.0, 
 
 
 def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
-    """Choices (B,) from logits (B, V): where the running sum of the probabilities passes each row's number `draws` (B,)
-    in [0, 1).
+    """Choose (B,) from logits (B, V): the first choice whose cumulative probability exceeds the row's number in `draws`
+    (B,), uniform in [0, 1).
 
-    A row's choice depends on its own number alone, so that each environment can bring its own random stream. In
-    float64, because rounding of a sum over a thousand choices would shift some.
+    A row's choice depends only on its own number, so each environment can have its own random stream. Sums are computed
+    in float64, because rounding of a sum over a thousand choices would change some choices.
     """
     sums = (logits.double() / temperature).softmax(-1).cumsum(-1)
     found = torch.searchsorted(sums, draws.to(sums)[:, None] * sums[:, -1:], right=True)[:, 0]
@@ -44,6 +44,6 @@ def pick(logits: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def code_losses(logits: Tensor, codes: Tensor) -> Tensor:
-    """Cross-entropy (...) of codes, int64 (...), under logits (..., V)."""
+    """Compute the cross-entropy (...) of codes, int64 (...), under logits (..., V)."""
     losses = F.cross_entropy(logits.float().flatten(0, -2), codes.flatten(), reduction="none")
     return losses.view(codes.shape)

@@ -1,4 +1,4 @@
-"""Numbers brought to mean 0 and variance 1, as noise and heads expect them.
+"""Normalization of numbers to mean 0 and variance 1, as noise and heads expect them.
 
 Shapes: B examples, `...` the dimensions that have a scale of their own.
 """
@@ -10,10 +10,10 @@ SMALLEST = 1e-3
 
 
 class Scale(nn.Module):
-    """Mean and deviation of each number, part of the checkpoint.
+    """Mean and standard deviation of each number, which are part of the checkpoint.
 
     Args:
-        shape: Of an example; dimensions of size 1 share their scale.
+        shape: Shape of an example; numbers along dimensions of size 1 share their scale.
     """
 
     def __init__(self, *shape: int) -> None:
@@ -25,7 +25,7 @@ class Scale(nn.Module):
 
     @torch.no_grad()
     def fit(self, examples: Tensor) -> None:
-        """Take the scale of examples (B, ...). Numbers that hardly change count as changing by `SMALLEST`."""
+        """Set the scale from examples (B, ...). Standard deviations are at least `SMALLEST`."""
         shared = (0, *(i + 1 for i, size in enumerate(self.mean.shape) if size == 1))
         values = examples.double()
         self.mean.copy_(values.mean(shared, keepdim=True)[0])
@@ -33,9 +33,9 @@ class Scale(nn.Module):
         self.deviation.copy_(deviation.clamp_min(SMALLEST))
 
     def enter(self, x: Tensor) -> Tensor:
-        """To mean 0 and variance 1."""
+        """Normalize to mean 0 and variance 1."""
         return (x - self.mean) / self.deviation
 
     def leave(self, x: Tensor) -> Tensor:
-        """Back."""
+        """Undo the normalization."""
         return x * self.deviation + self.mean

@@ -1,4 +1,4 @@
-"""The small convolutional eye of policies that are trained in minutes.
+"""The small convolutional network of policies that are trained in minutes.
 
 Shapes: B batch, C H W frame, F features.
 """
@@ -6,21 +6,21 @@ Shapes: B batch, C H W frame, F features.
 from torch import nn
 
 SMALLEST = 36
-"""Pixels of height and width, of which the convolutions leave one place."""
+"""Smallest height and width, in pixels, at which the convolutions leave one position."""
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse frames that the convolutions leave nothing of.
+    """Refuse frames that are too small for the convolutions.
 
     Raises:
-        ValueError: They are smaller than `SMALLEST`.
+        ValueError: The frames are smaller than `SMALLEST`.
     """
     if min(height, width) < SMALLEST:
         raise ValueError(f"Frames are {width}x{height}; expected {SMALLEST} pixels or more.")
 
 
 def convolutions(channels: int, first: int, height: int, width: int) -> tuple[nn.Sequential, int]:
-    """Make three convolutions, from frames (B, C, H, W) to features (B, F).
+    """Make three convolutions that map frames (B, C, H, W) to features (B, F).
 
     Args:
         channels: C.

@@ -1,6 +1,6 @@
 """Random numbers from one stream for a whole batch, or from one stream per row.
 
-With one per row, a row's numbers depend on no other row: a batch of worlds then plays what each would play alone.
+With one stream per row, a row's numbers do not depend on other rows: each world of a batch plays as it would alone.
 """
 
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 Streams = torch.Generator | Sequence[torch.Generator]
-"""A generator for all rows, or one for each."""
+"""One generator for all rows, or one per row."""
 
 
 def normal(shape: Sequence[int], streams: Streams | None, device: torch.device) -> Tensor:
-    """Draw standard normal numbers, float32 `shape`, its first dimension the rows, on `device`.
+    """Draw standard normal numbers, float32 `shape`, with the rows as first dimension, on `device`.
 
     Args:
         shape: (B, ...).
-        streams: Where they are drawn; None for torch's own generator.
-        device: Where they go; a generator of another device draws there.
+        streams: The generators; None for torch's own.
+        device: Device of the result; a generator of another device draws there.
 
     Raises:
-        ValueError: There is not one stream for each row.
+        ValueError: The number of streams is not that of rows.
     """
     if not isinstance(streams, Sequence):
         source = device if streams is None else streams.device
@@ -35,7 +35,7 @@ def uniform(shape: Sequence[int], streams: Streams, device: torch.device) -> Ten
     """Draw uniform numbers in [0, 1), float32 `shape` (B, ...), as `normal` does.
 
     Raises:
-        ValueError: There is not one stream for each row.
+        ValueError: The number of streams is not that of rows.
     """
     if not isinstance(streams, Sequence):
         return torch.rand(tuple(shape), generator=streams, device=streams.device).to(device)
@@ -44,10 +44,10 @@ def uniform(shape: Sequence[int], streams: Streams, device: torch.device) -> Ten
 
 
 def uniform_rows(streams: Sequence[torch.Generator], count: int, device: torch.device) -> Tensor:
-    """Draw `count` uniform numbers in [0, 1), float32 (`count`,), an equal part of them from each stream in turn.
+    """Draw `count` uniform numbers in [0, 1), float32 (`count`,), with an equal part from each stream in turn.
 
     Raises:
-        ValueError: The streams cannot have equal parts.
+        ValueError: `count` cannot be divided equally among the streams.
     """
     if not streams or count % len(streams):
         raise ValueError(f"There are {len(streams)} streams for {count} numbers; expected an equal part for each.")

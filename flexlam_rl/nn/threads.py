@@ -1,7 +1,8 @@
-"""Small products are computed fastest in one thread: with several, these spend their time waiting for each other.
+"""Control of threads: small products are fastest in one thread, because several spend their time waiting for each
+other.
 
-`torch.set_num_threads` is of no use here: it also changes what threads that start meanwhile will have. OpenMP and MKL
-each keep a number for the calling thread alone, which is what is set and restored.
+`torch.set_num_threads` cannot be used here, because it also changes the number for threads that start meanwhile. OpenMP
+and MKL each have a number for the calling thread alone; these are set and restored.
 """
 
 import ctypes
@@ -14,8 +15,8 @@ from typing import Any
 import torch
 
 WORK = 1 << 23
-"""Multiplications of a model's largest product from which on the caller's threads are used: about half a millisecond in
-one.
+"""Multiplications of a model's largest product from which the caller's number of threads is used: about half a
+millisecond in one thread.
 """
 _FORKED = False
 
@@ -30,20 +31,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def forked() -> bool:
-    """Whether this process was forked from one that had loaded this module: OpenMP's threads, and an executor's, stayed
-    there.
+    """Whether this process was forked after this module was loaded; the threads of OpenMP and of executors do not exist
+    in a fork.
     """
     return _FORKED
 
 
 @cache
 def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | None:
-    """OpenMP's and MKL's numbers of threads of the calling thread, of the libraries that torch itself uses; None where
-    there are none.
-    """
+    """Functions that set the calling thread's number of threads in torch's OpenMP and MKL; None if there are none."""
     try:
         library = ctypes.CDLL(torch._C.__file__)
-        # in lower case it is MKL's function for Fortran, which takes the address of a number
+        # the lower-case name is MKL's function for Fortran, which takes the address of a number
         return library.omp_set_num_threads, getattr(library, "MKL_Set_Num_Threads_Local", None)
     except (AttributeError, OSError, TypeError):
         return None
@@ -51,14 +50,14 @@ def _setters() -> tuple[Callable[[int], Any], Callable[[int], int] | None] | Non
 
 @contextmanager
 def one_thread(work: int | None) -> Iterator[None]:
-    """Compute in the calling thread alone where there is little to do, and always in a forked process, where other
-    threads never come.
+    """Compute in the calling thread alone if there is little to do, and always in a forked process, which lacks the
+    other threads.
 
     Args:
-        work: Multiplications of the largest product; None where that is not known: the caller's threads are then used.
+        work: Multiplications of the largest product; None if unknown, in which case the caller's threads are used.
     """
     wanted = _FORKED or (work is not None and work < WORK)
-    before = torch.get_num_threads()  # torch sets a new thread's number when it is first asked: before ours, not after
+    before = torch.get_num_threads()  # the first call sets a new thread's number, so it must come before ours
     setters = _setters() if wanted and before > 1 else None
     if setters is None:
         yield

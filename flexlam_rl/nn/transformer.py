@@ -1,7 +1,7 @@
-"""Transformer blocks that see everything, and a causal transformer of Qwen3's kind.
+"""Transformer blocks with full attention, and a causal transformer like Qwen3's.
 
-The causal one's weights carry the names of `transformers`' Qwen3Model, so either can load the other's. `nn.kv_cache`
-runs it step by step. Shapes: B batch, L tokens, D width.
+The causal transformer's weights have the names of `transformers`' Qwen3Model, so each can load the other's weights.
+`nn.kv_cache` runs it step by step. Shapes: B batch, L tokens, D width.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from flexlam_rl.nn.rms_norm import RMSNorm
 
 
 class MLP(nn.Sequential):
-    """Two layers with GELU between."""
+    """Two linear layers with GELU between them."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__(nn.Linear(width, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, width))
@@ -63,14 +63,14 @@ class CausalLayer(HiddenLayer):
 
 
 class CausalTransformer(nn.Module):
-    """A stack of layers and the last norm, over embeddings.
+    """A stack of layers and a final norm, over embeddings.
 
     Args:
         width: D.
         depth: Number of layers.
-        heads: Of each attention.
+        heads: Heads of each attention.
         hidden: Width of each feed-forward.
-        norm_eps: Of every norm.
+        norm_eps: Epsilon of every norm.
     """
 
     def __init__(self, width: int, depth: int, heads: int, hidden: int, norm_eps: float = 1e-6) -> None:
@@ -83,7 +83,9 @@ class CausalTransformer(nn.Module):
         return cast(Iterator[CausalLayer], iter(self.layers))
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
-        """Hidden states (B, L, D) of embeddings x (B, L, D) at rotary positions, `cos` and `sin` (L, hd)."""
+        """Compute hidden states (B, L, D) of embeddings x (B, L, D) at rotary positions `cos` and `sin`, (L,
+        hd) each.
+        """
         for layer in self.layers:
             x = layer(x, cos, sin, mask)
         return self.norm(x)

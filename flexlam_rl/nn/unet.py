@@ -1,8 +1,8 @@
-"""A small U-Net from pictures and slots to the next picture: convolutions see and draw, a transformer joins the slots.
+"""A small U-Net from pictures and slots to the next picture: convolutions around a transformer that sees the slots.
 
-The coarse half has few places and the fine half few channels, so that a step costs a third of a transformer over
-patches and learns in a fraction of its steps on a CPU (docs/lam.md). Shapes: B batch, C H W picture, I channels that go
-in, h w cells, D width, M slots, d numbers per slot.
+The coarse levels have few positions and the fine levels few channels, so a step costs a third of that of a transformer
+over patches, and the network needs a fraction of its steps on a CPU (docs/lam.md). Shapes: B batch, C H W picture, I
+input channels, h w cells, D width, M slots, d numbers per slot.
 """
 
 import torch
@@ -20,7 +20,7 @@ LEAST_WIDTH = 4 * GROUPS
 
 
 class ModulatedConvolutions(nn.Module):
-    """Two convolutions with a residual; scale and shift come from a condition, and it begins as the identity."""
+    """Two convolutions with a residual, scaled and shifted by a condition; at first, the identity."""
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
@@ -33,26 +33,26 @@ class ModulatedConvolutions(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x (B, channels, h, w), condition (B, D), already activated."""
+        """Run x (B, channels, h, w) under a condition (B, D), to which the activation is already applied."""
         shift, scale = self.modulation(condition)[..., None, None].chunk(2, dim=1)
         h = self.inner(F.silu(self.norm(x) * (1 + scale) + shift))
         return x + self.outer(F.silu(h))
 
 
 class MotionUNet(nn.Module):
-    """From pictures and the slots to what becomes of the last picture (`MovedPicture`).
+    """Predicts the next picture from pictures and slots, by moving the pixels of the last picture (`MovedPicture`).
 
     Args:
         size: H and W.
         inputs: I.
         channels: C.
-        cell: Pixels along a side of a cell, of which the first layer sees one.
-        width: D of the transformer; the convolutions have a quarter and half of it.
-        depth, heads, ffn: Of the transformer, over a sixteenth of the cells and the slots.
+        cell: Pixels along a side of the cells that the first layer sees.
+        width: D, the width of the transformer; the convolutions have a quarter and half of it.
+        depth, heads, ffn: Sizes of the transformer, which runs over the slots and a sixteenth as many places as cells.
         slots, slot_dim: M and d.
 
     Raises:
-        ValueError: `width` is no multiple of 32, or the cells do not divide the pictures.
+        ValueError: `width` is not a multiple of 32, or the cells do not divide the pictures.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class MotionUNet(nn.Module):
         self.head = MovedPicture(size, channels, cell, fine, width)
 
     def forward(self, pictures: Tensor, picture: Tensor, slots: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Draw the next picture.
+        """Predict the next picture.
 
         Args:
-            pictures: All that is seen, (B, I, H, W).
-            picture: What moves, (B, C, H, W).
+            pictures: All pictures that the network sees, (B, I, H, W).
+            picture: The picture whose pixels move, (B, C, H, W).
             slots: Null-filled (B, M, d).
-            condition: More to draw by, (B, D).
+            condition: Further input to all convolutions and layers, (B, D).
 
         Returns:
-            float32 (B, C, H, W).
+            The next picture, float32 (B, C, H, W).
         """
         known = self.slots(slots.flatten(1))
         known = F.silu(known if condition is None else known + condition)

@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 FEATURES = 32 * 16
-"""Numbers that `frozen_features` gives for a frame."""
+"""Number of features that `frozen_features` gives for a frame."""
 
 
 def frozen_features(channels: int, seed: int) -> nn.Sequential:
-    """A convolutional net with random orthogonal weights that never train; C x 64 x 64 to 32 x 4 x 4 numbers.
+    """Make a convolutional net with random orthogonal frozen weights, from C x 64 x 64 to 32 x 4 x 4 numbers.
 
-    Random convolutions keep where something is and which way it changes, need no download, and are the same everywhere.
+    Random convolutions preserve where things are and which way they change, need no download, and are the same
+    everywhere.
     """
     generator = torch.Generator().manual_seed(seed)
     net = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Small heads that give the distribution of continuous tokens from their features: flow or mixture.
+"""Small heads that model the distribution of continuous tokens given their features: flow or mixture.
 
 Shapes: B examples, P positions, D numbers per feature, d numbers per token.
 """
@@ -23,11 +23,11 @@ def build_head(
         name: "flow" or "mixture".
         width: D.
         dim: d.
-        hidden, blocks: Of the flow head.
-        components, entropy: Of the mixture head.
+        hidden, blocks: Width and number of blocks of the flow head.
+        components, entropy: Number of components and weight of the entropy of the mixture head.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no head of that name.
     """
     if name == "flow":
         return FlowHead(width, dim, hidden, blocks)

@@ -1,4 +1,4 @@
-"""Conditional flow matching per token: an MLP that time and feature modulate (LaMo, section 4.4.1; Li et al., 2024).
+"""Conditional flow matching per token: an MLP modulated by time and feature (LaMo, section 4.4.1; Li et al., 2024).
 
 Tokens are independent of each other given their features. Shapes: B examples, P positions, D numbers per feature, d
 numbers per token, H width of the MLP.
@@ -26,19 +26,19 @@ class ModulatedMLP(HiddenLayer):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x and condition (B, P, H), the latter already activated."""
+        """Run x (B, P, H) under a condition (B, P, H), to which the activation is already applied."""
         shift, scale, gate = self.modulation(condition).chunk(3, dim=-1)
         return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
 
 
 class FlowHead(DensityHead):
-    """Velocity of a straight path from noise to the token.
+    """Predicts the velocity of a straight path from noise to the token.
 
     Args:
         width: D.
         dim: d.
         hidden: H.
-        blocks: Residual blocks.
+        blocks: Number of residual blocks.
     """
 
     def __init__(self, width: int, dim: int, hidden: int, blocks: int) -> None:
@@ -55,12 +55,12 @@ class FlowHead(DensityHead):
             nn.init.zeros_(layer.bias)
 
     def velocity(self, x: Tensor, tau: Tensor, context: Tensor) -> Tensor:
-        """Velocities (B, P, d).
+        """Compute velocities (B, P, d).
 
         Args:
             x: Points on the paths, (B, P, d).
             tau: Times (B,) in [0, 1].
-            context: The features after `self.context`, (B, P, H): they are the same at all times.
+            context: Features after `self.context`, (B, P, H), which are the same at all times.
         """
         condition = F.silu(context + self.time(time_features(tau))[:, None])
         x = self.enter(x)
@@ -70,8 +70,8 @@ class FlowHead(DensityHead):
         return self.leave(self.norm(x) * (1 + scale) + shift)
 
     def losses(self, features: Tensor, summary: Tensor, target: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean squared error (B,) of the velocity; one time per example, noise for each number. `summary` is not
-        used.
+        """Compute the mean squared error (B,) of the velocity, with one time per example and noise per number.
+        `summary` is not used.
         """
         device = generator.device
         noise = torch.randn(target.shape, generator=generator, device=device, dtype=torch.float32)
@@ -83,6 +83,6 @@ class FlowHead(DensityHead):
     def sample(
         self, features: Tensor, summary: Tensor, noise: Tensor, choice: Tensor | None = None, steps: int = 20
     ) -> Tensor:
-        """Tokens (B, P, d) in `steps` equal Euler steps from `noise`; `summary` and `choice` are not used."""
+        """Make tokens (B, P, d) by `steps` equal Euler steps from `noise`; `summary` and `choice` are not used."""
         context = self.context(features)
         return integrate(lambda x, tau: self.velocity(x, tau, context).float(), noise, steps)

@@ -1,7 +1,7 @@
 """A mixture of normal distributions over all tokens together (LaMo, section 4.4.2, equation 12).
 
-Which component it is, is one draw for all positions: "turn left" or "turn right", not a choice per token. Given the
-component, numbers are independent. Shapes: B examples, P positions, D numbers per feature, d numbers per token, k
+The component is drawn once for all positions ("turn left" or "turn right"), not per token. Given the component, numbers
+are independent.
 components.
 """
 
@@ -15,7 +15,7 @@ from flexlam_rl.nn.density_heads.interface import DensityHead
 from flexlam_rl.nn.sampling import choose
 
 WIDEST = 4.0
-"""Logarithms of standard deviations lie in (-WIDEST, WIDEST)."""
+"""Bound: logarithms of standard deviations lie in (-WIDEST, WIDEST)."""
 
 
 class Mixture(NamedTuple):
@@ -32,20 +32,20 @@ class Mixture(NamedTuple):
     log_stds: Tensor
 
     def log_prob(self, tokens: Tensor) -> Tensor:
-        """Log-density (B,) of tokens (B, P, d), of all their numbers together."""
+        """Compute the joint log-density (B,) of tokens (B, P, d)."""
         scaled = (tokens[:, None] - self.means) * (-self.log_stds).exp()
         each = -0.5 * scaled.square() - self.log_stds - 0.5 * math.log(2 * math.pi)
         return (self.log_weights + each.flatten(2).sum(-1)).logsumexp(-1)
 
 
 class MixtureHead(DensityHead):
-    """Weights from the summary, means and deviations from the features.
+    """Predicts mixture weights from the summary, and means and standard deviations from the features.
 
     Args:
         width: D.
         dim: d.
         components: k.
-        entropy: Weight of the entropy of the mixture's weights, which training raises.
+        entropy: Weight of the entropy of the mixture's weights, which training increases.
     """
 
     def __init__(self, width: int, dim: int, components: int, entropy: float) -> None:
@@ -55,13 +55,13 @@ class MixtureHead(DensityHead):
         self.tokens = nn.Linear(width, 2 * components * dim)
 
     def distribution(self, features: Tensor, summary: Tensor) -> Mixture:
-        """The distribution of tokens given features (B, P, D) and summary (B, D)."""
+        """Compute the distribution of tokens given features (B, P, D) and summary (B, D)."""
         parts = self.tokens(features).float().unflatten(-1, (2, self.components, self.dim))
         means, raw = parts.permute(2, 0, 3, 1, 4).unbind()
         return Mixture(self.logits(summary).float().log_softmax(-1), means, WIDEST * (raw / WIDEST).tanh())
 
     def losses(self, features: Tensor, summary: Tensor, target: Tensor, generator: torch.Generator) -> Tensor:
-        """Negative log-density minus the weighted entropy, over P d, (B,) (equation 13). Nothing is drawn."""
+        """Compute negative log-density minus weighted entropy, divided by P d, (B,) (equation 13). Nothing is drawn."""
         found = self.distribution(features, summary)
         spread = -(found.log_weights.exp() * found.log_weights).sum(-1)
         return -(found.log_prob(target) + self.entropy * spread) / target[0].numel()
@@ -69,8 +69,8 @@ class MixtureHead(DensityHead):
     def sample(
         self, features: Tensor, summary: Tensor, noise: Tensor, choice: Tensor | None = None, steps: int = 20
     ) -> Tensor:
-        """Tokens (B, P, d) of the component that `choice` picks, with `noise` times its deviations; `steps` is not
-        used.
+        """Make tokens (B, P, d) of the component that `choice` picks: its means plus `noise` times its deviations.
+        `steps` is not used.
         """
         found = self.distribution(features, summary)
         component = choose(found.log_weights, None, draws=choice)

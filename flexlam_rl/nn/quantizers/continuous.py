@@ -13,14 +13,14 @@ from flexlam_rl.utils.numbers import real, whole
 
 
 class Gaussian(Quantizer):
-    """A normal distribution per number, held near the standard one (beta-VAE, Higgins et al., 2017).
+    """Normal distribution per number, kept near the standard normal (beta-VAE, Higgins et al., 2017).
 
-    The encoder gives means and logarithms of variances. Training draws from the distribution; without a generator, the
-    latent action is its mean.
+    The encoder gives means and logarithms of variances. In training, latent actions are drawn from the distribution;
+    without a generator, they are its mean.
 
     Args:
         dim: d.
-        beta: Weight of the KL divergence from the standard normal, in nats: summed over the numbers of a slot, averaged
+        beta: Weight of the KL divergence to the standard normal, in nats: a sum over the numbers of a slot, averaged
             over slots.
     """
 
@@ -30,7 +30,7 @@ class Gaussian(Quantizer):
 
     @property
     def inputs(self) -> int:
-        """Mean and logarithm of the variance of each number."""
+        """Two per number: its mean and the logarithm of its variance."""
         return 2 * self.dim
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
@@ -44,7 +44,7 @@ class Gaussian(Quantizer):
 
 
 class Identity(Quantizer):
-    """No bottleneck but the number of dimensions: the encoder's vectors as they are.
+    """No bottleneck except the number of dimensions: the encoder's vectors are not changed.
 
     Args:
         dim: d.

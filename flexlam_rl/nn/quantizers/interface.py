@@ -1,11 +1,11 @@
-"""The interface of quantizers, and how one is found by name.
+"""Interface of quantizers, and how they are found by name.
 
 A quantizer is one class with a name:
 
     @QUANTIZERS.register("mine")
     class Mine(Quantizer): ...
 
-A latent action model names it in its configuration (`quantizer="mine"`); another package adds one through the group of
+A latent action model names it in its configuration (`quantizer="mine"`). Another package adds one through the group of
 entry points "flexlam_rl.quantizers". Shapes: `...` any leading dimensions, `d` numbers per slot, `n` numbers per slot
 of the encoder.
 """
@@ -26,10 +26,10 @@ class Quantized(NamedTuple):
 
     Attributes:
         vectors: (..., d), with the gradient that trains the encoder.
-        codes: int64 (...), None of a continuous quantizer.
-        loss: What the quantizer adds to the loss, a number; 0 where it adds nothing.
-        usage: Bits per slot that are in use, a number: the entropy of the codes of all given slots together, or how
-            much a continuous quantizer's prior must be told (its KL divergence). None where it is not measured.
+        codes: int64 (...), None for a continuous quantizer.
+        loss: Scalar that is added to the loss; 0 if there is none.
+        usage: Bits per slot that are in use, a scalar: the entropy of the codes of all given slots together, or, for a
+        continuous quantizer, the KL divergence from its prior. None if it is not measured.
     """
 
     vectors: Tensor
@@ -41,14 +41,14 @@ class Quantized(NamedTuple):
 class Quantizer(nn.Module, ABC):
     """The bottleneck of a latent action model, one slot at a time.
 
-    What a quantizer learns besides its parameters (a codebook that follows its vectors) moves only in `forward`, in
-    training mode, on vectors that ask for gradient: while the encoder is frozen, so is the quantizer.
+    Learned values that are not parameters, such as a codebook that follows its vectors, change only in `forward`, in
+    training mode, on vectors that require gradients: as long as the encoder is frozen, so is the quantizer.
 
     Attributes:
-        dim: d, numbers per slot, of its vectors.
-        codes: V, how many codes a slot can have; None of a continuous quantizer, whose vectors are its latent actions.
-        levels: Levels of each of the d numbers, where a code is one combination of them, its first number changing
-            fastest; None elsewhere.
+        dim: d, the numbers per slot of its vectors.
+        codes: V, the number of codes of a slot; None for a continuous quantizer, whose vectors are its latent actions.
+        levels: Number of levels of each of the d numbers, if a code is one combination of them with the first number
+        changing fastest; otherwise None.
     """
 
     dim: int
@@ -57,7 +57,7 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def inputs(self) -> int:
-        """n, numbers per slot that it takes from the encoder."""
+        """n, the numbers per slot that it takes from the encoder."""
         return self.dim
 
     @abstractmethod
@@ -66,12 +66,12 @@ class Quantizer(nn.Module, ABC):
 
         Args:
             z: (..., n).
-            generator: Stream of the noise that training adds, where the quantizer is one that does; None adds none, so
-                that the same vectors give the same latent actions.
+            generator: Random stream of the noise in training, if the quantizer has any; with None there is no noise, so
+                the same vectors give the same latent actions.
         """
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors (..., d) of integer codes (...) in [0, V).
+        """Look up the vectors (..., d) of integer codes (...) in [0, V).
 
         Raises:
             ValueError: This quantizer is continuous.
@@ -95,11 +95,11 @@ def build_quantizer(name: str, options: Mapping[str, Any]) -> Quantizer:
     """Make a quantizer.
 
     Args:
-        name: As registered in `QUANTIZERS`.
-        options: Keyword arguments of its class.
+        name: Name in `QUANTIZERS`.
+        options: Keyword arguments of the quantizer's class.
 
     Raises:
-        ValueError: There is none of that name, it has no such option or needs another one, or a value is not allowed.
+        ValueError: There is no such quantizer, an option is unknown or missing, or a value is not allowed.
     """
     kind = QUANTIZERS.get(name)
     parameters = inspect.signature(kind).parameters
@@ -116,9 +116,9 @@ def build_quantizer(name: str, options: Mapping[str, Any]) -> Quantizer:
 
 
 def entropy_bits(codes: Tensor, count: int) -> Tensor:
-    """Entropy in bits, a number, of all codes int64 (...) in [0, `count`) taken together."""
+    """Compute the entropy in bits, a scalar, of all codes int64 (...) in [0, `count`) together."""
     flat = codes.flatten()
-    # counted without asking the device for the largest code, as bincount does
+    # counted without asking the device for the largest code, which bincount would do
     seen = torch.zeros(count, dtype=torch.float32, device=codes.device)
     seen.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
     shares = seen / max(1, len(flat))

@@ -1,7 +1,7 @@
 """Vector quantization with a codebook that follows the encoder.
 
-The library that gives FSQ has such a class too. Its codebook starts at whichever call comes first, counts dead codes in
-absolute numbers, and draws their replacements from torch's global generator, which no run's state holds, so a
+The library that provides FSQ has such a class too. But its codebook starts at its first call, it counts dead codes in
+absolute numbers, and it draws replacements from torch's global generator, which is not part of a run's state, so a
 continued run would differ from one that never stopped. Shapes: `...` any leading dimensions, `N` vectors, `V` codes,
 `d` numbers per slot.
 """
@@ -16,19 +16,20 @@ from flexlam_rl.utils.numbers import real, whole
 
 
 class VQ(Quantizer):
-    """Vector quantization (van den Oord et al., 2017): the nearest of V vectors is taken, all slots sharing them.
+    """Vector quantization (van den Oord et al., 2017): each vector is replaced by the nearest of V, shared by all
+    slots.
 
-    Each code is the exponential moving average of the vectors that chose it (appendix A.1 there). One whose use falls
-    below a share of its fair part begins anew at a vector of the batch; so do all codes at the first training step.
-    Which vectors these are follows from a counter in the checkpoint.
+    Each code is the exponential moving average of the vectors that chose it (appendix A.1 there). A code whose use
+    falls below a share of the average use restarts at a vector of the batch; so do all codes at the first training
+    step. A counter in the checkpoint determines which vectors these are.
 
     Args:
         size: V.
         dim: d.
-        decay: Of the average, per training step.
-        commitment: Weight of the squared distance from the encoder's vectors to their codes, in the loss.
-        restart: Share of the fair part, all vectors over V, below which a code begins anew.
-        normalise: Vectors and codes have length 1 (TECO), so that only directions are told apart.
+        decay: Decay of the average, per training step.
+        commitment: Weight, in the loss, of the squared distance from the encoder's vectors to their codes.
+        restart: Share of the average use (all vectors divided by V) below which a code restarts.
+        normalise: Normalize vectors and codes to length 1 (TECO), so that only directions count.
     """
 
     counts: Tensor
@@ -55,7 +56,7 @@ class VQ(Quantizer):
         self.normalise = normalise
         codebook = torch.randn(size, dim)
         self.register_buffer("codebook", F.normalize(codebook, dim=-1) if normalise else codebook)
-        # 0 of every code: all of them begin anew at the first step
+        # counts of 0: all codes restart at the first step
         self.register_buffer("counts", torch.zeros(size))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -79,13 +80,13 @@ class VQ(Quantizer):
 
     @torch.no_grad()
     def _begin_anew(self, flat: Tensor) -> None:
-        """Put codes of too little use at vectors of the batch, (N, d)."""
+        """Move rarely used codes to vectors of the batch, (N, d)."""
         fair = len(flat) / len(self.counts)
         dead = self.counts <= self.restart * fair
         order = _scattered(len(flat), self.steps).argsort()
         places = torch.arange(len(self.counts), device=flat.device) % len(flat)
         vectors = flat[order[places]]
-        if dist.is_initialized():  # ranks see other vectors, and share one codebook
+        if dist.is_initialized():  # each rank has its own vectors, but all share one codebook
             dist.broadcast(vectors, 0)
         self.codebook.copy_(torch.where(dead[:, None], vectors, self.codebook))
         self.counts.copy_(self.counts.masked_fill(dead, fair))
@@ -93,7 +94,7 @@ class VQ(Quantizer):
 
     @torch.no_grad()
     def _follow(self, flat: Tensor, nearest: Tensor) -> None:
-        """Move codes towards the mean of the vectors (N, d) that chose them, `nearest` (N,)."""
+        """Move codes toward the mean of the vectors (N, d) that chose them, given by `nearest` (N,)."""
         chosen = torch.zeros_like(self.counts).index_add_(0, nearest, torch.ones_like(flat[:, 0]))
         sums = torch.zeros_like(self.codebook).index_add_(0, nearest, flat)
         if dist.is_initialized():
@@ -102,16 +103,16 @@ class VQ(Quantizer):
                 part.div_(dist.get_world_size())
         counts = self.decay * self.counts + (1 - self.decay) * chosen
         sums = self.decay * self.counts[:, None] * self.codebook + (1 - self.decay) * sums
-        # with a decay of 0, a code that none chose stays where it is
+        # with a decay of 0, a code that no vector chose stays where it is
         means = torch.where(counts[:, None] > 0, sums / counts[:, None], self.codebook)
         self.codebook.copy_(F.normalize(means, dim=-1) if self.normalise else means)
         self.counts.copy_(counts)
 
 
 def _scattered(count: int, step: Tensor) -> Tensor:
-    """Numbers int64 (`count`,) without order, others at each `step`: the finalizer of SplitMix64 (Steele et al., 2014).
+    """Make pseudorandom int64 (`count`,), different at each `step`, by SplitMix64's finalizer (Steele et al., 2014).
 
-    They are computed where the step lies, so that the host need not wait for the device, and are equal everywhere.
+    They are computed on the step's device, so that the host need not wait for it, and are equal on all devices.
     """
     x = (step * count + torch.arange(count, device=step.device) + 1) * -0x61C8864680B583EB
     x = (x ^ (x >> 30)) * -0x40A7B892E31B1A47
