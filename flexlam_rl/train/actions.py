@@ -1,4 +1,4 @@
-"""What the actions of rollouts are of, and labelled actions as models see them."""
+"""Action spaces of rollouts, and labeled actions as models take them."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,17 +12,17 @@ from flexlam_rl.envs.spec import ActionSpec
 from flexlam_rl.utils.errors import StoreError
 
 Labels = dict[str, np.ndarray[Any, Any]]
-"""Labelled transitions: "obs", "next_obs" uint8 (B, H, W, C); "action", "previous" (B, dims), int64 counted from 0, or
-float32 in [-1, 1]. At an episode's start, "previous" is -1 in discrete dimensions and NaN in continuous ones.
+"""Labeled transitions: "obs", "next_obs" uint8 (B, H, W, C); "action", "previous" (B, dims), int64 from 0, or float32
+in [-1, 1]. At the start of an episode, "previous" is -1 in discrete dimensions and NaN in continuous ones.
 """
 
 
 def action_spec(rollouts: Rollouts) -> ActionSpec:
-    """What the actions of the rollouts are of; stores of video alone have no part in it.
+    """Find the action space of rollouts; stores without actions (video only) are ignored.
 
     Raises:
-        StoreError: There are none.
-        ValueError: Stores differ, or they are DeepMind Lab's native ones.
+        StoreError: No store has actions.
+        ValueError: Stores have different action spaces, or DeepMind Lab's native one.
     """
     from flexlam_rl.envs.domains.dmlab.actions import action_set
 
@@ -43,13 +43,13 @@ def action_spec(rollouts: Rollouts) -> ActionSpec:
 
 
 def labelled_spec(rollouts: Rollouts, labels: LabelSet) -> ActionSpec:
-    """What the actions of the rollouts are of, for a model that learns them from labels.
+    """Find the action space of rollouts for a model that learns actions from labels.
 
-    A continuous dimension without a bound has none to map to -1 or 1: the smallest or largest of the labelled actions
-    stands in for it, and the model chooses none beyond.
+    If a continuous dimension has no bound, the smallest or largest of the labeled actions takes its place, because
+    bounds are mapped to -1 and 1; the model never chooses an action beyond.
 
     Raises:
-        ValueError: As `action_spec`, or a label has no action, or one that the space does not have.
+        ValueError: As for `action_spec`, or a label has no action or one outside the action space.
     """
     spec = action_spec(rollouts)
     parts = []
@@ -65,32 +65,34 @@ def labelled_spec(rollouts: Rollouts, labels: LabelSet) -> ActionSpec:
 
 
 def bounded(spec: ActionSpec, stored: np.ndarray) -> ActionSpec:
-    """Fill in bounds that a space does not have, by the smallest and largest of actions as stores keep them."""
+    """Replace missing bounds of a space by the smallest and largest of the given actions, which are as stores keep
+    them.
+    """
     if not spec.continuous:
         return spec
     found = stored.astype(np.float64)
     low = np.array(spec.low or (-1.0,) * spec.continuous)
     high = np.array(spec.high or (1.0,) * spec.continuous)
     least, most = np.where(np.isfinite(low), low, found.min(0)), np.where(np.isfinite(high), high, found.max(0))
-    same = least >= most  # all labels are equal there
+    same = least >= most  # all labels are equal, so the range must be widened
     least, most = least - 0.5 * (same & ~np.isfinite(low)), most + 0.5 * (same & ~np.isfinite(high))
     return replace(spec, low=tuple(least.tolist()), high=tuple(most.tolist()))
 
 
 def labelled(rollouts: Rollouts, labels: LabelSet, spec: ActionSpec) -> Labels:
-    """All tuples of a label set, in memory (it is small).
+    """Read all transitions of a label set into memory (it is small).
 
     Args:
-        rollouts: The data.
-        labels: Which transitions.
-        spec: Of the actions, as the model that takes them has it.
+        rollouts: The rollouts.
+        labels: The label set.
+        spec: The action space of the model that takes them.
     """
     pairs = TransitionPairs(rollouts, ("action", "previous_action"), labels)
     return read_labels(pairs, np.arange(len(pairs)), spec)
 
 
 def read_labels(pairs: TransitionPairs, items: np.ndarray, spec: ActionSpec) -> Labels:
-    """Some transitions of a sampler with the fields "action" and "previous_action"."""
+    """Read transitions of a sampler that has the fields "action" and "previous_action"."""
     batch = pairs.read(items)
     return {
         "obs": batch["frames"][:, 0],

@@ -1,4 +1,4 @@
-"""Clips to train on: windows of rollouts whose frames are a few rows apart.
+"""Clips for training: windows of rollouts whose frames may be several rows apart.
 
 Shapes: B clips, T frames, C H W frame.
 """
@@ -26,31 +26,32 @@ class ClipOptions(StageOptions):
     """Train on clips."""
 
     every: int = field(default=1, kw_only=True)
-    """Rows of the rollouts from one frame of a clip to the next."""
+    """Rows of the rollouts between consecutive frames of a clip."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "every", 1)
 
 
 def spread_windows(rollouts: Rollouts, frames: int, every: int, fields: tuple[str, ...] = ()) -> Windows:
-    """Windows that hold `frames` frames, `every` rows apart.
+    """Make windows that hold `frames` frames, `every` rows apart.
 
     Raises:
-        ValueError: All episodes are shorter.
+        ValueError: All episodes are shorter than a window.
     """
     return Windows(rollouts, (frames - 1) * every + 1, fields)
 
 
 class ClipSource:
-    """Batches with "frames" (B, T, H, W, C), "task" (B,), and "actions" (B, T) where the windows have actions.
+    """Batches with "frames" (B, T, H, W, C), "task" (B,) if asked for, and "actions" (B, T) if the windows have
+    actions.
 
     Args:
-        windows: From `spread_windows`.
-        every: Rows from one frame to the next.
+        windows: Result of `spread_windows`.
+        every: Rows between consecutive frames.
         batch, seed, rank, ranks, device: As for `FrameSource`.
-        tasks: Whether batches shall say which task a clip is of.
+        tasks: Whether batches have the task of each clip.
     """
 
     def __init__(
@@ -65,12 +66,12 @@ class ClipSource:
         tasks: bool = False,
     ) -> None:
         self.every = every
-        # frames that stay on a device come without the number of their store
+        # batches of frames that stay on a device do not tell which store, and so which task, they come from
         resident = False if tasks else None
         self.source = FrameSource(windows, batch, seed, rank, ranks, device=device, resident=resident)
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         return clip_batch(self.source.next(), self.every)
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class ClipSource:
 
 
 def clip_batch(read: dict[str, Any], every: int) -> dict[str, Any]:
-    """What `ClipSource` gives, of a batch of windows as they were read."""
+    """Make a batch of `ClipSource` from a batch of windows."""
     batch = {"frames": read["frames"][:, ::every]}
     if "level" in read:
         batch["task"] = read["level"]
@@ -91,7 +92,7 @@ def clip_batch(read: dict[str, Any], every: int) -> dict[str, Any]:
 
 
 def led_to(actions: Any) -> Any:
-    """Actions (B, T) as taken at each frame, to those that led to each: -1 at the first, whose own lies outside."""
+    """Shift actions (B, T) from the frame at which they were taken to the frame they led to; the first one gets -1."""
     if isinstance(actions, Tensor):
         return torch.cat([torch.full_like(actions[:, :1], -1), actions[:, :-1]], dim=1).long()
     first = np.full((len(actions), 1), -1)
@@ -99,13 +100,15 @@ def led_to(actions: Any) -> Any:
 
 
 def held_out_clips(windows: Windows, every: int, count: int) -> dict[str, Tensor]:
-    """`count` clips, uniform over the rollouts, always the same: "frames" uint8 (B, T, C, H, W), and the rest."""
+    """Read `count` clips, uniform over the rollouts and always the same: "frames" uint8 (B, T, C, H, W), and
+    the rest.
+    """
     read = next(windows.batches(count, seed=0, workers=0))
     return to_device(clip_batch(read, every), "cpu")
 
 
 def data_variance(windows: Windows, count: int = 64) -> float:
-    """Variance of the values of the data in [-0.5, 0.5], from `count` windows, rounded to six digits."""
+    """Compute the variance of pixel values in [-0.5, 0.5], from `count` windows, rounded to six significant digits."""
     frames = next(windows.batches(min(count, len(windows)), seed=1, workers=0))["frames"]
     return float(f"{(frames / 255.0).var():.6g}")
 
@@ -113,17 +116,17 @@ def data_variance(windows: Windows, count: int = 64) -> float:
 def check_clips(
     splits: Splits, size: tuple[int, int, int], frames: int, every: int, fields: tuple[str, ...] = ()
 ) -> Windows:
-    """Give the windows of the training data.
+    """Check that the rollouts fit a model of clips, and give the windows of the training data.
 
     Args:
         splits: The rollouts.
-        size: Height, width and channels that the model takes.
-        frames: T.
-        every: Rows from one frame to the next.
+        size: Height, width and channels of the model's frames.
+        frames: T, the frames of a clip.
+        every: Rows between consecutive frames.
         fields: Further columns of a batch.
 
     Raises:
-        ValueError: Frames of the data and of the model differ in size, or all episodes are shorter than a clip.
+        ValueError: The frames of rollouts and model differ in size, or all episodes are shorter than a clip.
     """
     for rollouts in (splits.train, splits.test):
         found = tuple(rollouts.stores[0].frames.row)
@@ -137,15 +140,15 @@ def check_clips(
 def clip_source(
     options: ClipOptions, config: RunConfig, windows: Windows, splits: Splits, held_out: int, tasks: bool = False
 ) -> tuple[ClipSource, dict[str, Tensor]]:
-    """Give the batches of a stage, and what it is evaluated on.
+    """Make a stage's source of batches and its held-out clips.
 
     Args:
-        options: Of the stage.
-        config: Of the stage.
-        windows: From `check_clips`.
+        options: Options of the stage.
+        config: Configuration of the stage.
+        windows: Result of `check_clips`.
         splits: The rollouts.
-        held_out: Clips to evaluate on.
-        tasks: Whether batches shall say which task a clip is of.
+        held_out: Number of clips for evaluations.
+        tasks: Whether batches have the task of each clip.
     """
     rank, ranks = distributed.start(options.device)
     loop = config.loop
@@ -154,7 +157,7 @@ def clip_source(
 
 
 def write_clips(path: Path, clips: list[Tensor]) -> None:
-    """Draw clips, uint8 (T, C, H, W) each, one below the other."""
+    """Draw clips, uint8 (T, C, H, W) each, one below the other, as a picture."""
     rows = [beside(list(np.ascontiguousarray(clip.movedim(1, -1).cpu().numpy()))) for clip in clips]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, above(rows))

@@ -12,12 +12,12 @@ def main(name: str, arguments: Sequence[str] | None = None, prog: str | None = N
     """Train a stage.
 
     Args:
-        name: Of the stage.
-        arguments: Of the command line; None for those of the process.
-        prog: What the command is called in messages.
+        name: Name of the stage.
+        arguments: Arguments of the command line; None for those of the process.
+        prog: Name of the command in messages.
 
     Returns:
-        The exit code.
+        The exit status.
     """
     prog = prog or f"python -m train.{name}"
 

@@ -1,4 +1,4 @@
-"""Batches of the stages from rollouts on disk."""
+"""Sources of batches for the stages, from rollouts on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,20 @@ from flexlam_rl.train.source import to_device
 
 
 class FrameSource:
-    """Batches of a sampler: NumPy arrays for a CPU. For a GPU, tensors that lie there: gathered there where all frames
-    fit into its memory, and otherwise read into pinned memory by threads and copied. All come in the same order and
-    with the same cursor.
+    """Batches of a sampler.
+
+    On a CPU, batches are NumPy arrays. On a GPU, they are tensors there: gathered on the GPU if all frames fit into its
+    memory, otherwise read into pinned memory by threads and copied. The order and the cursor are the same in all cases.
 
     Args:
         spans: The sampler.
         batch: Items per batch and process.
-        seed: Of their order.
-        rank, ranks: This process among those that train together.
-        device: Where they are trained on.
-        share: Items whose frames are on the device already.
-        resident: Whether frames stay on the device; None for where they fit.
-        codes: Codes of each store's transitions, (rows, M), which a batch has as (B, L - 1, M).
+        seed: Seed of their order.
+        rank, ranks: Rank of this process, and number of processes that train together.
+        device: Device of the training.
+        share: Items whose frames are already on the device.
+        resident: Whether frames stay on the device; None to decide by whether they fit.
+        codes: Codes of each store's transitions, (rows, M), of which batches get (B, L - 1, M).
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class FrameSource:
         if self.resident is not None and codes is not None and "codes" not in self.resident.columns:
             self.resident.columns["codes"] = torch.from_numpy(np.concatenate(codes)).to(device)
         self.pinned = self.resident is None and self.device.type == "cuda"
-        # indices of the next batch are drawn by a thread while the device computes
+        # a thread draws the indices of the next batch while the device computes
         readers: dict[str, Any] = {"workers": 1, "prefetch": 2} if self.resident else {"pin_memory": self.pinned}
         items: Any = self.resident or spans
         self.batches = Batches(items, batch, seed=seed, rank=rank, world_size=ranks, **readers)
 
     def next(self) -> dict[str, Any]:
-        """The next batch, with "frames" (B, L, H, W, C) as an array, or (B, L, C, H, W) on the device."""
+        """Give the next batch, with "frames" (B, L, H, W, C) as an array, or (B, L, C, H, W) on the device."""
         batch = next(self.batches)
         if self.codes is not None and self.resident is None:
             batch["codes"] = self._codes(np.asarray(batch["level"]), np.asarray(batch["row"]))
@@ -76,7 +77,7 @@ class FrameSource:
 
 
 class PairSource:
-    """Transitions as "obs" and "next_obs"."""
+    """Batches of transitions, as "obs" and "next_obs"."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class PairSource:
         cache: str | Path | None = None,
         **place: Any,
     ) -> None:
-        """See `FrameSource`; `place` is what it takes by name: device, share, resident."""
+        """Take the arguments of `FrameSource`; `place` holds its keyword arguments device, share and resident."""
         self.source = FrameSource(TransitionPairs(rollouts, cache=cache), batch, seed, rank, ranks, **place)
         self.batches = self.source.batches
 
@@ -104,12 +105,12 @@ class PairSource:
 
 
 class WindowSource:
-    """Windows of so many frames, "frames"."""
+    """Batches of windows of `length` frames, as "frames"."""
 
     def __init__(
         self, rollouts: Rollouts, length: int, batch: int, seed: int, rank: int = 0, ranks: int = 1, **place: Any
     ) -> None:
-        """See `FrameSource`; `place` is what it takes by name: device, share, resident."""
+        """Take the arguments of `FrameSource`; `place` holds its keyword arguments device, share and resident."""
         self.source = FrameSource(Windows(rollouts, length), batch, seed, rank, ranks, **place)
         self.batches = self.source.batches
 
@@ -124,10 +125,10 @@ class WindowSource:
 
 
 class CurriculumSource:
-    """Windows of frames: short ones for the first steps, then whole contexts, with half the batch (paper, table 8) or
-    one of its own.
+    """Batches of windows: short ones for the first steps, then whole contexts, with half the batch (paper, table 8) or
+    a batch size of their own.
 
-    Where the rollouts mark steps that the expert did not choose, a batch has "expert_chose" (B, L) too.
+    If the rollouts mark steps that the expert did not choose, batches also have "expert_chose" (B, L).
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class CurriculumSource:
         codes: Sequence[np.ndarray[Any, Any]] | None = None,
         long_batch: int | None = None,
     ) -> None:
-        """See `FrameSource`; `long_batch` windows are long ones, None for half the batch."""
+        """Take the arguments of `FrameSource`; `long_batch` is the number of long windows, None for half the batch."""
         self.short_steps, self.step = short_steps, 0
         self.sources: list[FrameSource] = []
         for i, (length, size) in enumerate(((short, batch), (long, long_batch or max(1, batch // 2)))):
@@ -175,13 +176,13 @@ class CurriculumSource:
 
 
 def held_out_pairs(rollouts: Rollouts, count: int, seed: int = 0) -> dict[str, Tensor]:
-    """`count` transitions, uniform over the rollouts, as uint8 tensors (B, C, H, W)."""
+    """Read `count` transitions, uniform over the rollouts, as uint8 tensors (B, C, H, W)."""
     frames = next(TransitionPairs(rollouts).batches(count, seed=seed, workers=0))["frames"]
     return to_device({"obs": frames[:, 0], "next_obs": frames[:, 1]}, "cpu")
 
 
 def held_out_windows(rollouts: Rollouts, count: int, length: int, seed: int = 0) -> dict[str, Tensor]:
-    """`count` windows of `length` frames: "frames" uint8 (B, T, C, H, W), and "expert_chose" (B, T) where marked."""
+    """Read `count` windows of `length` frames: "frames" uint8 (B, T, C, H, W), and "expert_chose" (B, T) if marked."""
     batch = next(Windows(rollouts, length, _marks(rollouts)).batches(count, seed=seed, workers=0))
     return to_device({name: batch[name] for name in ("frames", *_marks(rollouts))}, "cpu")
 

@@ -1,7 +1,7 @@
-"""`StageDefinition`: what a package says of a stage so that `flexlam train STAGE` trains it.
+"""`StageDefinition`: what a package provides so that `flexlam train STAGE` can train a stage.
 
-To add a stage, write a dataclass of its options (from `StageOptions`), a function that says what it will train and one
-that builds it, and register them in `STAGES` under a name.
+To add a stage, write a dataclass of its options (derived from `StageOptions`), a function that plans the training and
+one that builds the stage, and register them in `STAGES` under a name.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,9 +27,10 @@ class Splits:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What config.json of a stage's folder holds; see `identity` for what a continued run must share.
+    """Contents of config.json in a stage's folder; see `identity` for what a continued run must share.
 
-    Where a stage builds on models of an earlier one that it names in `needs`, a field of that name holds their digest.
+    If the stage builds on models of earlier stages, which it names in `needs`, fields of these names hold their
+    digests.
     """
 
     stage: str
@@ -39,9 +40,9 @@ class RunConfig:
     data: tuple[str, ...]
     """Digests of the rollouts."""
     init: str | None = field(default=None, metadata={"later": True}, kw_only=True)
-    """Digest of the weights that the run started from, where `--init` gave some."""
+    """Digest of the weights that the run started from, if `--init` gave some."""
     weights: tuple[float, ...] | None = field(default=None, metadata={"later": True}, kw_only=True)
-    """Weights of the rollouts, where they are a mixture."""
+    """Weights of the rollouts, if they are a mixture."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,18 @@ class StageDefinition(Generic[Options]):
     """A stage of training.
 
     Attributes:
-        name: Its name.
+        name: Name of the stage.
         summary: What it trains, in one line.
-        options: The dataclass of its options; its docstring is what `--help` begins with.
-        plan: Checks options and rollouts, and gives the whole configuration, before anything is trained:
-            `plan(options, splits, coming)`. `coming` has the configurations of the stages that will be trained before
-            this one; others that it needs are there already. Raises a ValueError where something does not fit.
-        build: Builds what trains: `build(options, config, splits)`. Weights are drawn from torch's default generator,
+        options: The dataclass of its options; `--help` begins with its docstring.
+        plan: Checks options and rollouts and gives the whole configuration before any training:
+        `plan(options, splits, coming)`. `coming` has the configurations of stages that will be trained before this one;
+        other stages that it needs are already trained. Raises a ValueError if something does not fit.
+        build: Builds the stage: `build(options, config, splits)`. Weights are drawn from torch's default generator,
             which has been seeded.
-        outputs: Names of the models that it writes to best/ and last/.
-        needs: Stages whose models it builds on. Its options may have a field `<stage>_run`, a run to take them from
-            instead of `out`.
-        folder: Name of its folder in the run; None for its name.
+        outputs: Names of the models that the stage writes to best/ and last/.
+        needs: Stages whose models it builds on. The options may have a field `<stage>_run`, a run from which to take
+            the model instead of `out`.
+        folder: Name of its folder in the run; None for the stage's name.
     """
 
     name: str
@@ -73,20 +74,20 @@ class StageDefinition(Generic[Options]):
     folder: Callable[[Options], str] | None = None
 
     def place(self, options: Options) -> Path:
-        """The stage's folder in the run."""
+        """Give the stage's folder in the run."""
         return options.out / (self.folder(options) if self.folder else self.name)
 
 
 def needed(options: StageOptions, stage: str, model: str | None = None) -> Path:
-    """Folder of a model that an earlier stage has trained.
+    """Find the folder of a model that an earlier stage has trained.
 
     Args:
-        options: Of the stage that builds on it.
+        options: Options of the stage that builds on the model.
         stage: Name of the earlier stage.
-        model: Name of the model; None for that of the stage.
+        model: Name of the model; None for the stage's name.
 
     Raises:
-        TrainingError: It has not been trained yet.
+        TrainingError: The model has not been trained yet.
     """
     run = getattr(options, f"{stage}_run", None) or options.out
     folder = run / stage / "best" / (model or stage)

@@ -1,4 +1,4 @@
-"""Several processes through torchrun: one module that knows the rank."""
+"""Training in several processes through torchrun; the only module that deals with ranks of processes."""
 
 import os
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional  # imported later, its default arguments keep the group alive
+import torch.distributed.nn.functional  # if imported later, its default arguments would keep the group alive
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from flexlam_rl.train.stage import Stage
 
 _PATIENCE = timedelta(minutes=30)
-_stores: list[dist.Store] = []  # of this process's group: one or none
+_stores: list[dist.Store] = []  # store of this process's group: one or none
 
 
 def start(device: str) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def start(device: str) -> tuple[int, int]:
 
 
 def gather(value: Any) -> list[Any]:
-    """`value` of every rank, in order of rank, on every rank."""
+    """Collect `value` of every rank, in order of rank, on every rank."""
     if not dist.is_initialized():
         return [value]
     out: list[Any] = [None] * dist.get_world_size()
@@ -42,7 +42,7 @@ def gather(value: Any) -> list[Any]:
 
 
 class _Loss(nn.Module):
-    """A stage's loss as a module, which is what torch makes parallel."""
+    """A stage's loss as a module, which torch's data parallelism needs."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -54,10 +54,10 @@ class _Loss(nn.Module):
 
 
 def parallel(stage: Stage) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
-    """The loss of a stage whose backward pass averages gradients over the ranks, while it computes others; weights and
-    buffers are those of rank 0.
+    """Make a stage's loss function whose backward pass averages gradients over the ranks while others are still
+    computed; weights and buffers become those of rank 0.
 
-    The stage's modules must be on their device already.
+    The stage's modules must already be on their device.
     """
     if not dist.is_initialized():
         return stage.loss
@@ -67,8 +67,8 @@ def parallel(stage: Stage) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
 def finish() -> None:
     """Leave the process group once every rank has done its last exchange, and end the threads that served it.
 
-    The ranks wait for each other through the store, since a barrier is an exchange itself, and Gloo may abort a process
-    that is still in it when another one has left. Rank 0 leaves last, for it may hold the store.
+    The ranks wait for each other through the store: a barrier would be another exchange, and Gloo may abort a process
+    that is still in an exchange when another process has left. Rank 0 leaves last, because it may host the store.
     """
     if not _stores:
         return

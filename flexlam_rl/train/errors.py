@@ -1,5 +1,5 @@
-"""What training raises."""
+"""Errors of training."""
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped and what is left."""
+    """Training cannot continue; the message says where it stopped and what is saved."""

@@ -1,9 +1,9 @@
-"""What makes a run the same run.
+"""Comparison of configurations: what makes two runs the same run.
 
-A run's folder holds its configuration, and continues only with an equal one. A dataclass field with the metadata
-`{"identity": False}` is no part of that: a run may be moved to another device, extended, or logged and saved at other
-intervals. A field with `{"follows": NAME}` counts only where the field NAME beside it is equal, and one with
-`{"formerly": NAMES}` is found in files that have it under another name.
+A run's folder holds its configuration, and only a run with an equal one can continue there. Dataclass fields with the
+metadata `{"identity": False}` do not count: a run may be moved to another device, extended, or logged and saved at
+other intervals. A field with `{"follows": NAME}` counts only if the field NAME beside it is equal, and a field with
+`{"formerly": NAMES}` is also found under its earlier names in older files.
 """
 
 import dataclasses
@@ -22,18 +22,18 @@ ABSENT = "absent"
 
 
 def free() -> dict[str, Any]:
-    """Metadata of a field that is no part of a run's identity."""
+    """Metadata of a field that does not belong to a run's identity."""
     return {"identity": False}
 
 
 def differences(before: Any, now: Any, config: Any = None, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where two configurations differ in what is identity: (dotted name, value before, value now).
+    """Find the fields of a run's identity that differ: (dotted name, value before, value now).
 
     Args:
         before: Configuration on disk, as JSON.
-        now: Configuration asked for, as JSON.
-        config: The dataclass that `now` was made from, whose fields' metadata counts.
-        name: Dotted name of this part.
+        now: Requested configuration, as JSON.
+        config: The dataclass that `now` was made from, whose field metadata is used.
+        name: Dotted name of this part of the configuration.
     """
     if isinstance(before, dict) and isinstance(now, dict):
         fields = {f.name: f for f in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
@@ -46,7 +46,7 @@ def differences(before: Any, now: Any, config: Any = None, name: str = "") -> It
             missing = key not in before and metadata.get("unknown before")
             if not metadata.get("identity", True) or missing or (leader and before.get(leader) != now.get(leader)):
                 continue
-            # files leave out fields that came later where these have their default
+            # files leave out later fields that have their default value
             default = resolved(fields[key].default) if "later" in metadata else ABSENT
             inner = f"{name}.{key}" if name else key
             yield from differences(before.get(key, default), now.get(key, default), getattr(config, key, None), inner)
@@ -63,7 +63,7 @@ def _show(value: Any) -> str:
 
 
 def resolved(config: Any) -> Any:
-    """A configuration as its config.json holds it."""
+    """Convert a configuration to the JSON value that config.json holds."""
     return json.loads(json.dumps(to_json(config), default=str))
 
 
@@ -72,7 +72,7 @@ def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None
 
     Args:
         out: Folder of the run.
-        config: A dataclass; its field `loop`, where it has one, says how long the run shall be.
+        config: A dataclass; its field `loop`, if it has one, holds the length of the run.
         ignore: Top-level fields that are not known yet.
 
     Raises:
@@ -97,7 +97,7 @@ def compare_folder(out: Path, config: Any, ignore: tuple[str, ...] = ()) -> None
 
 
 def refuse_shorter(out: Path, done: int, steps: int) -> None:
-    """Raise a TrainingError if a run has trained more steps than are asked for."""
+    """Raise a TrainingError if a run has already trained more steps than requested."""
     if done > steps:
         raise TrainingError(
             f"{out} has already trained {done} steps, and steps is {steps}: give at least {done}, or another --out."
@@ -105,15 +105,15 @@ def refuse_shorter(out: Path, done: int, steps: int) -> None:
 
 
 def check_folder(out: Path, config: Any) -> None:
-    """Make `out` this run's folder, or make sure that it already is; its config.json then says how the run goes on.
+    """Make `out` this run's folder, or check that it already is; config.json then holds the current configuration.
 
     Args:
         out: Folder of the run.
         config: A dataclass.
 
     Raises:
-        TrainingError: If `out` belongs to a run with another configuration; every field that differs is named, with
-            both values.
+        TrainingError: `out` belongs to a run with another configuration; the message names every field that differs,
+            with both values.
     """
     compare_folder(out, config)
     text = (json.dumps(resolved(config), indent=2, sort_keys=True) + "\n").encode()

@@ -12,14 +12,14 @@ from flexlam_rl.train.trainer import Stage
 
 
 def initial_folders(definition: StageDefinition[Any], options: StageOptions) -> dict[str, Path]:
-    """Folder of the weights to start from, of each model that the stage trains.
+    """Find the folder of the initial weights of each model that the stage trains.
 
     Args:
         definition: The stage.
-        options: Its options; `init` is the folder of a run, of the stage in a run, or of a bundle.
+        options: Options of the stage; `init` is the folder of a run, of the stage in a run, or of a bundle.
 
     Raises:
-        TrainingError: There are none.
+        TrainingError: The folder has no such weights.
     """
     root, stage = Path(str(options.init)), definition.place(options).name
     found = {}
@@ -33,21 +33,21 @@ def initial_folders(definition: StageDefinition[Any], options: StageOptions) -> 
 
 
 def initial_digest(definition: StageDefinition[Any], options: StageOptions) -> str:
-    """Digest of the weights to start from.
+    """Compute the digest of the initial weights.
 
     Raises:
-        TrainingError: There are none.
+        TrainingError: The folder has no such weights.
     """
     folders = initial_folders(definition, options).values()
     return hashlib.sha256(" ".join(map(model_digest, folders)).encode()).hexdigest()
 
 
 def set_initial_weights(stage: Stage, definition: StageDefinition[Any], options: StageOptions) -> None:
-    """Give the models that a stage trains the weights of `--init`.
+    """Load the weights of `--init` into the models that a stage trains.
 
     Raises:
-        TrainingError: There are none.
-        CheckpointError: They are of another shape; the sentence names the tensor and both shapes.
+        TrainingError: The folder has no such weights.
+        CheckpointError: Weights have another shape; the sentence names the tensor and both shapes.
     """
     models = stage.saved()
     for name, folder in initial_folders(definition, options).items():

@@ -1,4 +1,4 @@
-"""The labels of a stage: drawn where there are none, checked, read."""
+"""Label sets of stages: drawn if there are none, checked, and read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,30 +13,30 @@ from flexlam_rl.train.options import LabelOptions
 from flexlam_rl.utils.errors import StoreError
 
 DIVERSE = "diverse"
-"""Label sets of this name, or of one that begins with it and "-", are drawn over groups of transitions."""
+"""Name of label sets that are drawn over groups of transitions, also with a suffix after "-"."""
 Groups = Callable[[], tuple[Sequence[np.ndarray[Any, Any]], Mapping[str, Any]]]
-"""Gives the group of each row of each store, and where these come from."""
+"""Function that gives the group of each row of each store, and how the groups were made."""
 
 
 def is_diverse(name: str) -> bool:
-    """Whether a label set of that name is drawn over groups."""
+    """Tell whether a label set of that name is drawn over groups."""
     return name == DIVERSE or name.startswith(f"{DIVERSE}-")
 
 
 def label_set(options: LabelOptions, train: Rollouts, groups: Groups | None = None) -> tuple[LabelSet, LabelSet]:
-    """The label set of the options, drawn if the rollouts have none of that name.
+    """Read the label set of the options; it is drawn if the rollouts have none of that name.
 
     Args:
-        options: Of the stage.
-        train: The rollouts.
-        groups: What a diverse set is drawn over.
+        options: Options of the stage.
+        train: The training rollouts.
+        groups: Groups that a diverse set is drawn over.
 
     Returns:
         Its parts "train" and "validation".
 
     Raises:
-        ValueError: It holds other labels than are asked for, or too few to train on and to choose a checkpoint by; or a
-            diverse set is missing, and there are no groups.
+        ValueError: The set does not have the requested labels, or too few to train on and to choose a checkpoint by; or
+            a diverse set is missing, and there are no groups.
     """
     if distributed.start(options.device)[0] == 0 and options.labels not in label_names(train.stores[0].path):
         tasks = [options.label_task] if options.label_task else None
@@ -51,7 +51,7 @@ def label_set(options: LabelOptions, train: Rollouts, groups: Groups | None = No
             train, options.labels, fraction=fraction, count=options.label_count, levels=tasks, seed=options.seed,
             groups=over, about=about,
         )  # fmt: skip
-    distributed.gather(None)  # the other processes wait until the first has drawn them
+    distributed.gather(None)  # the other processes wait until rank 0 has drawn the labels
     first, second = (load_labels(train, options.labels, part) for part in PARTS)
     for option, asked, name, found in (
         ("label_count", options.label_count, "labels", first.attributes.get("labels")),
@@ -76,18 +76,18 @@ def labels_of(
     """Check what a stage on labels needs.
 
     Args:
-        options: Of the stage.
-        train: The rollouts.
-        stage: Its name.
-        in_a_row: Whether the latent action model is trained before it by the same command.
-        groups: What a diverse set is drawn over.
+        options: Options of the stage.
+        train: The training rollouts.
+        stage: Name of the stage.
+        in_a_row: Whether the same command trains the latent action model first.
+        groups: Groups that a diverse set is drawn over.
 
     Returns:
-        What the labels' actions consist of, and a digest of the labels; None where they will be drawn over the codes of
-        a latent action model that is trained first.
+        The action space of the labels, and a digest of the labels, which is None if they will be drawn over the codes
+        of a latent action model that is trained first.
 
     Raises:
-        ValueError: Rollouts without the actions that it needs, or labels that do not fit.
+        ValueError: The rollouts lack the necessary actions, or the labels do not fit.
         StoreError: The rollouts have no actions.
     """
     try:
@@ -96,7 +96,7 @@ def labels_of(
             return spec, None
         parts = label_set(options, train, groups)
         spec = actions.labelled_spec(train, parts[0])
-        actions.labelled_spec(train, parts[1])  # refuses what is no label
+        actions.labelled_spec(train, parts[1])  # refuses labels without a valid action
     except (ValueError, StoreError) as error:
         alone = "; the latent action model alone needs no actions: flexlam train lam" if in_a_row else ""
         raise type(error)(f"the {stage} cannot be trained: {str(error).rstrip('.')}{alone}.") from None
@@ -104,7 +104,7 @@ def labels_of(
 
 
 def labelled_parts(options: LabelOptions, train: Rollouts) -> tuple[actions.Labels, actions.Labels]:
-    """The labelled transitions to train on, and those to choose a checkpoint by, in memory."""
+    """Read the labeled transitions to train on and those to choose a checkpoint by, into memory."""
     parts = label_set(options, train)
     spec = actions.labelled_spec(train, parts[0])
     first, second = (actions.labelled(train, part, spec) for part in parts)

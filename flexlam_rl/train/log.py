@@ -1,4 +1,4 @@
-"""metrics.jsonl and TensorBoard of a run; only rank 0 writes."""
+"""Logs of a run: metrics.jsonl and TensorBoard. Only rank 0 writes."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from flexlam_rl.utils.files import write_atomically
 
 
 class RunLog:
-    """Figures of a run, one JSON object per line, and the same for TensorBoard."""
+    """Log of a run's figures: one JSON object per line, and the same for TensorBoard."""
 
     def __init__(self, out: Path, rank: int) -> None:
         self.path = out / "metrics.jsonl"
@@ -28,7 +28,7 @@ class RunLog:
             try:
                 json.loads(line)
             except ValueError:
-                continue  # the line a kill cut off
+                continue  # a line that was cut off by a kill
             yield line
 
     def write(self, step: int, part: str, figures: dict[str, float]) -> None:

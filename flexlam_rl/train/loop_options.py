@@ -1,4 +1,4 @@
-"""The loop of a stage: its recipe's, with what the options change."""
+"""The loop configuration of a stage: its recipe's, with the changes that options make."""
 
 import json
 from dataclasses import replace
@@ -13,12 +13,12 @@ from flexlam_rl.train.trainer import LoopConfig
 
 
 def loop_config(recipe: LoopConfig, options: StageOptions, folder: Path) -> LoopConfig:
-    """How a stage will train.
+    """Make the loop configuration of a stage.
 
     Args:
-        recipe: The loop without options.
-        options: What changes it.
-        folder: The stage's folder: a run that moves to another device keeps the arithmetic that it began with.
+        recipe: The loop configuration of the recipe.
+        options: Options of the stage, which change it.
+        folder: The stage's folder; a run that moves to another device keeps the precision that it began with.
     """
     config = replace(recipe, seed=options.seed, device=options.device)
     if torch.device(options.device).type == "cpu":

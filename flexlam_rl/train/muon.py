@@ -1,7 +1,7 @@
-"""Muon where the processor multiplies bfloat16 slowly: torch's optimiser with its Newton-Schulz iteration in float32.
+"""Muon for processors that multiply bfloat16 slowly: torch's optimizer with its Newton-Schulz iteration in float32.
 
-torch.optim.Muon orthogonalises in bfloat16. A CPU without matrix units for that type emulates it: a step of the `tiny`
-latent action model took 2.3 s there, beside 0.5 s of forward and backward passes. See docs/lam.md for both.
+torch.optim.Muon orthogonalizes in bfloat16. CPUs without matrix units for that type emulate it: a step of the `tiny`
+latent action model then took 2.3 s, beside 0.5 s of forward and backward passes. See docs/lam.md for both.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """About U V^T of `matrix` = U S V^T, (rows, columns), by the quintic iteration X <- a X + (b A + c A A) X with A =
-    X X^T (Jordan, 2024).
+    """Approximate U V^T of `matrix` = U S V^T, (rows, columns), by the quintic iteration X <- a X + (b A + c A A) X
+    with A = X X^T (Jordan, 2024).
     """
     a, b, c = coefficients
     x = matrix / matrix.norm().clamp_min(eps)
@@ -27,14 +27,14 @@ def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: 
 
 
 class Float32Muon(torch.optim.Muon):
-    """torch.optim.Muon, with the update computed in the parameters' own type; options and state are the same.
+    """torch.optim.Muon with the update computed in the parameters' own type; options and state are the same.
 
-    Of `adjust_lr_fn` it knows "original" alone.
+    For `adjust_lr_fn`, it supports only "original".
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; `closure`, if given, computes the loss anew and its value is returned."""
+        """Update the parameters once; `closure`, if given, recomputes the loss, which is returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedule of all stages."""
+"""Optimizers and learning-rate schedule of all stages."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from flexlam_rl.nn.param_groups import ParamGroup, param_groups
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the peak rate at `step` (from 0): linear warm-up, then cosine to a tenth at `steps`."""
+    """Learning rate at `step` (from 0) as a share of the peak: linear warm-up, then cosine to a tenth at `steps`."""
     if step < warmup:
         return (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
@@ -26,18 +26,18 @@ def build(
     weight_decay: float,
     betas: tuple[float, float] = (0.9, 0.95),
 ) -> list[torch.optim.Optimizer]:
-    """Optimisers over every parameter that asks for gradient.
+    """Make optimizers for every parameter that requires gradients.
 
     Args:
-        modules: What trains.
+        modules: The modules that train.
         name: "adamw", or "muon": Muon for the hidden matrices, AdamW for all other parameters (`nn.param_groups`).
         lr: Peak rate of AdamW.
         matrix_lr: Peak rate of Muon.
-        weight_decay: Of both, on the groups that decay.
-        betas: Of AdamW.
+        weight_decay: Weight decay of both, for the groups that decay.
+        betas: Betas of AdamW.
 
     Raises:
-        ValueError: If `name` is unknown, or Muon is asked for and torch is older than 2.9.
+        ValueError: `name` is unknown, or it is "muon" and torch is older than 2.9.
     """
     matrices, decayed, plain = _sorted(modules)
     if name == "adamw":
@@ -61,7 +61,7 @@ def build(
 
 
 def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Hidden matrices, others that decay and others that do not, as each model's own `param_groups` says."""
+    """Hidden matrices, other parameters that decay, and those that do not, by each model's own `param_groups`."""
     matrices: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
@@ -78,15 +78,15 @@ def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.P
 
 
 def has_matrix_units() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (AMX), where that type is faster than float32."""
-    # torch names this query with an underscore; an older or newer torch without it trains in fp32
+    """Tell whether this CPU has matrix units for bfloat16 (AMX), with which that type is faster than float32."""
+    # this query of torch is private; versions without it train in fp32
     query = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(query and query())
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 numbers in hardware, in matrix units or in AVX-512: training is then faster
-    in that type than in float32.
+    """Tell whether this CPU multiplies bfloat16 in hardware, by matrix units or AVX-512; training is then faster in
+    that type than in float32.
     """
     query = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return has_matrix_units() or bool(query and query())
@@ -94,14 +94,14 @@ def multiplies_bfloat16() -> bool:
 
 def _muon(matrices: list[nn.Parameter]) -> Callable[..., torch.optim.Optimizer]:
     if matrices[0].device.type == "cpu" and not has_matrix_units():
-        from flexlam_rl.train.muon import Float32Muon  # its base is missing from torch before 2.9
+        from flexlam_rl.train.muon import Float32Muon  # its base class is missing from torch before 2.9
 
         return Float32Muon
     return torch.optim.Muon
 
 
 def set_rate(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None:
-    """Set every group's rate to `share` of its peak."""
+    """Set every group's learning rate to `share` of its peak."""
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * share

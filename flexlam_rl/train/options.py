@@ -12,7 +12,7 @@ Options = TypeVar("Options", bound="StageOptions")
 
 @dataclass(frozen=True)
 class StageOptions:
-    """Train on rollouts. A stage derives from this class and adds what it alone uses."""
+    """Train on rollouts. Each stage derives its options from this class and adds its own."""
 
     data: Path | tuple[Path, ...]
     """Folder of the rollouts (a training and a test split), or several as PATH=WEIGHT, or a mixture file (JSON)."""
@@ -22,31 +22,31 @@ class StageOptions:
     tasks: tuple[str, ...] | None = None
     """Tasks of the rollouts to train on; None for all."""
     init: Path | None = None
-    """Start from the weights of the same stage of another run, of this folder, or from those of a bundle."""
+    """Start from the weights of the same stage of another run, given by its folder, or from those of a bundle."""
     seed: int = 0
     device: str = "cpu"
     steps: int | None = None
-    """Optimizer steps, instead of the recipe's. A longer length continues a finished run, at the rates of its
+    """Optimizer steps, instead of the recipe's. A larger number continues a finished run, at the rates of the longer
     schedule.
     """
     optimiser: Literal["adamw", "muon"] | None = None
-    """None: the recipe's. Muon (for the hidden matrices, AdamW for the rest) needs torch 2.9."""
+    """Optimizer; None: the recipe's. muon (hidden matrices; AdamW for the rest) needs torch 2.9."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of training; None: as the run began, and a new one as its recipe, but fp32 on a CPU that does not
-    multiply bf16 in hardware (AMX, AVX-512).
+    """Precision of training; None: for a continued run, the one it began with; for a new run, the recipe's, but fp32 on
+    CPUs that do not multiply bf16 in hardware (AMX, AVX-512).
     """
     compile: bool | None = None
-    """torch.compile. None: the recipe's on a GPU, no on a CPU, where it needs a C++ compiler and takes minutes at the
-    start of a stage.
+    """Use torch.compile; None: the recipe's choice on a GPU, and no on a CPU, where it needs a C++ compiler and takes
+    minutes at the start of a stage.
     """
 
     def __post_init__(self) -> None:
         """Make paths absolute and numbers plain.
 
         Raises:
-            ValueError: If an option is out of range; the sentence names it.
+            ValueError: An option is out of range; the sentence names it.
         """
-        given: Any = self.data  # a single path is taken too
+        given: Any = self.data  # a single path is allowed too
         folders = (given,) if isinstance(given, str | os.PathLike) else tuple(given)
         if "" in map(os.fspath, folders):
             raise ValueError("data is an empty path; expected a folder ('.' for the working directory).")
@@ -61,22 +61,22 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class LabelOptions(StageOptions):
-    """Train on few labelled transitions."""
+    """Train on few labeled transitions."""
 
     _: KW_ONLY
     labels: str = "standard"
-    """Name of the label set; it is drawn if the rollouts have none of that name: "diverse", or "diverse-...", over
-    clusters of codes, so that rare transitions are among them; others uniformly (the paper).
+    """Name of the label set. If the rollouts have none of that name, it is drawn: "diverse" and "diverse-..." over
+    clusters of codes, so that it includes rare transitions; others uniformly (the paper).
     """
     label_fraction: float | None = 0.00025
-    """Labels as a share of all steps (paper: 0.00025)."""
+    """Number of labels as a share of all steps (paper: 0.00025)."""
     label_count: int | None = None
-    """Labels as a number instead."""
+    """Number of labels, instead of label_fraction."""
     label_task: str | None = field(default=None, metadata=formerly("label_level"))
-    """Take all labels from this task (paper's narrow source: lasertag_one_opponent_large)."""
+    """Take all labels from this task (the paper's narrow source: lasertag_one_opponent_large)."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "label_count", 1)
         if self.label_fraction is not None and not 0 < self.label_fraction <= 1:
@@ -84,12 +84,12 @@ class LabelOptions(StageOptions):
 
 
 def part_of(options: Any, kind: type[Options], /, **changes: Any) -> Options:
-    """The options of one stage out of those of several.
+    """Take the options of one stage from those of several.
 
     Args:
         options: A dataclass with all the fields of `kind`, and others.
-        kind: Options of the stage.
-        changes: Fields to set otherwise.
+        kind: Class of the stage's options.
+        changes: Fields to set to other values.
     """
     if type(options) is kind and not changes:
         return options

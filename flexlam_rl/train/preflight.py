@@ -1,4 +1,4 @@
-"""Checks before the first step, so that nothing fails after hours."""
+"""Checks before the first step, so that errors do not appear after hours."""
 
 import tempfile
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from flexlam_rl.train.options import StageOptions
 
 
 def check_chain(chain: Sequence[tuple[StageDefinition[Any], StageOptions]], data: Splits) -> list[RunConfig]:
-    """Check all that stages need which will be trained in a row.
+    """Check everything that stages need which will be trained one after another.
 
     Args:
         chain: Stages with their options, in order.
         data: The rollouts.
 
     Returns:
-        The configuration of each stage; where it builds on an earlier stage of the chain, without that one's digest.
+        The configuration of each stage; digests of models that the chain will train are left out.
 
     Raises:
-        TrainingError: A stage that is needed is missing, or a folder holds another run.
+        TrainingError: A model of an earlier stage is missing, or a folder holds another run.
         ValueError: Options or rollouts do not fit one of the stages.
         OSError: A folder cannot be written.
     """
@@ -51,7 +51,7 @@ def check_device(device: str) -> None:
     """Check that torch has the device.
 
     Raises:
-        ValueError: It has not; the sentence says what it has.
+        ValueError: It has not; the sentence says which devices there are.
     """
     try:
         torch.empty(0, device=torch.device(device))
@@ -62,10 +62,10 @@ def check_device(device: str) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Create a folder, and check that it can be written.
+    """Create a folder and check that it can be written.
 
     Raises:
-        OSError: It cannot.
+        OSError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

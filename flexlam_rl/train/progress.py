@@ -1,4 +1,4 @@
-"""How far a stage is, and an estimate of what is left that counts evaluations and saves too."""
+"""Progress of a stage, with an estimate of the remaining time that includes evaluations and saves."""
 
 import time
 from collections import deque
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 WINDOW = 200
-"""Latest steps whose mean duration the estimate uses."""
+"""Number of latest steps whose mean duration the estimate uses."""
 
 
 class Pace:
-    """Durations of steps, evaluations and saves so far, and what they say of the rest.
+    """Durations of steps, evaluations and saves so far, and an estimate for the rest.
 
     Args:
-        steps: Length of the stage.
+        steps: Length of the stage, in steps.
         intervals: Steps between evaluations and between saves, by name; each also happens after the last step.
-        change: Step from which on steps cost more, as where a curriculum grows; None for none.
+        change: Step from which on steps cost more, for example because a curriculum grows; None for none.
     """
 
     def __init__(self, steps: int, intervals: dict[str, int], change: int | None = None) -> None:
@@ -25,20 +25,20 @@ class Pace:
         self.pauses: dict[str, list[float]] = {name: [] for name in intervals}
 
     def step(self, done: int, seconds: float) -> None:
-        """Note how long step number `done` (from 1) took."""
+        """Record the duration of step number `done` (from 1)."""
         if self.change is not None and done > self.change:
-            # the cheaper steps before it say nothing of those to come
+            # the cheaper steps before it say nothing about later ones
             self.latest.clear()
             self.change = None
         self.latest.append(seconds)
 
     def pause(self, name: str, seconds: float) -> None:
-        """Note how long an evaluation or a save took."""
+        """Record the duration of an evaluation or a save."""
         self.pauses[name].append(seconds)
 
     def left(self, done: int) -> tuple[float, bool] | None:
-        """Seconds left after step `done`, and whether all kinds of what is to come have been measured; None before a
-        first step.
+        """Estimate the seconds that remain after step `done`, and tell whether everything that remains has been
+        measured; None before the first step.
         """
         if not self.latest:
             return None
@@ -53,8 +53,8 @@ class Pace:
         return seconds, sure
 
     def words(self, done: int) -> str:
-        """The estimate as "about 3.2 min left", or "at least" where something dearer is to come that was not measured
-        yet.
+        """Give the estimate as "about 3.2 min left", or "at least" if something more expensive remains that has not
+        been measured yet.
         """
         estimate = self.left(done)
         if estimate is None:
@@ -67,7 +67,7 @@ _watcher: Callable[[int, Pace], None] | None = None
 
 @contextmanager
 def watched(watcher: Callable[[int, Pace], None]) -> Iterator[None]:
-    """Tell `watcher` after each step of a training within the block which step it was, and the pace so far."""
+    """Call `watcher` after each step of training inside the block, with the number of the step and the pace so far."""
     global _watcher
     before, _watcher = _watcher, watcher
     try:
@@ -77,7 +77,9 @@ def watched(watcher: Callable[[int, Pace], None]) -> Iterator[None]:
 
 
 class Progress:
-    """One line on a terminal, a line now and then elsewhere; both with the estimate of `Pace`."""
+    """Display of progress: one updated line on a terminal, else a new line at intervals; both with `Pace`'s
+    estimate.
+    """
 
     def __init__(self, name: str, pace: Pace, start: int, quiet: bool) -> None:
         self.name, self.pace, self.steps, self.quiet = name, pace, pace.steps, quiet
@@ -100,9 +102,9 @@ class Progress:
         return self.mark - before
 
     def advance(self, step: int, loss: Any) -> None:
-        """Note that a step is done; `loss`, a number or a tensor, is read where it is shown: twice a second at most."""
+        """Record a step; `loss`, a number or a tensor, is only read when it is shown, at most twice per second."""
         seconds = self._lap()
-        # the first step of a process compiles, allocates and waits for the first batch
+        # the first step of a process compiles, allocates memory and waits for the first batch
         if not self.first:
             self.pace.step(step, seconds)
             if _watcher is not None and not self.quiet:
@@ -119,11 +121,11 @@ class Progress:
             print(f"{self.name}: step {step}/{self.steps}, loss {float(loss):.4f}, {self.pace.words(step)}", flush=True)
 
     def paused(self, name: str) -> None:
-        """Note that an evaluation or a save is done."""
+        """Record that an evaluation or a save is done."""
         self.pace.pause(name, self._lap())
 
     def finish(self, loss: float) -> None:
-        """Say that the stage is done, where no bar shows it."""
+        """Print that the stage is done, if no bar shows it."""
         if not self.quiet and not self.bar:
             minutes = (time.monotonic() - self.began) / 60
             print(

@@ -1,4 +1,4 @@
-"""Frames that live on the training device: pairs and windows are gathered there, and no batch crosses the bus.
+"""Frames that stay on the training device: pairs and windows are gathered there, without copying batches to it.
 
 Legend: `B` items, `L` rows per item, `N` rows of all stores, `C H W` a frame.
 """
@@ -15,20 +15,20 @@ HEADROOM = 0.5
 
 
 class ResidentSpans:
-    """The items of a sampler, read from a copy of all frames on a device.
+    """Items of a sampler, read from a copy of all frames on a device.
 
-    It takes the place of the sampler in `Batches`, in the same order and with the same cursor: a run may change from
-    one to the other where it stopped.
+    It replaces the sampler in `Batches`, with the same order and cursor, so a stopped run may continue with the other
+    one.
 
     Args:
-        spans: `TransitionPairs`, `Windows`, ...
-        device: Where the frames go.
-        share: Items of the same rollouts that are there already: frames and columns are then shared, not copied.
+        spans: The sampler: `TransitionPairs`, `Windows`, ...
+        device: Device for the frames.
+        share: Items of the same rollouts that are already there, whose frames and columns are shared instead of copied.
 
     Attributes:
         frames: (N, C, H, W) uint8 on the device.
-        columns: Further values (N, ...) on the device, by name: those of transitions from a row to the next. A batch
-            has them as (B, L - 1, ...).
+        columns: Further values (N, ...) on the device, by name, of transitions from each row to the next. Batches get
+            them as (B, L - 1, ...).
     """
 
     frames: torch.Tensor
@@ -57,22 +57,21 @@ class ResidentSpans:
 
     @property
     def digest(self) -> str:
-        """Hash of what the items are: that of the sampler."""
+        """Hash that identifies the items: that of the sampler."""
         return self.spans.digest
 
     def __len__(self) -> int:
         return len(self.spans)
 
     def read(self, items: np.ndarray, out: Any = None) -> dict[str, Any]:
-        """A batch.
+        """Read a batch.
 
         Args:
-            items: (B,) numbers of items.
-            out: Not used: the batch is made on the device.
+            items: (B,) indices of items.
+            out: Not used, because the batch is made on the device.
 
         Returns:
-            "frames" (B, L, C, H, W) uint8 on the device, `columns`, and the sampler's fields as it gives them, on the
-            device too.
+            "frames" (B, L, C, H, W) uint8, `columns`, and the sampler's own fields, all on the device.
         """
         number, rows = self.spans.locate(items)
         first = self._move(self._base[number] + rows)
@@ -84,13 +83,13 @@ class ResidentSpans:
     def _move(self, values: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values))
         if self.device.type == "cuda":
-            # pinned, so that the copy does not wait for the kernels before it
+            # pinned memory, so that the copy does not wait for earlier kernels
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
 
 def _numbered(device: str | torch.device) -> torch.device:
-    """The device with its number: "cuda" means another one in another thread."""
+    """Give the device with its index, because "cuda" may mean another device in another thread."""
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
@@ -98,7 +97,7 @@ def _numbered(device: str | torch.device) -> torch.device:
 
 
 def fits(spans: Spans, device: str | torch.device) -> bool:
-    """Whether all frames of a sampler fit on a device, beside what training needs."""
+    """Tell whether all frames of a sampler fit on a device beside what training needs."""
     device = torch.device(device)
     if device.type != "cuda":
         return False

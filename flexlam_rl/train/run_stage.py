@@ -1,4 +1,4 @@
-"""Train stages by name. A stopped command continues when it is given again."""
+"""Training of stages by name. A stopped command continues when it is run again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,8 @@ from flexlam_rl.train.trainer import run
 
 @contextmanager
 def alone(options: StageOptions) -> Iterator[None]:
-    """Leave the caller's torch modes and random numbers alone, and end on a signal with a sentence that says how to go
-    on.
+    """Keep the caller's torch modes and random numbers, and end on a signal with a sentence that says how to
+    continue.
     """
     with neutral_modes(), torch.random.fork_rng(devices=[]), resumable(options.out):
         torch.default_generator.manual_seed(options.seed)
@@ -38,15 +38,15 @@ def train_stage(name: str, options: StageOptions) -> dict[str, float]:
     """Run one stage to its end.
 
     Args:
-        name: Of the stage, as registered in `STAGES`.
-        options: An instance of its options.
+        name: Name of the stage in `STAGES`.
+        options: Its options.
 
     Returns:
         The best evaluation's figures.
 
     Raises:
         TrainingError: An earlier stage is missing, or the folder holds another run.
-        ValueError: There is no such stage, or the options or the rollouts do not fit it; nothing has been trained then.
+        ValueError: There is no such stage, or the options or the rollouts do not fit it; raised before any training.
         KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
     """
     definition = STAGES.get(name)
@@ -64,7 +64,7 @@ def train_stage(name: str, options: StageOptions) -> dict[str, float]:
 
 
 def figures_line(stage: str, figures: dict[str, float]) -> str:
-    """The best evaluation of a stage in one line."""
+    """Format the best evaluation of a stage as one line."""
     step = f"best at step {figures['step']}: " if "step" in figures else ""
     shown = {name: value for name, value in figures.items() if name != "step"}
     return f"{stage}: {step}" + ", ".join(

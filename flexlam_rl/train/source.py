@@ -1,4 +1,4 @@
-"""Where batches come from: anything with a cursor, moved to the device and to channels first."""
+"""Sources of batches with a cursor, and the move of batches to the device."""
 
 from typing import Any, Protocol
 
@@ -8,16 +8,16 @@ from torch import Tensor
 
 
 class Source(Protocol):
-    """An endless, resumable stream of batches: numpy arrays (frames as (B, ..., H, W, C) uint8), or tensors that are on
-    the device already (frames as (B, ..., C, H, W) uint8).
+    """An endless, resumable stream of batches: NumPy arrays (frames as (B, ..., H, W, C) uint8), or tensors that are
+    already on the device (frames as (B, ..., C, H, W) uint8).
     """
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor, as JSON."""
+        """Give the cursor, as JSON."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -26,7 +26,7 @@ class Source(Protocol):
 
 
 class ArraySource:
-    """Batches from arrays in memory, in an order that depends on seed and position alone."""
+    """Batches from arrays in memory, in an order that depends only on seed and position."""
 
     def __init__(
         self, arrays: dict[str, np.ndarray[Any, Any]], batch: int, seed: int = 0, rank: int = 0, ranks: int = 1
@@ -38,7 +38,7 @@ class ArraySource:
         self.position = 0
 
     def next(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Rows drawn uniformly, with replacement: small label sets hold fewer rows than a batch."""
+        """Draw rows uniformly, with replacement, because small label sets have fewer rows than a batch."""
         rng = np.random.default_rng([self.seed, self.rank, self.ranks, self.position])
         self.position += 1
         rows = rng.integers(0, len(next(iter(self.arrays.values()))), self.batch)
@@ -52,8 +52,8 @@ class ArraySource:
 
 
 def to_device(batch: dict[str, Any], device: str) -> dict[str, Tensor]:
-    """A batch as tensors; frames, uint8 with 4 dimensions or more, go to channels first. Tensors are taken as they
-    are.
+    """Convert a batch to tensors on the device; frames (uint8 with 4 dimensions or more) are moved to channels first.
+    Tensors are not changed.
     """
     out = {}
     for name, array in batch.items():

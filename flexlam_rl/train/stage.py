@@ -1,4 +1,4 @@
-"""`Stage`: what the training loop trains, and `SourceStage`, which most stages derive from."""
+"""`Stage`: interface between stages and the training loop; and `SourceStage`, which most stages derive from."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,14 +11,14 @@ from flexlam_rl.train.source import Source, to_device
 
 
 class Stage(Protocol):
-    """What a stage gives to the loop."""
+    """What a stage provides to the training loop."""
 
     name: str
     grows_at: int | None
-    """Step from which on steps cost more, as where a curriculum grows; None for none."""
+    """Step from which on steps cost more, for example because a curriculum grows; None for none."""
 
     def saved(self) -> dict[str, PretrainedModel]:
-        """What is written to best/<name> and last/<name> at an evaluation."""
+        """Models that an evaluation writes to best/<name> and last/<name>."""
         ...
 
     def trained(self) -> dict[str, nn.Module]:
@@ -26,27 +26,27 @@ class Stage(Protocol):
         ...
 
     def compile(self) -> None:
-        """Let torch compile what does most of the arithmetic."""
+        """Let torch compile the modules that do most of the arithmetic."""
         ...
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The next batch on `device`."""
+        """Give the next batch on `device`."""
         ...
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss and figures to log; all randomness from `generator`."""
+        """Compute the mean loss and figures to log; all randomness comes from `generator`."""
         ...
 
     def evaluate(self, device: str) -> dict[str, float]:
-        """Figures on held-out data; "loss" chooses the best checkpoint. Must be deterministic."""
+        """Compute figures on held-out data; "loss" chooses the best checkpoint. Must be deterministic."""
         ...
 
     def sheet(self, path: Path) -> None:
-        """Draw a sample sheet to `path`, where the stage has something to show."""
+        """Draw a sample sheet to `path`, if the stage has something to show."""
         ...
 
     def cursor(self) -> dict[str, Any]:
-        """Where the data stands, as JSON."""
+        """Position in the data, as JSON."""
         ...
 
     def seek(self, cursor: dict[str, Any]) -> None:
@@ -55,12 +55,12 @@ class Stage(Protocol):
 
 
 class SourceStage:
-    """A stage whose batches come from one source: all but the models, `loss` and `evaluate`.
+    """Base of stages whose batches come from one source: everything but the models, `loss` and `evaluate`.
 
     Args:
-        models: What trains and is saved, by name.
-        source: Batches.
-        frozen: Models that are asked and do not train.
+        models: Models that train and are saved, by name.
+        source: Source of batches.
+        frozen: Models that are used but do not train.
     """
 
     grows_at: int | None = None
@@ -69,11 +69,11 @@ class SourceStage:
         self.models, self.source, self.frozen = models, source, frozen
 
     def saved(self) -> dict[str, PretrainedModel]:
-        """All that trains."""
+        """All models that train."""
         return self.models
 
     def trained(self) -> dict[str, nn.Module]:
-        """The models."""
+        """All models that train."""
         return dict(self.models)
 
     def compile(self) -> None:
@@ -82,16 +82,16 @@ class SourceStage:
             model.compile_parts()
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The source's next batch."""
+        """Give the source's next batch."""
         return to_device(self.source.next(), device)
 
     def sheet(self, path: Path) -> None:
-        """Nothing to show."""
+        """Draw nothing."""
 
     def cursor(self) -> dict[str, Any]:
-        """The source's."""
+        """Cursor of the source."""
         return self.source.state_dict()
 
     def seek(self, cursor: dict[str, Any]) -> None:
-        """Move the source."""
+        """Move the source to a saved cursor."""
         self.source.load_state_dict(cursor)

@@ -1,7 +1,7 @@
 """`python -m train.STAGE` and `python -m flexlam_rl.train.STAGE` for every registered stage, without a file for each.
 
-Importing one of these modules gives its `main`; where version 0.1 had a module of that name with more in it, the module
-of today.
+Importing one of these modules gives its `main`. If version 0.1 had a module of that name with more in it, importing
+gives its present counterpart.
 """
 
 import sys
@@ -28,13 +28,13 @@ if __name__ == "__main__":
 
 
 class _StageLoader(InspectLoader):
-    """A module that trains a stage."""
+    """Loader of a module that trains a stage."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
 
     def get_source(self, fullname: str) -> str:
-        """What `python -m` runs."""
+        """Source that `python -m` runs."""
         return _SOURCE.format(stage=self.stage, prog=f"python -m {fullname}")
 
     def get_code(self, fullname: str) -> CodeType:
@@ -48,7 +48,7 @@ class _StageLoader(InspectLoader):
 
 
 class _MovedStageLoader(_StageLoader):
-    """A module that trains a stage, and that version 0.1 had under the same name with the stage's classes in it."""
+    """Loader of a module that trains a stage and that, in version 0.1, also held the stage's classes."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(stage)
@@ -70,13 +70,13 @@ class _StageFinder(MetaPathFinder):
         if package not in PACKAGES or stage not in STAGES:
             return None
         kind = _MovedStageLoader if f"train.{stage}" in moved.MOVED else _StageLoader
-        # Python puts the origin into sys.argv[0]
+        # Python puts this origin into sys.argv[0]
         return ModuleSpec(fullname, kind(stage), origin=str(Path(__file__).with_name("command.py")))
 
 
 def install() -> None:
     """Make the modules of stages importable."""
     if not any(isinstance(finder, _StageFinder) for finder in sys.meta_path):
-        # behind the finders of files, before that of moved modules
+        # after the finders of files, before that of moved modules
         last = max((i for i, finder in enumerate(sys.meta_path) if isinstance(finder, moved.Finder)), default=None)
         sys.meta_path.insert(len(sys.meta_path) if last is None else last, _StageFinder())

@@ -1,7 +1,7 @@
-"""`STAGES`: everything that can be trained, by name.
+"""`STAGES`: all stages that can be trained, by name.
 
-`flexlam train NAME` and `python -m train.NAME` train what is registered here. Another package adds a stage with an
-entry point of the group `flexlam_rl.stages` that leads to a `StageDefinition` (`flexlam_rl.train.definition`).
+`flexlam train NAME` and `python -m train.NAME` train the stages that are registered here. Another package adds a stage
+with an entry point of the group `flexlam_rl.stages` that points to a `StageDefinition` (`flexlam_rl.train.definition`).
 """
 
 from typing import TYPE_CHECKING, Any

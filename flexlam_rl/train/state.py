@@ -1,6 +1,7 @@
-"""The state of a training run in one safetensors file: weights, optimisers, generators, data cursor, best loss.
+"""The state of a training run in one safetensors file: weights, optimizers, generators, data cursor, best loss.
 
-One file, written atomically, so that a run killed at any moment finds either the old state or the new one, whole.
+The file is written atomically, so a run that is killed at any moment leaves either the old state or the new one,
+complete.
 """
 
 import json
@@ -56,12 +57,12 @@ def save_state(
     generators: list[Tensor],
     extra: dict[str, Any],
 ) -> None:
-    """Write a run's whole state to `path`.
+    """Write the whole state of a run to `path`.
 
     Args:
         path: The file.
-        modules: What trains, by name.
-        optimisers: In a fixed order.
+        modules: The modules that train, by name.
+        optimisers: The optimizers, in a fixed order.
         generators: State of every rank's generator (uint8 tensors).
         extra: Everything else, as JSON.
     """
@@ -89,10 +90,10 @@ def _header(path: Path, file: Any) -> dict[str, str]:
 
 
 def saved_step(path: Path) -> int:
-    """Read how many steps a saved run has trained, without its tensors.
+    """Read how many steps a saved run has trained, without reading its tensors.
 
     Raises:
-        CheckpointError: If the file is damaged or of another format.
+        CheckpointError: The file is damaged or has another format.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -104,10 +105,10 @@ def saved_step(path: Path) -> int:
 def load_state(
     path: Path, modules: dict[str, nn.Module], optimisers: list[torch.optim.Optimizer]
 ) -> tuple[list[Tensor], dict[str, Any]]:
-    """Restore what `save_state` wrote; returns the generators' states and the extra record.
+    """Restore what `save_state` wrote; returns the generators' states and `extra`.
 
     Raises:
-        CheckpointError: If the file is damaged, of a newer format, or of another model.
+        CheckpointError: The file is damaged, of another format, or of another model.
     """
     try:
         with safe_open(path, "pt") as file:

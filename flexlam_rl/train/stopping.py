@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends after the step it is at, which is saved; a second signal ends it at once."""
+"""Ctrl-C and SIGTERM: a run ends after its current step, which is saved; a second signal ends it at once."""
 
 import signal
 import threading
@@ -9,12 +9,12 @@ from types import FrameType
 
 
 class Stop:
-    """Whether somebody asked to stop, and whether the run can end in order."""
+    """Request to stop: whether there is one, and whether the run can end in order."""
 
     def __init__(self) -> None:
         self.asked = False
         self.patient = False
-        """True while the loop looks at `asked` after each step; otherwise a signal interrupts at once."""
+        """True while the loop checks `asked` after each step; otherwise, a signal interrupts at once."""
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
@@ -28,9 +28,9 @@ _active: Stop | None = None
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Turn Ctrl-C and SIGTERM into a request to stop, for the time of the block; blocks within it share the request.
+    """Turn Ctrl-C and SIGTERM into a request to stop while the block runs; nested blocks share the request.
 
-    Handlers of the caller's own, ignored signals and threads other than the main one are left alone.
+    The caller's own handlers, ignored signals and threads other than the main one are not changed.
     """
     global _active
     if _active is not None:
@@ -53,7 +53,7 @@ def stopping() -> Iterator[Stop]:
 
 @contextmanager
 def resumable(out: Path) -> Iterator[None]:
-    """End on Ctrl-C and SIGTERM with a KeyboardInterrupt whose message says how to go on.
+    """End on Ctrl-C and SIGTERM with a KeyboardInterrupt whose message says how to continue.
 
     Args:
         out: Folder in which the same command continues.

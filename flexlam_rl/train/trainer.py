@@ -1,8 +1,8 @@
 """The one training loop of all stages: exact resume, evaluation, best checkpoint, progress, clean stops.
 
 A run's folder holds config.json (resolved), state.safetensors (to continue), metrics.jsonl, TensorBoard's files, best/
-and last/ (a folder a model, as `from_pretrained` takes it) and sheets/. The same command continues a stopped or killed
-run.
+and last/ (one folder per model, as `from_pretrained` takes it) and sheets/. The same command continues a stopped or
+killed run.
 """
 
 import json
@@ -35,30 +35,30 @@ __all__ = ["LoopConfig", "Stage", "TrainingError", "check_folder", "run"]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long and how to train; every field has the same meaning in all stages."""
+    """Length and settings of training; every field has the same meaning in all stages."""
 
     steps: int = field(default=1000, metadata=free())
-    """Optimizer steps in all. A longer length continues a run; its rates follow the new length's schedule from there
-    on.
+    """Total number of optimizer steps. A larger number continues a run, at the rates of the new length's schedule from
+    there on.
     """
     batch: int = 64
-    """Examples a step and process."""
+    """Examples per step and process."""
     optimiser: Literal["adamw", "muon"] = "adamw"
-    """"muon": Muon for hidden matrices, AdamW for the rest."""
+    """Optimizer; "muon": Muon for hidden matrices, AdamW for the rest."""
     lr: float = 1e-3
-    """Peak rate of AdamW."""
+    """Peak learning rate of AdamW."""
     matrix_lr: float = 2e-3
-    """Peak rate of Muon."""
+    """Peak learning rate of Muon."""
     warmup: int = field(default=100, metadata={"follows": "steps"})
-    """Steps of linear warm-up; a cosine to a tenth of the peak follows."""
+    """Steps of linear warm-up, followed by a cosine to a tenth of the peak."""
     weight_decay: float = 0.01
     clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; larger gradients are scaled down."""
     ema: float = 0.0
-    """Decay of the average of the weights that is evaluated and saved; 0 for none."""
+    """Decay of the moving average of weights that is evaluated and saved; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = field(default=False, metadata=free())
-    """torch.compile the parts of the models that do the arithmetic."""
+    """Use torch.compile for the modules that do most of the arithmetic."""
     device: str = field(default="cpu", metadata=free())
     seed: int = 0
     eval_every: int = field(default=500, metadata=free())
@@ -105,13 +105,13 @@ class _Average:
 def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], None] | None = None) -> dict[str, float]:
     """Train `stage` to the end, continuing from `out` where it was stopped.
 
-    A run that was stopped or killed and continued equals one that never stopped, bit for bit on a CPU. With another
-    length, the steps from there on take the rates that the schedule of that length has for them. On another kind of
-    device, prefixes and noise are drawn from a new stream, seeded by the run's seed and the step.
+    A run that was stopped or killed and then continued equals one that never stopped, bit for bit on a CPU. If the
+    length changes, later steps use the rates of the new length's schedule. On another kind of device, prefixes and
+    noise are drawn from a new stream, which is seeded by the run's seed and the step.
 
     Args:
-        stage: What trains.
-        config: How.
+        stage: The stage.
+        config: The loop configuration.
         out: The run's folder.
         on_step: Called after each step with its number; an exception from it stops the run (tests use this).
 
@@ -119,8 +119,8 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
         The best evaluation's figures.
 
     Raises:
-        TrainingError: On a loss or gradient that is not finite, or if the run has already trained more steps.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM, after the step at hand was saved; the message says how to continue.
+        TrainingError: A loss or gradient is not finite, or the run has already trained more steps.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, after the current step was saved; the message says how to continue.
     """
     rank, ranks = distributed.start(config.device)
     device = config.device
@@ -174,14 +174,14 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     progress = Progress(stage.name, pace, start, quiet=rank != 0)
     done = kept = start
     with stopping() as stop:
-        # several processes would stop after different steps, so each stops at once
+        # several processes would stop after different steps, so a signal ends each at once
         stop.patient = ranks == 1
         try:
             for step in range(start, config.steps):
                 if stop.asked:
                     break
                 optim.set_rate(optimisers, optim.learning_rate(step, config.steps, config.warmup))
-                # frozen models that a batch asks run in float32 on a CPU, as they did in runs that may go on
+                # on a CPU, frozen models that make the batch run in float32, as in earlier runs that may be continued
                 with torch.autocast(kind, torch.bfloat16, enabled=half and kind != "cpu"):
                     batch = stage.next_batch(device)
                 with torch.autocast(kind, torch.bfloat16, enabled=half):
@@ -195,7 +195,7 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
                 if average:
                     average.update()
                 done = step + 1
-                # only here does the host wait for the device
+                # the host waits for the device only here
                 if done == config.steps or any(
                     done % every == 0 for every in (config.log_every, config.eval_every, config.save_every)
                 ):
@@ -243,8 +243,8 @@ def _way_on(name: str, done: int, kept: int, steps: int, out: Path) -> str:
 
 
 def _restore_generator(generator: torch.Generator, state: Tensor, origin: tuple[int, ...]) -> None:
-    """Go on with a saved stream of random numbers; generators of other kinds of devices cannot, and begin one named by
-    `origin`.
+    """Continue a saved stream of random numbers; a generator of another kind of device cannot, and begins one that is
+    seeded by `origin`.
     """
     if state.numel() == generator.get_state().numel():
         generator.set_state(state)
@@ -267,7 +267,7 @@ def _evaluate(
     modules = stage.trained().values()
     for module in modules:
         module.eval()
-    # evaluations have shapes of their own, and are too few to be worth minutes of compiling each
+    # evaluations have other shapes, and are too few to be worth minutes of compiling each
     with torch.compiler.set_stance("force_eager"):
         figures = stage.evaluate(device)
     if not math.isfinite(figures["loss"]):
