@@ -1,1 +1,1 @@
-"""Models, one folder per system. They know nothing of environments."""
+"""Models, one folder per system. They do not depend on environments."""

@@ -17,10 +17,10 @@ from flexlam_rl.nn.streams import Streams
 
 
 class PixelModel(SlotModel):
-    """A slot model whose prediction is the next frame.
+    """Slot model that predicts the next frame.
 
     Attributes:
-        decode_steps: Steps of a prediction in `next_frame`, as of `sample`.
+        decode_steps: Number of steps of a prediction in `next_frame`; see `sample`.
     """
 
     decode_steps: int = 8
@@ -32,11 +32,11 @@ class PixelModel(SlotModel):
         Args:
             obs: Current frames (B, C, H, W), uint8 or float in [-1, 1].
             slots: Null-filled (B, M, d).
-            steps: Of models that refine their prediction in steps.
-            generator: Stream of the noise of models that start from some, or one per row.
+            steps: Number of steps, for models that refine their prediction step by step.
+            generator: Random stream, or one per row, for models that start from noise.
 
         Returns:
-            Float (B, C, H, W), about [-1, 1].
+            Frames (B, C, H, W) as floats, about in [-1, 1].
         """
 
     @in_own_modes
@@ -48,17 +48,17 @@ class PixelModel(SlotModel):
         steps: int = 8,
         generator: Streams | None = None,
     ) -> Tensor:
-        """Predict next frames, uint8 (B, C, H, W), from the current ones and the first `budget` of their latents.
+        """Predict next frames, uint8 (B, C, H, W), from the current ones and the first `budget` latents.
 
         Raises:
-            ValueError: Frames, latents or a budget that are none of this model.
+            ValueError: The frames, latents or budget do not fit this model.
         """
         check_frames(obs, self.config.channels, frame_size(self.config))
         return to_bytes(self.sample(obs, self.keep_prefix(latents, budget), steps, generator))
 
     @property
     def conditions(self) -> Conditions:
-        """The first slots of its latent actions."""
+        """First slots of latent actions."""
         spec = self.latent
         if spec.codes is None:
             return Conditions("slots", spec.dim, spec.slots, spec.prefix)
@@ -66,7 +66,7 @@ class PixelModel(SlotModel):
 
     @property
     def look_back(self) -> LookBack:
-        """The newest frame alone."""
+        """Only the newest frame."""
         return LookBack(1, 1)
 
     @property
@@ -75,12 +75,12 @@ class PixelModel(SlotModel):
         return (self.config.channels, *frame_size(self.config))
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give frames as they are: they are the items."""
+        """Give the frames unchanged, because items are frames."""
         check_frames(frames.flatten(0, 1), self.config.channels, frame_size(self.config))
         return frames
 
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
-        """Predict the next frames, as `SteppedWorldModel` says."""
+        """Predict the next frames; see `SteppedWorldModel`."""
         if told is None:
             raise ValueError("told is None; a latent action model predicts from the latents of the step.")
         latents = told[:, -1]
@@ -91,16 +91,16 @@ class PixelModel(SlotModel):
         """Predict video, each frame from the one before it.
 
         Args:
-            context: Frames (B, T, C, H, W), of which the last one counts.
-            latents: Of each step ahead, codes (B, horizon, K) or vectors (B, horizon, K, d), K <= M.
-            generator: Stream of the noise, or one per row.
-            steps: Steps of each prediction, as of `sample`.
+            context: Frames (B, T, C, H, W), of which only the last one is used.
+            latents: Latents of each step ahead, codes (B, horizon, K) or vectors (B, horizon, K, d), with K <= M.
+            generator: Random stream of the noise, or one per row.
+            steps: Number of steps of each prediction; see `sample`.
 
         Returns:
             uint8 (B, horizon, C, H, W).
 
         Raises:
-            ValueError: Frames or latents that are none of this model.
+            ValueError: The frames or latents do not fit this model.
         """
         obs, frames = context[:, -1], []
         for step in latents.unbind(1):

@@ -1,6 +1,6 @@
-"""What latent action models share: M slots of a quantizer, and the retained prefix.
+"""Base of latent action models: M slots of a quantizer, and the retained prefix.
 
-A model derives from `SlotModel` and adds how it predicts what follows from the current frame and the slots. Shapes: B
+Models derive from `SlotModel` and add how they predict what follows from the current frame and the slots. Shapes: B
 batch, C H W frame, M slots, d numbers per slot, V codes.
 """
 
@@ -24,10 +24,10 @@ class StepLoss(NamedTuple):
     """Result of a training step.
 
     Attributes:
-        loss: The mean over the batch, with what the quantizer adds.
-        losses: Of each example, (B,), without the quantizer's.
+        loss: Mean over the batch, plus the quantizer's loss.
+        losses: Loss of each example, (B,), without the quantizer's.
         lengths: Prefix length of each example, (B,).
-        usage: Bits per slot in use, where the quantizer measures them.
+        usage: Bits per slot in use, if the quantizer measures them.
     """
 
     loss: Tensor
@@ -36,21 +36,21 @@ class StepLoss(NamedTuple):
     usage: Tensor | None = None
 
     def figures(self) -> dict[str, Tensor]:
-        """What a training step logs beside the loss."""
+        """Figures that a training step logs beside the loss."""
         return {} if self.usage is None else {"bits": self.usage}
 
 
 def quantizer_of(config: Any) -> Quantizer:
-    """The quantizer that a model's configuration names.
+    """Make the quantizer that a model's configuration names.
 
     Raises:
-        ValueError: There is none of that name, or it does not take the options.
+        ValueError: There is no quantizer of that name, or it does not take the options.
     """
     return build_quantizer(config.quantizer, config.quantizer_arguments())
 
 
 def latent_spec(config: Any) -> LatentSpec:
-    """What the latent actions of a model with this configuration consist of; no weights are made.
+    """Find the structure of the latent actions of a configuration, without making weights.
 
     Raises:
         ValueError: The quantizer is unknown, or does not take its options.
@@ -61,7 +61,7 @@ def latent_spec(config: Any) -> LatentSpec:
 
 
 class SlotModel(PretrainedModel, ABC):
-    """A latent action model with an encoder, a quantizer and a null.
+    """Latent action model with an encoder, a quantizer and a null.
 
     Its configuration has `image_size`, `channels`, `slots`, `prefix`, `quantizer` and `quantizer_arguments()`.
     """
@@ -74,26 +74,26 @@ class SlotModel(PretrainedModel, ABC):
         self.config = config
         self.quantizer = quantizer_of(config)
         self.encoder = self.build_encoder(self.quantizer.inputs)
-        # FSQ's vectors lie in [-1, 1]; a null outside that range is told from every code by a linear layer
+        # FSQ's vectors lie in [-1, 1]; a linear layer can tell a null outside that range from every code
         dim = self.quantizer.dim
         self.null = nn.Parameter(torch.full((dim,), 1.5) + 0.1 * torch.randn(dim))
-        # without prefixes a model never sees its null, so that it must not count as a parameter that learns
+        # without prefixes, a model never uses its null, so it must not count as a parameter that trains
         self.null.requires_grad_(config.prefix)
         if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
             self.quantizer.to(self.null.device)
 
     def let_train(self) -> None:
-        """Let all that trains ask for gradient, and nothing else, as in a new model."""
+        """Let all parameters that train require gradients, and no others, as in a new model."""
         self.requires_grad_(True)
         self.null.requires_grad_(self.config.prefix)
 
     @abstractmethod
     def build_encoder(self, out_dim: int) -> nn.Module:
-        """Make what turns a transition, frames (B, C, H, W) twice, into (B, M, `out_dim`)."""
+        """Make the encoder of transitions: from two frames (B, C, H, W) to (B, M, `out_dim`)."""
 
     @abstractmethod
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor) -> Tensor:
-        """Predict what follows, with gradient: whatever the model predicts of the next frame, in its own terms.
+        """Predict what follows, with gradients; what is predicted of the next frame depends on the model.
 
         Args:
             obs: Current frames (B, C, H, W).
@@ -103,21 +103,21 @@ class SlotModel(PretrainedModel, ABC):
 
     @abstractmethod
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor) -> Tensor:
-        """Error of the model's own prediction of each transition, (B,); see `predict` for the rest."""
+        """Compute the error of the model's own prediction of each transition, (B,); arguments as for `predict`."""
 
     @property
     def latent(self) -> LatentSpec:
-        """What its latent actions consist of."""
+        """Structure of the model's latent actions."""
         return LatentSpec(self.config.slots, self.quantizer.dim, self.quantizer.codes, self.config.prefix)
 
     @property
     def title(self) -> str:
-        """What tables call the method."""
+        """Name of the method in tables."""
         return type(self).__name__
 
     @property
     def code_count(self) -> int:
-        """V, the codes of one slot.
+        """V, the number of codes of a slot.
 
         Raises:
             ValueError: The latent actions are continuous.
@@ -127,18 +127,18 @@ class SlotModel(PretrainedModel, ABC):
         return self.quantizer.codes
 
     def quantize(self, obs: Tensor, next_obs: Tensor, generator: torch.Generator | None = None) -> Quantized:
-        """Frames (B, C, H, W) twice to slot vectors (B, M, d) with the gradient that trains, and codes int64 (B, M)
-        where there are any; `generator` gives the noise of a training step.
+        """Encode transitions between two frames (B, C, H, W) as slot vectors (B, M, d), with gradients, and codes int64
+        (B, M) if there are any; `generator` is the random stream of the noise in training.
         """
         return self.quantizer(self.encoder(obs, next_obs).float(), generator)
 
     @in_own_modes
     def encode(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Give the latents of transitions: frames (B, C, H, W) twice to codes, int64 (B, M) in [0, V), or to vectors
-        (B, M, d) where these are continuous.
+        """Encode transitions between two frames (B, C, H, W) as latents: codes, int64 (B, M) in [0, V), or vectors (B,
+        M, d) if latent actions are continuous.
 
         Raises:
-            ValueError: Frames of another size or type, or with values that are none.
+            ValueError: Frames have another size or type, or values out of range.
         """
         for frames in (obs, next_obs):
             check_frames(frames, self.config.channels, frame_size(self.config))
@@ -148,10 +148,10 @@ class SlotModel(PretrainedModel, ABC):
         return quantized.vectors if quantized.codes is None else quantized.codes
 
     def embed(self, latents: Tensor) -> Tensor:
-        """Latents, codes int (B..., M') or vectors (B..., M', d), to slot vectors (B..., M', d).
+        """Turn latents, codes int (B..., M') or vectors (B..., M', d), into slot vectors (B..., M', d).
 
         Raises:
-            ValueError: If a code is no integer or lies outside [0, V), or vectors are none of this model.
+            ValueError: Codes are not integers or lie outside [0, V), or vectors do not fit this model.
         """
         if self.quantizer.codes is None:
             if not latents.is_floating_point() or latents.shape[-1:] != (self.quantizer.dim,):
@@ -168,10 +168,10 @@ class SlotModel(PretrainedModel, ABC):
         return self.quantizer.lookup(latents)
 
     def keep_prefix(self, latents: Tensor, budget: Tensor | int) -> Tensor:
-        """Null-filled slots (B, M, d) of the first `budget` of the latents of M' slots, with budget <= M' <= M.
+        """Give null-filled slots (B, M, d) with the first `budget` of the latents' M' slots kept; budget <= M' <= M.
 
         Raises:
-            ValueError: If there are more than M slots, or a code or a budget lies outside its range.
+            ValueError: There are more than M slots, or a code or a budget is out of range.
         """
         m, vectors = self.config.slots, self.embed(latents)
         lead, given = vectors.shape[:-2], vectors.shape[-2]
@@ -187,9 +187,7 @@ class SlotModel(PretrainedModel, ABC):
         return self._filled(vectors, budget)
 
     def keep_prefix_unchecked(self, latents: Tensor, budget: Tensor) -> Tensor:
-        """`keep_prefix` of latents of this model and budgets within them: values are not read, so that the host need
-        not wait for the device.
-        """
+        """Compute `keep_prefix` without checking latents and budgets, so that the host need not wait for the device."""
         return self._filled(latents if self.quantizer.codes is None else self.quantizer.lookup(latents), budget)
 
     def _filled(self, vectors: Tensor, budget: Tensor) -> Tensor:
@@ -201,7 +199,7 @@ class SlotModel(PretrainedModel, ABC):
     def lengths(
         self, batch: int, generator: torch.Generator, prefix_distribution: PrefixDistribution = "uniform"
     ) -> Tensor:
-        """Prefix lengths (B,) for training: drawn from 0..M where prefixes are retained, M elsewhere."""
+        """Give prefix lengths (B,) for training: drawn from 0..M if prefixes are retained, otherwise M."""
         if self.config.prefix:
             return sample_prefix_lengths(batch, self.config.slots, generator, prefix_distribution)
         return torch.full((batch,), self.config.slots, device=generator.device)

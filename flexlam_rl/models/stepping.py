@@ -1,4 +1,4 @@
-"""Predictions of any length, frame by frame, of models that are stepped.
+"""Predictions of any length, frame by frame, by models that can be stepped.
 
 Shapes: B batch, T frames of the context, C H W frame.
 """
@@ -18,21 +18,21 @@ def step_by_step(
     generator: Streams | None = None,
     past: Tensor | None = None,
 ) -> Tensor:
-    """Predict frames, each from the newest ones that the model looks back at.
+    """Predict frames, each from the newest frames of the model's look-back.
 
     Args:
         model: The world model.
-        context: The frames so far, (B, T, C, H, W); older ones than the model looks back at do not count.
-        latents: What happens at each step ahead, (B, horizon, ...); None where the model is told nothing.
-        horizon: Frames to predict.
+        context: Past frames, (B, T, C, H, W); frames beyond the model's look-back are not used.
+        latents: Conditions of each step ahead, (B, horizon, ...); None if the model takes none.
+        horizon: Number of frames to predict.
         generator: Random stream, or one per row.
-        past: What led from each frame of the context to the next, (B, T - 1, ...); None where it is not known.
+        past: Conditions of the steps between the context's frames, (B, T - 1, ...); None if they are not known.
 
     Returns:
         uint8 (B, horizon, C, H, W).
 
     Raises:
-        ValueError: The context is shorter than the model needs, or it is told something else than it takes.
+        ValueError: The context is shorter than the model needs, or the conditions do not fit the model.
     """
     least, most = model.look_back
     if context.shape[1] < least:
@@ -52,13 +52,13 @@ def step_by_step(
 
 
 def known_past(conditions: Conditions, latents: Tensor, past: Tensor | None, count: int) -> Tensor:
-    """Give what led to the newest `count` frames of a context, (B, count, ...): nothing is known of the first.
+    """Give the conditions of the steps to the newest `count` frames, (B, count, ...); the first one is unknown.
 
     Args:
-        conditions: Of the model.
-        latents: What happens ahead, (B, horizon, ...), whose type and shape the result has.
+        conditions: Conditions of the model.
+        latents: Conditions ahead, (B, horizon, ...), whose type and shape the result has.
         past: As for `step_by_step`.
-        count: Frames that the model remembers.
+        count: Number of frames that the model remembers.
     """
     shape = (len(latents), count, *latents.shape[2:])
     told = torch.full(shape, conditions.unknown, dtype=latents.dtype, device=latents.device)
@@ -69,10 +69,10 @@ def known_past(conditions: Conditions, latents: Tensor, past: Tensor | None, cou
 
 
 def check_told(conditions: Conditions, latents: Tensor | None, horizon: int) -> None:
-    """Refuse what a model cannot be told of so many steps.
+    """Refuse conditions that do not fit the model or the number of steps.
 
     Raises:
-        ValueError: It is told something although it takes nothing, or the other way, or of another number of steps.
+        ValueError: Conditions are given to a model that takes none, are missing, or are for another number of steps.
     """
     if (latents is None) != (conditions.kind == "nothing"):
         given = "nothing" if latents is None else f"latents of shape {tuple(latents.shape)}"

@@ -1,8 +1,7 @@
-"""`SYSTEMS`: the methods that this package holds, by name; and how any of their models is loaded.
+"""`SYSTEMS`: the methods of this package, by name; and functions that load any of their models.
 
-A system is a folder here, or a package of its own that names its record as an entry point of the group
-"flexlam_rl.systems". Its training stages are registered with `flexlam_rl.train`, its quantizers with
-`flexlam_rl.nn.quantizers`.
+A system is a folder here, or another package that names its record as an entry point of the group "flexlam_rl.systems".
+Its training stages are registered with `flexlam_rl.train`, its quantizers with `flexlam_rl.nn.quantizers`.
 """
 
 from collections.abc import Mapping
@@ -26,15 +25,15 @@ class System:
     """A method and its models.
 
     Attributes:
-        title: What it is, in one line.
-        models: Class names, as a checkpoint's config.json has them, to the modules that define them.
+        title: Description of the method, in one line.
+        models: Class names, as in a checkpoint's config.json, with the modules that define them.
     """
 
     title: str
     models: Mapping[str, str]
 
     def model_class(self, name: str) -> type[PretrainedModel]:
-        """Import one of its models."""
+        """Import one of the system's models."""
         return getattr(import_module(self.models[name]), name)
 
 
@@ -54,24 +53,24 @@ SYSTEMS: Registry[System] = Registry(
 
 
 def load_model(name: str | Path, device: str | torch.device = "cpu", revision: str | None = None) -> PretrainedModel:
-    """Load a model of whichever system.
+    """Load a model of any system.
 
     Args:
-        name: A folder with config.json and model.safetensors, or a hub id "owner/name".
-        device: Where the weights go.
+        name: Folder with config.json and model.safetensors, or a hub id "owner/name".
+        device: Device of the weights.
         revision: Hub revision.
 
     Raises:
-        CheckpointError: No system has a model of that class, or the checkpoint cannot be used.
+        CheckpointError: No system has a model of that class, or the checkpoint is damaged.
     """
     return _class_of(name, revision).from_pretrained(name, device=device, revision=revision)
 
 
 def load_slot_model(name: str | Path, device: str | torch.device = "cpu", revision: str | None = None) -> "SlotModel":
-    """Load a latent action model of whichever system.
+    """Load a latent action model of any system.
 
     Raises:
-        CheckpointError: The checkpoint holds something else, or cannot be used.
+        CheckpointError: The checkpoint holds something else, or is damaged.
     """
     from flexlam_rl.models.slot_model import SlotModel
 
@@ -82,10 +81,10 @@ def load_slot_model(name: str | Path, device: str | torch.device = "cpu", revisi
 
 
 def saved_config(name: str | Path) -> Any:
-    """Read the configuration of a model of whichever system, without its weights.
+    """Read the configuration of a model of any system, without its weights.
 
     Raises:
-        CheckpointError: No system has a model of that class, or the file cannot be used.
+        CheckpointError: No system has a model of that class, or the file is damaged.
     """
     return _class_of(name).saved_config(name)
 

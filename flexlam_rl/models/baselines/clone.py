@@ -1,4 +1,4 @@
-"""A small policy that is cloned from all actions of a video: what can be imitated from pixels, at most.
+"""A small policy that is cloned from all actions of a video: an upper bound of what can be imitated from pixels.
 
 Shapes: B batch, T time, C H W frame, F features, A actions, S numbers of a state.
 """
@@ -16,24 +16,24 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.small_vision import check_size, convolutions
 
 Memory = Literal["frame", "frames", "recurrent"]
-"""What a clone sees beside the present frame: nothing, the nine frames before it, or all of them through a GRU."""
+"""What a clone sees beside the current frame: nothing, the nine frames before it, or all earlier frames (by a GRU)."""
 FRAMES = 10
-"""Frames that the memory "frames" sees, the present one included."""
+"""Number of frames that the memory "frames" sees, including the current one."""
 _FEATURES, _SHORT, _EMBEDDING = 256, 64, 16
 
 
 @dataclass(frozen=True)
 class CloneConfig:
-    """What a clone was made for, and what it sees.
+    """Sizes and inputs of a clone, and the environment that it was made for.
 
     Attributes:
         actions: A.
-        memory: What it remembers.
-        previous: Whether it sees the action before.
-        environment: The record of the video.
+        memory: Kind of memory.
+        previous: Whether it sees the previous action.
+        environment: Environment record of the video.
         colours: C.
-        width: Of its hidden layer and of the GRU.
-        channels: Of the first convolution.
+        width: Width of the hidden layer and of the GRU.
+        channels: Channels of the first convolution.
     """
 
     actions: int
@@ -45,12 +45,12 @@ class CloneConfig:
     channels: int = 16
 
     def __post_init__(self) -> None:
-        """Raise ValueError where frames are too small."""
+        """Raise ValueError if the frames are too small."""
         check_size(self.environment.height, self.environment.width)
 
 
 class Clone(PretrainedModel):
-    """Convolutions, what it remembers of their features, the previous action where it sees it, and one hidden layer."""
+    """Convolutions, a memory of their features, the previous action (optional), and one hidden layer."""
 
     config_class = CloneConfig
 
@@ -71,24 +71,24 @@ class Clone(PretrainedModel):
 
     @property
     def none(self) -> int:
-        """Number that stands for "no previous action", at the start of an episode."""
+        """Number that stands for "no previous action" at the start of an episode."""
         return self.config.actions
 
     @property
     def state_size(self) -> int:
-        """S, the numbers that a row remembers between two steps; all 0 at the start."""
+        """S, the number of values that a row remembers between two steps; all are 0 at the start."""
         return {"frame": 0, "frames": (FRAMES - 1) * _SHORT, "recurrent": self.config.width}[self.config.memory]
 
     def forward(self, frames: Tensor, previous: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Run over time.
+        """Run over several steps.
 
         Args:
             frames: uint8 (B, T, C, H, W).
-            previous: The actions before, int64 (B, T).
-            state: What was remembered, (B, S); None at the start.
+            previous: Previous actions, int64 (B, T).
+            state: State after the steps before, (B, S); None at the start.
 
         Returns:
-            Logits (B, T, A), and what is remembered after the last step, (B, S).
+            Logits (B, T, A), and the state after the last step, (B, S).
         """
         b, t = previous.shape
         seen = F.relu(self.project(self.vision(to_unit(frames.flatten(0, 1))))).unflatten(0, (b, t))

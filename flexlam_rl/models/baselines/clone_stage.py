@@ -1,4 +1,4 @@
-"""Cloning of all actions of a video that the expert chose.
+"""Stage that clones all actions of a video that the expert chose.
 
 Shapes: B windows, T rows of a window, A actions.
 """
@@ -28,11 +28,11 @@ class WindowSource:
         self.source = FrameSource(windows, batch, seed)
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         return self.source.next()
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor."""
+        """Give the cursor."""
         return self.source.batches.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -41,27 +41,27 @@ class WindowSource:
 
 
 def windows(data: Data, length: int, within: Sequence[tuple[int, int]] | None = None) -> Windows:
-    """Make the windows that a clone learns from.
+    """Make the windows that a clone is trained on.
 
     Args:
-        data: Rollouts with numbered actions.
+        data: Rollouts with discrete actions.
         length: T.
-        within: Rows of each store that they lie in; None for all.
+        within: Range of rows of each store that windows are taken from; None for all rows.
     """
     return Windows(data, length, FIELDS, within=within)
 
 
 class CloneStage(SourceStage):
-    """Cross-entropy to the actions that the expert chose; others are seen as previous actions alone."""
+    """Trains by cross-entropy to the expert's actions; actions that others chose are only seen as previous actions."""
 
     name = "clone"
 
     def __init__(self, model: Clone, source: Any, held_out: dict[str, Tensor]) -> None:
         """
         Args:
-            model: What trains.
-            source: Batches as `windows` give them.
-            held_out: Such windows as tensors, frames (B, T, C, H, W), that are never trained on.
+            model: The clone, which trains.
+            source: Batches as from `windows`.
+            held_out: Windows that are never trained on, as tensors, with frames (B, T, C, H, W).
         """
         super().__init__({"clone": model}, source)
         self.model, self.held_out = model, held_out
@@ -74,7 +74,7 @@ class CloneStage(SourceStage):
         return (losses * chosen).sum() / count, {"accuracy": (hits * chosen).sum() / count}
 
     def _outputs(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, T, A), actions (B, T), and 1.0 where an action is a target (B, T)."""
+        """Logits (B, T, A), actions (B, T), and a mask (B, T) that is 1.0 where an action is a target."""
         action, none = batch["action"].long(), self.model.none
         previous = torch.cat([batch["previous_action"].long()[:, None], action[:, :-1]], 1)
         logits, _ = self.model(batch["frames"], torch.where(previous < 0, none, previous))
@@ -82,8 +82,8 @@ class CloneStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Give "loss" (negative log likelihood in nats), "accuracy", "accuracy_changes" where the action is another
-        than the one before, and "targets", on the held-out windows.
+        """Evaluate on held-out windows: "loss" (negative log-likelihood in nats), "accuracy", "accuracy_changes" where
+        the action differs from the previous one, and the number of "targets".
         """
         rows = []
         for first in range(0, len(self.held_out["frames"]), 16):

@@ -1,9 +1,9 @@
-"""What the translator's figures are compared with: the same translator on what tells less, or tells it in another way.
+"""Controls for the translator: the same translator on inputs with less information, or with other information.
 
-Kinds: "random", codes drawn uniformly, or numbers of other transitions each where latents are vectors; "shuffled", the
-latents of another transition of the batch; "previous", the previous action alone, all slots null; "features", the
-change of frozen visual features in place of the slots. Same labels, same loop, same choice of the best checkpoint as
-the translator. Behaviour cloning is the stage `bc`.
+Kinds: "random", codes drawn uniformly, or, for continuous latents, numbers that each come from another transition;
+    "shuffled", the latents of another transition of the batch; "previous", only the previous action, with all slots
+    null; "features", the change of frozen visual features instead of the slots. Labels, loop and choice of the best
+    checkpoint are those of the translator. Behavior cloning is the stage `bc`.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ CODE_KINDS: tuple[CodeKind, ...] = ("random", "shuffled", "previous")
 
 
 class ControlStage(TranslatorStage):
-    """A translator on codes that say nothing of the transition."""
+    """Trains a translator on codes that say nothing about the transition."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ControlStage(TranslatorStage):
         self.kind, self.name = kind, kind
 
     def slots(self, batch: dict[str, Tensor], lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Null-filled slots (B, M, d) of the control; fresh ones at each step, the same ones at each evaluation."""
+        """Null-filled slots (B, M, d) of the control: new ones at each step, the same ones at each evaluation."""
         device = batch["action"].device
         generator = generator or torch.Generator(device).manual_seed(0)
         rows, m = len(batch["action"]), self.lam.config.slots

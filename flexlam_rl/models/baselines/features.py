@@ -1,4 +1,4 @@
-"""Frozen visual features: the baseline in which nothing was learned from video.
+"""Frozen visual features: a baseline that learns nothing from video.
 
 Shapes: B batch, C H W frame.
 """
@@ -15,7 +15,7 @@ from flexlam_rl.nn.vision import FEATURES, frozen_features
 
 
 class FeatureTranslator(PretrainedModel):
-    """The translator's MLP on the change of frozen features, in place of slots, and the previous action."""
+    """The translator's MLP on the previous action and, instead of slots, the change of frozen features."""
 
     config_class = FeatureConfig
     compiled_parts = ("mlp",)
@@ -24,12 +24,12 @@ class FeatureTranslator(PretrainedModel):
         super().__init__()
         self.config = config
         self.features = frozen_features(config.channels, config.seed)
-        # random features have no scale of their own; the norm gives the MLP inputs of about 1
+        # random features have no fixed scale; the norm scales the MLP's inputs to about 1
         self.norm = nn.LayerNorm(FEATURES)
         inputs = FEATURES + action_inputs(config.actions)
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
     def forward(self, obs: Tensor, next_obs: Tensor, previous: Tensor) -> Tensor:
-        """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) twice and previous actions (B, dims)."""
+        """Compute outputs (B, A + G) as a translator's, from two frames (B, C, H, W) and previous actions (B, dims)."""
         change = self.features(to_unit(next_obs)) - self.features(to_unit(obs))
         return self.mlp(torch.cat([self.norm(change.flatten(1)), embed_actions(previous, self.config.actions)], dim=-1))

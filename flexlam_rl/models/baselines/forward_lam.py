@@ -1,8 +1,8 @@
 """Latent action models with an inverse and a forward model of pixels: LAPO (Schmidt and Jiang, 2024) with a codebook,
 AdaWorld's latent action autoencoder (Gao et al., 2025) with a Gaussian.
 
-z = Q(E(o_t, o_t+1)), loss = mean squared error of F(o_t, z) against o_t+1, and the quantizer's own. Shapes: B batch,
-C H W frame, N patches, M slots, d numbers per slot.
+z = Q(E(o_t, o_t+1)); the loss is the mean squared error of F(o_t, z) against o_t+1, plus the quantizer's. Shapes: B
+batch, C H W frame, N patches, M slots, d numbers per slot.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from flexlam_rl.nn.streams import Streams
 
 
 class ForwardLAM(PixelModel):
-    """FlexLAM's encoder, any quantizer, and a forward model that predicts the next frame at once."""
+    """FlexLAM's encoder, any quantizer, and a forward model that predicts the next frame in one pass."""
 
     config_class = ForwardLAMConfig
     compiled_parts = ("encoder", "forward_model")
@@ -36,25 +36,25 @@ class ForwardLAM(PixelModel):
         )
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
-        """A two-frame ViT, as FlexLAM's."""
+        """Make the two-frame ViT, which is FlexLAM's."""
         c = self.config
         return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
 
     @property
     def title(self) -> str:
-        """What tables call the method: LAPO has codes, AdaWorld numbers."""
+        """Name of the method in tables: LAPO if it has codes, otherwise AdaWorld."""
         return "AdaWorld" if self.latent.codes is None else "LAPO"
 
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The next frame, float (B, C, H, W), about [-1, 1]; it starts from no noise."""
+        """Predict the next frame, float (B, C, H, W), about in [-1, 1]; `noise` is not used."""
         return self.forward_model(to_unit(obs), slots)
 
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Mean squared error over C, H, W of each example, (B,), of frames in [-1, 1]."""
+        """Compute the mean squared error of each example over C, H, W, (B,), for frames in [-1, 1]."""
         return (self.predict(obs, slots) - to_unit(next_obs)).float().square().mean(dim=(1, 2, 3))
 
     def sample(self, obs: Tensor, slots: Tensor, steps: int = 1, generator: Streams | None = None) -> Tensor:
-        """The prediction, in one step."""
+        """Predict the next frame, in one pass."""
         return self.predict(obs, slots)
 
     def forward(
@@ -64,7 +64,7 @@ class ForwardLAM(PixelModel):
         generator: torch.Generator,
         prefix_distribution: PrefixDistribution = "uniform",
     ) -> StepLoss:
-        """One training step's loss on frames (B, C, H, W) twice; all randomness comes from `generator`."""
+        """Compute the loss of a training step on frames (B, C, H, W) each; all randomness comes from `generator`."""
         lengths = self.lengths(len(obs), generator, prefix_distribution)
         quantized = self.quantize(obs, next_obs, generator)
         losses = self.prediction_error(obs, next_obs, null_fill(quantized.vectors, lengths, self.null))

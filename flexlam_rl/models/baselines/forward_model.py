@@ -1,4 +1,4 @@
-"""Forward model: what follows from a current state and the slots, without noise.
+"""Forward models: predict the next state from the current state and the slots, without noise.
 
 Shapes: B batch, C H W frame, N tokens of a state, D width, M slots, d numbers per slot.
 """
@@ -13,14 +13,14 @@ from flexlam_rl.nn.unet import MotionUNet
 
 
 class ForwardModel(nn.Module):
-    """Transformer over the tokens of a state and the slots; it gives the change of each token.
+    """Transformer over the tokens of a state and the slots, which predicts the change of each token.
 
-    Its head starts at zero: an untrained model predicts that nothing changes.
+    Its head starts at zero, so an untrained model predicts no change.
 
     Args:
         config: Sizes.
         tokens: N.
-        numbers: Of each token, which go in and come out.
+        numbers: Numbers of each token, in the input and in the output.
         slots: M.
         slot_dim: d.
     """
@@ -38,7 +38,7 @@ class ForwardModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, state: Tensor, slots: Tensor) -> Tensor:
-        """State (B, N, numbers) and null-filled slots (B, M, d) to the state that follows, (B, N, numbers)."""
+        """Predict the next state (B, N, numbers) from a state (B, N, numbers) and null-filled slots (B, M, d)."""
         x = torch.cat([self.embed(state) + self.position, self.slot_embed(slots) + self.slot_position], dim=1)
         for block in self.blocks:
             x = block(x)
@@ -46,7 +46,7 @@ class ForwardModel(nn.Module):
 
 
 class PatchForwardModel(ForwardModel):
-    """The forward model on patches of frames."""
+    """Forward model on patches of frames."""
 
     def __init__(self, config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
         numbers = channels * config.patch**2
@@ -54,25 +54,25 @@ class PatchForwardModel(ForwardModel):
         self.patch, self.size, self.channels = config.patch, size, channels
 
     def forward(self, obs: Tensor, slots: Tensor) -> Tensor:
-        """Frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d) to the frames that follow, (B, C, H, W)."""
+        """Predict the next frames (B, C, H, W) from frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d)."""
         return unpatchify(super().forward(patchify(obs, self.patch), slots), self.patch, self.channels, *self.size)
 
 
 class MotionForwardModel(MotionUNet):
-    """FlexLAM's U-Net on the current frame alone."""
+    """Forward model that is FlexLAM's U-Net on the current frame."""
 
     def __init__(self, config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int) -> None:
         c = config
         super().__init__(size, channels, channels, c.patch, c.width, c.depth, c.heads, c.ffn, slots, slot_dim)
 
     def forward(self, obs: Tensor, slots: Tensor) -> Tensor:  # type: ignore[override]
-        """Frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d) to the frames that follow, (B, C, H, W)."""
+        """Predict the next frames (B, C, H, W) from frames (B, C, H, W) in [-1, 1] and null-filled slots (B, M, d)."""
         return super().forward(obs, obs, slots)
 
 
 def pixel_forward_model(
     config: ForwardConfig, size: Size, channels: int, slots: int, slot_dim: int
 ) -> PatchForwardModel | MotionForwardModel:
-    """The forward model of frames of a configuration."""
+    """Make the forward model of frames that a configuration describes."""
     kind = MotionForwardModel if config.kind == "motion" else PatchForwardModel
     return kind(config, size, channels, slots, slot_dim)

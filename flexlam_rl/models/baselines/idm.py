@@ -1,4 +1,4 @@
-"""Models from frames to actions without a bottleneck: inverse dynamics (paper, section 6.3) and behaviour cloning.
+"""Models from frames to actions without a bottleneck: inverse dynamics (paper, section 6.3) and behavior cloning.
 
 Shapes: B batch, C H W frame.
 """
@@ -15,7 +15,9 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 
 
 class IDM(PretrainedModel):
-    """Actions from (o_t, o_t+1, a_t-1): the LAM's encoder with one read-out token, and the translator's MLP."""
+    """Predicts actions from (o_t, o_t+1, a_t-1), by the LAM's encoder with one read-out token and the
+    translator's MLP.
+    """
 
     config_class = IDMConfig
     compiled_parts = ("encoder", "mlp")
@@ -28,15 +30,15 @@ class IDM(PretrainedModel):
         self.mlp = Hourglass(inputs, action_outputs(config.actions), config.depth, config.hidden, config.wide)
 
     def forward(self, obs: Tensor, next_obs: Tensor, previous: Tensor) -> Tensor:
-        """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) twice and previous actions (B, dims)."""
+        """Compute outputs (B, A + G) as a translator's, from two frames (B, C, H, W) and previous actions (B, dims)."""
         features = self.encoder(obs, next_obs)[:, 0]
         return self.mlp(torch.cat([features, embed_actions(previous, self.config.actions)], dim=-1))
 
 
 class BehaviourCloning(IDM):
-    """Actions from (o_t, a_t-1) alone: the IDM with its eyes on the present. It is a policy by itself."""
+    """Predicts actions from (o_t, a_t-1) only: the IDM without a second frame. It is a policy by itself."""
 
     def forward(self, obs: Tensor, previous: Tensor) -> Tensor:  # type: ignore[override]
-        """Outputs (B, A + G) as a translator's, from frames (B, C, H, W) and previous actions (B, dims)."""
-        # without a second frame the change that the encoder takes in is nothing
+        """Compute outputs (B, A + G) as a translator's, from frames (B, C, H, W) and previous actions (B, dims)."""
+        # the encoder takes the change between two frames, which is zero here
         return super().forward(obs, obs, previous)

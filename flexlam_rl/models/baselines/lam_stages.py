@@ -1,6 +1,6 @@
-"""Stage 1 of the latent action models of other papers, as `STAGES` has them: `lapo`, `adaworld`, `laom`.
+"""Definitions of stage 1 of latent action models of other papers, for `STAGES`: `lapo`, `adaworld`, `laom`.
 
-Each writes to the folder `lam` of its run, where the later stages find a latent action model.
+Each writes to the folder `lam` of its run, where later stages look for a latent action model.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class BaselineLAMOptions(EncoderOptions, PrefixOptions):
     """Train a latent action model of another paper on pairs of frames, without actions."""
 
     prefix: bool = False
-    """Retain prefixes of random length in training, as FlexLAM does; the paper has none."""
+    """Retain prefixes of random length in training, as FlexLAM does; the paper has no prefixes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +40,14 @@ class LAPOOptions(PatchOptions, BaselineLAMOptions):
     """Train LAPO: a codebook, an inverse and a forward model, squared error of the next frame."""
 
     slots: int = 8
-    """Codes of a latent action."""
+    """Number of codes of a latent action."""
     size: int = 64
-    """Vectors of the codebook."""
+    """Number of vectors in the codebook."""
     dim: int = 16
-    """Numbers of each vector."""
+    """Numbers per vector."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         for name in ("slots", "dim"):
             whole(self, name, 1)
@@ -59,14 +59,14 @@ class AdaWorldOptions(PatchOptions, BaselineLAMOptions):
     """Train AdaWorld's latent action autoencoder: a beta-VAE, squared error of the next frame."""
 
     slots: int = 1
-    """Slots that the numbers stand in; prefixes end between slots."""
+    """Number of slots that the numbers are divided into; prefixes end between slots."""
     dim: int = 32
-    """Numbers of each slot."""
+    """Numbers per slot."""
     beta: float = 2e-4
-    """Weight of the divergence from the normal distribution."""
+    """Weight of the KL divergence from the normal distribution."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         for name in ("slots", "dim"):
             whole(self, name, 1)
@@ -75,19 +75,19 @@ class AdaWorldOptions(PatchOptions, BaselineLAMOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LAOMOptions(BaselineLAMOptions):
-    """Train LAOM: continuous latent actions over one to several steps, squared error of learned features."""
+    """Train LAOM: continuous latent actions over one to several steps, with the squared error of learned features."""
 
     slots: int = 1
-    """Slots that the numbers stand in; prefixes end between slots."""
+    """Number of slots that the numbers are divided into; prefixes end between slots."""
     dim: int = 128
-    """Numbers of each slot (the paper: 8192)."""
+    """Numbers per slot (the paper: 8192)."""
     horizon: int = 3
-    """Latent actions are inferred from frames up to so many steps ahead (the paper: 10)."""
+    """Largest number of steps to the later frame from which latent actions are inferred (the paper: 10)."""
     target_decay: float = 0.99
     """Decay of the moving average of the encoder whose features are predicted."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         for name in ("slots", "dim", "horizon"):
             whole(self, name, 1)
@@ -96,7 +96,7 @@ class LAOMOptions(BaselineLAMOptions):
 
 
 def baseline_config(name: str, options: Any, lam: LAMConfig) -> SlotConfig:
-    """The configuration of the model that a stage of that name trains, at the size of a FlexLAM."""
+    """Make the configuration of the model that a stage trains, at the size of a FlexLAM."""
     if name == "lapo":
         return lapo(lam, options.slots, options.size, options.dim, options.prefix)
     if name == "adaworld":
@@ -109,7 +109,7 @@ def _stage(name: str, summary: str, options: type[Any]) -> StageDefinition[Any]:
         patches = options.encoder_patch, getattr(options, "decoder_patch", None)
         lam = fit_lam(RECIPES[options.preset].sizes.lam, frame_shape(splits), *patches)
         model = baseline_config(name, options, lam)
-        latent_spec(model)  # refuses what the quantizer does not take
+        latent_spec(model)  # refuses options that the quantizer does not take
         if isinstance(model, LAOMConfig):
             Windows(splits.train, model.horizon + 1)  # refuses rollouts whose episodes are all shorter
         return run_config(name, model, options, splits, FOLDER)

@@ -1,8 +1,8 @@
 """LAOM (Nikulin et al., 2025): a latent action model that predicts its own features instead of pixels.
 
-h = f(o), z = I(h_t, h_t+k) with k ~ Uniform{1..horizon}, loss = mean squared error of F(h_t, z) against g(o_t+1),
-where g is a moving average of f that gets no gradient. There is no quantizer. Once trained, z is inferred from o_t and
-o_t+1. Shapes: B batch, C H W frame, N patches, D width, M slots, d numbers per slot.
+h = f(o), z = I(h_t, h_t+k) with k ~ Uniform{1..horizon}; the loss is the mean squared error of F(h_t, z) against
+g(o_t+1), where g is a moving average of f that gets no gradient. There is no quantizer. After training, z is inferred
+from o_t and o_t+1. Shapes: B batch, C H W frame, N patches, D width, M slots, d numbers per slot.
 """
 
 import copy
@@ -30,7 +30,7 @@ def _blocks(config: EncoderConfig, depth: int) -> nn.ModuleList:
 
 
 class FrameEncoder(nn.Module):
-    """ViT of one frame; every token has mean 0 and variance 1, so that features cannot shrink to please the loss."""
+    """ViT of one frame. Each token has mean 0 and variance 1, so the loss cannot be reduced by shrinking features."""
 
     def __init__(self, config: EncoderConfig, size: Size, channels: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class FrameEncoder(nn.Module):
         self.blocks = _blocks(config, config.depth)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, C, H, W) to features (B, N, D)."""
+        """Encode frames (B, C, H, W) as features (B, N, D)."""
         x = self.embed(to_unit(frames)) + self.position
         for block in self.blocks:
             x = block(x)
@@ -48,7 +48,9 @@ class FrameEncoder(nn.Module):
 
 
 class InverseModel(nn.Module):
-    """Slot tokens among the features of two frames, the second given as the change; they are read out."""
+    """Transformer over slot tokens and the features of two frames (the second as a change); reads the slot
+    tokens out.
+    """
 
     def __init__(self, config: EncoderConfig, depth: int, size: Size, channels: int, slots: int, out_dim: int) -> None:
         super().__init__()
@@ -61,7 +63,7 @@ class InverseModel(nn.Module):
         self.head = nn.Linear(config.width, out_dim)
 
     def between(self, now: Tensor, then: Tensor) -> Tensor:
-        """Features (B, N, D) twice to (B, M, d)."""
+        """Infer (B, M, d) from the features of two frames, (B, N, D) each."""
         tokens = self.join(torch.cat([now, then - now], dim=-1)) + self.position
         x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
         for block in self.blocks:
@@ -69,7 +71,7 @@ class InverseModel(nn.Module):
         return self.head(self.norm(x[:, : len(self.slot_tokens)]))
 
     def forward(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Frames (B, C, H, W) twice to (B, M, d)."""
+        """Infer (B, M, d) from two frames, (B, C, H, W) each."""
         return self.between(self.frames(obs), self.frames(next_obs))
 
 
@@ -90,21 +92,21 @@ class LAOM(SlotModel):
         self.target.requires_grad_(False)
 
     def build_encoder(self, out_dim: int) -> InverseModel:
-        """Frame encoder and inverse model."""
+        """Make the frame encoder and the inverse model."""
         c = self.config
         return InverseModel(c.encoder, c.inverse_depth, frame_size(c), c.channels, c.slots, out_dim)
 
     def let_train(self) -> None:
-        """Let all that trains ask for gradient: the target never does."""
+        """Let all parameters that train require gradients; the target's never do."""
         super().let_train()
         self.target.requires_grad_(False)
 
     def predict(self, obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Features (B, N, D) of the next frame; they start from no noise."""
+        """Predict the features (B, N, D) of the next frame; `noise` is not used."""
         return self.forward_model(self.encoder.frames(obs), slots)
 
     def prediction_error(self, obs: Tensor, next_obs: Tensor, slots: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Mean squared error of each example's features, (B,), against the target's."""
+        """Compute each example's mean squared error, (B,), against the target's features."""
         return self._error(self.predict(obs, slots), next_obs)
 
     def _error(self, predicted: Tensor, next_obs: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ class LAOM(SlotModel):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the target towards the encoder by one step of the average."""
+        """Move the target toward the encoder by one step of the moving average."""
         for mean, weight in zip(self.target.parameters(), self.encoder.frames.parameters(), strict=True):
             mean.lerp_(weight, 1.0 - self.config.target_decay)
 
@@ -126,15 +128,15 @@ class LAOM(SlotModel):
         prefix_distribution: PrefixDistribution = "uniform",
         later: Tensor | None = None,
     ) -> StepLoss:
-        """One training step's loss; all randomness comes from `generator`.
+        """Compute the loss of a training step; all randomness comes from `generator`.
 
-        In training mode the target first takes its step after the last one's.
+        In training mode, the target is first updated for the previous step.
 
         Args:
             obs, next_obs: Frames (B, C, H, W).
-            generator: Stream of prefix lengths.
-            prefix_distribution: How these are drawn.
-            later: Frames (B, C, H, W) that latent actions are inferred from; None for `next_obs`.
+            generator: Random stream of the prefix lengths.
+            prefix_distribution: Distribution of the prefix lengths.
+            later: Frames (B, C, H, W) from which latent actions are inferred; None for `next_obs`.
         """
         if self.training and torch.is_grad_enabled() and self.encoder.frames.position.requires_grad:
             self.follow()
@@ -147,6 +149,6 @@ class LAOM(SlotModel):
         return StepLoss(losses.mean() + quantized.loss, losses.detach(), lengths, quantized.usage)
 
     def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> StepOutput:
-        """Compute the loss of a batch with "obs", "next_obs" and, where given, "later" frames, (B, C, H, W) each."""
+        """Compute the loss of a batch with "obs", "next_obs" and optionally "later" frames, (B, C, H, W) each."""
         out = self(batch["obs"], batch["next_obs"], generator, later=batch.get("later"))
         return StepOutput(out.loss, out.figures())

@@ -1,4 +1,4 @@
-"""Stage 1 of LAOM: windows of frames, latent actions inferred over one to `horizon` steps.
+"""Stage 1 of LAOM: training on windows of frames, with latent actions inferred over one to `horizon` steps.
 
 Shapes: B batch, C H W frame.
 """
@@ -11,7 +11,7 @@ from flexlam_rl.models.flexlam.stages.lam import LAMStage
 
 
 class LAOMStage(LAMStage):
-    """As FlexLAM's, from batches with "frames", (B, horizon + 1, C, H, W)."""
+    """Trains as FlexLAM's stage, on batches with "frames", (B, horizon + 1, C, H, W)."""
 
     model: LAOM
 
@@ -27,8 +27,8 @@ class LAOMStage(LAMStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """As FlexLAM's. The loss that chooses the best checkpoint is relative to that of features that do not change:
-        features that tell less are easier to predict.
+        """Evaluate as FlexLAM's stage does. The loss that chooses the best checkpoint is relative to that of predicting
+        no change, because features with less information are easier to predict.
         """
         figures = super().evaluate(device)
         obs, next_obs = (self.model.target(self.held_out[name].to(device)) for name in ("obs", "next_obs"))

@@ -1,5 +1,5 @@
-"""The baselines' stages as `STAGES` has them: inverse dynamics, behaviour cloning, frozen features, and controls of the
-translator.
+"""Definitions of the baselines' stages for `STAGES`: inverse dynamics, behavior cloning, frozen features, and controls
+of the translator.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from flexlam_rl.train.definition import Splits, StageDefinition, needed
 from flexlam_rl.train.label_sets import labelled_parts, labels_of
 from flexlam_rl.train.options import LabelOptions, part_of
 
-# what a model takes from a label, in order
+# inputs of each model, in order, by the name of the label's column
 INPUTS = {
     "idm": ("obs", "next_obs", "previous"),
     "bc": ("obs", "previous"),
@@ -38,33 +38,33 @@ class DirectOptions(PresetOptions, LabelOptions):
 
 @dataclass(frozen=True)
 class IDMOptions(EncoderOptions, DirectOptions):
-    """Train the inverse dynamics model: actions from two frames and the previous action, on few labels alone."""
+    """Train the inverse dynamics model: actions from two frames and the previous action, on few labels."""
 
 
 @dataclass(frozen=True)
 class BCOptions(EncoderOptions, DirectOptions):
-    """Train by behaviour cloning: actions from a frame and the previous action, on few labels alone."""
+    """Train by behavior cloning: actions from a frame and the previous action, on few labels."""
 
 
 @dataclass(frozen=True)
 class FeatureOptions(DirectOptions):
-    """Train the translator's MLP on the change of frozen visual features in place of codes, on few labels alone."""
+    """Train the translator's MLP on the change of frozen visual features instead of codes, on few labels."""
 
 
 @dataclass(frozen=True)
 class ControlOptions(TranslatorOptions):
-    """Train a control of the translator: the same model and labels, and codes that tell less."""
+    """Train a control of the translator: the same model and labels, with codes that hold less information."""
 
     kind: Literal["random", "shuffled", "previous", "features"] = field(default="shuffled", kw_only=True)
-    """Random codes, codes of other transitions, the previous action alone, or the change of frozen visual features (as
-    the stage `features`).
+    """Input of the control: random codes, codes of other transitions, only the previous action, or the change of frozen
+    visual features (like the stage `features`).
     """
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above.
+        """Check the options.
 
         Raises:
-            ValueError: An option of codes is given, and the kind has none.
+            ValueError: An option for codes is given, and the kind has no codes.
         """
         super().__post_init__()
         if self.kind == "features":

@@ -1,4 +1,4 @@
-"""ElasticTok: frames as codes of which any beginning is enough. See README.md beside this file."""
+"""ElasticTok: frames as codes of which any prefix is enough. See README.md beside this file."""
 
 from flexlam_rl.models.systems import System
 

@@ -9,43 +9,43 @@ from flexlam_rl.utils.plain import Plain
 
 PresetName = Literal["paper", "tiny", "debug"]
 Bottleneck = Literal["fsq", "vae"]
-"""Discrete codes, or numbers near a normal distribution."""
+"""Bottleneck: discrete codes, or numbers near a normal distribution."""
 
 
 @dataclass(frozen=True)
 class ElasticTokConfig(Plain):
-    """The autoencoder: blocks of frames to N tokens each, of which a prefix is kept."""
+    """Autoencoder that turns each block of frames into N tokens, of which a prefix is kept."""
 
     image_size: int = 256
     channels: int = 3
     frames: int = 4
-    """Frames of a block."""
+    """Frames per block."""
     patch_time: int = 1
     """Frames that share a token."""
     patch: int = 8
     """Pixels along a side that share a token."""
     blocks: int = 1
-    """Blocks of a clip at most; as many as it was trained on."""
+    """Largest number of blocks per clip, as in training."""
     least: int = 256
-    """Shortest prefix; shorter ones make training unstable (section 4.2)."""
+    """Shortest prefix; still shorter ones make training unstable (section 4.2)."""
     most: int | None = None
-    """Longest prefix; None for all tokens. A baseline of constant length has `least` here."""
+    """Longest prefix; None for all tokens. A baseline of constant length has the value of `least` here."""
     width: int = 1024
     hidden: int = 2048
     depth: int = 10
-    """Layers of the encoder, and of the decoder."""
+    """Number of layers of the encoder, and of the decoder."""
     heads: int = 16
     rope_theta: float = 5e7
     norm_eps: float = 1e-6
     quantizer: str = "fsq"
     """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
     quantizer_options: dict[str, Any] = field(default_factory=lambda: {"levels": [8, 8, 8, 5, 5, 5]})
-    """What it is made with."""
+    """Keyword arguments of the quantizer."""
     image_width: int | None = None
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, if it differs from `image_size`, their height."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         for name in ("image_size", "channels", "frames", "patch_time", "blocks", "width", "hidden", "depth", "heads"):
             whole(getattr(self, name), name, 1)
@@ -60,18 +60,18 @@ class ElasticTokConfig(Plain):
 
     @property
     def tokens(self) -> int:
-        """N, tokens of a block."""
+        """N, the tokens per block."""
         return self.frames // self.patch_time * patch_count(frame_size(self), self.patch, "autoencoder")
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Tokens of a block along time, height and width."""
+        """Number of tokens of a block along time, height and width."""
         height, width = frame_size(self)
         return self.frames // self.patch_time, height // self.patch, width // self.patch
 
     @property
     def longest(self) -> int:
-        """The longest prefix that is kept."""
+        """Longest prefix that is kept."""
         return self.tokens if self.most is None else self.most
 
     def quantizer_arguments(self) -> dict[str, Any]:
@@ -81,17 +81,17 @@ class ElasticTokConfig(Plain):
 
 @dataclass(frozen=True)
 class RegressorConfig(Plain):
-    """What guesses the length that a threshold needs."""
+    """Model that guesses the length that a threshold needs."""
 
     tokenizer: ElasticTokConfig = field(default_factory=ElasticTokConfig)
-    """Configuration of the autoencoder whose lengths it guesses, and whose encoder it begins as."""
+    """Configuration of the autoencoder whose lengths it guesses, and whose encoder's weights it starts from."""
     low: float = 0.003
-    """Smallest threshold that it knows."""
+    """Smallest threshold that it is trained on."""
     high: float = 0.2
-    """Largest one."""
+    """Largest threshold that it is trained on."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the thresholds are no range."""
+        """Raise ValueError if the thresholds are not a range."""
         super().__post_init__()
         if not 0.0 < real(self.low, "low") < real(self.high, "high"):
             raise ValueError(f"low is {self.low} and high {self.high}; expected thresholds above 0, the lower first.")

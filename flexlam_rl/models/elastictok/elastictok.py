@@ -21,15 +21,15 @@ from flexlam_rl.nn.quantizers import Quantized, build_quantizer
 from flexlam_rl.utils.numbers import whole
 
 PictureLoss = Callable[[Tensor, Tensor], Tensor]
-"""How far pictures are from others, (B, C, H, W) twice, in about [-1, 1], to a number with a gradient."""
+"""Differentiable distance between pictures, (B, C, H, W) each, about in [-1, 1], as a scalar."""
 
 
 class Coded(NamedTuple):
-    """What the encoder makes of clips.
+    """Result of the encoder for clips.
 
     Attributes:
         quantized: Vectors (B, L, d) and codes (B, L) of all slots.
-        kept: (B, L, d), null after each block's length.
+        kept: (B, L, d), with nulls after each block's length.
     """
 
     quantized: Quantized
@@ -37,10 +37,10 @@ class Coded(NamedTuple):
 
 
 class ElasticTok(PretrainedModel):
-    """Clips to latents of a chosen length per block, and back.
+    """Encodes clips as latents with a chosen length per block, and decodes them.
 
-    Latents are codes, int64 (B, n, N), or of a continuous bottleneck vectors, float (B, n, N, d). Lengths, int64 (B, n)
-    or one number for all, lie in `config.least`..`config.longest`.
+    Latents are codes, int64 (B, n, N), or, with a continuous bottleneck, vectors, float (B, n, N, d). Lengths, int64
+    (B, n) or one number for all blocks, lie in `config.least`..`config.longest`.
     """
 
     config_class = ElasticTokConfig
@@ -52,21 +52,21 @@ class ElasticTok(PretrainedModel):
         self.quantizer = build_quantizer(config.quantizer, config.quantizer_arguments())
         numbers, width, dim = numbers_per_token(config), config.width, self.quantizer.dim
         self.encoder = Trunk(numbers, config)
-        # tells the encoder which slots will be kept
+        # marks for the encoder which slots will be kept
         self.kept = nn.Embedding(2, width)
         nn.init.normal_(self.kept.weight, std=0.02)
         self.to_codes = nn.Linear(width, self.quantizer.inputs)
-        # FSQ's vectors lie in [-1, 1]; a null outside that range is told from every code by a linear layer
+        # FSQ's vectors lie in [-1, 1]; a linear layer can tell a null outside that range from every code
         self.null = nn.Parameter(torch.full((dim,), 1.5) + 0.1 * torch.randn(dim))
         self.decoder = Trunk(dim, config)
         self.to_pixels = nn.Linear(width, numbers)
-        # a baseline of constant length that keeps all never sees its null, nor the mark of dropped slots
+        # a baseline that always keeps all tokens never uses its null or the mark of dropped slots
         self.null.requires_grad_(config.least < config.tokens)
         if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
             self.quantizer.to(self.null.device)
 
     def sample_lengths(self, rows: int, blocks: int, generator: torch.Generator) -> Tensor:
-        """Draw lengths (rows, blocks) for training, each block's on its own, uniform over those that are allowed."""
+        """Draw lengths (rows, blocks) for training, independent for each block and uniform over the allowed ones."""
         config = self.config
         return sample_prefix_lengths(rows * blocks, config.longest, generator, least=config.least).view(rows, blocks)
 
@@ -77,13 +77,14 @@ class ElasticTok(PretrainedModel):
         lengths: Tensor | None = None,
         perceptual: PictureLoss | None = None,
     ) -> StepOutput:
-        """Squared error of clips (B, T, C, H, W) after their latents were cut, plus what the bottleneck adds.
+        """Compute the squared error of reconstructed clips (B, T, C, H, W) from cut latents, plus the bottleneck's
+        loss.
 
         Args:
-            frames: uint8, or float in [-1, 1].
-            generator: Draws lengths, and the noise of a continuous bottleneck.
-            lengths: (B, n); None draws them.
-            perceptual: Added to the loss; None for nothing.
+            frames: Clips as uint8, or float in [-1, 1].
+            generator: Random stream of the lengths, and of the noise of a continuous bottleneck.
+            lengths: Lengths (B, n); None draws them.
+            perceptual: Distance that is added to the loss; None for none.
         """
         blocks = frames.shape[1] // self.config.frames
         if lengths is None:
@@ -102,49 +103,49 @@ class ElasticTok(PretrainedModel):
         return StepOutput(loss, figures)
 
     def marks(self, lengths: Tensor) -> Tensor:
-        """What tells the encoder which slots of blocks are kept: lengths (B, n) to (B, L, D)."""
+        """Embeddings (B, L, D) that tell the encoder which slots lengths (B, n) keep."""
         return self.kept(retained(lengths, self.config.tokens).long()).flatten(1, 2)
 
     def code(self, tokens: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Coded:
-        """Encode patches (B, L, P) whose blocks shall have lengths (B, n), with the gradient that trains."""
+        """Encode patches (B, L, P) as latents of lengths (B, n), with gradients."""
         return self.cut(self.encoder(tokens, self.marks(lengths)), lengths, generator)
 
     def cut(self, hidden: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Coded:
-        """Quantize the encoder's hidden states (B, L, D), and keep of each block what its length says."""
+        """Quantize the encoder's hidden states (B, L, D), and keep the prefixes of lengths (B, n) in the blocks."""
         quantized = self.quantizer(self.to_codes(hidden).float(), generator)
         blocks = quantized.vectors.unflatten(1, (-1, self.config.tokens))
         return Coded(quantized, self.cut_vectors(blocks, lengths))
 
     def cut_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Keep of vectors (B, n, N, d) what lengths (B, n) say; the rest becomes null, (B, L, d)."""
+        """Keep prefixes of lengths (B, n) in vectors (B, n, N, d); the rest becomes null, (B, L, d)."""
         return null_fill(vectors, lengths, self.null).flatten(1, 2)
 
     def pixels(self, hidden: Tensor) -> Tensor:
-        """Patches (B, L, P), about [-1, 1], of the decoder's hidden states (B, L, D)."""
+        """Compute patches (B, L, P), about in [-1, 1], from the decoder's hidden states (B, L, D)."""
         return self.to_pixels(hidden)
 
     @in_own_modes
     def encode(self, frames: Tensor, lengths: Tensor | int) -> Tensor:
-        """Give the latents of clips (B, T, C, H, W). What they hold after a block's length means nothing.
+        """Encode clips (B, T, C, H, W) as latents. Values after a block's length have no meaning.
 
         Raises:
-            ValueError: Clips or lengths that are none of this model.
+            ValueError: The clips or lengths do not fit this model.
         """
         check_clips(frames, self.config)
         lengths = self.checked_lengths(lengths, len(frames), frames.shape[1] // self.config.frames)
         return self.latents(self.code(to_tokens(frames, self.config), lengths).quantized)
 
     def latents(self, quantized: Quantized) -> Tensor:
-        """Latents of what the quantizer gives for (B, L)."""
+        """Latents from the quantizer's result for (B, L)."""
         found = quantized.vectors if quantized.codes is None else quantized.codes
         return found.unflatten(1, (-1, self.config.tokens))
 
     @in_own_modes
     def decode(self, latents: Tensor, lengths: Tensor | int) -> Tensor:
-        """Give clips, uint8 (B, T, C, H, W), of latents of which each block keeps its length.
+        """Decode latents, with the given length kept in each block, to clips, uint8 (B, T, C, H, W).
 
         Raises:
-            ValueError: Latents or lengths that are none of this model.
+            ValueError: The latents or lengths do not fit this model.
         """
         vectors = self._vectors(latents)
         lengths = self.checked_lengths(lengths, *latents.shape[:2])
@@ -152,10 +153,10 @@ class ElasticTok(PretrainedModel):
 
     @in_own_modes
     def reconstruct(self, frames: Tensor, lengths: Tensor | int) -> Tensor:
-        """Give what is left of clips at some lengths, float (B, T, C, H, W), about [-1, 1].
+        """Reconstruct clips at the given lengths, float (B, T, C, H, W), about in [-1, 1].
 
         Raises:
-            ValueError: Clips or lengths that are none of this model.
+            ValueError: The clips or lengths do not fit this model.
         """
         check_clips(frames, self.config)
         lengths = self.checked_lengths(lengths, len(frames), frames.shape[1] // self.config.frames)
@@ -163,10 +164,10 @@ class ElasticTok(PretrainedModel):
         return to_clips(self.pixels(self.decoder(coded.kept)), self.config)
 
     def checked_lengths(self, lengths: Tensor | int, rows: int, blocks: int) -> Tensor:
-        """Lengths as int64 (rows, blocks).
+        """Convert lengths to int64 (rows, blocks).
 
         Raises:
-            ValueError: They are of another shape or type, or outside of what the model was trained for.
+            ValueError: They have another shape or type, or are outside the range of the model's training.
         """
         least, most, device = self.config.least, self.config.longest, self.null.device
         if not isinstance(lengths, Tensor):
@@ -199,5 +200,5 @@ class ElasticTok(PretrainedModel):
 
 
 def squared_error(truth: Tensor, rebuilt: Tensor) -> Tensor:
-    """Mean squared error of each block, frames (B, T, C, H, W) twice to (B,), of values in [-1, 1]."""
+    """Compute the mean squared error per clip, (B,), of frames (B, T, C, H, W) with values in [-1, 1]."""
     return (to_unit(rebuilt).clamp(-1, 1) - to_unit(truth)).square().flatten(1).mean(1)

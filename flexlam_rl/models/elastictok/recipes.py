@@ -1,4 +1,4 @@
-"""How ElasticTok's stages are trained, by preset (dissertation, appendix C.2)."""
+"""Training recipes of ElasticTok's stages, by preset (dissertation, appendix C.2)."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,32 +9,32 @@ from flexlam_rl.train.trainer import LoopConfig
 
 @dataclass(frozen=True)
 class Row:
-    """A column of the table of appendix C.2: what changes with the number of blocks."""
+    """Settings that depend on the number of blocks: a column of the table in appendix C.2."""
 
     steps: int
     batch: int
     warmup: int
     images: float = 0.0
-    """Share of clips of which each block is one frame, repeated."""
+    """Share of clips in which each block is one frame, repeated."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Loops of both stages."""
+    """Training of both stages."""
 
     loop: LoopConfig
     rows: dict[int, Row]
-    """By the number of blocks from which on they apply."""
+    """Settings by the smallest number of blocks to which they apply."""
     regressor: LoopConfig
     held_out: int
-    """Held-out clips of an evaluation, at one block."""
+    """Number of held-out clips in an evaluation, for clips of one block."""
 
     def row(self, blocks: int) -> Row:
-        """The row of a number of blocks."""
+        """Give the settings for a number of blocks."""
         return self.rows[max(count for count in self.rows if count <= blocks)]
 
     def tokenizer(self, blocks: int) -> LoopConfig:
-        """The autoencoder's loop on clips of so many blocks."""
+        """Make the autoencoder's loop configuration for clips of `blocks` blocks."""
         row = self.row(blocks)
         return replace(self.loop, steps=row.steps, batch=row.batch, warmup=row.warmup)
 
@@ -53,7 +53,7 @@ RECIPES: dict[PresetName, Recipe] = {
             128: Row(500, 8, 100, 0.25),
             256: Row(200, 4, 25, 0.25),
         },
-        # 100,000 pairs of a block and its length; rates are not given
+        # 100,000 pairs of a block and its length; the learning rates are not given
         LoopConfig(steps=390, batch=256, lr=2e-4, warmup=20, weight_decay=1e-4, **(_LONG | {"eval_every": 130})),
         256,
     ),

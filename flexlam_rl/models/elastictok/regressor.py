@@ -1,4 +1,4 @@
-"""How many tokens a block will need, guessed in one pass from its frames ("neural regression", section 4.2).
+"""Guess of the number of tokens that a block needs, in one pass from its frames ("neural regression", section 4.2).
 
 Shapes: B clips, T frames, C H W frame, n blocks of N tokens, D width.
 """
@@ -16,10 +16,9 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 
 
 class LengthRegressor(PretrainedModel):
-    """ElasticTok's encoder, told a threshold, with one number per block as its output.
+    """ElasticTok's encoder with a threshold as further input, and one number per block as output.
 
-    The guess for a block depends on its frames and those of the blocks before it, not on the lengths that these were
-    given.
+    The guess for a block depends on its frames and those of earlier blocks, not on the lengths of earlier blocks.
     """
 
     config_class = RegressorConfig
@@ -36,16 +35,16 @@ class LengthRegressor(PretrainedModel):
         nn.init.zeros_(self.head.bias)
 
     def begin_as(self, model: ElasticTok) -> None:
-        """Take the weights of an autoencoder's encoder."""
+        """Copy the weights of an autoencoder's encoder."""
         self.encoder.load_state_dict(model.encoder.state_dict())
 
     def thresholds(self, shares: Tensor) -> Tensor:
-        """Thresholds at shares in [0, 1] of the known range, evenly in their logarithms."""
+        """Map shares in [0, 1] to thresholds of the known range, evenly in their logarithm."""
         low, high = math.log(self.config.low), math.log(self.config.high)
         return (low + (high - low) * shares).exp()
 
     def forward(self, frames: Tensor, threshold: Tensor) -> Tensor:
-        """Logarithms of the lengths (B, n) that blocks of clips (B, T, C, H, W) need for thresholds (B,)."""
+        """Estimate the log-lengths (B, n) that blocks of clips (B, T, C, H, W) need for thresholds (B,)."""
         tokenizer = self.config.tokenizer
         low, high = math.log(self.config.low), math.log(self.config.high)
         told = self.told((2 * (threshold.log() - low) / (high - low) - 1)[:, None, None].float())
@@ -56,19 +55,19 @@ class LengthRegressor(PretrainedModel):
 
     @in_own_modes
     def guess(self, frames: Tensor, threshold: float | Tensor) -> Tensor:
-        """Lengths, int64 (B, n), that blocks of clips (B, T, C, H, W) may need.
+        """Guess the lengths, int64 (B, n), that blocks of clips (B, T, C, H, W) need.
 
         Args:
-            frames: uint8, or float in [-1, 1].
+            frames: Clips as uint8, or float in [-1, 1].
             threshold: One number, or one per clip (B,).
 
         Raises:
-            ValueError: Clips of another shape, or a threshold outside of what the regressor was trained on.
+            ValueError: The clips have another shape, or a threshold is outside the range of the regressor's training.
         """
         config = self.config
         check_clips(frames, config.tokenizer)
         limits = torch.as_tensor(threshold, dtype=torch.float32, device=self.head.weight.device)
-        # the ends of the range may have been rounded
+        # allow for rounding at the ends of the range
         if bool(((limits < 0.999 * config.low) | (limits > 1.001 * config.high)).any()) or bool(limits.isnan().any()):
             raise ValueError(f"threshold is {threshold}; this regressor knows {config.low:g} to {config.high:g}.")
         lengths = self(frames.to(limits.device), limits.expand(len(frames))).exp().round().long()

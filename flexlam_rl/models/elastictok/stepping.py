@@ -1,4 +1,4 @@
-"""ElasticTok block by block, with a cache of the blocks before, and the search for each block's length (algorithm 2).
+"""ElasticTok block by block with a cache of earlier blocks, and the search for each block's length (algorithm 2).
 
 Shapes: B clips, T frames, C H W frame, n blocks of N tokens.
 """
@@ -17,28 +17,28 @@ from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.prefix_search import How, search
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""How bad a block's reconstruction is: frames (B, T, C, H, W) and what is left of them, in [-1, 1], to (B,). Any number
-will do; it need not be differentiable.
+"""Distance (B,) between frames (B, T, C, H, W) and their reconstruction, both in [-1, 1]. Any number can be used; it
+need not be differentiable.
 """
 
 
 class Step(NamedTuple):
-    """A block at some lengths: latents (B, N) or (B, N, d), and what is left of its frames, float (B, T, C, H, W)."""
+    """A block at given lengths: latents (B, N) or (B, N, d), and its reconstruction, float (B, T, C, H, W)."""
 
     latents: Tensor
     frames: Tensor
 
 
 class Searched(NamedTuple):
-    """Result of a search through clips.
+    """Result of a search over clips.
 
     Attributes:
-        latents: As of `ElasticTok.encode`.
+        latents: Latents as from `ElasticTok.encode`.
         lengths: int64 (B, n).
         met: bool (B, n), whether the block meets the threshold at its length.
         evaluations: int64 (B, n), passes through encoder and decoder that the search needed.
         costs: float (B, n), the distance of each block at its length.
-        frames: What is left of the clips, float (B, T, C, H, W), about [-1, 1].
+        frames: Reconstructed clips, float (B, T, C, H, W), about in [-1, 1].
     """
 
     latents: Tensor
@@ -50,7 +50,7 @@ class Searched(NamedTuple):
 
 
 class _CachedTrunk:
-    """A trunk that holds keys and values of the blocks before."""
+    """A trunk with a cache of the keys and values of earlier blocks."""
 
     def __init__(self, trunk: Trunk, rows: int, size: int) -> None:
         self.trunk = trunk
@@ -58,7 +58,7 @@ class _CachedTrunk:
         self.cache = self.transformer.empty(rows, size)
 
     def block(self, x: Tensor, added: Tensor | None, first: int) -> Tensor:
-        """Hidden states of the block of tokens `first` on; its entries are written anew each time."""
+        """Hidden states of the block that begins at token `first`; its cache entries are overwritten each time."""
         end = first + x.shape[1]
         cos, sin = (part[None, None] for part in self.trunk.places(first, x.shape[1]))
         every = torch.zeros(1, 1, x.shape[1], end, device=x.device)
@@ -68,12 +68,12 @@ class _CachedTrunk:
 
 
 class Stepper:
-    """Runs a model on clips, one block after the other. It holds copies of the weights as they are now.
+    """Runs a model on clips block by block. It holds copies of the model's current weights.
 
     Args:
-        model: Whose.
-        rows: B, clips at once.
-        blocks: Of the clips, at most.
+        model: The autoencoder.
+        rows: B, number of clips.
+        blocks: Largest number of blocks per clip.
     """
 
     @in_own_modes
@@ -83,7 +83,7 @@ class Stepper:
 
     @in_own_modes
     def run(self, frames: Tensor, lengths: Tensor) -> Step:
-        """Encode and decode the block at hand, given those that are kept; any number of times.
+        """Encode and decode the current block, given the blocks that were kept; may be repeated.
 
         Args:
             frames: The block, (B, T, C, H, W).
@@ -102,7 +102,7 @@ class Stepper:
         return Step(model.latents(coded.quantized)[:, 0], to_clips(pixels, config))
 
     def keep(self) -> None:
-        """Keep the block at hand at the lengths of the last `run`, and go on to the next."""
+        """Keep the current block at the lengths of the last `run`, and go on to the next block."""
         self.first += self.model.config.tokens
 
 
@@ -117,19 +117,20 @@ def search_clips(
     distance: Distance = squared_error,
     regressor: LengthRegressor | None = None,
 ) -> Searched:
-    """Find the shortest latents of clips whose blocks are good enough, block by block.
+    """Find the shortest latents of clips whose blocks are all good enough, block by block.
 
     Args:
-        model: In evaluation mode.
+        model: The autoencoder, in evaluation mode.
         frames: Clips (B, T, C, H, W) of whole blocks.
         threshold: Largest distance that is good enough: one number, or one per clip (B,).
         how: "full", "binned", "binary", or "regressed"; see `flexlam_rl.nn.prefix_search`.
-        bins: Lengths that "binned" tries.
-        distance: What is compared with the threshold.
-        regressor: Guesses the lengths of "regressed"; with "binary", where to begin.
+        bins: Number of lengths that "binned" evaluates.
+        distance: The distance that is compared with the threshold.
+        regressor: Guesses the lengths for "regressed", or the start of the search for "binary".
 
     Raises:
-        ValueError: Clips that are none of the model, a search without what it needs, or a regressor of another model.
+        ValueError: The clips do not fit the model, the search lacks its regressor, or the regressor is of another
+            model.
     """
     config = model.config
     check_clips(frames, config)

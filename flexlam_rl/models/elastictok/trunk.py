@@ -15,10 +15,10 @@ from flexlam_rl.nn.transformer import CausalTransformer
 
 
 def check_clips(frames: Tensor, config: ElasticTokConfig) -> None:
-    """Refuse what are no clips of whole blocks: (B, T, C, H, W), uint8 or float in [-1, 1].
+    """Refuse anything but clips of whole blocks: (B, T, C, H, W), uint8 or float in [-1, 1].
 
     Raises:
-        ValueError: Another shape or type, or values outside the range.
+        ValueError: The shape or type differs, or values are outside the range.
     """
     size, block = (config.channels, *frame_size(config)), config.frames
     blocks, rest = divmod(frames.shape[1] if frames.ndim == 5 else 0, block)
@@ -30,13 +30,13 @@ def check_clips(frames: Tensor, config: ElasticTokConfig) -> None:
 
 
 def to_tokens(frames: Tensor, config: ElasticTokConfig) -> Tensor:
-    """Clips (B, T, C, H, W) to patches (B, L, P) in [-1, 1]: frame by frame, row by row."""
+    """Cut clips (B, T, C, H, W) into patches (B, L, P) in [-1, 1], frame by frame and row by row."""
     steps = frames.unflatten(1, (-1, config.patch_time)).flatten(2, 3)
     return patchify(to_unit(steps.flatten(0, 1)), config.patch).unflatten(0, steps.shape[:2]).flatten(1, 2)
 
 
 def to_clips(tokens: Tensor, config: ElasticTokConfig) -> Tensor:
-    """Patches (B, L, P) to clips (B, T, C, H, W); the inverse of `to_tokens`."""
+    """Join patches (B, L, P) to clips (B, T, C, H, W); the inverse of `to_tokens`."""
     each = config.tokens * config.patch_time // config.frames
     steps = tokens.unflatten(1, (-1, each))
     pictures = unpatchify(steps.flatten(0, 1), config.patch, config.patch_time * config.channels, *frame_size(config))
@@ -44,42 +44,42 @@ def to_clips(tokens: Tensor, config: ElasticTokConfig) -> Tensor:
 
 
 def numbers_per_token(config: ElasticTokConfig) -> int:
-    """P, pixel values of a token's patch."""
+    """P, the number of pixel values in a token's patch."""
     return config.patch_time * config.channels * config.patch**2
 
 
 class Trunk(nn.Module):
-    """A transformer in which a token sees its own block and those before it (section 4.2).
+    """Transformer in which a token sees its own block and earlier ones (section 4.2).
 
-    It has no parameter that depends on the number of blocks: a model of one block goes on with several.
+    No parameter depends on the number of blocks, so a model of one block can continue with several.
 
     Args:
-        inputs: Numbers of a token.
-        config: Sizes.
+        inputs: Numbers per token.
+        config: Configuration with the sizes.
     """
 
     def __init__(self, inputs: int, config: ElasticTokConfig) -> None:
         super().__init__()
         self.inward = nn.Linear(inputs, config.width)
         self.tokens, self.width = config.tokens, config.width
-        # of a token's step, row and column in its block
+        # for a token's step, row and column in its block
         self.positions = nn.ParameterList(nn.Parameter(0.02 * torch.randn(n, config.width)) for n in config.grid)
         self.transformer = CausalTransformer(config.width, config.depth, config.heads, config.hidden, config.norm_eps)
         self.heads, self.theta = config.heads, config.rope_theta
 
     def embed(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """Tokens (B, L, inputs) to embeddings (B, L, D) with their places in the block, and `added` (B, L, D)."""
+        """Embed tokens (B, L, inputs) as (B, L, D), with their places in the block, plus `added` (B, L, D)."""
         time, row, column = self.positions
         place = (time[:, None, None] + row[:, None] + column).flatten(0, 2)
         x = (self.inward(x).unflatten(1, (-1, self.tokens)) + place).flatten(1, 2)
         return x if added is None else x + added
 
     def places(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Rotary positions (count, hd) of tokens from `first` on."""
+        """Rotary positions (count, hd) of `count` tokens from `first` on."""
         positions = torch.arange(first, first + count, device=self.inward.weight.device)
         return rotary(positions, self.width // self.heads, self.theta)
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """Hidden states (B, L, D) of tokens (B, L, inputs)."""
+        """Compute hidden states (B, L, D) of tokens (B, L, inputs)."""
         cos, sin = self.places(0, x.shape[1])
         return self.transformer(self.embed(x, added), cos, sin, Blocks(self.tokens))

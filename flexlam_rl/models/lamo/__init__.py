@@ -1,4 +1,4 @@
-"""LaMo with the Midway network: video predicted by its motion. See README.md beside this file."""
+"""LaMo with the Midway network: video predicted through its motion. See README.md beside this file."""
 
 from flexlam_rl.models.systems import System
 

@@ -1,4 +1,4 @@
-"""Signs that features or motion have collapsed: figures on held-out transitions, and what they mean.
+"""Signs of collapsed features or motion: figures on held-out transitions, and what they mean.
 
 Shapes: B transitions, L levels, N patches, D width, S motion tokens, m numbers per motion token.
 """
@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 FEW_RANKS = 2.0
-"""Effective dimensions of features below which they have collapsed."""
+"""Number of effective dimensions below which features have collapsed."""
 LITTLE_SPREAD = 0.1
-"""Share of the features' size that must differ between pictures."""
+"""Least share of the features' size that must differ between pictures."""
 NO_USE = 1.02
-"""Errors with another transition's motion must be larger by this factor."""
+"""Least factor by which errors must grow with another transition's motion."""
 
 
 def effective_rank(vectors: Tensor) -> Tensor:
-    """How many dimensions vectors (n, D) fill: the exponential of the entropy of their variances along principal axes,
-    1 to D.
+    """Effective number of dimensions of vectors (n, D), 1 to D: the exponential of the entropy of their variances along
+    the principal axes.
     """
     values = torch.linalg.svdvals((vectors - vectors.mean(0)).double()).square()
     shares = values / values.sum().clamp_min(1e-30)
@@ -24,24 +24,24 @@ def effective_rank(vectors: Tensor) -> Tensor:
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """2 - 2 cos of states (B, L, N, D), averaged over patches: (B, L), from 0 to 4."""
+    """Compute 2 - 2 cos between states (B, L, N, D), averaged over patches: (B, L), from 0 to 4."""
     return (2 - 2 * torch.cosine_similarity(a, b, dim=-1)).mean(-1)
 
 
 def collapse_figures(now: Tensor, after: Tensor, predicted: Tensor, other: Tensor, motion: Tensor) -> dict[str, float]:
-    """Measure.
+    """Compute figures that show collapse.
 
     Args:
         now, after: States of held-out transitions, (B, L, N, D).
-        predicted: `after`, from `now` and its own motion.
-        other: The same from another transition's motion.
-        motion: (B, L, S, m).
+        predicted: Prediction of `after` from `now` and the transition's own motion.
+        other: Prediction of `after` from `now` and another transition's motion.
+        motion: Motion of the transitions, (B, L, S, m).
 
     Returns:
-        Per level i, lowest first: "error_i", the distance of `predicted` to `after`; "explained_i", the share of the
-        distance of `now` to `after` that it leaves out; "swapped_i", the error of `other` as a multiple of it;
-        "spread_i", how much of the features' size differs between pictures; "rank_i", dimensions that they fill, and
-        "motion_rank_i".
+        Per level i, lowest first: "error_i", the distance from `predicted` to `after`; "explained_i", the share of the
+            distance from `now` to `after` that the prediction removes; "swapped_i", the error of `other` as a multiple
+            of "error_i"; "spread_i", how much of the features' size differs between pictures; "rank_i" and
+            "motion_rank_i", the effective dimensions of features and of motion.
     """
     figures: dict[str, float] = {}
     error, copied, swapped = (distances(x, after).mean(0) for x in (predicted, now, other))
@@ -57,10 +57,10 @@ def collapse_figures(now: Tensor, after: Tensor, predicted: Tensor, other: Tenso
 
 
 def signs_of_collapse(figures: dict[str, float]) -> list[str]:
-    """Sentences about what has collapsed, none where nothing has.
+    """Say in sentences what has collapsed; the list is empty if nothing has.
 
     Args:
-        figures: From `collapse_figures`.
+        figures: Result of `collapse_figures`.
     """
     found = []
     for i in range(sum(name.startswith("error_") for name in figures)):

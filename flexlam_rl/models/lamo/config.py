@@ -13,41 +13,40 @@ Predicted = Literal["motion", "state"]
 
 @dataclass(frozen=True)
 class MidwayConfig(Plain):
-    """Encoder, inverse and forward models. LaMo's paper gives 3 levels of 10 tokens; the other sizes are those of
-    Midway's public description (ViT-S, features after blocks 2, 5, 8 and 11, motion of 192 numbers).
+    """Sizes of encoder, inverse and forward models. LaMo's paper gives 3 levels of 10 tokens; the other sizes are those
+    of Midway's public description (ViT-S, features after blocks 2, 5, 8 and 11, motion of 192 numbers).
     """
 
     image_size: int = 64
     image_width: int | None = None
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, if it differs from `image_size`, their height."""
     channels: int = 3
     patch: int = 8
-    """A ViT-S/16 sees 196 patches of 224 pixels; 8 gives 64 patches at 64."""
+    """Pixels along a side of a patch. A ViT-S/16 sees 196 patches at 224 pixels; 8 gives 64 patches at 64."""
     width: int = 384
     depth: int = 12
     heads: int = 6
     hidden: int = 1536
     taps: tuple[int, ...] = (2, 5, 8, 11)
-    """Blocks, from 0, after which features are read, lowest first. All but the last are the levels of the state; the
-    last begins the refinement, and is never predicted.
+    """Blocks (from 0) after which features are read, lowest level first. All but the last are levels of the state; the
+    last starts the refinement of motion, and is never predicted.
     """
     tokens: int = 10
     """Motion tokens per level."""
     motion_dim: int = 192
     dynamics_depth: int = 4
-    """Layers of each inverse and forward model."""
+    """Number of layers of each inverse and forward model."""
     gate: float = 4.0
-    """Where the gates of the forward models' layers begin: the share that a layer keeps of its input is
-    sigmoid(gate).
+    """Initial gate of the forward models' layers: the share of its input that a layer keeps is sigmoid(gate).
     """
     momentum: float = 0.996
-    """Decay of the average of the encoder's weights that gives the targets."""
+    """Decay of the moving average of the encoder's weights, which gives the targets."""
     prototypes: int = 4096
     dino_weight: float = 1.0
-    """Weight of the loss that holds the features apart (DINO); 0 leaves it out."""
+    """Weight of the loss that keeps features from collapsing (DINO); 0 leaves it out."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         for name in ("width", "depth", "heads", "hidden", "tokens", "motion_dim", "dynamics_depth", "prototypes"):
             whole(getattr(self, name), name, 1)
@@ -63,18 +62,18 @@ class MidwayConfig(Plain):
 
     @property
     def levels(self) -> int:
-        """L, levels of the state and of motion."""
+        """L, the number of levels of the state and of motion."""
         return len(self.taps) - 1
 
     @property
     def patches(self) -> int:
-        """N, patches of a frame."""
+        """N, the patches of a frame."""
         return patch_count(frame_size(self), self.patch, "encoder")
 
 
 @dataclass(frozen=True)
 class PixelDecoderConfig(Plain):
-    """The transformer from states to pixels; six layers in the paper."""
+    """Transformer from states to pixels; it has six layers in the paper."""
 
     midway: MidwayConfig = field(default_factory=MidwayConfig)
     width: int = 384
@@ -85,16 +84,16 @@ class PixelDecoderConfig(Plain):
 
 @dataclass(frozen=True)
 class LaMoConfig(Plain):
-    """The context transformer and its head (section 5 gives 12 layers, width 1152, 8 heads, 3 blocks of the flow head,
-    3 components of the mixture).
+    """Context transformer and head (section 5 gives 12 layers, width 1152, 8 heads, 3 blocks of the flow head, 3
+    components of the mixture).
     """
 
     decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
     predict: Predicted = "motion"
-    """"state": the baseline, which predicts the next state from states."""
+    """What the model predicts; "state" is the baseline, which predicts the next state from states."""
     head: HeadName = "flow"
     history: int = 3
-    """K, past motions in the context; of the baseline, past states beside the current one."""
+    """K, the past motions in the context; for the baseline, the past states beside the current one."""
     width: int = 1152
     depth: int = 12
     heads: int = 8
@@ -103,14 +102,14 @@ class LaMoConfig(Plain):
     head_blocks: int = 3
     components: int = 3
     entropy: float = 0.01
-    """Weight of the mixture weights' entropy, which the paper leaves open."""
+    """Weight of the entropy of the mixture's weights, which the paper leaves open."""
     noise: float = 1.0
-    """Largest deviation of the noise on the context in training; 0 for none."""
+    """Largest standard deviation of the noise on the context in training; 0 for none."""
     steps: int = 20
-    """Steps of the flow head, unless told otherwise."""
+    """Steps of the flow head, unless a call says otherwise."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a number is out of range."""
+        """Raise ValueError if a number is out of range."""
         super().__post_init__()
         for name in (
             "history", "width", "depth", "heads", "hidden", "head_width", "head_blocks", "components", "steps"
@@ -121,12 +120,12 @@ class LaMoConfig(Plain):
 
     @property
     def midway(self) -> MidwayConfig:
-        """The frozen model's."""
+        """Configuration of the frozen Midway."""
         return self.decoder.midway
 
     @property
     def frames(self) -> int:
-        """Frames of a training clip: K + 1 that lead to the current state, and the next."""
+        """Frames of a training clip: K + 1 up to the current state, and the next one."""
         return self.history + 2
 
 

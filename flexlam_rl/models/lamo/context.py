@@ -1,7 +1,8 @@
-"""The context transformer: past motion and the current state in, one feature per token to predict out (LaMo, section
+"""The context transformer, from past motion and the current state to one feature per token to predict (LaMo, section
 4.2).
 
-Everything sees everything. Embeddings are factorized: when, which level, which patch or motion token, and what it is.
+Attention is full. Embeddings are sums of factors: the time, the level, the patch or motion token, and the kind of
+token.
 Shapes: B rows, K past motions, L levels, N patches, S motion tokens, P tokens per level to predict, D width.
 """
 
@@ -15,10 +16,10 @@ _SCALE = 0.02
 
 
 class ContextTransformer(nn.Module):
-    """Learned queries among the context's tokens; one more for a summary where the head needs it.
+    """Transformer with learned queries among the context's tokens, and one query for a summary if the head needs one.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         outputs: P.
     """
 
@@ -30,7 +31,7 @@ class ContextTransformer(nn.Module):
         self.time = nn.Parameter(torch.randn(config.history + 1, 1, 1, width) * _SCALE)
         self.level = nn.Parameter(torch.randn(own.levels, 1, width) * _SCALE)
         self.patch = nn.Parameter(torch.randn(own.patches, width) * _SCALE)
-        # the baseline has no motion tokens, so that such embeddings would not learn
+        # the baseline has no motion tokens, so embeddings for them would not be trained
         self.token = nn.Parameter(torch.randn(own.tokens, width) * _SCALE) if self.motion is not None else None
         self.role = nn.Parameter(torch.randn(3, width) * _SCALE)
         self.query = nn.Parameter(torch.randn(own.levels, outputs, width) * _SCALE)
@@ -39,11 +40,11 @@ class ContextTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, states: Tensor, motion: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Features (B, L P, D) and summary (B, D), zeros where there is no query for it.
+        """Compute features (B, L P, D) and summary (B, D), which is zero if there is no query for it.
 
         Args:
-            states: The current one, (B, 1, L, N, d), or with past ones before it, (B, K + 1, L, N, d).
-            motion: (B, K, L, S, m); None of the baseline.
+            states: The current state, (B, 1, L, N, d), or also past states before it, (B, K + 1, L, N, d).
+            motion: Past motion, (B, K, L, S, m); None for the baseline.
         """
         rows, seen = states.shape[:2]
         placed = self.state(states) + self.time[-seen:] + self.level + self.patch + self.role[0]

@@ -1,4 +1,4 @@
-"""What holds the features apart: self-distillation of a picture's views (DINO; Caron et al., 2021).
+"""Loss that keeps features from collapsing: self-distillation of a picture's views (DINO; Caron et al., 2021).
 
 Shapes: B pictures, C H W picture, D width, V prototypes.
 """
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 STUDENT_TEMPERATURE, TEACHER_TEMPERATURE = 0.1, 0.04
 CENTER_MOMENTUM = 0.9
 SMALLEST = 0.5
-"""Smallest side of a view as a share of the picture's."""
+"""Smallest side of a view, as a share of the picture's."""
 
 
 class PrototypeHead(nn.Module):
-    """Scores of prototypes by direction: an MLP, unit length, and a linear layer."""
+    """Scores of prototypes by direction: an MLP, normalization to length 1, and a linear layer."""
 
     def __init__(self, width: int, hidden: int, prototypes: int) -> None:
         super().__init__()
@@ -23,12 +23,12 @@ class PrototypeHead(nn.Module):
         self.prototypes = nn.Linear(width, prototypes, bias=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Cosines (B, V) of pictures' features (B, D)."""
+        """Compute cosines (B, V) of pictures' features (B, D) with the prototypes."""
         return F.linear(F.normalize(self.mlp(pictures), dim=-1), F.normalize(self.prototypes.weight, dim=-1))
 
 
 class Center(nn.Module):
-    """Running mean of the teacher's scores: taking it off keeps one prototype from winning everywhere."""
+    """Running mean of the teacher's scores; subtracting it keeps one prototype from winning everywhere."""
 
     def __init__(self, prototypes: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Center(nn.Module):
 
     @torch.no_grad()
     def update(self, scores: Tensor) -> None:
-        """Move toward the mean of scores (B, V), of all processes."""
+        """Move toward the mean of scores (B, V) over all processes."""
         batch = scores.float().mean(0, keepdim=True)
         if dist.is_initialized():
             dist.all_reduce(batch)
@@ -46,17 +46,17 @@ class Center(nn.Module):
 
 
 def targets(scores: Tensor, center: Tensor) -> Tensor:
-    """The teacher's sharpened probabilities (B, V), centered."""
+    """Compute the teacher's centered and sharpened probabilities (B, V)."""
     return ((scores.float() - center) / TEACHER_TEMPERATURE).softmax(-1)
 
 
 def cross_entropy(scores: Tensor, wanted: Tensor) -> Tensor:
-    """Mean cross-entropy of the student's scores (B, V) under the teacher's probabilities (B, V)."""
+    """Compute the mean cross-entropy of the student's scores (B, V) to the teacher's probabilities (B, V)."""
     return -(wanted * (scores.float() / STUDENT_TEMPERATURE).log_softmax(-1)).sum(-1).mean()
 
 
 def random_view(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """A random part of each picture (B, C, H, W), at its size, half of them mirrored."""
+    """Crop a random part of each picture (B, C, H, W), resize it to the picture's size, and mirror half of them."""
     device, rows = generator.device, len(pictures)
     side, left, top, coin = torch.rand(4, rows, generator=generator, device=device, dtype=torch.float32)
     side = SMALLEST + (1 - SMALLEST) * side

@@ -16,7 +16,9 @@ def _layers(config: MidwayConfig) -> nn.ModuleList:
 
 
 class InverseModel(nn.Module):
-    """What the level above has not explained: learned tokens beside what it predicts and what is there."""
+    """Infers the motion that the level above has not explained, by learned tokens beside its prediction and the
+    state.
+    """
 
     def __init__(self, config: MidwayConfig) -> None:
         super().__init__()
@@ -28,7 +30,7 @@ class InverseModel(nn.Module):
         self.leave = nn.Linear(width, config.motion_dim)
 
     def forward(self, above: Tensor, here: Tensor) -> Tensor:
-        """Residual motion (B, S, m).
+        """Compute the residual motion (B, S, m).
 
         Args:
             above: The next state as the level above predicts it, (B, N, D).
@@ -42,8 +44,8 @@ class InverseModel(nn.Module):
 
 
 class ForwardModel(nn.Module):
-    """The next state from the current one and motion. A gate says how much of a token each layer keeps, at first nearly
-    all: most of a picture does not change from one frame to the next.
+    """Predicts the next state from the current one and motion. A gate determines how much of a token each layer keeps,
+    at first nearly all, because most of a picture does not change from one frame to the next.
     """
 
     def __init__(self, config: MidwayConfig) -> None:
@@ -60,7 +62,7 @@ class ForwardModel(nn.Module):
             nn.init.constant_(gate.bias, config.gate)
 
     def forward(self, state: Tensor, motion: Tensor) -> Tensor:
-        """The next state (B, N, D).
+        """Compute the next state (B, N, D).
 
         Args:
             state: (B, N, D).

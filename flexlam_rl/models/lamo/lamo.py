@@ -1,9 +1,9 @@
-"""LaMo: the next motion from the last ones and the current state; the frozen Midway moves the state on (LaMo, section
-4).
+"""LaMo: predicts the next motion from past motion and the current state, which the frozen Midway then advances (LaMo,
+section 4).
 
-Rolled out, the state has all levels that Midway predicts. The top one, which begins the inference of motion between
-observed frames and is never predicted, is not needed: motion is sampled, not inferred. The baseline predicts the next
-state instead, with the same transformer, history and heads.
+In a rollout, the state has all levels that Midway predicts. The top level, with which the inference of motion between
+observed frames begins and which is never predicted, is not needed, because motion is sampled. The baseline predicts the
+next state instead, with the same transformer, history and heads.
 
 Shapes: B rows, T frames, C H W frame, K history, L levels, N patches, D width of a state, S motion tokens, m numbers
 per motion token, P tokens to predict, d numbers of each.
@@ -32,7 +32,7 @@ from flexlam_rl.utils.numbers import whole
 
 
 class LaMo(PretrainedModel):
-    """Context transformer and head; Midway and the pixel decoder are part of the checkpoint and frozen."""
+    """Context transformer and head. Midway and the pixel decoder are part of the checkpoint, and frozen."""
 
     config_class = LaMoConfig
 
@@ -51,7 +51,7 @@ class LaMo(PretrainedModel):
         )
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of what trains; the frozen models stay as they are evaluated."""
+        """Set the mode of the parts that train; the frozen models stay in evaluation mode."""
         super().train(mode)
         self.pixels.eval()
         return self
@@ -63,7 +63,7 @@ class LaMo(PretrainedModel):
 
     @torch.no_grad()
     def observed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, T, L, N, D) and motion (B, T - 1, L, S, m) of frames (B, T, C, H, W), at their own scale."""
+        """Compute states (B, T, L, N, D) and motion (B, T - 1, L, S, m) of frames (B, T, C, H, W), not normalized."""
         rows, length = frames.shape[:2]
         midway = self.pixels.midway
         states = midway.states(frames.flatten(0, 1)).unflatten(0, (rows, length))
@@ -71,7 +71,7 @@ class LaMo(PretrainedModel):
         return states[:, :, :-1], motion.unflatten(0, (rows, length - 1))
 
     def fit_scale(self, frames: Tensor) -> None:
-        """Take the scales of states and motion from frames (B, T, C, H, W)."""
+        """Set the scales of states and motion from frames (B, T, C, H, W)."""
         states, motion = self.observed(frames)
         self.states_scale.fit(states.flatten(0, 1))
         self.motion_scale.fit(motion.flatten(0, 1))
@@ -79,13 +79,13 @@ class LaMo(PretrainedModel):
     def features(
         self, states: Tensor, motion: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Features (B, P, D) of the tokens to predict, and their summary.
+        """Compute features (B, P, D) of the tokens to predict, and their summary.
 
         Args:
-            states: The last ones, (B, K + 1, L, N, D); only the baseline sees more than the newest.
-            motion: Of the last K transitions, (B, K, L, S, m).
-            generator: Of the noise on the context, whose size, uniform up to `noise` and drawn per row, the model is
-                not told; None for none.
+            states: The latest states, (B, K + 1, L, N, D); only the baseline sees more than the newest.
+            motion: Motion of the last K transitions, (B, K, L, S, m).
+            generator: Random stream of the noise on the context. Its size is drawn per row, uniform up to `noise`, and
+                the model is not told it. None for no noise.
         """
         of_motion = self.config.predict == "motion"
         states = self.states_scale.enter(states[:, -1:] if of_motion else states)
@@ -98,7 +98,9 @@ class LaMo(PretrainedModel):
         return self.context(states, past)
 
     def loss(self, frames: Tensor, generator: torch.Generator) -> StepOutput:
-        """Training loss of clips (B, K + 2, C, H, W): what leads to the last frame is predicted from the others."""
+        """Compute the loss of clips (B, K + 2, C, H, W): the step to the last frame is predicted from the other
+        frames.
+        """
         states, motion = self.observed(frames)
         features, summary = self.features(states[:, :-1], motion[:, :-1], generator)
         losses = self.head.losses(features, summary, self._target(states, motion), generator)
@@ -106,7 +108,7 @@ class LaMo(PretrainedModel):
 
     @torch.no_grad()
     def clean_losses(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """The loss of each clip (B, K + 2, C, H, W) with a context without noise, (B,)."""
+        """Compute the loss of each clip (B, K + 2, C, H, W) without noise on the context, (B,)."""
         states, motion = self.observed(frames)
         features, summary = self.features(states[:, :-1], motion[:, :-1])
         return self.head.losses(features, summary, self._target(states, motion), generator)
@@ -125,7 +127,7 @@ class LaMo(PretrainedModel):
         horizon: int = 8,
         steps: int | None = None,
     ) -> Tensor:
-        """Predicted states (B, horizon, L, N, D); arguments are those of `rollout`."""
+        """Predict states (B, horizon, L, N, D); arguments are those of `rollout`."""
         config, own = self.config, self.config.midway
         length = context.shape[1] if context.ndim == 5 else 0
         if length < config.history + 1:
@@ -157,16 +159,16 @@ class LaMo(PretrainedModel):
     def _ahead(
         self, states: Tensor, motion: Tensor, given: Tensor | None, generator: Streams | None, steps: int
     ) -> tuple[Tensor, Tensor]:
-        """The next state (B, L, N, D) and the motion (B, L, S, m) to it, sampled where it is not given."""
+        """The next state (B, L, N, D) and the motion (B, L, S, m) that leads to it, sampled unless given."""
         if given is None and self.config.predict == "state":
             state = normed(self.states_scale.leave(self._sampled(states, motion, generator, steps)))
-            return state, motion[:, -1]  # the baseline does not look at motion
+            return state, motion[:, -1]  # the baseline does not use motion
         if given is None:
             given = self.motion_scale.leave(self._sampled(states, motion, generator, steps))
         return self.pixels.midway.advance(states[:, -1], given), given
 
     def _sampled(self, states: Tensor, motion: Tensor, generator: Streams | None, steps: int) -> Tensor:
-        """One draw (B, L, P, d) of what is predicted, at the head's scale; the most typical one without generator."""
+        """Draw a prediction (B, L, P, d) at the head's scale; without a generator, the most typical one."""
         features, summary = self.features(states, motion)
         rows, device = len(features), features.device
         shape = (rows, features.shape[1], self.head.dim)
@@ -190,14 +192,14 @@ class LaMo(PretrainedModel):
         """Predict frames, uint8 (B, horizon, C, H, W).
 
         Args:
-            context: The frames so far, (B, T, C, H, W), of which the last K + 1 count.
-            latents: Motion of each step ahead, (B, horizon, L, S, m), in place of what the model samples.
+            context: Past frames, (B, T, C, H, W), of which the last K + 1 are used.
+            latents: Motion of each step ahead, (B, horizon, L, S, m), instead of sampled motion.
             generator: Random stream, or one per row; None takes the most typical motion.
-            horizon: Steps ahead, where no latents are given.
-            steps: Of the flow head; None for the model's own.
+            horizon: Steps ahead, if no latents are given.
+            steps: Steps of the flow head; None for the model's own number.
 
         Raises:
-            ValueError: Frames, latents, horizon or steps that are none of this model.
+            ValueError: Frames, latents, horizon or steps do not fit this model.
         """
         states = self.rollout_states(context, latents, generator, horizon, steps)
         frames = self.pixels.decode(states.flatten(0, 1))
@@ -205,7 +207,7 @@ class LaMo(PretrainedModel):
 
     @property
     def conditions(self) -> Conditions:
-        """Nothing: motion is sampled."""
+        """Nothing, because motion is sampled."""
         return Conditions("nothing")
 
     @property
@@ -221,7 +223,7 @@ class LaMo(PretrainedModel):
 
     @in_own_modes
     def remember(self, frames: Tensor) -> Tensor:
-        """Give states of frames and the motion that led to them, (B, T, L N D + L S m); none is known of the first."""
+        """Make items (B, T, L N D + L S m): states of frames and the motion to them, which is unknown for the first."""
         own = self.config.midway
         check_frames(frames.flatten(0, 1), own.channels, frame_size(own))
         states, motion = self.observed(frames)
@@ -229,7 +231,7 @@ class LaMo(PretrainedModel):
 
     @in_own_modes
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
-        """Predict the next frames, as `SteppedWorldModel` says."""
+        """Predict the next frames; see `SteppedWorldModel`."""
         own = self.config.midway
         size = own.levels * own.patches * own.width
         states = items[..., :size].unflatten(-1, (own.levels, own.patches, own.width))

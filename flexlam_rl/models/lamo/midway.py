@@ -1,12 +1,12 @@
-"""Midway: motion between two frames, level by level, each of which codes what the one above has not explained.
+"""Midway: motion between two frames in levels, each of which encodes what the level above has not explained.
 
-With levels lowest first and the top one last (LaMo, equation 1),
+With the lowest level first and the top one last (LaMo, equation 1),
 
     m[l] = m[l + 1] + inverse(predicted[l + 1], after[l])        predicted[l] = forward(now[l], m[l])
 
-where the top level of the current frame takes the place of a prediction, and no motion is above the highest. Targets
-are the features of an average of the encoder's weights, which also encodes from then on: what is predicted is what is
-seen.
+where the current frame's top level takes the place of a prediction, and there is no motion above the highest level.
+Targets are features of a moving average of the encoder's weights. This average is also the encoder after training, so
+what is predicted is what is seen.
 
 Shapes: B transitions, C H W frame, L levels, N patches, D width, S motion tokens, m numbers per motion token.
 """
@@ -30,14 +30,14 @@ from flexlam_rl.nn.pretrained import PretrainedModel
 
 
 class Transition(NamedTuple):
-    """Motion (B, L, S, m), and the next state as it predicts it, (B, L, N, D)."""
+    """Motion (B, L, S, m), and the next state predicted from it, (B, L, N, D)."""
 
     motion: Tensor
     predicted: Tensor
 
 
 class _Eyes(nn.Module):
-    """What is averaged: encoder, and prototypes of whole pictures."""
+    """The modules whose weights are averaged: encoder, and prototypes of whole pictures."""
 
     def __init__(self, config: MidwayConfig) -> None:
         super().__init__()
@@ -45,12 +45,12 @@ class _Eyes(nn.Module):
         self.head = distillation.PrototypeHead(config.width, config.hidden, config.prototypes)
 
     def scores(self, pictures: Tensor) -> Tensor:
-        """Scores of each prototype, (B, V): from the top level, averaged over patches."""
+        """Scores of each prototype, (B, V), from the top level, averaged over patches."""
         return self.head(self.encoder(pictures)[:, -1].mean(1))
 
 
 class Midway(PretrainedModel):
-    """Encoder, its average, and the inverse and forward models of each level."""
+    """Encoder, its moving average, and the inverse and forward models of each level."""
 
     config_class = MidwayConfig
 
@@ -66,10 +66,10 @@ class Midway(PretrainedModel):
             self.student.head.requires_grad_(False)
 
     def transition(self, now: Tensor, after: Tensor) -> Transition:
-        """Infer motion, from the top level down.
+        """Infer motion from the top level down.
 
         Args:
-            now, after: States with their top level, (B, L + 1, N, D).
+            now, after: States including their top level, (B, L + 1, N, D).
         """
         above, motion = now[:, -1], None
         motions, predicted = [], []
@@ -82,22 +82,22 @@ class Midway(PretrainedModel):
         return Transition(*(torch.stack(parts[::-1], 1) for parts in (motions, predicted)))
 
     def advance(self, state: Tensor, motion: Tensor) -> Tensor:
-        """The next state (B, L, N, D) from a state (B, L, N, D) and motion (B, L, S, m)."""
+        """Compute the next state (B, L, N, D) from a state (B, L, N, D) and motion (B, L, S, m)."""
         levels = [model(state[:, i], motion[:, i]) for i, model in enumerate(self.forward_models)]
         return torch.stack(levels, 1)
 
     @torch.no_grad()
     def update_teacher(self) -> None:
-        """Move the averaged weights a step toward the encoder's."""
+        """Move the averaged weights one step toward the encoder's."""
         pairs = zip(self.teacher.parameters(), self.student.parameters(), strict=True)
         for average, weight in pairs:
             average.lerp_(weight.detach(), 1 - self.config.momentum)
 
     def loss(self, obs: Tensor, next_obs: Tensor, generator: torch.Generator) -> StepOutput:
-        """Training loss of transitions, frames (B, C, H, W) twice.
+        """Compute the training loss of transitions between frames (B, C, H, W) and (B, C, H, W).
 
-        In training mode, the average first takes in what the last step has made of the weights, so that every state
-        of a run in between has both as they were.
+        In training mode, the average is first updated with the weights of the last step, so that a run that is saved
+        between steps has both in the same state.
         """
         if self.training:
             self.update_teacher()
@@ -119,24 +119,24 @@ class Midway(PretrainedModel):
 
     @torch.no_grad()
     def states(self, frames: Tensor) -> Tensor:
-        """States of frames (B, C, H, W) with their top level, (B, L + 1, N, D), by the averaged encoder, in the
-        caller's precision.
+        """Encode frames (B, C, H, W) as states including their top level, (B, L + 1, N, D), with the averaged encoder,
+        in the caller's precision.
         """
         return self.teacher.encoder(frames)
 
     @in_own_modes
     def encode(self, frames: Tensor) -> Tensor:
-        """The same, checked.
+        """Encode frames as `states` does, after checking them.
 
         Raises:
-            ValueError: Frames of another size or type.
+            ValueError: The frames have another size or type.
         """
         check_frames(frames, self.config.channels, frame_size(self.config))
         return self.states(frames)
 
     @in_own_modes
     def diagnose(self, obs: Tensor, next_obs: Tensor) -> dict[str, float]:
-        """Figures of `collapse.collapse_figures` for transitions, frames (B, C, H, W) twice."""
+        """Compute `collapse.collapse_figures` for transitions between frames (B, C, H, W) and (B, C, H, W)."""
         now, after = self.encode(obs), self.encode(next_obs)
         found = self.transition(now, after)
         other = self.advance(now[:, :-1], found.motion.roll(1, 0))

@@ -1,7 +1,7 @@
-"""States to pixels: a transformer of its own, trained on a frozen Midway (LaMo, section 4.6).
+"""Decoder from states to pixels: a separate transformer, trained on a frozen Midway (LaMo, section 4.6).
 
-The paper says that it reconstructs the next frame; its equation pairs a state with its own frame, as here. Shapes: B
-frames, C H W frame, L levels, N patches, D width.
+The paper says that it reconstructs the next frame, but its equation pairs a state with its own frame, as is done here.
+Shapes: B frames, C H W frame, L levels, N patches, D width.
 """
 
 from typing import Self
@@ -20,7 +20,7 @@ from flexlam_rl.nn.transformer import Block
 
 
 class PixelDecoder(PretrainedModel):
-    """A frozen Midway, and pixels from its states."""
+    """A frozen Midway, and a decoder from its states to pixels."""
 
     config_class = PixelDecoderConfig
 
@@ -36,13 +36,13 @@ class PixelDecoder(PretrainedModel):
         self.leave = nn.Linear(config.width, own.channels * own.patch**2)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the decoder's mode; Midway stays as it is evaluated."""
+        """Set the decoder's mode; Midway stays in evaluation mode."""
         super().train(mode)
         self.midway.eval()
         return self
 
     def forward(self, state: Tensor) -> Tensor:
-        """Frames (B, C, H, W), about [-1, 1], of states (B, L, N, D)."""
+        """Decode states (B, L, N, D) to frames (B, C, H, W), about in [-1, 1]."""
         own = self.config.midway
         x = self.enter(state.transpose(1, 2).flatten(2)) + self.position
         for layer in self.layers:
@@ -50,12 +50,12 @@ class PixelDecoder(PretrainedModel):
         return unpatchify(self.leave(self.norm(x)), own.patch, own.channels, *frame_size(own))
 
     def loss(self, frames: Tensor) -> StepOutput:
-        """Mean squared error of frames (B, C, H, W) from their own states."""
+        """Compute the mean squared error of frames (B, C, H, W) that are decoded from their own states."""
         state = self.midway.states(frames)[:, :-1]
         error = (self(state).float() - to_unit(frames)).square().mean()
         return StepOutput(error, {})
 
     @in_own_modes
     def decode(self, state: Tensor) -> Tensor:
-        """Frames, uint8 (B, C, H, W), of states (B, L, N, D)."""
+        """Decode states (B, L, N, D) to frames, uint8 (B, C, H, W)."""
         return to_bytes(self(state))

@@ -1,4 +1,4 @@
-"""How LaMo's stages are trained, by preset."""
+"""Training recipes of LaMo's stages, by preset."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,13 +10,13 @@ PresetName = Literal["paper", "tiny", "debug"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Loops of the three stages."""
+    """Training of the three stages."""
 
     midway: LoopConfig
     decoder: LoopConfig
     lamo: LoopConfig
     held_out: int
-    """Held-out clips of an evaluation."""
+    """Number of held-out clips in an evaluation."""
 
 
 _LONG: dict[str, Any] = {"precision": "bf16", "eval_every": 5000, "save_every": 2500, "log_every": 100, "ema": 0.999}
@@ -25,7 +25,7 @@ _DEBUG: dict[str, Any] = {
     "steps": 8, "batch": 4, "lr": 1e-3, "warmup": 2, "eval_every": 8, "save_every": 3, "log_every": 2,
 }  # fmt: skip
 RECIPES: dict[str, Recipe] = {
-    # rates are the papers', which give epochs of another data set instead of steps, and no batch
+    # rates are the papers', which give epochs of another data set instead of steps, and no batch size
     "paper": Recipe(
         LoopConfig(steps=200_000, batch=128, lr=5e-4, warmup=5000, **_LONG | {"ema": 0.0}),
         LoopConfig(steps=50_000, batch=128, lr=3e-4, warmup=1000, **_LONG),

@@ -1,4 +1,4 @@
-"""Rewards of transitions, learned from rollouts that have some. See README.md beside this file."""
+"""Rewards of transitions, learned from rollouts with rewards. See README.md beside this file."""
 
 from flexlam_rl.models.systems import System
 

@@ -1,7 +1,7 @@
-"""From two frames to the reward of the step between them, one of the values that rewards had in training.
+"""Reward head: from two frames to the reward of the step between them, one of the values that occurred in training.
 
-Rewards are rare: training draws all values equally often, and predictions are put right by how often they really occur,
-p(value | frames) ~ p_balanced(value | frames) * share(value).
+Rewards are rare, so training draws all values equally often, and predictions are then corrected by how often values
+really occur: p(value | frames) ~ p_balanced(value | frames) * share(value).
 
 Shapes: B transitions, T frames, C H W frame, V values.
 """
@@ -23,14 +23,14 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class RewardHeadConfig(Plain):
-    """Sizes of the head, and what rewards there are.
+    """Sizes of the head, and the rewards that occur.
 
     Attributes:
-        image_size, image_width, channels: Of the frames.
+        image_size, image_width, channels: Size and channels of the frames.
         first: Channels of the first convolution.
         hidden: Width of the layer after the convolutions.
         values: Rewards that occur, ascending.
-        shares: How often each of them occurs; they add up to 1.
+        shares: How often each of them occurs, with sum 1.
     """
 
     image_size: int = 64
@@ -42,7 +42,7 @@ class RewardHeadConfig(Plain):
     shares: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        """Raise ValueError where values and shares do not belong together."""
+        """Raise ValueError if values and shares do not fit each other."""
         super().__post_init__()
         if len(self.values) != len(self.shares) or list(self.values) != sorted(set(self.values)):
             raise ValueError(f"values are {self.values} and shares {self.shares}; expected ascending ones, as many.")
@@ -51,11 +51,11 @@ class RewardHeadConfig(Plain):
 
 
 class RewardHead(PretrainedModel):
-    """A `RewardModel` of pairs of frames."""
+    """A `RewardModel` that looks at pairs of frames."""
 
     config_class = RewardHeadConfig
     frames = 2
-    """Frames that a reward looks at."""
+    """Number of frames that a reward depends on."""
 
     def __init__(self, config: RewardHeadConfig) -> None:
         super().__init__()
@@ -65,17 +65,17 @@ class RewardHead(PretrainedModel):
         self.head = nn.Linear(config.hidden, len(config.values))
 
     def logits(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Logits (B, V) of the rewards between frames, both (B, C, H, W), as if all were equally frequent."""
+        """Compute logits (B, V) of the rewards between frames, (B, C, H, W) each, as if all were equally frequent."""
         return self.head(self.net(torch.cat([to_unit(obs), to_unit(next_obs)], dim=1))).float()
 
     def loss(self, obs: Tensor, next_obs: Tensor, which: Tensor) -> StepOutput:
-        """Cross-entropy to the numbers (B,) of the true values, which are drawn equally often."""
+        """Compute the cross-entropy to the indices (B,) of the true values, which are drawn equally often."""
         logits = self.logits(obs, next_obs)
         return StepOutput(F.cross_entropy(logits, which), {"accuracy": (logits.argmax(-1) == which).float().mean()})
 
     @in_own_modes
     def reward(self, frames: Tensor) -> Tensor:
-        """Expected reward of the step to each of frames (B, T, C, H, W), (B, T); 0 at the first, to which none leads.
+        """Expected reward (B, T) of the step to each of frames (B, T, C, H, W); 0 at the first, which no step leads to.
 
         Raises:
             ValueError: The frames have another size or type.

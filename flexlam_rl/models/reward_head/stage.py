@@ -1,4 +1,4 @@
-"""The stage `reward_head`: transitions of every reward equally often.
+"""The stage `reward_head`, which trains on transitions of every reward equally often.
 
 Shapes: B transitions, C H W frame.
 """
@@ -27,7 +27,7 @@ MOST_VALUES = 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and the loop of a preset."""
+    """Sizes and loop configuration of a preset."""
 
     first: int
     hidden: int
@@ -42,19 +42,19 @@ RECIPES: dict[str, Recipe] = {"tiny": Recipe(32, 256, _MINUTES, 256), "debug": R
 
 @dataclass(frozen=True)
 class RewardHeadOptions(StageOptions):
-    """Train the rewards of imagined environments on rollouts that have rewards."""
+    """Train a head that predicts rewards of imagined environments, on rollouts that have rewards."""
 
     preset: Literal["tiny", "debug"] = field(default="tiny", kw_only=True)
-    """Sizes, length and rates."""
+    """Preset, which sets sizes, length and rates."""
 
 
 class RewardPairs:
-    """Batches with "obs", "next_obs" and "which" (B,), the number of the reward among `values`: each value is drawn
-    equally often.
+    """Batches with "obs", "next_obs" and "which" (B,), the index of the reward in `values`; each value is drawn equally
+    often.
 
     Args:
-        rollouts: The data.
-        values: Rewards that there are; transitions with others are left out, values without transitions are not drawn.
+        rollouts: The rollouts.
+        values: The rewards; transitions with other rewards are left out, and values without transitions are not drawn.
         batch, seed, rank, ranks: As for `ArraySource`.
 
     Raises:
@@ -73,7 +73,7 @@ class RewardPairs:
         self.batch, self.key, self.position = batch, [seed, rank, ranks], 0
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         rng = np.random.default_rng([*self.key, self.position])
         self.position += 1
         which = self.there[rng.integers(len(self.there), size=self.batch)]
@@ -82,7 +82,7 @@ class RewardPairs:
         return {"obs": frames[:, 0], "next_obs": frames[:, 1], "which": which}
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor."""
+        """Give the cursor."""
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -91,17 +91,17 @@ class RewardPairs:
 
 
 def rewards_of(pairs: TransitionPairs) -> np.ndarray:
-    """Rewards of all transitions, float64."""
+    """Read the rewards of all transitions, as float64."""
     number, rows = pairs.locate(np.arange(len(pairs)))
     return pairs.columns(number, rows)["reward"].astype(np.float64)
 
 
 class RewardStage(SourceStage):
-    """Cross-entropy of rewards.
+    """Trains by the cross-entropy of rewards.
 
     Args:
-        model: What trains.
-        source: Batches as `RewardPairs` gives them.
+        model: The reward head, which trains.
+        source: Batches as from `RewardPairs`.
         held_out: One such batch, never trained on.
     """
 
@@ -116,7 +116,7 @@ class RewardStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Cross-entropy and accuracy on held-out transitions, of which every reward has as many."""
+        """Compute cross-entropy and accuracy on held-out transitions, with equally many of every reward."""
         batch = to_device(self.held_out, device)
         loss, figures = self.model.loss(batch["obs"], batch["next_obs"], batch["which"])
         return {"loss": float(loss), "accuracy": float(figures["accuracy"])}

@@ -1,4 +1,4 @@
-"""ElasticTok's stages as `STAGES` has them."""
+"""Definitions of ElasticTok's stages for `STAGES`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,37 +24,37 @@ from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import whole
 
 GROWN = {"blocks", "least", "most"}
-"""What a model may change that goes on from the weights of another."""
+"""Fields that may change when a model starts from the weights of another one."""
 
 
 @dataclass(frozen=True)
 class ElasticTokOptions(ClipOptions):
     """Train ElasticTok's autoencoder on clips, without actions.
 
-    With `--blocks` and `--init RUN` it goes on, on longer clips, from a run with fewer blocks.
+    With `--blocks` and `--init RUN`, training continues a run with fewer blocks on longer clips.
     """
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates."""
+    """Preset, which sets sizes, lengths and rates."""
     bottleneck: Bottleneck = field(default="fsq", kw_only=True)
-    """Discrete codes (fsq), or numbers near a normal distribution (vae)."""
+    """Bottleneck: discrete codes (fsq), or numbers near a normal distribution (vae)."""
     blocks: int = field(default=1, kw_only=True)
-    """Blocks of a clip."""
+    """Blocks per clip."""
     length: int | None = field(default=None, kw_only=True)
-    """A baseline: keep always so many tokens of a block."""
+    """Always keep this number of tokens per block (a baseline of constant length)."""
     least: int | None = field(default=None, kw_only=True)
     """Shortest prefix; None for the preset's."""
     images: float | None = field(default=None, kw_only=True)
-    """Share of clips of which each block is one frame, repeated; None for the preset's."""
+    """Share of clips in which each block is one frame, repeated; None for the preset's."""
     perceptual: str = field(default="", kw_only=True)
-    """Network whose distance of pictures is added to the squared error: random, or torchscript:PATH, a file that gives
-    a list of feature maps of pictures in [-1, 1]. Empty for none.
+    """Network whose distance between pictures is added to the squared error: random, or torchscript:PATH, a file that
+    maps pictures in [-1, 1] to a list of feature maps. Empty for none.
     """
     perceptual_weight: float = field(default=0.1, kw_only=True)
     """Weight of that distance."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         real(self.perceptual_weight, "perceptual_weight")
         for name in ("blocks", "length", "least"):
@@ -67,18 +67,18 @@ class ElasticTokOptions(ClipOptions):
 
 @dataclass(frozen=True)
 class RegressorOptions(ClipOptions):
-    """Train the regressor of lengths of a trained ElasticTok, whose search gives what it learns."""
+    """Train the regressor of lengths of a trained ElasticTok, on lengths that a search finds."""
 
     preset: PresetName = "tiny"
-    """Lengths and rates."""
+    """Preset, which sets lengths and rates."""
     elastictok_run: Path | None = field(default=None, kw_only=True)
     """Take the autoencoder from this run's folder instead of --out."""
     low: float = field(default=RegressorConfig.low, kw_only=True)
-    """Smallest threshold: mean squared error of a block, of values in [-1, 1]."""
+    """Smallest threshold, as a mean squared error of a block with values in [-1, 1]."""
     high: float = field(default=RegressorConfig.high, kw_only=True)
     """Largest threshold."""
     search: Literal["binary", "full"] = field(default="binary", kw_only=True)
-    """How the lengths to learn are searched."""
+    """Kind of search that finds the lengths to learn."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ def _plan_tokenizer(options: ElasticTokOptions, splits: Splits, coming: Mapping[
 
 
 def _check_initial(options: ElasticTokOptions, model: ElasticTokConfig) -> None:
-    """Refuse weights whose model differs in more than its blocks and lengths.
+    """Refuse weights of a model that differs in more than blocks and lengths.
 
     Raises:
-        ValueError: It does; the sentence says where.
+        ValueError: The models differ; the sentence says where.
     """
     folder = initial_folders(ELASTICTOK_STAGE, options)["elastictok"]
     other = ElasticTok.saved_config(folder)

@@ -1,4 +1,4 @@
-"""The regressor of lengths, on pairs of a clip and the lengths that a search finds for it."""
+"""Stage that trains the regressor of lengths, on clips and the lengths that a search finds for them."""
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ CHUNK = 16
 
 
 class RegressorStage(SourceStage):
-    """Distance of the logarithms of guessed and searched lengths, at thresholds drawn for each clip.
+    """Trains by the distance between the logarithms of guessed and searched lengths, at a random threshold per clip.
 
     Args:
-        model: What trains.
-        tokenizer: Frozen; its search gives the lengths.
+        model: The regressor, which trains.
+        tokenizer: Frozen autoencoder; the search on it gives the lengths.
         source: Batches with "frames" (B, T, H, W, C).
-        held_out: Clips uint8 (B, T, C, H, W), never trained on.
-        how: How the lengths are searched.
+        held_out: Clips, uint8 (B, T, C, H, W), never trained on.
+        how: Kind of search.
     """
 
     name = "elastictok_regressor"
@@ -43,7 +43,7 @@ class RegressorStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """The same distance on held-out clips, and the mean error as a share of the searched length."""
+        """Evaluate on held-out clips: the same distance, and the mean error as a share of the searched length."""
         threshold = self.model.thresholds(torch.linspace(0, 1, len(self.held_out), device=device))
         if self._answers is None:
             self._answers = self._searched(self.held_out.to(device), threshold)

@@ -1,4 +1,4 @@
-"""The autoencoder on clips, each block with a length of its own (algorithm 1)."""
+"""Stage that trains the autoencoder on clips, with a random length per block (algorithm 1)."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class ElasticTokStage(SourceStage):
-    """Reconstruction of clips from prefixes of their codes.
+    """Trains by the reconstruction of clips from prefixes of their codes.
 
     Args:
-        model: What trains.
+        model: The autoencoder, which trains.
         source: Batches with "frames" (B, T, H, W, C).
-        held_out: Clips uint8 (B, T, C, H, W), never trained on.
-        images: Share of clips of which each block is its first frame, repeated.
-        perceptual: Network whose distance of pictures is added to the squared error; None for none.
-        weight: Of that distance.
+        held_out: Clips, uint8 (B, T, C, H, W), never trained on.
+        images: Share of clips in which each block is its first frame, repeated.
+        perceptual: Network whose distance between pictures is added to the squared error; None for none.
+        weight: Weight of that distance.
     """
 
     name = "elastictok"
@@ -53,7 +53,7 @@ class ElasticTokStage(SourceStage):
         return self.weight * perceptual_distance(self.perceptual, made, truth)
 
     def lengths(self) -> list[int]:
-        """Lengths that an evaluation looks at: the shortest, a quarter and a half of all tokens, and the longest."""
+        """Lengths at which evaluations are made: the shortest, a quarter and a half of all tokens, and the longest."""
         config = self.model.config
         middle = (config.tokens // 4, config.tokens // 2)
         return sorted({config.least, config.longest, *(n for n in middle if config.least < n < config.longest)})
@@ -74,12 +74,12 @@ class ElasticTokStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw two held-out clips, each above what is left of it at several lengths, the longest first."""
+        """Draw two held-out clips, each above its reconstructions at several lengths, the longest first."""
         frames = self.held_out[:2].to(self.model.null.device)
         left = [to_bytes(self.model.reconstruct(frames, length)) for length in reversed(self.lengths())]
         write_clips(path, [clip for row in zip(frames, *left, strict=True) for clip in row])
 
 
 def stills(frames: Tensor, each: int) -> Tensor:
-    """Clips (B, T, C, H, W), every block of `each` frames as its first frame, repeated: how images are trained on."""
+    """Repeat the first frame of every block of `each` frames in clips (B, T, C, H, W), to train on still images."""
     return frames[:, ::each].repeat_interleave(each, 1)

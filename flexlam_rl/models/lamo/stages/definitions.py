@@ -1,4 +1,4 @@
-"""LaMo's stages as `STAGES` has them."""
+"""Definitions of LaMo's stages for `STAGES`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import whole
 
 SCALED = 256
-"""Training clips that states and motion take their scale from."""
+"""Training clips from which the scale of states and motion is computed."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class MidwayOptions(ClipOptions):
     """Train Midway on pairs of frames, without actions."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of all stages."""
+    """Preset, which sets sizes, lengths and rates of all stages."""
     dino_weight: float | None = field(default=None, kw_only=True)
-    """Weight of the loss that holds features apart; None for the preset's."""
+    """Weight of the loss that keeps features from collapsing; None for the preset's."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         if self.dino_weight is not None:
             real(self.dino_weight, "dino_weight")
@@ -47,7 +47,7 @@ class PixelDecoderOptions(ClipOptions):
     """Train the decoder from the states of a trained Midway to pixels."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of all stages."""
+    """Preset, which sets sizes, lengths and rates of all stages."""
     midway_run: Path | None = field(default=None, kw_only=True)
     """Take Midway from this run's folder instead of --out."""
 
@@ -57,20 +57,20 @@ class LaMoOptions(ClipOptions):
     """Train LaMo, which predicts motion, on a trained Midway and its pixel decoder."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of all stages."""
+    """Preset, which sets sizes, lengths and rates of all stages."""
     lamo_decoder_run: Path | None = field(default=None, kw_only=True)
     """Take pixel decoder and Midway from this run's folder instead of --out."""
     predict: Predicted = field(default="motion", kw_only=True)
-    """State: the baseline, which predicts the next state with the same transformer."""
+    """What is predicted: motion, or state (the baseline, which predicts the next state with the same transformer)."""
     head: HeadName = field(default="flow", kw_only=True)
-    """Flow matching per token, or a mixture with one draw for all tokens."""
+    """Head: flow matching per token (flow), or a mixture with one draw for all tokens (mixture)."""
     history: int | None = field(default=None, kw_only=True)
-    """Past motions that it sees; None for the preset's."""
+    """Number of past motions that the model sees; None for the preset's."""
     noise: float | None = field(default=None, kw_only=True)
-    """Largest deviation of the noise on its context; 0 for none, None for the preset's."""
+    """Largest standard deviation of the noise on the context; 0 for none, None for the preset's."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "history", 1)
         if self.noise is not None:
@@ -83,7 +83,7 @@ class LaMoRun(RunConfig):
 
     every: int = 1
     midway: str | None = None
-    """Digest of Midway, where the stage builds on it alone."""
+    """Digest of Midway, if the stage builds on it alone."""
     lamo_decoder: str | None = None
     """Digest of the pixel decoder with its Midway."""
 

@@ -1,4 +1,4 @@
-"""Stage 3: LaMo, or the baseline that predicts states, on clips; Midway and pixel decoder frozen."""
+"""Stage 3: LaMo, or the baseline that predicts states, on clips; Midway and pixel decoder are frozen."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class LaMoStage(SourceStage):
-    """The head's loss on what leads to the last frame of a clip.
+    """Trains by the head's loss on the step to the last frame of a clip.
 
     Args:
-        model: Its transformer and head train.
+        model: LaMo, whose transformer and head train.
         source: Batches with "frames" (B, K + 2, H, W, C).
-        held_out: Clips uint8 (B, K + 2, C, H, W), never trained on.
+        held_out: Clips, uint8 (B, K + 2, C, H, W), never trained on.
     """
 
     name = "lamo"
@@ -31,7 +31,9 @@ class LaMoStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """The loss on held-out clips, without noise on the context; always at the same times and noise."""
+        """Compute the loss on held-out clips, without noise on the context, and always with the same times and
+        noise.
+        """
         generator = torch.Generator().manual_seed(0)
         if device != "cpu":
             generator = torch.Generator(device).manual_seed(0)
@@ -40,7 +42,7 @@ class LaMoStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw two held-out clips, and under each what may follow its first frames: two samples of as many frames."""
+        """Draw two held-out clips, each above two sampled continuations of its first frames."""
         clips = self.held_out[:2].to(next(self.model.context.parameters()).device)
         rows = []
         for clip in clips:

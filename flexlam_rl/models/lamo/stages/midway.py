@@ -1,4 +1,4 @@
-"""Stage 1: Midway, from pairs of frames."""
+"""Stage 1: Midway, trained on pairs of frames."""
 
 import torch
 from torch import Tensor
@@ -10,10 +10,10 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class MidwayStage(SourceStage):
-    """Forward prediction of averaged features, and what holds them apart.
+    """Trains by the prediction of averaged features, and the loss that keeps features from collapsing.
 
     Args:
-        model: What trains.
+        model: Midway, which trains.
         source: Batches with "frames" (B, 2, H, W, C).
         held_out: Pairs, uint8 (B, 2, C, H, W), never trained on.
     """
@@ -29,8 +29,8 @@ class MidwayStage(SourceStage):
         return self.model.loss(frames[:, 0], frames[:, 1], generator)
 
     def evaluate(self, device: str) -> dict[str, float]:
-        """Figures of collapse on held-out pairs, and how many signs of it there are. The loss is the share of the
-        change between frames that is not predicted: a collapsing encoder lowers the error alone.
+        """Compute figures of collapse on held-out pairs, and the number of its signs. The loss is the share of the
+        change between frames that is not predicted, because a collapsing encoder also lowers the error itself.
         """
         frames = self.held_out.to(device)
         figures = self.model.diagnose(frames[:, 0], frames[:, 1])

@@ -1,4 +1,4 @@
-"""Stage 2: pixels from the states of a frozen Midway."""
+"""Stage 2: the decoder from the states of a frozen Midway to pixels."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class PixelDecoderStage(SourceStage):
-    """Squared error of frames.
+    """Trains by the squared error of frames.
 
     Args:
-        model: Its decoder trains; its Midway does not.
+        model: The pixel decoder, which trains, with its Midway, which does not.
         source: Batches with "frames" (B, 1, H, W, C).
-        held_out: Frames uint8 (B, 1, C, H, W), never trained on.
+        held_out: Frames, uint8 (B, 1, C, H, W), never trained on.
     """
 
     name = "lamo_decoder"
@@ -32,7 +32,7 @@ class PixelDecoderStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Squared error (the loss) and PSNR of held-out frames."""
+        """Compute squared error (the loss) and PSNR of held-out frames."""
         frames = self.held_out[:, 0].to(device)
         made = torch.cat([self.model(self.model.midway.states(part)[:, :-1]).float() for part in frames.split(64)])
         truth = to_unit(frames)
@@ -40,7 +40,7 @@ class PixelDecoderStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw eight held-out frames above what the decoder makes of their states."""
+        """Draw eight held-out frames, each above its reconstruction."""
         frames = self.held_out[:8, 0].to(self.model.position.device)
         made = self.model.decode(self.model.midway.states(frames)[:, :-1])
         write_clips(path, [frames, made])
