@@ -1,4 +1,4 @@
-"""Policies that play: experts, controls and the latent action policy, all with Stable-Baselines3's `predict`."""
+"""Policies: experts, control policies and the latent action policy, all with Stable-Baselines3's `predict`."""
 
 if not __name__.startswith("flexlam_rl."):  # run through a link at the root of a checkout
     from flexlam_rl.utils.checkout import leave_root

@@ -1,4 +1,4 @@
-"""Actions in words, for people who look at an episode."""
+"""Names of actions, for people who look at an episode."""
 
 from typing import Any
 
@@ -9,11 +9,14 @@ from flexlam_rl.envs.spec import EnvSpec
 
 
 def action_in_words(action: Any, spec: EnvSpec) -> str:
-    """Name an action of an environment: in words where its domain has them, else in numbers.
+    """Name an action: by the words that its domain has for it, or by its numbers where the domain has none.
 
     Args:
-        action: As `step` takes it.
+        action: The action, in the form that `step` takes.
         spec: The environment's record.
+
+    Returns:
+        The words, or "action" and the numbers to three digits.
     """
     labels = getattr(find_domain(spec.domain), "action_labels", None)
     words = labels(spec) if labels else ()

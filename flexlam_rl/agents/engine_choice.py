@@ -1,4 +1,4 @@
-"""What a command plays on: the world and engine that are asked for, or else the engine that its player knows."""
+"""The world and engine that a command plays on: those that are asked for, or else the engine that its player knows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,17 +23,17 @@ def player_spec(
 
     Args:
         domain: Name of the world.
-        player: As `agents.experts.registry.make_expert` takes it.
-        other: What else to give on the command line, such as "another --expert".
-        engine: As on the command line, "auto" among the choices.
-        look: Of the record; None for the domain's own.
-        **fields: Further fields of the record (`frame_skip`, `width`, ...); None for the domain's own.
+        player: Name of the player, as `agents.experts.registry.make_expert` takes it.
+        other: Alternative that messages suggest, such as "another --expert".
+        engine: Engine as on the command line; "auto" chooses it.
+        look: Look of the environments; a value of None stands for the domain's default.
+        **fields: Further fields of the record (`frame_skip`, `width`, ...); None stands for the domain's default.
 
     Returns:
-        The record, resolved, and a line to print where "auto" would be another engine for other players ("" else).
+        The resolved record, and a line to print where "auto" would choose another engine for other players ("" else).
 
     Raises:
-        ValueError: There is no such domain, it has no such field, or the player cannot play it.
+        ValueError: There is no such domain, the domain has no such field, or the player cannot play it.
     """
     found, line = find_domain(domain), ""
     given_look = {name: value for name, value in (look or {}).items() if value is not None}
@@ -60,18 +60,18 @@ def player_spec(
 
 
 def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
-    """The engine of an expert.
+    """Choose the engine that an expert plays on.
 
     Args:
-        given: Engine as on the command line, "auto" among the choices.
-        expert: As `agents.registry.make_expert` takes it.
-        other: What else to give on the command line, such as "another --expert".
+        given: Engine as on the command line; "auto" chooses it.
+        expert: Name of the expert, as `agents.experts.registry.make_expert` takes it.
+        other: Alternative that messages suggest, such as "another --expert".
 
     Returns:
-        The engine, and a line to print where "auto" would be another one for other experts ("" else).
+        The engine, and a line to print where "auto" would choose another engine for other experts ("" else).
 
     Raises:
-        ValueError: An expert that reads litelab's worlds is to play the real engine.
+        ValueError: The expert reads litelab's worlds, and the real engine is asked for.
     """
     if not is_reader(expert):
         return choose_engine(given), ""
@@ -83,11 +83,14 @@ def expert_engine(given: str, expert: str, other: str) -> tuple[str, str]:
 
 
 def checkpoint_engine(given: str, checkpoint: str | Path | None) -> tuple[str, str]:
-    """The engine of a bundle; returned as `expert_engine` does.
+    """Choose the engine that a bundle plays on.
 
     Args:
-        given: Engine as on the command line, "auto" among the choices.
-        checkpoint: Bundle, None for the one that comes with the package.
+        given: Engine as on the command line; "auto" chooses it.
+        checkpoint: Path of the bundle; None for the one that comes with the package.
+
+    Returns:
+        The engine, and a line to print where the bundle's own engine was chosen over the installed one ("" else).
 
     Raises:
         CheckpointError: There is no such bundle.
@@ -108,7 +111,7 @@ def check_look(engine: str, textures: str) -> None:
     """Refuse a look that the engine does not have.
 
     Raises:
-        ValueError: A look of litelab's for the real engine.
+        ValueError: The engine is the real one, and the textures are a look of litelab.
     """
     if engine == "deepmind_lab" and textures not in ("procedural", "original"):
         raise ValueError(

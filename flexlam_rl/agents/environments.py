@@ -1,4 +1,4 @@
-"""Environments of any domain, as players need them: batches and single ones, lengths and seeds of episodes."""
+"""Environments of any domain for players: batches and single ones, and the lengths and seeds of episodes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,14 +26,14 @@ def make_batch(
     """Make a batch that `play_episodes` can play on, one environment per task.
 
     Args:
-        spec: How they are shown and controlled.
-        tasks: Their names.
-        evaluation: Play held-out episodes.
-        frames: Whether the policy looks at frames; what nobody looks at is not drawn.
+        spec: Record of the environments: how they are shown and controlled.
+        tasks: Name of each environment's task.
+        evaluation: Whether to play held-out episodes.
+        frames: Whether the policy looks at frames; if not, they are not drawn.
         words: Whether the policy reads instructions, where there are any.
-        copy: Whether observations are fresh arrays; else the next step may overwrite them.
-        threads: Of a batch in this process, None for one per core.
-        further: Observations of DMLab besides frames and instructions, by their names.
+        copy: Whether observations are fresh arrays; if not, the next step may overwrite them.
+        threads: Number of threads of a batch in this process; None for one per core.
+        further: Names of further observations of DMLab, besides frames and instructions.
     """
     domain = find_domain(spec.domain)
     told = words and any(domain.task(task).words for task in tasks)
@@ -45,24 +45,24 @@ def make_batch(
 def make_single(
     spec: EnvSpec, task: str, evaluation: bool = False, *, frames: bool = True, further: Sequence[str] = ()
 ) -> gym.Env[Any, Any]:
-    """Make one environment that `play_episodes` can play on; arguments are those of `make_batch`."""
+    """Make one environment that `play_episodes` can play on, from the arguments of `make_batch`."""
     domain = find_domain(spec.domain)
     words = domain.task(task).words
     return domain.make(task, spec, evaluation, frames, words, **_observed(further, frames, words))
 
 
 def _observed(further: Sequence[str], frames: bool, words: bool) -> dict[str, Any]:
-    """What says that further observations are wanted."""
+    """Return the option that asks for further observations."""
     if not further:
         return {}
     return {"observations": (*([FRAME] if frames else []), *([WORDS] if words else []), *further)}
 
 
 def episode_steps(spec: EnvSpec, task: str) -> int:
-    """Agent steps of an episode that runs until the time is up.
+    """Return the number of agent steps of an episode that runs until the time is up.
 
     Raises:
-        ValueError: There is no such task, or its episodes have no limit.
+        ValueError: There is no such task, or its episodes have no limit of steps.
     """
     length = find_domain(spec.domain).task(task).steps(spec.frame_skip)
     if length is None:
@@ -71,7 +71,7 @@ def episode_steps(spec: EnvSpec, task: str) -> int:
 
 
 def engine_version(spec: EnvSpec) -> str:
-    """Version of what simulates a record's tasks, "" where it is not known."""
+    """Return the version of the engine that simulates a record's tasks, or "" where it is not known."""
     if spec.engine == "litelab":
         from flexlam_rl import __version__
 
@@ -81,20 +81,20 @@ def engine_version(spec: EnvSpec) -> str:
 
 
 def at_once(spec: EnvSpec) -> int | None:
-    """Environments of one batch that are worth their start, None where there is no such limit.
+    """Return the largest number of environments that is worth starting in one batch, or None for no limit.
 
-    A domain says so by an attribute `at_once`.
+    The limit is the domain's attribute `at_once`.
     """
     limit: int | None = getattr(find_domain(spec.domain), "at_once", None)
     return limit
 
 
 def compile_first(spec: EnvSpec, console: Any) -> None:
-    """Compile litelab where a record plays on it and that has not been done, under a bar.
+    """Compile litelab with a progress bar, if the record's engine is litelab and it is not compiled yet.
 
     Args:
-        spec: The record, resolved.
-        console: rich's.
+        spec: The resolved record.
+        console: Console of rich, on which the bar is shown.
     """
     if spec.engine != "litelab":
         return
@@ -107,5 +107,5 @@ def compile_first(spec: EnvSpec, console: Any) -> None:
 
 
 def evaluation_seed(seed: int) -> int:
-    """Seed of the episode that `reset(seed=seed)` begins in an environment with `evaluation=True`."""
+    """Return the seed of the episode that `reset(seed=seed)` begins in an environment with `evaluation=True`."""
     return int(episode_stream(seed, True).integers(SEED_LIMIT))

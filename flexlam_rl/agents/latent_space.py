@@ -1,4 +1,4 @@
-"""Acting in latent space: environments whose action is a latent prefix, which the translator turns into a real action.
+"""Acting in latent space: environments whose actions are prefixes of latent actions, translated into real actions.
 
 Legend: `n` environments, `K` budget, `V` codes of a slot, `A` dimensions of an action.
 """
@@ -22,15 +22,15 @@ from flexlam_rl.nn.modes import in_own_modes
 
 
 class Translation:
-    """Prefixes to actions, for n environments; keeps each one's previous action.
+    """Translates prefixes to actions for n environments, and keeps the previous action of each.
 
     Args:
-        policy: Whose LAM and translator.
-        rows: n.
-        budget: K; None for the policy's own.
+        policy: Policy whose LAM and translator are used.
+        rows: Number of environments, n.
+        budget: Number of codes, K; None for the policy's own budget.
 
     Raises:
-        ValueError: The budget is not one of the policy's.
+        ValueError: The policy cannot play at the budget, or the budget is not a single number.
     """
 
     @in_own_modes
@@ -46,7 +46,7 @@ class Translation:
 
     @property
     def previous(self) -> np.ndarray:
-        """Each environment's previous action as models have it, which an assignment replaces."""
+        """Previous action of each environment, in the form that models use; it can be set."""
         return self._previous.cpu().numpy().copy()
 
     @previous.setter
@@ -56,22 +56,28 @@ class Translation:
 
     @in_own_modes
     def reset(self, which: Any = None) -> None:
-        """Episodes begin everywhere, or in the rows `which` (bool mask or indices)."""
+        """Begin episodes in all rows, or in the rows `which` (bool mask or indices)."""
         rows = len(self._previous)
         index = np.arange(rows) if which is None else rows_of(which, rows)
         self._previous[index] = no_action(self._spec, len(index), self._previous.device)
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> "Translation":
-        """A copy that goes on as this one would, with the same policy, of which only the weights are used."""
+        """Copy the translation; the copy continues as this one would, and shares the policy, which is only read."""
         other = copy.copy(self)
         other._previous = self._previous.clone()
         return other
 
     @in_own_modes
     def __call__(self, codes: Any, observation: Any) -> np.ndarray:
-        """The likeliest actions (n, ...), of the environment's own space, of prefixes (n, K), given the observations
-        they answer.
+        """Return the likeliest actions for prefixes.
+
+        Args:
+            codes: The prefixes, (n, K).
+            observation: Observations in which the actions will be taken.
+
+        Returns:
+            The actions, (n, ...) of the environment's own space.
 
         Raises:
             ValueError: The prefixes have another shape or type, or a code lies outside its range.
@@ -92,21 +98,22 @@ class Translation:
                 raise ValueError(f"There are {len(frames)} observations for {rows} latent actions.")
             current = torch.from_numpy(np.ascontiguousarray(frames)).to(policy.device)
         self._previous = choose_actions(policy.translator(slots, self._previous, current), self._spec)
-        # a copy: a reset overwrites the previous actions, not what was given out
+        # a copy, so that a reset does not overwrite the returned actions
         return environment_actions(self._previous.cpu().numpy().copy(), self._spec)
 
 
 class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """An environment whose action is the first K codes of a latent action: `MultiDiscrete([V] * K)`, for any RL
+    """An environment whose actions are the first K codes of a latent action, `MultiDiscrete([V] * K)`, for any RL
     algorithm.
 
-    Observations, rewards and ends are the environment's; `info["action"]` is the real action that was taken.
+    Observations, rewards and ends are the environment's own; `info["action"]` is the real action that was taken.
 
     Args:
         env: An environment that the policy fits.
-        policy: Whose LAM and translator turn codes into actions; or what `LatentActionPolicy.from_pretrained` takes.
-        budget: K, 1..M; None for the policy's own.
-        any_look: Accept another engine, look or overlay than the policy was trained in.
+        policy: Policy whose LAM and translator turn codes into actions, or the name or folder of one, as
+            `LatentActionPolicy.from_pretrained` takes it.
+        budget: Number of codes, K, in 1..M; None for the policy's own budget.
+        any_look: Whether to accept another engine, look or overlay than the policy was trained with.
 
     Raises:
         ValueError: The budget or the environment does not fit the policy.
@@ -122,7 +129,7 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
         policy = policy if isinstance(policy, LatentActionPolicy) else LatentActionPolicy.from_pretrained(policy)
         self._translate = Translation(policy, 1, budget)
         policy.check(env, any_look)
-        # what makes such an environment anew: where the weights lie, instead of a copy of them
+        # the recorded arguments name the folder of the weights instead of holding a copy of them
         where = policy.bundle.folder or policy.bundle.source
         gym.utils.RecordConstructorArgs.__init__(
             self, policy=str(where), budget=self._translate.budget, any_look=bool(any_look)
@@ -132,7 +139,7 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
         self._observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's."""
+        """Reset the environment, and begin without a previous action."""
         self._translate.reset()
         self._observation, info = self.env.reset(seed=seed, options=options)
         return self._observation, info
@@ -145,7 +152,7 @@ class LatentActionSpace(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
 
 
 class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
-    """`LatentActionSpace` for a batch of environments: actions are (n, K).
+    """`LatentActionSpace` for a batch of environments; actions are (n, K).
 
     Args:
         env: The batch, in any autoreset mode.
@@ -170,7 +177,7 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self._observations: Any = None
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environments'."""
+        """Reset the environments, and begin without previous actions where episodes begin."""
         mask = None if options is None else options.get("reset_mask")
         which = np.arange(self.num_envs) if mask is None else rows_of(mask, self.num_envs, "reset_mask")
         self._translate.reset(which)
@@ -183,7 +190,7 @@ class VectorLatentActionSpace(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         real = self._translate(actions, self._observations)
         self._observations, rewards, terminated, truncated, infos = self.env.step(real)
         over = terminated | truncated
-        # with NEXT_STEP the observation after the end is still the old episode's: the action after it is ignored
+        # with NEXT_STEP, the observation after the end is still of the old episode, and the next action is ignored
         begins = over if self._same_step else self._over
         if begins.any():
             self._translate.reset(begins)

@@ -1,4 +1,4 @@
-"""What keeps an episode while it is played: all of it (`Tape`), or its return alone (`Tally`)."""
+"""Recorders of an episode while it is played: of all of it (`Tape`), or only of its return (`Tally`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flexlam_rl.envs.action_spaces import action_spec_of
 from flexlam_rl.envs.action_values import stored_actions, stored_type
 from flexlam_rl.envs.domains.dmlab.actions import is_native
 
-if TYPE_CHECKING:  # recording needs the extra `data`, which scores do without
+if TYPE_CHECKING:  # recording needs the extra `data`; scores do not
     from flexlam_rl.datasets.episode import Episode
 
 
@@ -22,10 +22,10 @@ class Further:
     """A further column of a recording.
 
     Attributes:
-        name: In the store.
-        observation: Of the environment, by the name that it has there.
+        name: Name of the column in the store.
+        observation: Name of the environment's observation that it comes from.
         dtype, row: Type and shape of a row.
-        channel: Of a picture, the channel that is kept; None for all of the observation.
+        channel: Channel of a picture that is kept; None for the whole observation.
     """
 
     name: str
@@ -35,28 +35,44 @@ class Further:
     channel: int | None = None
 
     def of(self, seen: Mapping[str, Any]) -> np.ndarray:
-        """A row from an environment's observations."""
+        """Take the column's row from an environment's observations."""
         value = np.asarray(seen[self.observation])
         return value if self.channel is None else value[..., self.channel]
 
 
 class Recorder(Protocol):
-    """Told about one episode, step by step. Where it has `further` that is not empty, `keep` is called with all
-    observations by name, after `observe`.
+    """Records one episode, step by step. If it has an attribute `further` that is not empty, its method `keep` is
+    called after `observe`, with all observations by name.
     """
 
     steps: int
 
     def observe(self, frame: np.ndarray, text: str = "", restart: bool = False) -> None:
-        """Take the observation before the next action; `restart`: the map restarted before it."""
+        """Take the observation before the next action.
+
+        Args:
+            frame: The frame, (H, W, C) uint8.
+            text: The instruction.
+            restart: Whether the map restarted before this observation.
+        """
 
     def act(self, action: Any, reward: float, chosen: bool = True) -> None:
-        """Take the action that answered the last observation, the reward that it brought, and whether the policy
-        chose it.
+        """Take an action, its reward, and whether the policy chose it.
+
+        Args:
+            action: Action that followed the last observation.
+            reward: Reward of the action.
+            chosen: Whether the policy chose it.
         """
 
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Any:
-        """Give the result. `last`: whether the observation after the last action is a true one."""
+        """Return the result.
+
+        Args:
+            terminated: Whether the episode terminated.
+            truncated: Whether it was truncated.
+            last: Whether the observation after the last action is a real one.
+        """
 
 
 class Tape:
@@ -66,12 +82,12 @@ class Tape:
         key, seed: Number and seed of the episode.
         actions: Space of one action.
         length: Expected number of actions.
-        marked: Record which actions the policy chose, as the extra column "expert_chose".
-        further: Further columns.
-        last: Whether the observation after the last action is kept, where it is a true one.
+        marked: Whether to record which actions the policy chose, as the extra column "expert_chose".
+        further: Further columns to record.
+        last: Whether to keep the observation after the last action, where it is a real one.
 
     Raises:
-        ValueError: A store cannot hold such actions.
+        ValueError: A store cannot hold actions of this space.
     """
 
     def __init__(
@@ -110,7 +126,7 @@ class Tape:
             self._restarts.append(self.steps)
 
     def keep(self, seen: Mapping[str, Any]) -> None:
-        """Keep the further columns of the observation that was taken last."""
+        """Keep the further columns of the last observation."""
         self._kept.append({column.name: np.array(column.of(seen), column.dtype) for column in self.further})
 
     def act(self, action: Any, reward: float, chosen: bool = True) -> None:
@@ -129,7 +145,7 @@ class Tape:
         self.steps += 1
 
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Episode:
-        """Give the episode."""
+        """Return the episode."""
         from flexlam_rl.datasets.episode import Episode
         from flexlam_rl.datasets.marks import EXPERT_CHOSE
 
@@ -158,7 +174,7 @@ class Tape:
 
 
 class Tally:
-    """Adds up an episode's reward and forgets the rest: a `Tape` for scores."""
+    """Adds up an episode's rewards and keeps nothing else; a recorder for scores."""
 
     def __init__(self, *_: Any) -> None:
         self.steps, self.total = 0, 0.0
@@ -172,5 +188,5 @@ class Tally:
         self.total += reward
 
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Tally:
-        """Give this tally: the return is in `total`."""
+        """Return this tally, whose `total` is the return."""
         return self

@@ -1,7 +1,7 @@
-"""Play that can be saved at any step and goes on in another process, equal to play that never stopped.
+"""Play that can be saved at any step and continued in another process, equal to play that never stopped.
 
-Worlds are kept as the actions that were taken in them, which are played again: an engine is much faster than a model.
-What a policy remembers is kept as it tells it itself.
+Worlds are saved as the actions that were taken in them, which are then played again, because an engine is much faster
+than a model. What a policy remembers is saved as its own snapshot.
 
 Legend: `T` steps, `N` environments.
 """
@@ -17,17 +17,17 @@ from flexlam_rl.envs.observations import frames_of
 
 
 class Elsewhere(RuntimeError):
-    """A saved play, played again, leads elsewhere than before."""
+    """A saved play, when played again, leads to other observations than before."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """Where a play was left.
+    """A saved play.
 
     Attributes:
-        actions: (T, N) or (T, N, ...): all that were taken.
+        actions: All actions that were taken, (T, N) or (T, N, ...).
         seen: CRC-32 of each environment's observation after them.
-        memory: What the policy's `snapshot` gave.
+        memory: Snapshot of the policy.
     """
 
     actions: np.ndarray
@@ -36,17 +36,17 @@ class Past:
 
 
 def can_resume(policy: Any) -> bool:
-    """Whether a policy tells what it remembers: whether it has `snapshot` and `restore` (see `rollout.Policy`)."""
+    """Return whether a policy's play can be saved: whether it has `snapshot` and `restore` (see `rollout.Policy`)."""
     return callable(getattr(policy, "snapshot", None)) and callable(getattr(policy, "restore", None))
 
 
 class Resumable:
-    """A policy that `play_episodes` takes in the place of another one, whose play can then be saved and resumed.
+    """Wraps a policy for `play_episodes` so that its play can be saved and resumed.
 
     Args:
-        policy: Who plays; `can_resume` of it must be true.
-        past: Where to go on, with the same episodes begun in the same environments; None to begin.
-        between: Called before each decision but the first and those of the past: `left` may be called then.
+        policy: The policy; `can_resume` of it must be true.
+        past: Saved play to continue, with the same episodes begun in the same environments; None to begin.
+        between: Called before each new decision except the first one; `left` may be called then.
         resumed: Called when the past has been played again.
     """
 
@@ -64,30 +64,30 @@ class Resumable:
 
     @property
     def last(self) -> Any:
-        """What the policy tells of its last decision."""
+        """The policy's report on its last decision."""
         return None if self._past is not None else getattr(self._policy, "last", None)
 
     @property
     def spent(self) -> Any:
-        """Codes that the policy has spent in each present episode, where it counts them."""
+        """Number of codes that the policy has spent in each present episode, where it counts them."""
         return None if self._past is not None else getattr(self._policy, "spent", None)
 
     @property
     def steps(self) -> int:
-        """T so far."""
+        """Number of steps so far, T."""
         return len(self._actions)
 
     def left(self) -> Past:
-        """Where the play is, between two decisions."""
+        """Save the play as it is now, between two decisions."""
         return Past(np.stack(self._actions), _seen(self._observation), self._policy.snapshot(self._state))
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """Give the policy's actions, or those of the past.
+        """Return the actions of the past, and after these the policy's.
 
         Raises:
-            Elsewhere: The past has led to other observations than it did, or the policy cannot go on from there.
+            Elsewhere: The past now leads to other observations, or the policy cannot continue from its snapshot.
         """
         past = self._past
         if past is not None and len(self._actions) < len(past.actions):
@@ -110,15 +110,15 @@ class Resumable:
         return actions, state
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Tell the policy, if it wants to know; of the past it knows."""
+        """Tell the policy, if it has this method; its snapshot already covers the past."""
         self._tell("begin_episodes", which, seeds)
 
     def map_restarted(self, which: np.ndarray) -> None:
-        """Tell the policy, if it wants to know; of the past it knows."""
+        """Tell the policy, if it has this method; its snapshot already covers the past."""
         self._tell("map_restarted", which)
 
     def end_episodes(self, which: np.ndarray) -> None:
-        """Tell the policy, if it wants to know; of the past it knows."""
+        """Tell the policy, if it has this method; its snapshot already covers the past."""
         self._tell("end_episodes", which)
 
     def _tell(self, name: str, *what: Any) -> None:

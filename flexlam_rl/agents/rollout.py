@@ -1,5 +1,5 @@
-"""The one loop that plays episodes: collecting, the suite, latency, studies and the measuring of experts use it, so
-that a policy acts the same way wherever it plays.
+"""The one loop that plays episodes. Collection, the suite, latency benchmarks, studies and measurements of experts all
+use it, so that a policy acts in the same way everywhere.
 
 Legend: `N` environments of the batch.
 """
@@ -23,26 +23,27 @@ __all__ = ["FRAME", "WORDS", "Policy", "Start", "Tally", "Tape", "Watcher", "in_
 
 
 class Policy(Protocol):
-    """Whatever plays: Stable-Baselines3's protocol.
+    """A policy with Stable-Baselines3's protocol.
 
-    The loop also calls these methods where a policy has them:
+    The loop also calls these methods, if a policy has them:
 
     - `begin_episodes(which, seeds)`: the environments `which` (indices) begin episodes of these seeds. A policy that
-      draws its noise from them plays an episode the same way wherever it is played.
+      derives its random numbers from the seeds plays an episode in the same way everywhere.
     - `map_restarted(which)`: the next frames do not follow from the last ones (`info["map_reset"]`).
-    - `end_episodes(which)`: these episodes have ended; their actions are not wanted until they begin others.
-    - `snapshot(state)`, `restore(snapshot)`: what a play needs that is saved and resumed (`agents.resuming`). The first
-      gives everything that later actions depend on, with `state` as `predict` returned it: a dictionary of NumPy
-      arrays, torch tensors and JSON values, also nested, which may share memory with the policy. The second, called on
-      a policy made anew in the same way, takes it over and returns `state`.
+    - `end_episodes(which)`: these episodes have ended; their actions are not wanted until new ones begin.
 
-    An attribute `chose` (N,) tells of the last actions which ones it chose itself; without it, all.
+    `snapshot(state)` and `restore(snapshot)` are needed to save and resume play (`agents.resuming`). The first returns
+    everything that later actions depend on, with `state` as `predict` returned it: a dictionary, possibly nested, of
+    NumPy arrays, torch tensors and JSON values, which may share memory with the policy. The second is called on a
+    policy made anew in the same way; it takes the snapshot over and returns `state`.
+
+    An attribute `chose` (N,) bool says which of the last actions the policy chose itself; without it, it chose all.
     """
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """Give actions for a batch of observations, and the next state."""
+        """Choose actions for a batch of observations; return them and the next state."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Start:
     """An episode to play.
 
     Attributes:
-        key: Tells the episode from others; comes back with its result.
+        key: Identifies the episode, and is returned with its result.
         seed: Seed of the world.
-        policy_seed: Seed that the policy is told, None for the same.
+        policy_seed: Seed that the policy gets; None for the same one.
     """
 
     key: Any
@@ -61,11 +62,11 @@ class Start:
 
 
 Begin = Callable[[int], Start | None]
-"""Gives the next episode of an environment, by its place in the batch; None while there is none."""
+"""Function that returns the next episode of an environment, by its index in the batch; None while there is none."""
 
 
 def in_order(starts: Iterable[Start]) -> Begin:
-    """Give episodes out one after the other, to whichever environment asks."""
+    """Make a function that hands out episodes one after the other, to whichever environment asks."""
     queue = iter(starts)
     return lambda _: next(queue, None)
 
@@ -78,18 +79,18 @@ def play_episodes(
     deterministic: bool | None = False,
     watchers: Sequence[Watcher] = (),
 ) -> Iterator[tuple[Any, Any]]:
-    """Play episodes until `begin` gives none and those begun have ended.
+    """Play episodes until `begin` returns none and those begun have ended.
 
     Args:
         env: A batch with autoreset disabled that resets by mask, as a `Domain` makes it, or a single environment.
-        policy: Who plays; a latent action policy may have a budget for each environment.
-        begin: Asked for every free environment, again after every end.
+        policy: The policy that plays; a latent action policy may have one budget per environment.
+        begin: Called for every free environment, and again after every end of an episode.
         record: Makes the recorder of an episode from its key, its seed and the space of one action.
         deterministic: Passed to `predict`.
-        watchers: Told what happens.
+        watchers: Watchers that are told what happens.
 
     Yields:
-        (key, what the recorder's `finish` gives), as episodes end.
+        The key of each episode that ended, and what its recorder's `finish` returned.
     """
     batch: Any = env if hasattr(base_env(env), "num_envs") else _BatchOfOne(env)
     n, last, space = batch.num_envs, shows_last(env), batch.single_action_space
@@ -108,7 +109,7 @@ def play_episodes(
                 shown[i] = [] if start is None else [one for one in watchers if one.wants(start.key)]
             if not playing.any():
                 return
-            # an environment without an episode plays on, unrecorded: a batch steps as a whole
+            # an environment without an episode plays on unrecorded, because a batch steps as a whole
             seeds = [0 if start is None else start.seed for start in starts]
             began = time.perf_counter()
             observation, _ = batch.reset(options={"reset_mask": free.copy(), "episode_seeds": seeds})
@@ -150,7 +151,7 @@ def play_episodes(
 
 
 class _BatchOfOne:
-    """A single environment with the interface of a batch; observations stay single, as its policy expects them."""
+    """A single environment with the interface of a batch; observations stay single, as its policy expects."""
 
     num_envs = 1
 
@@ -167,7 +168,7 @@ class _BatchOfOne:
 
 
 def _parts(batch: Any, observation: Any, i: int) -> tuple[np.ndarray, str]:
-    """Frame and instruction of environment `i`."""
+    """Return the frame and the instruction of environment `i`."""
     frames, texts = frames_of(observation), words_of(observation)
     if isinstance(batch, _BatchOfOne):
         return frames, "" if texts is None else str(texts)

@@ -1,5 +1,5 @@
-"""What a policy remembers between two steps, as a file: arrays, tensors and JSON values, nested in dictionaries and
-lists, in the safetensors format with the rest as JSON in its header.
+"""Files of a policy's snapshot: arrays and tensors, nested in dictionaries and lists, in the safetensors format, with
+JSON values in its header.
 """
 
 import json
@@ -17,18 +17,18 @@ _ARRAY, _TENSOR = "$array", "$tensor"
 
 
 def write_snapshot(path: Path, content: Any) -> int:
-    """Write a snapshot such that at any moment the old one or the whole new one is there.
+    """Write a snapshot atomically.
 
     Args:
         path: The file.
-        content: Dictionaries with names as keys, lists, NumPy arrays, torch tensors and JSON values.
+        content: Dictionaries with strings as keys, lists, NumPy arrays, torch tensors and JSON values.
 
     Returns:
-        Bytes written.
+        The number of bytes written.
 
     Raises:
-        TypeError: Something else is in it.
-        OSError: It cannot be written.
+        TypeError: The content holds a value of another type.
+        OSError: The file cannot be written.
     """
     found: dict[str, Any] = {}
     record = _taken_apart(content, found, "")
@@ -51,11 +51,11 @@ def write_snapshot(path: Path, content: Any) -> int:
 
 
 def read_snapshot(path: Path) -> Any:
-    """Read what `write_snapshot` wrote; tensors come on the CPU, tuples as lists.
+    """Read a file of `write_snapshot`; tensors are on the CPU, and tuples have become lists.
 
     Raises:
-        StoreError: The file is damaged, or something else.
-        OSError: It cannot be read.
+        StoreError: The file is damaged, or it is not a snapshot.
+        OSError: The file cannot be read.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no {path}.")
@@ -80,7 +80,7 @@ def _holds_tensors(found: dict[str, Any]) -> bool:
 
 
 def _taken_apart(content: Any, found: dict[str, Any], place: str) -> Any:
-    """`content` with a name in the place of each array and tensor, which are put into `found`."""
+    """Replace each array and tensor of `content` by a name, and put it into `found`."""
     if isinstance(content, dict):
         return {name: _taken_apart(value, found, f"{place}/{name}") for name, value in content.items()}
     if isinstance(content, list | tuple):

@@ -1,4 +1,4 @@
-"""What listens while episodes are played: progress, videos, time."""
+"""Watchers of episodes that are played, for progress, videos and timing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,33 +7,37 @@ import numpy as np
 
 
 class Watcher:
-    """Told what happens while episodes are played; this one listens to nothing."""
+    """A watcher, whose methods are called while episodes are played. This one ignores everything."""
 
     def wants(self, key: Any) -> bool:
-        """Whether to be shown the frames of an episode."""
+        """Return whether to call `frames` for an episode."""
         return False
 
     def frames(self, key: Any, frame: np.ndarray, step: int, total: float) -> None:
-        """Take a frame that the policy is about to see, (H, W, C) uint8, the step and the return so far."""
+        """Take the frame that the policy sees next, (H, W, C) uint8, the step, and the return so far."""
 
     def stepped(self, playing: int) -> None:
-        """Take note that so many environments have made a step."""
+        """Note that `playing` environments have taken a step."""
 
     def replays(self, on: bool) -> None:
-        """Take note that the steps to come were played before a stop (true), or are new again."""
+        """Note whether the following steps repeat those from before a stop (True), or are new (False)."""
 
     def spent(self, part: str, seconds: float) -> None:
-        """Take note of wall-clock time: of "environments", of "policy", and of the parts that the policy names."""
+        """Note the wall-clock time of a part: "environments", "policy", or a part that the policy names."""
 
 
 class Counter(Watcher):
-    """Hands the number of environments that have made a step on to a function."""
+    """Passes the number of environments that have taken a step to a function.
+
+    Args:
+        on_steps: The function.
+    """
 
     def __init__(self, on_steps: Callable[[int], None]) -> None:
         self._on_steps = on_steps
 
     def stepped(self, playing: int) -> None:
-        """Hand it on."""
+        """Pass the number on."""
         self._on_steps(playing)
 
 
@@ -41,7 +45,7 @@ class TimeShares(Watcher):
     """Adds up wall-clock seconds by part.
 
     Args:
-        seconds: Where to add them; None for a new dictionary.
+        seconds: Dictionary to add to; None for a new one.
     """
 
     def __init__(self, seconds: dict[str, float] | None = None) -> None:

@@ -1,1 +1,1 @@
-"""The environments and policies behind the interfaces of other libraries."""
+"""Adapters that give the environments and policies the interfaces of other libraries."""

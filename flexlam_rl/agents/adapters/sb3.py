@@ -21,7 +21,7 @@ _LATEST = ("final_obs", "final_info")
 
 
 def make_sb3(num_envs: int = 1, env_id: str = DEFAULT_ID, seed: int | None = None, **options: Any) -> "SB3VecEnv":
-    """Make what `gym.make_vec` gives for Stable-Baselines3, on either engine.
+    """Make a batch of environments with `gym.make_vec` and wrap it for Stable-Baselines3, on either engine.
 
     Args:
         num_envs: Number of environments.
@@ -29,8 +29,11 @@ def make_sb3(num_envs: int = 1, env_id: str = DEFAULT_ID, seed: int | None = Non
         seed: Seed of the first reset.
         **options: Options of `DMLabEnv` and of the batch.
 
+    Returns:
+        The batch, not yet reset.
+
     Raises:
-        ValueError: An option is not allowed, or no batch for Stable-Baselines3 can have it.
+        ValueError: An option is not allowed, or a batch for Stable-Baselines3 cannot have it.
     """
     import flexlam_rl  # noqa: F401  registers the ids
 
@@ -60,15 +63,15 @@ def _check_copy(copy: Any) -> None:
 class SB3VecEnv(VecEnv):
     """A Gymnasium batch in SAME_STEP mode with Stable-Baselines3's interface.
 
-    INSTR, which that library refuses as text, comes as the numbers of its words (`VectorInstructionTokens`). As in its
-    own `DummyVecEnv`, every info holds `TimeLimit.truncated`; at the end of an episode `infos[i]` is the last info with
-    `terminal_observation`, and `reset_infos[i]` the first of the next episode.
+    Stable-Baselines3 refuses text, so INSTR is given as the numbers of its words (`VectorInstructionTokens`). As in its
+    `DummyVecEnv`, every info holds `TimeLimit.truncated`. At the end of an episode, `infos[i]` is the episode's last
+    info with `terminal_observation`, and `reset_infos[i]` is the first info of the next episode.
 
     Args:
         env: The batch.
 
     Raises:
-        ValueError: Its autoreset mode is another, or it overwrites its observations (copy=False).
+        ValueError: The batch has another autoreset mode, or it overwrites its observations (copy=False).
     """
 
     def __init__(self, env: VectorEnv) -> None:
@@ -87,18 +90,20 @@ class SB3VecEnv(VecEnv):
         self.metadata = {name: value for name, value in env.metadata.items() if name != "autoreset_mode"}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Set the seeds of the next reset: `seed + i`, random ones for None; returns them.
+        """Set the seeds of the next reset to `seed + i`, or to random ones for None, and return them.
 
         Raises:
-            ValueError: The seed is not an integer of at least 0.
+            ValueError: The seed is neither None nor an integer of at least 0.
         """
         if seed is not None and (not is_integer(seed) or seed < 0):
             raise ValueError(f"seed must be None or an integer of at least 0, got {seed!r}.")
         return super().seed(None if seed is None else int(seed))
 
     def reset(self) -> Any:
-        """Begin episodes everywhere, with the seeds and options that `seed` and `set_options` set; returns the
-        observations.
+        """Begin an episode in every environment, with the seeds and options from `seed` and `set_options`.
+
+        Returns:
+            The first observations.
         """
         seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
         observations, infos = self.env.reset(seed=seeds, options=self._batched_options())  # type: ignore[arg-type]
@@ -108,7 +113,7 @@ class SB3VecEnv(VecEnv):
         return observations
 
     def _batched_options(self) -> dict[str, Any] | None:
-        """The options of all environments as those of the batch."""
+        """Merge the options of all environments into those of the batch."""
         each = self._options
         if not isinstance(each, list | tuple) or len(each) != self.num_envs:
             raise ValueError(
@@ -124,11 +129,14 @@ class SB3VecEnv(VecEnv):
         return {"episode_seeds": [options.get("episode_seed") for options in each]}
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Note the actions that `step_wait` plays."""
+        """Keep the actions for `step_wait` to play."""
         self._actions = np.array(actions)
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Play them: observations, rewards (N,) float32, dones (N,) bool, infos.
+        """Play the actions that `step_async` was given.
+
+        Returns:
+            Observations, rewards (N,) float32, dones (N,) bool, and infos.
 
         Raises:
             RuntimeError: `step_async` was not called before.
@@ -148,7 +156,7 @@ class SB3VecEnv(VecEnv):
         return observations, rewards.astype(np.float32), dones, infos
 
     def _split(self, batched: dict[str, Any]) -> list[dict[str, Any]]:
-        """Infos of a batch as one dictionary an environment."""
+        """Split the infos of a batch into one dictionary per environment."""
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for key, values in batched.items():
             if not key.startswith("_"):
@@ -163,7 +171,7 @@ class SB3VecEnv(VecEnv):
         self.env.close()
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """The view of every environment, None without a render mode."""
+        """Return the view of every environment, or None for each without a render mode."""
         if self.render_mode != "rgb_array":
             warnings.warn(f"The render mode is {self.render_mode}: only 'rgb_array' gives pictures.", stacklevel=2)
             return [None] * self.num_envs
@@ -171,7 +179,7 @@ class SB3VecEnv(VecEnv):
         return list(pictures)
 
     def _which(self, indices: Any) -> list[int]:
-        """Numbers of the environments that `indices` names: None for all, a number, or several."""
+        """Return the numbers of the environments that `indices` names: None for all, one number, or several."""
         if indices is None:
             return list(range(self.num_envs))
         several = [indices] if is_integer(indices) else list(indices)
@@ -181,14 +189,14 @@ class SB3VecEnv(VecEnv):
         return [int(i) % self.num_envs for i in several]
 
     def _envs(self) -> Sequence[Any] | None:
-        """The environments one by one, None where they are processes."""
+        """Return the single environments, or None where they run in processes."""
         return getattr(self.env.unwrapped, "envs", None)
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
-        """An attribute of every environment, or of those that `indices` names.
+        """Return an attribute of every environment, or of those that `indices` names.
 
         Raises:
-            AttributeError: There is none of that name.
+            AttributeError: The environments have no attribute of that name.
         """
         which, envs = self._which(indices), self._envs()
         if attr_name in ("observation_space", "action_space"):
@@ -203,7 +211,7 @@ class SB3VecEnv(VecEnv):
         """Set an attribute of every environment, or of those that `indices` names.
 
         Raises:
-            AttributeError: It is an option, which the environments of a batch share.
+            AttributeError: The attribute is an option, which all environments of a batch share.
         """
         which, envs = self._which(indices), self._envs()
         if envs is not None:
@@ -219,11 +227,11 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of every environment, or of those that `indices` names; returns the results.
+        """Call a method of every environment, or of those that `indices` names, and return the results.
 
         Raises:
-            AttributeError: There is none of that name.
-            ValueError: `indices` leaves out processes, which are called together.
+            AttributeError: The environments have no method of that name.
+            ValueError: The environments run in processes, and `indices` does not name all of them.
         """
         which, envs = self._which(indices), self._envs()
         if envs is not None:
@@ -238,11 +246,11 @@ class SB3VecEnv(VecEnv):
         return [values[i] for i in which]
 
     def env_is_wrapped(self, wrapper_class: type, indices: int | Iterable[int] | None = None) -> list[bool]:
-        """Whether environments act as wrapped: a batch knows the time limit alone."""
+        """Return whether each environment is wrapped; the only wrapper that a batch knows is the time limit."""
         limited = getattr(self.env.unwrapped, "max_episode_steps", None) is not None
         return [limited and issubclass(TimeLimit, wrapper_class) for _ in self._which(indices)]
 
 
 def _items(values: Any) -> Sequence[Any]:
-    """The entries of an array of infos, one an environment, in Python's own types where they are numbers."""
+    """Return the entries of an array of infos, one per environment, with numbers in Python's own types."""
     return values.tolist() if values.ndim == 1 else list(values.copy())

@@ -12,14 +12,15 @@ from flexlam_rl.agents.policy.observations import FRAME
 
 
 class TianshouLatentPolicy(Policy):
-    """Acts; it does not learn. For `Collector` and other synchronous loops.
+    """A policy for `Collector` and other synchronous loops. It acts, and does not learn.
 
-    Tianshou hands a policy's hidden state back row by row and sets the rows of ended episodes to zero. Here it is an
-    int64 array (n,) that names each row's place in the history inside, counted from 1; a zero begins an episode.
+    Tianshou hands a policy's hidden state back row by row and sets the rows of ended episodes to zero. Here the hidden
+    state is an int64 array (n,) with each row's place in the history that this object keeps, counted from 1; zero
+    begins an episode.
 
     Args:
-        policy: What decides.
-        action_space: The environment's single one.
+        policy: The policy that chooses the actions.
+        action_space: The action space of a single environment.
     """
 
     def __init__(self, policy: LatentActionPolicy, action_space: gym.Space) -> None:
@@ -29,10 +30,13 @@ class TianshouLatentPolicy(Policy):
         self._places = 0
 
     def forward(self, batch: Any, state: np.ndarray | None = None, **kwargs: Any) -> Any:
-        """Actions `act` and the next `state` for the frames `batch.obs` (n, H, W, C) or (n, C, H, W).
+        """Choose actions for the frames `batch.obs`, (n, H, W, C) or (n, C, H, W).
+
+        Returns:
+            A `Batch` with the actions `act` and the next `state`.
 
         Raises:
-            ValueError: There are more rows than the collection began with.
+            ValueError: There are more rows than when the collection began.
         """
         obs = batch.obs
         frames = np.asarray(obs[FRAME] if isinstance(obs, Batch | dict) else obs)
@@ -51,7 +55,7 @@ class TianshouLatentPolicy(Policy):
         for row in np.flatnonzero(begins).tolist():
             places[row] = next(free)
         everywhere = np.zeros((self._places, *frames.shape[1:]), frames.dtype)
-        starts = np.ones(self._places, np.bool_)  # places without a row are cleared
+        starts = np.ones(self._places, np.bool_)  # clears the history of places without a row
         everywhere[places - 1], starts[places - 1] = frames, begins
         actions, self._history = self._policy.predict(everywhere, self._history, starts)
         return Batch(act=np.asarray(actions)[places - 1], state=places)

@@ -15,21 +15,22 @@ Key = Any
 
 
 class LatentActionModule(TensorDictModuleBase):
-    """Reads frames, writes actions. The history is kept inside, so one module serves one environment or batch at a
-    time.
+    """A module that reads frames and writes actions. It keeps the history, so one module serves one environment or
+    batch at a time.
 
     Args:
-        policy: What decides.
+        policy: The policy that chooses the actions.
         observation: Key of the frames, uint8 (B..., H, W, C) or (B..., C, H, W).
-        action: Key of the actions, as the environment's space has them; one-hot (B..., A) where `one_hot` (TorchRL's
-            default for `Discrete`).
-        is_init: Key of a bool tensor (B..., 1), as TorchRL's transform `InitTracker` writes it: where an episode
-            begins. Where the key is missing, episodes begin at the first call after `reset`.
-        codes: Key to write the codes to, int64 (B..., largest K), -1 after an environment's own K; None for none.
-        one_hot: Whether actions are one-hot; only those of `Discrete` can be.
+        action: Key of the actions, in the form of the environment's action space; one-hot (B..., A) with `one_hot`
+            (TorchRL's default for `Discrete`).
+        is_init: Key of a bool tensor (B..., 1) that is true where an episode begins, as TorchRL's transform
+            `InitTracker` writes it. Without that key, episodes begin at the first call after `reset`.
+        codes: Key to write the codes to, int64 (B..., largest K), with -1 after an environment's own K; None to write
+            no codes.
+        one_hot: Whether actions are one-hot, which only those of a `Discrete` space can be.
 
     Raises:
-        ValueError: One-hot actions are wanted of another space.
+        ValueError: `one_hot` is True for actions of another space.
     """
 
     def __init__(
@@ -51,11 +52,15 @@ class LatentActionModule(TensorDictModuleBase):
         self._state: Any = None
 
     def reset(self) -> None:
-        """The next call begins episodes everywhere."""
+        """Begin an episode in every environment at the next call."""
         self._state = None
 
     def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
-        """Write the actions for the frames of `tensordict`; its batch may have any shape."""
+        """Choose actions for the frames of `tensordict`, write them to it and return it.
+
+        Args:
+            tensordict: The frames, and `is_init` where it is known; its batch may have any shape.
+        """
         frames = tensordict.get(self.in_keys[0])
         lead = frames.shape[:-3]
         init = tensordict.get(self._is_init, None)

@@ -1,1 +1,1 @@
-"""Collecting rollouts: which episodes are played, where, and how they reach the disk."""
+"""Collecting rollouts: which episodes are played, where they are played, and how they are stored."""

@@ -1,4 +1,4 @@
-"""Collecting rollouts: who plays what, stored as it ends, continued after a kill."""
+"""Collecting rollouts: episodes are stored as they end, and a killed collection continues."""
 
 import queue
 import threading
@@ -33,19 +33,19 @@ from flexlam_rl.utils.errors import StoreError
 
 @dataclass(frozen=True)
 class Job:
-    """What to collect.
+    """What to collect, and where to play it.
 
     Attributes:
-        levels: Their names.
+        levels: Names of the levels.
         split: "train" or "test".
-        steps: Steps a level, those already stored included.
+        steps: Number of steps per level, including those already stored.
         out: Folder of the collection.
-        with_actions: False stores action-free video.
-        executor: "native" (litelab, this process), "processes" or "ray".
-        num_envs: Environments that play at once, None to choose.
-        workers: Of "processes" and "ray", None for one a core.
-        ray_address: Of a Ray cluster, None for a local one.
-        layout: chunk, shard, codec, compression of new stores.
+        with_actions: Whether to store actions; False stores action-free video.
+        executor: "native" (litelab in this process), "processes" or "ray".
+        num_envs: Number of environments that play at once; None to choose it.
+        workers: Number of workers of "processes" and "ray"; None for one per core.
+        ray_address: Address of a Ray cluster; None for a local one.
+        layout: Settings of new stores: chunk, shard, codec, compression.
     """
 
     levels: Sequence[str]
@@ -62,7 +62,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What was collected of a level: all episodes and steps in the store, those new in this run, and its seconds."""
+    """Result of collecting a level: all episodes and steps in the store, the new ones, and the seconds that it took."""
 
     level: str
     episodes: int
@@ -76,8 +76,8 @@ class Storing:
     """Appends episodes to a store in a thread of its own, so that playing goes on meanwhile.
 
     Args:
-        writer: The store's.
-        room: Episodes that may wait; `put` blocks when there are more.
+        writer: Writer of the store.
+        room: Number of episodes that may wait; `put` blocks while as many wait.
     """
 
     def __init__(self, writer: RolloutWriter, room: int) -> None:
@@ -91,7 +91,7 @@ class Storing:
         """Hand over an episode.
 
         Raises:
-            Exception: What storing an earlier one raised.
+            Exception: The error that storing an earlier episode raised.
         """
         if self._error is not None:
             raise self._error
@@ -101,7 +101,7 @@ class Storing:
         """Wait until everything handed over is stored.
 
         Raises:
-            Exception: What storing raised.
+            Exception: The error that storing raised.
         """
         self._queue.put(None)
         self._thread.join()
@@ -112,15 +112,15 @@ class Storing:
         over = False
         while not over:
             batch = [self._queue.get()]
-            time.sleep(0.02)  # episodes of one length end together
-            # one commit for all that wait: a shard is then written once, not once an episode
+            time.sleep(0.02)  # episodes of equal length end together: wait for the others
+            # one commit for all that wait: a shard is then written once, not once per episode
             while len(batch) < 64 and batch[-1] is not None:
                 try:
                     batch.append(self._queue.get_nowait())
                 except queue.Empty:
                     break
             over = batch[-1] is None
-            if self._error is None:  # after an error only the queue is emptied, so that nobody waits for room
+            if self._error is None:  # after an error, the queue is only emptied, so that `put` does not block
                 try:
                     self.writer.append_episodes([episode for episode in batch if episode is not None])
                 except BaseException as error:
@@ -128,10 +128,10 @@ class Storing:
 
 
 def check(settings: Settings, job: Job) -> None:
-    """Check what can be checked before anything is written.
+    """Check the settings and the job before anything is written.
 
     Raises:
-        ValueError: With what is wrong.
+        ValueError: A value is out of range, or the executor cannot play on the engine.
     """
     domain = find_domain(settings.spec.domain)
     for task in job.levels:
@@ -163,17 +163,21 @@ def collect(
     on_steps: Callable[[str, int], None] | None = None,
     on_level: Callable[[Done], None] | None = None,
 ) -> list[Done]:
-    """Collect; run again with the same arguments after an interruption, it continues.
+    """Collect rollouts. After an interruption, a call with the same arguments continues.
 
     Args:
-        settings, job: How and what.
-        on_steps: Told the level and the number of steps played since the last call.
-        on_level: Told about every level that is complete.
+        settings: Who plays, and how tasks are shown and controlled.
+        job: What to collect.
+        on_steps: Called with the level and the number of steps played since the last call.
+        on_level: Called with the result of each level that is complete.
+
+    Returns:
+        One result per level.
 
     Raises:
-        StoreError: A folder holds other data (another seed, expert, action set, ...), or another writer is at work on
+        StoreError: A folder holds other data (another seed, expert, action set, ...), or another process is writing to
             it.
-        ValueError: As `check`.
+        ValueError: `check` refuses the settings or the job.
     """
     check(settings, job)
     results = []
@@ -198,7 +202,7 @@ def _collect_level(
     told = (lambda count: on_steps(level, count)) if on_steps is not None else (lambda count: None)
     extra: dict[str, Any] = {EXPERT_CHOSE: ("bool", ())} if settings.perturb else {}
     extra |= {column.name: (column.dtype, column.row) for column in settings.further}
-    # rewards of DeepMind Lab are whole numbers and halves; nothing is known of other worlds'
+    # rewards of DeepMind Lab are whole numbers and halves; those of other worlds may be any number
     layout = {"reward": "float32" if settings.spec.domain == "dmlab" else "float64", **dict(job.layout)}
     with RolloutWriter(job.out, level, job.split, settings.origin(level), job.with_actions, extra, **layout) as writer:
         episodes, steps = writer.episodes, writer.steps

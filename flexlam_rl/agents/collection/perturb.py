@@ -1,4 +1,4 @@
-"""Bursts of random steps, after which the expert carries on: video that shows how one comes back.
+"""Bursts of random steps, after which the expert carries on: the video then shows how to recover.
 
 Legend: `n` environments.
 """
@@ -12,28 +12,29 @@ from flexlam_rl.agents.policy.rows import begun
 from flexlam_rl.envs.base import action_count, batch_size
 from flexlam_rl.utils.numbers import real
 
-SHORTEST, LONGEST = 5, 20  # steps of a burst, uniformly drawn
-MOST = 0.9  # share of random steps: the expert has a step between two bursts
+SHORTEST, LONGEST = 5, 20  # steps of a burst, drawn uniformly
+MOST = 0.9  # largest share of random steps: the expert has at least one step between two bursts
 
 
 class Perturbed:
-    """Lets an expert play, and now and then chance.
+    """An expert whose play is interrupted by bursts of random actions.
 
-    The expert is asked at each step, also during a burst, and told by `took` (where it has that method) what was done
-    instead: it carries on from where the burst has led. When bursts begin, how long they are and what they do depends
-    on the seed and on the episode's seed alone.
+    The expert is asked at each step, also during a burst. Its method `took`, where it has one, is told what was done
+    instead, so that the expert carries on from where the burst has led. The start, the length and the actions of bursts
+    depend only on `seed` and on the episode's seed.
 
     Args:
-        expert: Who plays otherwise.
-        env: What is played.
+        expert: The policy that plays between bursts.
+        env: The environment or batch that is played.
         share: Expected share of random steps, above 0 and at most 0.9.
-        seed: Of the bursts.
+        seed: Seed of the bursts.
 
     Attributes:
         chose: (n,) bool, whether the expert chose the last actions.
 
     Raises:
-        ValueError: The share is none, or the expert notes its actions by number and the actions have none.
+        ValueError: The share is out of range, or the expert notes its actions by number and the actions have no
+            numbers.
     """
 
     def __init__(self, expert: Any, env: Any, share: float, seed: int = 0) -> None:
@@ -53,7 +54,7 @@ class Perturbed:
         self.chose = np.ones(self._n, np.bool_)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         self._tell("begin_episodes", which, seeds)
         self._chance.begin_episodes(which, seeds)
         index, numbers = begun(which, seeds, self._n)
@@ -63,17 +64,21 @@ class Perturbed:
             self.chose[i] = True
 
     def map_restarted(self, which: np.ndarray) -> None:
-        """Tell the expert of map restarts."""
+        """Tell the expert in which environments the map restarted."""
         self._tell("map_restarted", which)
 
     def end_episodes(self, which: np.ndarray) -> None:
-        """Tell the expert of ends."""
+        """Tell the expert in which environments episodes ended."""
         self._tell("end_episodes", which)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (n, ...), those of a burst in the place of the expert's, and the expert's state."""
+        """Choose actions (n, ...): random ones during a burst, the expert's otherwise.
+
+        Returns:
+            The actions, and the expert's state.
+        """
         for i in np.flatnonzero(self._left == 0).tolist():
             self.chose[i] = not self.chose[i]
             generator = self._generators[i]
@@ -91,7 +96,7 @@ class Perturbed:
         return actions, state
 
     def _gap(self, generator: np.random.Generator) -> int:
-        """Draw for how many steps the expert chooses, at least one."""
+        """Draw the number of steps until the next burst, at least one."""
         mean = (SHORTEST + LONGEST) / 2 * (1 - self.share) / self.share
         return int(generator.geometric(min(1.0, 1 / mean)))
 

@@ -7,11 +7,11 @@ from typing import Any
 from flexlam_rl.agents.recorders import Further
 
 DEPTH = Further("depth", "RGBD_INTERLEAVED", "uint8", (64, 64), channel=3)
-"""How far away each pixel is: 255 stands for 4096 world units or more, as DeepMind Lab gives it."""
+"""Distance of each pixel as DeepMind Lab gives it: 255 stands for 4096 world units or more."""
 POSITION = Further("position", "DEBUG.POS.TRANS", "float64", (3,))
-"""Where the player is: east, north, up, in world units."""
+"""Position of the player: east, north, up, in world units."""
 ROTATION = Further("rotation", "DEBUG.POS.ROT", "float64", (3,))
-"""Where the player looks: pitch (down is positive), yaw (from east to north), roll, in degrees."""
+"""Direction in which the player looks: pitch (down is positive), yaw (from east to north), roll, in degrees."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Protocol:
     """How a data set is played and recorded.
 
     Attributes:
-        about: What it is, in one line.
-        task: Its task.
-        expert: Who plays.
-        options: Options of the environment, each as the command line has it.
-        further: What is recorded besides frames, actions and rewards.
+        about: Description in one line.
+        task: Name of the task.
+        expert: Name of the expert that plays.
+        options: Options of the environment, named as on the command line.
+        further: Columns that are recorded besides frames, actions and rewards.
         last: Whether the observation after an episode's last action is recorded.
     """
 

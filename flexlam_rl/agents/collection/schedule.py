@@ -1,5 +1,5 @@
-"""What a collection plays: settings that every process shares, the seed of every episode, and which episodes a number
-of steps needs.
+"""What a collection plays: the settings that every process shares, the seed of every episode, and the episodes that a
+number of steps needs.
 """
 
 import zlib
@@ -24,14 +24,14 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Settings:
-    """Who plays tasks, and how these are shown and controlled.
+    """Who plays tasks, and how the tasks are shown and controlled.
 
     Attributes:
-        expert: What `agents.experts.registry.make_expert` takes: "scripted", "reactive", "random", "learned:PATH" or
-            "module:factory".
-        temperature: Of the expert.
-        seed: Root of all seeds.
-        spec: The environments.
+        expert: Name of the expert, as `agents.experts.registry.make_expert` takes it, such as "scripted" or
+            "pixel:PATH".
+        temperature: Temperature of the expert.
+        seed: Seed from which the seeds of all episodes are derived.
+        spec: Record of the environments.
         perturb: Expected share of random steps, in bursts after which the expert carries on; 0 for none.
         further: Columns that are recorded besides frames, actions and rewards.
         last: Whether the observation after an episode's last action is recorded.
@@ -46,7 +46,7 @@ class Settings:
     last: bool = True
 
     def origin(self, task: str) -> Origin:
-        """What a store says about its data's origin."""
+        """Describe, for a store, where the data of a task comes from."""
         spec, more = self.spec, dict[str, Any]()
         if spec.domain == "dmlab":
             from flexlam_rl.envs.registration import level_id
@@ -69,13 +69,13 @@ class Settings:
 
 
 def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.ndarray:
-    """Seeds of episodes `keys` of a level and split, int64 in [0, 2**31).
+    """Return the seeds of the episodes `keys` of a level and split, int64 in [0, 2**31).
 
-    Training seeds are even and test seeds odd, whatever the root seed, so that no two collections share a maze across
-    splits; within a level and split no seed comes twice.
+    Training seeds are even and test seeds odd for every root seed, so that no training set shares a maze with a test
+    set. Within a level and split, no two episodes have the same seed.
 
     Raises:
-        ValueError: Another split.
+        ValueError: There is no such split.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}.")
@@ -84,17 +84,18 @@ def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.
 
 
 class Schedule:
-    """Which episodes a collection of `steps` steps needs: 0..K-1 with the smallest K whose lengths add up to it.
+    """Chooses the episodes of a collection: 0 to K-1, with the smallest K whose episodes have `steps` steps in all.
 
-    Lengths are known only when episodes have ended, so some may be begun in vain; these are dropped. Episodes are given
-    out for storing in the order of their numbers: an interrupted and continued collection is the one that was never
-    interrupted, row by row.
+    The length of an episode is known only when it has ended, so some episodes may be begun in vain; these are dropped.
+    Episodes are handed out for storing in the order of their numbers, so that an interrupted and continued collection
+    equals one that was never interrupted, row by row.
 
     Args:
-        steps: To collect, those stored already included.
-        full_length: Of an episode that runs until the time is up.
+        steps: Number of steps to collect, including those already stored.
+        full_length: Length of an episode that runs until the time is up.
         terminates: Whether episodes can end earlier.
-        episodes, stored: Number of episodes stored already, and their steps.
+        episodes: Number of episodes that are already stored.
+        stored: Number of steps of these.
     """
 
     def __init__(self, steps: int, full_length: int, terminates: bool, episodes: int = 0, stored: int = 0) -> None:
@@ -105,16 +106,16 @@ class Schedule:
         self._next_store = self._next_begin = episodes
         self._lengths: dict[int, int] = {}
         self._waiting: dict[int, Episode] = {}
-        self._seen = (0, 0)  # episodes that ended, their steps
+        self._seen = (0, 0)  # number of episodes that ended, and of their steps
 
     @property
     def complete(self) -> bool:
-        """Whether everything needed has been given out for storing."""
+        """Whether everything needed has been handed out for storing."""
         return self.stored >= self.steps
 
     @property
     def remaining(self) -> int:
-        """Episodes that are probably still to be given out."""
+        """Estimated number of episodes that are still to be handed out."""
         return max(0, -(-(self.steps - self.stored) // self._guess()))
 
     def _guess(self) -> int:
@@ -122,7 +123,7 @@ class Schedule:
         return max(1, total // count) if self.terminates and count else self.full_length
 
     def begin(self) -> int | None:
-        """The episode to begin next, or None while those begun will probably do."""
+        """Return the number of the next episode to begin, or None while those begun will probably suffice."""
         begun = self._next_begin - self._next_store
         known = sum(self._lengths.values())
         if self.stored + known + (begun - len(self._lengths)) * self._guess() >= self.steps:
@@ -131,7 +132,7 @@ class Schedule:
         return self._next_begin - 1
 
     def finish(self, key: int, episode: Episode) -> list[Episode]:
-        """An episode has ended; returns those that can be stored now, in order."""
+        """Take in an episode that has ended, and return those that can be stored now, in order."""
         self._lengths[key] = episode.length
         self._waiting[key] = episode
         self._seen = (self._seen[0] + 1, self._seen[1] + episode.length)

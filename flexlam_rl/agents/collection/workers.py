@@ -1,6 +1,4 @@
-"""Episodes played somewhere: in this process on all cores, in processes, or on a Ray cluster. All give the same
-episodes.
-"""
+"""Playing episodes in this process on all cores, in several processes, or on a Ray cluster, with the same results."""
 
 import contextlib
 import importlib
@@ -40,7 +38,20 @@ def play_here(
     threads: int | None = None,
     on_steps: OnSteps | None = None,
 ) -> Iterator[tuple[int, Episode]]:
-    """Play episodes on a batch in this process; `begin` gives the number of the next one."""
+    """Play episodes on a batch in this process.
+
+    Args:
+        settings: Who plays, and how the task is shown and controlled.
+        task: Name of the task.
+        split: "train" or "test".
+        begin: Returns the number of the next episode to begin, or None for none.
+        num_envs: Number of environments.
+        threads: Number of threads; None for one per core.
+        on_steps: Called with the number of steps played since the last call.
+
+    Yields:
+        The number of each episode that ended, and the episode.
+    """
 
     def numbered(_: int) -> Start | None:
         key = begin()
@@ -70,12 +81,12 @@ def _tape(settings: Settings, task: str) -> Callable[..., Tape]:
 
 
 def _observed(settings: Settings) -> list[str]:
-    """Names of the observations that further columns come from."""
+    """Return the names of the observations that further columns come from."""
     return list(dict.fromkeys(column.observation for column in settings.further))
 
 
 def play_keys(settings: Settings, task: str, split: str, keys: list[int]) -> list[Episode]:
-    """Play the episodes of these numbers on one core: what processes and Ray's workers run."""
+    """Play the episodes of these numbers on one core. This is what processes and Ray's workers run."""
     if settings.spec.engine != "deepmind_lab":
         queue = iter(keys)
         played = play_here(settings, task, split, lambda: next(queue, None), len(keys), threads=1)
@@ -90,7 +101,7 @@ _open: dict[str, Any] = {}
 
 
 def _single(settings: Settings, task: str) -> tuple[Any, Any]:
-    """This process's environment for a task, kept because the real engine takes seconds to start."""
+    """Return this process's environment and player; they are kept because the real engine takes seconds to start."""
     if _open.get("what") != (settings, task):
         if "env" in _open:
             _open["env"].close()
@@ -101,7 +112,7 @@ def _single(settings: Settings, task: str) -> tuple[Any, Any]:
 
 
 class Workers(Protocol):
-    """Runs `play_keys` elsewhere."""
+    """Workers that run `play_keys` outside this process."""
 
     count: int
 
@@ -109,14 +120,14 @@ class Workers(Protocol):
         """Start a task."""
 
     def results(self) -> list[list[Episode]]:
-        """Wait until at least one task is done; what those gave that are."""
+        """Wait until at least one task is done, and return the results of all that are."""
 
     def close(self) -> None:
-        """Give up what is not done."""
+        """Give up tasks that are not done."""
 
 
 def _quiet_worker(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
+    """Make a worker leave Ctrl-C to its parent, and end when its parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -130,7 +141,7 @@ def _quiet_worker(parent: int) -> None:
 
 def _remove_scratch(how: str) -> None:
     """Remove temporary files of the real engine, where it is in use."""
-    with contextlib.suppress(ImportError):  # a system without file locks has no real engine
+    with contextlib.suppress(ImportError):  # systems without file locks do not have the real engine
         getattr(importlib.import_module("flexlam_rl.envs.domains.dmlab.scratch"), how)()
 
 
@@ -145,11 +156,11 @@ class Processes:
 
     def submit(self, *arguments: Any) -> None:
         """Start a task."""
-        with interrupts_held():  # a process that is still starting does not know yet to ignore Ctrl-C
+        with interrupts_held():  # a process that is still starting does not ignore Ctrl-C yet
             self._running.add(self._pool.submit(play_keys, *arguments))
 
     def results(self) -> list[list[Episode]]:
-        """Wait until at least one task is done; what those gave that are."""
+        """Wait until at least one task is done, and return the results of all that are."""
         done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
         return [future.result() for future in done]
 
@@ -166,11 +177,11 @@ class Processes:
 
 
 class Ray:
-    """Workers of a Ray cluster, or of this machine when there is none.
+    """Workers of a Ray cluster, or of this machine without a cluster.
 
     Args:
-        count: Tasks at a time, None for the cluster's CPUs.
-        address: Of the cluster; None starts one on this machine.
+        count: Number of tasks at a time; None for the number of the cluster's CPUs.
+        address: Address of the cluster; None starts one on this machine.
 
     Raises:
         ImportError: Ray is not installed.
@@ -201,12 +212,12 @@ class Ray:
         self._running.append(self._task.remote(*arguments))
 
     def results(self) -> list[list[Episode]]:
-        """Wait until at least one task is done; what those gave that are."""
+        """Wait until at least one task is done, and return the results of all that are."""
         done, self._running = self._ray.wait(self._running, num_returns=1)
         return [self._ray.get(reference) for reference in done]
 
     def close(self) -> None:
-        """Cancel what is not done; end Ray if it was started here."""
+        """Cancel tasks that are not done, and end Ray if it was started here."""
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         if self._mine:
@@ -216,7 +227,19 @@ class Ray:
 def play_elsewhere(
     workers: Workers, settings: Settings, task: str, split: str, begin: Callable[[], int | None], together: int
 ) -> Iterator[tuple[int, Episode]]:
-    """Play episodes on workers, so many `together`; `begin` gives the number of the next one."""
+    """Play episodes on workers.
+
+    Args:
+        workers: The workers.
+        settings: Who plays, and how the task is shown and controlled.
+        task: Name of the task.
+        split: "train" or "test".
+        begin: Returns the number of the next episode to begin, or None for none.
+        together: Number of episodes per task of a worker.
+
+    Yields:
+        The number of each episode that ended, and the episode.
+    """
     running = 0
     while True:
         while running < workers.count + 1:  # one more, so that no worker waits
@@ -234,15 +257,15 @@ def play_elsewhere(
 
 
 def spread(episodes: int, at_once: int) -> int:
-    """How many environments play `episodes` in the fewest rounds, at most `at_once`, without idle ones in the last
-    round.
-    """
+    """Return the smallest number of environments that plays `episodes` in as few rounds as `at_once` of them would."""
     rounds = -(-episodes // at_once)
     return max(1, -(-episodes // max(1, rounds)))
 
 
 def default_envs(spec: EnvSpec, task: str, cores: int) -> int:
-    """Environments of a batch: enough to fill the cores, few enough that unfinished episodes take a few GiB at most."""
+    """Return the number of environments of a batch: enough to fill the cores, and few enough that unfinished episodes
+    take a few GiB at most.
+    """
     memory = int(4 * 2**30 / (episode_steps(spec, task) * spec.height * spec.width * 3))
     many = int(np.clip(16 * cores, 1, max(2 * cores, memory)))
     return min(many, at_once(spec) or many)

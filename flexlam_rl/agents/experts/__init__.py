@@ -1,4 +1,4 @@
-"""Experts: who plays the video that is learned from."""
+"""Experts: the policies that play the video that is learned from."""
 
 from flexlam_rl.utils.lazy import lazy_names
 

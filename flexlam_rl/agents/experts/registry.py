@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flexlam_rl.envs.base import env_spec_of
 from flexlam_rl.utils.registry import Registry
 
-if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
+if TYPE_CHECKING:  # playing needs the extra `data`; the random policy does not
     from flexlam_rl.agents.rollout import Policy
 
 EXPERTS: Registry[Callable[..., Any]] = Registry(
@@ -26,55 +26,55 @@ EXPERTS: Registry[Callable[..., Any]] = Registry(
     },
     group="flexlam_rl.experts",
 )
-"""Factories `factory(env, argument="", temperature=1.0, seed=0)` of objects with Stable-Baselines3's `predict`; the
-argument is what follows a colon in the expert's name. Installed packages add theirs with entry points of the group
+"""Factories `factory(env, argument="", temperature=1.0, seed=0)` of objects with Stable-Baselines3's `predict`. The
+argument is the part of the expert's name after the colon. Installed packages add theirs with entry points of the group
 `flexlam_rl.experts`.
 """
 
 
 READERS = {"scripted": ("dmlab", "vizdoom"), "reactive": ("dmlab",), "wanderer": ("dmlab",)}
-"""Experts that read the state of the world in place of frames, and the domains whose worlds they can read; of DMLab's
-engines that is litelab alone.
+"""Experts that read the state of the world instead of frames, with the domains whose worlds they can read. For DMLab,
+they can read only the engine litelab.
 """
 
 
 def is_reader(name: str) -> bool:
-    """Whether an expert reads the state of the world: it looks at no frames, and plays no world that it cannot read."""
+    """Return whether an expert reads the state of the world: it then needs no frames, and a world that it can read."""
     return name.partition(":")[0] in READERS
 
 
 def adviser_of(names: Sequence[str]) -> str:
-    """Name the expert to ask what a video's expert would do.
+    """Name the expert that can tell what the expert of a video would do.
 
     Args:
-        names: The video's experts.
+        names: Names of the video's experts.
 
     Returns:
-        The only one, where it reads litelab's worlds, else "scripted".
+        The video's expert if there is only one and it reads worlds, else "scripted".
     """
     return names[0] if len(names) == 1 and is_reader(names[0]) else "scripted"
 
 
 def is_blind(name: str) -> bool:
-    """Whether an expert looks at no frames, which are then not drawn."""
+    """Return whether an expert looks at no frames; they are then not drawn."""
     return name == "random" or is_reader(name)
 
 
 def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) -> Policy:
-    """Make the expert of that name for an environment or batch.
+    """Make an expert for an environment or batch.
 
     Args:
-        name: One of `EXPERTS`, some with an argument: "scripted:STEPS" or "reactive:STEPS" remember what they saw for
-            so many steps, "pixel:PATH" plays what `flexlam expert train` wrote ("learned:PATH" what it wrote before
-            there were pixel experts), "bundle:PATH@K" plays a bundle with K codes per decision (without @K, with all),
-            "latent:PATH" what `flexlam finetune --what latent-space` wrote. Or "module:factory", where `factory(env)`
-            returns an object with Stable-Baselines3's `predict`.
-        env: What it will play.
-        temperature: Of all but the random one; a bundle's is that of its codes.
-        seed: Of its randomness.
+        name: One of `EXPERTS`, some with an argument. "scripted:STEPS" and "reactive:STEPS" remember what they saw for
+            STEPS steps. "pixel:PATH" plays a folder that `flexlam expert train` wrote; "learned:PATH" plays one that
+            was written before there were pixel experts. "bundle:PATH@K" plays a bundle with K codes per decision, or
+            with all codes without @K. "latent:PATH" plays a folder that `flexlam finetune --what latent-space` wrote.
+            Or "module:factory", where `factory(env)` returns an object with Stable-Baselines3's `predict`.
+        env: Environment or batch that it will play.
+        temperature: Temperature of the expert, which the random one ignores; a bundle's is that of its codes.
+        seed: Seed of its randomness.
 
     Raises:
-        ValueError: No such expert, or one that cannot play this environment.
+        ValueError: There is no such expert, or it cannot play this environment.
         ImportError: Its module cannot be imported.
     """
     kind, _, rest = name.partition(":")
@@ -88,10 +88,17 @@ def make_expert(name: str, env: Any, temperature: float = 1.0, seed: int = 0) ->
 
 
 def checked(policy: Any, who: str) -> Any:
-    """Refuse what cannot play.
+    """Refuse a policy that cannot play.
+
+    Args:
+        policy: The policy.
+        who: What made it, for the message.
+
+    Returns:
+        The policy.
 
     Raises:
-        ValueError: It has no `predict`.
+        ValueError: It has no method `predict`.
     """
     if not callable(getattr(policy, "predict", None)):
         raise ValueError(
@@ -147,7 +154,7 @@ def random(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0
 
 
 def pixel(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
-    """Make a pixel expert: of a folder that `flexlam expert train` wrote, or the one that comes with the package."""
+    """Make a pixel expert from a folder that `flexlam expert train` wrote, or the one that comes with the package."""
     from flexlam_rl.checkpoints import PIXEL_EXPERT
 
     folder = argument or str(PIXEL_EXPERT)
@@ -162,8 +169,8 @@ def pixel(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0)
 
 
 def learned(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> Any:
-    """Make an expert of sb3-contrib's recurrent PPO, which `flexlam expert train` wrote before it trained pixel
-    experts.
+    """Make a learned expert: a policy of sb3-contrib's recurrent PPO, which `flexlam expert train` wrote before it
+    trained pixel experts.
     """
     from flexlam_rl.agents.experts.pixel.recurrent import LearnedExpert
 

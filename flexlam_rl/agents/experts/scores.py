@@ -20,7 +20,7 @@ PROTOCOL = "episode i is that of reset(seed=i) with evaluation=True, i = 0, 1, .
 
 @dataclass(frozen=True)
 class Score:
-    """Returns of one policy on one level, in the order of the episodes."""
+    """Returns of one expert on one level, in the order of the episodes."""
 
     level: str
     expert: str
@@ -42,11 +42,14 @@ def measure(level: str, settings: Settings, episodes: int, num_envs: int = 50, f
     """Play evaluation episodes of a level.
 
     Args:
-        level: Its name.
-        settings: Who plays, and how.
-        episodes: How many.
-        num_envs: That play at once, where the domain has no limit of its own.
-        first: Number of the first one.
+        level: Name of the level.
+        settings: Who plays, and how the level is shown and controlled.
+        episodes: Number of episodes.
+        num_envs: Number of environments that play at once, where the domain has no limit of its own.
+        first: Number of the first episode.
+
+    Returns:
+        The returns of the episodes.
     """
     spec = settings.spec
     starts = [Start(i, evaluation_seed(first + i)) for i in range(episodes)]
@@ -72,15 +75,18 @@ def score_table(
     on_score: Callable[[Score], None] | None = None,
     beside: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Measure the random policy and the expert of `settings` on levels; the table as JSON values.
+    """Measure the random policy and the expert of `settings` on levels.
 
     Args:
-        levels: Names.
-        settings: How they are played; `expert` is the expert.
-        episodes: A level and policy.
-        command: That made the table, kept in it.
-        on_score: Told every result.
-        beside: Further experts, kept under their names.
+        levels: Names of the levels.
+        settings: Who plays, and how the levels are shown and controlled.
+        episodes: Number of episodes per level and policy.
+        command: Command that makes the table; it is kept in the table.
+        on_score: Called with each result.
+        beside: Names of further experts, which are kept under their names.
+
+    Returns:
+        The table, as JSON values.
     """
     spec = settings.spec
     rows: dict[str, Any] = {}

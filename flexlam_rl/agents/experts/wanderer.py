@@ -1,7 +1,8 @@
-"""The wanderer of DMLab-40k: it walks all of a maze, and again (dissertation, section 3.4 and appendix B.13).
+"""The wanderer of DMLab-40k, which walks through a maze again and again (dissertation, section 3.4, appendix B.13).
 
-The text says random points by the shortest way, the appendix the furthest unvisited point "with some added noise".
-Here the goal is the furthest unvisited cell, or, now and then, any cell; when all have been visited, none has.
+According to the text, it walks to random points by the shortest way; according to the appendix, to the furthest
+unvisited point "with some added noise". Here the goal is the furthest unvisited cell or, now and then, any cell. When
+all cells have been visited, all count as unvisited again.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from flexlam_rl.envs.litelab.rng import below, mix, uniform
 
 LEFT, RIGHT, FORWARD = range(3)  # actions of teco3
 STEP = 20.064  # degrees that one of them turns in the five frames of DMLab-40k
-ANYWHERE, SLIP = 0.25, 0.03  # shares of goals anywhere, and of actions that are not the chosen ones, at temperature 1
-NEAR = 35.0  # world units from the middle of a cell where it counts as reached
+ANYWHERE, SLIP = 0.25, 0.03  # shares, at temperature 1, of goals that are any cell, and of random actions
+NEAR = 35.0  # world units from the middle of a cell within which it counts as reached
 UNREACHED = 65535
 _DR = (0, -1, 0, 1)
 _DC = (1, 0, -1, 0)
@@ -32,11 +33,11 @@ MEMORY = np.dtype(
         ("temperature", "f8"),
         ("visited", "u1", (s.MAX_CELLS, s.MAX_CELLS)),
         ("goal", "i4"),  # a cell, row * MAX_CELLS + column, -1 for none
-        ("next", "i4"),  # the cell that it walks to now
+        ("next", "i4"),  # the cell that it is walking to
         ("last_x", "f8"),
         ("last_y", "f8"),
         ("still", "i4"),  # steps forward that led nowhere
-        ("escape", "i4"),  # steps of turning away that are left
+        ("escape", "i4"),  # remaining steps of turning away
     ],
     align=True,
 )
@@ -44,7 +45,7 @@ MEMORY = np.dtype(
 
 @kernel
 def _distances(w, cell, dist):
-    """Steps over open cells to a cell, from every other."""
+    """Fill `dist` with the number of steps over open cells from every cell to `cell`."""
     dist[: w.rows, : w.cols] = UNREACHED
     queue = np.empty(s.MAX_CELLS * s.MAX_CELLS, np.int32)
     queue[0] = cell
@@ -64,7 +65,7 @@ def _distances(w, cell, dist):
 
 @kernel
 def _choose_goal(w, m, here, dist):
-    """The furthest unvisited cell, equal ones by chance, or any cell that is not this one."""
+    """Choose the goal: the furthest unvisited cell, with ties broken at random, or now and then any other cell."""
     _distances(w, here, dist)
     anywhere = uniform(m) < ANYWHERE * m.temperature
     best, ties = 0, 0
@@ -95,7 +96,7 @@ def _begin(w, m, salt):
     m.visited[:] = 0
     m.goal = -1
     m.next = -1
-    # far from anywhere: an episode must not depend on where the one before ended
+    # far from any place: an episode must not depend on where the previous one ended
     m.last_x = 1e9
     m.last_y = 1e9
     m.still = 0
@@ -104,7 +105,7 @@ def _begin(w, m, salt):
 
 @kernel
 def _error(w, cell):
-    """Degrees that the player must turn left to face the middle of a cell, and its distance."""
+    """Return the degrees by which the player must turn left to face the middle of a cell, and its distance."""
     p = w.players[0]
     x = (cell % s.MAX_CELLS + 0.5) * s.CELL - p.pos[0]
     y = (w.rows - cell // s.MAX_CELLS - 0.5) * s.CELL - p.pos[1]
@@ -114,14 +115,14 @@ def _error(w, cell):
 
 @kernel
 def _decide(w, m):
-    """The next action."""
+    """Choose the next action."""
     p = w.players[0]
     here = row_of(w, p.pos[1]) * s.MAX_CELLS + col_of(p.pos[0])
     m.visited[here // s.MAX_CELLS, here % s.MAX_CELLS] = 1
     dist = np.empty((s.MAX_CELLS, s.MAX_CELLS), np.uint16)
     error, distance = _error(w, m.next) if m.next >= 0 else (0.0, 0.0)
     if m.next < 0 or distance < NEAR:
-        # only from the middle of a cell: corners are not cut
+        # a new cell is chosen only in the middle of a cell, so that corners are not cut
         if m.goal < 0 or here == m.goal:
             _choose_goal(w, m, here, dist)
         else:
@@ -140,7 +141,7 @@ def _decide(w, m):
         m.escape -= 1
         return FORWARD if m.escape == 0 else LEFT
     if m.still > 3:
-        # against a wall: another way out, and another goal from there
+        # blocked by a wall: turn away, and choose another goal from there
         m.still = 0
         m.goal = -1
         m.next = -1
@@ -166,16 +167,17 @@ def decide_range(worlds, memories, low, high, salt, actions):
 
 
 class Wanderer(ScriptedExpert):
-    """Walks through a maze that it knows, to see all of it.
+    """Walks through a maze whose map it knows, to see all of it.
 
     Args:
         env: A litelab environment of levels with a text maze, as for `ScriptedExpert`; its action set must be teco3 or
             native7.
-        temperature: 0 always walks to the furthest unvisited cell, without slips; 1 also walks anywhere, and slips.
-        seed: Of that chance; with the environment's seeds it determines every action.
+        temperature: Strength of the noise: 0 always walks to the furthest unvisited cell, without random actions; 1 now
+            and then walks to any cell, and takes random actions.
+        seed: Seed of that noise; with the environment's seeds it determines every action.
 
     Raises:
-        ValueError: As for `ScriptedExpert`, or a level has no text maze.
+        ValueError: `ScriptedExpert` refuses an argument, or a level has no text maze.
     """
 
     kind: ClassVar[str] = "wanderer"

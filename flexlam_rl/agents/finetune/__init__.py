@@ -1,4 +1,5 @@
-"""Improving a policy by reward: `plan` what trains, `worlds` where, `players` who plays the result.
+"""Improving a policy by reward.
 
-A prior has `recipe` its options, `play` rollouts, `windows` what a decision saw, `update` PPO, `training` a run.
+`plan` says what trains, `worlds` in what, and `players` play the result. The training of a prior consists of `recipe`
+(options), `play` (rollouts), `windows` (what decisions saw), `update` (PPO) and `training` (the run).
 """

@@ -13,38 +13,40 @@ if TYPE_CHECKING:  # torch is loaded when something trains
     from flexlam_rl.agents.experts.pixel.running import RewardRun
 
 What = Literal["prior", "latent-space", "native", "pixel"]
-"""What trains: the code distribution of the bundle's prior, the LAM and the translator fixed; a fresh recurrent network
-whose actions are the first codes of a latent action, translated by the bundle; the same network with the task's own
-actions; or the latter from the weights of a pixel expert.
+"""What trains.
+
+"prior": the code distribution of the bundle's prior, with LAM and translator fixed. "latent-space": a fresh recurrent
+network whose actions are the first codes of a latent action, which the bundle translates. "native": the same network
+with the task's own actions. "pixel": the latter, starting from the weights of a pixel expert.
 """
 RATES = {"prior": 1e-4, "latent-space": 5e-4, "native": 5e-4, "pixel": 1e-4}
-"""Learning rates where none is named."""
+"""Default learning rates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetunePlan(Plain):
-    """A training by reward."""
+    """Options of `flexlam finetune`."""
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--levels", "--level"))] = ("rooms_watermaze",)
-    """Names of tasks, `all` or `suite`: one policy for all of them."""
+    """Names of tasks, `all` or `suite`: one policy is trained on all of them."""
     what: What = "prior"
     """prior: the bundle's prior draws the codes and learns; latent-space: a fresh network chooses codes; native: a
-    fresh network chooses actions; pixel: the same from a pixel expert's weights.
+    fresh network chooses actions; pixel: the same, starting from a pixel expert's weights.
     """
     budget: int = 1
-    """K, the codes of a decision of prior and latent-space."""
+    """Number of codes per decision, K, of prior and latent-space."""
     start: str | None = None
     """Folder of the pixel expert that `pixel` starts from; by default the one that comes with the package."""
     domain: str = "dmlab"
-    """World that the tasks belong to."""
+    """World of the tasks."""
     steps: int = 1_000_000
-    """Agent steps in all."""
+    """Total number of agent steps."""
     envs: int = 32
-    """Environments that play at once, the tasks in turn."""
+    """Number of environments that play at once; tasks are assigned to them in turn."""
     rollout: int = 64
     """Steps of each environment between two updates."""
     learning_rate: float | None = None
-    """Learning rate of Adam; by default 1e-4 for what is trained already, 5e-4 for fresh networks."""
+    """Learning rate of Adam; by default 1e-4 for trained models and 5e-4 for fresh networks."""
     entropy: float = 0.003
     """Weight of the entropy bonus."""
     anchor: float = 0.0
@@ -54,11 +56,11 @@ class FinetunePlan(Plain):
     minibatches: int = 4
     """Updates per pass."""
     value_steps: int = 20_000
-    """Steps at the beginning in which `prior` learns the values alone."""
+    """Agent steps at the beginning in which `prior` learns only the values."""
     evaluate_every: int = 100_000
     """Agent steps between evaluations."""
     evaluation_episodes: int = 10
-    """Episodes of an evaluation per task."""
+    """Episodes per task and evaluation."""
     save_every: int = 50_000
     """Agent steps between saves of the state."""
     seed: int = 0
@@ -68,15 +70,15 @@ class FinetunePlan(Plain):
 
 
 def make_run(plan: FinetunePlan, bundle: str | None, out: Path) -> "RewardRun":
-    """Make the run; it writes nothing until it is driven.
+    """Make a run, which writes nothing until it is driven.
 
     Args:
         plan: What trains, and how.
-        bundle: Folder or hub id of a bundle, None for the one that comes with the package.
-        out: The run's folder; what it holds is continued.
+        bundle: Folder or hub id of a bundle; None for the one that comes with the package.
+        out: Folder of the run; a run that it holds is continued.
 
     Raises:
-        ValueError: Options do not fit each other, the bundle or the run in the folder.
+        ValueError: Options do not fit each other, the bundle, or the run in the folder.
         CheckpointError: The bundle, the pixel expert or the run's state cannot be read.
     """
     from flexlam_rl.agents.experts.pixel.training import Run
@@ -112,7 +114,7 @@ def _check(plan: FinetunePlan) -> None:
 
 
 def _start(plan: FinetunePlan) -> str | None:
-    """The pixel expert to start from."""
+    """Return the folder of the pixel expert to start from."""
     from flexlam_rl.checkpoints import PIXEL_EXPERT
 
     if plan.what != "pixel" or plan.start is not None:
@@ -123,7 +125,7 @@ def _start(plan: FinetunePlan) -> str | None:
 
 
 def _pixel_recipe(same: dict[str, Any], start: str | None = None) -> Any:
-    """The options of a pixel expert's training, of the sizes of the one that it starts from."""
+    """Make the options of a pixel expert's training, with the sizes of the expert that it starts from."""
     from flexlam_rl.agents.experts.pixel.network import PixelNetwork
     from flexlam_rl.agents.experts.pixel.recipe import Recipe
 
@@ -135,12 +137,12 @@ def _pixel_recipe(same: dict[str, Any], start: str | None = None) -> Any:
 
 
 def speed(run: "RewardRun") -> str:
-    """Say how long a run will take: two iterations are done and forgotten, nothing is written."""
+    """Estimate how long a run will take, from two iterations that are then dropped; nothing is written."""
     from flexlam_rl.agents.finetune.training import PriorRun
 
     left = max(0, run.options.steps - run.step)
     if isinstance(run, PriorRun):
-        run.recipe = replace(run.recipe, value_steps=0)  # steps that learn the values alone are cheaper
+        run.recipe = replace(run.recipe, value_steps=0)  # steps that learn only values are cheaper
     try:
         run.iterate()
         began = time.perf_counter()

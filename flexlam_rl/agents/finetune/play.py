@@ -1,4 +1,4 @@
-"""Rollouts of a bundle whose prior trains: the prior draws codes, the frozen translator turns them into actions.
+"""Rollouts of a bundle whose prior trains: the prior draws codes, and the frozen translator turns them into actions.
 
 Shapes: N environments, T steps, M slots, K budget, D width of the prior's states, A dimensions of an action.
 """
@@ -24,7 +24,7 @@ from flexlam_rl.nn.action_head import choose_actions, no_action
 
 
 class PriorRows(nn.Module):
-    """The state of the environments between two steps, as buffers that a run's state keeps."""
+    """State of the environments between two steps, as buffers that a run's state keeps."""
 
     def __init__(self, rows: int, tasks: int, none: Tensor) -> None:
         super().__init__()
@@ -37,8 +37,8 @@ class PriorRows(nn.Module):
         self.register_buffer("totals", torch.zeros(rows, dtype=torch.float64))
         self.register_buffer("seeds", torch.zeros(rows, dtype=torch.int64))
         self.register_buffer("counters", torch.zeros(tasks, dtype=torch.int64))  # episodes begun per task
-        self.register_buffer("cut", torch.ones(rows, dtype=torch.bool))  # the next frame follows from nothing
-        self.register_buffer("starts", torch.ones(rows, dtype=torch.bool))  # an episode begins with it
+        self.register_buffer("cut", torch.ones(rows, dtype=torch.bool))  # a history begins at the next frame
+        self.register_buffer("starts", torch.ones(rows, dtype=torch.bool))  # an episode begins at the next frame
         self.register_buffer("previous", none)  # the last actions, (N, A)
 
 
@@ -47,12 +47,12 @@ class PriorSegments:
     """A rollout.
 
     Attributes:
-        frames, blocks, chosen: (N, T, ...), as `windows` takes them.
-        cuts: Bool (N, T + 1): where a history begins anew.
-        log_probs: (T, N), of the chosen codes together.
-        values, rewards, ends, after: (T, N), as `estimate_advantages` takes them; values are normalised.
-        last: (N,), normalised value after the last step.
-        finished: Task and return of the episodes that ended.
+        frames, blocks, chosen: Frames, code blocks and chosen codes, (N, T, ...), as `windows` takes them.
+        cuts: Whether a history begins anew at a frame, bool (N, T + 1).
+        log_probs: Log-probability of all chosen codes of a step, (T, N).
+        values, rewards, ends, after: (T, N), as `estimate_advantages` takes them, but `values` are normalized.
+        last: Normalized value after the last step, (N,).
+        finished: Task and return of each episode that ended.
     """
 
     frames: Tensor
@@ -69,7 +69,7 @@ class PriorSegments:
 
     @classmethod
     def empty(cls, time: int, rows: int, frame: tuple[int, ...], slots: int, budget: int) -> "PriorSegments":
-        """Room for a rollout."""
+        """Allocate a rollout."""
         return cls(
             frames=torch.zeros(rows, time, *frame, dtype=torch.uint8),
             blocks=torch.zeros(rows, time, slots, dtype=torch.int64),
@@ -84,14 +84,14 @@ class PriorSegments:
 
 
 class PriorCollector:
-    """Plays a batch.
+    """Plays a batch with a prior that trains.
 
     Args:
-        world: Where.
-        recipe: How many environments, of which tasks, and the budget.
-        bundle: Its LAM and translator play, and never change.
-        rows, context: State of the environments.
-        history: Actions of each environment since its episode began; None where all begin.
+        world: The world that makes the environments.
+        recipe: The number of environments, their tasks, and the budget.
+        bundle: The bundle whose LAM and translator play; they do not change.
+        rows, context: State of the environments, changed in place.
+        history: Actions of each environment since its episode began, which are played again; None begins new episodes.
     """
 
     def __init__(
@@ -109,13 +109,16 @@ class PriorCollector:
 
     @torch.no_grad()
     def collect(self, prior: Prior, value: nn.Linear, random: np.random.Generator, scales: Scales) -> PriorSegments:
-        """Play `recipe.rollout` steps everywhere.
+        """Play `recipe.rollout` steps in every environment.
 
         Args:
-            prior: Draws the codes.
-            value: Gives normalised values per task, of the prior's states.
-            random: Draws everything.
-            scales: Give values of time-outs back as returns.
+            prior: The prior that draws the codes.
+            value: Layer that predicts normalized values per task from the prior's states.
+            random: Generator of all draws.
+            scales: Scales that convert the values at time-outs to returns.
+
+        Returns:
+            The rollout.
         """
         n, time, rows, context = self.recipe.envs, self.recipe.rollout, self.rows, self.context
         tasks, device = torch.from_numpy(self.fleet.tasks), value.weight.device
@@ -166,16 +169,16 @@ class PriorCollector:
         return out
 
     def _frames(self, device: torch.device) -> Tensor:
-        """The newest frames, uint8 (N, C, H, W)."""
+        """Return the newest frames, uint8 (N, C, H, W)."""
         return torch.from_numpy(self.fleet.frames).movedim(-1, 1).contiguous().to(device)
 
     def _remembered(self, decoder: Any, rows: int) -> Any:
-        """A history of the context's frames and blocks, under the prior's present weights."""
+        """Compute the decoder's state for the context's frames and blocks with the prior's present weights."""
         context, device = self.context, decoder.device
         state, most = decoder.initial_state(rows), context.frames.shape[1]
         longest = int(context.lengths.max())
         for at in range(most - longest, most):
-            decoder.clear(state, (most - context.lengths == at).to(device))  # what was there before was no history
+            decoder.clear(state, (most - context.lengths == at).to(device))  # forgets what came before its first frame
             codes = context.blocks[:, at - 1].to(device) if at > most - longest else None
             decoder.observe(state, context.frames[:, at].to(device), codes)
         return state

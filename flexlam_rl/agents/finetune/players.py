@@ -1,4 +1,4 @@
-"""Players of what `flexlam finetune` trained, beside pixel experts: a bundle, and a network that chooses codes.
+"""Players of what `flexlam finetune` trained, besides pixel experts: a bundle, or a network that chooses codes.
 
 Shapes: n environments, K budget.
 """
@@ -16,14 +16,20 @@ from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.agents.policy.rows import mask_of
 
 BUNDLE = "bundle"
-"""Folder beside a network that chooses codes: the bundle whose translator it speaks to."""
+"""Folder, beside a network that chooses codes, of the bundle that translates them."""
 
 
 def bundle(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> LatentActionPolicy:
-    """Make the policy of a bundle, "PATH" or "PATH@K", for `EXPERTS`.
+    """Make the policy of a bundle, for `EXPERTS`.
+
+    Args:
+        env: Environment or batch that it will play.
+        argument: "PATH", or "PATH@K" for K codes per decision.
+        temperature: Temperature of the codes.
+        seed: Seed of its randomness.
 
     Raises:
-        ValueError: The argument is no such, or the bundle cannot play with K codes or in the environment.
+        ValueError: The argument has another form, or the bundle cannot play with K codes or in the environment.
         CheckpointError: There is no such bundle.
     """
     path, mark, budget = argument.rpartition("@")
@@ -39,6 +45,12 @@ def bundle(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0
 def latent(env: Any, argument: str = "", temperature: float = 1.0, seed: int = 0) -> "LatentExpert":
     """Make a policy that was trained in latent space, for `EXPERTS`.
 
+    Args:
+        env: Environment or batch that it will play.
+        argument: Folder of the policy.
+        temperature: Temperature of the codes.
+        seed: Seed of its randomness.
+
     Raises:
         ValueError: No path is given, or the policy cannot play in the environment.
         CheckpointError: The folder holds no such policy.
@@ -52,14 +64,14 @@ class LatentExpert:
     """Plays with a network that `flexlam finetune --what latent-space` wrote.
 
     Args:
-        path: Its folder, with the bundle in it.
-        env: What it will play.
-        temperature: Divides the logits of the codes: 1 draws as trained, 0 takes the likeliest.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
+        path: Folder of the network, with the bundle in it.
+        env: Environment or batch that it will play.
+        temperature: Number that divides the logits of the codes: 1 draws as trained, 0 takes the likeliest codes.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
 
     Raises:
         CheckpointError: The folder holds no such policy.
-        ValueError: The environment differs from the one trained in.
+        ValueError: The environment differs from the one that the policy was trained in.
     """
 
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
@@ -70,16 +82,16 @@ class LatentExpert:
         self.translate: Translation | None = None
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         self.player.begin_episodes(which, seeds)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         translate = self.translate
         return {"player": self.player.snapshot(state), "previous": None if translate is None else translate.previous}
 
     def restore(self, saved: dict[str, Any]) -> Any:
-        """Go on from a snapshot; gives the state."""
+        """Continue from a snapshot, and return its `state` for `predict`."""
         if saved["previous"] is not None:
             self.translate = Translation(self.policy, len(saved["previous"]), self.budget)
             self.translate.previous = saved["previous"]
@@ -88,7 +100,7 @@ class LatentExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (n, ...) of the environment's space, a bare one for a single environment, and the state."""
+        """Choose actions (n, ...) of the environment's space, or one for a single environment, and give the state."""
         codes, after = self.player.predict(observation, state, episode_start, deterministic)
         frames, single = self.policy.frames(observation)
         codes = np.asarray(codes).reshape(len(frames), self.budget)

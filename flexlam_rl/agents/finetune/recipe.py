@@ -1,4 +1,4 @@
-"""What determines the training of a prior by reward. No torch."""
+"""The recipe of a prior's training by reward. No torch."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,18 @@ class PriorRecipe(PPORecipe):
     """PPO on the code distribution of a prior."""
 
     budget: int = 1
-    """K, the codes of a decision."""
+    """Number of codes per decision, K."""
     bundle: str = ""
     """Hash of the bundle that is improved."""
     value_steps: int = 20_000
-    """Steps at the beginning in which the values alone are learned."""
+    """Agent steps at the beginning in which only the values are learned."""
 
     def check(self) -> None:
-        """Raises ValueError for a number out of range."""
+        """Check all options.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
         super().check()
         whole(self.budget, "budget", 1)
         whole(self.value_steps, "value_steps")

@@ -30,14 +30,14 @@ class PriorRun(RewardRun):
     """A training run of a prior.
 
     Args:
-        recipe: What determines it.
-        world: Where it trains.
-        bundle: What is improved; it stays as it is.
-        out: The run's folder; what it holds is continued.
+        recipe: Options of the training.
+        world: World that it trains in.
+        bundle: Bundle whose prior is improved; the bundle itself does not change.
+        out: Folder of the run; a run that it holds is continued.
 
     Raises:
-        ValueError: `out` holds a run of another recipe, the bundle cannot play at the budget, or its prior tells no
-            probabilities.
+        ValueError: `out` holds a run of another recipe, the bundle cannot play at the budget, or its prior does not
+            give probabilities of codes.
         CheckpointError: The run's state is damaged.
     """
 
@@ -47,7 +47,7 @@ class PriorRun(RewardRun):
         recipe = replace(recipe, bundle=bundle.hash)
         super().__init__(recipe, world, out)
         self.recipe, self.bundle = recipe, bundle
-        LatentActionPolicy(bundle, recipe.budget)  # refuses what it cannot play with
+        LatentActionPolicy(bundle, recipe.budget)  # refuses a budget that the bundle cannot play with
         start = bundle.prior()
         if isinstance(start, ContinuousPrior):
             raise ValueError(
@@ -59,7 +59,7 @@ class PriorRun(RewardRun):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             value = nn.Linear(prior.config.width, len(recipe.tasks))
-        with torch.no_grad():  # values that begin near zero
+        with torch.no_grad():  # the values begin near zero
             value.weight *= 0.1
             value.bias.zero_()
         self.learner = Learner(prior, value.to(recipe.device), start if recipe.anchor else None, recipe)
@@ -119,14 +119,14 @@ def finetune(
     report: Callable[[str], None] = lambda text: None,
     on_iteration: Callable[[int], None] | None = None,
 ) -> Path:
-    """Improve a bundle's prior until `recipe.steps`, rounded up to whole rollouts, continuing what `out` holds.
+    """Improve a bundle's prior until `recipe.steps`, rounded up to whole rollouts; a run that `out` holds is continued.
 
     Args:
-        recipe: How.
-        world: Where.
-        bundle: What is improved, on the recipe's device; it stays as it is.
-        out: The run's folder.
-        report: Told lines for a person.
+        recipe: Options of the training.
+        world: World to train in.
+        bundle: Bundle on the recipe's device whose prior is improved; the bundle itself does not change.
+        out: Folder of the run.
+        report: Called with lines of progress.
         on_iteration: Called after each iteration with the agent steps so far; an exception from it stops the run.
 
     Returns:

@@ -18,13 +18,13 @@ from flexlam_rl.models.flexlam.priors import CodePrior
 
 
 class Learner:
-    """What trains.
+    """A prior and a value head in training, with their optimizer.
 
     Args:
-        prior: Draws the codes.
-        value: Values per task, of the prior's states.
-        anchor: The prior that the training started from, None where nothing holds it there.
-        recipe: How.
+        prior: The prior that draws the codes.
+        value: Layer that predicts normalized values per task from the prior's states.
+        anchor: The prior that the training started from, from which divergence is penalized; None for no penalty.
+        recipe: Options of the training.
     """
 
     def __init__(self, prior: CodePrior, value: nn.Linear, anchor: CodePrior | None, recipe: PriorRecipe) -> None:
@@ -43,15 +43,15 @@ class Learner:
         """Train on a rollout.
 
         Args:
-            scales: Changed in place.
-            rollout: What was played.
-            context: What was there before it.
+            scales: Scales of values and advantages, changed in place.
+            rollout: The rollout to learn from.
+            context: Frames and codes before the rollout.
             tasks: Number of each environment's task, (N,).
-            random: Draws the minibatches.
-            values_only: Leave the prior as it is.
+            random: Generator that draws the minibatches.
+            values_only: Whether to train only the values, and not the prior.
 
         Returns:
-            Means of the losses, and the gradient's norm before it was clipped.
+            Means of the losses, and of the gradient's norm before clipping.
 
         Raises:
             RuntimeError: A loss is not finite.
@@ -89,7 +89,7 @@ class Learner:
     def _losses(
         self, rollout: PriorSegments, context: Context, flat: dict[str, Tensor], rows: Sequence[int], values_only: bool
     ) -> dict[str, Tensor]:
-        """Losses of the windows of some rows, each a mean over their decisions."""
+        """Compute the losses of the windows of some rows, each as a mean over their decisions."""
         device = self.value.weight.device
         cut = windows(context, rollout.frames, rollout.blocks, rollout.chosen, rollout.cuts[:, :-1], rows)
         known = cut.steps >= 0

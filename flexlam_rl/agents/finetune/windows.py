@@ -1,8 +1,8 @@
-"""What decisions of a rollout saw, as windows for the uncached prior.
+"""Windows with everything that the decisions of a rollout saw, for the uncached prior.
 
-In a rollout, each environment's history begins where its episode (or map) began, or at a stride frame so far back that
-the whole context is there. A window begins at the same frame: so the uncached prior gives the same states and logits as
-the cached decoding that played, to rounding.
+In a rollout, each environment's history begins where its episode (or map) began, or at a stride frame far enough back
+to cover the whole context. A window begins at the same frame. The uncached prior therefore gives the same states and
+logits as the cached decoding that played, up to rounding.
 
 Shapes: N environments, T steps, L frames of context, W windows, S frames of a window, M slots, K budget.
 """
@@ -15,23 +15,23 @@ import torch
 from torch import Tensor, nn
 
 ROUND = 8
-"""Windows are filled up to a multiple of so many frames: a prior's masks are kept by their length."""
+"""Windows are padded to a multiple of this number of frames, because a prior caches its masks by their length."""
 
 
 def reach(frames: int, stride: int) -> int:
-    """The longest context, for a prior that sees so many frames: it begins at a stride frame."""
+    """Return the length of the longest context of a prior that sees `frames` frames; it begins at a stride frame."""
     return frames + stride - 1
 
 
 def context_length(clock: int, frames: int, stride: int) -> int:
-    """How many frames before the next one, number `clock` of its history, its decision needs."""
+    """Return the number of earlier frames that the decision at frame number `clock` of a history needs."""
     return clock - max(0, (clock - frames) // stride * stride)
 
 
 class Context(nn.Module):
-    """The frames and code blocks before a rollout, as buffers that a run's state keeps.
+    """Frames and code blocks before a rollout, as buffers that a run's state keeps.
 
-    The newest ones stand last; `lengths` says how many count. `clocks` counts the frames of each history so far.
+    The newest ones stand last. `lengths` says how many of them count, and `clocks` how many frames each history has.
     """
 
     def __init__(self, rows: int, longest: int, frame: Sequence[int], slots: int) -> None:
@@ -41,20 +41,20 @@ class Context(nn.Module):
         self.lengths: Tensor
         self.clocks: Tensor
         self.register_buffer("frames", torch.zeros(rows, longest, *frame, dtype=torch.uint8))
-        # the last block is that of a transition whose end is not seen yet
+        # the last block belongs to a transition whose end has not been seen yet
         self.register_buffer("blocks", torch.zeros(rows, longest, slots, dtype=torch.int64))
         self.register_buffer("lengths", torch.zeros(rows, dtype=torch.int64))
         self.register_buffer("clocks", torch.zeros(rows, dtype=torch.int64))
 
     def advance(self, frames: Tensor, blocks: Tensor, cuts: Tensor, window: int, stride: int) -> None:
-        """Go on behind a rollout.
+        """Move on to the end of a rollout.
 
         Args:
-            frames: uint8 (N, T, C, H, W), what was seen.
-            blocks: int64 (N, T, M), codes of the transitions that followed; the last one is not known.
-            cuts: Bool (N, T + 1): where a history begins anew.
-            window: Frames that a decision sees.
-            stride: Of the prior.
+            frames: Frames that were seen, uint8 (N, T, C, H, W).
+            blocks: Codes of the transitions that followed them, int64 (N, T, M); the last one is not known.
+            cuts: Whether a history begins anew at a frame, bool (N, T + 1).
+            window: Number of frames that a decision sees.
+            stride: Stride of the prior.
         """
         longest, steps = self.frames.shape[1], frames.shape[1]
         for row, cut in enumerate(cuts.tolist()):
@@ -69,7 +69,7 @@ class Context(nn.Module):
 
 @dataclass(frozen=True)
 class Run:
-    """Frames `first` to `last` of a row's timeline, where its context's end has number 0."""
+    """Frames `first` to `last` (excluded) of a row's timeline, in which the rollout begins at 0."""
 
     row: int
     first: int
@@ -77,8 +77,13 @@ class Run:
 
 
 class Windows(NamedTuple):
-    """Frames uint8 (W, S, C, H, W), blocks int64 (W, S, M), chosen int64 (W, S, K), and which step of which row each
-    frame is, int64 (W, S): t * N + row, -1 for context and padding.
+    """Windows of a rollout.
+
+    Attributes:
+        frames: uint8 (W, S, C, H, W).
+        blocks: int64 (W, S, M).
+        chosen: int64 (W, S, K).
+        steps: Step and row of each frame, as t * N + row, int64 (W, S); -1 for context and padding.
     """
 
     frames: Tensor
@@ -88,12 +93,12 @@ class Windows(NamedTuple):
 
 
 def runs_of(row: int, length: int, cuts: Sequence[bool]) -> list[Run]:
-    """The histories in a row's timeline.
+    """Find the histories in a row's timeline.
 
     Args:
-        row: Its number.
-        length: Frames of its context.
-        cuts: Where a history begins anew, of each step.
+        row: Number of the row.
+        length: Number of frames of its context.
+        cuts: Whether a history begins anew, for each step.
     """
     begun = [t for t, new in enumerate(cuts) if new]
     starts = [-length, *begun] if not begun or begun[0] > 0 else begun
@@ -103,14 +108,17 @@ def runs_of(row: int, length: int, cuts: Sequence[bool]) -> list[Run]:
 def windows(
     context: Context, frames: Tensor, blocks: Tensor, chosen: Tensor, cuts: Tensor, rows: Sequence[int]
 ) -> Windows:
-    """Cut the windows of some rows.
+    """Cut the windows of some rows from a rollout.
 
     Args:
-        context: Before the rollout.
-        frames, blocks: As for `Context.advance`.
-        chosen: int64 (N, T, K).
-        cuts: Bool (N, T).
-        rows: Which.
+        context: Frames and codes before the rollout.
+        frames, blocks: Frames and codes of the rollout, as for `Context.advance`.
+        chosen: Codes that were chosen, int64 (N, T, K).
+        cuts: Whether a history begins anew at a frame, bool (N, T).
+        rows: Numbers of the rows.
+
+    Returns:
+        One window per history.
     """
     found = [run for row in rows for run in runs_of(row, int(context.lengths[row]), cuts[row].tolist())]
     size = -(-max(run.last - run.first for run in found) // ROUND) * ROUND

@@ -1,7 +1,7 @@
-"""What an imagined environment's actions are, and what its world model is told of them.
+"""The actions of an imagined environment, and what its world model is told about them.
 
-    codes      the first K codes of a latent action: `MultiDiscrete([V] * K)`, as of `LatentActionSpace`
-    actions    the environment's own: `Discrete(A)`; a model that is told codes gets those that its labels say
+    codes      the first K codes of a latent action: `MultiDiscrete([V] * K)`, as in `LatentActionSpace`
+    actions    the environment's own: `Discrete(A)`; a model of codes is told the codes that labels have for an action
 
 Shapes: n rows, T frames, M slots, K budget, V codes, d numbers per slot, A actions, C H W frame.
 """
@@ -21,32 +21,35 @@ from flexlam_rl.nn.modes import in_own_modes
 
 
 class Controls(ABC):
-    """Actions of n rows to what a world model is told.
+    """Converts the actions of n rows to what a world model is told.
 
     Attributes:
-        space: Of one action.
+        space: Space of one action.
     """
 
     space: spaces.Discrete | spaces.MultiDiscrete
 
     @abstractmethod
     def told(self, actions: np.ndarray) -> Tensor:
-        """Give what actions (n, ...) that were checked tell the model, (n, ...)."""
+        """Convert checked actions (n, ...) to what the model is told, (n, ...)."""
 
     @abstractmethod
     def past(self, frames: Tensor, actions: np.ndarray | None) -> Tensor | None:
-        """Give what led from frame to frame of a context, (n, T - 1, ...); None where it is not known.
+        """Return what the model is told about the steps between the frames of a context.
 
         Args:
-            frames: uint8 (n, T, C, H, W).
-            actions: The environment's own, (n, T - 1); None where they are not known.
+            frames: Frames of the context, uint8 (n, T, C, H, W).
+            actions: The environment's own actions, (n, T - 1); None where they are not known.
+
+        Returns:
+            What led from each frame to the next, (n, T - 1, ...); None where it is not known.
         """
 
     def checked(self, actions: Any, rows: int) -> np.ndarray:
-        """Give actions of a batch, (rows, ...) int64.
+        """Check the actions of a batch, and return them as int64 (rows, ...).
 
         Raises:
-            InvalidAction: Another shape or type, or one outside the space.
+            InvalidAction: The actions have another shape or type, or one lies outside the space.
         """
         shape = () if isinstance(self.space, spaces.Discrete) else self.space.shape
         high = self.space.n if isinstance(self.space, spaces.Discrete) else self.space.nvec
@@ -65,15 +68,16 @@ class Controls(ABC):
 
 
 class LatentControls(Controls):
-    """The first K codes of a latent action.
+    """Actions that are the first K codes of a latent action.
 
     Args:
-        conditions: Of the model.
-        lam: Whose codes they are; None where the model itself is told codes and looks at the newest frame alone.
-        budget: K; None for as many as the model is told, or can be.
+        conditions: What the world model is told.
+        lam: Latent action model that the codes belong to; None where the world model itself is told codes and looks
+            only at the newest frame.
+        budget: Number of codes, K; None for the largest number that the model can be told.
 
     Raises:
-        ValueError: The model is told something else, the latent actions are no codes, or the budget does not fit.
+        ValueError: The model is told something else, the latent actions have no codes, or the budget does not fit.
     """
 
     def __init__(self, conditions: Conditions, lam: SlotModel | None, budget: int | None) -> None:
@@ -106,12 +110,12 @@ class LatentControls(Controls):
 
     @in_own_modes
     def told(self, actions: np.ndarray) -> Tensor:
-        """Give codes as they are, or the vectors of their slots, (n, K d)."""
+        """Return the codes themselves, or the vectors of their slots, (n, K d)."""
         return self._as_told(torch.from_numpy(actions))
 
     @in_own_modes
     def past(self, frames: Tensor, actions: np.ndarray | None) -> Tensor | None:
-        """Encode what led from frame to frame."""
+        """Encode the transitions between the frames."""
         steps = frames.shape[1] - 1
         if self.lam is None or not steps:
             return None
@@ -128,30 +132,30 @@ class LatentControls(Controls):
 
 
 class ActionControls(Controls):
-    """The environment's own actions, of which the model is told.
+    """The environment's own actions, for a model that is told actions.
 
     Args:
-        count: A.
+        count: Number of actions, A.
     """
 
     def __init__(self, count: int) -> None:
         self.space = spaces.Discrete(count)
 
     def told(self, actions: np.ndarray) -> Tensor:
-        """Give the actions."""
+        """Return the actions as a tensor."""
         return torch.from_numpy(actions)
 
     def past(self, frames: Tensor, actions: np.ndarray | None) -> Tensor | None:
-        """Give the actions."""
+        """Return the actions as a tensor."""
         return None if actions is None else torch.from_numpy(actions.astype(np.int64))
 
 
 class LabelledControls(Controls):
-    """The environment's own actions, each as the codes that labelled transitions have most often.
+    """The environment's own actions, for a model that is told codes: each stands for its most frequent codes.
 
     Args:
-        latent: What the model is told.
-        codes: (A, K), as `action_codes` finds them.
+        latent: Controls that tell the model codes.
+        codes: Codes of each action, (A, K), as `action_codes` finds them.
     """
 
     def __init__(self, latent: LatentControls, codes: np.ndarray) -> None:
@@ -159,24 +163,29 @@ class LabelledControls(Controls):
         self.space = spaces.Discrete(len(codes))
 
     def told(self, actions: np.ndarray) -> Tensor:
-        """Give the actions' codes."""
+        """Convert actions to what the model is told about their codes."""
         return self.latent.told(self.codes[actions])
 
     def past(self, frames: Tensor, actions: np.ndarray | None) -> Tensor | None:
-        """Encode what led from frame to frame."""
+        """Encode the transitions between the frames."""
         return self.latent.past(frames, actions)
 
 
 @in_own_modes
 def action_codes(lam: SlotModel, rollouts: Any, budget: int, labels: int = 2048) -> np.ndarray:
-    """Find the codes (A, K) that transitions of each action have most often, slot by slot: the most frequent first
-    code, among the transitions that have it the most frequent second one, and so on.
+    """Find the most frequent codes of each action's transitions.
+
+    They are found slot by slot: the most frequent first code, then the most frequent second code among the transitions
+    with that first code, and so on.
 
     Args:
         lam: The latent action model.
-        rollouts: Whose transitions, with actions that are single numbers.
-        budget: K.
-        labels: Transitions that are read, evenly spread.
+        rollouts: Rollouts to read transitions from, with actions that are single numbers.
+        budget: Number of codes, K.
+        labels: Number of transitions to read, evenly spread.
+
+    Returns:
+        The codes, (A, K).
 
     Raises:
         ValueError: There are no such actions, or one of them occurs in no transition that was read.

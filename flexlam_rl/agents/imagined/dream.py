@@ -1,4 +1,4 @@
-"""n imagined episodes that go on together, each from its own real frames and with its own stream of chance.
+"""n imagined episodes side by side, each with its own real frames to begin with and its own random stream.
 
 Shapes: n rows, m of them, T frames of a start, H W C frame of an environment, C H W frame of a model.
 """
@@ -17,16 +17,16 @@ from flexlam_rl.agents.imagined.world import World
 
 
 class Dream:
-    """Episodes of a world, of which each depends on its seed and its actions alone.
+    """Imagined episodes of a world. Each depends only on its seed and its actions.
 
     Args:
-        world: What they happen in.
-        rows: n.
-        chunk: As for `Memory`.
+        world: The world that they take place in.
+        rows: Number of episodes, n.
+        chunk: Number of rows that are computed together, as for `Memory`.
 
     Attributes:
         frames: The newest frames, uint8 (n, H, W, C).
-        levels: Where the frames that each row began with come from.
+        levels: Name of the level that each row's first frames come from.
     """
 
     def __init__(self, world: World, rows: int, chunk: int | None = None) -> None:
@@ -54,11 +54,11 @@ class Dream:
         self.frames[which] = frames[:, -1].movedim(1, -1).numpy()
 
     def step(self, which: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Go on in the rows `which` (m,).
+        """Take a step in the rows `which`.
 
         Args:
-            which: Their indices.
-            actions: Checked by the controls, (m, ...).
+            which: Indices of the rows, (m,).
+            actions: Their actions, checked by the controls, (m, ...).
 
         Returns:
             Rewards (m,), float64.
@@ -71,7 +71,7 @@ class Dream:
         return self._rewards(index)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dream":
-        """A copy that goes on as this one would, in the same world."""
+        """Copy the episodes; the copy continues as these would, in the same world."""
         other = copy.copy(self)
         other._memory = copy.deepcopy(self._memory)
         other.frames, other.levels, other._video = self.frames.copy(), list(self.levels), self._video.clone()
@@ -79,7 +79,7 @@ class Dream:
         return other
 
     def _told_of(self, starts: Sequence[Start], frames: Tensor) -> tuple[Tensor | None, Tensor]:
-        """What led from frame to frame of some starts, and an example of what the model is told."""
+        """Return what led from frame to frame of some starts, and an example of what the model is told."""
         controls = self.world.controls
         known = [start.actions for start in starts if start.actions is not None]
         past = controls.past(frames, np.stack(known) if len(known) == len(starts) else None)

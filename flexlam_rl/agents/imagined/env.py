@@ -18,44 +18,45 @@ ENGINE = "imagined"
 
 
 class ImaginedEnv(SeededEnv):
-    """An environment whose frames a world model predicts, from real ones on.
+    """An environment whose frames a world model predicts, beginning with real ones.
 
-    An episode depends on its seed and its actions alone: the seed draws the real frames that it begins with, and the
-    chance of every prediction. It never terminates, because a model of video does not know when an episode ends; after
-    `horizon` steps it is truncated.
+    An episode depends only on its seed and its actions: the seed determines the real frames that the episode begins
+    with, and the randomness of every prediction. An episode never terminates, because a video model does not know when
+    it would end; after `horizon` steps it is truncated.
+
+    Observations are frames (H, W, C) uint8. `info` holds `engine` ("imagined"), `level` (of the real frames),
+    `episode_seed`, `map_reset` (False) and `reward` (the class of the reward model, or "none"). A copy of the
+    environment continues exactly as the original would, and shares its models.
 
     Args:
         model: A world model that can be stepped, the folder of one (`.../best/lam`, `.../best/videogpt`), or a bundle,
-            whose latent action model predicts. None: the bundle that comes with the package.
-        starts: Where episodes begin: a folder of rollouts, a level of DMLab that is played by chance, or an object with
-            `draw(seed)`.
-        actions: "latent": the first `budget` codes of a latent action, `MultiDiscrete([V] * budget)`, the same space
-            as `LatentActionSpace`. "native": the environment's own, `Discrete(A)`; a model that is told codes gets for
-            each action those that transitions of `starts` with it have most often. None: native for a model that is
-            told actions, latent for others.
-        budget: K; None for all slots.
-        lam: Latent action model, its folder, or a bundle: for models that are told its latent actions.
-        reward: A model with `reward(frames)` or `log_prob(frames)`, or the folder of one. None: all rewards are 0.
-        reward_window: Frames that the reward looks at; None for the reward model's own.
-        horizon: Steps of an episode.
-        context: Real frames that an episode begins with; None for as many as the model looks back at, 8 at most.
-        decode_steps: Steps of each prediction of a flow decoder; None for the model's own (8).
-        labels: Transitions that are read for actions="native".
-        levels, split: Of rollouts in `starts`.
-        evaluation: Draw episodes from the held-out stream of seeds, which training never shares.
-        chunk: Rows that are computed together, as for `LatentActionPolicy`. With the same chunk of 16 or more, an
-            environment and a batch give the same frames to the last bit; without, to rounding.
-        device: Of the models.
+            whose latent action model then predicts. None for the bundle that comes with the package.
+        starts: Source of the real frames: a folder of rollouts, the name of a level of DMLab, in which random actions
+            are played, or an object with `draw(seed)`.
+        actions: "latent" for the first `budget` codes of a latent action, `MultiDiscrete([V] * budget)`, the same space
+            as `LatentActionSpace`. "native" for the environment's own actions, `Discrete(A)`; a model that is told
+            codes is then told the most frequent codes of that action's transitions in `starts`. None for native if the
+            model is told actions, and latent otherwise.
+        budget: Number of codes, K; None for all slots.
+        lam: Latent action model, its folder, or a bundle, for models that are told its latent actions.
+        reward: A model with `reward(frames)` or `log_prob(frames)`, or the folder of one; None for rewards of 0.
+        reward_window: Number of frames that the reward looks at; None for the reward model's own.
+        horizon: Number of steps of an episode.
+        context: Number of real frames that an episode begins with; None for as many as the model looks back at, but at
+            most 8.
+        decode_steps: Number of steps of a flow decoder per prediction; None for the model's own (8).
+        labels: Number of transitions that are read for actions="native".
+        levels, split: Levels and split of the rollouts in `starts`.
+        evaluation: Whether to draw episodes from the held-out stream of seeds, which training never uses.
+        chunk: Number of rows that are computed together, as for `LatentActionPolicy`. With the same chunk of 16 or
+            more, an environment and a batch give the same frames to the last bit, otherwise up to rounding.
+        device: Device of the models.
         render_mode: None or "rgb_array".
-        render_scale: Pixels along a side of each pixel of a rendered frame.
-
-    Observations are frames (H, W, C) uint8. `info` holds `engine` ("imagined"), `level` (of the real frames),
-    `episode_seed`, `map_reset` (False) and `reward` (the class of the reward model, or "none"). A copy goes on exactly
-    as the environment and shares its models.
+        render_scale: Side of the square that each pixel of a frame becomes when rendered, in pixels.
 
     Raises:
         CheckpointError: A model cannot be read.
-        ValueError: An option is not allowed; the sentence names it and what is.
+        ValueError: An option is not allowed; the message names it and what is allowed.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
@@ -96,15 +97,16 @@ class ImaginedEnv(SeededEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode; without `seed` it is the next of the stream.
+        """Begin an episode; without `seed`, it is the next one of the stream.
 
         Args:
-            seed: Begins the stream anew.
-            options: `episode_seed`, an integer in [0, 2**31), plays the episode that had it as `info["episode_seed"]`;
-                the stream stays where it is.
+            seed: Seed that begins the stream of episodes anew.
+            options: With `episode_seed`, an integer in [0, 2**31), the episode that had it as `info["episode_seed"]` is
+                played again, and the stream does not advance.
 
         Raises:
             ValueError: The seed or an option is not allowed.
+            ClosedError: The environment is closed.
         """
         if self._closed:
             raise ClosedError("reset was called on a closed ImaginedEnv: make a new one.")
@@ -123,7 +125,8 @@ class ImaginedEnv(SeededEnv):
 
         Raises:
             InvalidAction: The action is outside the space.
-            ResetNeeded: Before the first reset, or after the end of an episode.
+            ResetNeeded: No episode has begun, or it has ended.
+            ClosedError: The environment is closed.
         """
         if not self._running:
             raise self._not_running()
@@ -135,7 +138,7 @@ class ImaginedEnv(SeededEnv):
         return self._dream.frames[0].copy(), reward, False, over, self._info()
 
     def render(self) -> Any:
-        """Give the newest frame, enlarged; None without a render mode."""
+        """Return the newest frame, enlarged, or None without a render mode."""
         if self.render_mode is None:
             gym.logger.warn("render was called without a render mode: pass render_mode='rgb_array' to gym.make.")
             return None
@@ -148,7 +151,7 @@ class ImaginedEnv(SeededEnv):
         self._closed, self._running = True, False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ImaginedEnv":
-        """A copy that goes on as this environment would."""
+        """Copy the environment; the copy continues as this one would."""
         other = object.__new__(type(self))
         memo[id(self)] = other
         for name, value in self.__dict__.items():

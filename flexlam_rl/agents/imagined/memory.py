@@ -1,4 +1,4 @@
-"""What a world model remembers of n rows that each have their own past, and the frames that it predicts from it.
+"""What a world model remembers of n rows, each with its own past, and the frames that it predicts from it.
 
 Shapes: n rows, T frames of a context, w items of a prediction, C H W frame.
 """
@@ -20,17 +20,17 @@ class Memory:
 
     Args:
         model: The world model.
-        rows: n.
-        chunk: Rows that are computed together, filled up where there are fewer. With the same chunk (16 or more on a
-            CPU) a row's frames do not depend on how many others there are, to the last bit. None computes all rows at
-            once, which is faster; frames are then equal to rounding.
+        rows: Number of rows, n.
+        chunk: Number of rows that are computed together; fewer rows are padded. With the same chunk (16 or more on a
+            CPU), a row's frames do not depend on the number of other rows, to the last bit. None computes all rows at
+            once, which is faster; frames are then equal up to rounding.
     """
 
     def __init__(self, model: SteppedWorldModel, rows: int, chunk: int | None = None) -> None:
         self.model, self.rows = model, rows
         self.chunk = None if chunk is None else whole(chunk, "chunk", 1)
         self.count = np.zeros(rows, np.int64)
-        """Items of each row."""
+        """Number of items of each row."""
         self._items: Tensor | None = None  # (n, most, ...), the newest last
         self._told: Tensor | None = None  # (n, most, ...), what led to each of them
 
@@ -38,10 +38,10 @@ class Memory:
         """Begin anew in some rows.
 
         Args:
-            which: Their indices, (m,).
+            which: Indices of the rows, (m,).
             frames: The frames so far, (m, T, C, H, W).
-            past: What led from each of them to the next, (m, T - 1, ...); None where it is not known.
-            like: Something that the model is told, (m, 1, ...); None where it is told nothing.
+            past: What led from each frame to the next, (m, T - 1, ...); None where it is not known.
+            like: Example of what the model is told, (m, 1, ...); None where it is told nothing.
 
         Raises:
             ValueError: There are fewer frames than the model looks back at.
@@ -68,12 +68,15 @@ class Memory:
         """Predict the next frames of some rows, and remember them.
 
         Args:
-            which: Their indices, (m,).
-            told: What happens, (m, ...); None where the model is told nothing.
-            streams: One for each of them; None for the likeliest frames.
+            which: Indices of the rows, (m,).
+            told: What the model is told about the step, (m, ...); None where it is told nothing.
+            streams: One generator per row; None for the likeliest frames.
 
         Returns:
-            uint8 (m, C, H, W).
+            The frames, uint8 (m, C, H, W).
+
+        Raises:
+            ValueError: No row has begun yet.
         """
         if self._items is None:
             raise ValueError("step is called before any row has begun; expected begin first.")
@@ -101,7 +104,7 @@ class Memory:
         self.count[which] = np.minimum(self.count[which] + 1, most)
 
     def repeated(self, which: np.ndarray, times: int) -> "Memory":
-        """Copy some rows `times` times each, one row's copies one after the other."""
+        """Copy some rows, each `times` times; the copies of a row follow one another."""
         other = Memory(self.model, len(which) * times, self.chunk)
         index = torch.from_numpy(np.repeat(which, times))
         other._items = None if self._items is None else self._items[index]
@@ -110,7 +113,7 @@ class Memory:
         return other
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Memory":
-        """A copy that goes on as this one would, with the same model."""
+        """Copy the memory; the copy continues as this one would, with the same model."""
         other = copy.copy(self)
         other.count = self.count.copy()
         other._items = None if self._items is None else self._items.clone()
@@ -120,7 +123,7 @@ class Memory:
     def _predicted(
         self, rows: np.ndarray, count: int, told: Tensor | None, streams: list[torch.Generator] | None
     ) -> tuple[Tensor, Tensor]:
-        """Items and frames of up to `chunk` rows that have `count` items each."""
+        """Predict the items and frames of up to `chunk` rows that have `count` items each."""
         assert self._items is not None
         index = torch.from_numpy(rows)
         items, led = self._filled(self._items[index, -count:]), None
@@ -134,6 +137,6 @@ class Memory:
         return item[: len(rows)], frame[: len(rows)]
 
     def _filled(self, part: Tensor) -> Tensor:
-        """Rows, with the first one again up to a whole chunk."""
+        """Pad rows to a whole chunk with copies of the first one."""
         missing = 0 if self.chunk is None else self.chunk - len(part)
         return part if missing <= 0 else torch.cat([part, part[:1].expand(missing, *part.shape[1:])])

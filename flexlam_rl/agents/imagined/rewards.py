@@ -1,4 +1,4 @@
-"""Rewards of imagined frames. A world model predicts none, so they are made from the frames, or are all 0.
+"""Rewards of imagined frames. A world model predicts no rewards, so they are computed from the frames, or are all 0.
 
 Shapes: n rows, T frames, C H W frame.
 """
@@ -16,16 +16,16 @@ from flexlam_rl.utils.numbers import whole
 
 
 class FrameRewards:
-    """Rewards of the newest of a row's frames.
+    """Computes the reward of each row's newest frame.
 
     Args:
-        model: What has `reward(frames)` (a `RewardModel`), or `log_prob(frames)`, whose likelihood is then the reward
+        model: A model with `reward(frames)` (a `RewardModel`), or one with `log_prob(frames)`, which is then the reward
             (VIPER); None for rewards that are all 0.
-        window: Frames that it looks at, the newest included; None for the model's own `frames`, or 2. An episode
-            begins with its first frame as often as frames are missing.
+        window: Number of frames that the model looks at, including the newest; None for the model's own `frames`, or 2.
+            At the beginning of an episode, its first frame is repeated to fill the window.
 
     Attributes:
-        name: The model's class, "none" without one.
+        name: Name of the model's class, or "none" without a model.
 
     Raises:
         ValueError: The model gives no rewards.
@@ -46,14 +46,19 @@ class FrameRewards:
 
     @in_own_modes
     def __call__(self, frames: Tensor) -> Tensor:
-        """Give the rewards (n,), float64, of the last of frames uint8 (n, window, C, H, W)."""
+        """Compute the rewards (n,), float64, of the last of the frames, uint8 (n, window, C, H, W)."""
         if self._rate is None:
             return torch.zeros(len(frames), dtype=torch.float64)
         return self._rate(frames)[:, -1].double().cpu()
 
 
 def make_rewards(given: Any, window: int | None = None, device: str = "cpu") -> FrameRewards:
-    """Make rewards of what a caller names: a model, the folder of one, or None.
+    """Make the rewards that a caller asks for.
+
+    Args:
+        given: A model, the folder of one, or None for rewards that are all 0.
+        window: Number of frames that the model looks at, as for `FrameRewards`.
+        device: Device of a model that is loaded.
 
     Raises:
         CheckpointError: There is no such folder, or no model in it.

@@ -1,4 +1,4 @@
-"""Where imagined episodes begin: real frames, from rollouts on disk or from a world that is played.
+"""The real frames that imagined episodes begin with, from rollouts on disk or from a world that is played.
 
 Shapes: T frames of a context, H W C frame.
 """
@@ -11,37 +11,37 @@ import numpy as np
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.utils.numbers import whole
 
-_DRAWS = 0x57A7  # keeps the choice of a start apart from other uses of an episode's seed
+_DRAWS = 0x57A7  # separates the choice of a start from other uses of an episode's seed
 
 
 class Start(NamedTuple):
-    """The real frames that an imagined episode goes on from."""
+    """Real frames that an imagined episode begins with."""
 
     frames: np.ndarray
     """uint8 (T, H, W, C)."""
     actions: np.ndarray | None
-    """The action after each frame but the last, (T - 1,); None where they are not known."""
+    """Actions between the frames, (T - 1,); None where they are not known."""
     level: str
     """Name of the level."""
 
 
 class Starts(Protocol):
-    """Gives real frames to begin with; the same seed gives the same ones, in every process."""
+    """A source of real frames to begin with; the same seed gives the same frames in every process."""
 
     def draw(self, seed: int) -> Start:
-        """Give a start."""
+        """Return the start of a seed."""
         ...
 
 
 class StoredStarts:
-    """Starts uniform over all runs of T frames of rollouts.
+    """Starts drawn uniformly from all runs of T frames in rollouts.
 
     Args:
-        rollouts: What `open_rollouts` gives.
-        context: T.
+        rollouts: Rollouts, as `open_rollouts` returns them.
+        context: Number of frames, T.
 
     Raises:
-        ValueError: No episode is as long.
+        ValueError: No episode has T frames.
     """
 
     def __init__(self, rollouts: Any, context: int) -> None:
@@ -53,7 +53,7 @@ class StoredStarts:
         self.shape = self._windows.frame_shape
 
     def draw(self, seed: int) -> Start:
-        """Give a start."""
+        """Return the start of a seed."""
         number = int(np.random.default_rng([_DRAWS, seed]).integers(len(self._windows)))
         read = self._windows.read(np.array([number]))
         actions = read.get("action")
@@ -63,13 +63,13 @@ class StoredStarts:
 
 
 class PlayedStarts:
-    """Starts from a level that is played by chance, for a number of steps that is drawn too.
+    """Starts from a level in which random actions are played, for a random number of steps.
 
     Args:
         task: Name of the level.
-        spec: How it is shown and controlled.
-        context: T.
-        warm_up: Most steps before the first of the T frames.
+        spec: Record of the environment: how it is shown and controlled.
+        context: Number of frames, T.
+        warm_up: Largest number of steps before the frames.
         evaluation: Whether the level's episodes are held-out ones.
     """
 
@@ -82,7 +82,11 @@ class PlayedStarts:
         self.shape = (spec.height, spec.width, 3)
 
     def draw(self, seed: int) -> Start:
-        """Give a start; a restart of the map begins its frames anew."""
+        """Return the start of a seed; its frames do not cross a restart of the map.
+
+        Raises:
+            ValueError: The level's episode ended within the frames.
+        """
         from flexlam_rl.agents.policy.random import RandomPolicy
         from flexlam_rl.envs.observations import frames_of
 
@@ -117,18 +121,18 @@ def make_starts(
     spec: EnvSpec | None = None,
     evaluation: bool = False,
 ) -> Starts:
-    """Make starts of what a caller names.
+    """Make the starts that a caller asks for.
 
     Args:
         given: A folder of rollouts, the name of a level of DMLab, or an object with `draw`.
-        context: T.
-        shape: H, W, C of the model's frames.
-        levels, split: Of the rollouts.
+        context: Number of frames, T.
+        shape: Shape of the model's frames, (H, W, C).
+        levels, split: Levels and split of the rollouts.
         spec: How a level is shown; None for DMLab's defaults.
         evaluation: Whether a level's episodes are held-out ones.
 
     Raises:
-        ValueError: It is none of these, or its frames have another size.
+        ValueError: `given` is none of these, or its frames have another size.
     """
     if hasattr(given, "draw"):
         chosen: Starts = given

@@ -1,4 +1,4 @@
-"""What `gym.make_vec` gives: N imagined environments, predicted in one pass of the world model.
+"""A batch of N imagined environments, predicted in one pass of the world model, as `gym.make_vec` makes it.
 
 Legend: `N` environments.
 """
@@ -24,10 +24,10 @@ from flexlam_rl.utils.pictures import enlarged
 
 
 class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """N imagined environments: what N `ImaginedEnv` with the same seeds give.
+    """N imagined environments, equal to N times `ImaginedEnv` with the same seeds.
 
     Args:
-        num_envs: N.
+        num_envs: Number of environments, N.
         model, starts: As for `ImaginedEnv`.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
         chunk, evaluation, render_mode, render_scale: As for `ImaginedEnv`.
@@ -35,7 +35,7 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     Raises:
         CheckpointError: A model cannot be read.
-        ValueError: An option is not allowed; the sentence names it and what is.
+        ValueError: An option is not allowed; the message names it and what is allowed.
     """
 
     def __init__(
@@ -69,15 +69,18 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode everywhere.
+        """Begin an episode in every environment.
 
         Args:
-            seed: None to continue every environment's stream, a number for seeds `seed + i`, or a list of one for each.
+            seed: None to continue every environment's stream, a number for the seeds `seed + i`, or one per
+                environment.
             options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seed`, or
-                `episode_seeds` with one (or None) for each, plays the episodes that had these in their infos.
+                `episode_seeds` with one (or None) per environment, plays the episodes that had these in their infos.
 
         Raises:
             ValueError: The seed or an option is not allowed.
+            ResetNeeded: The first reset is not of all environments.
+            ClosedError: The batch is closed.
         """
         if self.closed:
             raise ClosedError("reset was called on a closed ImaginedVectorEnv: make a new one.")
@@ -96,11 +99,12 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return self._dream.frames.copy(), self._infos()
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Imagine the next frame everywhere.
+        """Imagine the next frame of every environment.
 
         Raises:
             InvalidAction: An action is outside the space.
-            ResetNeeded: Before the first reset, or (DISABLED) after the end of an episode.
+            ResetNeeded: No episode has begun, or, with DISABLED, one has ended.
+            ClosedError: The batch is closed.
         """
         if self.closed:
             raise ClosedError("step was called on a closed ImaginedVectorEnv.")
@@ -130,7 +134,7 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return self._dream.frames.copy(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def render(self) -> Any:
-        """Give every environment's newest frame, enlarged; None without a render mode."""
+        """Return every environment's newest frame, enlarged, or None without a render mode."""
         if self.render_mode is None:
             gym.logger.warn("render was called without a render mode: pass render_mode='rgb_array' to gym.make_vec.")
             return None
@@ -139,7 +143,7 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return tuple(enlarged(frame, self.render_scale) for frame in self._dream.frames)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ImaginedVectorEnv":
-        """A copy that goes on as this batch would."""
+        """Copy the batch; the copy continues as this one would."""
         other = object.__new__(type(self))
         memo[id(self)] = other
         for name, value in self.__dict__.items():
@@ -156,7 +160,7 @@ class ImaginedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._steps[which], self._over[which] = 0, False
 
     def _info(self, i: int) -> dict[str, Any]:
-        """The info of environment `i` alone, as `ImaginedEnv` gives it."""
+        """Return the info of environment `i`, as `ImaginedEnv` gives it."""
         return {
             "engine": ENGINE,
             "level": self._dream.levels[i],
@@ -178,16 +182,16 @@ def make_vector(
     disable_env_checker: bool | None = None,
     **options: Any,
 ) -> ImaginedVectorEnv:
-    """Make what `gym.make_vec` gives.
+    """Make a batch, for `gym.make_vec`.
 
     Args:
-        num_envs: N.
-        max_episode_steps: None or -1; an imagined episode has its own limit, `horizon`.
-        disable_env_checker: True or None: a batch has no checker.
-        **options: Of `ImaginedVectorEnv`.
+        num_envs: Number of environments, N.
+        max_episode_steps: None or -1, because imagined episodes have a limit of their own, `horizon`.
+        disable_env_checker: True or None, because a batch has no checker.
+        **options: Options of `ImaginedVectorEnv`.
 
     Raises:
-        ValueError: An option is not allowed; the sentence names it.
+        ValueError: An option is not allowed; the message names it.
     """
     if max_episode_steps not in (None, -1):
         raise ValueError(f"max_episode_steps is {max_episode_steps}; imagined episodes end after `horizon` steps.")

@@ -1,4 +1,4 @@
-"""What an imagined environment is made of, put together and checked."""
+"""The parts of an imagined environment, put together and checked."""
 
 import copy
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from flexlam_rl.nn.places import local_folder
 from flexlam_rl.utils.numbers import whole
 
 Kind = Literal["latent", "native"]
-_CONTEXT = 8  # most frames of a start unless told otherwise
+_CONTEXT = 8  # largest default number of frames of a start
 
 
 @dataclass(frozen=True)
 class World:
-    """A world model and all that an environment needs beside it.
+    """A world model, and everything else that an imagined environment needs.
 
     Attributes:
         model: The world model.
-        controls: Actions, and what they tell the model.
-        starts: Where episodes begin.
-        rewards: Of the frames.
-        horizon: Steps after which an episode is truncated.
+        controls: The actions, and what they tell the model.
+        starts: Source of the frames that episodes begin with.
+        rewards: Rewards of the frames.
+        horizon: Number of steps after which an episode is truncated.
     """
 
     model: SteppedWorldModel
@@ -42,7 +42,7 @@ class World:
 
     @property
     def observation_space(self) -> spaces.Box:
-        """Frames (H, W, C)."""
+        """Space of the frames, (H, W, C) uint8."""
         c, h, w = self.model.frame_shape
         return spaces.Box(0, 255, (h, w, c), np.uint8)
 
@@ -64,7 +64,7 @@ def make_world(
     evaluation: bool = False,
     device: str = "cpu",
 ) -> World:
-    """Put a world together; arguments are those of `ImaginedEnv`.
+    """Make a world from the arguments of `ImaginedEnv`.
 
     Raises:
         CheckpointError: A model cannot be read.
@@ -86,10 +86,10 @@ def make_controls(
     """Make the controls of a world model.
 
     Args:
-        model: It.
-        lam: As for `ImaginedEnv`, loaded.
+        model: The world model.
+        lam: The latent action model, as for `ImaginedEnv` but loaded.
         actions, budget, labels: As for `ImaginedEnv`.
-        rollouts: Whose transitions label actions; None where there are none.
+        rollouts: Rollouts whose transitions give the codes of actions; None where there are none.
 
     Raises:
         ValueError: An argument is not allowed, or does not fit the model.
@@ -117,11 +117,15 @@ def make_controls(
 
 
 def load_steps(given: Any, lam: Any, device: str, decode_steps: int | None) -> tuple[Any, Any, EnvSpec | None]:
-    """Load as `load_world_model` does, and check that the model can be stepped.
+    """Load models as `load_world_model` does, and check that the world model can be stepped.
+
+    Args:
+        given, lam, device: As for `load_world_model`.
+        decode_steps: Number of steps of a flow decoder per prediction; None for the model's own.
 
     Raises:
         CheckpointError: A model cannot be read.
-        ValueError: It cannot be stepped, or has no such steps.
+        ValueError: The world model cannot be stepped, or `decode_steps` is given for a model without such steps.
     """
     model, lam, spec = load_world_model(given, unshared(lam), device)
     if not isinstance(model, SteppedWorldModel):
@@ -138,16 +142,18 @@ def load_world_model(given: Any, lam: Any, device: str) -> tuple[Any, Any, EnvSp
     """Load a world model, and the latent action model that belongs to it.
 
     Args:
-        given: A model, the folder of one, or a bundle's folder or name, whose latent action model it then is; None for
-            the bundle that comes with the package.
-        lam: Likewise, of a latent action model; None for none.
-        device: Where they go.
+        given: A model, the folder of one, or the folder or name of a bundle, whose latent action model is then taken;
+            None for the bundle that comes with the package.
+        lam: A latent action model in the same forms; None for none.
+        device: Device of the models.
 
     Returns:
-        Both, and how the environment was shown that a bundle was trained in, None where no bundle is given.
+        The world model, the latent action model, and the record of the environment that a bundle was trained in (None
+        where no bundle is given).
 
     Raises:
-        CheckpointError: One cannot be read.
+        CheckpointError: A model cannot be read.
+        ValueError: `lam` is another kind of model.
     """
     model, spec = _loaded(unshared(given), device)
     if lam is not None:

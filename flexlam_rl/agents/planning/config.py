@@ -1,7 +1,7 @@
-"""A planner in a file: what `flexlam suite --policy planner --checkpoint FILE` plays.
+"""The file of a planner, which `flexlam suite --policy planner --checkpoint FILE` plays.
 
-The file is JSON with the fields of `PlannerConfig`; those that are left out have their defaults. Folders that it names
-are looked for beside it first.
+The file is JSON with the fields of `PlannerConfig`; fields that are left out have their defaults. Folders that it names
+are looked up relative to the file first.
 """
 
 import json
@@ -17,15 +17,15 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class PlannerConfig(Plain):
-    """What a planner is made of.
+    """Models and options of a planner.
 
     Attributes:
         reward: Folder of the model that rewards imagined frames, as `ImaginedEnv` takes it.
-        model: Folder of the world model, or a bundle; None for the bundle's latent action model.
-        bundle: Whose latent actions and translator; None for the one that comes with the package.
-        budget: K, codes of each step of a plan; of a model that is told actions, None.
+        model: Folder of the world model, or a bundle; None for the latent action model of `bundle`.
+        bundle: Bundle with the latent actions and the translator; None for the one that comes with the package.
+        budget: Number of codes per step of a plan, K; None for a model that is told actions.
         reward_window, decode_steps: As for `ImaginedEnv`.
-        search: How plans are looked for.
+        search: Options of the search for plans.
     """
 
     reward: str
@@ -38,10 +38,10 @@ class PlannerConfig(Plain):
 
 
 def read_planner(path: str | Path | None) -> PlannerConfig:
-    """Read a planner's file; folders in it become absolute.
+    """Read a planner's file, and make the folders that it names absolute.
 
     Raises:
-        CheckpointError: There is none, it is no such JSON, or a field is not allowed.
+        CheckpointError: There is no such file, it is not JSON of this kind, or a field is not allowed.
     """
     if path is None or not Path(path).is_file():
         raise CheckpointError(
@@ -74,7 +74,7 @@ def read_planner(path: str | Path | None) -> PlannerConfig:
 
 
 def planner_record(config: PlannerConfig) -> dict[str, Any]:
-    """What a planner's file holds."""
+    """Return what a planner's file holds, as JSON values."""
     return asdict(config)
 
 
@@ -83,7 +83,7 @@ def make_planner(config: PlannerConfig, env: Any, seed: int = 0, device: str = "
 
     Raises:
         CheckpointError: A model cannot be read.
-        ValueError: A field does not fit the models, or the models the environment.
+        ValueError: A field does not fit the models, or the models do not fit the environment.
     """
     from flexlam_rl.agents.imagined.controls import LatentControls
     from flexlam_rl.agents.imagined.rewards import make_rewards

@@ -1,4 +1,4 @@
-"""`PlanningPolicy`: plays a real environment by planning in a world model, anew at each step.
+"""`PlanningPolicy`, which plays a real environment by planning in a world model, anew at each step.
 
 Shapes: n environments, C H W frame.
 """
@@ -24,19 +24,19 @@ from flexlam_rl.utils.numbers import whole
 
 
 class PlanningPolicy:
-    """Looks for the best actions ahead, and takes the first of them.
+    """A policy that searches for the best plan at each step, and takes its first action.
 
-    A plan over latent actions becomes an action by a bundle's translator; one over the environment's own is taken as it
-    is.
+    In a plan over latent actions, a bundle's translator turns the first latent action into a real one. In a plan over
+    the environment's own actions, the first one is taken as it is.
 
     Args:
-        env: What it will play.
+        env: Environment or batch that it will play.
         model: The world model.
-        controls: Of its actions.
-        rewards: Of imagined frames.
-        options: How plans are looked for.
-        translator: Whose translator turns codes into actions; None where actions are the environment's own.
-        seed: With the episode seeds given to `begin_episodes` it determines every plan.
+        controls: Controls of the world model.
+        rewards: Rewards of imagined frames.
+        options: Options of the search; None for the defaults.
+        translator: Policy whose translator turns codes into actions; None where actions are the environment's own.
+        seed: Seed that determines every plan, together with the episode seeds given to `begin_episodes`.
 
     Raises:
         ValueError: There are no rewards, or the environment does not fit.
@@ -63,7 +63,7 @@ class PlanningPolicy:
                 raise ValueError("translator is None; plans over latent actions need the translator of a bundle.")
             translator.check(env, True)
             self._translate = Translation(translator, rows, int(controls.budget))
-        # a row's candidates are computed together, so that its plans do not depend on other rows
+        # all candidates of a row, and no others, are computed together: its plans do not depend on other rows
         self._memory = Memory(model, rows, self.options.candidates)
         self._video = torch.zeros(rows, rewards.window, *model.frame_shape, dtype=torch.uint8)
         self._last: Tensor | None = None
@@ -72,22 +72,27 @@ class PlanningPolicy:
         self._cut = np.ones(rows, np.bool_)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         index, numbers = begun(which, seeds, self._memory.rows)
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self.seed, 0, seed])
         self._cut[index] = True
 
     def map_restarted(self, which: np.ndarray) -> None:
-        """The next frames of environments `which` do not follow from their last ones."""
+        """Note that the next frames of the environments `which` do not follow from their last ones."""
         self._cut[rows_of(which, self._memory.rows)] = True
 
     @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Give actions (n, ...) of the environment's own space, a bare one for a single environment; `state` is passed
-        through.
+        """Choose actions.
+
+        Returns:
+            Actions (n, ...) of the environment's own space, or one for a single environment; and `state`, unchanged.
+
+        Raises:
+            ValueError: The observations are those of another number of environments.
         """
         given, single = read_frames(observation, self.model.frame_shape)
         frames = torch.from_numpy(np.ascontiguousarray(given))

@@ -1,10 +1,11 @@
 """Planning by trying sequences of actions in a world model: random shooting, and the cross-entropy method (CEM).
 
-Random shooting draws sequences of actions uniformly, imagines what each leads to, and takes the first action of the one
-whose discounted rewards add up to most. CEM draws again, several times, each time from how often each choice occurs in
-the best sequences of the time before (Rubinstein, 1999; as a planner in latent space: Hafner et al., 2019).
+Random shooting draws sequences of actions uniformly, imagines the outcome of each, and takes the first action of the
+sequence with the largest sum of discounted rewards. CEM draws several times; from the second time on, it draws by the
+frequency of each choice in the best sequences of the time before (Rubinstein, 1999; for planning in latent space:
+Hafner et al., 2019).
 
-Shapes: n rows, N candidates of each, H steps, A choices of each dimension of an action, D dimensions.
+Shapes: n rows, N candidates per row, H steps, A choices per dimension of an action, D dimensions of an action.
 """
 
 from collections.abc import Sequence
@@ -24,15 +25,15 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class Search(Plain):
-    """How a plan is looked for.
+    """Options of the search for a plan.
 
     Attributes:
-        horizon: H.
-        candidates: N, sequences per round.
-        rounds: 1 is random shooting, more are CEM.
-        elites: Best sequences of a round, from which the next one draws.
+        horizon: Number of steps of a plan, H.
+        candidates: Number of sequences per round, N.
+        rounds: Number of rounds: 1 is random shooting, more are CEM.
+        elites: Number of best sequences of a round from which the next round draws.
         smoothing: Share of uniform choices that CEM keeps.
-        discount: Of rewards, per step.
+        discount: Discount factor of rewards per step.
     """
 
     horizon: int = 8
@@ -43,7 +44,11 @@ class Search(Plain):
     discount: float = 0.99
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a number is out of range."""
+        """Check all options.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
         super().__post_init__()
         for name in ("horizon", "candidates", "rounds"):
             whole(getattr(self, name), name, 1)
@@ -55,11 +60,11 @@ class Search(Plain):
 
 @dataclass(frozen=True)
 class Plan:
-    """What was found.
+    """Result of a search.
 
     Attributes:
-        actions: The best sequences, (n, H) or (n, H, D).
-        values: Their discounted rewards, (n,).
+        actions: The best sequence of each row, (n, H) or (n, H, D).
+        values: Sums of their discounted rewards, (n,).
     """
 
     actions: np.ndarray
@@ -74,15 +79,18 @@ def search(
     options: Search,
     generators: Sequence[np.random.Generator],
 ) -> Plan:
-    """Look for the best sequence of actions of each row.
+    """Search for the best sequence of actions of each row.
 
     Args:
         memory: What the world model remembers of the rows.
         video: Their newest frames, as many as the rewards look at, uint8 (n, window, C, H, W).
-        controls: The actions.
-        rewards: Of imagined frames.
-        options: How to look.
-        generators: One per row, of all chance: a row's plan depends on no other row.
+        controls: Controls of the world model.
+        rewards: Rewards of imagined frames.
+        options: Options of the search.
+        generators: One generator per row, so that a row's plan does not depend on other rows.
+
+    Returns:
+        The best sequences.
     """
     space, n = controls.space, memory.rows
     choices = np.array([space.n] if isinstance(space, spaces.Discrete) else space.nvec)
@@ -116,9 +124,18 @@ def imagine(
     seeds: Sequence[int],
     discount: float,
 ) -> np.ndarray:
-    """Give the discounted rewards (n N,) of sequences of actions (n N, H, ...), N for each row one after the other.
+    """Compute the sums of discounted rewards of sequences of actions.
 
-    The candidates of a row meet the same chance, which its seed tells: what differs between them is what they do.
+    All candidates of a row are imagined with the same random numbers, so that they differ only in their actions.
+
+    Args:
+        memory, video, controls, rewards: As for `search`.
+        actions: N sequences per row, row by row, (n N, H, ...).
+        seeds: Seed of the random numbers of each row.
+        discount: Discount factor of rewards per step.
+
+    Returns:
+        The sums, (n N,).
     """
     count = len(actions) // memory.rows
     ahead = memory.repeated(np.arange(memory.rows), count)
@@ -134,7 +151,7 @@ def imagine(
 
 
 def _draw(odds: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Sequences (count, H, D) from the odds (H, D, A) of each choice."""
+    """Draw sequences (count, H, D) with the probabilities (H, D, A) of each choice."""
     numbers = generator.random((count, *odds.shape[:2]))
     sums = odds.cumsum(-1)
     found = (numbers[..., None] * sums[..., -1:] >= sums).sum(-1)

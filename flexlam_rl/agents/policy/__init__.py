@@ -1,4 +1,4 @@
-"""Policies: the latent action policy, its bundles, and the controls it is compared with."""
+"""Policies: the latent action policy, its bundles, and the control policies that it is compared with."""
 
 from flexlam_rl.utils.lazy import lazy_names
 

@@ -1,4 +1,4 @@
-"""Budgets of a latent action policy: numbers, checked, or words that have them chosen or drawn at each step.
+"""Budgets of a latent action policy: numbers, or words by which the budget is chosen or drawn at each step.
 
 Legend: `n` environments, `M` slots.
 """
@@ -13,18 +13,18 @@ Budget = int | np.ndarray | AutoBudget | RandomBudget
 
 
 def checked_budget(value: Any, slots: int, prefix: bool) -> Budget:
-    """Give a budget that a policy can play with.
+    """Check that a policy can play with a budget.
 
     Args:
-        value: A number, one for each environment, or words ("auto:0.1").
-        slots: M.
-        prefix: Whether any prefix of the slots is a latent action.
+        value: A number, one number per environment, or words ("auto:0.1").
+        slots: Number of slots, M.
+        prefix: Whether every prefix of the slots is a latent action.
 
     Returns:
-        A number, an array of its own, or what the words say.
+        A number, an array of its own, or the rule that the words name.
 
     Raises:
-        ValueError: It is none; with what is.
+        ValueError: The policy cannot play with the budget; the message says what it can play with.
     """
     if isinstance(value, AutoBudget | RandomBudget) or (isinstance(value, str) and in_words(value)):
         return checked_words(value, slots, prefix)
@@ -48,7 +48,7 @@ def checked_budget(value: Any, slots: int, prefix: bool) -> Budget:
 
 
 def random_chances(mean: float, slots: int) -> np.ndarray:
-    """Chances of the budgets 1..M with a given mean that are spread as widely as it allows (largest entropy), (M,)."""
+    """Return the distribution over the budgets 1..M with the given mean and the largest entropy, (M,)."""
     lengths = np.arange(1, slots + 1)
 
     def chances(slope: float) -> np.ndarray:
@@ -56,12 +56,12 @@ def random_chances(mean: float, slots: int) -> np.ndarray:
         return np.asarray(weights / weights.sum())
 
     low, high = -50.0, 50.0
-    for _ in range(100):  # halves the range of the slope: the mean grows with it
+    for _ in range(100):  # bisects the slope, with which the mean grows
         middle = (low + high) / 2
         low, high = (middle, high) if chances(middle) @ lengths < mean else (low, middle)
     return chances(low)
 
 
 def drawn_budgets(chances: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Budgets (n,) from the chances of 1..M and uniform numbers in [0, 1), (n,)."""
+    """Draw budgets (n,) from the probabilities of 1..M with uniform numbers in [0, 1), (n,)."""
     return np.minimum(np.searchsorted(chances.cumsum(), numbers, side="right") + 1, len(chances))

@@ -1,8 +1,8 @@
 """A bundle: everything that a policy needs, in one folder or hub repository.
 
-config.json                    what it was trained in and on (`BundleConfig`)
-lam/ sequence/ translator/     a model each: config.json and model.safetensors; oracle codes need no sequence/
-budget/                        where there is one, the head that chooses budgets
+config.json                    the environment and data that it was trained on (`BundleConfig`)
+lam/ sequence/ translator/     one model each: config.json and model.safetensors; the policy `oracle` needs no sequence/
+budget/                        optional: the head that chooses budgets
 README.md                      the model card
 """
 
@@ -36,25 +36,25 @@ MODELS: dict[str, Callable[..., PretrainedModel]] = {
     "sequence": load_prior,
     "translator": Translator.from_pretrained,
 }
-"""How each part is loaded."""
+"""Loader of each part."""
 OPTIONAL: dict[str, Callable[..., PretrainedModel]] = {"budget": BudgetHead.from_pretrained}
 """Parts that a bundle may lack."""
 
 
 @dataclass(frozen=True)
 class EnvironmentFacts(Plain):
-    """What the training data was recorded in, as config.json holds it; a policy refuses an environment that differs
-    from `spec`.
+    """The environment that the training data was recorded in, as config.json holds it. A policy refuses environments
+    that differ from `spec`.
 
     Attributes:
-        action_set, action_hash: Name and hash of the actions.
-        frame_skip: 60 Hz frames a step.
-        width, height: Of a frame in pixels.
+        action_set, action_hash: Name and hash of the action set.
+        frame_skip: Number of 60 Hz frames per step.
+        width, height: Size of a frame in pixels.
         engine: "litelab" or "deepmind_lab".
         textures: Looks that were seen in training ("procedural", "labmaze", "original").
         hud: "full", "reduced" or "none".
         domain: Name of the world.
-        look: How the world is drawn, beside its textures and overlay.
+        look: Further settings of how the world is drawn, besides textures and overlay.
     """
 
     action_set: str
@@ -70,14 +70,14 @@ class EnvironmentFacts(Plain):
 
     @classmethod
     def of(cls, spec: EnvSpec, textures: tuple[str, ...]) -> "EnvironmentFacts":
-        """The facts of environments that differ in their textures alone."""
+        """Make the facts of environments that differ only in their textures."""
         same = {f.name: getattr(spec, f.name) for f in fields(cls) if f.name not in ("textures", "look")}
         look = tuple((name, value) for name, value in spec.look if name not in ("textures", "hud"))
         return cls(**same, textures=textures, look=look)
 
     @property
     def spec(self) -> EnvSpec:
-        """The environment, in the last of the looks that were seen."""
+        """Record of the environment, with the last of the looks that were seen."""
         look = {"hud": self.hud, "textures": self.textures[-1] if self.textures else "", **dict(self.look)}
         return EnvSpec(
             self.domain, self.engine, self.action_set, self.action_hash, self.frame_skip, self.width, self.height,
@@ -90,11 +90,11 @@ class LabelFacts(Plain):
     """The labels that the translator was trained on.
 
     Attributes:
-        name: Of the label set.
-        count: Labelled transitions, training and validation together.
-        levels: Where they come from.
-        pairs: How often the labels of the training part have action j after previous action i - 1 (row 0: an episode's
-            first step); (A + 1) rows of A counts. The previous-action control plays by it.
+        name: Name of the label set.
+        count: Number of labeled transitions, training and validation together.
+        levels: Names of the levels that they come from.
+        pairs: Counts of action j after previous action i - 1 in the training labels (row 0: first steps of episodes),
+            (A + 1) rows of A counts. The previous-action control plays by them.
     """
 
     name: str
@@ -105,10 +105,10 @@ class LabelFacts(Plain):
 
 @dataclass(frozen=True)
 class Decoding(Plain):
-    """How the policy decides unless told otherwise; a temperature of 0 takes the likeliest.
+    """Default options of the policy's decisions; a temperature of 0 takes the likeliest choice.
 
     Raises:
-        ValueError: A temperature is negative or no number, or the context is no whole number.
+        ValueError: A temperature is negative or not a number, or the context is not a whole number.
     """
 
     temperature: float = 1.0
@@ -116,7 +116,7 @@ class Decoding(Plain):
     action_temperature: float = 0.0
     """Temperature of the translator's actions."""
     context: int | None = field(default=None, metadata={"later": True})
-    """Frames back that a decision sees, None for all that the sequence model was trained with."""
+    """Number of frames that a decision sees; None for as many as the sequence model was trained with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,11 +128,13 @@ class Decoding(Plain):
 
 @dataclass(frozen=True)
 class BundleConfig(Plain):
-    """What config.json of a bundle holds.
+    """Content of a bundle's config.json.
 
     Attributes:
-        environment, labels, decoding: See there.
-        training: Where the models come from: data, steps, validation figures, git revision; JSON values, for people.
+        environment: The environment that the training data was recorded in.
+        labels: The labels that the translator was trained on.
+        decoding: Default options of the policy's decisions.
+        training: Origin of the models: data, steps, validation figures, git revision; JSON values, for people.
     """
 
     environment: EnvironmentFacts
@@ -140,11 +142,11 @@ class BundleConfig(Plain):
     decoding: Decoding = field(default_factory=Decoding)
     training: dict = field(default_factory=dict)
     prior: bool = field(default=True, metadata={"later": True})
-    """Whether it has a sequence model; the policy `oracle` plays without."""
+    """Whether the bundle has a sequence model; the policy `oracle` plays without one."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of its models."""
+        """Names of the bundle's models."""
         return tuple(part for part in MODELS if self.prior or part != "sequence")
 
 
@@ -159,20 +161,20 @@ class Bundle:
     source: str
     hash: str
     folder: Path | None = None
-    """Where its files lie; None where it was made in memory."""
+    """Folder of its files; None for a bundle that was made in memory."""
     budget: BudgetHead | None = None
-    """Chooses budgets, where it has been trained."""
+    """Head that chooses budgets; None where none has been trained."""
 
     @property
     def slots(self) -> int:
-        """M, the largest budget."""
+        """Number of slots M, which is the largest budget."""
         return self.lam.config.slots
 
     def prior(self) -> Prior:
-        """Give the sequence model.
+        """Return the sequence model.
 
         Raises:
-            CheckpointError: There is none.
+            CheckpointError: The bundle has none.
         """
         if self.sequence is None:
             raise CheckpointError(
@@ -183,17 +185,21 @@ class Bundle:
 
     @property
     def models(self) -> dict[str, Any]:
-        """All models that there are, by part."""
+        """The models that the bundle has, by part."""
         parts = {part: getattr(self, part) for part in (*MODELS, *OPTIONAL)}
         return {part: model for part, model in parts.items() if model is not None}
 
 
 def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
-    """The folder of a bundle: itself, a downloaded hub repository, or (None) the default: `FLEXLAM_CHECKPOINT`, or what
-    comes with the package.
+    """Find the folder of a bundle, and download it from the hub if needed.
+
+    Args:
+        name: A folder, a hub id "owner/name", or None for the default: that of the variable `FLEXLAM_CHECKPOINT`, or
+            else the bundle that comes with the package.
+        revision: Hub revision.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is no such bundle.
     """
     if name is None and (name := default()) is None:
         raise CheckpointError(
@@ -205,12 +211,16 @@ def folder_of(name: str | Path | None, revision: str | None = None) -> Path:
         return folder
     try:
         return Path(snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
-    except Exception as error:  # whatever the hub client raises (network, missing repository) ends here
+    except Exception as error:  # the hub client raises many types (network, missing repository)
         raise not_on_hub(str(name), error) from None
 
 
 def files_hash(folder: Path) -> str:
-    """SHA-256 of a bundle's configurations and weights: the same models and settings, the same hash."""
+    """Compute the SHA-256 of a bundle's configurations and weights.
+
+    Raises:
+        CheckpointError: A file is missing or cannot be read.
+    """
     parts = (*read_config(folder).parts, *(part for part in OPTIONAL if (folder / part).is_dir()))
     files = [folder / CONFIG, *(folder / name / file for name in parts for file in (CONFIG, WEIGHTS))]
     try:
@@ -222,10 +232,10 @@ def files_hash(folder: Path) -> str:
 
 
 def read_config(folder: Path) -> BundleConfig:
-    """A bundle's configuration.
+    """Read a bundle's configuration.
 
     Raises:
-        CheckpointError: It is missing, damaged, of something else, or of a newer format.
+        CheckpointError: The file is missing or damaged, describes something else, or has a newer format.
     """
     path = folder / CONFIG
     try:
@@ -251,7 +261,7 @@ def read_config(folder: Path) -> BundleConfig:
 
 
 def config_bytes(config: BundleConfig) -> bytes:
-    """The configuration as config.json holds it."""
+    """Return the configuration as the bytes of config.json."""
     return (json.dumps({"format": FORMAT, "kind": KIND, "config": to_json(config)}, indent=1) + "\n").encode()
 
 
@@ -262,11 +272,11 @@ def load_bundle(
 
     Args:
         name: A folder, a hub id "owner/name", or None for the one that comes with the package.
-        device: Where the models go.
+        device: Device of the models.
         revision: Hub revision.
 
     Raises:
-        CheckpointError: Files are missing or damaged, hold numbers that are none, or do not belong together.
+        CheckpointError: Files are missing or damaged, hold numbers that are not finite, or do not belong together.
         ValueError: There is no such device.
     """
     target = usable_device(device)
@@ -288,8 +298,13 @@ def load_bundle(
 def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, translator: Translator, where: str) -> None:
     """Refuse models that do not belong together.
 
+    Args:
+        config: Configuration of the bundle.
+        lam, sequence, translator: The models; `sequence` is None where there is none.
+        where: Name of the bundle for messages.
+
     Raises:
-        CheckpointError: The first fact that differs, with both values.
+        CheckpointError: Two of them differ; the message names what differs, with both values.
     """
     if lam.latent.codes is None and (sequence is None or sequence.config.codes is not None):
         raise CheckpointError(
@@ -326,10 +341,10 @@ def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, tran
 
 
 def check_budget_head(head: BudgetHead, sequence: Prior, where: str) -> None:
-    """Refuse a budget head of another prior.
+    """Refuse a budget head that was made for another prior.
 
     Raises:
-        CheckpointError: The first size that differs, with both values.
+        CheckpointError: A size differs; the message names it, with both values.
     """
     ours = (head.config.slots, head.config.codes, head.config.state_width, head.config.step_width)
     theirs = (sequence.config.slots, sequence.config.codes, *state_widths(sequence))

@@ -17,12 +17,12 @@ CARD = "README.md"
 
 
 def free_for_bundle(out: Path) -> Path:
-    """The folder that a bundle may be written to, without links.
+    """Resolve links in the folder that a bundle is to be written to, and check that it is free.
 
     Raises:
-        FileExistsError: It is a file, or holds something other than a bundle.
+        FileExistsError: It is a file, or a folder that holds something other than a bundle.
     """
-    out = out.resolve()  # "..", or a link, names the folder that is replaced
+    out = out.resolve()  # with "..", or a link, the folder itself is replaced
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"{out} is a file; give another folder.")
     if out.exists() and not ((out / CONFIG).is_file() and (out / "lam").is_dir()) and any(out.iterdir()):
@@ -31,25 +31,25 @@ def free_for_bundle(out: Path) -> Path:
 
 
 def save_bundle(out: Path, bundle: Bundle, decoding: Decoding) -> Path:
-    """Write a loaded bundle; with the decoding that it came with, its files are equal to those it was loaded from.
+    """Write a loaded bundle. With its own decoding, the files equal those that it was loaded from.
 
     Args:
-        out: The folder; a bundle there is replaced.
-        bundle: Its models and configuration.
-        decoding: How its policy decides.
+        out: Folder of the bundle; a bundle there is replaced.
+        bundle: The bundle.
+        decoding: Default options of its policy's decisions.
 
     Returns:
         The folder.
 
     Raises:
-        OSError: It cannot be written, or holds something else.
+        OSError: The folder cannot be written, or holds something else.
     """
     out = free_for_bundle(out)
     config = replace(bundle.config, decoding=decoding)
     card = None
     if config == bundle.config and bundle.folder is not None and (bundle.folder / CARD).is_file():
-        card = (bundle.folder / CARD).read_text(encoding="utf-8")  # it may hold scores
-    half = config.training.get("weights") == "float16"  # weights that were rounded once are not rounded again
+        card = (bundle.folder / CARD).read_text(encoding="utf-8")  # the card may hold scores that were added later
+    half = config.training.get("weights") == "float16"  # such weights are stored in float16 again, without a loss
     write_bundle(out, config, bundle.models, half, card)
     return out
 
@@ -57,7 +57,18 @@ def save_bundle(out: Path, bundle: Bundle, decoding: Decoding) -> Path:
 def push_bundle(
     repo_id: str, bundle: Bundle, decoding: Decoding, private: bool | None, token: str | bool | None, message: str
 ) -> str:
-    """Upload a bundle to a hub repository; returns the address of the commit.
+    """Upload a bundle to a hub repository.
+
+    Args:
+        repo_id: Hub id "owner/name".
+        bundle: The bundle.
+        decoding: Default options of its policy's decisions.
+        private: Whether a new repository is private; None for the hub's default.
+        token: Hub token, True for the stored one, None for the client's default.
+        message: Commit message.
+
+    Returns:
+        The address of the commit.
 
     Raises:
         CheckpointError: The hub refuses the upload, or cannot be reached.
@@ -68,7 +79,7 @@ def push_bundle(
             api = HfApi(token=token)
             api.create_repo(repo_id, private=private, exist_ok=True)
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message))
-        except Exception as error:  # whatever the hub client raises (network, rights, a bad name) ends here
+        except Exception as error:  # the hub client raises many types (network, rights, a bad name)
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(f"The policy cannot be uploaded to {repo_id!r}: {why}") from None
 
@@ -76,14 +87,14 @@ def push_bundle(
 def write_bundle(
     out: Path, config: BundleConfig, models: dict[str, PretrainedModel], half: bool = False, card: str | None = None
 ) -> None:
-    """Write a bundle: beside its folder, then in place, so that a reader never sees half of one.
+    """Write a bundle beside its folder and then move it there, so that a reader never sees half of a bundle.
 
     Args:
-        out: The folder; a bundle there is replaced.
-        config: Content of its config.json.
-        models: Its models, by part.
-        half: Store weights in float16.
-        card: Its README.md, None to write one from `config`.
+        out: Folder of the bundle; a bundle there is replaced.
+        config: Content of config.json.
+        models: Models, by part.
+        half: Whether to store weights in float16.
+        card: Text of README.md; None to write one from `config`.
 
     Raises:
         ValueError: A weight is too large for float16.
@@ -92,7 +103,7 @@ def write_bundle(
     with atomic_folder(out, replace=True) as folder:
         for part, model in models.items():
             model.save_pretrained(folder / part)
-            (folder / part / "README.md").unlink(missing_ok=True)  # the hub client's, about nothing in particular
+            (folder / part / "README.md").unlink(missing_ok=True)  # an empty card of the hub client
             if half:
                 learned = {name for name, _ in model.named_parameters()}
                 state = {
@@ -112,7 +123,7 @@ def write_bundle(
 
 
 def model_card(config: BundleConfig, models: dict[str, PretrainedModel]) -> str:
-    """README.md of a bundle: what it was trained in and on, and its sizes."""
+    """Write the text of a bundle's README.md: the environment and data that it was trained on, and its sizes."""
     env, labels, training = config.environment, config.labels, config.training
     lam: Any = models["lam"].config
     name = models["lam"].title if lam.prefix else f"{models['lam'].title} (K = {lam.slots})"
@@ -157,7 +168,7 @@ def _each(latent: Any) -> str:
 
 
 def _way(config: BundleConfig, prior: Any) -> str:
-    """How it plays, in words."""
+    """Describe in words how the bundle plays."""
     if prior is None:
         return "an expert's next step, encoded and translated (policy `oracle`); it has no sequence model"
     seen = config.decoding.context or prior.config.frames

@@ -26,7 +26,7 @@ from flexlam_rl.nn.patch_embed import Size, frame_size
 from flexlam_rl.nn.pretrained import CONFIG, CheckpointError, PretrainedModel, model_digest
 from flexlam_rl.utils.provenance import revision
 
-# where a run keeps each model, and which stage gives it, without and with joint alignment
+# folder of each model in a run, without and with joint alignment; the first part is the stage that trained it
 _PLACES = {
     "translator": {
         "lam": "lam/best/lam",
@@ -50,22 +50,22 @@ def make_bundle(
     """Write a bundle of a run's best models, with the budget head where one has been trained on them.
 
     Args:
-        run: The run's folder, with finished stages lam, sequence and `stage`.
-        out: The bundle's folder; a bundle there is replaced.
+        run: Folder of the run, with finished stages lam, sequence and `stage`.
+        out: Folder of the bundle; a bundle there is replaced.
         data: Folders of the rollouts that the run was trained on; the first is the one with the labels. Several may
             differ in their look.
         stage: "translator", or "joint" for the LAM and translator of joint alignment.
-        half: Store weights in float16: half the size, rounded to 3 digits.
-        decoding: Temperatures that the policy plays with.
-        aligned: Folder of the run that has `stage`, where that is another one, trained on `run`'s LAM.
-        prior: False leaves the sequence model out: the bundle is for the policy `oracle` alone.
+        half: Whether to store weights in float16, at half the size and rounded to 3 digits.
+        decoding: Default options of the policy's decisions; None for those of `Decoding`.
+        aligned: Folder of the run with `stage`, if that is another run, which was trained on `run`'s LAM.
+        prior: Whether to include the sequence model; without it, only the policy `oracle` can play the bundle.
 
     Returns:
         The configuration and the hash of the bundle.
 
     Raises:
         CheckpointError: A stage is missing, or models do not belong together.
-        ValueError: The data is not what the run was trained on, or stores differ in more than their look.
+        ValueError: The run was trained on other data, or the stores differ in more than their look.
         OSError: `out` cannot be written, or holds something else.
     """
     out = free_for_bundle(out)
@@ -83,7 +83,7 @@ def make_bundle(
     }
     own = model_digest(run / "lam/best/lam")
     for name, trained in records.items():
-        # runs from before it was recorded do not say
+        # runs of earlier versions do not name it
         if trained.get("lam", own) != own:
             raise CheckpointError(
                 f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on "
@@ -107,10 +107,10 @@ def make_bundle(
 
 
 def _budget_head(run: Path, parts: Mapping[str, Path]) -> PretrainedModel | None:
-    """The budget head of a run; None where it has none.
+    """Load the budget head of a run; None where it has none.
 
     Raises:
-        CheckpointError: It was trained on other models than those of the bundle.
+        CheckpointError: The head was trained on other models than those of the bundle.
     """
     folder = run / "budget" / "best" / "budget"
     if not folder.is_dir():
@@ -142,23 +142,28 @@ def _environment(rollouts: Sequence[Rollouts], size: Size) -> EnvironmentFacts:
 
 
 def _labels(rollouts: Rollouts, name: str, spec: ActionSpec) -> LabelFacts:
-    """How many labels there are, from where, and which actions follow which."""
+    """Describe a label set: its size, its levels, and how often actions follow one another."""
     from flexlam_rl.train.actions import labelled
 
     parts = [load_labels(rollouts, name, part) for part in ("train", "validation")]
     pairs: tuple[tuple[int, ...], ...] = ()
     if len(spec.discrete) == 1 and not spec.continuous:
         pairs = action_pairs(labelled(rollouts, parts[0], spec), spec.discrete[0])
-    levels = tuple(dict.fromkeys(str(level) for level in parts[0].attributes["levels"]))  # a level of two looks is one
+    levels = tuple(
+        dict.fromkeys(str(level) for level in parts[0].attributes["levels"])
+    )  # a level in two looks counts once
     return LabelFacts(name, sum(map(len, parts)), levels, pairs)
 
 
 def action_pairs(known: Mapping[str, np.ndarray], actions: int) -> tuple[tuple[int, ...], ...]:
-    """Count in labels how often action j comes after action i - 1 (row 0: an episode's first step).
+    """Count in labels how often action j follows action i - 1 (row 0: first steps of episodes).
 
     Args:
         known: "action" and "previous", (B, 1) each.
-        actions: How many there are.
+        actions: Number of actions, A.
+
+    Returns:
+        (A + 1) rows of A counts.
     """
     pairs = np.zeros((actions + 1, actions), np.int64)
     np.add.at(pairs, (known["previous"][:, 0] + 1, known["action"][:, 0]), 1)

@@ -1,6 +1,7 @@
-"""One decision of a latent action policy (paper, algorithm 1): encode the transition that
-has just happened, whole; let the sequence model take it in with the newest frame; generate the first K codes; fill the
-other slots with the null; translate.
+"""One decision of a latent action policy (paper, algorithm 1).
+
+It encodes the last transition with all slots, feeds its codes and the newest frame to the sequence model, generates the
+first K codes, fills the other slots with the null, and translates.
 
 Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `R` rows of a chunk.
 """
@@ -34,15 +35,17 @@ def decide(
     """Decide for all environments whose actions are wanted, chunk by chunk.
 
     Args:
-        policy: A `LatentActionPolicy`: its models, decoder, temperatures and executor.
+        policy: A `LatentActionPolicy`, whose models, decoder, temperatures and executor are used.
         state: The history, which is advanced in place.
-        frames, starts, budgets: Of the n environments: new frames, where episodes begin, and K.
-        draws: Uniform numbers (n, W), those of M latents and then those of actions; None for the likeliest codes and
-            actions.
-        rule: Chooses K instead, up to that of `budgets`.
+        frames: New frame of each environment, (n, C, H, W).
+        starts: Whether an episode begins, (n,) bool.
+        budgets: K of each environment, (n,).
+        draws: Uniform numbers (n, W), first those of M latents and then those of actions; None for the likeliest codes
+            and actions.
+        rule: Rule that chooses K, up to that of `budgets`; None for K as given.
 
     Returns:
-        Actions (n, A) as models have them, and what the decision consisted of.
+        Actions (n, A) in the form that models use, and a description of the decision.
     """
     spec = policy.translator.config.actions
     began = time.perf_counter()
@@ -57,13 +60,13 @@ def decide(
             if policy.device.type == "cpu"
             else 0
         )
-        with own_modes(multiplied):  # here, because an executor's thread has modes of its own
+        with own_modes(multiplied):  # set here, because each thread of an executor has modes of its own
             return decide_chunk(
                 policy, chunk, frames[rows], starts[rows], starts[rows] | state.restarted[rows], budgets[rows], given,
                 rule, state.playing[rows],
             )  # fmt: skip
 
-    # an executor's threads are not there in a forked process
+    # a forked process does not have the executor's threads
     executor = policy.executor if len(playing) > 1 and not forked() else None
     results = [run(chunk) for chunk in playing] if executor is None else list(executor.map(run, playing))
     widest = int(budgets.max())
@@ -109,24 +112,24 @@ def decide_chunk(
     """Decide for the rows of a chunk.
 
     Args:
-        policy: A `LatentActionPolicy`: its models, decoder and temperatures.
+        policy: A `LatentActionPolicy`, whose models, decoder and temperatures are used.
         chunk: The history of R rows, which is advanced in place.
-        frames, starts, clear, budgets: Of the rows that are not padding: new frames, where episodes begin, where the
-            history is forgotten, and K.
-        draws: Uniform numbers, None for the likeliest codes and actions.
-        rule: Chooses K, up to that of `budgets`.
-        playing: Rows whose actions are wanted, of those that are not padding.
+        frames, starts, budgets: As for `decide`, for the rows that are not padding.
+        clear: Whether the history of such a row is forgotten, bool.
+        draws: Uniform numbers of these rows; None for the likeliest codes and actions.
+        rule: Rule that chooses K, up to that of `budgets`; None for K as given.
+        playing: Whether the actions of such a row are wanted, bool.
 
     Returns:
-        Actions (R, A), what was generated, codes (R, K) or vectors (R, K, d), and when each of `PARTS` ended. Without a
-        rule nothing is read back: a GPU may still be at work.
+        Actions (R, A); the generated codes (R, K) or vectors (R, K, d); and the times at which each of `PARTS` ended.
+        Without a rule, nothing is read back from the device, so that a GPU may still be computing.
     """
     spec = policy.translator.config.actions
     size, device = len(chunk.frames), policy.device
     marks = Marks(device)
 
     def whole(rows: np.ndarray, fill: Any) -> Tensor:
-        """`rows` filled up to R."""
+        """Pad `rows` to R."""
         if len(rows) < size:
             rows = np.concatenate([rows, np.full((size - len(rows), *rows.shape[1:]), fill, rows.dtype)])
         return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
@@ -134,11 +137,11 @@ def decide_chunk(
     now, cleared, begun, lengths = whole(frames, 0), whole(clear, True), whole(starts, True), whole(budgets, 1)
     policy.decoder.clear(chunk.decode, cleared)
     chunk.previous = torch.where(begun[:, None], no_action(spec, 1, device), chunk.previous)
-    # codes of rows at their first frame are computed and not used: the number of rows stays the same
+    # codes of rows at their first frame are computed but not used, so that the number of rows stays the same
     codes = None if clear.all() else policy.lam.encode(chunk.frames, now)
     marks.mark()
     hidden = policy.decoder.observe(chunk.decode, now, codes)
-    chunk.frames.copy_(now)  # the caller may write its next frames where these lie
+    chunk.frames.copy_(now)  # copied, because the caller may overwrite its frames
     marks.mark()
     most = int(budgets.max())
     codes_draws = None

@@ -1,4 +1,4 @@
-"""A clone as a policy.
+"""A policy that plays with a clone of a video's actions.
 
 Legend: `n` environments, `S` numbers of a state, `C H W` frame.
 """
@@ -18,22 +18,22 @@ from flexlam_rl.models.baselines.clone import Clone
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.sampling import pick
 
-CHUNK = 16  # rows computed together: the numbers of an episode do not depend on how many play beside it
+CHUNK = 16  # rows computed together, always as many: an episode's numbers do not depend on how many play beside it
 
 
 class ClonePolicy:
     """Plays with a clone of a video's actions.
 
-    It forgets the frames at a map restart, over which no window of its training ran.
+    It forgets its frames at a map restart, because no window of its training crosses one.
 
     Args:
         path: Folder of the model.
-        env: What it will play; must have the actions, frame skip and frame size of the video.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
-        deterministic: True takes the likeliest action, False or None draws from the model's distribution.
+        env: Environment or batch that it will play, with the actions, frame skip and frame size of the video.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
+        deterministic: True takes the likeliest action; False or None draws from the model's distribution.
 
     Attributes:
-        likeliest: (n,), at the last step.
+        likeliest: Likeliest actions at the last step, (n,).
 
     Raises:
         CheckpointError: The folder holds no such model.
@@ -52,18 +52,25 @@ class ClonePolicy:
         self.likeliest = np.empty(0, np.int64)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         self._draws.begin(rows_of(which), seeds)
 
     def map_restarted(self, which: np.ndarray) -> None:
-        """The next frames of these environments do not follow from the last ones."""
+        """Note that the next frames of the environments `which` do not follow from their last ones."""
         self._restarted = np.union1d(self._restarted, rows_of(which))
 
     @in_own_modes
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Actions (n,) int64, a bare one for a single environment, and the state: (n, S) and the last actions (n,)."""
+        """Choose actions.
+
+        Returns:
+            Actions (n,) int64, or one for a single environment; and the state: (n, S) and the last actions (n,).
+
+        Raises:
+            ValueError: The state is that of another number of environments.
+        """
         frames, single = read_frames(observation, self._frame)
         n, model = len(frames), self.model
         kept, previous = (

@@ -1,4 +1,4 @@
-"""Behaviour cloning as a policy: the baseline that the same labels give without any latent actions.
+"""Behavior cloning as a policy: the baseline that uses the same labels without latent actions.
 
 Legend: `n` environments, `R` rows of a chunk, `A` dimensions of an action.
 """
@@ -27,16 +27,16 @@ class CloningPolicy:
     """Plays with a model of `python -m train.bc`.
 
     Args:
-        checkpoint: The run's folder (`--out` of the training), or the model's own.
-        env: What it will play.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
-        device: Of the model.
-        deterministic: True takes the likeliest action, False or None draws from the model's distribution.
-        chunk: Rows computed together, as for `LatentActionPolicy`.
+        checkpoint: Folder of the run (`--out` of the training), or of the model itself.
+        env: Environment or batch that it will play.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
+        device: Device of the model.
+        deterministic: True takes the likeliest action; False or None draws from the model's distribution.
+        chunk: Number of rows that are computed together, as for `LatentActionPolicy`.
 
     Raises:
         CheckpointError: There is no such model.
-        ValueError: It has other actions or frames than the environment.
+        ValueError: The model has other actions or frames than the environment.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CloningPolicy:
             )
         self.model = BehaviourCloning.from_pretrained(places[0], device=device).eval().requires_grad_(False)
         config = self.model.config
-        # what the model does not know, such as the frame skip, may be anything
+        # what the model does not record, such as the frame skip, may have any value
         known = {"action_set": config.actions.name, "action_hash": config.actions.hash}
         height, width = frame_size(config)
         known |= {"width": width, "height": height}
@@ -71,15 +71,15 @@ class CloningPolicy:
         self._draws = Draws(seed, max(1, len(config.actions.discrete)))
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         self._draws.begin(which, seeds)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"draws": self._draws.snapshot(), "previous": state}
 
     def restore(self, saved: dict[str, Any]) -> Any:
-        """Go on from a snapshot; gives the state."""
+        """Continue from a snapshot, and return its `state` for `predict`."""
         self._draws.restore(saved["draws"])
         return saved["previous"]
 
@@ -87,10 +87,14 @@ class CloningPolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n, ...) of the environment's own space, a bare one for a single environment; the state is the last
-        actions as models have them (n, A), none at an episode's start.
+        """Choose actions. Continuous ones are the mean of the model's prediction, also where actions are drawn.
 
-        Continuous actions are the mean of what the model learned, also where actions are drawn.
+        Returns:
+            Actions (n, ...) of the environment's own space, or one for a single environment; and the state, which is
+            the last actions in the form that models use (n, A).
+
+        Raises:
+            ValueError: The state is that of another number of environments.
         """
         frames, single = read_frames(observation, self._frame)
         n = len(frames)
@@ -110,7 +114,7 @@ class CloningPolicy:
             rows = slice(first, min(first + size, n))
             short = size - (
                 rows.stop - rows.start
-            )  # filled up, so that numbers do not depend on how many rows there are
+            )  # padded, so that the numbers do not depend on how many rows there are
             now = np.concatenate([frames[rows], np.zeros((short, *frames.shape[1:]), frames.dtype)])
             before = np.concatenate([previous[rows], np.zeros((short, spec.dims), previous.dtype)])
             outputs = self.model(torch.from_numpy(now).to(self.device), torch.from_numpy(before).to(self.device))

@@ -1,4 +1,4 @@
-"""Whether an environment is one that a policy was trained in."""
+"""Checks that an environment is one that a policy was trained in."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 
 
 def environment_spec(env: Any, unknown: EnvSpec) -> EnvSpec:
-    """The record of a (wrapped) environment or batch; what it does not tell is taken from `unknown`."""
+    """Return the record of a (wrapped) environment or batch; what it does not tell is taken from `unknown`."""
     height, width = frame_size(env) or (unknown.height, unknown.width)
     return env_spec_of(env) or replace(unknown, height=height, width=width)
 
@@ -26,7 +26,7 @@ def _image_space(env: Any) -> Any:
 
 
 def _takes(space: spaces.Space[Any], wanted: spaces.Space[Any]) -> bool:
-    """Whether a space is the one wanted; where it has no bound, the bound that a policy learned instead is within."""
+    """Return whether a space is the wanted one; where the space has no bound, the wanted one may have any."""
     if not isinstance(space, spaces.Box) or not isinstance(wanted, spaces.Box):
         return bool(space == wanted)
     if space.shape != wanted.shape or space.dtype != wanted.dtype:
@@ -36,15 +36,15 @@ def _takes(space: spaces.Space[Any], wanted: spaces.Space[Any]) -> bool:
 
 
 def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
-    """Refuse an environment that takes other actions than a policy chooses, or shows no frames that it takes.
+    """Refuse an environment with other actions than a policy chooses, or without frames that the policy can read.
 
     Args:
-        env: A (wrapped) environment or batch; what tells no space is not checked.
-        actions: What the policy chooses.
-        channels: Of a frame.
+        env: A (wrapped) environment or batch; without an action or observation space, that part is not checked.
+        actions: Actions that the policy chooses.
+        channels: Number of channels of a frame.
 
     Raises:
-        ValueError: The difference, with both values.
+        ValueError: They differ; the message names both values.
     """
     space, wanted = single_space(env, "action_space"), space_of(actions)
     if space is not None and not _takes(space, wanted):
@@ -64,10 +64,14 @@ def check_spaces(env: Any, actions: ActionSpec, channels: int) -> None:
 
 
 def check_record(trained: EnvSpec, found: EnvSpec) -> None:
-    """Refuse an environment of another domain (where it is known), or with other actions, frame skip or frame size.
+    """Refuse an environment of another domain (if it is known), or with other actions, frame skip or frame size.
+
+    Args:
+        trained: Record of the environment that the policy was trained in.
+        found: Record of the environment to play.
 
     Raises:
-        ValueError: The first difference, with both values.
+        ValueError: They differ; the message names the first difference, with both values.
     """
     pairs = {
         "domain": (trained.domain or found.domain, found.domain),
@@ -84,17 +88,17 @@ def check_record(trained: EnvSpec, found: EnvSpec) -> None:
 def check_environment(
     facts: EnvironmentFacts, env: Any, any_look: bool = False, actions: ActionSpec | None = None, channels: int = 3
 ) -> None:
-    """Refuse an environment that differs from the one trained in.
+    """Refuse an environment that differs from the one that a policy was trained in.
 
     Args:
-        facts: What was trained in.
+        facts: The environment that the policy was trained in.
         env: A (wrapped) environment or batch.
-        any_look: Accept another engine, textures or overlay.
-        actions: What the policy chooses; None leaves the spaces unchecked.
-        channels: Of a frame.
+        any_look: Whether to accept another engine, textures or overlay.
+        actions: Actions that the policy chooses; None leaves the spaces unchecked.
+        channels: Number of channels of a frame.
 
     Raises:
-        ValueError: The first difference, with both values.
+        ValueError: They differ; the message names the first difference, with both values.
     """
     trained = facts.spec
     found = environment_spec(env, trained)

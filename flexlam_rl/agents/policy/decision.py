@@ -1,4 +1,4 @@
-"""What a policy tells of its last step.
+"""What a policy reports about its last step.
 
 Legend: `n` environments, `K` budget, `d` numbers per slot.
 """
@@ -12,20 +12,20 @@ PARTS = ("encode", "context", "generate", "translate")
 
 @dataclass(frozen=True)
 class Decision:
-    """The last step, on request.
+    """The last step of a policy.
 
     Attributes:
-        budgets: (n,) int64, each environment's K; 0 where it was to be chosen and the environment does not play.
-        codes: (n, largest K) int64; -1 after an environment's own K, and where it does not play. Where latent actions
-            are continuous, vectors (n, largest K, d), and NaN there.
-        probabilities: (n, largest K) float32, of each code under the sequence model given those before it; NaN where
-            there is none, as of a continuous prior.
-        seconds: Wall-clock of the parts of the step ("encode", "context", "generate", "translate"), summed over chunks,
-            and "total".
-        rule: Who set the budgets: "given", "random", or the rule that chose them.
-        tolerance: Of that rule; None where there is none.
-        estimates: (n, largest K) float32, the rule's estimate of what is missing after each k; NaN where it was not
-            asked. None where there is no rule.
+        budgets: K of each environment, (n,) int64; 0 where a rule chooses it and the environment does not play.
+        codes: Codes, (n, largest K) int64, with -1 after an environment's own K and where it does not play. Continuous
+            latent actions have vectors (n, largest K, d) instead, with NaN in these places.
+        probabilities: Probability of each code under the sequence model, given the codes before it, (n, largest K)
+            float32; NaN where there is none, as for a continuous prior.
+        seconds: Wall-clock time of the parts of the step ("encode", "context", "generate", "translate"), summed over
+            chunks, and "total".
+        rule: Source of the budgets: "given", "random", or the name of the rule that chose them.
+        tolerance: Tolerance of that rule; None without one.
+        estimates: The rule's estimate of what is missing after each k, (n, largest K) float32; NaN where it was not
+            asked. None without a rule.
     """
 
     budgets: np.ndarray
@@ -38,7 +38,7 @@ class Decision:
 
     @property
     def reasons(self) -> list[str]:
-        """Why each environment has its K, in words."""
+        """Reason for each environment's K, in words."""
         if self.estimates is None or self.tolerance is None:
             return [self.rule] * len(self.budgets)
         return [
@@ -50,7 +50,7 @@ class Decision:
 
 
 def read_only(values: np.ndarray) -> np.ndarray:
-    """A copy that refuses to be written to: a change of it would change nothing."""
+    """Return a copy that cannot be written to, because a change of it would have no effect."""
     copied = values.copy()
     copied.flags.writeable = False
     return copied

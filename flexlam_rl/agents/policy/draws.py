@@ -1,6 +1,6 @@
 """Random numbers of many environments, each with its own stream.
 
-Legend: `n` environments, `W` numbers a step.
+Legend: `n` environments, `W` numbers per step.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,15 @@ _STEPS = 64  # steps drawn at once
 
 
 def states_of(generators: Iterable[np.random.Generator]) -> list[Any]:
-    """States of generators, as JSON values."""
+    """Return the states of generators, as JSON values."""
     return [generator.bit_generator.state for generator in generators]
 
 
 def generators_of(states: Iterable[Any]) -> list[np.random.Generator]:
-    """Generators that go on from states of `states_of`.
+    """Make generators that continue from the states that `states_of` returned.
 
     Raises:
-        ValueError: They are no such states.
+        ValueError: A state is not one of a generator.
     """
     generators = []
     for state in states:
@@ -33,16 +33,16 @@ def generators_of(states: Iterable[Any]) -> list[np.random.Generator]:
 
 
 class Draws:
-    """Uniform numbers in [0, 1), `W` a step and environment.
+    """Uniform numbers in [0, 1), `W` per step and environment.
 
     Args:
-        seed: With the episode seeds given to `begin` it determines every number; without them, with the environment's
-            place.
-        width: W.
-        stream: Numbers of another stream have nothing to do with these.
+        seed: Seed that determines every number, together with the episode seeds given to `begin`, or, without these,
+            with the environment's index.
+        width: Number of numbers per step, W.
+        stream: Name of the stream; numbers of different streams are independent.
 
     Raises:
-        ValueError: The seed is no whole number from 0 on.
+        ValueError: The seed is not a whole number of at least 0.
     """
 
     def __init__(self, seed: int, width: int, stream: tuple[int, ...] = ()) -> None:
@@ -61,14 +61,14 @@ class Draws:
         self._at = np.concatenate([self._at, np.full(rows - have, _STEPS)])
 
     def begin(self, which: Any, seeds: Any) -> None:
-        """Environments `which` begin episodes of these seeds.
+        """Note that the environments `which` begin episodes of these seeds.
 
         Args:
             which: Bool mask of all environments, or indices.
-            seeds: One for each entry of `which`.
+            seeds: One seed per entry of `which`.
 
         Raises:
-            ValueError: `which` or the seeds are not such; nothing has begun then.
+            ValueError: `which` or the seeds have another form; nothing has changed then.
         """
         index, numbers = begun(which, seeds)
         if len(index):
@@ -78,14 +78,14 @@ class Draws:
             self._at[i] = _STEPS
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that later numbers depend on."""
+        """Return everything that later numbers depend on."""
         return {"generators": states_of(self._generators), "drawn": self._drawn, "at": self._at}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go on from a snapshot.
+        """Continue from a snapshot.
 
         Raises:
-            ValueError: It is of draws of another width.
+            ValueError: The snapshot has another width.
         """
         if saved["drawn"].shape[1:] != (_STEPS, self._width):
             raise ValueError(
@@ -95,7 +95,7 @@ class Draws:
         self._drawn, self._at = saved["drawn"].copy(), saved["at"].copy()
 
     def next(self, rows: int) -> np.ndarray:
-        """The next numbers of environments 0 to `rows`, (rows, W)."""
+        """Return the next numbers of environments 0 to `rows - 1`, (rows, W)."""
         self._grow(rows)
         for i in np.flatnonzero(self._at[:rows] == _STEPS).tolist():
             self._drawn[i] = self._generators[i].random((_STEPS, self._width))

@@ -1,4 +1,4 @@
-"""Makers of the policies that come with the package: what `agents.policy.registry.POLICIES` names."""
+"""Factories of the policies that come with the package, which `agents.policy.registry.POLICIES` names."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def flexlam(
     """Make the latent action policy of the player's bundle.
 
     Raises:
-        ValueError: The cache is of an unknown type, or the policy does not fit the environment.
+        ValueError: The cache has an unknown type, or the policy does not fit the environment.
     """
     import torch
 
@@ -36,8 +36,9 @@ def flexlam(
 def oracle(
     env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None, budgets: Any, player: Any
 ) -> Any:
-    """Make the control that plays an expert's codes through the player's bundle: the expert of the bundle's video where
-    it names one, else the scripted one.
+    """Make the control policy that plays an expert's codes through the player's bundle.
+
+    The expert is the one of the bundle's video if it can be asked for advice, else the scripted one.
     """
     from flexlam_rl.agents.policy.oracle import OraclePolicy
 
@@ -63,7 +64,7 @@ def reactive(env: Any, checkpoint: Any, seed: int, device: str, deterministic: b
 
 
 def previous_action(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None) -> Any:
-    """Make the control that plays by the counts of a bundle's labels."""
+    """Make the control policy that plays by the counts of a bundle's labels."""
     from flexlam_rl.agents.policy.bundle import folder_of, read_config
     from flexlam_rl.agents.policy.previous_action import PreviousActionPolicy
 
@@ -71,14 +72,14 @@ def previous_action(env: Any, checkpoint: Any, seed: int, device: str, determini
 
 
 def cloning(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None, player: Any) -> Any:
-    """Make the behaviour cloning policy of a run."""
+    """Make the behavior cloning policy of a run."""
     from flexlam_rl.agents.policy.cloning import CloningPolicy
 
     return CloningPolicy(checkpoint, env, seed, device, deterministic, player.chunk)
 
 
 def planner(env: Any, checkpoint: Any, seed: int, device: str, deterministic: bool | None) -> Any:
-    """Make the policy that plans in a world model, as a file says."""
+    """Make the policy that plans in a world model, from its file."""
     from flexlam_rl.agents.planning.config import make_planner, read_planner
 
     return make_planner(read_planner(checkpoint), env, seed, device)

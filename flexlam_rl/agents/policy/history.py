@@ -1,8 +1,8 @@
 """What a latent action policy remembers of each environment, in chunks of rows that are computed together.
 
-A number's last bit can depend on how many rows a matrix product has (measured on x86: products of fewer than 16 rows
-differ from larger ones). With a fixed chunk, an environment's numbers are the same however many others play beside it;
-unused rows are filled up.
+The last bit of a number can depend on the number of rows of a matrix product (measured on x86: products of fewer than
+16 rows differ from larger ones). With a fixed chunk size, an environment's numbers do not depend on how many others
+play beside it; unused rows are padding.
 
 Legend: `n` environments, `R` rows of a chunk, `C H W` frame, `A` dimensions of an action.
 """
@@ -28,50 +28,50 @@ class Chunk:
     first: int
     count: int
     decode: Any
-    """The prior's history, as its decoder made it."""
+    """The prior's history, in the form that its decoder uses."""
     frames: Tensor
     """uint8 (R, C, H, W): the last frames."""
     previous: Tensor
-    """(R, A): the last actions as models have them; none (-1, or NaN) at an episode's start."""
+    """(R, A): the last actions in the form that models use; -1 or NaN, for none, at an episode's start."""
 
 
 @dataclass
 class PolicyState:
-    """The history of n environments. It is advanced in place: keep the one that `predict` returns, and do not use it
-    twice.
+    """The history of n environments. It is advanced in place: pass on the state that `predict` returned, and use it
+    only once.
     """
 
     chunks: list[Chunk]
     playing: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
-    """(n,) bool: false where the environment's actions are not wanted any more."""
+    """(n,) bool: False where the environment's actions are no longer wanted."""
     restarted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
-    """(n,) bool: the map has restarted before the next frame."""
+    """(n,) bool: whether the map has restarted before the next frame."""
     made_for: tuple[Any, ...] = ()
-    """What the policy must be that advances it."""
+    """Facts that must be equal in the policy that advances the history, such as its models and device."""
     spent: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """(n,) int64: codes that each environment has spent in its present episode."""
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that a policy can go on from, also where it was made in inference mode."""
+        """Copy the history so that a policy can continue from it, even if it was made in inference mode."""
         return type(self)(**{part.name: copy.deepcopy(getattr(self, part.name), memo) for part in fields(self)})
 
     @property
     def rows(self) -> int:
-        """n."""
+        """Number of environments, n."""
         return len(self.playing)
 
 
 def check_state(state: Any, rows: int, made_for: tuple[Any, ...]) -> None:
-    """Refuse a state that a policy cannot go on from.
+    """Refuse a state that a policy cannot continue from.
 
     Args:
-        state: What was given.
-        rows: Environments that there are observations of.
-        made_for: See `PolicyState`.
+        state: What was given as the state.
+        rows: Number of environments that there are observations of.
+        made_for: The policy's facts, as for `PolicyState.made_for`.
 
     Raises:
-        ValueError: It is of another batch or policy, or no state at all.
+        ValueError: It is the state of another batch or policy, or not a state.
     """
     if not isinstance(state, PolicyState):
         raise ValueError(
@@ -99,15 +99,15 @@ def new_state(
     actions: ActionSpec,
     made_for: tuple[Any, ...] = (),
 ) -> PolicyState:
-    """Empty history of `rows` environments.
+    """Make an empty history.
 
     Args:
-        decoder: Of the prior.
-        rows: n.
-        chunk: R; None computes all rows together.
-        frame: (C, H, W).
-        actions: What actions are of.
-        made_for: See `PolicyState`.
+        decoder: Decoder of the prior.
+        rows: Number of environments, n.
+        chunk: Number of rows that are computed together, R; None for all rows.
+        frame: Shape of a frame, (C, H, W).
+        actions: Space of the actions.
+        made_for: The policy's facts, as for `PolicyState.made_for`.
     """
     size = rows if chunk is None else chunk
     device = decoder.device

@@ -1,4 +1,4 @@
-"""`LatentActionPolicy`: a trained FlexLAM (or Fixed-K model) that plays, with a token budget that may change at any
+"""`LatentActionPolicy`, which plays with a trained FlexLAM (or Fixed-K model) at a token budget that may change at any
 step.
 
 Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `C H W` frame.
@@ -37,33 +37,32 @@ from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget
 from flexlam_rl.utils.numbers import whole
 
 BUDGET_STREAM = (1,)
-"""Keeps the numbers that random budgets are drawn by apart from those of codes and actions."""
+"""Stream of the numbers by which random budgets are drawn, separate from those of codes and actions."""
 
 
 class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     """Plays with a bundle. `predict` follows Stable-Baselines3's protocol; `reset` and calls serve a plain loop.
 
     Args:
-        bundle: The models and what they were trained in.
-        budget: Codes that a decision may spend, 1..M: one number, or one for each environment. None for M. A Fixed-K
-            model takes M only. "auto", "auto:0.1" or "auto:0.1:entropy" chooses for each environment at each step, by
-            a tolerance and a rule; "random:3.5" draws, with that mean.
-        deterministic: True: always the likeliest codes and actions. False: draw them at the bundle's temperatures.
-            None: as each call of `predict` says, or the bundle's temperatures in a plain loop.
-        decoding: Other temperatures and another context than the bundle's.
-        seed: Of the draws. With `begin_episodes` an episode's draws depend on its own seed only.
-        chunk: Compute in chunks of so many rows, filled up where there are fewer. With the same chunk (16 or more on a
-            CPU) an environment's decisions do not depend on how many others there are, to the last bit. None computes
-            all rows at once, which is faster for few environments; decisions are then equal to rounding.
-        env: An environment to check against, as `check` does.
-        any_look: For that check.
-        cache: Type of the cached keys and values, in which attention is then computed: torch.bfloat16 halves memory and
-            time of attention where the processor has bfloat16 units, and rounds to 3 digits; None for the weights' own,
-            float32.
-        executor: Computes chunks side by side (a ThreadPoolExecutor); None computes them one after the other.
+        bundle: The models, and a description of their training.
+        budget: Number of codes that a decision may spend, 1..M: one number, or one per environment; None for M. A
+            Fixed-K model takes only M. "auto", "auto:0.1" or "auto:0.1:entropy" chooses the number for each environment
+            at each step, by a tolerance and a rule; "random:3.5" draws it, with that mean.
+        deterministic: True takes the likeliest codes and actions. False draws them at the bundle's temperatures. None
+            follows the argument of each call of `predict`; in a plain loop it draws.
+        decoding: Temperatures and context to use instead of the bundle's.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
+        chunk: Number of rows that are computed together; fewer rows are padded. With the same chunk (16 or more on a
+            CPU), an environment's decisions do not depend on the number of other environments, to the last bit. None
+            computes all rows at once, which is faster for few environments; decisions are then equal up to rounding.
+        env: An environment to check, as `check` does.
+        any_look: Whether that check accepts another engine, look or overlay.
+        cache: Type of the cached keys and values, in which attention is computed. torch.bfloat16 halves memory and time
+            of attention on processors with bfloat16 units, and rounds to 3 digits; None for float32, as the weights.
+        executor: Executor (a ThreadPoolExecutor) that computes chunks in parallel; None computes them one by one.
 
     Attributes:
-        last: The last `Decision`, None before the first.
+        last: The last `Decision`; None before the first.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         """Load a policy.
 
         Args:
-            name: A bundle's folder, a hub id "owner/name", or None for the checkpoint that comes with the package.
+            name: Folder of a bundle, a hub id "owner/name", or None for the bundle that comes with the package.
             budget: As for the class.
             device: "cpu", "cuda", ...
             revision: Hub revision.
@@ -125,12 +124,12 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
 
         Raises:
             CheckpointError: There is no such bundle, or it is damaged.
-            ValueError: There is no such device, or the budget or the environment given does not fit.
+            ValueError: There is no such device, or the budget or the environment does not fit.
         """
         return cls(load_bundle(name, device, revision), budget, **options)
 
     def _take(self, bundle: Bundle) -> None:
-        """Play with the models of a bundle."""
+        """Take over the models of a bundle."""
         self.bundle = bundle
         self.lam, self.sequence, self.translator = bundle.lam, bundle.prior(), bundle.translator
         self.decoder = decoder_of(self.sequence, self._cache, self.decoding.context)
@@ -140,8 +139,8 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     def to(self, device: str | torch.device) -> Self:
         """Move the policy to another device; other policies that share its models stay where they are.
 
-        States of before, that of the plain loop too, belong to the old device and are refused: begin with state=None,
-        or in a plain loop with reset().
+        Earlier states, including that of the plain loop, belong to the old device and are refused: begin with
+        state=None, or in a plain loop with reset().
 
         Args:
             device: "cpu", "cuda", ...
@@ -156,18 +155,19 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         if target != self.device:
             models = {part: copy.deepcopy(model).to(target) for part, model in self.bundle.models.items()}
             self._take(replace(self.bundle, **models))
-            self.budget = self._budget  # a rule's head moves along
+            self.budget = self._budget  # also moves the head of a rule
         return self
 
     @property
     def device(self) -> torch.device:
-        """Where the models are."""
+        """Device of the models."""
         return self.lam.null.device
 
     @property
     def budget(self) -> int | np.ndarray | str:
-        """K: one number, a read-only (n,) array of one for each environment, or the words that have it chosen. May be
-        set at any step, to a new value as a whole.
+        """Budget K: one number, a read-only array (n,) with one per environment, or the words by which it is chosen.
+
+        It can be set at any step, as a whole.
         """
         if isinstance(self._budget, AutoBudget | RandomBudget):
             return str(self._budget)
@@ -184,39 +184,46 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         self._budget = found
 
     def checked_budget(self, value: Any) -> Budget:
-        """A budget that this policy can play with: a number, an array of its own of one for each environment, or what
-        words say.
+        """Check that this policy can play with a budget.
+
+        Args:
+            value: As `budget` of the class.
+
+        Returns:
+            A number, an array of its own with one number per environment, or the rule that the words name.
 
         Raises:
-            ValueError: It can not; with what it can.
+            ValueError: The policy cannot play with the budget; the message says what it can play with.
         """
         return checked_budget(value, self.slots, self.lam.config.prefix)
 
     @property
     def spent(self) -> np.ndarray | None:
-        """Codes that each environment has spent in its present episode, (n,) int64; None before the first step."""
+        """Number of codes that each environment has spent in its present episode, (n,) int64; None before the first
+        step.
+        """
         return None if self._current is None else read_only(self._current.spent)
 
     def check(self, env: Any, any_look: bool = False) -> None:
-        """Refuse an environment that differs from the one trained in.
+        """Refuse an environment that differs from the one that the policy was trained in.
 
-        Compared are action space and action set, frame size and type, and frame skip; engine, look and overlay too.
+        It compares action space, action set, frame size and type, frame skip, engine, look and overlay.
 
         Args:
             env: A (wrapped) environment or batch.
-            any_look: Accept another engine, look or overlay.
+            any_look: Whether to accept another engine, look or overlay.
 
         Raises:
-            ValueError: The first difference, with both values.
+            ValueError: They differ; the message names the first difference, with both values.
         """
         check_environment(self.bundle.config.environment, env, any_look, self._actions, self._frame[0])
 
     def begin_episodes(self, which: Any, seeds: Any) -> None:
-        """Environments begin episodes of these seeds: their draws follow from them.
+        """Note that environments begin episodes of these seeds, which determine their draws.
 
         Args:
             which: Bool mask (n,), or indices, each once.
-            seeds: One for each entry of `which`; of a mask's, those count where it is true.
+            seeds: One seed per entry of `which`; for a mask, those count where it is true.
 
         Raises:
             ValueError: `which` does not fit the environments that play, or the seeds do not fit `which`.
@@ -231,7 +238,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
             self._budget_draws.begin(which, seeds)
 
     def _is_another_batch(self, which: Any, index: np.ndarray) -> bool:
-        """Whether all of a batch begin that has another size than the one that has played so far."""
+        """Return whether a whole batch begins that has another size than the one that has played so far."""
         assert self._current is not None
         all_of_them = np.array_equal(np.sort(index), np.arange(np.size(which)))
         return all_of_them and (
@@ -239,16 +246,18 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         )
 
     def end_episodes(self, which: Any) -> None:
-        """Environments `which` (mask or indices) play no more: chunks of such alone are not computed, their actions are
-        0.
+        """Note that the environments `which` (mask or indices) no longer play.
+
+        Chunks with no other environments are then not computed; their actions are 0.
         """
         if self._current is not None:
             self._current.playing[rows_of(which, self._current.rows)] = False
 
     def map_restarted(self, which: Any) -> None:
-        """The map has restarted before the next frame of environments `which` (mask or indices; `info["map_reset"]`).
+        """Note that the map restarted before the next frame of the environments `which` (mask or indices).
 
-        Their history begins anew, as training windows do, which never lead across a restart; the previous action stays.
+        `info["map_reset"]` says so. Their history then begins anew, because training windows do not cross a restart;
+        the previous action is kept.
         """
         if self._current is not None:
             self._current.restarted[rows_of(which, self._current.rows)] = True
@@ -257,22 +266,23 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
     def predict(
         self, observation: Any, state: PolicyState | None = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, PolicyState]:
-        """Decide.
+        """Choose actions.
 
         Args:
-            observation: uint8 frames (n, H, W, C) or (n, C, H, W), without n for one environment, or a dictionary that
+            observation: Frames uint8 (n, H, W, C) or (n, C, H, W), without n for one environment, or a dictionary that
                 holds them.
-            state: What the last call returned; None at the first.
-            episode_start: (n,) bool: where `observation` is the first of an episode. Only these rows begin anew.
-            deterministic: The likeliest codes and actions; the policy's own `deterministic` outweighs it.
+            state: State that the last call returned; None at the first call.
+            episode_start: Whether `observation` is the first of an episode, (n,) bool. Only these rows begin anew.
+            deterministic: Whether to take the likeliest codes and actions; the policy's own `deterministic`, unless it
+                is None, takes precedence.
 
         Returns:
-            Actions of the environment's own space: (n,) int64 of `Discrete`, (n, *shape) of other spaces, without n for
-            one environment; and the state, advanced in place.
+            Actions of the environment's own space: (n,) int64 for `Discrete`, (n, *shape) for other spaces, without n
+            for one environment; and the state, advanced in place.
 
         Raises:
-            ValueError: Frames of another size or type, or another number of environments than `state` or `budget` is
-                for.
+            ValueError: The frames have another size or type, or `state` or `budget` is for another number of
+                environments.
         """
         frames, single = self.frames(observation)
         n = len(frames)
@@ -293,7 +303,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         return (own[0] if single else own), state
 
     def _budgets(self, rows: int) -> np.ndarray:
-        """K of each environment, or the most that a rule may choose, (rows,)."""
+        """Return K of each environment, or the largest K that a rule may choose, (rows,)."""
         if isinstance(self._budget, np.ndarray):
             if len(self._budget) != rows:
                 raise ValueError(
@@ -305,16 +315,19 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         return np.full(rows, self._budget if isinstance(self._budget, int) else self.slots)
 
     def frames(self, observation: Any) -> tuple[np.ndarray, bool]:
-        """Frames as (n, C, H, W) uint8, and whether there was only one.
+        """Read the frames of an observation.
+
+        Returns:
+            Frames (n, C, H, W) uint8, and whether the observation was that of a single environment.
 
         Raises:
-            ValueError: They are of another size or type than the policy was trained with.
+            ValueError: The frames have another size or type than those that the policy was trained with.
         """
         return read_frames(observation, self._frame)
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that goes on as this one would; the weights, which nothing changes, and the executor are shared."""
+        """Copy the policy; the copy continues as this one would, and shares the weights and the executor."""
         other = object.__new__(type(self))
         memo[id(self)] = other
         shared = ("bundle", "lam", "sequence", "translator", "decoder", "executor", "_rule")
@@ -324,5 +337,5 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: all but the executor, which has threads; decisions do not depend on it."""
+        """Leave the executor out of a pickle, because it has threads; decisions do not depend on it."""
         return {**vars(self), "executor": None}

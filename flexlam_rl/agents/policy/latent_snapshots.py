@@ -31,10 +31,10 @@ class LatentSnapshots:
 
     @in_own_modes
     def snapshot(self, state: PolicyState) -> dict[str, Any]:
-        """Everything that later actions depend on, beside models and options.
+        """Return everything that later actions depend on, besides models and options.
 
         Args:
-            state: What the last call of `predict` returned.
+            state: State that the last call of `predict` returned.
         """
         return {
             "draws": self._draws.snapshot(),
@@ -47,16 +47,16 @@ class LatentSnapshots:
 
     @in_own_modes
     def restore(self, saved: dict[str, Any]) -> PolicyState:
-        """Go on from a snapshot of a policy with the same models and options.
+        """Continue from a snapshot of a policy with the same models and options.
 
         Args:
-            saved: What `snapshot` gave.
+            saved: Value that `snapshot` returned.
 
         Returns:
             The state for the next call of `predict`.
 
         Raises:
-            ValueError: It is of another policy.
+            ValueError: It is the snapshot of another policy.
         """
         state = self._new_state(len(saved["playing"]))
         if len(state.chunks) != len(saved["chunks"]):
@@ -69,7 +69,7 @@ class LatentSnapshots:
                         f"The snapshot's {name!r} of chunk {number} is {value.dtype} of shape {tuple(value.shape)}; "
                         f"expected {part.dtype} {tuple(part.shape)}."
                     )
-                part.copy_(value)  # in place: how keys lie in memory is not told by their shape
+                part.copy_(value)  # in place, because the memory layout of keys does not follow from their shape
         self._draws.restore(saved["draws"])
         if self._budget_draws is not None:
             self._budget_draws.restore(saved["budget_draws"])
@@ -80,7 +80,7 @@ class LatentSnapshots:
 
 
 def _parts(chunk: Chunk) -> dict[str, Tensor]:
-    """All tensors of a chunk, by name."""
+    """Return all tensors of a chunk, by name."""
     decode = chunk.decode
     return {
         "frames": chunk.frames,

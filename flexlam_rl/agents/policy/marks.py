@@ -1,4 +1,4 @@
-"""How long the parts of a decision took, measured where they run."""
+"""Durations of the parts of a decision, measured on the device that computes them."""
 
 import time
 from itertools import pairwise
@@ -8,11 +8,10 @@ import torch
 
 
 class Marks:
-    """Moments between parts: the device's own events on a GPU, which the host need not wait for, and the clock
-    elsewhere.
+    """Time marks between parts: events on a GPU, for which the host need not wait, and the clock on other devices.
 
     Args:
-        device: Where the parts run.
+        device: Device that computes the parts.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -21,7 +20,7 @@ class Marks:
         self.mark()
 
     def mark(self) -> None:
-        """A part has ended, and the next one begins."""
+        """Mark the end of a part and the beginning of the next one."""
         if self._cuda:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -30,7 +29,7 @@ class Marks:
             self._marks.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
-        """Seconds of each part; waits for the last one to end."""
+        """Wait for the last part to end, and return the seconds of each part."""
         if not self._cuda:
             return [after - before for before, after in pairwise(self._marks)]
         self._marks[-1].synchronize()

@@ -1,4 +1,4 @@
-"""Frames from whatever an environment, a batch or an adapter gives.
+"""Reading frames from the observations of environments, batches and adapters.
 
 Legend: `n` environments, `C H W` frame.
 """
@@ -11,15 +11,18 @@ FRAME = "RGB_INTERLEAVED"
 
 
 def read_frames(observation: Any, frame: tuple[int, int, int]) -> tuple[np.ndarray, bool]:
-    """Frames as (n, C, H, W) uint8, and whether there was only one, without n.
+    """Read the frames of an observation.
 
     Args:
-        observation: uint8 frames (n, H, W, C) or (n, C, H, W), with or without n, as an array or tensor, or a
+        observation: Frames uint8 (n, H, W, C) or (n, C, H, W), with or without n, as an array or tensor, or a
             dictionary that holds them.
-        frame: (C, H, W) as trained with.
+        frame: Shape of a frame that the policy was trained with, (C, H, W).
+
+    Returns:
+        Frames (n, C, H, W) uint8, and whether the observation was a single frame, without n.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The observation is something else.
     """
     if isinstance(observation, tuple):
         raise ValueError(

@@ -1,6 +1,7 @@
-"""A latent action policy without its prior: an expert's next step, encoded, cut to the budget, translated and played.
+"""A latent action policy without its prior: it encodes an expert's next step, cuts the codes to the budget, and
+translates them.
 
-What it earns is bounded by the codes and the translator alone.
+Its return is therefore limited only by the codes and the translator.
 
 Legend: `n` environments, `M` slots, `K` budget, `C H W` frame.
 """
@@ -21,24 +22,25 @@ from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.utils.numbers import whole
 
-CHUNK = 32  # rows computed together: the numbers of an episode do not depend on how many play beside it
+CHUNK = 32  # rows computed together, always as many: an episode's numbers do not depend on how many play beside it
 
 
 class OraclePolicy:
-    """Plays the likeliest action of an expert's codes.
+    """Plays the likeliest action for an expert's codes.
 
-    At each step the expert chooses without noise, its action is stepped on a copy of the worlds, the transition to
-    what is seen there is encoded, and the translator gives the action of the first K codes. Where the map restarts
-    within that step there is no transition, and the expert's own action is taken. The expert is told what was done.
+    At each step, the expert chooses an action without noise, and that action is taken in a copy of the worlds. The
+    transition to the frame there is encoded, and the translator turns its first K codes into the action that is played.
+    If the map restarts within that step, there is no transition, and the expert's own action is played. The expert is
+    told which actions were played.
 
     Args:
-        bundle: The latent action model and the translator; its prior is not used.
-        budgets: K, one for each environment or for all.
-        env: What it will play: a batch that can look ahead.
+        bundle: Bundle whose latent action model and translator are used; its prior is not.
+        budgets: K, one number or one per environment.
+        env: Batch that it will play, which must be able to look ahead.
         expert: Name of the expert.
-        seed: Of the expert.
-        any_look: Play in another engine or look than the bundle was trained in.
-        chunk: Rows computed together.
+        seed: Seed of the expert.
+        any_look: Whether to accept another engine or look than the bundle was trained with.
+        chunk: Number of rows that are computed together; None for the default.
 
     Raises:
         ValueError: The environment cannot look ahead, or does not fit the bundle or the expert.
@@ -69,16 +71,16 @@ class OraclePolicy:
         self._advice: Any = None
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         if hasattr(self.expert, "begin_episodes"):
             self.expert.begin_episodes(which, seeds)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on: the last actions, and the expert's memory."""
+        """Return everything that later actions depend on: the last actions, and the expert's memory."""
         return {"last": np.array(state), "expert": self.expert.snapshot(self._advice)}  # type: ignore[attr-defined]
 
     def restore(self, saved: dict[str, Any]) -> np.ndarray:
-        """Go on from a snapshot; returns the state for the next call of `predict`."""
+        """Continue from a snapshot, and return the state for the next call of `predict`."""
         self._advice = self.expert.restore(saved["expert"])  # type: ignore[attr-defined]
         return np.array(saved["last"])
 
@@ -86,7 +88,7 @@ class OraclePolicy:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n,), and the state: the last actions (n, 1), -1 at an episode's start."""
+        """Choose actions (n,); the state holds the last actions (n, 1), -1 at an episode's start."""
         frames, _ = read_frames(observation, self._frame)
         n = len(frames)
         previous = np.full((n, 1), NO_ACTION) if state is None else np.array(state)
@@ -104,7 +106,7 @@ class OraclePolicy:
         return actions, actions[:, None].copy()
 
     def _translated(self, now: np.ndarray, after: np.ndarray, previous: np.ndarray, budgets: np.ndarray) -> np.ndarray:
-        """Actions of up to `chunk` rows."""
+        """Encode and translate the transitions of up to `chunk` rows."""
         count, device = len(now), self.lam.null.device
 
         def filled(part: np.ndarray) -> torch.Tensor:

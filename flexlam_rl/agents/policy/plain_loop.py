@@ -1,4 +1,4 @@
-"""A policy in a plain loop: `reset` and calls, with the history kept inside.
+"""Playing in a plain loop, with `reset` and calls; the policy keeps the history.
 
 Legend: `n` environments.
 """
@@ -13,22 +13,24 @@ from flexlam_rl.agents.policy.rows import mask_of, rows_of
 
 
 class PlainLoop(ABC):
-    """`reset` and calls of a policy that has `predict`."""
+    """Adds `reset` and calls to a policy that has `predict`."""
 
     _state: PolicyState | None = None
     _waiting: np.ndarray | None = None
-    """(n,) bool: where the next observation begins an episode."""
+    """(n,) bool: whether the next observation begins an episode."""
     _current: PolicyState | None = None
 
     @abstractmethod
     def predict(
         self, observation: Any, state: PolicyState | None = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, PolicyState]:
-        """Decide, as `LatentActionPolicy.predict` does."""
+        """Choose actions, as `LatentActionPolicy.predict` does."""
 
     def reset(self, which: Any = None) -> None:
-        """The plain loop's next observation begins an episode: everywhere, or in environments `which` (bool mask or
-        indices).
+        """Begin an episode with the next observation of the plain loop.
+
+        Args:
+            which: Environments that begin one, as a bool mask or indices; None for all.
 
         Raises:
             ValueError: `which` does not fit the environments that play.
@@ -39,19 +41,19 @@ class PlainLoop(ABC):
             self._state = self._waiting = None
             return
         index = rows_of(which, None if self._state is None else self._state.rows)
-        if self._state is not None:  # else all begin
+        if self._state is not None:  # without a state, all begin
             self._waiting = np.zeros(self._state.rows, np.bool_) if self._waiting is None else self._waiting
             self._waiting[index] = True
 
     def __call__(self, observation: Any, info: dict[str, Any] | None = None) -> np.ndarray:
-        """The action, for a plain loop over one environment or a batch; the history is kept inside.
+        """Choose an action in a plain loop over one environment or a batch.
 
         Args:
             observation: As for `predict`.
-            info: What the environment gave with it; `map_reset` in it is heeded.
+            info: Info that came with the observation; its `map_reset` begins a new history.
 
         Raises:
-            ValueError: As for `predict`; nothing has been decided then.
+            ValueError: `predict` refuses the observation; the history has not changed then.
         """
         restarted = None if info is None else info.get("map_reset")
         if restarted is not None and self._state is not None:

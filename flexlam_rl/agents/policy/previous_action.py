@@ -1,4 +1,4 @@
-"""The previous-action control: it sees nothing, and draws each action from what followed the last one in the labels."""
+"""The previous-action control policy, which sees nothing and draws each action by what followed the last in labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,13 @@ from flexlam_rl.envs.base import action_count, base_env, batch_size, single_spac
 class PreviousActionPolicy:
     """Draws actions from counts of (previous action, action).
 
-    A policy that looks at pictures must do better than this one, which only knows how experts' actions follow each
-    other.
+    A policy that looks at frames must do better than this one, which knows only how experts' actions follow each other.
 
     Args:
-        pairs: (A + 1, A) counts; row 0 is an episode's first step, row i + 1 follows action i. A row of zeros falls
-            back to all rows together.
-        env: What it will play.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
+        pairs: Counts, (A + 1, A): row 0 is for an episode's first step, row i + 1 for what follows action i. A row of
+            zeros is replaced by the sum of all rows.
+        env: Environment or batch that it will play.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
 
     Raises:
         ValueError: There are no counts, or the environment has another number of actions.
@@ -46,23 +45,23 @@ class PreviousActionPolicy:
         self._rows = batch_size(env)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         rows_of(which, self._rows)
         self._draws.begin(which, seeds)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"draws": self._draws.snapshot(), "previous": state}
 
     def restore(self, saved: dict[str, Any]) -> Any:
-        """Go on from a snapshot; gives the state."""
+        """Continue from a snapshot, and return its `state` for `predict`."""
         self._draws.restore(saved["draws"])
         return saved["previous"]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (n,), a bare one for a single environment; the state is the last actions, -1 at an episode's
+        """Choose actions (n,), or one for a single environment; the state holds the last actions, -1 at an episode's
         start.
         """
         previous = np.full(self._rows, -1) if state is None else np.array(state)
@@ -74,5 +73,5 @@ class PreviousActionPolicy:
         else:
             actions = (sums <= self._draws.next(self._rows)).sum(1).clip(max=sums.shape[1] - 1)
         images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
-        # the state is a copy: the caller may change its actions
+        # the state is a copy, because the caller may change the actions
         return (actions[0] if self._single and np.ndim(images) != 4 else actions), actions.copy()

@@ -15,13 +15,13 @@ _BLOCK = 1024  # actions drawn at once
 
 
 class RandomPolicy:
-    """Uniformly random actions of any space that `action_spec_of` describes; continuous ones without bounds are drawn
-    as Gymnasium's `Box.sample` draws them.
+    """Plays uniformly random actions of any space that `action_spec_of` describes. Continuous ones without bounds are
+    drawn as by Gymnasium's `Box.sample`.
 
     Args:
-        env: A (wrapped) environment or batch; its single action space tells the actions.
-        seed: With the episode seeds given to `begin_episodes` it determines every action; without them, with the order
-            of episodes.
+        env: A (wrapped) environment or batch, whose single action space gives the actions.
+        seed: Seed that determines every action, together with the episode seeds given to `begin_episodes`, or, without
+            these, with the order of episodes.
     """
 
     def __init__(self, env: Any, seed: int = 0) -> None:
@@ -39,26 +39,26 @@ class RandomPolicy:
         self._at = np.full(self._num_envs, _BLOCK)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         index, numbers = begun(which, seeds, self._num_envs)
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
             self._at[i] = _BLOCK
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"generators": states_of(self._generators), "drawn": self._drawn, "at": self._at}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a snapshot, of as many environments."""
+        """Continue from a snapshot of the same number of environments."""
         self._generators = generators_of(saved["generators"])
         self._drawn[:], self._at[:] = saved["drawn"], saved["at"]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (N, ...) of the environment's space, without the leading dimension for a single environment; `state`
-        is passed through.
+        """Choose actions (N, ...) of the environment's space, without N for a single environment; `state` is returned
+        unchanged.
         """
         for i in np.flatnonzero(self._at == _BLOCK).tolist():
             self._drawn[i] = self._draw(self._generators[i])
@@ -66,11 +66,11 @@ class RandomPolicy:
         actions = self._drawn[np.arange(self._num_envs), self._at]
         self._at += 1
         images = observation.get("RGB_INTERLEAVED", 0) if isinstance(observation, dict) else observation
-        # a single environment that Stable-Baselines3 has wrapped as a batch of one gets a batch of one
+        # a single environment that Stable-Baselines3 wrapped as a batch of one needs a batch of one action
         return (actions[0] if self._single and np.ndim(images) != 4 else actions), state
 
     def _draw(self, generator: np.random.Generator) -> np.ndarray:
-        """The next actions of one environment, (_BLOCK, ...)."""
+        """Draw the next actions of one environment, (_BLOCK, ...)."""
         if self._count:
             return generator.integers(self._count, size=_BLOCK)
         return random_actions(self._space, _BLOCK, generator)

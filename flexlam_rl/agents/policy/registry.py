@@ -1,4 +1,4 @@
-"""Policies by name: what `eval.suite --policy` takes, other packages' among them."""
+"""Policies by name, as `eval.suite --policy` takes them; other packages can add theirs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from flexlam_rl.agents.experts.registry import EXPERTS, checked, is_reader, make_expert
 from flexlam_rl.utils.registry import Registry
 
-if TYPE_CHECKING:  # playing needs the extra `data`, which the random policy does without
+if TYPE_CHECKING:  # playing needs the extra `data`; the random policy does not
     from flexlam_rl.agents.rollout import Policy
 
 Factory = Callable[..., Any]
@@ -34,19 +34,19 @@ POLICIES: Registry[Factory] = Registry(
     group="flexlam_rl.policies",
 )
 """Factories `factory(env, checkpoint=None, seed=0, device="cpu", deterministic=None)` of objects with
-Stable-Baselines3's `predict`. One that also names `budgets` or `player` is given the budget of each environment, and
-the `Player`. Installed packages add theirs with entry points of the group `flexlam_rl.policies`.
+Stable-Baselines3's `predict`. A factory with a parameter `budgets` gets the budget of each environment, one with a
+parameter `player` the `Player`. Installed packages add theirs with entry points of the group `flexlam_rl.policies`.
 """
 BLIND = ("random", "expert", "reactive", "previous-action")
-"""Who does not look at frames, which are then not drawn."""
+"""Policies that do not look at frames; frames are then not drawn."""
 
 
 def register_policy(name: str, factory: Factory) -> None:
     """Give a policy a name in this process.
 
     Args:
-        name: What `--policy` takes.
-        factory: As `POLICIES` says.
+        name: Name for `--policy`.
+        factory: Factory, as `POLICIES` describes it.
 
     Raises:
         ValueError: The name is taken.
@@ -55,29 +55,29 @@ def register_policy(name: str, factory: Factory) -> None:
 
 
 def policy_names() -> tuple[str, ...]:
-    """All names known here."""
+    """Return the names of all policies."""
     return POLICIES.names()
 
 
 @dataclass(frozen=True)
 class Player:
-    """Who plays, and how; `make` gives the policy for an environment.
+    """A policy's name and options; `make` makes the policy for an environment.
 
     Attributes:
-        name: One of `policy_names()`, or "module:factory", or what `--expert` of `flexlam collect` takes
+        name: One of `policy_names()`, "module:factory", or the name of an expert as `flexlam collect --expert` takes it
             ("learned:PATH").
-        checkpoint: Bundle of "flexlam", "oracle" and "previous-action", None for the one that comes with the package;
-            run of "bc", file of "planner"; others' own.
-        seed: Of the policy's randomness.
-        device: Of its models.
-        deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's own way.
-        chunk: As for `LatentActionPolicy`.
-        workers: Threads that compute chunks.
-        any_look: Play in another engine, look or overlay than trained in.
+        checkpoint: For "flexlam", "oracle" and "previous-action", a bundle, or None for the one that comes with the
+            package; for "bc" a run; for "planner" a file; other policies decide themselves.
+        seed: Seed of the policy's randomness.
+        device: Device of its models.
+        deterministic: True for the likeliest codes and actions, False for drawn ones, None for the policy's default.
+        chunk: Number of rows that are computed together, as for `LatentActionPolicy`.
+        workers: Number of threads that compute chunks.
+        any_look: Whether to accept another engine, look or overlay than the policy was trained with.
         cache: "fp32" or "bf16", as for `LatentActionPolicy`.
-        temperatures: Of a latent action policy's codes and actions, None for the bundle's own; the second is that of an
-            expert's actions too.
-        context: Frames back that a latent action policy sees, None for the bundle's own.
+        temperatures: Temperatures of a latent action policy's codes and actions, None for the bundle's own; the second
+            one also counts for an expert's actions.
+        context: Number of frames that a latent action policy sees; None for the bundle's own.
     """
 
     name: str = "flexlam"
@@ -94,28 +94,28 @@ class Player:
 
     @property
     def learned(self) -> bool:
-        """Whether it plays a bundle, at a budget."""
+        """Whether it plays a bundle at a budget."""
         return self.name in ("flexlam", "oracle")
 
     @property
     def expert(self) -> bool:
-        """Whether it is one of `EXPERTS`, and no policy of the registry."""
+        """Whether it is one of `EXPERTS`, and not a policy of the registry."""
         return self.name not in POLICIES and self.name.partition(":")[0] in EXPERTS
 
     @property
     def expert_temperature(self) -> float:
-        """Temperature of an expert's actions: 0 for the likeliest."""
+        """Temperature of an expert's actions; 0 for the likeliest ones."""
         actions = self.temperatures[1]
         return 0.0 if self.deterministic else 1.0 if actions is None else actions
 
     @property
     def blind(self) -> bool:
-        """Whether it sees no frames."""
+        """Whether it does not look at frames."""
         return self.name in BLIND or is_reader(self.name)
 
     @cached_property
     def bundle(self) -> Any:
-        """Its bundle, loaded once."""
+        """Its bundle, which is loaded once."""
         try:
             from flexlam_rl.agents.policy.bundle import load_bundle
         except ModuleNotFoundError as error:
@@ -126,7 +126,7 @@ class Player:
 
     @property
     def decoding(self) -> Any:
-        """How a latent action policy decides: the bundle's way, changed where told."""
+        """Options of a latent action policy's decisions: the bundle's own, with the player's changes."""
         changes = {
             "temperature": self.temperatures[0],
             "action_temperature": self.temperatures[1],
@@ -142,14 +142,14 @@ class Player:
 
     @property
     def executor(self) -> ThreadPoolExecutor | None:
-        """Computes chunks side by side, None for one after the other."""
+        """Executor that computes chunks in parallel; None computes them one by one."""
         return self._executor
 
     def check_name(self) -> None:
-        """Refuse a name that nothing has.
+        """Refuse an unknown name.
 
         Raises:
-            ValueError: With the names there are.
+            ValueError: There is no such policy; the message lists those that there are.
         """
         if self.name not in POLICIES and self.name not in EXPERTS and ":" not in self.name:
             raise ValueError(
@@ -160,11 +160,11 @@ class Player:
         """Make the policy for an environment or batch.
 
         Args:
-            env: What it will play.
-            budgets: Of a latent action policy: one, or one for each environment.
+            env: Environment or batch that it will play.
+            budgets: Budget of a latent action policy, as one or one per environment.
 
         Raises:
-            ValueError: No such policy, or it cannot play this environment.
+            ValueError: There is no such policy, or it cannot play this environment.
         """
         self.check_name()
         if self.name not in POLICIES:

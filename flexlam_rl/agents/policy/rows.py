@@ -1,4 +1,4 @@
-"""Which environments of a batch a caller means: a bool mask or indices, and seeds for them.
+"""The environments of a batch that a caller names, by a bool mask or by indices, and seeds for them.
 
 Legend: `n` environments.
 """
@@ -9,15 +9,15 @@ import numpy as np
 
 
 def rows_of(which: Any, rows: int | None = None, name: str = "which") -> np.ndarray:
-    """Indices (int64) of the environments that `which` names.
+    """Return the indices (int64) of the environments that `which` names.
 
     Args:
         which: Bool mask (n,), or indices, each once; a single bool or index stands for a batch of one.
-        rows: n; None where it is not known: any mask and any index is then possible.
-        name: What the argument is called in an error.
+        rows: Number of environments, n; None where it is not known, and every mask and index is accepted.
+        name: Name of the argument in messages.
 
     Raises:
-        ValueError: A mask of another length, an index outside 0..n-1 or given twice, or something else altogether.
+        ValueError: A mask has another length, an index lies outside 0..n-1 or is given twice, or `which` is neither.
     """
     given = _array(which, name)
     if given.size and given.dtype.kind not in "biu":
@@ -37,16 +37,16 @@ def rows_of(which: Any, rows: int | None = None, name: str = "which") -> np.ndar
 
 
 def begun(which: Any, seeds: Any, rows: int | None = None) -> tuple[np.ndarray, list[int]]:
-    """Indices of the environments that begin episodes, and their seeds.
+    """Return the indices of the environments that begin episodes, and their seeds.
 
     Args:
         which: As for `rows_of`.
-        seeds: Whole numbers from 0 on: for indices one each; for a mask one for each environment, of which the masked
-            ones count.
-        rows: n, None where it is not known.
+        seeds: Whole numbers of at least 0, one per entry of `which`; for a mask, those count where it is true.
+        rows: Number of environments, n; None where it is not known.
 
     Raises:
-        ValueError: As for `rows_of`; another number of seeds, or what is no seed.
+        ValueError: `rows_of` refuses `which`, there is another number of seeds, or one is not a whole number of at
+            least 0.
     """
     mask, numbers = _array(which, "which"), _array(seeds, "seeds")
     index = rows_of(which, rows)
@@ -59,10 +59,15 @@ def begun(which: Any, seeds: Any, rows: int | None = None) -> tuple[np.ndarray, 
 
 
 def mask_of(value: Any, rows: int, name: str) -> np.ndarray:
-    """Bool mask (n,) from one entry for each environment, true or false (or 1 and 0).
+    """Make a bool mask (n,) from one entry per environment, True or False (or 1 or 0).
+
+    Args:
+        value: The entries.
+        rows: Number of environments, n.
+        name: Name of the argument in messages.
 
     Raises:
-        ValueError: Another number of entries, or other values.
+        ValueError: There is another number of entries, or one has another value.
     """
     given = _array(value, name)
     if given.dtype.kind not in "biuf" or not ((given == 0) | (given == 1)).all():

@@ -1,4 +1,4 @@
-"""A policy on its way to others: bundles, the hub, and other libraries' kinds of policy."""
+"""Sharing a policy: as a bundle, on the hub, and as a policy of other libraries."""
 
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,26 @@ ADAPTERS: Registry[Any] = Registry(
         "tianshou": "flexlam_rl.agents.adapters.tianshou:TianshouLatentPolicy",
     },
 )
-"""Other libraries' kinds of policy, which import this file."""
+"""Package of the adapters, which import this file."""
 
 
 class Sharing:
-    """Ways to give a latent action policy away."""
+    """Adds methods for sharing to a latent action policy."""
 
     bundle: Bundle
     decoding: Decoding
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the policy as a bundle, which `from_pretrained` loads: its models, and the way that it decides.
+        """Write the policy's models and its options of decisions as a bundle, which `from_pretrained` loads.
 
         Args:
-            folder: Of the bundle; a bundle there is replaced.
+            folder: Folder of the bundle; a bundle there is replaced.
 
         Returns:
             The folder.
 
         Raises:
-            OSError: It cannot be written, or holds something else.
+            OSError: The folder cannot be written, or holds something else.
         """
         return save_bundle(Path(folder), self.bundle, self.decoding)
 
@@ -48,13 +48,13 @@ class Sharing:
         """Upload the policy to a hub repository, from which `from_pretrained` loads it.
 
         Args:
-            repo_id: "owner/name"; it is made where it does not exist.
-            private: Whether a new repository is private, None for the owner's default.
-            token: Of the hub, None for the one that `hf auth login` keeps.
-            message: Of the commit.
+            repo_id: Hub id "owner/name"; the repository is made if it does not exist.
+            private: Whether a new repository is private; None for the owner's default.
+            token: Token of the hub; None for the one that `hf auth login` keeps.
+            message: Commit message.
 
         Returns:
-            Address of the commit.
+            The address of the commit.
 
         Raises:
             CheckpointError: The hub refuses the upload, or cannot be reached.
@@ -62,15 +62,17 @@ class Sharing:
         return push_bundle(repo_id, self.bundle, self.decoding, private, token, message)
 
     def as_tensordict_module(self, **options: Any) -> Any:
-        """This policy as a TensorDictModule for TorchRL; the options of `agents.adapters.torchrl.LatentActionModule`
-        (extra `tensordict`).
+        """Wrap this policy as a TensorDictModule for TorchRL (extra `tensordict`).
+
+        Args:
+            **options: Options of `agents.adapters.torchrl.LatentActionModule`.
         """
         return ADAPTERS.get("torchrl")(self, **options)
 
     def as_tianshou_policy(self, action_space: Any) -> Any:
-        """This policy for Tianshou 2's collectors (the package `tianshou`).
+        """Wrap this policy for Tianshou 2's collectors (the package `tianshou`).
 
         Args:
-            action_space: The environment's single one.
+            action_space: The action space of a single environment.
         """
         return ADAPTERS.get("tianshou")(self, action_space)

@@ -1,4 +1,4 @@
-"""Rewards made from video: a model's likelihood of what happens (VIPER), curiosity, and a discriminator."""
+"""Rewards from video: a model's likelihood of the frames (VIPER), curiosity bonuses, and a discriminator."""
 
 from flexlam_rl.utils.lazy import lazy_names
 

@@ -1,7 +1,8 @@
 """Adversarial imitation of video, the baseline that VIPER is compared with (AMP; Peng et al., 2021).
 
-A discriminator learns to tell pairs of consecutive frames of the expert from the agent's. Shapes: n environments, B
-pairs, C H W frame.
+A discriminator learns to distinguish the expert's pairs of consecutive frames from the agent's.
+
+Shapes: n environments, B pairs, C H W frame.
 """
 
 from collections.abc import Callable
@@ -15,24 +16,25 @@ from flexlam_rl.nn.modes import own_modes
 from flexlam_rl.utils.numbers import whole
 
 ExpertPairs = Callable[[int, torch.Generator], Tensor]
-"""Draws pairs of the expert's consecutive frames, uint8 (B, 2, C, H, W): `draw(count, generator)`."""
+"""Function `draw(count, generator)` that draws pairs of the expert's consecutive frames, uint8 (B, 2, C, H, W)."""
 
 
 class AdversarialImitation(nn.Module):
-    """A density whose score is the discriminator's: max(0, 1 - (d - 1)^2 / 4), 1 for what looks like the expert's.
+    """A density whose score comes from a discriminator d: max(0, 1 - (d - 1)^2 / 4), which is 1 for the expert's pairs.
 
-    The discriminator regresses 1 for the expert's pairs and -1 for the agent's, with a penalty on its gradient at the
-    expert's. It takes a step of learning each time that `batch` pairs of the agent have come together.
+    The discriminator is trained by regression to 1 for the expert's pairs and to -1 for the agent's, with a penalty on
+    its gradient at the expert's pairs. It takes a training step whenever `batch` pairs of the agent have been
+    collected.
 
     Args:
-        expert: Draws the expert's pairs.
-        rows: n.
-        channels, size: Of the frames, which are square.
-        batch: B, pairs of either kind per step of learning.
+        expert: Function that draws pairs of the expert.
+        rows: Number of environments, n.
+        channels, size: Number of channels and side length of the frames, which are square.
+        batch: Smallest number of pairs of the agent for a training step, B; as many of the expert are drawn.
         penalty: Weight of the gradient penalty.
-        seed: Of the weights and the draws.
-        lr: Of Adam.
-        learns: Whether it learns; else it scores as it is.
+        seed: Seed of the weights and the draws.
+        lr: Learning rate of Adam.
+        learns: Whether it learns; if not, it only scores.
     """
 
     figure = "discriminator"
@@ -70,7 +72,7 @@ class AdversarialImitation(nn.Module):
         self._waiting: list[Tensor] = []
 
     def score(self, frames: Tensor) -> Scores:
-        """Score the newest frames, as `Density` says."""
+        """Score the newest frames, as `Density` describes."""
         if self._last is None:
             raise ValueError("score is asked for before any episode has begun; expected advance first.")
         with own_modes():
@@ -78,7 +80,7 @@ class AdversarialImitation(nn.Module):
             return Scores((1.0 - (told - 1.0).square() / 4.0).clamp_min(0.0), told[:, None])
 
     def advance(self, frames: Tensor, begins: Tensor) -> None:
-        """Take in frames, as `Density` says, and learn where enough pairs have come together."""
+        """Take in frames, as `Density` describes, and learn when enough pairs have been collected."""
         if self._last is not None and self.learns and not bool(begins.all()):
             kept = ~begins
             self._waiting.append(torch.stack([self._last[kept], frames[kept]], dim=1))
@@ -89,7 +91,7 @@ class AdversarialImitation(nn.Module):
         self._last = frames.clone()
 
     def learn(self, expert: Tensor, agent: Tensor) -> dict[str, float]:
-        """Take a step of learning on pairs of either kind, uint8 (B, 2, C, H, W); gives the loss's parts."""
+        """Take a training step on pairs of both kinds, uint8 (B, 2, C, H, W), and return the parts of the loss."""
         with own_modes(grad=True):
             real = to_unit(expert).requires_grad_(True)
             told, other = self._told(real), self._told(agent)
@@ -106,5 +108,5 @@ class AdversarialImitation(nn.Module):
         return {name: float(value.detach()) for name, value in parts.items()}
 
     def _told(self, pairs: Tensor) -> Tensor:
-        """What the discriminator says of pairs, (B,)."""
+        """Compute the discriminator's output for pairs, (B,)."""
         return self.net(to_unit(pairs).flatten(1, 2))[:, 0]

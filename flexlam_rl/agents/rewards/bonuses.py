@@ -1,7 +1,10 @@
-"""Bonuses for what is new, which keep a likelihood reward from settling on one likely sight (VIPER, section 6.3).
+"""Bonuses for novelty, which keep an agent with a likelihood reward from staying at one likely view (VIPER, section
+6.3).
 
-A bonus learns from what it sees. It is a module with an `optimizer`, and both belong into a run's saved state
-(`train.state.save_state`). Shapes: n frames, C H W frame, F features, E members.
+A bonus learns from the frames that it is given. It is a module with an `optimizer`, and both must be part of a run's
+saved state (`train.state.save_state`).
+
+Shapes: n frames, C H W frame, F features, E members.
 """
 
 from typing import Protocol
@@ -16,19 +19,19 @@ from flexlam_rl.utils.numbers import whole
 
 
 class Bonus(Protocol):
-    """Gives more for what was seen less."""
+    """A reward that is larger for frames that were seen less."""
 
     def bonus(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Give the bonus (n,) of the step from frames to frames, uint8 (n, C, H, W); nothing is changed."""
+        """Compute the bonus (n,) of the steps from `before` to `frames`, uint8 (n, C, H, W), without learning."""
         ...
 
     def learn(self, before: Tensor, frames: Tensor) -> None:
-        """Take a step of learning on them."""
+        """Take a training step on the steps from `before` to `frames`."""
         ...
 
 
 class _Learned(nn.Module):
-    """What both bonuses share: an error that is divided by its running deviation, and an optimizer."""
+    """What both bonuses share: an error that is divided by its running standard deviation, and an optimizer."""
 
     count: Tensor
     mean: Tensor
@@ -41,22 +44,22 @@ class _Learned(nn.Module):
         self.optimizer: torch.optim.Adam
 
     def errors(self, before: Tensor, frames: Tensor) -> Tensor:
-        """What is new about each step, (n,)."""
+        """Compute the novelty of each step, (n,)."""
         raise NotImplementedError
 
     def loss(self, before: Tensor, frames: Tensor) -> Tensor:
-        """What learning makes small."""
+        """Compute the training loss."""
         raise NotImplementedError
 
     def bonus(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Give the errors (n,) over the deviation of those so far; see `Bonus`."""
+        """Compute the errors (n,), divided by the standard deviation of all errors so far; see `Bonus`."""
         with own_modes():
             found = self.errors(to_unit(before), to_unit(frames))
             spread = (self.squares / self.count.clamp_min(1)).sqrt()
             return found / spread.float() if float(spread) > 0 else found / found.mean().clamp_min(1e-12)
 
     def learn(self, before: Tensor, frames: Tensor) -> None:
-        """Take a step of learning; see `Bonus`."""
+        """Take a training step; see `Bonus`."""
         if not len(frames):
             return
         with own_modes(grad=True):
@@ -69,7 +72,7 @@ class _Learned(nn.Module):
             self.optimizer.step()
 
     def _follow(self, errors: Tensor) -> None:
-        """Update the running deviation (Welford's way, a batch at a time)."""
+        """Update the running deviation with a batch, by Welford's method."""
         count = self.count + len(errors)
         gap = errors.mean() - self.mean
         self.squares += (errors - errors.mean()).square().sum() + gap.square() * self.count * len(errors) / count
@@ -78,12 +81,12 @@ class _Learned(nn.Module):
 
 
 class RandomNetworkDistillation(_Learned):
-    """Error of a network that learns to give what a random one gives for a frame (Burda et al., 2019).
+    """Error of a network that learns to predict a random network's output for a frame (Burda et al., 2019).
 
     Args:
-        channels, size: Of the frames, which are square.
-        seed: Of all weights.
-        lr: Of Adam.
+        channels, size: Number of channels and side length of the frames, which are square.
+        seed: Seed of all weights.
+        lr: Learning rate of Adam.
     """
 
     def __init__(self, channels: int = 3, size: int = 64, seed: int = 0, lr: float = 3e-4) -> None:
@@ -95,7 +98,7 @@ class RandomNetworkDistillation(_Learned):
         self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr)
 
     def errors(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Squared errors (n,) on the new frames."""
+        """Compute the squared errors (n,) on the new frames."""
         return (self.predictor(frames) - self.target(frames)).square().mean(1)
 
     def loss(self, before: Tensor, frames: Tensor) -> Tensor:
@@ -107,11 +110,11 @@ class Disagreement(_Learned):
     """Variance among networks that predict the next frame's features from the current one's (Plan2Explore, one step).
 
     Args:
-        channels: Of the frames.
-        members: E.
-        width: Of each member's hidden layer.
-        seed: Of all weights; members differ by where they begin.
-        lr: Of Adam.
+        channels: Number of channels of the frames.
+        members: Number of networks, E.
+        width: Width of each network's hidden layer.
+        seed: Seed of all weights; the networks differ in their initial weights.
+        lr: Learning rate of Adam.
     """
 
     def __init__(self, channels: int = 3, members: int = 5, width: int = 128, seed: int = 0, lr: float = 3e-4) -> None:
@@ -126,22 +129,22 @@ class Disagreement(_Learned):
         self.optimizer = torch.optim.Adam(self.members.parameters(), lr)
 
     def errors(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Variance (n,) of the members' predictions, averaged over features."""
+        """Compute the variance (n,) of the members' predictions, averaged over features."""
         return self._predictions(before).var(0).mean(1)
 
     def loss(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Mean squared error of all members."""
+        """Compute the mean squared error of all members."""
         truth = self.features(frames).flatten(1)
         return (self._predictions(before) - truth).square().mean()
 
     def _predictions(self, before: Tensor) -> Tensor:
-        """(E, n, F)."""
+        """Compute the members' predictions, (E, n, F)."""
         seen = self.features(before).flatten(1)
         return torch.stack([member(seen) for member in self.members])
 
 
 def _network(channels: int, size: int) -> nn.Sequential:
-    """Convolutions of 32, 64 and 64 channels and two layers of 512 (appendix E)."""
+    """Make convolutions of 32, 64 and 64 channels and two layers of 512 (appendix E)."""
     convolutions = nn.Sequential(
         nn.Conv2d(channels, 32, 8, 4),
         nn.ReLU(),

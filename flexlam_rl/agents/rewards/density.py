@@ -1,4 +1,4 @@
-"""What scores video as it comes in, for n environments that each have their own clock.
+"""Densities, which score video as it comes in from n environments whose episodes begin at different steps.
 
 Shapes: n environments, T steps, C H W frame.
 """
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class Scores(NamedTuple):
-    """How likely the newest frames are.
+    """Scores of the newest frames.
 
     Attributes:
-        total: (n,), what the reward is made of.
-        codes: (n, ...), the same of each code of the newest frame.
+        total: Score that the reward is computed from, (n,).
+        codes: Score of each code of the newest frame, (n, ...).
     """
 
     total: Tensor
@@ -25,7 +25,7 @@ class Density(Protocol):
     """Scores the newest frame of each row, given the frames of its episode before it.
 
     Attributes:
-        rows: n.
+        rows: Number of environments, n.
         figure: Name of the score in an environment's info.
     """
 
@@ -33,31 +33,31 @@ class Density(Protocol):
     figure: str
 
     def score(self, frames: Tensor) -> Scores:
-        """Score the newest frames, uint8 (n, C, H, W); nothing is changed.
+        """Score the newest frames, uint8 (n, C, H, W), without taking them in.
 
-        A row without a past has a score that means nothing.
+        The score of a row without earlier frames has no meaning.
         """
         ...
 
     def advance(self, frames: Tensor, begins: Tensor) -> None:
-        """Take in frames (n, C, H, W): the newest, or where bool `begins` (n,) is true the first of a new past."""
+        """Take in frames (n, C, H, W): the newest, or, where bool `begins` (n,) is true, the first of a new episode."""
         ...
 
 
 def replay(density: Density, frames: Tensor, begins: Tensor) -> Tensor:
-    """Score recorded episodes as they were scored when they were played: bit for bit in as many rows.
+    """Score recorded episodes as they were scored when they were played.
 
     Args:
-        density: Made as the one that watched the episodes. How torch adds numbers up depends on how many rows there
-            are: with more or fewer, the scores agree within rounding.
-        frames: uint8 (T, n, C, H, W).
-        begins: bool (T, n): frames that do not follow from the one before. All rows begin at the first.
+        density: Density made like the one that scored the episodes. With the same number of rows, the scores are equal
+            bit for bit; with another number, up to rounding, because torch then sums in another order.
+        frames: Frames, uint8 (T, n, C, H, W).
+        begins: Whether a frame does not follow from the one before, bool (T, n); true for all rows at the first frame.
 
     Returns:
-        (T, n); not a number where a frame begins.
+        The scores, (T, n); NaN where `begins` is true.
 
     Raises:
-        ValueError: The shapes do not belong together, or some row does not begin at the first frame.
+        ValueError: The shapes do not fit each other, or a row does not begin at the first frame.
     """
     if frames.ndim != 5 or frames.shape[:2] != begins.shape or frames.shape[1] != density.rows:
         found = f"{tuple(frames.shape)} and {tuple(begins.shape)}"
@@ -73,10 +73,10 @@ def replay(density: Density, frames: Tensor, begins: Tensor) -> Tensor:
 
 
 def check_density(value: Any, rows: int) -> Density:
-    """Refuse what is no density of so many rows.
+    """Refuse a density with another number of rows.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The density has another number of rows.
     """
     if value.rows != rows:
         raise ValueError(f"The density has {value.rows} rows; there are {rows} environments.")

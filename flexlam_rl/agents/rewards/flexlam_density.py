@@ -1,7 +1,9 @@
-"""FlexLAM's own prior as a density: how likely are the first K codes of what happened?
+"""FlexLAM's own prior as a density: the likelihood of the first K codes of each transition.
 
-The first codes say the most; later ones say ever smaller details of the frame. K therefore decides how much detail,
-nuisance included, is rewarded. Shapes: n environments, M slots, K budget, C H W frame.
+The first codes carry the most; later ones carry ever smaller details of the frame. K therefore decides how much detail,
+including nuisance, is rewarded.
+
+Shapes: n environments, M slots, K budget, C H W frame.
 """
 
 import torch
@@ -20,13 +22,13 @@ class FlexLAMDensity:
     """Sum over the first K codes of ln p(code | codes before it, the episode so far).
 
     Args:
-        lam: Gives the codes of each transition.
-        sequence: The prior over them.
-        rows: n.
-        budget: K, 1..M.
-        window: Frames back that the prior sees; None for as many as it was trained with.
-        mode: "conditional": the newest transition. "joint": the mean over the transitions of the window that there are,
-            times the transitions of a whole one.
+        lam: Latent action model that encodes each transition.
+        sequence: Prior over its codes.
+        rows: Number of environments, n.
+        budget: Number of codes, K, in 1..M.
+        window: Number of frames that the prior sees; None for as many as it was trained with.
+        mode: "conditional" scores the newest transition. "joint" scores the window: the mean over its transitions so
+            far, times the number of transitions of a whole window.
 
     Raises:
         ValueError: The models do not belong together, or an argument does not fit them.
@@ -59,13 +61,13 @@ class FlexLAMDensity:
         self._hidden: Tensor | None = None
         self._last: Tensor | None = None
         self._coded: tuple[Tensor, Tensor, Tensor] | None = None
-        # of the transitions before the newest, the newest last; 0 where there is none
+        # scores of the transitions before the newest, the latest last; 0 where there is none
         self._totals = torch.zeros(rows, self.window - 2, device=sequence.head.weight.device)
         self._count = torch.zeros(rows, dtype=torch.long, device=self._totals.device)
 
     @in_own_modes
     def score(self, frames: Tensor) -> Scores:
-        """Score the newest frames, as `Density` says."""
+        """Score the newest frames, as `Density` describes."""
         if self._hidden is None or self._last is None:
             raise ValueError("score is asked for before any episode has begun; expected advance first.")
         codes = self.lam.encode(self._last, frames)
@@ -79,9 +81,9 @@ class FlexLAMDensity:
 
     @in_own_modes
     def advance(self, frames: Tensor, begins: Tensor) -> None:
-        """Take in frames, as `Density` says."""
+        """Take in frames, as `Density` describes."""
         begins = begins.to(self._totals.device)
-        if self._hidden is None:  # nobody has a past, and what these codes say is seen by nothing
+        if self._hidden is None:  # no row has a past, so that these codes are not used
             codes, newest = self.lam.encode(frames, frames), torch.zeros(self.rows, device=self._totals.device)
         else:
             if self._coded is None or self._coded[0] is not frames:

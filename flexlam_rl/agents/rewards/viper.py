@@ -1,9 +1,10 @@
-"""VIPER: a video model's likelihood of what happens as the reward (dissertation, chapter 6).
+"""VIPER: a video model's likelihood of each new frame as the reward (dissertation, chapter 6).
 
     r = scaled(ln p(newest frame | window)) + beta * bonus + keep * the environment's own reward
 
-The frame that a reset gives has no reward, nor has the first frame after a restart of the map: neither follows from the
-frame before, and the window begins anew there. `WindowDensity` says how the first windows of an episode are filled.
+Neither the frame of a reset nor the first frame after a restart of the map has a reward, because it does not follow
+from the frame before; the window begins anew there. `WindowDensity` describes how the first windows of an episode are
+filled.
 
 Legend: `n` environments, `H W C` frame.
 """
@@ -26,11 +27,11 @@ from flexlam_rl.envs.observations import frame_space, frames_of
 from flexlam_rl.utils.numbers import real
 
 Scale = tuple[float, float]
-"""Likelihoods that become the rewards 0 and 1; those outside go beyond."""
+"""Log-likelihoods that are mapped to the rewards 0 and 1; values outside are mapped beyond these."""
 
 
 class _Reward:
-    """What both wrappers share: frames in, rewards out, for n rows."""
+    """What both wrappers share: it turns the frames of n rows into rewards."""
 
     def __init__(
         self,
@@ -68,16 +69,16 @@ class _Reward:
             height, width = space.shape[:2]
             raise ValueError(f"The environment's frames are {width}x{height}; the model's are {size}x{size}.")
         self.learns = True
-        # what the density takes in before the next score: a reset may still change it
+        # frames that the density takes in only before the next score, because a reset may still change them
         self._coming: tuple[Tensor, Tensor] | None = None
 
     def frames(self, observation: Any) -> Tensor:
-        """Frames (n, C, H, W) as the model sees them, of observations of a batch."""
-        frames = torch.from_numpy(np.array(frames_of(observation))).movedim(-1, 1)  # batches may overwrite theirs
+        """Read the frames (n, C, H, W) of a batch's observations, masked as the model sees them."""
+        frames = torch.from_numpy(np.array(frames_of(observation))).movedim(-1, 1)  # batches may overwrite frames
         return frames.contiguous() if self.mask is None else frames * self.mask
 
     def begin(self, frames: Tensor, begins: np.ndarray) -> None:
-        """Begin episodes with these frames in the rows where bool `begins` (n,) is true; others are not touched."""
+        """Begin episodes with these frames in the rows where bool `begins` (n,) is true; other rows do not change."""
         rows = torch.from_numpy(begins)
         if self._coming is None:
             rows = torch.ones_like(rows)
@@ -89,14 +90,14 @@ class _Reward:
     def step(
         self, happened: Tensor, shown: Tensor, begins: np.ndarray, cut: np.ndarray, own: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Rewards of a step.
+        """Compute the rewards of a step.
 
         Args:
-            happened: Frames that followed, (n, C, H, W).
-            shown: Frames to go on from: the same, or a new episode's first.
-            begins: Rows that go on from a first frame.
-            cut: Rows whose `happened` does not follow from the frame before.
-            own: Rewards of the environment.
+            happened: Frames that the step led to, (n, C, H, W).
+            shown: Frames that the next step begins from: the same, or the first one of a new episode.
+            begins: Whether a row's `shown` is such a first frame, (n,) bool.
+            cut: Whether a row's `happened` does not follow from the frame before, (n,) bool.
+            own: Rewards of the environment, (n,).
 
         Returns:
             Rewards (n,), and arrays (n,) for the info.
@@ -119,19 +120,19 @@ class _Reward:
 
 
 class ViperReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Rewards that are a video model's likelihoods; the environment's own stand in `info["task_reward"]`.
+    """A wrapper whose rewards are a video model's log-likelihoods of the frames.
 
-    `info["viper_log_prob"]` is the likelihood (not a number where a frame does not follow from the last), and
-    `info["viper_bonus"]` the bonus where there is one.
+    `info["task_reward"]` is the environment's own reward, `info["viper_log_prob"]` the log-likelihood (NaN where a
+    frame does not follow from the last one), and `info["viper_bonus"]` the bonus, if there is one.
 
     Args:
-        env: Shows frames (H, W, C) uint8, bare or under `RGB_INTERLEAVED`.
-        model: What `WindowDensity` takes, or a density for one row, such as a `FlexLAMDensity`.
-        beta: Weight of the bonus, above 0 where there is one.
-        window, stride, mode, task: As for `WindowDensity`; a density has its own.
-        mask: bool (H, W), true where the model is shown black instead of the pixel; the model's own mask comes on top.
-        scale: Likelihoods that become 0 and 1; None leaves them as they are, in nats.
-        bonus: A `RandomNetworkDistillation` or `Disagreement`; it learns from every step.
+        env: An environment that shows frames (H, W, C) uint8, alone or as `RGB_INTERLEAVED`.
+        model: A model that `WindowDensity` takes, or a density with one row, such as a `FlexLAMDensity`.
+        beta: Weight of the bonus, above 0 if there is one.
+        window, stride, mode, task: As for `WindowDensity`; not with a density, which has its own.
+        mask: Bool (H, W), true where the model sees black instead of the pixel, in addition to the model's own mask.
+        scale: Log-likelihoods that are mapped to the rewards 0 and 1; None leaves them as they are, in nats.
+        bonus: A `RandomNetworkDistillation` or `Disagreement`, which learns from every step.
         keep: Weight of the environment's own reward.
 
     Raises:
@@ -161,13 +162,13 @@ class ViperReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.rewarder = _Reward(env, 1, model, beta, window, stride, mask, mode, scale, task, bonus, keep)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environment; a new window begins."""
+        """Reset the environment, and begin a new window."""
         observation, info = self.env.reset(seed=seed, options=options)
         self.rewarder.begin(self._frames(observation), np.ones(1, np.bool_))
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step the environment, and reward what is likely."""
+        """Step the environment, and replace its reward."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         frames = self._frames(observation)
         cut = np.array([bool(info.get("map_reset", False))])
@@ -180,12 +181,12 @@ class ViperReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
-    """`ViperReward` for a batch, in any autoreset mode: one pass of the model scores all environments.
+    """`ViperReward` for a batch, in any autoreset mode; one pass of the model scores all environments.
 
     Args:
         env: The batch.
-        model, beta, window, stride, mask, mode, scale, task, bonus, keep: As for `ViperReward`; a density has as many
-            rows as there are environments.
+        model, beta, window, stride, mask, mode, scale, task, bonus, keep: As for `ViperReward`; a density must have one
+            row per environment.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self._over = np.zeros(env.num_envs, np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environments; new windows begin where episodes do."""
+        """Reset the environments, and begin new windows where episodes begin."""
         mask = None if options is None else options.get("reset_mask")
         observations, infos = self.env.reset(seed=seed, options=options)
         frames, begins = self.rewarder.frames(observations), np.ones(self.num_envs, np.bool_)
@@ -222,19 +223,19 @@ class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step the environments, and reward what is likely."""
+        """Step the environments, and replace their rewards."""
         observations, own, terminated, truncated, infos = self.env.step(actions)
         shown = self.rewarder.frames(observations)
         over = terminated | truncated
         happened, begins = shown, np.zeros(self.num_envs, np.bool_)
         cut = map_resets(infos, self.num_envs) & ~over
-        if self._same_step and over.any():  # the old episode's last frame stands in the info
+        if self._same_step and over.any():  # the info holds the last frame of the old episode
             happened, begins = shown.clone(), over.copy()
             for i in np.flatnonzero(over).tolist():
                 last = np.asarray(frames_of(infos["final_obs"][i]))[None]
                 happened[i] = self.rewarder.frames(last)[0]
         elif self._next_step:
-            cut = cut | self._over  # this step began a new episode instead of ending in the old one
+            cut = cut | self._over  # this step began a new episode
         begins = begins | cut
         rewards, found = self.rewarder.step(happened, shown, begins, cut, own)
         self._over = over.copy()
@@ -245,7 +246,7 @@ class VectorViperReward(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
 
 
 def _mask(mask: Any, shape: tuple[int, ...]) -> Tensor | None:
-    """1 where pixels are shown and 0 where they are black, uint8 (H, W)."""
+    """Convert a mask to uint8 (H, W): 1 where pixels are shown, 0 where they are black."""
     if mask is None:
         return None
     given = np.asarray(mask)

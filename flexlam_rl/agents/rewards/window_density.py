@@ -23,18 +23,18 @@ Mode = Literal["conditional", "joint"]
 class WindowDensity:
     """Remembers a window of each row, and scores it with the newest frame at its end.
 
-    The first steps of an episode: while there are fewer frames than the window holds, it holds those that there are;
-    while fewer than `stride` steps have passed, the past is the episode's first frame. The score of a joint likelihood
-    is then scaled up to a whole window, so that short windows are not the likelier ones.
+    At the beginning of an episode, the window holds the frames that there are; while fewer than `stride` steps have
+    passed, its past is the episode's first frame. A joint likelihood of a short window is scaled up to the length of a
+    whole one, so that short windows do not score higher.
 
     Args:
-        model: A `VideoGPT` with codes per frame, a `MaskGIT` of frames, or whatever has `log_prob(frames)`.
-        rows: n.
-        window: w, the newest frame included; None for the model's own length.
-        stride: Steps from one frame of the window to the next.
-        mode: "conditional": ln p(newest | before), equation 6.7 of the dissertation. "joint": ln p(window), as VIPER's
-            released code has it by default.
-        task: Name of the task, for a model that is told tasks.
+        model: A `VideoGPT` with codes per frame, a `MaskGIT` of frames, or any model with `log_prob(frames)`.
+        rows: Number of environments, n.
+        window: Number of frames of a window, w, including the newest; None for the model's own length.
+        stride: Number of steps from one frame of the window to the next.
+        mode: "conditional" for ln p(newest | before), equation 6.7 of the dissertation. "joint" for ln p(window), the
+            default of VIPER's released code.
+        task: Name of the task, for a model that is conditioned on tasks.
 
     Raises:
         ValueError: The model gives no likelihood of single frames, or an argument does not fit it.
@@ -73,7 +73,7 @@ class WindowDensity:
 
     @in_own_modes
     def score(self, frames: Tensor) -> Scores:
-        """Score the newest frames, as `Density` says."""
+        """Score the newest frames, as `Density` describes."""
         if self._past is None:
             raise ValueError("score is asked for before any episode has begun; expected advance first.")
         items = self._encode(frames)
@@ -98,7 +98,7 @@ class WindowDensity:
 
     @in_own_modes
     def advance(self, frames: Tensor, begins: Tensor) -> None:
-        """Take in frames, as `Density` says."""
+        """Take in frames, as `Density` describes."""
         begins = begins.cpu()
         known = self._newest is not None and self._newest[0] is frames
         items = self._newest[1] if known and self._newest is not None else self._encode(frames)
@@ -110,21 +110,22 @@ class WindowDensity:
         self._age = torch.where(begins, 1, self._age + 1)
 
     def _past_age(self, age: Tensor) -> Tensor:
-        """Frames of the past, as far as they make a difference."""
+        """Number of past frames of a row, limited to the largest number that makes a difference."""
         return age.clamp(1, (self.window - 1) * self.stride)
 
     def _groups(self) -> list[int]:
         return self._past_age(self._age).unique().tolist()
 
     def _offsets(self, age: int) -> list[int]:
-        """Where the frames of the past stand in `_past`, the oldest first, of rows that have seen `age` frames."""
+        """Indices in `_past` of a window's past frames, the oldest first, for rows that have seen `age` frames."""
         steps = [k * self.stride for k in range(self.window - 1, 0, -1) if k * self.stride <= age] or [age]
         return [-step for step in steps]
 
 
 def _parts(model: Any, task: str | None, mode: Mode) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Functions from frames to what a window holds of them, and from windows to logarithms (n, w, ...), of which the
-    last frame's alone may be given where no others are asked for.
+    """Make two functions: from frames to what a window holds of them, and from windows to log-likelihoods (n, w, ...).
+
+    In mode "conditional", the second may return only those of the last frame.
     """
     tasks: tuple[str, ...] = ()
     if isinstance(model, VideoGPT):

@@ -1,4 +1,4 @@
-"""Pixel experts' training on rewards from video in place of a task's own."""
+"""Training of pixel experts on rewards from video instead of a task's own."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,16 +14,17 @@ from flexlam_rl.agents.rewards.viper import Scale, VectorViperReward
 
 
 class RewardedWorld:
-    """A pixel expert's world in which a density rewards; evaluations count the task's own rewards.
+    """A pixel expert's world whose rewards come from a density; evaluations use the task's own rewards.
 
-    Where a run resumes, the episodes at hand are played again: the density then sees what it saw, and a bonus learns
-    nothing twice. What waits in an `AdversarialImitation` for its next step of learning is lost at a stop.
+    When a run resumes, the episodes in progress are played again. The density then sees the same frames again, and the
+    bonus does not learn from them twice. Pairs that an `AdversarialImitation` has collected for its next training step
+    are lost when a run stops.
 
     Args:
-        world: The tasks.
-        density: Makes the density for so many environments.
+        world: The world of the tasks.
+        density: Function that makes the density for a number of environments.
         beta: Weight of the bonus.
-        bonus: None for none.
+        bonus: The bonus; None for none.
         scale: As for `ViperReward`.
     """
 
@@ -42,7 +43,7 @@ class RewardedWorld:
         self._batch: VectorViperReward | None = None
 
     def make(self, tasks: Sequence[str]) -> Any:
-        """Make the batch; its bonus learns from `begin` on."""
+        """Make the batch, whose bonus does not learn before `begin` is called."""
         batch = self._world.make(tasks)
         density = self._density(batch.num_envs)
         self._batch = VectorViperReward(batch, density, self._beta, bonus=self._bonus, scale=self._scale)
@@ -50,18 +51,18 @@ class RewardedWorld:
         return self._batch
 
     def begin(self) -> None:
-        """Let the bonus learn."""
+        """Let the bonus learn from now on."""
         assert self._batch is not None
         self._batch.rewarder.learns = True
 
     def teacher(self, batch: Any, name: str, memory: int | None) -> Any:
-        """What the world says, for the batch inside."""
+        """Make the world's teacher for the wrapped batch."""
         return self._world.teacher(batch.env, name, memory)
 
     def seeds(self, task: str, keys: Iterable[int]) -> np.ndarray:
-        """What the world says."""
+        """Return the world's seeds."""
         return self._world.seeds(task, keys)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """Returns of the task itself, as the world gives them."""
+        """Evaluate by the task's own rewards, as the world does."""
         return self._world.evaluate(task, folder, episodes)

@@ -1,1 +1,1 @@
-"""The scripted expert of ViZDoom: it knows what is in view, and nothing of what is behind walls."""
+"""The scripted expert of ViZDoom, which knows what is in view and nothing behind walls."""

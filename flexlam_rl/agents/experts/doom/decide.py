@@ -1,7 +1,7 @@
-"""What the scripted expert of ViZDoom does, one step at a time.
+"""The decisions of the scripted expert of ViZDoom, one step at a time.
 
-It goes by what the engine lists as in view: it turns to monsters and shoots, walks to what can be picked up, steps
-aside from fire, and else looks for more.
+It decides by what the engine lists as in view: it turns to monsters and shoots, walks to what can be picked up, steps
+aside from fire, and otherwise explores.
 """
 
 import math
@@ -16,8 +16,8 @@ _ACTION = {label: number for number, label in enumerate(LABELS)}
 _STANDING = ("basic", "defend_the_center", "defend_the_line", "predict_position")
 _UNARMED = ("health_gathering", "health_gathering_supreme", "my_way_home", "take_cover")
 _WANTED = ("Health", "Armor", "Weapon", "Ammo", "Powerup")
-_ROCKET, _FUSE = 20.0, 12  # a rocket's map units per tic, and tics between the button and its start
-_NEAR = 0.12  # of half the view: about five degrees, within which Doom aims by itself
+_ROCKET, _FUSE = 20.0, 12  # speed of a rocket in map units per tic, and tics from the button to its start
+_NEAR = 0.12  # share of half the view: about five degrees, within which Doom aims by itself
 
 
 @dataclass
@@ -25,11 +25,12 @@ class Memory:
     """What the expert remembers of an episode.
 
     Attributes:
-        place: Where it was a step before.
-        walked: Whether it tried to walk then.
-        side: -1 left or 1 right: where it turns or steps next.
-        turning: Steps that it goes on turning.
-        target: Where the monster that it leads was a step before.
+        place: Its position one step before.
+        walked: Whether it tried to walk in that step.
+        side: Side to which it turns or steps next: -1 left, 1 right.
+        turning: Number of steps for which it goes on turning.
+        target: Position of the monster that it aims at, one step before.
+        random: Generator of its random choices.
     """
 
     place: tuple[float, float] = (math.inf, math.inf)
@@ -41,13 +42,17 @@ class Memory:
 
 
 def decide(env: DoomEnv, memory: Memory) -> int:
-    """Choose an action, and remember it."""
+    """Choose an action and update the memory.
+
+    Returns:
+        The number of the action.
+    """
     x, y, angle = env.pose()
     things = env.in_view()
     stuck = memory.walked and math.dist((x, y), memory.place) < 3.0
     memory.place = (x, y)
     if stuck:
-        if memory.random.random() < 0.2:  # mostly the same side, which follows the walls
+        if memory.random.random() < 0.2:  # mostly keeps the same side, so that it follows the walls
             memory.side = -memory.side
         memory.turning = int(memory.random.integers(2, 7))
     label = _choose(env, things, (x, y, angle), memory, stuck)
@@ -71,7 +76,7 @@ def _choose(env: DoomEnv, things: list[Thing], pose: tuple[float, float, float],
     wanted = [thing for thing in things if thing.kind in _WANTED]
     if wanted:
         return _walk_to(min(wanted, key=lambda thing: math.dist(thing.place, pose[:2])))
-    if memory.random.random() < 0.04:  # now and then another way
+    if memory.random.random() < 0.04:  # now and then takes another direction
         memory.side = int(memory.random.choice((-1, 1)))
         memory.turning = int(memory.random.integers(2, 8))
     return "forward"
@@ -101,7 +106,7 @@ def _walk_to(thing: Thing) -> str:
 
 
 def _lead(thing: Thing, pose: tuple[float, float, float], memory: Memory, tics: int) -> str:
-    """Turn ahead of a monster, and fire the one rocket when its way will cross the monster's."""
+    """Aim ahead of a monster, and fire the only rocket when its path will cross the monster's."""
     before, memory.target = memory.target or thing.place, thing.place
     steps = (math.dist(thing.place, pose[:2]) / _ROCKET + _FUSE) / tics
     x, y = (at + steps * (at - was) for at, was in zip(thing.place, before, strict=True))
@@ -112,7 +117,7 @@ def _lead(thing: Thing, pose: tuple[float, float, float], memory: Memory, tics: 
 
 
 def _dodge(things: list[Thing], memory: Memory, stuck: bool) -> str:
-    """Step aside from the fire that comes, away from the nearest wall once it is reached."""
+    """Step aside from incoming fire, and away from a wall once it is reached."""
     if stuck:
         memory.side = -memory.side
     elif memory.turning > 0:

@@ -17,15 +17,15 @@ _SLIPS = 0.05  # share of random actions at temperature 1
 
 
 class DoomExpert:
-    """Plays all tasks of ViZDoom by what is in view; it looks at no frames.
+    """Plays all tasks of ViZDoom by what the engine lists as in view; it looks at no frames.
 
     Args:
         env: An environment or a batch of this process, before its first reset.
-        temperature: Of the noise: at 1, one action of twenty is a random one; 0 is none.
-        seed: Of its randomness; with the seeds of the episodes it determines every action.
+        temperature: Strength of the noise: at 1, one of twenty actions is random; at 0, none is.
+        seed: Seed of its randomness; with the seeds of the episodes it determines every action.
 
     Raises:
-        ValueError: The environment is not ViZDoom's, or lies in another process.
+        ValueError: The environment is not one of ViZDoom, or it runs in another process.
     """
 
     def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
@@ -48,12 +48,12 @@ class DoomExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions (N,), a bare one for a single environment; `state` is passed through."""
+        """Choose actions (N,), or one number for a single environment; `state` is returned unchanged."""
         actions = np.array([self._act(i, env) for i, env in enumerate(self._envs)])
         return (actions[0] if self._single else actions), state
 
     def _act(self, i: int, env: DoomEnv) -> int:
-        if self._begun[i] != env.begun:  # another episode, of which nothing is remembered
+        if self._begun[i] != env.begun:  # a new episode: nothing is remembered of it
             self._begun[i] = env.begun
             self._memories[i] = Memory(random=np.random.default_rng([self._seed, 2, env.begun[1]]))
         memory = self._memories[i]

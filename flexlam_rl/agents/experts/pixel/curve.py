@@ -12,10 +12,13 @@ from flexlam_rl.utils.files import atomic_file
 
 
 def read_curve(run: Path) -> tuple[list[int], dict[str, list[float]]]:
-    """Steps of the evaluations of a folder that `flexlam expert train` wrote, and each level's mean returns at these.
+    """Read the evaluations of a folder that `flexlam expert train` wrote.
+
+    Returns:
+        The agent steps of the evaluations, and each level's mean returns at these.
 
     Raises:
-        ValueError: It holds none.
+        ValueError: The folder holds no evaluations.
     """
     try:
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -33,7 +36,7 @@ def read_curve(run: Path) -> tuple[list[int], dict[str, list[float]]]:
 
 
 def _environment(run: Path) -> EnvSpec:
-    """What a run was trained in, as its last policy says."""
+    """Return the record of the environments that a run was trained in, as its last policy names it."""
     path = run / "last" / "config.json"
     if not path.exists():
         return find_domain("dmlab").resolve(EnvSpec(engine="litelab"))
@@ -42,11 +45,16 @@ def _environment(run: Path) -> EnvSpec:
 
 
 def draw_curve(run: Path, out: Path) -> None:
-    """Draw returns over agent steps as PNG, in per cent of the scripted expert's with the random policy's subtracted:
-    a thin line per task and a thick one for their mean.
+    """Draw the returns of a run over its agent steps as a PNG: a thin line per task and a thick one for their mean.
+
+    Returns are in percent of the scripted expert's, after subtracting the random policy's return from both.
+
+    Args:
+        run: Folder that `flexlam expert train` wrote.
+        out: File to write.
 
     Raises:
-        ValueError: `run` holds no run, or a task has no reference.
+        ValueError: `run` holds no evaluations, or a task has no reference return.
     """
     steps, returns = read_curve(run)
     spec = _environment(run)

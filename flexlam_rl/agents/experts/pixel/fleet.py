@@ -1,5 +1,5 @@
-"""The environments of a training by reward. Their state is each episode's seed and actions, which are played again
-where a run resumes.
+"""The environments of a training by reward. Their state is the seed and the actions of each episode: a resumed run
+plays these actions again.
 
 Shapes: N environments.
 """
@@ -15,29 +15,29 @@ from flexlam_rl.agents.experts.pixel.world import World
 from flexlam_rl.envs.observations import frames_of
 
 Episode = list[Any]
-"""Actions since an environment's episode began: numbers, or lists of them."""
+"""Actions since an environment's episode began: numbers, or lists of numbers."""
 
 
 class Episodes(Protocol):
-    """What a run's state holds of the episodes at hand: buffers of a module."""
+    """Buffers of a run's state that describe the episodes in progress."""
 
     totals: Tensor
-    """float64 (N,): rewards so far."""
+    """float64 (N,): sum of the rewards so far."""
     seeds: Tensor
-    """int64 (N,)."""
+    """int64 (N,): seeds of the episodes."""
     counters: Tensor
-    """int64, episodes begun per task."""
+    """int64: number of episodes begun, per task."""
 
 
 class Fleet:
-    """Plays N environments, the tasks in turn, which begin their next episodes when told to.
+    """N environments to which the tasks are assigned in turn, and which begin their next episodes when told to.
 
     Args:
-        world: Where.
+        world: The world that makes the environments.
         tasks: Names of the tasks.
-        envs: N.
+        envs: Number of environments, N.
         rows: State of the episodes.
-        history: Actions of each environment since its episode began; None where all begin.
+        history: Actions of each environment since its episode began; None where no episode has begun.
 
     Attributes:
         tasks: Number of each environment's task, (N,).
@@ -69,7 +69,11 @@ class Fleet:
         self.rows.totals[torch.from_numpy(mask)] = 0.0
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
-        """Act everywhere; gives rewards, where episodes terminated, where time was up, and the infos."""
+        """Take one step in every environment.
+
+        Returns:
+            Rewards (N,) float32, whether episodes terminated, whether their time was up, and the infos.
+        """
         observation, rewards, terminated, truncated, infos = self.batch.step(actions)
         self.frames = frames_of(observation)
         for told, action in zip(self.history, actions.tolist(), strict=True):
@@ -78,10 +82,10 @@ class Fleet:
         return np.asarray(rewards, np.float32), terminated, truncated, infos
 
     def replay(self, before: Callable[[np.ndarray], Any] = lambda actions: None) -> None:
-        """Bring fresh worlds to where the history ends.
+        """Bring fresh environments to where the history ends.
 
         Args:
-            before: Told the actions before each step.
+            before: Called with the actions before each step.
         """
         lengths = np.array([len(actions) for actions in self.history])
         longest, done = int(lengths.max()), np.ones(len(lengths), np.bool_)
@@ -91,7 +95,7 @@ class Fleet:
             if due.any():
                 self._reset(due)
             if step < longest:
-                first = step - (longest - lengths)  # of its history; what waits plays anything meanwhile
+                first = step - (longest - lengths)  # index in the history; negative ones wait and play anything
                 actions = np.zeros((len(lengths), *space.shape), space.dtype)
                 for i in np.flatnonzero(first >= 0).tolist():
                     actions[i] = self.history[i][first[i]]

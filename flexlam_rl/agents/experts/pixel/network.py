@@ -1,7 +1,8 @@
-"""The network of a pixel expert: frames and its own previous actions in, action logits and a value per task out.
+"""The network of a pixel expert: from frames and its own previous actions to action logits and one value per task.
 
 Shapes: B rows, T time, H W frame, A actions, L tasks, G width of the recurrent layer, F features of a frame. A network
-that makes K choices per step, as of the codes of a latent action, has one dimension K more before A, and in actions.
+that makes K choices per step, such as the codes of a latent action, has a further dimension K: before A in logits, and
+as the last one of actions.
 """
 
 from dataclasses import dataclass, field
@@ -20,15 +21,15 @@ _FEATURES, _EMBEDDING = 256, 16
 
 @dataclass(frozen=True)
 class PixelConfig:
-    """What a pixel expert was made for, and its sizes.
+    """The environment and tasks that a pixel expert is made for, and its sizes.
 
     Attributes:
-        actions: A, the possibilities of a choice.
-        tasks: Trained on them; each has a value head, which playing does not use.
-        environment: The record trained in.
-        gru: G.
-        channels: Of the first convolution.
-        choices: K, made independently of one another.
+        actions: Number of options per choice, A.
+        tasks: Names of the tasks that it is trained on; each has a value head, which playing does not use.
+        environment: Record of the environments that it is trained in.
+        gru: Width of the recurrent layer, G.
+        channels: Number of channels of the first convolution.
+        choices: Number of choices per step, K, made independently of each other.
     """
 
     actions: int
@@ -40,7 +41,7 @@ class PixelConfig:
 
     @property
     def tail(self) -> tuple[int, ...]:
-        """What the shape of an action ends with: K where there are several choices."""
+        """Last dimension of an action's shape: (K,) for several choices, () for one."""
         return () if self.choices == 1 else (self.choices,)
 
     def __post_init__(self) -> None:
@@ -67,22 +68,22 @@ class PixelNetwork(PretrainedModel):
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None and not module.weight.is_meta:
                 nn.init.orthogonal_(module.weight, 2**0.5)
                 nn.init.zeros_(module.bias)
-        with torch.no_grad():  # a policy that begins near uniform, values near zero
+        with torch.no_grad():  # the policy begins near uniform, the values near zero
             self.policy.weight *= 0.1
             self.value.weight *= 0.1
 
     @property
     def none(self) -> int:
-        """Number that stands for "no previous action", at the start of an episode."""
+        """Number that stands for "no previous action" at the start of an episode."""
         return self.config.actions
 
     def _features(self, frames: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 to (B, F)."""
+        """Compute features (B, F) of frames (B, H, W, 3) uint8."""
         pictures = frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5
         return F.relu(self.project(self.vision(pictures)))
 
     def _recur(self, gates: Tensor, hidden: Tensor) -> Tensor:
-        """One step of a GRU, its part of the input computed before."""
+        """Compute one step of a GRU whose gates for the input are already computed."""
         reset, update, new = gates.chunk(3, -1)
         own_reset, own_update, own_new = self.hidden_gates(hidden).chunk(3, -1)
         candidate = torch.tanh(new + torch.sigmoid(reset + own_reset) * own_new)
@@ -91,16 +92,16 @@ class PixelNetwork(PretrainedModel):
     def forward(
         self, frames: Tensor, previous: Tensor, begins: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run over time.
+        """Run the network over T steps.
 
         Args:
-            frames: (T, B, H, W, 3) uint8.
-            previous: The actions before, (T, B); ignored where an episode begins.
+            frames: Frames, (T, B, H, W, 3) uint8.
+            previous: Previous actions, (T, B); ignored where an episode begins.
             begins: Whether an episode begins at a step, (T, B) bool.
             hidden: State before the first step, (B, G).
 
         Returns:
-            Logits (T, B, A), normalised values (T, B, L), and the state after the last step (B, G).
+            Logits (T, B, A), normalized values (T, B, L), and the state after the last step (B, G).
         """
         time, rows = begins.shape
         seen = self._features(frames.flatten(0, 1)).unflatten(0, (time, rows))
@@ -115,7 +116,7 @@ class PixelNetwork(PretrainedModel):
         return self.policy(both).unflatten(-1, (*self.config.tail, -1)), self.value(both), hidden
 
     def _acted(self, previous: Tensor, begins: Tensor) -> Tensor:
-        """The embedded actions before, (T, B, _EMBEDDING)."""
+        """Embed the previous actions, (T, B, _EMBEDDING)."""
         choices = self.config.choices
         if choices == 1:
             acted: Tensor = self.previous(torch.where(begins, self.none, previous))
@@ -124,20 +125,20 @@ class PixelNetwork(PretrainedModel):
         return self.previous(torch.where(begins[..., None], self.none, previous) + first).sum(-2)
 
     def together(self, values: Tensor) -> Tensor:
-        """Log-probabilities, entropies or divergences of all choices, from those of each: the last dimension's sum."""
+        """Sum log-probabilities, entropies or divergences over the K choices, which are the last dimension if K > 1."""
         return values if self.config.choices == 1 else values.sum(-1)
 
 
 def begin_from(network: PixelNetwork, start: str) -> None:
-    """Give a network the weights of another one; value heads of tasks that the other does not know stay fresh.
+    """Load the weights of another pixel expert; value heads of tasks that it was not trained on stay as they are.
 
     Args:
-        network: Changed in place.
-        start: Folder of the other.
+        network: Network to change in place.
+        start: Folder of the other pixel expert.
 
     Raises:
         CheckpointError: The folder holds no pixel expert.
-        ValueError: Its actions, sizes or environment are others.
+        ValueError: The other expert has other actions or sizes, or another environment.
     """
     other = PixelNetwork.from_pretrained(start)
     mine, theirs = network.config, other.config

@@ -1,4 +1,4 @@
-"""Pixel experts as players: frames and their own previous actions, with Stable-Baselines3's `predict`.
+"""Pixel experts as players, which see frames and their own previous actions, with Stable-Baselines3's `predict`.
 
 Shapes: n environments, G width of the recurrent state.
 """
@@ -18,21 +18,21 @@ from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.sampling import pick
 from flexlam_rl.utils.numbers import real
 
-CHUNK = 16  # rows computed together: the numbers of an episode do not depend on how many play beside it
+CHUNK = 16  # rows computed together, always as many: an episode's numbers do not depend on how many play beside it
 
 
 class PixelExpert:
     """Plays with a policy that `flexlam expert train` wrote.
 
     Args:
-        path: Its folder.
-        env: What it will play; must have the actions, frame skip and frame size that it was trained with.
-        temperature: Divides the logits: 1 draws as trained, 0 takes the likeliest action.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
+        path: Folder of the policy.
+        env: Environment or batch that it will play, with the actions, frame skip and frame size of its training.
+        temperature: Number that divides the logits: 1 draws as trained, 0 takes the likeliest action.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
 
     Raises:
         CheckpointError: The folder holds no such policy.
-        ValueError: The environment differs from the one trained in.
+        ValueError: The environment differs from the one that the policy was trained in.
     """
 
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
@@ -45,19 +45,19 @@ class PixelExpert:
         self._took: np.ndarray | None = None
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         self._draws.begin(rows_of(which), seeds)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives, (n,)."""
+        """Note the actions (n,) that another policy took instead of the last choices."""
         self._took = np.array(actions, np.int64)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"draws": self._draws.snapshot(), "took": self._took, "state": state}
 
     def restore(self, saved: dict[str, Any]) -> Any:
-        """Go on from a snapshot; gives the state."""
+        """Continue from a snapshot, and return its `state` for `predict`."""
         self._draws.restore(saved["draws"])
         self._took = saved["took"]
         return saved["state"]
@@ -66,9 +66,14 @@ class PixelExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Actions (n,) int64, a bare one for a single environment, and the state: (n, G) and the last actions (n,).
+        """Choose actions for frames.
 
-        A network that makes K choices per step gives actions (n, K).
+        Returns:
+            Actions (n,) int64, or one number for a single environment; with K choices per step, (n, K). And the state:
+            the recurrent one (n, G) and the last actions.
+
+        Raises:
+            ValueError: The state is that of another number of environments.
         """
         frames, single = read_frames(observation, self._frame)
         n, network = len(frames), self.network

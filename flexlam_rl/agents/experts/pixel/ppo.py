@@ -1,4 +1,4 @@
-"""Options of all trainings by reward: proximal policy optimisation (Schulman et al., 2017). No torch."""
+"""Options of all trainings by reward: proximal policy optimization (Schulman et al., 2017). No torch."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,18 +11,18 @@ _FREE = ("steps", "device", "evaluate_every", "evaluation_episodes", "save_every
 
 @dataclass(frozen=True, kw_only=True)
 class PPORecipe(Plain):
-    """Proximal policy optimisation: one policy for all tasks."""
+    """Proximal policy optimization: one policy for all tasks."""
 
     tasks: tuple[str, ...] = ("suite",)
-    """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11): one policy for
-    all of them.
+    """Names of tasks, `all` (for DMLab, the paper's 16) or `suite` (the scored ones; for DMLab, 11). One policy is
+    trained on all of them.
     """
     domain: str = "dmlab"
-    """World that the tasks belong to, with discrete actions: dmlab, vizdoom, or one of an installed package."""
+    """World of the tasks, with discrete actions: dmlab, vizdoom, or one of an installed package."""
     steps: int = 20_000_000
-    """Agent steps in all."""
+    """Total number of agent steps."""
     envs: int = 66
-    """Environments that play at once, the tasks in turn."""
+    """Number of environments that play at once; tasks are assigned to them in turn."""
     rollout: int = 64
     """Steps of each environment between two updates."""
     learning_rate: float = 5e-4
@@ -30,13 +30,13 @@ class PPORecipe(Plain):
     entropy: float = 0.003
     """Weight of the entropy bonus."""
     anchor: float = 0.0
-    """Weight of the divergence from the policy that the training started from, KL(policy, start)."""
+    """Weight of KL(policy, start), the divergence from the policy that the training started from."""
     discount: float = 0.99
-    """Discount of later rewards."""
+    """Discount factor of rewards per step."""
     trace: float = 0.95
-    """Lambda of generalised advantage estimation."""
+    """Lambda of generalized advantage estimation."""
     clip: float = 0.2
-    """Largest change of a probability's ratio that PPO rewards."""
+    """PPO's clip range: largest change of the probability ratio that is rewarded."""
     epochs: int = 2
     """Passes over each rollout."""
     minibatches: int = 4
@@ -44,7 +44,7 @@ class PPORecipe(Plain):
     evaluate_every: int = 500_000
     """Agent steps between evaluations."""
     evaluation_episodes: int = 5
-    """Episodes of an evaluation per task."""
+    """Episodes per task and evaluation."""
     save_every: int = 100_000
     """Agent steps between saves of the state."""
     seed: int = 0
@@ -53,7 +53,11 @@ class PPORecipe(Plain):
     """torch device."""
 
     def check(self) -> None:
-        """Raises ValueError for a number out of range."""
+        """Check all options.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
         names = ("steps", "envs", "rollout", "epochs", "minibatches")
         for name in (*names, "evaluate_every", "evaluation_episodes", "save_every"):
             whole(getattr(self, name), name, 1)
@@ -71,11 +75,11 @@ class PPORecipe(Plain):
 
     @property
     def per_iteration(self) -> int:
-        """Agent steps of a rollout."""
+        """Agent steps of a rollout over all environments."""
         return self.envs * self.rollout
 
     def same_run(self) -> dict[str, Any]:
-        """What may not change when a run is resumed, as JSON values."""
+        """Return the options that must not change when a run is resumed, as JSON values."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()

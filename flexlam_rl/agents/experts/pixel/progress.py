@@ -1,4 +1,4 @@
-"""What a training of a pixel expert tells while it runs.
+"""Figures and lines that the training of a pixel expert reports while it runs.
 
 Shapes: T time, N environments.
 """
@@ -17,8 +17,18 @@ _SILENCE = 30.0  # seconds between lines
 def segment_figures(
     rollout: Segments, names: Sequence[str], tasks: np.ndarray, weights: np.ndarray
 ) -> dict[str, float]:
-    """Figures of a rollout per task: mean return of the episodes that ended, agreement of the likeliest action with the
-    teacher's choice on the student's own states, entropy there, and the weight of the imitation.
+    """Compute the figures of a rollout per task.
+
+    Args:
+        rollout: What was played.
+        names: Names of the tasks.
+        tasks: Number of each environment's task, (N,).
+        weights: Weight of the imitation, per task.
+
+    Returns:
+        Figures named "figure/task": mean return of the episodes that ended; how often the likeliest action agrees with
+        the teacher's choice, separately where the student and where the teacher drives; entropy where the student
+        drives; and the weight of the imitation.
     """
     figures: dict[str, float] = {}
     own = ~rollout.driven.numpy()
@@ -39,13 +49,13 @@ def segment_figures(
 
 
 class Meter:
-    """Lines with the speed, the agreement and an estimate of what is left, the first after the second iteration.
+    """Reports lines with the speed, the agreement and the estimated time left, from the second iteration on.
 
     Args:
-        iterations: In all.
-        per_iteration: Agent steps of one.
+        iterations: Total number of iterations.
+        per_iteration: Agent steps per iteration.
         intervals: Iterations between evaluations and between saves.
-        report: Told the lines.
+        report: Called with each line.
     """
 
     def __init__(
@@ -64,7 +74,7 @@ class Meter:
         """Note that an iteration is done."""
         seconds = self._lap()
         self._count += 1
-        if self._count > 1 or iteration == self._total:  # the first one compiles and allocates
+        if self._count > 1 or iteration == self._total:  # the first iteration also compiles and allocates
             self._pace.step(iteration, seconds)
         if self._count == 1 or self._mark - self._shown < _SILENCE:
             return
@@ -77,7 +87,7 @@ class Meter:
         )
 
     def evaluated(self, step: int, figures: dict[str, float]) -> None:
-        """Tell an evaluation."""
+        """Report an evaluation."""
         self.paused("evaluation")
         returns = ", ".join(f"{name[7:]} {value:.1f}" for name, value in figures.items() if name.startswith("return/"))
         self._report(f"{step} steps: score {figures['score']:.1f} ({returns})")

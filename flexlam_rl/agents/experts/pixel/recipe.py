@@ -1,4 +1,4 @@
-"""What determines the training of a pixel expert; its fields are the options of `flexlam expert train`. No torch."""
+"""The recipe of a pixel expert's training; its fields are the options of `flexlam expert train`. No torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,26 +12,30 @@ class Recipe(PPORecipe):
     """Recurrent PPO, kickstarted by a teacher: one policy for all tasks."""
 
     teacher: Literal["reactive", "scripted", "none"] = "reactive"
-    """Expert whose choices are imitated; none is plain PPO. Between two updates, the student or the teacher drives."""
+    """Expert whose choices are imitated; `none` is plain PPO. Each segment is driven by the student or the teacher."""
     teacher_memory: int | None = None
-    """Steps for which the teacher remembers what it saw; by default its own."""
+    """Steps for which the teacher remembers what it saw; by default the teacher's own number."""
     clone_steps: int = 1_000_000
-    """Steps at the beginning over which the teacher drives ever fewer segments, from all of them to none."""
+    """Agent steps over which the share of segments that the teacher drives falls from 1 to 0."""
     kickstart: float = 1.0
-    """Weight of the cross-entropy to the teacher's choice at the beginning."""
+    """Initial weight of the cross-entropy to the teacher's choice."""
     half_life: int = 200_000
-    """Steps on a level, driven by the student, in which that level's weight halves."""
+    """Number of steps that the student drives on a level until that level's weight halves."""
     gru: int = 256
     """Width of the recurrent layer."""
     channels: int = 16
     """Channels of the first convolution."""
     start: str | None = None
-    """Folder of a pixel expert to start from, of the same sizes; None for fresh weights."""
+    """Folder of a pixel expert of the same sizes to start from; None for fresh weights."""
     half: bool = False
     """Write `best` and `last` in float16, at half the size."""
 
     def check(self) -> None:
-        """Raises ValueError for a number out of range."""
+        """Check all options.
+
+        Raises:
+            ValueError: A number is out of range, or an option is given that has no effect.
+        """
         super().check()
         for name in ("half_life", "gru", "channels"):
             whole(getattr(self, name), name, 1)
@@ -43,13 +47,13 @@ class Recipe(PPORecipe):
             raise ValueError(f"anchor is {self.anchor}, and there is nothing to start from: leave it out.")
 
     def drive_share(self, step: int) -> float:
-        """Share of segments that the teacher drives at an agent step."""
+        """Return the share of segments that the teacher drives at an agent step."""
         if self.teacher == "none" or step >= self.clone_steps:
             return 0.0
         return 1.0 - step / self.clone_steps
 
     def imitation(self, driven: int) -> float:
-        """Weight of the cross-entropy on a level that the student has driven for so many steps."""
+        """Return the weight of the cross-entropy on a level after the student has driven there for `driven` steps."""
         if self.teacher == "none":
             return 0.0
         weight = self.kickstart * 0.5 ** (driven / self.half_life)

@@ -1,4 +1,4 @@
-"""Learned experts, which pixel experts followed: a recurrent policy of sb3-contrib, kept as config.json and
+"""Learned experts, the predecessors of pixel experts: recurrent policies of sb3-contrib, kept as config.json and
 policy.safetensors, with Stable-Baselines3's `predict`.
 
 Legend: `N` environments.
@@ -35,13 +35,14 @@ TOKENS = 8
 
 @dataclass(frozen=True)
 class Network:
-    """What a policy network is made for, and its sizes.
+    """The environment that a policy network is made for, and its sizes.
 
     Attributes:
-        level: Trained on it.
-        action_set, action_hash, frame_skip, width, height, hud, textures, engine: Of the environment it was trained in.
+        level: Name of the level that it was trained on.
+        action_set, action_hash, frame_skip, width, height, hud, textures, engine: Settings of the environment that it
+            was trained in.
         words: Whether it sees the instruction.
-        lstm, features: Widths.
+        lstm, features: Widths of the LSTM and of the picture features.
     """
 
     level: str
@@ -58,20 +59,20 @@ class Network:
     features: int = 256
 
     def space(self) -> spaces.Space:
-        """Observations as the network takes them: pictures with channels first, instructions as numbers of words."""
+        """Return the space of the network's inputs: pictures with channels first, instructions as numbers of words."""
         image = spaces.Box(0, 255, (3, self.height, self.width), np.uint8)
         if not self.words:
             return image
         return spaces.Dict({FRAME: image, WORDS: spaces.Box(0, len(VOCABULARY) - 1, (TOKENS,), np.int64)})
 
     def policy_kwargs(self) -> dict[str, Any]:
-        """Arguments of sb3-contrib's policy."""
+        """Return the arguments of sb3-contrib's policy."""
         extractor = {"cnn_output_dim": self.features} if self.words else {"features_dim": self.features}
         return {"lstm_hidden_size": self.lstm, "features_extractor_kwargs": extractor}
 
     @built_plainly
     def build(self) -> Any:
-        """A fresh policy network."""
+        """Make a fresh policy network."""
         from sb3_contrib.ppo_recurrent import CnnLstmPolicy, MultiInputLstmPolicy
 
         kind = MultiInputLstmPolicy if self.words else CnnLstmPolicy
@@ -79,14 +80,15 @@ class Network:
 
 
 def parts(policy: Any) -> dict[str, torch.nn.Module]:
-    """The policy's modules, each once: Stable-Baselines3 gives its picture network three names, which safetensors
-    refuses.
+    """Return the policy's modules, each of them once.
+
+    Stable-Baselines3 gives its picture network three names, which safetensors refuses.
     """
     return dict(policy.named_children())
 
 
 def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, Any]) -> None:
-    """Write a policy; each file appears whole or not at all, the config last."""
+    """Write a policy. Each file is written atomically, the config last."""
     weights = {
         f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()
     }
@@ -100,7 +102,11 @@ def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, An
 
 
 def _fill(policy: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Give a policy its weights; a wrong file is a ValueError that names it."""
+    """Load weights into a policy.
+
+    Raises:
+        ValueError: The file's tensors are not those of the policy.
+    """
     own = {
         f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()
     }
@@ -126,14 +132,13 @@ class LearnedExpert:
     """Plays with a policy of sb3-contrib's recurrent PPO.
 
     Args:
-        path: Its folder.
-        env: What it will play; must fit what it was trained in.
-        temperature: Actions are drawn from the policy's distribution sharpened by it: 1 as trained, 0 the most likely
-            one.
-        seed: Of the draws; with `begin_episodes` an episode's draws depend on its own seed only.
+        path: Folder of the policy.
+        env: Environment or batch that it will play, with the settings of the one that it was trained in.
+        temperature: Number that divides the logits: 1 draws as trained, 0 takes the likeliest action.
+        seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
 
     Raises:
-        ValueError: The folder holds no such policy, or the environment differs from the one it was trained in.
+        ValueError: The folder holds no such policy, or the environment differs from the one that it was trained in.
     """
 
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
@@ -150,7 +155,7 @@ class LearnedExpert:
             raise ValueError(f"{folder / 'config.json'} describes a {config.get('kind')!r}: expected {KIND!r}.")
         self.network = Network(**config["network"])
         self._check(env)
-        with own_modes(), torch.random.fork_rng(devices=[]):  # weights are drawn only to be replaced
+        with own_modes(), torch.random.fork_rng(devices=[]):  # the drawn weights are replaced at once
             self.policy = self.network.build()
         _fill(self.policy, weights, folder / WEIGHTS)
         self.policy.set_training_mode(False)
@@ -184,17 +189,17 @@ class LearnedExpert:
             )
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         index, numbers = begun(which, seeds, self._n)
         for i, seed in zip(index.tolist(), numbers, strict=True):
             self._generators[i] = np.random.default_rng([self._seed, 0, seed])
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"generators": states_of(self._generators), "state": state}
 
     def restore(self, saved: dict[str, Any]) -> Any:
-        """Go on from a snapshot; gives the state."""
+        """Continue from a snapshot, and return its `state` for `predict`."""
         self._generators = generators_of(saved["generators"])
         return saved["state"]
 
@@ -202,8 +207,11 @@ class LearnedExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """Actions (N,) int64, a bare one for a single environment, and the LSTM's state: two arrays (layers, N,
-        width).
+        """Choose actions.
+
+        Returns:
+            Actions (N,) int64, or one number for a single environment; and the LSTM's state, two arrays (layers, N,
+            width).
         """
         frames, single = read_frames(observation, (3, self.network.height, self.network.width))
         n = len(frames)
@@ -228,7 +236,7 @@ class LearnedExpert:
         if deterministic or self.temperature == 0.0:
             actions = logits.argmax(1)
         else:
-            # Gumbel's way of drawing from a softmax, one generator an environment
+            # the Gumbel trick draws from a softmax, here with one generator per environment
             uniform = np.stack([generator.random(logits.shape[1]) for generator in self._generators[:n]])
             actions = (logits / self.temperature - np.log(-np.log(uniform))).argmax(1)
         return (actions[0] if single else actions), (hidden.numpy(), cell.numpy())

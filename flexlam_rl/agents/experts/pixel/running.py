@@ -1,7 +1,7 @@
 """What all trainings by reward share: a state in one file, evaluations that keep the best policy, and the loop.
 
-The same command resumes, and a run that was stopped or killed and resumed equals one that never stopped, bit for bit on
-a CPU.
+The same command resumes a run. On a CPU, a run that was stopped or killed and then resumed equals one that never
+stopped, bit for bit.
 """
 
 import json
@@ -28,18 +28,18 @@ Report = Callable[[str], None]
 
 
 class RewardRun(ABC):
-    """A training run: everything that a saved state holds, and one iteration of it.
+    """A training by reward: its saved state and its iteration. Subclasses say what trains.
 
     Args:
-        recipe: What determines it.
-        world: Where it trains.
-        out: Its folder; what it holds is continued.
+        recipe: Options of the training.
+        world: World that it trains in.
+        out: Folder of the run; a run that it holds is continued.
     """
 
     title = "a training by reward"
-    """What messages call its state."""
+    """Name of the training in messages."""
     later: ClassVar[dict[str, Any]] = {}
-    """Values of options that states from before these do not name."""
+    """Values of options that are missing in states of earlier versions."""
 
     def __init__(self, recipe: PPORecipe, world: World, out: Path) -> None:
         recipe.check()
@@ -49,11 +49,14 @@ class RewardRun(ABC):
 
     @property
     def step(self) -> int:
-        """Agent steps so far."""
+        """Number of agent steps so far."""
         return self.iteration * self.options.per_iteration
 
     def saved(self) -> dict[str, Any] | None:
-        """What the state in the run's folder says beside its tensors, None where there is none yet.
+        """Read what the state in the run's folder holds besides tensors.
+
+        Returns:
+            The JSON values, or None where no state has been saved yet.
 
         Raises:
             ValueError: The folder holds a run of another recipe.
@@ -79,13 +82,13 @@ class RewardRun(ABC):
         return extra
 
     def load(self, extra: dict[str, Any]) -> None:
-        """Go on from the state in the run's folder, of which `saved` gave `extra`."""
+        """Continue from the state in the run's folder; `extra` is what `saved` returned."""
         load_state(self.out / STATE, self.modules(), self.optimisers())
         self.random.bit_generator.state = extra["random"]
         self.iteration, self.best = extra["iteration"], extra["best"]
 
     def save(self) -> None:
-        """Write the whole state, in one file that is replaced whole."""
+        """Write the whole state to one file, atomically."""
         extra = {
             "step": self.step,
             "iteration": self.iteration,
@@ -97,7 +100,11 @@ class RewardRun(ABC):
         save_state(self.out / STATE, self.modules(), self.optimisers(), [], extra)
 
     def evaluate(self) -> dict[str, float]:
-        """Play evaluation episodes of each task with the policy as it is, and keep it if it is the best so far."""
+        """Evaluate the present policy on each task, and keep it as `best` if its score is the highest so far.
+
+        Returns:
+            The mean return per task, as "return/task", and the mean "score" over tasks.
+        """
         self.write(self.out / "last")
         figures: dict[str, float] = {}
         scores = []
@@ -113,23 +120,23 @@ class RewardRun(ABC):
 
     @abstractmethod
     def modules(self) -> dict[str, torch.nn.Module]:
-        """All tensors of the state."""
+        """Return the modules with all tensors of the state."""
 
     @abstractmethod
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """All optimisers, in a fixed order."""
+        """Return all optimizers, in a fixed order."""
 
     @abstractmethod
     def extra(self) -> dict[str, Any]:
-        """What else the state holds, as JSON: "history" among it."""
+        """Return what else the state holds, as JSON values; "history" is one of them."""
 
     @abstractmethod
     def iterate(self) -> dict[str, float]:
-        """Play a rollout and learn from it; gives figures, those of a task under "figure/task"."""
+        """Play a rollout and learn from it; return figures, with those of a task named "figure/task"."""
 
     @abstractmethod
     def write(self, folder: Path) -> None:
-        """Write the policy as it is, for `World.evaluate` and for players."""
+        """Write the present policy, for `World.evaluate` and for players."""
 
     @abstractmethod
     def close(self) -> None:
@@ -142,8 +149,8 @@ def drive(
     """Train until the recipe's steps, rounded up to whole rollouts.
 
     Args:
-        run: What trains; its environments are closed at the end.
-        report: Told lines for a person.
+        run: The run; its environments are closed at the end.
+        report: Called with lines of progress.
         on_iteration: Called after each iteration with the agent steps so far; an exception from it stops the run.
 
     Returns:

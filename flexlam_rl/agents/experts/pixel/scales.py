@@ -1,4 +1,4 @@
-"""Values and advantages on a scale of each task's own: rewards differ a hundredfold between levels.
+"""Normalization of values and advantages per task, because rewards differ a hundredfold between levels.
 
 Shapes: L tasks, T time, N environments.
 """
@@ -6,13 +6,13 @@ Shapes: L tasks, T time, N environments.
 import torch
 from torch import Tensor, nn
 
-_RATE = 0.01  # of the running means, per rollout
-_FLOOR = 1e-2  # of a standard deviation: a task that has given no reward yet must not magnify noise
+_RATE = 0.01  # rate of the running means, per rollout
+_FLOOR = 1e-2  # smallest standard deviation, so that the noise of a task without rewards is not magnified
 
 
 class Scales(nn.Module):
-    """Running mean and deviation of returns per task; the value head is rescaled so that its predictions stay what they
-    were when these change (PopArt).
+    """Running mean and standard deviation of returns per task, with PopArt: when they change, the value head is
+    rescaled so that its predictions stay the same.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -24,11 +24,11 @@ class Scales(nn.Module):
             self.register_buffer(name, torch.zeros(tasks, dtype=torch.float64))
 
     def centre(self) -> Tensor:
-        """Mean return per task, (L,); 0 before the first one."""
+        """Return the mean return per task, (L,); 0 before the first rollout."""
         return self.mean / self.weight.clamp_min(1e-12)
 
     def deviation(self) -> Tensor:
-        """Standard deviation of returns per task, (L,); 1 before the first one."""
+        """Return the standard deviation of returns per task, (L,); 1 before the first rollout."""
         known = self.weight > 0
         variance = self.square / self.weight.clamp_min(1e-12) - self.centre().square()
         return torch.where(known, variance.clamp_min(_FLOOR**2).sqrt(), 1.0)
@@ -38,10 +38,10 @@ class Scales(nn.Module):
         """Take in the returns of a rollout and rescale the value head.
 
         Args:
-            returns: (T, N), raw.
+            returns: Raw returns, (T, N).
             tasks: Number of each environment's task, (N,).
-            counts: Which returns are the student's own, (T, N) bool.
-            head: Predicts normalised values, one output per task.
+            counts: Whether a return is the student's own, (T, N) bool.
+            head: Layer that predicts normalized values, one output per task.
         """
         old_centre, old_deviation = self.centre(), self.deviation()
         for task in range(len(self.mean)):
@@ -56,15 +56,15 @@ class Scales(nn.Module):
         head.bias.mul_(factor).add_(((old_centre - centre) / deviation).to(head.bias))
 
     def raw(self, values: Tensor, tasks: Tensor) -> Tensor:
-        """Normalised values (..., N) of environments of these tasks as returns."""
+        """Convert normalized values (..., N) of environments with these tasks to returns."""
         return values * self.deviation()[tasks].to(values) + self.centre()[tasks].to(values)
 
     def normal(self, returns: Tensor, tasks: Tensor) -> Tensor:
-        """Returns (..., N) as normalised values."""
+        """Convert returns (..., N) to normalized values."""
         return (returns - self.centre()[tasks].to(returns)) / self.deviation()[tasks].to(returns)
 
     def advantages(self, raw: Tensor, tasks: Tensor, counts: Tensor) -> Tensor:
-        """Advantages (T, N) with mean 0 and deviation 1 per task over the student's own steps, 0 elsewhere."""
+        """Normalize advantages (T, N) to mean 0 and deviation 1 per task over the student's own steps; others are 0."""
         out = torch.zeros_like(raw)
         for task in range(len(self.mean)):
             rows = tasks == task
@@ -78,13 +78,18 @@ class Scales(nn.Module):
 def estimate_advantages(
     rewards: Tensor, values: Tensor, ends: Tensor, after: Tensor, discount: float, trace: float
 ) -> Tensor:
-    """Generalised advantage estimates (T, N).
+    """Compute generalized advantage estimates.
 
     Args:
-        rewards, ends: (T, N).
+        rewards: Rewards, (T, N).
         values: Raw values, (T + 1, N).
-        after: Raw values of what follows an episode's end: 0 where it terminated, the last view's where time was up.
-        discount, trace: Gamma and lambda.
+        ends: Whether an episode ended at a step, (T, N) bool.
+        after: Raw values after an episode's end, (T, N): 0 where it terminated, the last view's where time was up.
+        discount: Gamma.
+        trace: Lambda.
+
+    Returns:
+        The estimates, (T, N).
     """
     out = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[0])

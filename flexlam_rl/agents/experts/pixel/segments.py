@@ -1,4 +1,4 @@
-"""Collecting rollouts on a batch, each environment's segment driven by the student or by the teacher.
+"""Collecting rollouts on a batch; each environment's segment is driven by the student or by the teacher.
 
 Shapes: T time, N environments, H W frame, G width of the recurrent state.
 """
@@ -19,7 +19,7 @@ NO_CHOICE = -1
 
 
 class Rows(nn.Module):
-    """The state of the environments between two steps, as buffers that a run's state keeps."""
+    """State of the environments between two steps, as buffers that a run's state keeps."""
 
     def __init__(self, rows: int, tasks: int, width: int, tail: tuple[int, ...] = ()) -> None:
         super().__init__()
@@ -42,9 +42,9 @@ class Rows(nn.Module):
 class Segments:
     """A rollout: T steps of N environments.
 
-    Tensors have the leading shape (T, N) but for `hidden` (N, G); `last` (N,), the raw value after the last step;
-    `driven` (N,), whether the teacher drove; and `anchor` (T, N, A), the log-probabilities of the policy that the
-    training started from, None where nothing holds it there.
+    Tensors have the leading shape (T, N), except these: `hidden` (N, G), the state before the first step; `last` (N,),
+    the value after the last step; and `driven` (N,), whether the teacher drove. `anchor` (T, N, A) holds the
+    log-probabilities of the policy that the training started from, or is None where `Recipe.anchor` is 0.
     """
 
     frames: Tensor
@@ -69,7 +69,7 @@ class Segments:
     def empty(
         cls, time: int, frame: tuple[int, ...], hidden: Tensor, driven: Tensor, tail: tuple[int, ...] = ()
     ) -> "Segments":
-        """Room for a rollout of actions whose shape ends with `tail`."""
+        """Allocate a rollout whose actions have the shape (T, N, *tail)."""
         rows = len(driven)
 
         def whole(tail: tuple[int, ...] = ()) -> Tensor:
@@ -100,11 +100,11 @@ class Collector:
     """Plays a batch with the student and the teacher.
 
     Args:
-        world: Where.
-        recipe: How many environments, of which tasks, and who teaches.
-        rows: State of the environments; `resume` continues it, `start` begins anew.
-        history: Actions of each environment since its episode began; with the seed they are the world's state.
-        anchor: The policy that the training started from, whose log-probabilities are kept too.
+        world: The world that makes the environments.
+        recipe: The number of environments, their tasks, and the teacher.
+        rows: State of the environments, changed in place.
+        history: Actions of each environment since its episode began, which are played again; None begins new episodes.
+        anchor: The policy that the training started from; its log-probabilities are kept too.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Collector:
         self.rows.begins[torch.from_numpy(mask)] = True
 
     def _advise(self, actions: np.ndarray | None = None) -> np.ndarray | None:
-        """The teacher's choices for the present state; `actions` are done in their place."""
+        """Return the teacher's choices for the present state; `actions` are taken in their place."""
         if self.teacher is None:
             return None
         choices = np.asarray(self.teacher.predict(self.fleet.frames)[0])
@@ -153,19 +153,22 @@ class Collector:
         return choices
 
     def _tell(self, actions: np.ndarray) -> None:
-        """Tell the teacher what is done."""
+        """Tell the teacher which actions are taken."""
         if self.teacher is not None and hasattr(self.teacher, "took"):
             self.teacher.took(actions)
 
     @torch.no_grad()
     def collect(self, network: PixelNetwork, random: np.random.Generator, share: float, scales: Any) -> Segments:
-        """Play `recipe.rollout` steps everywhere.
+        """Play `recipe.rollout` steps in every environment.
 
         Args:
             network: The student.
-            random: Draws everything.
-            share: Of environments that the teacher drives.
-            scales: Give values of time-outs back as returns.
+            random: Generator of all draws.
+            share: Expected share of environments that the teacher drives.
+            scales: Scales that convert the values at time-outs to returns.
+
+        Returns:
+            The rollout.
         """
         n, time, rows = self.recipe.envs, self.recipe.rollout, self.rows
         device = next(network.parameters()).device
@@ -189,7 +192,7 @@ class Collector:
             out.previous[t], out.begins[t] = rows.previous, rows.begins
             logs, values, hidden = ask(rows.begins)
             out.values[t] = values
-            # Gumbel's way of drawing from a softmax
+            # the Gumbel trick draws from a softmax
             noise = -np.log(-np.log(random.random(logs.shape).clip(1e-12, 1 - 1e-12)))
             actions = (logs.double().numpy() + noise).argmax(-1)
             choices = self._advise()
@@ -220,7 +223,7 @@ class Collector:
         return out
 
     def _anchored(self) -> Tensor:
-        """Log-probabilities (N, A) of the first policy, which remembers on its own."""
+        """Compute the log-probabilities (N, A) of the first policy, which has a recurrent state of its own."""
         assert self.anchor is not None
         rows, device = self.rows, next(self.anchor.parameters()).device
         inputs = (rows.previous[None].to(device), rows.begins[None].to(device), rows.anchored.to(device))

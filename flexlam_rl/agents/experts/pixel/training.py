@@ -23,13 +23,13 @@ class Run(RewardRun):
     """A training run of a pixel expert.
 
     Args:
-        recipe: What determines it.
-        world: Where it trains.
-        out: Its folder; what it holds is continued.
+        recipe: Options of the training.
+        world: World that it trains in.
+        out: Folder of the run; a run that it holds is continued.
 
     Raises:
-        ValueError: `out` holds a run of another recipe, or what it starts from does not fit.
-        CheckpointError: Its state, or what it starts from, is damaged.
+        ValueError: `out` holds a run of another recipe, or the expert to start from does not fit.
+        CheckpointError: The run's state, or the expert to start from, is damaged.
     """
 
     title = "a pixel expert's training"
@@ -53,12 +53,12 @@ class Run(RewardRun):
         self.rows = Rows(recipe.envs, len(recipe.tasks), recipe.gru, config.tail)
         if self.anchor is not None:
             self.rows.register_buffer("anchored", torch.zeros(recipe.envs, recipe.gru))
-        self.driven = np.zeros(len(recipe.tasks), np.int64)  # steps of the student per task
+        self.driven = np.zeros(len(recipe.tasks), np.int64)  # steps that the student drove, per task
         if extra is not None:
             self.load(extra)
             self.driven = np.array(extra["driven"], np.int64)
         self.collector = Collector(world, recipe, self.rows, None if extra is None else extra["history"], self.anchor)
-        if hasattr(world, "begin"):  # from here on, what it learns counts
+        if hasattr(world, "begin"):  # what the world was shown while episodes were replayed, it has learned from before
             world.begin()
 
     def modules(self) -> dict[str, torch.nn.Module]:
@@ -103,13 +103,13 @@ def train(
     report: Callable[[str], None] = lambda text: None,
     on_iteration: Callable[[int], None] | None = None,
 ) -> Path:
-    """Train until `recipe.steps`, rounded up to whole rollouts, continuing what `out` holds.
+    """Train until `recipe.steps`, rounded up to whole rollouts; a run that `out` holds is continued.
 
     Args:
-        recipe: How.
-        world: Where.
-        out: The run's folder.
-        report: Told lines for a person.
+        recipe: Options of the training.
+        world: World to train in.
+        out: Folder of the run.
+        report: Called with lines of progress.
         on_iteration: Called after each iteration with the agent steps so far; an exception from it stops the run.
 
     Returns:

@@ -1,4 +1,4 @@
-"""One update of a pixel expert from a rollout: PPO on what the student drove, cross-entropy to the teacher everywhere.
+"""One update of a pixel expert from a rollout: PPO where the student drove, cross-entropy to the teacher everywhere.
 
 Shapes: T time, N environments, b environments of a minibatch.
 """
@@ -32,15 +32,15 @@ def update(
     """Train on a rollout.
 
     Args:
-        network, optimiser, scales: Changed in place.
-        rollout: What was played.
+        network, optimiser, scales: What is trained, changed in place.
+        rollout: The rollout to learn from.
         tasks: Number of each environment's task, (N,).
-        weights: Of the cross-entropy, per task.
-        recipe: Everything else.
-        random: Draws the minibatches.
+        weights: Weight of the cross-entropy to the teacher, per task.
+        recipe: All other options.
+        random: Generator that draws the minibatches.
 
     Returns:
-        Means of the losses, and the gradient's norm before it was clipped.
+        Means of the losses, and of the gradient's norm before clipping.
 
     Raises:
         RuntimeError: A loss is not finite.
@@ -88,7 +88,7 @@ def update(
 def _losses(
     network: PixelNetwork, batch: dict[str, Any], hidden: Tensor, tasks: Tensor, recipe: Recipe
 ) -> dict[str, Tensor]:
-    """Losses of a minibatch, each a mean over all of its steps."""
+    """Compute the losses of a minibatch, each as a mean over all of its steps."""
     logits, values, _ = network(batch["frames"], batch["previous"], batch["begins"], hidden)
     logs = logits.log_softmax(-1)
     student = batch["student"]
@@ -110,10 +110,11 @@ def _losses(
 
 
 def surrogate(log_probs: Tensor, before: Tensor, gain: Tensor, clip: float) -> Tensor:
-    """PPO's clipped objective of each step.
+    """Compute PPO's clipped objective of each step.
 
     Args:
-        log_probs, before: Of what was done, under the policy as it is and as it played.
+        log_probs: Log-probabilities of the actions taken, under the present policy.
+        before: Log-probabilities of the same actions, under the policy that played.
         gain: Advantages.
         clip: Largest change of the ratio that is rewarded.
     """

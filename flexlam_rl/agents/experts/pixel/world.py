@@ -1,4 +1,4 @@
-"""What a pixel expert is trained in: batches of environments, a teacher, and evaluation episodes. No torch."""
+"""The worlds that pixel experts are trained in: batches of environments, a teacher, evaluation episodes. No torch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,16 +16,19 @@ from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
 
 _RANDOM_EPISODES = 16
-SELECTION = 1_000_000  # number of the first selection episode, far behind those that scores are measured on
+SELECTION = 1_000_000  # number of the first episode that selects policies, far beyond those that scores are measured on
 
 
 class World(Protocol):
-    """Where training takes place.
+    """A world to train in.
 
-    A world that learns too, such as one whose rewards are learned, also has `learners`, modules by name with an
-    `optimizer` each, which a run's state holds; and `begin()`, called when training begins or continues: what it is
-    shown before, it has learned from already. Where an action consists of several choices, `choices` says how many. A
-    world whose actions mean something by models of its own has `accompany(folder)`, which writes these beside a policy.
+    Some worlds have further members:
+
+    - `learners` and `begin()`, if the world learns too, as one with learned rewards does. `learners` are modules by
+      name, each with an `optimizer`; a run's state holds them. `begin()` is called when training begins or continues;
+      what the world is shown before that call, it has already learned from.
+    - `choices`, the number of choices per action, if it is more than one.
+    - `accompany(folder)`, if its actions get their meaning from models of the world: it writes these beside a policy.
     """
 
     spec: EnvSpec
@@ -36,27 +39,27 @@ class World(Protocol):
         ...
 
     def teacher(self, batch: Any, name: str, memory: int | None) -> Any:
-        """Make the teacher for a batch: an object with `predict` and perhaps `took`, without noise."""
+        """Make the teacher for a batch: an object that plays without noise, with `predict` and perhaps `took`."""
         ...
 
     def seeds(self, task: str, keys: Iterable[int]) -> np.ndarray:
-        """Seeds of the training episodes of these numbers."""
+        """Return the seeds of the training episodes with these numbers."""
         ...
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """Play a saved policy; gives its mean return and a score that can be averaged over tasks."""
+        """Play a saved policy, and return its mean return and a score that can be averaged over tasks."""
         ...
 
 
 class DomainWorld:
-    """Tasks of a domain with discrete actions; DMLab's levels on litelab.
+    """Tasks of a domain with discrete actions; DMLab's levels are played on litelab.
 
     Args:
-        seed: Of the training episodes.
+        seed: Seed of the training episodes.
         domain: Name of the domain.
 
     Raises:
-        ValueError: There is no such domain, or an action is not one of several choices.
+        ValueError: There is no such domain, or its actions are not discrete and counted from 0.
     """
 
     def __init__(self, seed: int = 0, domain: str = "dmlab") -> None:
@@ -73,7 +76,7 @@ class DomainWorld:
         self._random: dict[str, tuple[float, float]] = {}
 
     def make(self, tasks: Sequence[str]) -> Any:
-        """Make the batch: frames alone are seen."""
+        """Make a batch that shows only frames."""
         return make_batch(self.spec, tasks, words=False, copy=False)
 
     def teacher(self, batch: Any, name: str, memory: int | None) -> Any:
@@ -81,21 +84,25 @@ class DomainWorld:
         return make_expert(name if memory is None else f"{name}:{memory}", batch, temperature=0.0)
 
     def seeds(self, task: str, keys: Iterable[int]) -> np.ndarray:
-        """Seeds of the training split."""
+        """Return the seeds of episodes of the training split."""
         return episode_seeds(self._seed, task, "train", keys)
 
     def evaluate(self, task: str, folder: Path, episodes: int) -> tuple[float, float]:
-        """Mean return and score of a pixel expert: see `score`."""
+        """Measure the mean return and the score of a pixel expert, as `score` does."""
         return self.score(f"pixel:{folder}", task, episodes)
 
     def score(self, player: str, task: str, episodes: int) -> tuple[float, float]:
-        """Mean return, and per cent of the domain's reference with the random policy's return subtracted; without a
-        reference, how many standard deviations of the random policy's returns it lies above their mean.
+        """Measure the mean return and the score of an expert.
 
         Args:
-            player: Name of an expert.
+            player: Name of the expert.
             task: Name of the task.
-            episodes: That are played.
+            episodes: Number of episodes to play.
+
+        Returns:
+            The mean return and the score. The score is in percent of the domain's reference return, after subtracting
+            the random policy's return from both. Without a reference, it is the number of standard deviations by which
+            the mean return exceeds the random policy's.
         """
         settings = Settings(expert=player, seed=self._seed, spec=self.spec)
         mean = measure(task, settings, episodes, episodes, first=SELECTION).mean

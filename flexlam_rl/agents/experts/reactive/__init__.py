@@ -1,5 +1,6 @@
-"""Reactive experts for litelab's levels: they choose by the view, their own last actions and the last two seconds.
+"""Reactive experts for litelab's levels: they decide by the view, their own last actions and the last two seconds.
 
-They stand between the scripted experts, which know a map of the episode, and a learner, which has frames. Where the
-view leaves a choice, fixed conventions (the rightmost way; a turn once begun is finished) keep them imitable.
+They know less than the scripted experts, which keep a map of the episode, and more than a learner, which sees only
+frames. Where the view leaves a choice, they follow fixed conventions (take the rightmost way, finish a turn), so that a
+learner can imitate them.
 """

@@ -1,4 +1,4 @@
-"""One compiled call that decides for a range of worlds."""
+"""A compiled call that decides for a range of worlds."""
 
 from flexlam_rl.agents.experts.reactive import gaze, mazes, memory, rooms, walk
 from flexlam_rl.agents.experts.scripted import memory as mem
@@ -11,7 +11,7 @@ def decide_range(worlds, memories, low, high, salt, actions):
     """Decide for worlds low..high-1 into actions[low..high-1] (numbers of dreamer15)."""
     for i in range(low, high):
         w, m = worlds[i], memories[i]
-        # a restart puts the player elsewhere: what was seen before has no place in the new view
+        # a restart moves the player, so that what was seen before is no longer where it was
         if w.seed != m.seed or w.frame < m.frame or w.frame == 0 or w.restarts != m.restarts:
             memory.begin(w, m, salt)
         m.frame = w.frame

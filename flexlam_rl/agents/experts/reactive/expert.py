@@ -14,13 +14,14 @@ class ReactiveExpert(ScriptedExpert):
     """Plays every level of litelab from the view, its own last actions and the last steps.
 
     Args:
-        env: As for `ScriptedExpert`.
-        temperature: 0 plays without slips; 1 takes another action now and then, as a person would.
-        seed: Of that noise.
-        memory: Steps for which what was seen is remembered, 0 (the view alone) to 30 (two seconds).
+        env: Environment or batch, as for `ScriptedExpert`.
+        temperature: Strength of the noise: 0 plays without slips; 1 takes another action now and then, as a person
+            would.
+        seed: Seed of that noise.
+        memory: Number of steps for which it remembers what it saw, from 0 (the view alone) to 30 (two seconds).
 
     Raises:
-        ValueError: If it cannot play the environment, or `memory` is not in this range.
+        ValueError: It cannot play the environment, or `memory` is out of range.
     """
 
     kind: ClassVar[str] = "reactive"
@@ -45,14 +46,14 @@ class ReactiveExpert(ScriptedExpert):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """Decide as `ScriptedExpert.predict` does; unless `took` tells of others, these actions count as taken."""
+        """Decide as `ScriptedExpert.predict` does. The actions count as taken, unless `took` names others."""
         reactive.note(self.memories, self.chosen)
         return super().predict(observation, state, episode_start, deterministic)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tell what was done instead of its last choices, where another policy drives and asks this one for advice.
+        """Note the actions that another policy took instead of this expert's last choices.
 
         Args:
-            actions: Numbers of dreamer15, (B,).
+            actions: Numbers of actions of dreamer15, (B,).
         """
         self.chosen[:] = actions

@@ -1,4 +1,4 @@
-"""Reactive experts of text mazes: what is wanted and was seen lately, else the rightmost way to what was not."""
+"""Reactive experts of text mazes: they go to wanted items seen lately, else the rightmost way to unseen cells."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 @kernel
 def _rightmost(w, m, dist):
-    """The cell beside an unseen one to walk to: the rightmost in view, else the nearest remembered, else (-1, -1)."""
+    """Find a cell beside an unseen one: the rightmost in view, else the nearest remembered one, else (-1, -1)."""
     p = w.players[0]
     right, row, col = 1e9, -1, -1
     near, near_row, near_col = 1e9, -1, -1
@@ -36,7 +36,7 @@ def _rightmost(w, m, dist):
 
 @kernel
 def _opponent(w, m, dist):
-    """The cell where an opponent was seen in the last steps, or (-1, -1)."""
+    """Find the cell where an opponent was seen in the last steps, or (-1, -1)."""
     if w.family == s.LASERTAG and m.enemy_frame >= 0:
         row, col = row_of(w, m.enemy_y), col_of(m.enemy_x)
         if dist[row, col] != UNREACHED and dist[row, col] != 0:
@@ -46,12 +46,12 @@ def _opponent(w, m, dist):
 
 @kernel
 def decide(w, m):
-    """The next action in a maze."""
+    """Choose the next action in a maze."""
     if w.players[0].alive == 0:
-        return mem.FIRE  # comes back as soon as it may
+        return mem.FIRE  # respawns as soon as it may
     see_cells(w, m)
     see_items(w, m, FAR)
-    m.value[:] = 0  # a reward is not in view
+    m.value[:] = 0  # rewards of the past cannot be seen in the view
     if w.family == s.LASERTAG:
         action = fight(w, m)
         if action >= 0:

@@ -1,21 +1,21 @@
-"""What a reactive expert remembers: sights of the last steps and its last actions, since the map last began."""
+"""What a reactive expert remembers since the map last began: what it saw in the last steps, and its last actions."""
 
 import numpy as np
 
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.envs.litelab.kernel import kernel
 
-LONGEST = 30  # steps, two seconds: no reactive expert remembers more
+LONGEST = 30  # largest number of remembered steps: two seconds
 NOTHING = -1  # no action yet
 
-# The fields of the scripted experts, whose sight and walking this one shares, and a few more.
+# The fields of the scripted experts, whose functions for seeing and walking need them, and a few more.
 MEMORY = np.dtype(
     [(name, mem.MEMORY[name].base, mem.MEMORY[name].shape) for name in mem.MEMORY.names or ()]
     + [
-        ("last", "i1"),  # own action of the step before, and of the one before that
+        ("last", "i1"),  # own last action; `before` is the one before it
         ("before", "i1"),
         ("turns", "i4"),  # fast turns in a row that end with `last`
-        ("asides", "i4"),  # the same of steps to a side
+        ("asides", "i4"),  # steps to a side in a row that end with `last`
     ],
     align=True,
 )
@@ -23,7 +23,7 @@ MEMORY = np.dtype(
 
 @kernel
 def begin(w, m, salt):
-    """Forget everything; the noise's random stream begins anew with an episode and goes on after a restart."""
+    """Forget everything. The random stream begins anew with an episode, and continues after a restart of the map."""
     stream, again = m.rng, m.seed == w.seed and w.frame > 0
     mem.begin(w, m, salt)
     if again:
@@ -47,6 +47,6 @@ def took(m, action):
 
 @kernel
 def note(memories, actions):
-    """Note an own action of each of several."""
+    """Note an own action of each expert."""
     for i in range(len(memories)):
         took(memories[i], actions[i])

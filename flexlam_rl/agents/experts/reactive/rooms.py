@@ -11,13 +11,13 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 _MIDDLE_1, _MIDDLE_2 = 30.0, 760.0  # x of the middles of the deferred-effects rooms
 _AT_MIDDLE = 120.0
-_AWAY = 4  # fast turns away from what stopped a walk
-_SLOW = 100.0  # speed of a walk that something stops
+_AWAY = 4  # number of fast turns away from what stopped a walk
+_SLOW = 100.0  # speed below which something stops the walk
 
-# The water maze's spiral: out from the middle, back to it from the rim.
+# The water maze's spiral leads out from the middle; at the rim, the player goes back to the middle.
 _RIM, _INWARD, _HUB = 560.0, 500.0, 45.0
-_LEAD = 35.0  # the path lags behind the view: units by which it is aimed further inward
-_OFF = 9.0  # degrees off the spiral from which a fast look corrects
+_LEAD = 35.0  # units by which the aim lies further inward, because the path lags behind the view
+_OFF = 9.0  # degrees off the spiral beyond which a fast look corrects
 
 
 @kernel
@@ -71,12 +71,12 @@ def natlab(w, m):
 
 @kernel
 def watermaze(w, m):
-    """Swim to the middle of the pool, in a left-handed spiral out to the rim, and again, as place and heading tell."""
+    """Swim to the middle of the pool, then in a left-handed spiral to the rim, and again, by position and heading."""
     action = level_view(w)
     if action >= 0:
         return action
     if w.platform_up == 1:
-        return mem.LEFT  # held until the next start
+        return mem.LEFT  # the platform is found: the player is held there until the next start
     p = w.players[0]
     r = np.hypot(p.pos[0], p.pos[1])
     middle = bearing(w, 0.0, 0.0)

@@ -13,13 +13,13 @@ _DEGREES = np.degrees(HALF_VIEW)
 
 @kernel
 def angle(i):
-    """Degrees to the left at which ray `i` looks; ray 0 is the leftmost."""
+    """Return the direction of ray `i` in degrees to the left; ray 0 is the leftmost."""
     return _DEGREES * (1.0 - 2.0 * i / (RAYS - 1))
 
 
 @kernel
 def look(w, depth):
-    """Fill `depth` (RAYS) with the distances to what stands in the way, in world units."""
+    """Fill `depth` (RAYS) with the distances to the nearest obstacles, in world units."""
     p = w.players[0]
     for i in range(RAYS):
         a = p.yaw * TURN + np.radians(angle(i))
@@ -28,7 +28,7 @@ def look(w, depth):
 
 @kernel
 def deeper_left(w):
-    """Whether the left half of the view is at least as deep as the right half."""
+    """Return whether the left half of the view is at least as deep as the right half."""
     depth = np.empty(RAYS)
     look(w, depth)
     return depth[:MIDDLE].sum() >= depth[MIDDLE + 1 :].sum()

@@ -1,4 +1,4 @@
-"""Walking by conventions: into the depth, on with a turn once begun, and sideways where something stands in the way."""
+"""Walking by conventions: walk to where the view is deepest, finish a turn once begun, step aside from obstacles."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from flexlam_rl.agents.experts.scripted.walk import steer
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, uniform
 
-BLOCKED_AT = 80.0  # a wall ahead this near is turned away from
-STUCK = 3  # steps of walking in vain before a step aside
-ASIDE = 4  # steps aside
+BLOCKED_AT = 80.0  # distance of a wall ahead from which the player turns away
+STUCK = 3  # steps of walking in vain before steps aside
+ASIDE = 4  # number of steps aside
 
 
 @kernel
 def deepest(w, m):
-    """Steer to where the view is deepest; before a wall turn fast to that side, and on until the way is free."""
+    """Steer to where the view is deepest; in front of a wall, turn fast to that side until the way is free."""
     depth = np.empty(RAYS)
     look(w, depth)
     best = np.argmax(depth)
@@ -40,7 +40,7 @@ def feel(w, m):
 
 @kernel
 def unstuck(w, m, action):
-    """`action`; a step to the deeper side where the player is stuck; sometimes another one, by the temperature."""
+    """Return `action`, or a step to the deeper side if the player is stuck, or now and then a random one."""
     if 0 < m.asides < ASIDE:
         return int(m.last)
     if m.still >= STUCK:

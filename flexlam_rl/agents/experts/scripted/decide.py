@@ -1,4 +1,4 @@
-"""One compiled call that decides for a range of worlds."""
+"""A compiled call that decides for a range of worlds."""
 
 from flexlam_rl.agents.experts.scripted import gaze, mazes, rooms
 from flexlam_rl.agents.experts.scripted import memory as mem

@@ -17,13 +17,14 @@ class ScriptedExpert:
     Args:
         env: A litelab environment: single, wrapped, the native batch, or Stable-Baselines3's view of one of these. Its
             action set must be dreamer15 or native7.
-        temperature: 0 plays without slips; 1 adds noise to aims and now and then another action, as a person would.
-        seed: Of that noise; with the environment's seeds it determines every action.
-        memory: Steps for which what was seen is remembered, None for all of the episode.
+        temperature: Strength of the noise: 0 plays without slips; 1 adds noise to aims and takes another action now and
+            then, as a person would.
+        seed: Seed of that noise; with the environment's seeds it determines every action.
+        memory: Number of steps for which it remembers what it saw; None for the whole episode.
 
     Raises:
-        ValueError: If the environment is not litelab's, its action set cannot express the expert's actions, or a number
-            is below 0.
+        ValueError: The environment is not litelab's, its action set cannot express the expert's actions, or a number is
+            below 0.
     """
 
     kind: ClassVar[str] = "scripted"
@@ -60,14 +61,14 @@ class ScriptedExpert:
         self.chosen = np.zeros(len(self.worlds), np.int64)
 
     def snapshot(self, state: Any) -> dict[str, Any]:
-        """Everything that later actions depend on."""
+        """Return everything that later actions depend on."""
         return {"memories": self.memories.view(np.uint8).reshape(len(self.memories), -1), "chosen": self.chosen}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a snapshot, of as many environments.
+        """Continue from a snapshot.
 
         Raises:
-            ValueError: What it remembers has another form.
+            ValueError: The snapshot is of another number of environments.
         """
         memories, own = saved["memories"], self.memories.view(np.uint8).reshape(len(self.memories), -1)
         if memories.shape != own.shape:
@@ -77,12 +78,13 @@ class ScriptedExpert:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Actions for the environment's present state; `observation` is not looked at, and a new episode is noticed by
-        itself.
+        """Choose actions for the environment's present state.
+
+        It does not look at `observation`, and notices new episodes without `episode_start`.
 
         Returns:
-            int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment. And
-            `state`, unchanged.
+            Actions int64 (B,), or int32 (B, 7) with native7; without the leading dimension for a single environment.
+            And `state`, unchanged.
         """
         self.decide(self.worlds, self.memories, 0, len(self.worlds), self.salt, self.chosen)
         actions = self.chosen.copy() if self.table is None else self.table[self.chosen].astype(np.int32)
@@ -94,5 +96,5 @@ class ScriptedExpert:
         self.memories["frame"] = 1 << 30
 
     def __call__(self, observation: Any) -> Any:
-        """One action for a plain Gymnasium loop."""
+        """Choose an action in a plain Gymnasium loop."""
         return self.predict(observation)[0]

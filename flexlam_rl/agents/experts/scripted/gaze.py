@@ -15,7 +15,7 @@ CENTRE = 0.5
 
 @kernel
 def towards(w, x, y):
-    """Degrees (left, down) that the gaze must turn to reach a point of the screen."""
+    """Return the degrees (left, down) by which the gaze must turn to reach a point of the screen."""
     p = w.players[0]
     dx = psychlab.SCREEN_LEFT + x * psychlab.SCREEN_SIZE - p.pos[0]
     dy = psychlab.SCREEN_Y - p.pos[1]
@@ -26,7 +26,7 @@ def towards(w, x, y):
 
 @kernel
 def button(w):
-    """The x of the button to answer with, 0.4 or 0.6."""
+    """Return the x of the right button, 0.4 or 0.6."""
     present = False
     for r in range(psychlab.GRID):
         for c in range(psychlab.GRID):
@@ -37,7 +37,7 @@ def button(w):
 
 @kernel
 def look(left, down):
-    """One look that reduces the larger of two errors in degrees; -1 if both are within half a small look."""
+    """Choose a look that reduces the larger of two errors in degrees; -1 if both are within half a small look."""
     if abs(left) > 0.5 * SMALL and abs(left) >= abs(down):
         return turn(left)
     if abs(down) > 0.5 * SMALL:
@@ -49,13 +49,13 @@ def look(left, down):
 
 @kernel
 def answer(w):
-    """The next look while the array is shown: to the right button and off it."""
+    """Choose the next look while the array is shown: to the right button and off it."""
     if w.psy_hover != psychlab.NOWHERE:
         return mem.UP  # leaving the button answers
     x = button(w)
     left, down = towards(w, x, BUTTON_Y)
     p = w.players[0]
-    # sideways first: the way down must not cross the other button
+    # horizontally first, so that the way down does not cross the other button
     if abs(left) > 0.5 * SMALL:
         return turn(left)
     if abs(down) > 0.4 * SMALL:
@@ -65,7 +65,7 @@ def answer(w):
 
 @kernel
 def decide(w, m):
-    """The next look."""
+    """Choose the next look."""
     if m.temperature > 0.0 and uniform(m) < 0.02 * m.temperature:
         return mem.UP if uniform(m) < 0.5 else mem.DOWN
     if w.psy_phase != psychlab.SEARCH:

@@ -1,4 +1,4 @@
-"""Experts of the levels with a text maze: explore until something worth going to is known, then go there."""
+"""Experts of the levels with a text maze: they explore until they know something worth going to, then go there."""
 
 import numpy as np
 
@@ -23,18 +23,18 @@ from flexlam_rl.envs.litelab.rng import below
 
 _DR = (0, -1, 0, 1)
 _DC = (1, 0, -1, 0)
-_NEAR_COLOR, _NEAR_SHAPE = 2, 3  # places in w.words
+_NEAR_COLOR, _NEAR_SHAPE = 2, 3  # indices in w.words
 
 
 @kernel
 def _turn_cost(w, x, y):
-    """Cells that turning towards a point is worth."""
+    """Return the cost of turning towards a point, in cells."""
     return abs(bearing(w, x, y)) / 90.0
 
 
 @kernel
 def at_unseen(w, m, r, c):
-    """Whether a cell has an unseen one beside it."""
+    """Return whether a cell has an unseen one beside it."""
     for side in range(4):
         rr, cc = r + _DR[side], c + _DC[side]
         if 0 <= rr < w.rows and 0 <= cc < w.cols and m.seen[rr, cc] == mem.UNKNOWN:
@@ -44,7 +44,7 @@ def at_unseen(w, m, r, c):
 
 @kernel
 def _frontier(w, m, dist):
-    """The nearest seen free cell beside an unseen one, (row, col), or (-1, -1)."""
+    """Find the nearest seen free cell beside an unseen one, (row, col), or (-1, -1)."""
     best, row, col = 1e9, -1, -1
     for r in range(w.rows):
         for c in range(w.cols):
@@ -57,7 +57,7 @@ def _frontier(w, m, dist):
 
 @kernel
 def _stalest(w, m, dist):
-    """The reached cell that was not visited for the longest time, near ones first."""
+    """Find the reachable cell that was not visited for the longest time; near cells are preferred."""
     best, row, col = -1e9, -1, -1
     for r in range(w.rows):
         for c in range(w.cols):
@@ -71,7 +71,7 @@ def _stalest(w, m, dist):
 
 @kernel
 def _in_room(w, m, k):
-    """How many seen items lie in the room of item k."""
+    """Count the seen items in the room of item k."""
     count = 0
     letter = w.variation[w.items[k].cell[0], w.items[k].cell[1]]
     for j in range(w.item_count):
@@ -82,7 +82,7 @@ def _in_room(w, m, k):
 
 @kernel
 def appraise(w, m, want, avoid):
-    """Which known items are worth going to, and which must not be touched."""
+    """Fill `want` with the worth of each known item, and `avoid` with the items that must not be touched."""
     learned = 0
     for g in range(w.categories):
         if m.value[g] > 0:
@@ -94,7 +94,7 @@ def appraise(w, m, want, avoid):
         if m.there[k] == 0:
             continue
         if w.family == s.LANGUAGE:
-            # "near" is known once both objects of a room have been seen
+            # "near" can be judged once both objects of a room have been seen
             sure = (w.words[_NEAR_COLOR] < 0 and w.words[_NEAR_SHAPE] < 0) or _in_room(w, m, k) > 1
             if it.group == language.TARGET and sure:
                 want[k] = 1.0
@@ -106,7 +106,7 @@ def appraise(w, m, want, avoid):
             elif m.value[it.group] < 0 or learned >= w.good_categories:
                 avoid[k] = 1
             else:
-                want[k] = 0.2  # not felt yet: try it when nothing better is known
+                want[k] = 0.2  # reward not known yet: try it when nothing better is known
         elif w.family == s.LASERTAG:
             p = w.players[0]
             if (
@@ -121,7 +121,7 @@ def appraise(w, m, want, avoid):
 
 @kernel
 def choose_item(w, m, want, dist):
-    """The wanted item with the best worth for its way, or -1."""
+    """Choose the wanted item with the best worth for its distance, or -1."""
     best, chosen = 1e9, -1
     for k in range(w.item_count):
         if want[k] > 0.0:
@@ -162,9 +162,9 @@ def fight(w, m):
 
 @kernel
 def decide(w, m):
-    """The next action in a maze."""
+    """Choose the next action in a maze."""
     if w.players[0].alive == 0:
-        return mem.FIRE  # comes back as soon as it may
+        return mem.FIRE  # respawns as soon as it may
     see_cells(w, m)
     see_items(w, m, FAR)
     if w.family == s.LASERTAG:
@@ -195,10 +195,10 @@ def decide(w, m):
         if row < 0:
             row, col = _frontier(w, m, dist)
         if row >= 0 and dist[row, col] == 0:
-            # what is unseen lies beside the player: look around
+            # the unseen cell lies beside the player: look around
             return noisy(w, m, mem.LEFT_FAST)
         if row < 0:
-            # every cell has been seen, but something was overlooked: patrol, near and long unvisited places first
+            # every cell has been seen, but something was overlooked: patrol, near and long unvisited cells first
             row, col = _stalest(w, m, dist)
         if row < 0:
             return noisy(w, m, below(m, 14))

@@ -7,7 +7,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import mix
 
 UNKNOWN, FREE, BLOCKED = range(3)
-COVER = 24  # the water maze is searched on a grid of so many points a side
+COVER = 24  # points per side of the grid on which the water maze is searched
 
 # Actions of dreamer15.
 FORWARD, BACKWARD, STRAFE_LEFT, STRAFE_RIGHT, LEFT, RIGHT, LEFT_FAST, RIGHT_FAST, DOWN, UP = range(10)
@@ -21,7 +21,7 @@ MEMORY = np.dtype(
         ("total", "f8"),
         ("rng", "u8"),
         ("temperature", "f8"),
-        ("horizon", "i4"),  # steps for which what was seen is remembered; -1 is always
+        ("horizon", "i4"),  # number of steps for which it remembers what it saw; -1 for all
         ("step", "i4"),  # of the episode
         # text mazes
         ("seen", "u1", (s.MAX_CELLS, s.MAX_CELLS)),
@@ -33,7 +33,7 @@ MEMORY = np.dtype(
         ("there", "u1", s.MAX_ITEMS),  # believed to be there now
         ("taken_at", "i4", s.MAX_ITEMS),
         ("item_at", "i4", s.MAX_ITEMS),  # step of the last sight
-        ("value", "i1", 16),  # of a category: 0 not felt yet, 1 good, -1 bad
+        ("value", "i1", 16),  # reward of a category: 0 not known yet, 1 good, -1 bad
         ("felt_at", "i4", 16),
         # getting unstuck
         ("last_x", "f8"),
@@ -62,7 +62,7 @@ MEMORY = np.dtype(
 
 @kernel
 def begin(w, m, salt):
-    """Forget everything: a new episode."""
+    """Forget everything, for a new episode."""
     temperature = m.temperature
     m.seed = w.seed
     m.frame = -1
@@ -78,7 +78,7 @@ def begin(w, m, salt):
     m.there[:] = 0
     m.taken_at[:] = -1
     m.value[:] = 0
-    # far from anywhere: an episode must not depend on where the one before ended
+    # far from any place: an episode must not depend on where the previous one ended
     m.last_x = 1e9
     m.last_y = 1e9
     m.still = 0
@@ -93,7 +93,7 @@ def begin(w, m, salt):
 
 @kernel
 def restarted(w, m):
-    """The map began again: what changes at a restart is forgotten, what stays is kept."""
+    """Forget what changes when the map restarts, and keep what stays."""
     m.restarts = w.restarts
     m.still = 0
     m.escape = 0
@@ -118,7 +118,7 @@ def restarted(w, m):
 
 @kernel
 def forget(w, m):
-    """One step on: what was last seen more than `horizon` steps ago is forgotten."""
+    """Advance by one step: forget what was last seen more than `horizon` steps ago."""
     m.step += 1
     if m.horizon < 0:
         return

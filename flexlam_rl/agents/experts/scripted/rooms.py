@@ -11,16 +11,16 @@ from flexlam_rl.envs.litelab.rng import below, uniform
 
 # The doorway between the deferred-effects rooms (reference A6.9).
 DOOR_NEAR, DOOR_FAR = 250.0, 470.0
-POOL = 600.0  # radius in which a platform may lie, and how near the walker's path must come to find it
+POOL = 600.0  # radius in which a platform may lie; then how near the player's path must come to find it
 REACH = 70.0
-NEAR_X, NEAR_Y = 58.0, 46.0  # wider than on a planned way: these walk freely and look 20 units ahead at a time
+NEAR_X, NEAR_Y = 58.0, 46.0  # wider than on a planned way: these experts walk freely and look 20 units ahead at a time
 NATLAB_VIEW = 1000.0
 NATLAB_SIZE = 2048.0
 
 
 @kernel
 def around(w, m, x, y, avoid):
-    """The bearing nearest to that of (x, y) along which nothing unwanted is touched for the next steps."""
+    """Return the bearing nearest to that of (x, y) along which the next steps touch nothing unwanted."""
     p = w.players[0]
     ahead = np.arctan2(y - p.pos[1], x - p.pos[0])
     far = min(np.hypot(x - p.pos[0], y - p.pos[1]), 160.0)
@@ -40,7 +40,7 @@ def around(w, m, x, y, avoid):
 
 @kernel
 def nearest(w, m, want):
-    """The wanted known item with the least way and turning, or -1."""
+    """Choose the wanted known item that needs the least walking and turning, or -1."""
     p = w.players[0]
     best, chosen = 1e9, -1
     for k in range(w.item_count):
@@ -54,7 +54,7 @@ def nearest(w, m, want):
 
 @kernel
 def deferred(w, m):
-    """Ten pickups end the episode: with a bright floor the door is open and the cakes behind it are the ten to take."""
+    """Take the ten pickups that end the episode: with a bright floor the cakes behind the open door, else apples."""
     action = level_view(w)
     see_items(w, m, 2000.0)
     if action >= 0:
@@ -81,7 +81,7 @@ def deferred(w, m):
         m.look_around += 1
         if m.look_around % 40 < 15:
             return noisy(w, m, mem.LEFT_FAST)
-        # nothing in view: cross the room's middle
+        # nothing in view: walk across the middle of the room
         return noisy(w, m, steer(wrap(around(w, m, 760.0 if cakes else 30.0, 0.0, avoid) + jitter(m))))
     m.look_around = 0
     it = w.items[k]
@@ -90,7 +90,7 @@ def deferred(w, m):
 
 @kernel
 def natlab(w, m):
-    """Gather what is in view; else walk on, turning away from the border and after a while to elsewhere."""
+    """Gather what is in view; else walk on, turn away from the border, and take a new direction after a while."""
     action = level_view(w)
     see_items(w, m, NATLAB_VIEW)
     if action >= 0:

@@ -15,19 +15,19 @@ TURN = 2.0 * np.pi / 65536.0
 
 @kernel
 def row_of(w, y):
-    """Row of the maze cell at y."""
+    """Return the row of the maze cell at y."""
     return int(w.rows - 1 - np.floor(y / s.CELL))
 
 
 @kernel
 def col_of(x):
-    """Column of the maze cell at x."""
+    """Return the column of the maze cell at x."""
     return int(np.floor(x / s.CELL))
 
 
 @kernel
 def solid(w, r, c):
-    """Whether a cell stops sight and feet: wall or closed door."""
+    """Return whether a cell blocks sight and movement: a wall or a closed door."""
     if r < 0 or c < 0 or r >= w.rows or c >= w.cols:
         return True
     return w.cell[r, c] == s.WALL or (w.cell[r, c] >= s.DOOR_H and w.door_open[r, c] == 0)
@@ -71,7 +71,7 @@ def see_cells(w, m):
 
 @kernel
 def in_view(w, x, y, z, far):
-    """Whether a point is in the field of view, nearer than `far`, and nothing stands before it."""
+    """Return whether a point is in the field of view, nearer than `far`, and not hidden."""
     p = w.players[0]
     dx, dy = x - p.pos[0], y - p.pos[1]
     d = np.sqrt(dx * dx + dy * dy)
@@ -85,7 +85,7 @@ def in_view(w, x, y, z, far):
 
 @kernel
 def see_items(w, m, far):
-    """Note the items in view, and those seen to be gone; feel what the last pickup brought."""
+    """Note the items in view, those seen to be gone, and the reward of the last pickup."""
     p = w.players[0]
     felt = w.total - m.total
     m.total = w.total

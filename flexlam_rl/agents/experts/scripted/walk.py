@@ -1,4 +1,4 @@
-"""Getting somewhere: turning in small looks, straight walks, ways over seen cells, and getting unstuck."""
+"""Moving to a place: turning in small looks, straight walks, paths over seen cells, and getting unstuck."""
 
 import numpy as np
 
@@ -12,27 +12,27 @@ SMALL = 4.224  # degrees of a small look, and of a fast one
 FAST = 25.344
 HULL = 17.0
 UNREACHED = 65535
-NEAR_X, NEAR_Y = 56.0, 44.0  # a planned way keeps this far from unwanted items, a little more than their boxes
+NEAR_X, NEAR_Y = 56.0, 44.0  # distance of a planned way from unwanted items, a little more than their boxes
 _DR = (0, -1, 0, 1)
 _DC = (1, 0, -1, 0)
 
 
 @kernel
 def wrap(degrees):
-    """An angle in -180..180."""
+    """Wrap an angle to -180..180."""
     return (degrees + 180.0) % 360.0 - 180.0
 
 
 @kernel
 def bearing(w, x, y):
-    """Degrees that the player must turn left to face a point."""
+    """Return the degrees by which the player must turn left to face a point."""
     p = w.players[0]
     return wrap(np.degrees(np.arctan2(y - p.pos[1], x - p.pos[0]) - p.yaw * TURN))
 
 
 @kernel
 def turn(error):
-    """The look, standing, that reduces `error` degrees (left is positive)."""
+    """Choose the look on the spot that reduces an error of `error` degrees (left is positive)."""
     if abs(error) > 0.6 * FAST:
         return mem.LEFT_FAST if error > 0.0 else mem.RIGHT_FAST
     return mem.LEFT if error > 0.0 else mem.RIGHT
@@ -40,10 +40,10 @@ def turn(error):
 
 @kernel
 def steer(error):
-    """The action that walks towards `error` degrees to the left: turn on the spot if it lies behind, else while
-    walking.
+    """Choose the action that walks towards `error` degrees to the left: it turns on the spot if that lies behind, else
+    while walking.
 
-    Below 30 degrees several small looks turn the view, as a person's would.
+    Below 30 degrees, several small looks turn the view, as a person would do.
     """
     a = abs(error)
     if a > 75.0:
@@ -57,7 +57,7 @@ def steer(error):
 
 @kernel
 def level_view(w):
-    """An action that brings the view back to the horizon, or -1 if it is there."""
+    """Choose an action that brings the view back to the horizon, or -1 if it is there."""
     pitch = w.players[0].pitch * TURN * (180.0 / np.pi)
     if pitch > 0.7 * SMALL:
         return mem.UP
@@ -68,7 +68,7 @@ def level_view(w):
 
 @kernel
 def noisy(w, m, action):
-    """Sometimes another action, by the temperature; and a way out for a player that has not moved for a while."""
+    """Return `action`, now and then a random one, or a way out for a player that has not moved for a while."""
     p = w.players[0]
     moved = abs(p.pos[0] - m.last_x) + abs(p.pos[1] - m.last_y)
     m.last_x = p.pos[0]
@@ -90,13 +90,13 @@ def noisy(w, m, action):
 
 @kernel
 def jitter(m):
-    """Noise of an aim, in degrees."""
+    """Draw the noise of an aim, in degrees."""
     return normal(m) * 1.5 * m.temperature if m.temperature > 0.0 else 0.0
 
 
 @kernel
 def unwanted(w, m, x, y, avoid, near_x, near_y):
-    """Whether standing at (x, y) comes within (near_x, near_y) of an item in `avoid` (a flag an item)."""
+    """Return whether (x, y) lies within (near_x, near_y) of an item in `avoid`, which holds one flag per item."""
     for k in range(w.item_count):
         if avoid[k] == 1 and m.there[k] == 1:
             it = w.items[k]
@@ -107,8 +107,8 @@ def unwanted(w, m, x, y, avoid, near_x, near_y):
 
 @kernel
 def straight(w, m, x0, y0, x1, y1, avoid):
-    """Whether the player can walk straight from one point to another over seen free cells, touching nothing
-    unwanted.
+    """Return whether the player can walk straight from one point to another over seen free cells without touching
+    unwanted items.
     """
     d = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
     n = int(d / 12.0) + 1
@@ -126,7 +126,9 @@ def straight(w, m, x0, y0, x1, y1, avoid):
 
 @kernel
 def flood(w, m, avoid, dist, back):
-    """Steps from the player's cell over seen free cells; `back` holds where each was reached from (row * 64 + col)."""
+    """Fill `dist` with the steps from the player's cell over seen free cells, and `back` with the cell from which each
+    was reached (row * 64 + col).
+    """
     p = w.players[0]
     dist[: w.rows, : w.cols] = UNREACHED
     r, c = row_of(w, p.pos[1]), col_of(p.pos[0])
@@ -159,8 +161,8 @@ def flood(w, m, avoid, dist, back):
 
 @kernel
 def way_to(w, m, row, col, x, y, avoid, back):
-    """The point to walk to next on the way to (x, y) in a reached cell: the farthest of the way that can be walked to
-    straight.
+    """Return the point to walk to next on the way to (x, y) in a reached cell: the farthest point of the way that the
+    player can walk to straight.
     """
     p = w.players[0]
     if straight(w, m, p.pos[0], p.pos[1], x, y, avoid):
