@@ -1,4 +1,6 @@
-"""TECO: video as one token per frame and a prior per frame, and what it is compared with. See README.md beside this."""
+"""TECO: video as one token per frame and a prior per frame, and models to compare it with. See README.md beside
+this.
+"""
 
 from flexlam_rl.models.systems import System
 

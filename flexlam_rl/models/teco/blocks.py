@@ -1,4 +1,4 @@
-"""Layers of the convolutional parts.
+"""Layers of the convolutional networks.
 
 Shapes: B pictures, C channels, h w grid.
 """
@@ -13,17 +13,17 @@ from flexlam_rl.nn.param_groups import HiddenLayer
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """A norm over at most 32 groups of channels."""
+    """Make a group norm with at most 32 groups of channels."""
     return nn.GroupNorm(math.gcd(32, channels), channels)
 
 
 def convolution(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution of 3 x 3 places that keeps the size, or halves it."""
+    """Make a 3 x 3 convolution that keeps the size, or divides it by `stride`."""
     return nn.Conv2d(channels, width, 3, stride, 1)
 
 
 class ResidualBlock(HiddenLayer):
-    """Two convolutions, each after a norm and a SiLU, beside a residual."""
+    """Two convolutions, each after a norm and a SiLU, with a residual."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class ResidualBlock(HiddenLayer):
 
 
 class PlaceAttention(HiddenLayer):
-    """Attention of all places of a picture to each other, beside a residual."""
+    """Attention between all places of a picture, with a residual."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class PlaceAttention(HiddenLayer):
 
 
 class Double(nn.Module):
-    """Twice the size, by the nearest place, and a convolution."""
+    """Upsampling by two (nearest neighbor), followed by a convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ def down(
     """Make an encoder.
 
     Args:
-        channels: Of the input.
+        channels: Channels of the input.
         widths: Channels of each level.
-        blocks: Residual blocks of each level.
+        blocks: Residual blocks per level.
         out: Channels of the output.
-        halvings: How many of the first levels halve the size.
-        side: Of the input.
-        attention_side: Side at which blocks are followed by attention; 0 for none.
+        halvings: Number of first levels that halve the size.
+        side: Side of the input.
+        attention_side: Side at which attention follows each block; 0 for no attention.
     """
     layers: list[nn.Module] = [convolution(channels, widths[0])]
     before = widths[0]
@@ -93,7 +93,7 @@ def down(
 def up(
     channels: int, widths: Sequence[int], blocks: int, out: int, doublings: int, side: int, attention_side: int = 0
 ) -> nn.Sequential:
-    """Make a decoder: the counterpart of `down`, `widths` in the encoder's order and `side` that of the input."""
+    """Make a decoder, the counterpart of `down`; `widths` are in the encoder's order, `side` is that of the input."""
     layers: list[nn.Module] = [convolution(channels, widths[-1])]
     before = widths[-1]
     for level, width in reversed(list(enumerate(widths))):

@@ -14,26 +14,26 @@ class VQGANConfig(Plain):
     image_size: int = 64
     channels: int = 3
     halvings: int = 2
-    """How often the sides are halved: from 64 x 64 pixels to 16 x 16 codes by the default. The table's four multipliers
-    would halve three times and give 8 x 8, its latent size is 16 x 16; the last levels keep their size here.
+    """How often the sides are halved; by default, from 64 x 64 pixels to 16 x 16 codes. The table's four multipliers
+    would halve three times, to 8 x 8, but its latent size is 16 x 16; here, the last levels keep their size.
     """
     base: int = 128
     multipliers: tuple[int, ...] = (1, 2, 2, 2)
     """Channels of each level, in multiples of `base`."""
     blocks: int = 2
-    """Residual blocks of a level."""
+    """Residual blocks per level."""
     attention_side: int = 16
-    """Side of the grid at which blocks are followed by attention; 0 for none."""
+    """Side of the grid at which attention follows each block; 0 for no attention."""
     codes: int = 1024
     dim: int = 256
     commitment: float = 0.25
     decay: float = 0.99
-    """Decay of the codebook's average."""
+    """Decay of the codebook's moving average."""
     restart: float = 0.1
-    """Share of its fair part below which a code begins anew."""
+    """Share of the average use of a code below which a code restarts."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         for name in ("image_size", "channels", "base", "blocks", "codes", "dim"):
             whole(getattr(self, name), name, 1)
@@ -45,13 +45,13 @@ class VQGANConfig(Plain):
 
     @property
     def side(self) -> int:
-        """Codes along a side of a frame."""
+        """Number of codes along a side of a frame."""
         return self.image_size >> self.halvings
 
 
 @dataclass(frozen=True)
 class TemporalConfig(Plain):
-    """The transformer over time (table B.13)."""
+    """Sizes of the transformer over time (table B.13)."""
 
     side: int = 1
     """Tokens along a side of a frame: 1 is one token per frame (table B.5 compares 1, 2 and 4)."""
@@ -60,14 +60,14 @@ class TemporalConfig(Plain):
     heads: int = 16
     hidden: int = 4096
     out: int = 256
-    """Channels of what it tells of the next frame at each place; not given."""
+    """Output channels per place for the next frame; not given in the table."""
     told: int = 128
-    """Numbers that the action or latent action of a step becomes; not given."""
+    """Size of the embedding of a step's action or latent action; not given in the table."""
 
 
 @dataclass(frozen=True)
 class SpatialConfig(Plain):
-    """The prior of a frame's codes (table B.13, "MaskGit")."""
+    """Sizes of the prior of a frame's codes (table B.13, "MaskGit")."""
 
     width: int = 512
     depth: int = 8
@@ -77,35 +77,39 @@ class SpatialConfig(Plain):
 
 @dataclass(frozen=True)
 class WorldConfig(Plain):
-    """What TECO and the models without latent dynamics have in common."""
+    """Fields that TECO and the models without latent dynamics share."""
 
     vqgan: VQGANConfig = field(default_factory=VQGANConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     prior: SpatialConfig = field(default_factory=SpatialConfig)
     depths: tuple[int, ...] = (256, 512)
-    """Channels of the encoder's levels, and of TECO's decoder in reverse; each but the last halves the sides."""
+    """Channels of the encoder's levels, and of TECO's decoder in reverse order; each level but the last halves the
+    sides.
+    """
     encoder_blocks: int = 2
     dim: int = 32
-    """Channels of what a frame adds to the one before."""
+    """Channels of a frame's latent, which holds what the frame adds to the one before."""
     frames: int = 300
-    """Frames of a training clip; a prediction looks back at one less."""
+    """Frames of a training clip; a prediction looks back at one frame fewer."""
     drop_loss: float = 0.9
-    """Share of the times that the prior and the decoder are not trained at, drawn anew at each step."""
+    """Share of the times at which prior and decoder are not trained (DropLoss), drawn anew at each step."""
     passes: int = 8
-    """Passes of the draft of a frame."""
+    """Passes of a frame's draft."""
     revisions: int = 2
-    """Rounds that draw half of the codes again."""
+    """Number of revisions, each of which draws half of the codes again."""
     revision_passes: int = 8
-    """Passes of each of them."""
+    """Passes of each revision."""
     actions: int = 0
-    """Number of actions, of which each frame is told the one that led to it; 0 for none."""
+    """Number of actions, if the model is given the action that led to each frame; otherwise 0."""
     latents: int = 0
-    """Numbers of the latent action that led to each frame, K slots one after the other; 0 for none."""
+    """Numbers of the latent action that led to each frame (K slots concatenated), if the model is given it; otherwise
+    0.
+    """
     action_dropout: float = 0.5
-    """Share of training clips that are told nothing, so that one model predicts with and without."""
+    """Share of training clips without any action, so that one model predicts with and without actions."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         whole(self.frames, "frames", 2)
         for name, low in (("passes", 1), ("revisions", 0), ("revision_passes", 1), ("actions", 0), ("latents", 0)):
@@ -124,18 +128,18 @@ class WorldConfig(Plain):
 
     @property
     def latent_side(self) -> int:
-        """Places along a side of what the encoder gives of a frame."""
+        """Number of places along a side of a frame's latent."""
         return self.vqgan.side >> (len(self.depths) - 1)
 
     @property
     def grid(self) -> int:
-        """Places along a side of what the prior predicts."""
+        """Number of places along a side of the grid that the prior predicts."""
         return self.latent_side
 
 
 @dataclass(frozen=True)
 class TECOConfig(WorldConfig):
-    """TECO, with the sizes of DMLab at 300 frames (table B.13)."""
+    """Sizes of TECO, by default for DMLab at 300 frames (table B.13)."""
 
     decoder_blocks: int = 4
     codes: int = 1024
@@ -143,14 +147,14 @@ class TECOConfig(WorldConfig):
 
 @dataclass(frozen=True)
 class DirectConfig(WorldConfig):
-    """The same without latent dynamics: the prior predicts the VQ-GAN's codes themselves (table B.3)."""
+    """Sizes of the model without latent dynamics, whose prior predicts the VQ-GAN's codes themselves (table B.3)."""
 
     kind: Literal["maskgit", "ar"] = "maskgit"
-    """"ar": one code after the other, with cross-attention to what the transformer over time tells."""
+    """Kind of prior; "ar": one code after another, with cross-attention to the output of the transformer over time."""
 
     @property
     def grid(self) -> int:
-        """Places along a side of what the prior predicts."""
+        """Number of places along a side of the grid that the prior predicts."""
         return self.vqgan.side
 
 
@@ -191,6 +195,6 @@ PRESETS: dict[str, Preset] = {
 
 
 def direct_config(teco: TECOConfig, kind: Literal["maskgit", "ar"]) -> DirectConfig:
-    """Give the sizes of a model without latent dynamics that belongs to a TECO: transformers of the same sizes."""
+    """Make the configuration of a model without latent dynamics whose transformers have the sizes of a TECO's."""
     same = {name: getattr(teco, name) for name in WorldConfig.__dataclass_fields__}
     return DirectConfig(**same, kind=kind)

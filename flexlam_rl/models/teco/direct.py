@@ -1,8 +1,8 @@
 """TECO without latent dynamics: the prior predicts the VQ-GAN's own codes (dissertation, table B.3).
 
-There is no decoder and no codebook of latents; encoder and transformer over time are TECO's, as is the prior, on four
-times as many codes. Shapes: B clips, T frames, w frames looked back at, h w grid of codes, C g g a frame's latent, I
-numbers of an item.
+There is no decoder and no codebook of latents. Encoder, transformer over time and prior are TECO's, but the prior
+predicts four times as many codes. Shapes: B clips, T frames, w frames looked back at, h w grid of codes, C g g a
+frame's latent, I numbers per item.
 """
 
 import torch
@@ -19,7 +19,7 @@ from flexlam_rl.nn.streams import Streams
 
 
 class Direct(FrameWorld):
-    """A MaskGIT per frame, or an autoregressive transformer per frame, over the transformer over time."""
+    """A prior per frame (a MaskGIT or an autoregressive transformer) given the output of the transformer over time."""
 
     config_class = DirectConfig
     config: DirectConfig
@@ -36,8 +36,8 @@ class Direct(FrameWorld):
         )
 
     def latents(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
-        """Encode frames as TECO does, without quantizing: (B, T, C, g, g), of length 1 at each place. Arguments are
-        those of `encoded`.
+        """Encode frames as TECO does but without quantizing: (B, T, C, g, g), normalized to length 1 at each place.
+        Arguments are those of `encoded`.
         """
         return F.normalize(self.encoded(codes, before), dim=2)
 
@@ -49,7 +49,7 @@ class Direct(FrameWorld):
         drop_loss: float | None = None,
         silent: bool = True,
     ) -> StepOutput:
-        """Cross-entropy of the codes of the frames that DropLoss keeps (of the hidden ones, for a MaskGIT).
+        """Compute the cross-entropy of the codes of frames that DropLoss keeps (for a MaskGIT, of the hidden codes).
 
         Arguments are those of `FrameWorld.loss`.
         """
@@ -58,13 +58,13 @@ class Direct(FrameWorld):
         return StepOutput(prior, {"prior": prior.detach()})
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give items (B, T, I) of frames (B, T, C, H, W): latent and codes, one after the other."""
+        """Make items (B, T, I) of frames (B, T, C, H, W): latent and codes, concatenated."""
         codes = self.frame_codes(frames)
         return self._items(codes, self.look(codes))
 
     @in_own_modes
     def look(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
-        """Give the latents of frames whose VQ-GAN codes (B, T, h, w) are known."""
+        """Make the latents of frames from their VQ-GAN codes (B, T, h, w)."""
         return self.latents(codes, before)
 
     def _items(self, codes: Tensor, latents: Tensor) -> Tensor:
@@ -75,12 +75,12 @@ class Direct(FrameWorld):
         """Predict the next frames.
 
         Args:
-            items: Of the newest w frames, (B, w, I).
-            told: What led to each of these frames and to the next, (B, w + 1, ...); None for nothing.
+            items: Items of the newest w frames, (B, w, I).
+            told: Conditions of the steps to each of these frames and to the next one, (B, w + 1, ...); None for none.
             generator: Random stream, or one per row; None for the likeliest codes.
 
         Returns:
-            Items (B, I), and frames uint8 (B, C, H, W).
+            Items (B, I) and frames uint8 (B, C, H, W).
         """
         side, own = self.config.vqgan.side, self.config.latent_side
         z = items[..., : -side * side].unflatten(2, (-1, own, own))

@@ -1,4 +1,4 @@
-"""How TECO's stages are trained, by preset (dissertation, appendix B.14)."""
+"""Training recipes of TECO's stages, by preset (dissertation, appendix B.14)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +10,12 @@ PresetName = Literal["paper", "tiny", "debug"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Loops of both stages, and what they are evaluated on."""
+    """Training of both stages, and the size of evaluations."""
 
     vqgan: LoopConfig
     dynamics: LoopConfig
     held_out: int
-    """Held-out clips of an evaluation, and frames of the VQ-GAN's."""
+    """Number of held-out clips in an evaluation, or of frames for the VQ-GAN."""
 
 
 _LONG: dict[str, Any] = {"precision": "bf16", "eval_every": 5000, "save_every": 2500, "log_every": 100}

@@ -1,6 +1,6 @@
-"""The priors of one frame's codes, given what the transformer over time tells of each place; and TECO's decoder.
+"""Priors of one frame's codes given the temporal transformer's output for each place; and TECO's decoder.
 
-Shapes: N frames, P places of the grid, O channels of what is told, D width, V codes, g g grid.
+Shapes: N frames, P places of the grid, O channels of that output, D width, V codes, g g grid.
 """
 
 import torch
@@ -16,14 +16,14 @@ from flexlam_rl.nn.transformer import Block
 
 
 class MaskPrior(nn.Module):
-    """Predicts hidden codes from those shown and from what is told of each place, side by side (section 3.3).
+    """Predicts hidden codes from the shown ones and `told`, which are concatenated at each place (section 3.3).
 
     Args:
-        sizes: Of the transformer.
+        sizes: Sizes of the transformer.
         codes: V.
         places: P.
         told: O.
-        passes: Of a sample: those of the draft, the rounds of revision, and the passes of each round.
+        passes: For sampling: passes of the draft, number of revisions, and passes of each revision.
     """
 
     def __init__(self, sizes: SpatialConfig, codes: int, places: int, told: int, passes: tuple[int, int, int]) -> None:
@@ -42,7 +42,7 @@ class MaskPrior(nn.Module):
         """Logits (N, P, V) of all codes.
 
         Args:
-            codes: (N, P); what is hidden does not matter.
+            codes: (N, P); values of hidden codes do not matter.
             hidden: bool (N, P).
             told: (N, O, g, g).
         """
@@ -54,12 +54,12 @@ class MaskPrior(nn.Module):
         return logits
 
     def loss(self, codes: Tensor, told: Tensor, generator: torch.Generator) -> Tensor:
-        """Cross-entropy of the codes (N, P) that are hidden, which are drawn."""
+        """Compute the cross-entropy of codes (N, P) that are hidden at random."""
         hidden = draw_hidden(codes.shape[0], codes.shape[1], generator)
         return masked_loss(self.logits(codes, hidden, told), codes, hidden)
 
     def sample(self, told: Tensor, generator: Streams | None = None) -> Tensor:
-        """Draw codes (N, P), by a draft and revisions; None takes the likeliest."""
+        """Sample codes (N, P) by a draft and revisions; without a generator, the likeliest are taken."""
         count = len(self.place)
 
         def predict(codes: Tensor, hidden: Tensor) -> Tensor:
@@ -69,10 +69,10 @@ class MaskPrior(nn.Module):
 
 
 class StepPrior(nn.Module):
-    """Predicts one code after the other, with cross-attention to what is told of each place (section B.6).
+    """Predicts one code after another, with cross-attention to `told` at each place (section B.6).
 
     Args:
-        sizes: Of the transformer.
+        sizes: Sizes of the transformer.
         codes: V.
         places: P.
         told: O.
@@ -106,11 +106,11 @@ class StepPrior(nn.Module):
         return logits
 
     def loss(self, codes: Tensor, told: Tensor, generator: torch.Generator) -> Tensor:
-        """Cross-entropy of the codes (N, P); nothing is drawn."""
+        """Compute the cross-entropy of codes (N, P); nothing is drawn."""
         return code_losses(self.logits(codes, told), codes).mean()
 
     def sample(self, told: Tensor, generator: Streams | None = None) -> Tensor:
-        """Draw codes (N, P) one after the other, with a cache; None takes the likeliest."""
+        """Sample codes (N, P) one after another, with a cache; without a generator, the likeliest are taken."""
         memory, masks = self.gpt.remember(self._memory(told)), (self._mask(),)
         cache = self.gpt.empty(len(told), len(self.place))
         x, codes = self.start.expand(len(told), 1, -1), []
@@ -122,10 +122,10 @@ class StepPrior(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A CNN from a frame's latents and what is told of each place, channel by channel, to logits of the VQ-GAN's codes.
+    """CNN from a frame's latents and `told`, concatenated along channels, to logits of the VQ-GAN's codes.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
     """
 
     def __init__(self, config: TECOConfig) -> None:
@@ -135,6 +135,6 @@ class Decoder(nn.Module):
         self.net = up(channels, config.depths, config.decoder_blocks, config.vqgan.codes, doublings, config.grid)
 
     def forward(self, latents: Tensor, told: Tensor) -> Tensor:
-        """Give logits (N, V, h, w) of latents (N, C, g, g) and `told` (N, O, g, g)."""
+        """Compute logits (N, V, h, w) from latents (N, C, g, g) and `told` (N, O, g, g)."""
         logits: Tensor = self.net(torch.cat([latents, told], dim=1))
         return logits

@@ -1,9 +1,9 @@
 """TECO (dissertation, section 3.3): vector-quantized latent dynamics, one token per frame in the transformer over time.
 
-Frames are counted from 0. z_t is what frame t adds to the one before; h_t is what the frames before t, and the actions
-up to the one that led to t, tell of it. Equations 3.5 and 3.6 differ by one in the index of h; this is the latter's.
+Frames are counted from 0. z_t is what frame t adds to the one before; h_t is the summary of the frames before t and of
+the actions up to the one that led to t. Equations 3.5 and 3.6 differ by one in the index of h; the code follows 3.6.
 Shapes: B clips, T frames, w frames looked back at, h w grid of the VQ-GAN's codes, g g grid of latents, C channels of a
-latent, N frames that are trained at, P = g g.
+latent, N frames with a loss, P = g g.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from flexlam_rl.nn.streams import Streams
 
 
 class TECO(FrameWorld):
-    """All four parts and the frozen VQ-GAN in one checkpoint."""
+    """All four parts of TECO and the frozen VQ-GAN in one checkpoint."""
 
     config_class = TECOConfig
     config: TECOConfig
@@ -38,17 +38,17 @@ class TECO(FrameWorld):
         self.decoder = Decoder(config)
 
     def latents(self, codes: Tensor) -> tuple[Tensor, Quantized | None]:
-        """Encode frames, each beside the one before it; beside the first are zeros, and it is not quantized.
+        """Encode frames, each concatenated with the one before it; the first, with zeros before it, is not quantized.
 
         Args:
-            codes: Of the VQ-GAN, (B, T, h, w).
+            codes: Codes of the VQ-GAN, (B, T, h, w).
 
         Returns:
-            z (B, T, C, g, g), and the quantizer's result of all frames but the first, (B, T - 1, g, g, ...); None for
-            clips of one frame.
+            z (B, T, C, g, g), and the quantizer's result for all frames except the first, (B, T - 1, g, g, ...), or
+            None for clips of one frame.
         """
         z = self.encoded(codes)
-        # as long as the quantized ones, so that the transformer meets numbers of one size
+        # as long as the quantized ones, so that all inputs of the transformer have the same size
         first = F.normalize(z[:, :1], dim=2)
         if z.shape[1] == 1:
             return first, None
@@ -63,8 +63,9 @@ class TECO(FrameWorld):
         drop_loss: float | None = None,
         silent: bool = True,
     ) -> StepOutput:
-        """Commitment of the codebook, cross-entropy of the VQ-GAN's codes, and of the hidden latent codes (equation
-        3.9), each a mean over codes; the last two at the times that DropLoss keeps, and computed at these alone.
+        """Compute the commitment of the codebook, the cross-entropy of the VQ-GAN's codes, and that of the hidden
+        latent codes (equation 3.9), each as a mean over codes. The last two are computed only at the times that
+        DropLoss keeps.
 
         Arguments are those of `FrameWorld.loss`.
         """
@@ -80,12 +81,12 @@ class TECO(FrameWorld):
         return StepOutput(quantized.loss + reconstruction + prior, figures)
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give the latents (B, T, C, g, g) of frames (B, T, C, H, W); the first is taken for the first of a clip."""
+        """Make the latents (B, T, C, g, g) of frames (B, T, C, H, W), whose first is treated as the first of a clip."""
         return self.look(self.frame_codes(frames))
 
     @in_own_modes
     def look(self, codes: Tensor) -> Tensor:
-        """Give the latents of frames whose VQ-GAN codes (B, T, h, w) are known."""
+        """Make the latents of frames from their VQ-GAN codes (B, T, h, w)."""
         return self.latents(codes)[0]
 
     @in_own_modes
@@ -94,11 +95,11 @@ class TECO(FrameWorld):
 
         Args:
             items: Latents of the newest w frames, (B, w, C, g, g).
-            told: What led to each of these frames and to the next, (B, w + 1, ...); None for nothing.
+            told: Conditions of the steps to each of these frames and to the next one, (B, w + 1, ...); None for none.
             generator: Random stream, or one per row; None for the likeliest codes.
 
         Returns:
-            Latents (B, C, g, g), and frames uint8 (B, C, H, W).
+            Latents (B, C, g, g) and frames uint8 (B, C, H, W).
         """
         h = self.next_told(items, told)
         drawn = self.prior.sample(h, generator)
@@ -106,7 +107,7 @@ class TECO(FrameWorld):
         return z, self.vqgan.decode(self.decoder(z, h).argmax(1)[:, None])[:, 0]
 
     def next_told(self, items: Tensor, told: Tensor | None) -> Tensor:
-        """Give what the past tells of the next frame's places, (B, O, g, g); arguments are those of `next_frame`."""
+        """Compute the temporal output for the next frame, (B, O, g, g); arguments are those of `next_frame`."""
         summaries: Any = self.temporal(items, None if told is None else told[:, 1:])
         found: Tensor = self.temporal.expand(summaries[:, -1])
         return found

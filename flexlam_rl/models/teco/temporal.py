@@ -1,7 +1,7 @@
-"""The transformer over time: what a frame's codes can be told from the frames and actions before it.
+"""The transformer over time, which summarizes earlier frames and actions for the prediction of the next frame's codes.
 
-Shapes: B clips, L frames seen, C channels of a latent, g g grid of latents, s s tokens per frame, D width, E numbers of
-a step's action, O channels of what is told.
+Shapes: B clips, L frames seen, C channels of a latent, g g grid of latents, s s tokens per frame, D width, E size of a
+step's embedding, O output channels.
 """
 
 from functools import lru_cache
@@ -16,31 +16,31 @@ from flexlam_rl.nn.gpt import GPT
 
 @lru_cache(maxsize=64)
 def frame_mask(frames: int, tokens: int, device: str = "cpu") -> Tensor:
-    """Which token sees which, bool (L s s, L s s): all of its own frame and of those before it."""
+    """Attention mask, bool (L s s, L s s): a token sees all tokens of its own frame and of earlier ones."""
     frame = torch.arange(frames, device=device).repeat_interleave(tokens)
     return frame[:, None] >= frame[None, :]
 
 
 class Steps(nn.Module):
-    """Embeds what led to each frame.
+    """Embeds the action or latent action that led to each frame.
 
     Args:
-        config: Of the model; it is told actions or latent actions.
+        config: Configuration of a model that is given actions or latent actions.
     """
 
     def __init__(self, config: WorldConfig) -> None:
         super().__init__()
         width = config.temporal.told
         self.actions, self.numbers = config.actions, config.latents
-        # the first row stands for an action that is not known
+        # the first row stands for an unknown action
         self.table = nn.Embedding(config.actions + 1, width) if config.actions else None
         self.linear = nn.Linear(config.latents, width) if config.latents else None
 
     def forward(self, told: Tensor) -> Tensor:
-        """Give (B, L, E) of actions, int64 (B, L), -1 where none is known; or of latent actions (B, L, numbers).
+        """Embed actions, int64 (B, L), -1 where unknown, or latent actions, (B, L, numbers), as (B, L, E).
 
         Raises:
-            ValueError: They have another shape, or an action lies outside its range.
+            ValueError: The shape differs, or an action is out of range.
         """
         if self.table is not None:
             if told.ndim != 2 or told.is_floating_point():
@@ -61,11 +61,11 @@ class Steps(nn.Module):
 
 
 class Temporal(nn.Module):
-    """Latents to tokens by one strided convolution, a causal transformer over them, and one transposed convolution back
+    """A strided convolution from latents to tokens, a causal transformer over them, and a transposed convolution back
     (equation 3.6).
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
     """
 
     def __init__(self, config: WorldConfig) -> None:
@@ -80,17 +80,18 @@ class Temporal(nn.Module):
         self.up = nn.ConvTranspose2d(own.width, own.out, back, back)
 
     def forward(self, latents: Tensor, told: Tensor | None) -> Tensor:
-        """Summaries of the past.
+        """Compute summaries of the past.
 
         Args:
             latents: (B, L, C, g, g).
-            told: What led to the frame after each of them, as `Steps` takes it; None where the model is told nothing.
+            told: Conditions of the steps to the frame after each latent, as `Steps` takes them; None if the model takes
+                none.
 
         Returns:
-            (B, L, s s, D): row t summarises latents 0 to t, and what led to frame t + 1.
+            (B, L, s s, D): row t summarizes latents 0 to t, and the condition of the step to frame t + 1.
 
         Raises:
-            ValueError: More latents than the model looks back at, or something else is told.
+            ValueError: There are more latents than the model looks back at, or the conditions do not fit the model.
         """
         count, seen = latents.shape[1], len(self.time)
         if not 1 <= count <= seen:
@@ -106,25 +107,25 @@ class Temporal(nn.Module):
         return self.gpt(x.flatten(1, 2), (mask,)).view(x.shape)
 
     def expand(self, summaries: Tensor) -> Tensor:
-        """Give what summaries (N, s s, D) tell of each place that the prior predicts, (N, O, h, w)."""
+        """Expand summaries (N, s s, D) to each place that the prior predicts, (N, O, h, w)."""
         grid = summaries.transpose(1, 2).reshape(len(summaries), -1, self.side, self.side)
         told: Tensor = self.up(grid)
         return told
 
 
 def kept_times(rows: int, steps: int, drop: float, generator: torch.Generator) -> Tensor:
-    """Draw the times that DropLoss keeps, int64 (`rows`, n), in order: a share 1 - `drop` of them, one at least."""
+    """Draw the times that DropLoss keeps, int64 (`rows`, n), in order: a share 1 - `drop` of them, but at least one."""
     count = max(1, round((1.0 - drop) * steps))
     order = torch.rand(rows, steps, generator=generator, device=generator.device).argsort(-1)
     return order[:, :count].sort(-1).values
 
 
 def at_times(values: Tensor, times: Tensor) -> Tensor:
-    """Give values (B, T, ...) at times (B, n) of each row, (B n, ...)."""
+    """Select values (B, T, ...) at times (B, n) of each row, as (B n, ...)."""
     rows = torch.arange(len(values), device=values.device)[:, None]
     return values[rows, times].flatten(0, 1)
 
 
 def mean_cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
-    """Mean cross-entropy of codes (N, ...) under logits (N, V, ...)."""
+    """Compute the mean cross-entropy of codes (N, ...) under logits (N, V, ...)."""
     return F.cross_entropy(logits.float(), codes)

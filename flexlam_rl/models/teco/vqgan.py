@@ -1,4 +1,4 @@
-"""The VQ-GAN of single frames (dissertation, section 3.2), and the discriminator that trains it.
+"""The VQ-GAN of single frames (dissertation, section 3.2), and the discriminator that it trains against.
 
 Shapes: B clips, T frames, C H W frame, h w grid, V codes, D channels.
 """
@@ -16,11 +16,11 @@ from flexlam_rl.nn.quantizers.interface import Quantized
 from flexlam_rl.nn.quantizers.vq import VQ
 
 TOGETHER = 512
-"""Frames that are encoded together: thousands of clips' frames would fill a GPU's memory with activations."""
+"""Frames per encoder call; all frames of long clips at once would fill a GPU's memory with activations."""
 
 
 class VQGAN(PretrainedModel):
-    """Frames to a grid of codes and back; each frame by itself."""
+    """Encodes each frame as a grid of codes, and decodes it."""
 
     config_class = VQGANConfig
 
@@ -37,25 +37,23 @@ class VQGAN(PretrainedModel):
 
     @property
     def last_weight(self) -> Tensor:
-        """Weight of the decoder's last layer, by whose gradients the adversarial loss is weighed."""
+        """Weight of the decoder's last layer; gradients there determine the weight of the adversarial loss."""
         weight = self.decoder[-1].weight
         assert isinstance(weight, Tensor)
         return weight
 
     def quantize(self, frames: Tensor) -> Quantized:
-        """Give codes (B, h, w) and vectors (B, h, w, D), with the gradient that trains, of frames (B, C, H, W) in
-        [-1, 1].
-        """
+        """Compute codes (B, h, w) and vectors (B, h, w, D), with gradients, of frames (B, C, H, W) in [-1, 1]."""
         return self.quantizer(self.encoder(frames).movedim(1, -1))
 
     def pictures(self, vectors: Tensor) -> Tensor:
-        """Give frames (B, C, H, W), about in [-1, 1], of vectors (B, h, w, D)."""
+        """Decode vectors (B, h, w, D) to frames (B, C, H, W), about in [-1, 1]."""
         found: Tensor = self.decoder(vectors.movedim(-1, 1))
         return found
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
-        """Give the codes (B, T, h, w) of clips (B, T, C, H, W), uint8 or in [-1, 1].
+        """Encode clips (B, T, C, H, W), uint8 or in [-1, 1], as codes (B, T, h, w).
 
         Raises:
             ValueError: The frames are not of this model's size.
@@ -72,18 +70,19 @@ class VQGAN(PretrainedModel):
 
     @in_own_modes
     def decode(self, codes: Tensor) -> Tensor:
-        """Give clips, uint8 (B, T, C, H, W), of codes (B, T, h, w)."""
+        """Decode codes (B, T, h, w) to clips, uint8 (B, T, C, H, W)."""
         frames = to_bytes(self.pictures(self.quantizer.lookup(codes.flatten(0, 1))))
         return frames.view(*codes.shape[:2], *frames.shape[1:])
 
 
 class Discriminator(nn.Module):
-    """Tells true frames from rebuilt ones, patch by patch (PatchGAN); its sizes are not given.
+    """Distinguishes true frames from reconstructed ones, patch by patch (PatchGAN); its sizes are not given in the
+    paper.
 
     Args:
         channels: C.
         width: Channels of the first layer.
-        layers: Layers that halve the size.
+        layers: Number of layers that halve the size.
     """
 
     def __init__(self, channels: int, width: int, layers: int = 3) -> None:
@@ -95,20 +94,20 @@ class Discriminator(nn.Module):
         self.net = nn.Sequential(*parts, convolution(width << (layers - 1), 1))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Scores (B, 1, h, w) of frames (B, C, H, W): high for true ones."""
+        """Compute scores (B, 1, h, w) of frames (B, C, H, W), which are high for true frames."""
         scores: Tensor = self.net(frames)
         return scores
 
 
 def hinge_losses(discriminator: nn.Module, true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the losses of the generator and of the discriminator.
+    """Compute the losses of the generator and of the discriminator.
 
-    The generator's gradient reaches no weight of the discriminator, and the discriminator's none of the generator, so
-    that both are trained by one sum.
+    The generator's loss has no gradient for the discriminator's weights, and the discriminator's none for the
+    generator's, so both can be trained by the sum.
 
     Args:
-        discriminator: A module from frames to scores.
-        true: Frames.
+        discriminator: Module from frames to scores.
+        true: True frames.
         made: Their reconstructions.
     """
     still = {name: weight.detach() for name, weight in discriminator.named_parameters()}
@@ -118,13 +117,13 @@ def hinge_losses(discriminator: nn.Module, true: Tensor, made: Tensor) -> tuple[
 
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, weight: Tensor, most: float = 1e4) -> Tensor:
-    """Give the weight of the adversarial loss (equation 3.3): the norm of the reconstruction's gradient over that of
-    the adversarial loss's, at the last layer.
+    """Compute the weight of the adversarial loss (equation 3.3): the norm of the reconstruction loss's gradient divided
+    by that of the adversarial loss's, at the last layer.
 
     Args:
-        reconstruction, adversarial: Losses.
-        weight: Of the decoder's last layer.
-        most: Largest weight, which is not given.
+        reconstruction, adversarial: The two losses.
+        weight: Weight of the decoder's last layer.
+        most: Largest weight, which is not given in the paper.
     """
     norms = [torch.autograd.grad(loss, weight, retain_graph=True)[0].norm() for loss in (reconstruction, adversarial)]
     return (norms[0] / (norms[1] + 1e-6)).clamp(max=most).detach()

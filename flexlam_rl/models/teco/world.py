@@ -1,4 +1,4 @@
-"""What TECO and the models without latent dynamics share: a frozen VQ-GAN, what they are told, prediction by frames.
+"""Base of TECO and of the models without latent dynamics: a frozen VQ-GAN, conditions, and prediction by frames.
 
 Shapes: B clips, T frames, w frames looked back at, C H W frame, h w grid of the VQ-GAN's codes, g g grid of latents
 (whose channels are C too).
@@ -21,7 +21,7 @@ from flexlam_rl.nn.streams import Streams
 
 
 class FrameWorld(PretrainedModel, ABC):
-    """A world model over the codes of a frozen VQ-GAN, which asks for no gradient and stands still in training too."""
+    """World model over the codes of a VQ-GAN, which is frozen and does not change in training mode either."""
 
     compiled_parts = ("temporal.gpt",)
     config: WorldConfig
@@ -35,19 +35,19 @@ class FrameWorld(PretrainedModel, ABC):
         self.encoder = down(2 * config.vqgan.dim, config.depths, config.encoder_blocks, config.dim, halvings, side)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all but the VQ-GAN, which stays as it is evaluated."""
+        """Set the mode of everything except the VQ-GAN, which stays in evaluation mode."""
         super().train(mode)
         self.vqgan.eval()
         return self
 
     def compile_parts(self) -> None:
-        """Compile the layers of the transformer over time in place."""
+        """Compile the layers of the transformer over time, in place."""
         for layer in self.temporal.gpt.layers:
             layer.compile(fullgraph=True)
 
     @property
     def conditions(self) -> Conditions:
-        """Actions, or latent actions slot after slot."""
+        """Actions, or latent actions with their slots concatenated."""
         if self.config.actions or self.config.latents:
             return Conditions(
                 "actions" if self.config.actions else "vectors", self.config.actions or self.config.latents
@@ -56,7 +56,7 @@ class FrameWorld(PretrainedModel, ABC):
 
     @property
     def look_back(self) -> LookBack:
-        """A training clip without its last frame."""
+        """Up to a training clip without its last frame."""
         return LookBack(1, self.config.frames - 1)
 
     @property
@@ -66,15 +66,15 @@ class FrameWorld(PretrainedModel, ABC):
         return own.channels, own.image_size, own.image_size
 
     def frame_codes(self, frames: Tensor) -> Tensor:
-        """Codes (B, T, h, w) of clips (B, T, C, H, W), without gradient."""
+        """Compute codes (B, T, h, w) of clips (B, T, C, H, W), without gradients."""
         return self.vqgan.encode(frames)
 
     def encoded(self, codes: Tensor, before: Tensor | None = None) -> Tensor:
-        """Give what frames add to the ones before them, before it is quantized, (B, T, C, g, g).
+        """Compute what frames add to the ones before them, before quantization, (B, T, C, g, g).
 
         Args:
-            codes: Of the VQ-GAN, (B, T, h, w).
-            before: Those of the frame before the first one, (B, h, w); None puts zeros beside the first.
+            codes: Codes of the VQ-GAN, (B, T, h, w).
+            before: Codes of the frame before the first one, (B, h, w); None uses zeros.
         """
         x = self.vqgan.quantizer.lookup(codes).movedim(-1, 2)
         first = torch.zeros_like(x[:, :1])
@@ -92,18 +92,18 @@ class FrameWorld(PretrainedModel, ABC):
         past: Tensor | None = None,
         horizon: int | None = None,
     ) -> Tensor:
-        """Predict frames, uint8 (B, horizon, C, H, W), each from the newest `look_back.most` ones.
+        """Predict frames, uint8 (B, horizon, C, H, W), each from the newest `look_back.most` frames.
 
         Args:
-            context: The frames so far, (B, T, C, H, W).
-            latents: What happens at each step ahead: actions, int64 (B, horizon), or latent actions, (B, horizon, K d);
-                None predicts without being told.
+            context: Past frames, (B, T, C, H, W).
+            latents: Conditions of each step ahead: actions, int64 (B, horizon), or latent actions, (B, horizon, K d);
+                None predicts without conditions.
             generator: Random stream, or one per row; None takes the likeliest codes.
-            past: What led from each frame of the context to the next, (B, T - 1, ...); None where it is not known.
-            horizon: Frames to predict where `latents` is None; None for as many as are left of a training clip.
+            past: Conditions of the steps between the context's frames, (B, T - 1, ...); None if they are not known.
+            horizon: Number of frames to predict if `latents` is None; None for the rest of a training clip.
 
         Raises:
-            ValueError: The model is told something although it takes nothing, or there is nothing to predict.
+            ValueError: Conditions are given to a model that takes none, or there is nothing to predict.
         """
         if latents is not None:
             horizon = latents.shape[1]
@@ -116,13 +116,13 @@ class FrameWorld(PretrainedModel, ABC):
         return step_by_step(self, context, latents, horizon, generator, past)  # type: ignore[arg-type]
 
     def unknown(self, rows: int, steps: int, device: torch.device | str = "cpu") -> Tensor:
-        """What the model is told of steps that nothing is known of."""
+        """Make the conditions of steps about which nothing is known."""
         if self.config.actions:
             return torch.full((rows, steps), -1, dtype=torch.long, device=device)
         return torch.zeros(rows, steps, self.config.latents, device=device)
 
     def dropped(self, told: Tensor | None, generator: torch.Generator) -> Tensor | None:
-        """Tell a share of the clips (B, T, ...) nothing at all."""
+        """Replace all conditions in a random share of the clips (B, T, ...) by unknown ones."""
         if told is None:
             return None
         silent = torch.rand(len(told), generator=generator, device=generator.device) < self.config.action_dropout
@@ -137,8 +137,8 @@ class FrameWorld(PretrainedModel, ABC):
         drop_loss: float | None,
         silent: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Give the times whose loss is computed, and what the temporal transformer says there; `latents` are those of
-        all frames but the last, the others are arguments of `loss`.
+        """Draw the times whose loss is computed, and compute the temporal transformer's output there. `latents` are
+        those of all frames except the last; the other arguments are those of `loss`.
         """
         told = self.dropped(told, generator) if silent else told
         summaries = self.temporal(latents, None if told is None else told[:, 1:])
@@ -158,10 +158,10 @@ class FrameWorld(PretrainedModel, ABC):
         """Compute the loss of clips.
 
         Args:
-            codes: Of the VQ-GAN, (B, T, h, w).
-            told: What led to each frame, (B, T, ...), of which the first is not known; None where the model is told
-                nothing.
-            generator: Stream of everything that is drawn.
+            codes: Codes of the VQ-GAN, (B, T, h, w).
+            told: Conditions of the steps to each frame, (B, T, ...), of which the first is unknown; None if the model
+                takes none.
+            generator: Source of all randomness of the step.
             drop_loss: Share of the times that are left out, instead of the configuration's.
-            silent: Whether a share of the clips is told nothing.
+            silent: Whether a share of the clips gets no conditions.
         """

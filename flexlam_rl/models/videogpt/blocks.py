@@ -13,18 +13,18 @@ Size = tuple[int, int, int]
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels at each place of (B, C, t, h, w)."""
+    """LayerNorm over the channels at each place of x (B, C, t, h, w)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class AxialPositions(nn.Module):
-    """Learned positions along time, height and width, added up; all axial layers of a model share them.
+    """Learned positions along time, height and width, which are added; all axial layers of a model share them.
 
     Args:
         width: C.
-        grid: t, h, w; t is 0 where frames do not know of each other.
+        grid: t, h, w; t is 0 if frames do not see each other.
     """
 
     def __init__(self, width: int, grid: Size) -> None:
@@ -43,11 +43,11 @@ class AxialPositions(nn.Module):
 
 
 class AxialAttention(nn.Module):
-    """Attention along each axis by itself, the results added up (Ho et al., 2019).
+    """Attention along each axis separately, with the results added (Ho et al., 2019).
 
     Args:
         width: C.
-        heads: Of each attention.
+        heads: Heads of each attention.
         over_time: Whether time is one of the axes.
     """
 
@@ -60,20 +60,20 @@ class AxialAttention(nn.Module):
         x = positions(x)
         parts = []
         for dim, attention in zip(self.dims, self.attentions, strict=True):
-            # the axis becomes the sequence, all others rows
+            # the axis becomes the sequence, and all others become rows
             lines = x.movedim((dim, 1), (-2, -1))
             parts.append(attention(lines.flatten(0, 2)).view(lines.shape).movedim((-2, -1), (dim, 1)))
         return torch.stack(parts).sum(0)
 
 
 class ResidualBlock(HiddenLayer):
-    """Two convolutions and axial attention, each after a norm and a ReLU, beside a residual (figure 2.4).
+    """Two convolutions and axial attention, each after a norm and a ReLU, with a residual (figure 2.4).
 
     Args:
         width: C.
         units: Channels between the convolutions.
-        heads: Of the attention; 0 leaves it out.
-        over_time: Whether it looks at other frames.
+        heads: Heads of the attention; 0 leaves it out.
+        over_time: Whether the block sees other frames.
     """
 
     def __init__(self, width: int, units: int, heads: int, over_time: bool) -> None:
@@ -98,13 +98,13 @@ class ResidualBlock(HiddenLayer):
 
 
 def convolution(channels: int, width: int, stride: Size = (1, 1, 1), over_time: bool = True) -> nn.Conv3d:
-    """A convolution of three places along each axis (table A.1), or of one along time; its stride divides the size."""
+    """Make a convolution of size 3 along each axis (table A.1), or of size 1 along time; `stride` divides the size."""
     time = 3 if over_time else 1
     return nn.Conv3d(channels, width, (time, 3, 3), stride, (time // 2, 1, 1))
 
 
 def transposed(channels: int, width: int, stride: Size, over_time: bool = True) -> nn.ConvTranspose3d:
-    """Its counterpart, of four places along axes that it doubles (table A.1)."""
+    """Make the counterpart of `convolution`, with size 4 along the axes that it doubles (table A.1)."""
     time, height, across = (4 if step == 2 else 3 for step in stride)
     if not over_time:
         time = 1
@@ -113,7 +113,7 @@ def transposed(channels: int, width: int, stride: Size, over_time: bool = True) 
 
 
 def strides(down_time: int, down_space: int) -> list[Size]:
-    """Strides of the convolutions from pixels to the grid: each halves what is still to be halved."""
+    """Give the strides of the convolutions from pixels to the grid; each halves the axes that are still too long."""
     halvings = max(down_time, down_space).bit_length() - 1
 
     def step(down: int, i: int) -> int:

@@ -7,49 +7,49 @@ from flexlam_rl.utils.numbers import whole
 from flexlam_rl.utils.plain import Plain
 
 Box = tuple[int, int, int, int]
-"""Top, bottom, left, right of a rectangle of pixels, the ends not included."""
+"""Rectangle of pixels: top, bottom, left, right, with the ends excluded."""
 
 
 @dataclass(frozen=True)
 class VQVAEConfig(Plain):
-    """The autoencoder: clips of frames to a grid of codes."""
+    """Autoencoder that turns clips of frames into a grid of codes."""
 
     image_size: int = 64
     channels: int = 3
     frames: int = 16
-    """Frames of a clip."""
+    """Frames per clip."""
     down_time: int = 2
-    """Frames that share their codes, a power of two."""
+    """Number of frames that share codes, a power of two."""
     down_space: int = 2
-    """Pixels along a side that share their codes, a power of two."""
+    """Pixels along a side that share codes, a power of two."""
     per_frame: bool = False
-    """Codes of a frame depend on that frame alone, as a reward for each frame needs (VIPER); `down_time` is then 1."""
+    """Whether a frame's codes depend only on that frame, as VIPER's rewards per frame need; `down_time` is then 1."""
     codes: int = 1024
     dim: int = 256
-    """Numbers per place of the grid, shared by its codebooks."""
+    """Numbers per place of the grid, divided among its codebooks."""
     codebooks: int = 1
-    """Codes per place, each from a codebook of its own."""
+    """Number of codes per place, each from a codebook of its own."""
     hidden: int = 240
     units: int = 128
-    """Channels inside a residual block."""
+    """Channels inside residual blocks."""
     blocks: int = 4
     attention: bool = True
     """Whether residual blocks attend along time, height and width."""
     heads: int = 2
     commitment: float = 0.25
     decay: float = 0.99
-    """Decay of the codebook's average."""
+    """Decay of the codebook's moving average."""
     restart: float = 0.1
-    """Share of its fair part below which a code begins anew."""
+    """Share of the average use of a code below which a code restarts."""
     normalise: bool = True
-    """Divide the squared error by `variance`."""
+    """Whether the squared error is divided by `variance`."""
     variance: float = 1.0
-    """Variance of the training data's values in [-0.5, 0.5]."""
+    """Variance of the training data's pixel values in [-0.5, 0.5]."""
     mask: Box | None = None
-    """Pixels that are black for the model, such as a score board."""
+    """Pixels that the model sees as black, such as a score board."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         for name in ("frames", "codes", "dim", "codebooks", "hidden", "units", "blocks", "heads"):
             whole(getattr(self, name), name, 0 if name == "blocks" else 1)
@@ -71,14 +71,14 @@ class VQVAEConfig(Plain):
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Codes of a clip along time, height and width."""
+        """Number of codes of a clip along time, height and width."""
         side = self.image_size // self.down_space
         return self.frames // self.down_time, side, side
 
 
 @dataclass(frozen=True)
 class PriorConfig(Plain):
-    """The GPT over codes, and what it is told."""
+    """Sizes and conditions of the GPT over codes."""
 
     width: int = 512
     depth: int = 16
@@ -86,34 +86,36 @@ class PriorConfig(Plain):
     hidden: int = 2048
     dropout: float = 0.2
     attention: Literal["full", "sparse"] = "full"
-    """"sparse": layers take turns between the last `local` codes, and codes at the same place of earlier rows and
-    frames (Sparse Transformer).
+    """Kind of attention; "sparse": layers alternate between the last `local` codes, and codes at the same place of
+    earlier rows and frames (Sparse Transformer).
     """
     local: int = 64
     context_frames: int = 0
-    """Frames that it sees through a 3D ResNet and cross-attention; 0 for none."""
+    """Number of frames that the prior sees through a 3D ResNet and cross-attention; 0 for none."""
     resnet_depth: Literal[10, 18, 34] = 34
     resnet_units: int = 512
     actions: int = 0
-    """Number of actions, of which each frame is told the one that led to it; 0 for none."""
+    """Number of actions, if the prior is given the action that led to each frame; otherwise 0."""
     latents: int = 0
-    """Numbers of the latent action that led to each frame, K slots one after the other; 0 for none."""
+    """Numbers of the latent action that led to each frame (K slots concatenated), if the prior is given it; otherwise
+    0.
+    """
     tasks: tuple[str, ...] = ()
-    """Names of tasks, of which a clip is told its own."""
+    """Names of the tasks, if the prior is given the task of each clip."""
 
     @property
     def per_frame(self) -> int:
-        """Numbers that tell what led to a frame."""
+        """Size of the vector that represents the step to a frame."""
         return (self.actions + 1 if self.actions else 0) + self.latents
 
     def condition(self, down_time: int) -> int:
-        """C, numbers of the norms' condition."""
+        """C, the size of the norms' condition."""
         return self.per_frame * down_time + len(self.tasks)
 
 
 @dataclass(frozen=True)
 class VideoGPTConfig(Plain):
-    """Both models."""
+    """Configurations of both models."""
 
     vqvae: VQVAEConfig = field(default_factory=VQVAEConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
@@ -139,13 +141,13 @@ _DEBUG_PRIOR = PriorConfig(
     width=16, depth=2, heads=2, hidden=32, dropout=0.1, local=4, resnet_depth=10, resnet_units=16
 )
 PRESETS: dict[str, Preset] = {
-    # BAIR, RoboNet and ViZDoom in tables A.1 and A.2
+    # the columns of BAIR, RoboNet and ViZDoom in tables A.1 and A.2
     "paper": Preset(_BAIR, PriorConfig()),
     "tiny": Preset(_TINY, _TINY_PRIOR),
     "debug": Preset(_DEBUG, _DEBUG_PRIOR),
 }
 VIPER_PRESETS: dict[str, Preset] = {
-    # the column of DMC in appendix E; its VQ-GAN becomes this VQ-VAE, one frame at a time
+    # the column of DMC in appendix E, with this VQ-VAE, one frame at a time, instead of its VQ-GAN
     "paper": Preset(
         replace(_BAIR, down_time=1, down_space=8, per_frame=True, dim=64),
         PriorConfig(width=256, depth=8, heads=8, hidden=1024, dropout=0.0),
@@ -153,4 +155,4 @@ VIPER_PRESETS: dict[str, Preset] = {
     "tiny": Preset(replace(_TINY, down_time=1, down_space=16, per_frame=True), _TINY_PRIOR),
     "debug": Preset(replace(_DEBUG, down_time=1, down_space=32, per_frame=True), _DEBUG_PRIOR),
 }
-"""Sizes of models with codes per frame, as VIPER scores them."""
+"""Sizes of models with codes per frame, for VIPER's rewards."""

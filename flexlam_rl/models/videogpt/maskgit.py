@@ -1,4 +1,4 @@
-"""A MaskGIT prior over the codes of the newest frame given those of the frames before (VIPER's ablation, section 6.4).
+"""A MaskGIT prior over the codes of the newest frame given those of earlier frames (VIPER's ablation, section 6.4).
 
 Shapes: B clips, T frames, w frames of a window, h w grid, n codebooks, N = h w n codes of a frame, V codes, D width,
 C H W frame.
@@ -24,7 +24,7 @@ from flexlam_rl.utils.plain import Plain
 
 @dataclass(frozen=True)
 class MaskGITConfig(Plain):
-    """Sizes of the prior, and the autoencoder, whose codes are per frame."""
+    """Sizes of the prior, and configuration of the autoencoder, which has codes per frame."""
 
     vqvae: VQVAEConfig = field(default_factory=lambda: VQVAEConfig(per_frame=True, down_time=1))
     width: int = 256
@@ -32,10 +32,10 @@ class MaskGITConfig(Plain):
     heads: int = 8
     hidden: int = 1024
     passes: int = 8
-    """Forward passes of a likelihood and of a sample."""
+    """Forward passes per likelihood and per sample."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where sizes do not fit each other."""
+        """Raise ValueError if sizes do not fit each other."""
         super().__post_init__()
         whole(self.passes, "passes", 1)
         if not self.vqvae.per_frame:
@@ -43,7 +43,7 @@ class MaskGITConfig(Plain):
 
 
 class MaskGIT(PretrainedModel):
-    """A frozen VQ-VAE and a transformer that sees all of a window but the hidden codes of its last frame."""
+    """A frozen VQ-VAE, and a transformer that sees all codes of a window except the hidden ones of its last frame."""
 
     config_class = MaskGITConfig
     causal = True
@@ -57,7 +57,7 @@ class MaskGIT(PretrainedModel):
         self.embed = nn.Embedding(self.books * codes.codes, width)
         self.hidden = nn.Parameter(torch.randn(width) * 0.02)
         t, h, w = codes.grid
-        # places in time are counted back from the newest frame
+        # positions in time are counted back from the newest frame
         self.time = nn.Parameter(torch.randn(t, width) * 0.02)
         self.place = nn.Parameter(torch.randn(h * w * self.books, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.hidden) for _ in range(config.depth))
@@ -66,27 +66,27 @@ class MaskGIT(PretrainedModel):
         nn.init.normal_(self.head.weight, std=0.02)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the prior's mode; the VQ-VAE stays as it is evaluated."""
+        """Set the prior's mode; the VQ-VAE stays in evaluation mode."""
         super().train(mode)
         self.vqvae.eval()
         return self
 
     @property
     def frames(self) -> int:
-        """Frames of the longest window."""
+        """Number of frames of the longest window."""
         return self.config.vqvae.frames
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
-        """Codes (B, T, h, w, n) of clips (B, T, C, H, W)."""
+        """Encode clips (B, T, C, H, W) as codes (B, T, h, w, n)."""
         return self.vqvae.encode(frames)
 
     def logits(self, past: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
-        """Logits (B, N, V) of the newest frame's codes.
+        """Compute logits (B, N, V) of the newest frame's codes.
 
         Args:
-            past: Codes (B, w - 1, N) of the frames before.
-            codes: (B, N); what is hidden does not matter.
+            past: Codes (B, w - 1, N) of the frames before it.
+            codes: (B, N); values of hidden codes do not matter.
             hidden: bool (B, N).
         """
         frames = past.shape[1] + 1
@@ -99,11 +99,11 @@ class MaskGIT(PretrainedModel):
         return self.head(self.norm(x[:, -codes.shape[1] :]))
 
     def loss(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Cross-entropy of the hidden codes of the last frame of windows of one length, drawn for the whole batch.
+        """Compute the cross-entropy of hidden codes in the last frame of windows, whose length is drawn for the batch.
 
         Args:
             codes: (B, T, h, w, n).
-            generator: Stream of the length and of what is hidden.
+            generator: Random stream of the length and of the hidden codes.
         """
         flat = codes.flatten(2)
         length = int(torch.randint(1, flat.shape[1] + 1, (1,), generator=generator, device=generator.device))
@@ -112,11 +112,11 @@ class MaskGIT(PretrainedModel):
         return masked_loss(self.logits(flat[:, : length - 1], newest, hidden), newest, hidden)
 
     def window_log_probs(self, codes: Tensor, last_only: bool = False) -> Tensor:
-        """Natural logarithms of each code of each frame given the frames before it, in `passes` passes per frame.
+        """Compute the log-probability, in nats, of each frame's codes given the frames before it, in `passes` passes.
 
         Args:
             codes: (B, w, h, w, n).
-            last_only: Of the last frame alone, (B, 1, h, w, n).
+            last_only: Only for the last frame, (B, 1, h, w, n).
         """
         flat = codes.flatten(2)
         found = []
@@ -131,11 +131,11 @@ class MaskGIT(PretrainedModel):
 
     @in_own_modes
     def log_prob(self, frames: Tensor) -> Tensor:
-        """Natural logarithm of the probability of each frame's codes given the frames before it: (B, T, C, H, W) to
+        """Compute the log-probability, in nats, of each frame's codes given the frames before it: (B, T, C, H, W) to
         (B, T).
 
         Raises:
-            ValueError: Clips longer than the model's, or of another size.
+            ValueError: The clips are longer than the model's, or have another size.
         """
         if frames.shape[1] > self.frames:
             raise ValueError(f"Clips have {frames.shape[1]} frames; this model takes 1..{self.frames}.")
@@ -143,10 +143,10 @@ class MaskGIT(PretrainedModel):
 
     @in_own_modes
     def rollout(self, context: Tensor, latents: Tensor | None, generator: Streams | None = None) -> Tensor:
-        """Predict the frames up to the end of a clip, uint8 (B, T - T', C, H, W), from the first T' of them.
+        """Predict the remaining frames of a clip, uint8 (B, T - T', C, H, W), from its first T' frames.
 
         Raises:
-            ValueError: The context fills a clip, or latent actions are given, which this model is not told.
+            ValueError: The context fills a clip, or latent actions are given, which this model does not take.
         """
         if latents is not None or not 0 < context.shape[1] < self.frames:
             given = "latents" if latents is not None else f"{context.shape[1]} frames"
@@ -157,7 +157,7 @@ class MaskGIT(PretrainedModel):
         return self.vqvae.decode(codes[:, context.shape[1] :])
 
     def _sample(self, codes: Tensor, generator: Streams | None) -> Tensor:
-        """Codes (B, 1, h, w, n) of the frame after those of codes (B, w, h, w, n)."""
+        """Sample the codes (B, 1, h, w, n) of the frame after codes (B, w, h, w, n)."""
         past = codes.flatten(2)
         passes, count = self.config.passes, past.shape[2]
         newest = sample_masked(
@@ -183,12 +183,12 @@ class MaskGIT(PretrainedModel):
         return own.channels, own.image_size, own.image_size
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give the codes of frames."""
+        """Encode frames as codes."""
         return self.encode(frames)
 
     @in_own_modes
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
-        """Predict the next frames, as `SteppedWorldModel` says."""
+        """Predict the next frames; see `SteppedWorldModel`."""
         if told is not None:
             raise ValueError("told is given; this model is told nothing.")
         codes = self._sample(items, generator)

@@ -1,4 +1,4 @@
-"""Which codes a code sees: all before it, or the local and strided parts of a Sparse Transformer.
+"""Attention masks over codes: all earlier ones, or the local and strided parts of a Sparse Transformer.
 
 Codes are in raster order: time, then rows, then columns, then codebooks. Shapes: L codes, t h w grid, n codebooks.
 """
@@ -13,17 +13,17 @@ from torch import Tensor
 def causal_masks(
     grid: tuple[int, int, int], codebooks: int, sparse: bool, local: int, device: str = "cpu"
 ) -> tuple[Tensor, ...]:
-    """Masks bool (L, L), row sees column, that layers take turns with.
+    """Make masks bool (L, L), true where a row sees a column, that layers use in turn.
 
-    Place i holds code i - 1 and predicts code i, so a place may see itself and all before it.
+    Place i holds code i - 1 and predicts code i, so a place may see itself and all earlier ones.
 
     Args:
         grid: t, h, w.
         codebooks: n.
-        sparse: Two masks, after Child et al. (2019): the last `local` places; and the places in the same column of the
-            grid, in this frame and all earlier ones. Two layers together reach every earlier place.
-        local: Places back, this one included; at least a row.
-        device: Where the masks lie.
+        sparse: Make two masks, after Child et al. (2019): the last `local` places; and the places in the same column of
+            the grid, in this frame and all earlier ones. Two layers together reach every earlier place.
+        local: Number of places back, including the place itself; at least a row.
+        device: Device of the masks.
     """
     t, h, w = grid
     order = torch.arange(t * h * w * codebooks, device=device)

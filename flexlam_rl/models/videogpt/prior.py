@@ -17,20 +17,20 @@ from flexlam_rl.nn.gpt import GPT, Pair
 
 
 class Told(NamedTuple):
-    """What a prior is told of clips besides their codes. A part that it does not use is None."""
+    """Conditions of a prior besides the codes. Parts that it does not use are None."""
 
     actions: Tensor | None = None
-    """int64 (B, T): the action that led to each frame, -1 where none is known."""
+    """int64 (B, T): the action that led to each frame, -1 where unknown."""
     latents: Tensor | None = None
-    """(B, T, numbers): the latent action that led to each frame, 0 where none is known."""
+    """(B, T, numbers): the latent action that led to each frame, 0 where unknown."""
     tasks: Tensor | None = None
-    """int64 (B,): number of the task."""
+    """int64 (B,): index of the task."""
     context: Tensor | None = None
-    """Frames (B, T', C, H, W) in [-0.5, 0.5] that it sees."""
+    """Frames (B, T', C, H, W) in [-0.5, 0.5] that the prior sees."""
 
 
 class Prior(nn.Module):
-    """Logits of each code given those before it."""
+    """Predicts each code from those before it."""
 
     def __init__(self, config: VideoGPTConfig) -> None:
         super().__init__()
@@ -60,29 +60,29 @@ class Prior(nn.Module):
 
     @property
     def per_step(self) -> int:
-        """Codes of one step of the grid."""
+        """Number of codes of one step of the grid along time."""
         return self.grid[1] * self.grid[2] * self.codebooks
 
     def masks(self, steps: int) -> tuple[Tensor, ...]:
-        """The layers' masks of a clip of so many steps of the grid."""
+        """Masks of the layers for a clip of `steps` steps of the grid."""
         sparse, local = self.config.attention == "sparse", self.config.local
         return causal_masks((steps, *self.grid[1:]), self.codebooks, sparse, local, str(self.start.device))
 
     def places(self, steps: int) -> Tensor:
-        """Positions (L, D) of the codes of so many steps."""
+        """Positions (L, D) of the codes of `steps` steps."""
         t, h, w, n = (position[:steps] if i == 0 else position for i, position in enumerate(self.positions))
         return (t[:, None, None, None] + h[:, None, None] + w[:, None] + n).flatten(0, 3)
 
     def tokens(self, codes: Tensor) -> Tensor:
-        """Embeddings (B, L, D) of codes (B, L), without positions."""
+        """Embed codes (B, L) as (B, L, D), without positions."""
         book = torch.arange(codes.shape[1], device=codes.device) % self.codebooks
         return self.embed(codes + book * self.codes)
 
     def conditions(self, told: Told, rows: int, steps: int) -> Tensor | None:
-        """The norms' condition of each step of the grid, (B, t, C).
+        """Compute the norms' condition for each step of the grid, (B, t, C).
 
         Raises:
-            ValueError: Something that the prior is conditioned on is missing, has another shape, or is out of range.
+            ValueError: A condition of the prior is missing, has another shape, or is out of range.
         """
         own, time = self.config, steps * self.down_time
         parts = []
@@ -104,10 +104,10 @@ class Prior(nn.Module):
         return torch.cat(parts, -1) if parts else None
 
     def memory(self, told: Told) -> list[Pair] | None:
-        """What the layers keep of the frames that the prior sees.
+        """Compute the layers' keys and values of the frames that the prior sees.
 
         Raises:
-            ValueError: They are missing.
+            ValueError: The frames are missing.
         """
         if self.context is None:
             return None
@@ -117,12 +117,12 @@ class Prior(nn.Module):
         return self.gpt.remember(self.context(told.context))
 
     def logits(self, codes: Tensor, told: Told, generator: torch.Generator | None = None) -> Tensor:
-        """Logits (B, L, V) of every code given those before it.
+        """Compute logits (B, L, V) of every code given those before it.
 
         Args:
             codes: (B, t, h, w, n), of a whole clip or of its first steps.
             told: The conditions.
-            generator: Stream of the dropout, None for none.
+            generator: Random stream of the dropout; None for no dropout.
         """
         rows, steps = codes.shape[:2]
         x = self.tokens(codes.flatten(1)[:, :-1])
@@ -133,7 +133,7 @@ class Prior(nn.Module):
         return self.head(self.gpt(x, self.masks(steps), condition, self.memory(told), generator))
 
     def log_probs(self, codes: Tensor, told: Told, generator: torch.Generator | None = None) -> Tensor:
-        """Natural logarithms (B, L) of the probability of each code given those before it."""
+        """Compute the log-probability (B, L), in nats, of each code given those before it."""
         logs = self.logits(codes, told, generator).float().log_softmax(-1)
         return logs.gather(-1, codes.flatten(1)[..., None])[..., 0]
 

@@ -1,4 +1,4 @@
-"""How VideoGPT's stages are trained, by preset."""
+"""Training recipes of VideoGPT's stages, by preset."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,17 +11,17 @@ PresetName = Literal["paper", "tiny", "debug"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Loops of both stages."""
+    """Training of both stages."""
 
     vqvae: LoopConfig
     prior: LoopConfig
     held_out: int
-    """Held-out clips of an evaluation."""
+    """Number of held-out clips in an evaluation."""
 
 
 _LONG: dict[str, Any] = {"precision": "bf16", "eval_every": 5000, "save_every": 2500, "log_every": 100}
 RECIPES: dict[str, Recipe] = {
-    # tables A.1 and A.2; the optimizer is not given there
+    # tables A.1 and A.2, which do not name the optimizer
     "paper": Recipe(
         LoopConfig(steps=100_000, batch=32, lr=7e-4, warmup=1000, weight_decay=0.0, **_LONG),
         LoopConfig(steps=150_000, batch=32, lr=3e-4, warmup=2000, **_LONG),
@@ -44,5 +44,5 @@ RECIPES: dict[str, Recipe] = {
 
 
 def sizes(preset: PresetName, per_frame: bool) -> Preset:
-    """Sizes of a preset, of a model of clips or of one with codes per frame."""
+    """Give the sizes of a preset, for a model of clips or one with codes per frame."""
     return (VIPER_PRESETS if per_frame else PRESETS)[preset]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LAYERS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-"""Blocks of each of the four parts, by the number of convolutions."""
+"""Number of blocks in each of the four stages, by the number of convolutions."""
 
 
 class _Block(nn.Module):
@@ -15,7 +15,7 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv3d(channels, width, 3, (1, step, step), 1, bias=False)
         self.second = nn.Conv3d(width, width, 3, 1, 1, bias=False)
-        # norms of single examples: those of batches would let clips of a batch see each other
+        # norms of single examples; batch norms would let the clips of a batch see each other
         self.norm1, self.norm2 = nn.GroupNorm(1, width), nn.GroupNorm(1, width)
         self.shortcut = nn.Conv3d(channels, width, 1, (1, step, step), bias=False) if channels != width else None
 
@@ -25,12 +25,12 @@ class _Block(nn.Module):
 
 
 class ResNet3D(nn.Module):
-    """Frames to one vector for each place of a grid an eighth of their size.
+    """Turns frames into one vector for each place of a grid with an eighth of their size.
 
     Args:
-        channels: Of the frames.
+        channels: Channels of the frames.
         depth: Number of convolutions: 10, 18 or 34.
-        units: Channels of the last part; each part before has half of the next one's.
+        units: Channels of the last stage; each earlier stage has half of those of the next.
         width: D.
     """
 
@@ -49,6 +49,6 @@ class ResNet3D(nn.Module):
         self.out = nn.Linear(units, width)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Vectors (B, N, D) of frames (B, T, C, H, W) in [-0.5, 0.5]."""
+        """Compute vectors (B, N, D) from frames (B, T, C, H, W) in [-0.5, 0.5]."""
         x = self.blocks(F.relu(self.stem(frames.movedim(1, 2))))
         return self.out(x.flatten(2).transpose(1, 2))

@@ -1,4 +1,4 @@
-"""A prior code by code: sampling, and likelihoods as frames come in, with a cache or without.
+"""A prior run code by code: sampling, and likelihoods of incoming frames, with or without a cache.
 
 Shapes: B clips, t h w grid, n codebooks, L codes in raster order, V codes, D width.
 """
@@ -17,26 +17,26 @@ from flexlam_rl.nn.streams import Streams
 
 @dataclass
 class Progress:
-    """How far clips have come; `Stepper` advances it in place."""
+    """State of clips that are being generated or read; `Stepper` changes it in place."""
 
     cache: KVCache
     hidden: Tensor | None
-    """(B, D): predicts the next code."""
+    """Hidden state (B, D) that predicts the next code."""
     done: int
-    """Codes so far."""
+    """Number of codes so far."""
     conditions: Tensor | None
-    """(B, t, C)."""
+    """Conditions of all steps, (B, t, C)."""
     memory: list[Pair] | None
 
 
 class Stepper:
-    """Runs a prior on codes that come one after the other, for B clips at once."""
+    """Runs a prior on codes that come one after another, for B clips at once."""
 
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
 
     def begin(self, rows: int, told: Told) -> Progress:
-        """Begin `rows` clips; conditions are told for the whole clip."""
+        """Begin `rows` clips; `told` holds the conditions of the whole clip."""
         prior = self.prior
         steps = prior.grid[0]
         cache = prior.gpt.empty(rows, steps * prior.per_step)
@@ -45,7 +45,7 @@ class Stepper:
         return progress
 
     def logits(self, progress: Progress) -> Tensor:
-        """Logits (B, V) of the next code.
+        """Compute logits (B, V) of the next code.
 
         Raises:
             ValueError: The clips are complete.
@@ -55,10 +55,10 @@ class Stepper:
         return self.prior.head(progress.hidden)
 
     def append(self, progress: Progress, codes: Tensor) -> Tensor:
-        """Take in the next codes (B, m); gives the logarithms of their probabilities, (B, m), in one pass.
+        """Append the next codes (B, m), and give their log-probabilities (B, m), in one pass.
 
         Raises:
-            ValueError: More codes than a clip has.
+            ValueError: There are more codes than are left of the clip.
         """
         left = self.prior.grid[0] * self.prior.per_step - progress.done
         if codes.shape[1] > left:
@@ -107,12 +107,12 @@ def sample_codes(
         prior: The model.
         rows: B; ignored with `prime`.
         told: Conditions of the whole clip.
-        prime: Codes (B, steps, h, w, n) of the first steps, which are kept.
+        prime: Codes (B, steps, h, w, n) of the first steps, which are kept as they are.
         generator: Random stream, or one per row; None takes the likeliest code each time.
-        temperature: Divides the logits.
-        top: Only so many of the likeliest codes can be drawn; None for all.
-        cached: Keep keys and values; False computes everything anew for each code, with the same result.
-        upto: Stop after so many steps, the first ones included; None for the whole clip.
+        temperature: Divisor of the logits.
+        top: Number of likeliest codes that may be drawn; None for all codes.
+        cached: Cache keys and values; False recomputes everything for each code, with the same result.
+        upto: Number of steps, including the first ones, after which to stop; None for the whole clip.
 
     Returns:
         Codes (B, t, h, w, n), or (B, upto, h, w, n).

@@ -1,4 +1,4 @@
-"""VideoGPT: a frozen VQ-VAE and the prior over its codes. It samples clips, and says how likely clips are.
+"""VideoGPT: a frozen VQ-VAE and the prior over its codes. It samples clips, and computes their likelihood.
 
 Shapes: B clips, T frames, t h w grid, n codebooks, C H W frame, K numbers of a latent action.
 """
@@ -22,7 +22,7 @@ NOTHING = Told()
 
 
 class VideoGPT(PretrainedModel):
-    """Both stages in one checkpoint. The VQ-VAE asks for no gradient, and its codebook stands still in training too."""
+    """Both models in one checkpoint. The VQ-VAE is frozen, and its codebook does not change in training mode either."""
 
     config_class = VideoGPTConfig
     compiled_parts = ("prior.gpt",)
@@ -34,52 +34,52 @@ class VideoGPT(PretrainedModel):
         self.prior = Prior(config)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the prior's mode; the VQ-VAE stays as it is evaluated."""
+        """Set the prior's mode; the VQ-VAE stays in evaluation mode."""
         super().train(mode)
         self.vqvae.eval()
         return self
 
     def compile_parts(self) -> None:
-        """Compile the layers of the transformer in place."""
+        """Compile the layers of the transformer, in place."""
         for layer in self.prior.gpt.layers:
             layer.compile(fullgraph=True)
 
     @property
     def causal(self) -> bool:
-        """Whether a frame's codes, and so its likelihood, depend on no later frame."""
+        """Whether a frame's codes, and so its likelihood, do not depend on later frames."""
         return self.config.vqvae.per_frame
 
     @property
     def frames(self) -> int:
-        """T, frames of a clip."""
+        """T, the frames of a clip."""
         return self.config.vqvae.frames
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
-        """Codes (B, t, h, w, n) of clips (B, T, C, H, W)."""
+        """Encode clips (B, T, C, H, W) as codes (B, t, h, w, n)."""
         return self.vqvae.encode(frames)
 
     def context_of(self, frames: Tensor) -> Tensor | None:
-        """The first frames of clips, as the prior sees them; None where it sees none."""
+        """First frames of clips, as the prior sees them; None if it sees none."""
         count = self.config.prior.context_frames
         return self.vqvae.masked(to_unit(frames[:, :count])) / 2 if count else None
 
     @in_own_modes
     def log_prob(self, frames: Tensor, told: Told = NOTHING) -> Tensor:
-        """Natural logarithm of the probability of each frame's codes given those of the frames before it.
+        """Compute the log-probability, in nats, of each frame's codes given those of the frames before it.
 
-        Where `down_time` frames share their codes, each has an equal part of these; a frame's value then also depends
-        on later frames, and only the sum over a clip is a likelihood.
+        If `down_time` frames share codes, each gets an equal part; the value of a frame then also depends on later
+        frames, and only the sum over a clip is a likelihood.
 
         Args:
-            frames: (B, T, C, H, W), a whole clip; with codes per frame, also the first frames of one.
-            told: What the prior is conditioned on; frames that it sees are taken from `frames`.
+            frames: (B, T, C, H, W), a whole clip; with codes per frame, also only the first frames of one.
+            told: Conditions of the prior; frames that it sees are taken from `frames`.
 
         Returns:
             (B, T).
 
         Raises:
-            ValueError: The clips are not of this model, or a condition is missing.
+            ValueError: The clips do not fit this model, or a condition is missing.
         """
         logs = self.code_log_probs(frames, told)
         shared = self.config.vqvae.down_time
@@ -87,7 +87,7 @@ class VideoGPT(PretrainedModel):
 
     @in_own_modes
     def code_log_probs(self, frames: Tensor, told: Told = NOTHING) -> Tensor:
-        """The same of every single code, (B, t, h, w, n)."""
+        """Compute the same for every single code, (B, t, h, w, n)."""
         self._check_length(frames.shape[1])
         codes = self.encode(frames)
         logs = self.prior.log_probs(codes, told._replace(context=self.context_of(frames)))
@@ -95,7 +95,7 @@ class VideoGPT(PretrainedModel):
 
     @in_own_modes
     def begin(self, rows: int, told: Told = NOTHING) -> Progress:
-        """Begin `rows` clips whose frames will come one by one; `told` speaks of whole clips.
+        """Begin `rows` clips whose frames come one by one; `told` holds the conditions of whole clips.
 
         Raises:
             ValueError: Codes of this model belong to several frames.
@@ -106,11 +106,11 @@ class VideoGPT(PretrainedModel):
 
     @in_own_modes
     def observe(self, progress: Progress, frames: Tensor) -> Tensor:
-        """Take in the next frame (B, C, H, W) of each clip.
+        """Append the next frame (B, C, H, W) of each clip.
 
         Returns:
-            Logarithms of the probability of its codes given the frames before it, (B, h, w, n); their sum is what
-            `log_prob` gives for the frame.
+            Log-probabilities of its codes given the frames before it, (B, h, w, n), whose sum equals `log_prob` for the
+            frame.
         """
         codes = self.encode(frames[:, None])[:, 0]
         return Stepper(self.prior).append(progress, codes.flatten(1)).view(codes.shape)
@@ -130,13 +130,13 @@ class VideoGPT(PretrainedModel):
         """Predict frames, uint8 (B, horizon, C, H, W).
 
         Args:
-            context: The frames so far, (B, T', C, H, W): as many as the prior sees, or with codes per frame any number.
-            latents: Latent actions ahead, (B, horizon, K), or actions, int64 (B, horizon); None to the end of the clip,
-                where the prior is told neither.
+            context: Past frames, (B, T', C, H, W): as many as the prior sees, or, with codes per frame, any number.
+            latents: Latent actions ahead, (B, horizon, K), or actions, int64 (B, horizon); None to predict to the end
+                of the clip, if the prior takes neither.
             generator: Random stream, or one per row; None takes the likeliest codes.
 
         Raises:
-            ValueError: Context and horizon do not fit a clip of the model.
+            ValueError: Context and horizon do not fit into a clip of the model.
         """
         own, seen = self.config.prior, context.shape[1]
         horizon = self.frames - seen if latents is None else latents.shape[1]
@@ -148,7 +148,7 @@ class VideoGPT(PretrainedModel):
             raise ValueError(f"context is {seen} frames; this model sees {own.context_frames}.")
         told = Told(context=self.context_of(context))
         if latents is not None:
-            # what led to the context is not known here, and what comes after the horizon is not shown
+            # the steps of the context are unknown here, and frames after the horizon are not returned
             room = (len(latents), self.frames, *latents.shape[2:])
             whole = torch.full(room, -1 if own.actions else 0, dtype=latents.dtype, device=latents.device)
             whole[:, seen : seen + horizon] = latents
@@ -160,7 +160,7 @@ class VideoGPT(PretrainedModel):
 
     @property
     def conditions(self) -> Conditions:
-        """Actions, or latent actions slot after slot; nothing else may be told while it is stepped."""
+        """Actions, or latent actions with their slots concatenated; stepping allows no other conditions."""
         own = self.config.prior
         if own.tasks or (own.actions and own.latents):
             more = "tasks" if own.tasks else "both actions and latents"
@@ -171,7 +171,9 @@ class VideoGPT(PretrainedModel):
 
     @property
     def look_back(self) -> LookBack:
-        """With codes per frame, up to a clip without its last frame; else exactly the frames that the prior sees."""
+        """With codes per frame, up to a clip without its last frame; otherwise exactly the frames that the
+        prior sees.
+        """
         seen = self.config.prior.context_frames
         if not self.causal and not seen:
             raise ValueError(
@@ -186,11 +188,11 @@ class VideoGPT(PretrainedModel):
         return own.channels, own.image_size, own.image_size
 
     def remember(self, frames: Tensor) -> Tensor:
-        """Give the codes of frames, or the frames themselves where codes belong to several or the prior sees frames."""
+        """Give the codes of frames, or the frames themselves if several share codes or the prior sees frames."""
         return frames if self._keeps_frames else self.encode(frames)
 
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
-        """Predict the next frames, as `SteppedWorldModel` says."""
+        """Predict the next frames; see `SteppedWorldModel`."""
         if self._keeps_frames:
             made = self.rollout(items, None if told is None else told[:, -1:], generator)[:, 0]
             return made, made

@@ -36,7 +36,7 @@ class _Half(nn.Module):
 
 
 class VQVAE(PretrainedModel):
-    """Clips to codes and back. Codes of a clip are int64 (B, t, h, w, n)."""
+    """Encodes clips as codes, and decodes them. Codes of a clip are int64 (B, t, h, w, n)."""
 
     config_class = VQVAEConfig
 
@@ -64,16 +64,16 @@ class VQVAE(PretrainedModel):
         self.decoder = _Half(nn.Sequential(*up, convolution(hidden, config.channels, over_time=time)), config)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Give the codes (B, t, h, w, n) of clips (B, T, C, H, W), uint8 or in [-1, 1].
+        """Encode clips (B, T, C, H, W), uint8 or in [-1, 1], as codes (B, t, h, w, n).
 
         Raises:
-            ValueError: The clips are no clips of this model.
+            ValueError: The clips do not fit this model.
         """
         return self._quantize(self._vectors(self._values(frames)))[1]
 
     @in_own_modes
     def decode(self, codes: Tensor) -> Tensor:
-        """Give clips, uint8 (B, T, C, H, W), of codes (B, t, h, w, n).
+        """Decode codes (B, t, h, w, n) to clips, uint8 (B, T, C, H, W).
 
         Raises:
             ValueError: The codes have another shape, or lie outside 0..V - 1.
@@ -84,13 +84,14 @@ class VQVAE(PretrainedModel):
 
     @in_own_modes
     def reconstruct(self, frames: Tensor) -> Tensor:
-        """Give what the codes keep of clips, uint8 (B, T, C, H, W)."""
+        """Reconstruct clips from their codes, uint8 (B, T, C, H, W)."""
         return self.decode(self.encode(frames))
 
     def loss(self, frames: Tensor) -> StepOutput:
-        """Squared error, over the data's variance where `normalise`, plus the commitment of the codebooks.
+        """Compute the squared error, divided by the data's variance if `normalise`, plus the commitment of the
+        codebooks.
 
-        In training mode the codebooks move.
+        In training mode, this also updates the codebooks.
         """
         values = self._values(frames)
         vectors, _, commitment, usage = self._quantize(self._vectors(values))
@@ -106,7 +107,7 @@ class VQVAE(PretrainedModel):
         return used / (self.config.codebooks * self.config.codes)
 
     def check_codes(self, codes: Tensor) -> None:
-        """Refuse what are no codes of clips of this model, as `decode` says."""
+        """Refuse codes that do not fit clips of this model; see `decode`."""
         _, h, w = self.config.grid
         wanted = (h, w, self.config.codebooks)
         if codes.ndim != 5 or tuple(codes.shape[2:]) != wanted or not self._allowed(codes.shape[1], True):
@@ -117,7 +118,7 @@ class VQVAE(PretrainedModel):
             raise ValueError(f"Codes include {odd}; expected 0..{self.config.codes - 1}.")
 
     def masked(self, frames: Tensor) -> Tensor:
-        """Frames (..., H, W) in [-1, 1] with the pixels of `config.mask` black."""
+        """Black out the pixels of `config.mask` in frames (..., H, W) in [-1, 1]."""
         if self.config.mask is None:
             return frames
         top, bottom, left, right = self.config.mask
@@ -126,7 +127,7 @@ class VQVAE(PretrainedModel):
         return frames
 
     def _values(self, frames: Tensor) -> Tensor:
-        """Clips as the model takes them: (B, T, C, H, W) in [-0.5, 0.5]."""
+        """Convert clips to the model's input, (B, T, C, H, W) in [-0.5, 0.5]."""
         config = self.config
         size = (config.channels, config.image_size, config.image_size)
         if frames.ndim != 5 or tuple(frames.shape[2:]) != size or not self._allowed(frames.shape[1], False):
@@ -135,7 +136,7 @@ class VQVAE(PretrainedModel):
         return self.masked(to_unit(frames)) / 2
 
     def _allowed(self, length: int, codes: bool) -> bool:
-        # convolutions over time see where a clip ends; without them any number of frames is a clip
+        # convolutions over time see where a clip ends; without them, any number of frames is a clip
         return (
             length >= 1 if self.config.per_frame else length == (self.config.grid[0] if codes else self.config.frames)
         )
@@ -148,7 +149,7 @@ class VQVAE(PretrainedModel):
         return self.to_codes(F.relu(self.encoder.residual(x, self.positions)))
 
     def _quantize(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Vectors (B, D, t, h, w) as their codes have them, the codes, what they add to the loss, and bits in use."""
+        """Quantized vectors (B, D, t, h, w), their codes, the quantizers' loss, and the bits in use."""
         last = vectors.movedim(1, -1)
         parts = last.chunk(self.config.codebooks, dim=-1)
         found = [quantizer(part) for quantizer, part in zip(self._books(), parts, strict=True)]
@@ -158,7 +159,7 @@ class VQVAE(PretrainedModel):
         return vectors, torch.stack(kept, -1), torch.stack([one.loss for one in found]).mean(), bits
 
     def _pictures(self, vectors: Tensor) -> Tensor:
-        """Clips (B, T, C, H, W) in [-0.5, 0.5] of vectors (B, D, t, h, w)."""
+        """Decode vectors (B, D, t, h, w) to clips (B, T, C, H, W) in [-0.5, 0.5]."""
         x = self.decoder.residual(self.from_codes(vectors), self.positions)
         return self.decoder.sizes(x).movedim(2, 1)
 

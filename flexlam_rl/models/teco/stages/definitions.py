@@ -1,4 +1,4 @@
-"""TECO's stages as `STAGES` has them."""
+"""Definitions of TECO's stages for `STAGES`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,45 +33,45 @@ class VQGANOptions(StageOptions):
     """Train TECO's VQ-GAN on single frames, without actions."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of both stages."""
+    """Preset, which sets sizes, lengths and rates of both stages."""
     adversarial: float = field(default=1.0, kw_only=True)
-    """Factor of the adversarial loss, whose weight follows the gradients; 0 trains without a discriminator."""
+    """Factor of the adversarial loss, in addition to its weight by gradients; 0 trains without a discriminator."""
     perceptual: str = field(default="", kw_only=True)
-    """Network whose distance is added to that of the pixels: random, or torchscript:PATH, a file that gives a list of
-    feature maps of pictures in [-1, 1]. Empty for none.
+    """Network whose distance between pictures is added to that of the pixels: random, or torchscript:PATH, a file that
+    maps pictures in [-1, 1] to a list of feature maps. Empty for none.
     """
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         real(self.adversarial, "adversarial")
 
 
 @dataclass(frozen=True)
 class DynamicsOptions(StageOptions):
-    """What TECO and the models without latent dynamics take. Sizes that are not given are the preset's."""
+    """Options of TECO and of the models without latent dynamics. Sizes that are not given are the preset's."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of both stages."""
+    """Preset, which sets sizes, lengths and rates of both stages."""
     vqgan_run: Path | None = field(default=None, kw_only=True)
     """Take the VQ-GAN from this run's folder instead of --out."""
     condition: Literal["none", "actions", "latents"] = field(default="actions", kw_only=True)
-    """What the model is told of each step: the action, a prefix of a LAM's latent action, or nothing."""
+    """What the model is given about each step: the action, a prefix of a LAM's latent action, or nothing."""
     lam_run: Path | None = field(default=None, kw_only=True)
     """Run of the LAM that gives the latent actions."""
     budget: int = field(default=1, kw_only=True)
-    """Slots of each latent action (K)."""
+    """Number of slots of each latent action (K)."""
     frames: int | None = field(default=None, kw_only=True)
-    """Frames of a training clip; fewer of them make a model that remembers less."""
+    """Frames of a training clip; a model of fewer frames remembers less."""
     side: int | None = field(default=None, kw_only=True)
     """Tokens along a side of a frame in the transformer over time."""
     drop_loss: float | None = field(default=None, kw_only=True)
-    """Share of the times that the prior and the decoder are not trained at."""
+    """Share of the times at which prior and decoder are not trained."""
     action_dropout: float | None = field(default=None, kw_only=True)
-    """Share of training clips that are told nothing."""
+    """Share of training clips without any action."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "budget", 1)
         if (self.condition == "latents") != (self.lam_run is not None):
@@ -90,7 +90,7 @@ class DirectOptions(DynamicsOptions):
     """Train a prior over the VQ-GAN's own codes, without latent dynamics."""
 
     prior: Literal["maskgit", "ar"] = field(default="maskgit", kw_only=True)
-    """Hidden codes at once, or one code after the other."""
+    """Prior: hidden codes in a few passes (maskgit), or one code after another (ar)."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class DynamicsRun(RunConfig):
 
 
 def _windows(splits: Splits, model: VQGANConfig, frames: int, actions: bool = False) -> tuple[Windows, Windows]:
-    """Training and held-out windows of so many frames.
+    """Make training and held-out windows of `frames` frames.
 
     Raises:
-        ValueError: Frames of the data and of the model differ in size, or all episodes are shorter.
+        ValueError: The frames of rollouts and model differ in size, or all episodes are shorter.
     """
     size = (model.image_size, model.image_size, model.channels)
     train = check_clips(splits, size, frames, 1, ("action",) if actions else ())
@@ -171,7 +171,7 @@ def _plan_dynamics(options: DynamicsOptions, splits: Splits, coming: Mapping[str
 
 
 def _told(options: DynamicsOptions, splits: Splits) -> tuple[dict[str, int], str | None]:
-    """What the options tell the model, and the digest of the LAM."""
+    """Configuration fields for the condition that the options name, and the digest of the LAM."""
     if options.condition == "none":
         return {}, None
     if options.condition == "actions":

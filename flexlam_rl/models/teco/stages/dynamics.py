@@ -14,15 +14,15 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class DynamicsStage(SourceStage):
-    """The losses of `FrameWorld.loss`.
+    """Trains by the losses of `FrameWorld.loss`.
 
     Args:
-        name: Of the stage, and of the model.
-        model: All of it trains but its VQ-GAN.
-        source: Batches as `TransitionSource` gives them.
-        held_out: Clips on the CPU, never trained on, as `sources.held_out` gives them.
-        lam: Frozen; whose codes the model is told. None for none.
-        budget: K, slots of each latent action.
+        name: Name of the stage and of the model.
+        model: The model; all of it trains except its VQ-GAN.
+        source: Batches as from `TransitionSource`.
+        held_out: Clips on the CPU as from `sources.held_out`, never trained on.
+        lam: Frozen LAM whose latent actions the model is given; None for none.
+        budget: K, the slots of each latent action.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class DynamicsStage(SourceStage):
         self.name, self.model, self.held_out, self.lam, self.budget = name, model, held_out, lam, budget
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The next batch: "codes" of the VQ-GAN, and "told", where the model is told something."""
+        """Give the next batch: "codes" of the VQ-GAN, and "told", if the model is given conditions."""
         read = super().next_batch(device)
         batch = {"codes": self.model.frame_codes(read["frames"])}
         if self.lam is not None:
@@ -54,7 +54,7 @@ class DynamicsStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """The losses at all times of held-out clips, told everything, and, as "silent", told nothing."""
+        """Compute the losses at all times of held-out clips, with all conditions, and as "silent" without any."""
         sums: dict[str, float] = {}
         clips, generator = self.held_out["frames"], torch.Generator(device).manual_seed(0)
         for first in range(0, len(clips), 4):
@@ -72,7 +72,7 @@ class DynamicsStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw two held-out clips: up to 16 frames of their second half, above what is predicted of them."""
+        """Draw two held-out clips: up to 16 frames of their second half, each above its prediction."""
         frames = self.held_out["frames"][:2].to(next(self.model.parameters()).device)
         seen = frames.shape[1] // 2
         count = min(16, frames.shape[1] - seen)

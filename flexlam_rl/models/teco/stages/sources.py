@@ -1,4 +1,4 @@
-"""Clips to train on, with what led to each frame.
+"""Clips for training, with the actions or codes that led to each frame.
 
 Shapes: B clips, T frames, C H W frame, M slots, K budget, d numbers per slot.
 """
@@ -19,14 +19,14 @@ from flexlam_rl.train.source import to_device
 
 
 class TransitionSource:
-    """Batches with "frames" (B, T, H, W, C); "actions" (B, T), the action that led to each frame, where the windows
-    have actions; and "codes" (B, T - 1, M) of a LAM, where there is one.
+    """Batches with "frames" (B, T, H, W, C); "actions" (B, T), the action that led to each frame, if the windows have
+    actions; and "codes" (B, T - 1, M) of a LAM, if there is one.
 
     Args:
-        windows: Of consecutive rows.
+        windows: Windows of consecutive rows.
         batch, seed, rank, ranks, device: As for `FrameSource`.
-        lam: Encodes every transition once, before training; its codes are kept beside the rollouts.
-        digest: Of the LAM.
+        lam: LAM that encodes every transition once, before training; its codes are stored beside the rollouts.
+        digest: Digest of the LAM.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TransitionSource:
         self.source = FrameSource(windows, batch, seed, rank, ranks, device=device, codes=codes)
 
     def next(self) -> dict[str, Any]:
-        """The next batch."""
+        """Give the next batch."""
         read = self.source.next()
         batch: dict[str, Any] = {name: read[name] for name in ("frames", "codes") if name in read}
         if "action" in read:
@@ -52,7 +52,7 @@ class TransitionSource:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the data stands."""
+        """Give the cursor."""
         return self.source.batches.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -61,8 +61,8 @@ class TransitionSource:
 
 
 def held_out(windows: Windows, count: int, lam: SlotModel | None = None, budget: int = 0) -> dict[str, Tensor]:
-    """`count` clips, uniform over the rollouts, always the same: "frames" uint8 (B, T, C, H, W), and "told" (B, T, ...)
-    where the model is told something.
+    """Read `count` clips, uniform over the rollouts and always the same: "frames" uint8 (B, T, C, H, W), and "told"
+    (B, T, ...) if the model is given conditions.
     """
     read = next(windows.batches(count, seed=0, workers=0))
     batch = {"frames": read["frames"]}
@@ -76,10 +76,10 @@ def held_out(windows: Windows, count: int, lam: SlotModel | None = None, budget:
 
 @torch.no_grad()
 def prefixes(lam: SlotModel, codes: Tensor, budget: int) -> Tensor:
-    """The first `budget` slots of the latent actions that led to each frame, (B, T, K d), 0 for the first frame.
+    """Give the first `budget` slots of the latent action that led to each frame, (B, T, K d), 0 for the first frame.
 
     Args:
-        lam: Whose codes.
+        lam: The LAM of the codes.
         codes: (B, T - 1, M).
         budget: K.
     """

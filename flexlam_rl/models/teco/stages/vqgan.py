@@ -1,4 +1,4 @@
-"""Stage 1: the VQ-GAN on single frames."""
+"""Stage 1: the VQ-GAN, trained on single frames."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class VQGANStage(SourceStage):
-    """Reconstruction of frames through codes, against a discriminator that is trained in the same step.
+    """Trains by the reconstruction of frames from codes, and against a discriminator that trains in the same step.
 
     Args:
-        model: What trains.
+        model: The VQ-GAN, which trains.
         source: Batches with "frames" (B, 1, H, W, C).
-        held_out: Frames uint8 (B, 1, C, H, W), never trained on.
-        discriminator: Channels of its first layer.
-        adversarial: Factor of the adversarial loss, besides its adaptive weight; 0 trains without.
-        perceptual: Network whose distance is added to that of the pixels; None for none.
+        held_out: Frames, uint8 (B, 1, C, H, W), never trained on.
+        discriminator: Channels of the discriminator's first layer.
+        adversarial: Factor of the adversarial loss, in addition to its adaptive weight; 0 trains without it.
+        perceptual: Network whose distance between pictures is added to that of the pixels; None for none.
     """
 
     name = "vqgan"
@@ -48,7 +48,9 @@ class VQGANStage(SourceStage):
         return own if self.discriminator is None else own | {"discriminator": self.discriminator}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Distance of pixels and features, commitment, and the adversarial loss, weighed by gradients."""
+        """Compute the distance of pixels and features, the commitment, and the adversarial loss, weighted by
+        gradients.
+        """
         frames = to_unit(batch["frames"][:, 0])
         quantized = self.model.quantize(frames)
         made = self.model.pictures(quantized.vectors)
@@ -66,7 +68,7 @@ class VQGANStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Mean distance of pixels (the loss), PSNR, and codes in use (the exponential of their entropy), held out."""
+        """Compute, on held-out frames, the mean distance of pixels (the loss), PSNR, and the perplexity of codes."""
         errors, ratios, codes = [], [], []
         for frames in self.held_out.split(16):
             frames = frames.to(device)
@@ -82,6 +84,6 @@ class VQGANStage(SourceStage):
 
     @torch.no_grad()
     def sheet(self, path: Path) -> None:
-        """Draw eight held-out frames above their reconstructions."""
+        """Draw eight held-out frames, each above its reconstruction."""
         frames = self.held_out[:8].to(self.model.last_weight.device).transpose(0, 1)
         write_clips(path, [frames[0], self.model.decode(self.model.encode(frames))[0]])

@@ -1,4 +1,4 @@
-"""What VideoGPT's prior is told of clips.
+"""Conditions of VideoGPT's prior for clips.
 
 Shapes: B clips, T frames, C H W frame, K numbers of a latent action.
 """
@@ -12,7 +12,7 @@ from flexlam_rl.models.videogpt.prior import Told
 
 @torch.no_grad()
 def latent_actions(lam: SlotModel, frames: Tensor, budget: int) -> Tensor:
-    """The first `budget` slots of the latent actions that led to each frame, (B, T, K); 0 at the first frame."""
+    """Compute the first `budget` slots of the latent action that led to each frame, (B, T, K); 0 at the first frame."""
     b, t = frames.shape[:2]
     latents = lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
     slots = lam.keep_prefix(latents, budget)[:, :budget].flatten(1).view(b, t - 1, -1)
@@ -20,5 +20,5 @@ def latent_actions(lam: SlotModel, frames: Tensor, budget: int) -> Tensor:
 
 
 def told_of(batch: dict[str, Tensor], tasks: bool) -> Told:
-    """What a prior is told of a batch."""
+    """Collect the conditions of a batch."""
     return Told(batch.get("actions"), batch.get("latents"), batch["task"] if tasks else None)

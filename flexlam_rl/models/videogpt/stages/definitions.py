@@ -1,4 +1,4 @@
-"""VideoGPT's stages as `STAGES` has them."""
+"""Definitions of VideoGPT's stages for `STAGES`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,10 +26,10 @@ Condition = Literal["none", "actions", "latents", "tasks"]
 
 @dataclass(frozen=True)
 class ClipOptions(clips.ClipOptions):
-    """Train on clips. VIPER skips frames (`every`) where control is fast."""
+    """Train on clips. VIPER skips frames (`every`) in environments with fast control."""
 
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of both stages."""
+    """Preset, which sets sizes, lengths and rates of both stages."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,25 @@ class VQVAEOptions(ClipOptions):
     """Train VideoGPT's VQ-VAE on clips, without actions. Sizes that are not given are the preset's."""
 
     per_frame: bool = field(default=False, kw_only=True)
-    """Codes of each frame depend on it alone, as a reward per frame needs."""
+    """Make each frame's codes depend only on that frame, as rewards per frame need."""
     frames: int | None = field(default=None, kw_only=True)
-    """Frames of a clip."""
+    """Frames per clip."""
     down_time: int | None = field(default=None, kw_only=True)
-    """Frames that share their codes."""
+    """Number of frames that share codes."""
     down_space: int | None = field(default=None, kw_only=True)
-    """Pixels along a side that share their codes."""
+    """Pixels along a side that share codes."""
     codes: int | None = field(default=None, kw_only=True)
-    """Codes of each codebook."""
+    """Number of codes in each codebook."""
     codebooks: int | None = field(default=None, kw_only=True)
-    """Codes per place of the grid."""
+    """Number of codebooks, and so of codes per place of the grid."""
     blocks: int | None = field(default=None, kw_only=True)
-    """Residual blocks of encoder and decoder."""
+    """Number of residual blocks in the encoder, and in the decoder."""
     attention: bool = field(default=True, kw_only=True)
-    """Axial attention in the residual blocks."""
+    """Use axial attention in the residual blocks."""
     normalise: bool = field(default=True, kw_only=True)
     """Divide the squared error by the data's variance."""
     mask: Box | None = field(default=None, kw_only=True)
-    """Top, bottom, left and right of a rectangle of pixels that the model does not see, such as a score board."""
+    """Rectangle of pixels that the model does not see, such as a score board: top, bottom, left and right."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ class VideoGPTOptions(ClipOptions):
     vqvae_run: Path | None = field(default=None, kw_only=True)
     """Take the VQ-VAE from this run's folder instead of --out."""
     condition: Condition = field(default="none", kw_only=True)
-    """What the prior is told of clips: the actions, latent actions of a LAM, or the task."""
+    """What the prior is conditioned on: the actions, latent actions of a LAM, the task, or nothing."""
     lam_run: Path | None = field(default=None, kw_only=True)
     """Run of the LAM that gives the latent actions."""
     budget: int = field(default=1, kw_only=True)
-    """Slots of each latent action."""
+    """Number of slots of each latent action."""
     context_frames: int = field(default=0, kw_only=True)
-    """First frames that the prior sees through a 3D ResNet."""
+    """Number of first frames that the prior sees through a 3D ResNet."""
     depth: int | None = field(default=None, kw_only=True)
-    """Layers; None for the preset's."""
+    """Number of layers; None for the preset's."""
     attention: Literal["full", "sparse"] = field(default="full", kw_only=True)
-    """All codes before each one, or a Sparse Transformer's local and strided ones."""
+    """Attention to all earlier codes (full), or a Sparse Transformer's local and strided attention (sparse)."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "budget", 1)
         whole(self, "context_frames", 0)
@@ -150,7 +150,7 @@ def _plan_videogpt(options: VideoGPTOptions, splits: Splits, coming: Mapping[str
 
 
 def _conditioned(prior: PriorConfig, options: VideoGPTOptions, splits: Splits) -> tuple[PriorConfig, str | None]:
-    """The prior with what the options condition it on, and the digest of the LAM."""
+    """Configuration of the prior with the conditions that the options name, and the digest of the LAM."""
     if options.condition == "actions":
         told = action_spec(splits.train)
         if not told.is_single:
@@ -178,7 +178,7 @@ def _build_videogpt(options: VideoGPTOptions, config: VideoGPTRun, splits: Split
 
 
 def check_clips(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any:
-    """Give the windows of the training data, or refuse data that the model does not take: `train.clips`."""
+    """Check that the rollouts fit the model, and give the windows of the training data; see `train.clips`."""
     size = (model.image_size, model.image_size, model.channels)
     fields = ("action",) if getattr(options, "condition", "none") == "actions" else ()
     return clips.check_clips(splits, size, model.frames, options.every, fields)
@@ -187,7 +187,7 @@ def check_clips(options: ClipOptions, splits: Splits, model: VQVAEConfig) -> Any
 def clip_source(
     options: ClipOptions, config: RunConfig, model: VQVAEConfig, splits: Splits
 ) -> tuple[ClipSource, dict[str, Any]]:
-    """Give the batches of a stage, and what it is evaluated on."""
+    """Make a stage's source of batches and its held-out clips."""
     windows, tasks = check_clips(options, splits, model), getattr(options, "condition", "none") == "tasks"
     return clips.clip_source(options, config, windows, splits, RECIPES[options.preset].held_out, tasks)
 

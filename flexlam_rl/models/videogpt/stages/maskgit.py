@@ -1,4 +1,4 @@
-"""The MaskGIT prior over the codes of a frozen VQ-VAE: what VIPER compares VideoGPT with."""
+"""Stage that trains the MaskGIT prior over the codes of a frozen VQ-VAE, with which VIPER compares VideoGPT."""
 
 import math
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ class MaskGITOptions(ClipOptions):
     vqvae_run: Path | None = field(default=None, kw_only=True)
     """Take the VQ-VAE from this run's folder instead of --out."""
     passes: int = field(default=8, kw_only=True)
-    """Forward passes of a likelihood."""
+    """Number of forward passes per likelihood."""
 
     def __post_init__(self) -> None:
-        """Check the options, as in the class above."""
+        """Check the options."""
         super().__post_init__()
         whole(self, "passes", 1)
 
@@ -46,12 +46,12 @@ class MaskGITRun(RunConfig):
 
 
 class MaskGITStage(SourceStage):
-    """Cross-entropy of hidden codes.
+    """Trains by the cross-entropy of hidden codes.
 
     Args:
-        model: Its prior trains; its VQ-VAE does not.
-        source: Batches as `ClipSource` gives them.
-        held_out: Clips uint8 (B, T, C, H, W), never trained on.
+        model: The model, whose prior trains and whose VQ-VAE does not.
+        source: Batches as from `ClipSource`.
+        held_out: Clips, uint8 (B, T, C, H, W), never trained on.
     """
 
     name = "maskgit"
@@ -61,7 +61,7 @@ class MaskGITStage(SourceStage):
         self.model, self.held_out = model, held_out
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The next batch, its frames as codes."""
+        """Give the next batch, with its frames as codes."""
         return {"codes": self.model.encode(super().next_batch(device)["frames"])}
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -69,7 +69,7 @@ class MaskGITStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Cross-entropy per code of the last frame of held-out clips, in nats (the loss) and bits."""
+        """Compute the cross-entropy per code of the last frame of held-out clips, in nats (the loss) and in bits."""
         logs = []
         for frames in self.held_out.split(16):
             logs.append(self.model.window_log_probs(self.model.encode(frames.to(device)), last_only=True).flatten())

@@ -15,14 +15,14 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class VideoGPTStage(SourceStage):
-    """Cross-entropy of the codes of clips.
+    """Trains by the cross-entropy of the codes of clips.
 
     Args:
-        model: Its prior trains; its VQ-VAE does not.
-        source: Batches as `ClipSource` gives them.
+        model: The model, whose prior trains and whose VQ-VAE does not.
+        source: Batches as from `ClipSource`.
         held_out: One such batch on the CPU, never trained on.
-        lam: Frozen; gives the latent actions that the prior is conditioned on. None for none.
-        budget: K, slots of each latent action.
+        lam: Frozen LAM that gives the latent actions on which the prior is conditioned; None for none.
+        budget: K, the slots of each latent action.
     """
 
     name = "videogpt"
@@ -40,7 +40,7 @@ class VideoGPTStage(SourceStage):
         self.model, self.held_out, self.lam, self.budget = model, held_out, lam, budget
 
     def next_batch(self, device: str) -> dict[str, Tensor]:
-        """The next batch, its frames as codes."""
+        """Give the next batch, with its frames as codes."""
         return self._coded(super().next_batch(device))
 
     def _coded(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,7 +62,9 @@ class VideoGPTStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """Cross-entropy per code on held-out clips, in nats (the loss) and bits, and bits per pixel value."""
+        """Compute the cross-entropy per code on held-out clips, in nats (the loss) and bits, and the bits per pixel
+        value.
+        """
         logs = []
         for first in range(0, len(self.held_out["frames"]), 16):
             batch = {name: values[first : first + 16].to(device) for name, values in self.held_out.items()}

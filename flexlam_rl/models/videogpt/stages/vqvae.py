@@ -1,4 +1,4 @@
-"""Stage 1: the VQ-VAE on clips."""
+"""Stage 1: the VQ-VAE, trained on clips."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from flexlam_rl.train.stage import SourceStage
 
 
 class VQVAEStage(SourceStage):
-    """Reconstruction of clips through codes.
+    """Trains by the reconstruction of clips from codes.
 
     Args:
-        model: What trains.
+        model: The VQ-VAE, which trains.
         source: Batches with "frames" (B, T, H, W, C).
-        held_out: Clips uint8 (B, T, C, H, W), never trained on.
+        held_out: Clips, uint8 (B, T, C, H, W), never trained on.
     """
 
     name = "vqvae"
@@ -33,7 +33,7 @@ class VQVAEStage(SourceStage):
 
     @torch.no_grad()
     def evaluate(self, device: str) -> dict[str, float]:
-        """NMSE (which is the loss), PSNR, and how many codes are used, on held-out clips."""
+        """Compute NMSE (the loss), PSNR, and the use of codes on held-out clips."""
         errors, ratios, codes = [], [], []
         for frames in self.held_out.split(16):
             frames = frames.to(device)
