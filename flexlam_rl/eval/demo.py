@@ -1,4 +1,4 @@
-"""A first look at a policy: what a growing prefix tells, as a picture, and an episode that it plays, as a video.
+"""A first look at a policy: a picture of what growing prefixes carry, and a video of an episode that it plays.
 
 Legend: `B` transitions, `K` budget, `M` slots, `C H W` frame.
 """
@@ -31,10 +31,10 @@ from flexlam_rl.utils.video import write_video
 
 PICTURE, VIDEO = "prefixes.png", "episode.mp4"
 SHOWN = (1, 4, 16)
-"""Budgets of the picture, as far as a model has so many slots."""
+"""Budgets of the picture; those above a model's number of slots are left out."""
 ROWS, DECODER_STEPS = 5, 8
 SIZE, LINE = 256, 2 * CAPTION
-"""Height of a frame of the video, and of a line beside it, in pixels."""
+"""Height of a frame of the video, and of a line of text beside it, in pixels."""
 
 
 def demonstrate(out: Path, level: str, budget: int | None, seconds: float, seed: int) -> None:
@@ -43,9 +43,9 @@ def demonstrate(out: Path, level: str, budget: int | None, seconds: float, seed:
     Args:
         out: Folder to write `PICTURE` and `VIDEO` into.
         level: Name of the task.
-        budget: K, None for 16, or M where that is less.
-        seconds: Length of the video, two steps of the world at least.
-        seed: Of the episode, of the policy's draws and of the decoder's noise.
+        budget: Number of codes per decision, K; None for 16, or for M if that is less.
+        seconds: Length of the video, at least two steps of the world.
+        seed: Seed of the episode, of the policy's draws and of the decoder's noise.
 
     Raises:
         ImportError: The extra `models` is not installed.
@@ -64,14 +64,14 @@ def demonstrate(out: Path, level: str, budget: int | None, seconds: float, seed:
     prefix = bundle.lam.config.prefix
     if budget is None:
         budget = min(16, bundle.slots) if prefix else bundle.slots
-    budget_list(str(budget), bundle.slots, prefix)  # refuses others
+    budget_list(str(budget), bundle.slots, prefix)  # refuses a budget that does not fit
     compile_first(spec, console)
     env = make_single(spec, level, evaluation=True)
     try:
         policy = player.make(env, budget)
         rate = float((attribute(env, "metadata") or {}).get("render_fps", 15))
         steps = round(seconds * rate)
-        if steps < 2:  # the picture needs a transition, and the frame after the last step need not be a true one
+        if steps < 2:  # the picture needs a transition, and the frame after the last step may not be a real one
             raise ValueError(f"seconds is {seconds:g}; expected at least {1.5 / rate:.2g}, which are two steps.")
         out.mkdir(parents=True, exist_ok=True)
         name = Path(bundle.source).name
@@ -92,11 +92,14 @@ def played(env: gym.Env[Any, Any], policy: Any, steps: int, seed: int, report: C
     """Play an episode, or its beginning.
 
     Args:
-        env: The world.
-        policy: Who plays.
-        steps: Decisions, at most.
-        seed: Of the world (from the evaluation stream, which training never shares) and of the policy's draws.
-        report: Told how many decisions are made, and how many there can be.
+        env: The environment.
+        policy: The policy that plays.
+        steps: Largest number of decisions.
+        seed: Seed of the world (from the evaluation stream, which training never uses) and of the policy's draws.
+        report: Called with the number of decisions so far, and with `steps`.
+
+    Returns:
+        The episode.
     """
     made = 0
 
@@ -113,11 +116,11 @@ def played(env: gym.Env[Any, Any], policy: Any, steps: int, seed: int, report: C
 
 
 def video_pictures(episode: Episode, spec: EnvSpec, level: str, budget: int, slots: int) -> Iterator[Picture]:
-    """Make the pictures of the video: each frame of an episode, and beside it what is decided there.
+    """Make the pictures of the video: each frame of an episode, with the decision beside it.
 
     Args:
-        episode: With actions and rewards.
-        spec: Names the actions.
+        episode: An episode with actions and rewards.
+        spec: Record of the environment, which names the actions.
         level: Name of the task.
         budget, slots: K and M.
     """
@@ -132,20 +135,20 @@ def video_pictures(episode: Episode, spec: EnvSpec, level: str, budget: int, slo
 
 
 def action_name(episode: Episode, t: int, spec: EnvSpec) -> str:
-    """Name the action of step `t`: in words where its set has them, else in numbers."""
+    """Name the action of step `t`: by words where its action set has them, or by numbers."""
     taken = episode.action if episode.action is not None else episode.action_native
     assert taken is not None
     return action_in_words(taken[t], spec)
 
 
 def prefix_columns(lam: LAM, episode: Episode, count: int, seed: int) -> dict[str, torch.Tensor]:
-    """Decode transitions that are spread evenly over an episode, none across a restart of its map.
+    """Decode transitions that are spread evenly over an episode, none of them across a restart of its map.
 
     Args:
-        lam: Encodes and decodes.
-        episode: With one transition at least.
-        count: B, at most.
-        seed: Of the decoder's noise, the same for every budget.
+        lam: Latent action model that encodes and decodes.
+        episode: An episode with at least one transition.
+        count: Largest number of transitions, B.
+        seed: Seed of the decoder's noise, which is the same for every budget.
 
     Returns:
         Columns of uint8 (B, C, H, W): the current frame, the true next frame, and the decoded one for each budget.

@@ -1,8 +1,8 @@
-"""`python -m eval.latency`: milliseconds a decision, by the paper's protocol (appendix B.6, table 2).
+"""`python -m eval.latency`: measure milliseconds per decision, by the paper's protocol (appendix B.6, table 2).
 
-One environment, a full context, 20 warm-up steps, then 100 timed ones; a time covers everything from the frame to the
-action: preprocessing, encoding the newest transition, context, generation, null filling, translation. The environment's
-own step is not in it.
+With one environment and a full context, 20 warm-up steps are followed by 100 timed ones. The time covers everything
+from the frame to the action: preprocessing, encoding the newest transition, context, generation, null filling and
+translation. It does not include the environment's own step.
 """
 
 import json
@@ -27,18 +27,18 @@ WARM_UP, TIMED = 20, 100
 
 @dataclass(frozen=True)
 class Options:
-    """Measure milliseconds a decision step at growing budgets."""
+    """Measure milliseconds per decision at growing budgets."""
 
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     budgets: str | None = None
-    """A list such as 4,16,64; by default the powers of 4 up to M, and M."""
+    """Budgets K, such as 4,16,64; by default the powers of 4 below M, and M."""
     device: str = "cpu"
     """torch device."""
     num_envs: int = 1
-    """Environments of a step; the paper's protocol has 1."""
+    """Number of environments per step; the paper's protocol has 1."""
     task: str = field(default="explore_goal_locations_small", metadata=formerly("level"))
-    """Task whose frames are seen."""
+    """Task whose frames the policy sees."""
     steps: int = TIMED
     """Timed steps."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Latency:
-    """Figures of one budget: mean, standard deviation and parts, all in milliseconds a step."""
+    """Figures of a budget: mean, standard deviation and parts, all in milliseconds per step."""
 
     budget: int | str
     mean: float
@@ -56,10 +56,10 @@ class Latency:
 
 
 def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int | str]:
-    """Budgets of an option, or 1, 4, 16, ... and M; a Fixed-K model has one.
+    """Return the budgets of an option, or by default 1, 4, 16, ... and M; a Fixed-K model has only M.
 
     Raises:
-        ValueError: One is out of range.
+        ValueError: A budget is out of range.
     """
     if text is not None:
         return any_budgets(text, slots, prefix)
@@ -67,11 +67,11 @@ def budgets_of(text: str | None, slots: int, prefix: bool) -> list[int | str]:
 
 
 class _Enough(Exception):
-    """As many decisions as wanted have been timed."""
+    """Raised when enough decisions have been timed."""
 
 
 class _Timer(Watcher):
-    """Keeps the milliseconds of every decision and of its parts, and ends the play after `count` of them."""
+    """Records the milliseconds of every decision and of its parts, and ends the play after `count` decisions."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -90,11 +90,11 @@ def measure_latency(policy: Any, budget: int | str, num_envs: int, level: str, s
     """Time decisions of a `LatentActionPolicy` on frames of a level.
 
     Args:
-        policy: Its `budget` is set.
-        budget: K, or words.
-        num_envs: Environments of a step.
-        level: Whose frames, in the engine and look that the policy was trained in.
-        steps: Timed steps.
+        policy: The policy, whose `budget` is set.
+        budget: Budget K, or the words of a rule.
+        num_envs: Number of environments per step.
+        level: Level whose frames it sees, in the engine and look that the policy was trained with.
+        steps: Number of timed steps.
     """
     from flexlam_rl.agents.policy.decision import PARTS
 
@@ -116,7 +116,7 @@ def measure_latency(policy: Any, budget: int | str, num_envs: int, level: str, s
 
 
 def run(options: Options) -> int:
-    """Print the table, and write it where asked.
+    """Print the table, and write it if asked to.
 
     Raises:
         ValueError: A budget or a number is not allowed, or the checkpoint cannot be used.
@@ -134,7 +134,7 @@ def run(options: Options) -> int:
         f"{options.steps} steps"
     )
     print(
-        f"{'K':>4} {'ms a step':>10} {'± s.d.':>8}   of which "
+        f"{'K':>4} {'ms/step':>10} {'± s.d.':>8}   of which "
         + ", ".join(("encode", "context", "generate", "translate"))
     )
     rows = []
@@ -163,7 +163,7 @@ def run(options: Options) -> int:
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Device, machine, torch and its threads, date and code."""
+    """Describe device, machine, torch and its threads, date and code revision."""
     import datetime
 
     import torch

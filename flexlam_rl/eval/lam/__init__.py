@@ -1,1 +1,1 @@
-"""Measures of latent action models on held-out transitions."""
+"""Measurements of latent action models on held-out transitions."""

@@ -1,8 +1,9 @@
-"""Is the action of one world still read from a code in another? Only actions whose names both worlds share are asked
-for (`flexlam_rl.envs.action_names`).
+"""Measures whether an action can still be read from a code that was moved to another world. Only actions whose names
+both worlds share are used (`flexlam_rl.envs.action_names`).
 
-A *reader* is linear (multinomial logistic regression on codes) and knows the labels of one world alone. Shapes: B
-transitions, F features, A names.
+A *reader* is linear (multinomial logistic regression on codes) and knows only the labels of one world.
+
+Shapes: B transitions, F features, A names.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,20 +18,28 @@ from flexlam_rl.eval.lam.round_trip import there
 from flexlam_rl.models.pixel_model import PixelModel
 
 FEWEST = 12
-"""Transitions of a name in each part of each world, below which the name is left out."""
+"""Smallest number of transitions of a name in each part of each world; a name with fewer is left out."""
 _DECAYS = (1e-3, 1e-2, 1e-1, 1.0)
 Reader = Callable[[Tensor], Tensor]
 
 
 def shared_names(parts: Sequence[tuple[Transitions, Sequence[str]]]) -> list[str]:
-    """Names of actions that each part, with its world's names, has at least `FEWEST` transitions of."""
+    """Return the names of the actions of which every part has at least `FEWEST` transitions.
+
+    Args:
+        parts: Transitions, each with the action names of their world.
+    """
     if any(not names or data.action is None for data, names in parts):
         return []
     return [name for name in parts[0][1] if all(len(_rows(data, names, name)) >= FEWEST for data, names in parts)]
 
 
 def balanced(data: Transitions, names: Sequence[str], wanted: Sequence[str], most: int) -> tuple[Transitions, Tensor]:
-    """As many transitions of each wanted name, at most `most`, in mixed order; and the number of each one's name."""
+    """Take equally many transitions of each wanted name, at most `most`.
+
+    Returns:
+        The transitions, in mixed order, and the number of each one's name in `wanted`.
+    """
     rows = [_rows(data, names, name) for name in wanted]
     each = min([most, *map(len, rows)])
     chosen = torch.stack([found[:each] for found in rows], 1).flatten()  # names take turns
@@ -38,7 +47,7 @@ def balanced(data: Transitions, names: Sequence[str], wanted: Sequence[str], mos
 
 
 def fit(features: Tensor, labels: Tensor, classes: int) -> Reader:
-    """Fit a reader on features (B, F); the decay is chosen on the last quarter, with which it is fitted again."""
+    """Fit a reader on features (B, F). The decay is chosen on the last quarter; then all rows are fitted."""
     mean, scale = features.mean(0), features.std(0).clamp_min(1e-3)
     scaled, cut = (features - mean) / scale, 3 * len(features) // 4
 
@@ -59,20 +68,21 @@ def readings(
     seed: int,
     most: int = 100,
 ) -> dict[str, Any] | None:
-    """Whether actions are read right, (B,) each, as many transitions of each name, so that chance is 1 / A.
+    """Test which actions are read correctly, on equally many transitions of each name, so that chance is 1 / A.
 
     Args:
-        lam: The model.
-        source, target: Transitions to fit on, others to read from, and the names of the world's actions.
-        budget: K.
-        steps, seed: Of the decoder.
-        most: Transitions of each name.
+        lam: The latent action model.
+        source, target: Transitions to fit on, transitions to read from, and the names of the world's actions.
+        budget: Number of codes, K.
+        steps, seed: Number of steps of the decoder, and seed of its noise.
+        most: Largest number of transitions of each name.
 
     Returns:
-        "names", and by reader and codes: "source" and "target" (each world's reader on codes of its own transitions),
-        "moved" (the source's reader on codes that were moved to the target and extracted again there),
-        "moved_shuffled", "moved_by_target" (the target's reader on them) and "across" (the source's reader on codes of
-        the target's own transitions); None where the worlds share fewer than two names of known actions.
+        "names", and results (B,), 1 where the action is read correctly. "source" and "target": each world's reader on
+        codes of its own transitions. "moved": the source's reader on codes that were moved to the target and extracted
+        again there. "moved_shuffled": the same with the moved codes of other transitions. "moved_by_target": the
+        target's reader on the moved codes. "across": the source's reader on codes of the target's own transitions. None
+        where the worlds share fewer than two names of known actions.
     """
     names = shared_names([(data, world[2]) for world in (source, target) for data in world[:2]])
     if len(names) < 2:
@@ -89,7 +99,7 @@ def readings(
         shown.append(data)
         labels.append(label)
         own.append(features(encode(lam, data)))
-    frames = target[1].obs  # any of the target's, not those of a like action
+    frames = target[1].obs  # any frames of the target, not those with the same action
     frames = frames[torch.arange(len(shown[0]), device=frames.device) % len(frames)]
     moved = features(there(lam, shown[0].obs, shown[0].next_obs, frames, budget, steps, seed)[2])
     cases = {

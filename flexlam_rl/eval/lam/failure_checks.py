@@ -1,8 +1,7 @@
-"""Known ways in which a latent action model fails, as checks on the figures of `metrics` and `probe`, and the verdict
-from them.
+"""Checks for known ways in which a latent action model fails, on the figures of `metrics` and `probe`, and the verdict.
 
 A *failure* makes the model useless as an interface to actions; a *warning* says that something is lost; a *note*
-explains a figure. Differences count where they exceed two standard errors.
+explains a figure. A difference counts if it exceeds two standard errors.
 """
 
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from typing import Any, Literal
 Rows = list[dict[str, Any]]
 
 LEAST_GAIN = 0.05
-"""Share of the loss without codes that the codes must take away."""
+"""Smallest share by which codes must lower the loss without codes."""
 DEAD_PERPLEXITY = 1.5
-"""A slot below this says the same of nearly every transition."""
+"""Perplexity below which a slot has nearly the same code for all transitions."""
 
 MOST_APPEARANCE = 0.5
-"""Share of the current picture's variance that codes may tell: where one can walk and turn depends on the place, so
-some is no fault.
+"""Share of the current frame's variance that may be read from codes. Some is not a fault, because the place decides
+where one can walk and turn.
 """
 
 
@@ -27,7 +26,7 @@ MEASURES = {"accuracy": "accuracy", "explained": "explained variance"}
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what it looks for, whether it was found, and the figures that say so."""
+    """A check: the failure that it looks for, whether it was found, and the figures that show it."""
 
     name: str
     weight: Literal["failure", "warning", "note"]
@@ -36,16 +35,16 @@ class Check:
 
 
 def one(rows: Rows, **wanted: Any) -> dict[str, Any] | None:
-    """The first row with these entries."""
+    """Return the first row with these entries, or None."""
     return next((row for row in rows if all(row.get(key) == value for key, value in wanted.items())), None)
 
 
 def of_codes(figures: dict[str, Any]) -> list[Check]:
-    """Checks of the figures that need no actions.
+    """Make the checks of the figures that need no actions.
 
     Args:
-        figures: "slots", "prefix", "reconstruction", "still", "importance", "usage", "gradient", "appearance" as
-            `health` gathers them.
+        figures: "slots", "prefix", "reconstruction", "still", "importance", "usage", "gradient" and "appearance", as
+            `health` collects them.
     """
     rows, m = figures["reconstruction"], figures["slots"]
     true = sorted((row for row in rows if row["codes"] == "codes"), key=lambda row: row["k"])
@@ -73,8 +72,8 @@ def of_codes(figures: dict[str, Any]) -> list[Check]:
     if "psnr" in full:
         checks.append(Check(
             "decoded frames are no nearer than the current frame", "warning", full["psnr"] <= figures["still"]["psnr"],
-            f"PSNR {full['psnr']:.2f} dB decoded, {figures['still']['psnr']:.2f} dB of the current frame taken for "
-            "the next",
+            f"PSNR {full['psnr']:.2f} dB for decoded frames, {figures['still']['psnr']:.2f} dB for the current frame "
+            "taken for the next",
         ))  # fmt: skip
     if figures["prefix"] and m > 1:
         checks += _of_order(true, without, figures["importance"], error)
@@ -83,11 +82,11 @@ def of_codes(figures: dict[str, Any]) -> list[Check]:
 
 def _of_order(true: Rows, without: dict[str, Any], importance: list[float], error: str) -> list[Check]:
     whole = without["loss"] - true[-1]["loss"]
-    # `drop` is paired by transition: how much the loss falls from the budget before
+    # `drop` is paired by transition: by how much the loss falls from the previous budget
     rises = [(a["k"], b["k"]) for a, b in pairwise(true) if b["drop"] < -max(2 * b["drop_se"], 0.02 * abs(whole))]
     quarter = max(1, len(importance) // 4)
     front, back = sum(importance[:quarter]) / quarter, sum(importance[-quarter:]) / quarter
-    # of a gain that is none there is no part to speak of
+    # without a gain, there is no share of it
     late = (true[0]["loss"] - true[-1]["loss"]) / whole if whole > LEAST_GAIN * without["loss"] else 1.0
     return [
         Check(
@@ -163,7 +162,7 @@ def _dead_slots(dead: list[int], slots: int, what: str) -> list[Check]:
 
 
 def of_actions(figures: dict[str, Any]) -> list[Check]:
-    """Checks of the figures on known actions: "probe" and, where there is a translator, "translation"."""
+    """Make the checks of the figures on known actions: "probe" and, if there is a translator, "translation"."""
     probe = figures["probe"]
 
     def read(*names: str) -> Rows:
@@ -189,7 +188,7 @@ def of_actions(figures: dict[str, Any]) -> list[Check]:
     measure = measure_of(rows)
     true = [row for row in rows if row["codes"] == "codes"]
     best = max(true, key=lambda row: row[measure])
-    # the null row is the translator on the previous action alone
+    # the null row is the translator with only the previous action
     others = [
         {**row, "from": f"{row['codes']} codes"}
         for row in rows
@@ -208,7 +207,7 @@ def of_actions(figures: dict[str, Any]) -> list[Check]:
 
 
 def measure_of(rows: Rows) -> str:
-    """Name of what rows of action figures say: "accuracy" of discrete actions, "explained" of continuous ones."""
+    """Name the figure in rows about actions: "accuracy" for discrete actions, "explained" for continuous ones."""
     return next(name for name in MEASURES if name in rows[0])
 
 
@@ -226,7 +225,7 @@ def _above(name: str, rows: Rows, controls: Rows, what: str) -> Check:
 
 
 def verdict(checks: list[Check]) -> str:
-    """ "bad" with any failure, "doubtful" with any warning, else "good"."""
+    """Return "bad" with any failure, "doubtful" with any warning, else "good"."""
     weights = {check.weight for check in checks if check.found}
     return "bad" if "failure" in weights else "doubtful" if "warning" in weights else "good"
 

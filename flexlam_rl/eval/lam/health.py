@@ -1,8 +1,8 @@
-"""`python -m eval.lam.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): is this latent action model good
-enough?
+"""`python -m eval.lam.health CHECKPOINT --data DIR --out DIR` (also `flexlam health`): judge whether a latent action
+model is good enough.
 
-Measures a trained run on its data's test split, each figure beside its controls, looks for known ways to fail, and
-writes health.json, pictures and a page, README.md, that begins with the verdict. See docs/health.md.
+It measures a trained run on its data's test split, each figure beside its controls, looks for known failures, and
+writes health.json, pictures and a page, README.md, which begins with the verdict. See docs/health.md.
 """
 
 import json
@@ -21,7 +21,7 @@ from flexlam_rl.utils.command_line import run as run_command
 
 @dataclass(frozen=True)
 class Options:
-    """Say whether a latent action model is good enough, with figures, pictures and reasons."""
+    """Judge whether a latent action model is good enough, with figures, pictures and reasons."""
 
     checkpoint: tyro.conf.Positional[Path]
     """Folder of a training run, or of one LAM."""
@@ -30,7 +30,7 @@ class Options:
     out: Path
     """Folder for health.json, the pictures and README.md."""
     transitions: int = 1024
-    """Held-out transitions for the flow loss; pictures take a quarter of them, actions four times as many."""
+    """Number of held-out transitions for the flow loss; pictures use a quarter as many, actions four times as many."""
     seed: int = 0
     """Seed of the transitions and of the noise."""
     device: str = "cpu"
@@ -39,15 +39,14 @@ class Options:
 def load_transitions(
     rollouts: Any, count: int, seed: int, spec: ActionSpec | None = None, labelled: bool = False
 ) -> Any:
-    """`count` transitions of `rollouts`, uniform over all of them and different where there are so many, with their
-    actions if all are known.
+    """Draw transitions uniformly from rollouts, none twice, with their actions if all of these are known.
 
     Args:
-        rollouts: The data.
-        count: How many, at most.
-        seed: Of the draw.
-        spec: Of the actions, as a model has it; None for what the rollouts say.
-        labelled: Draw from the transitions whose action is known, if there are any.
+        rollouts: The rollouts.
+        count: Largest number of transitions.
+        seed: Seed of the draw.
+        spec: A model's action space; None for that of the rollouts.
+        labelled: Whether to draw only transitions whose action is known, if there are any.
     """
     import numpy as np
 
@@ -68,7 +67,7 @@ def load_transitions(
     chosen = items[np.random.default_rng(seed).permutation(len(items))[:count]]
     try:
         spec = spec or (action_spec(rollouts) if known[chosen].all() else None)
-    except ValueError:  # native actions, which no model learns
+    except ValueError:  # native actions, which no model predicts
         spec = None
     if spec is None or not known[chosen].all():
         frames = to_device({"frames": pairs.read(chosen)["frames"]}, "cpu")["frames"]
@@ -85,18 +84,18 @@ def examine(
     report: Callable[[str], None] = lambda _: None,
     known: Any = None,
 ) -> dict[str, Any]:
-    """All figures of a LAM, and of a translator where there is one.
+    """Compute all figures of a LAM, and of its translator if there is one.
 
     Args:
         lam: The model, on the device of `data`.
         translator: Its translator, or None.
-        data: `Transitions`; the first `transitions` of them for the flow loss, all for the actions.
-        transitions: See there.
+        data: `Transitions`. The first `transitions` are used for the flow loss, all of them for the actions.
+        transitions: Number of transitions for the flow loss.
         report: Called with the name of each part before it is measured.
-        known: `Transitions` with actions, where `data` has none of all; None for `data` itself.
+        known: `Transitions` with actions, if those of `data` are not all known; None for `data` itself.
 
     Returns:
-        What health.json holds, with "checks" and "verdict".
+        The content of health.json, with "checks" and "verdict".
     """
     from flexlam_rl.eval.lam import failure_checks, metrics, probe, usage
 
@@ -144,11 +143,12 @@ def examine(
 
 
 def run(options: Options) -> int:
-    """Examine, write everything, print the verdict.
+    """Measure the model, write the files, and print the verdict.
 
     Raises:
         CheckpointError: The folder holds no LAM that can be used.
-        StoreError: The data have no test split.
+        StoreError: The data has no test split.
+        ValueError: There are too few transitions, or the translator does not fit the LAM.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -163,7 +163,7 @@ def run(options: Options) -> int:
         raise ValueError(f"transitions is {options.transitions}; at least 48 are needed for any figure.")
     lam = load_lam(options.checkpoint, options.device)
     translator = None
-    # a folder that is one LAM has no translator beside it
+    # a folder that holds only a LAM has no translator
     if model_folder(options.checkpoint, "translator") not in (None, options.checkpoint):
         translator = load_model(Translator, options.checkpoint, "translator", options.device)
         if (translator.config.slots, translator.config.prefix) != (lam.config.slots, lam.config.prefix):
@@ -186,7 +186,7 @@ def run(options: Options) -> int:
         count, spec = 4 * options.transitions, None if translator is None else translator.config.actions
         data = load_transitions(rollouts, count, options.seed, spec).to(options.device)
         known = None
-        if data.action is None:  # most episodes may be video
+        if data.action is None:  # most episodes may be video without actions
             known = load_transitions(rollouts, count, options.seed, spec, labelled=True).to(options.device)
         figures = examine(lam, translator, data, min(options.transitions, len(data)), report, known)
     figures |= {

@@ -17,10 +17,10 @@ _SHEET_ROWS = 4
 
 _TEXT = {
     "good": (
-        "No known failure was found: the codes tell what happened between two frames, and actions can be had from them."
+        "No known failure was found: the codes describe what happened between two frames, and predict the actions."
     ),
     "doubtful": "The model works, but something is lost; see the warnings.",
-    "bad": "The model is no usable interface to actions; see the failures.",
+    "bad": "The model cannot be used as an interface to actions; see the failures.",
 }
 
 
@@ -28,9 +28,9 @@ def write(figures: dict[str, Any], lam: SlotModel, data: Transitions, out: Path)
     """Write README.md and its pictures into `out`.
 
     Args:
-        figures: As `health.examine` gives them, with "checkpoint", "data", "seed", "seconds".
-        lam: For the sheet of decodings.
-        data: For the same.
+        figures: Figures of `health.examine`, with "checkpoint", "data", "seed" and "seconds".
+        lam: Model for the sheet of decodings.
+        data: Transitions for that sheet.
         out: An existing folder.
     """
     import matplotlib
@@ -44,7 +44,7 @@ def write(figures: dict[str, Any], lam: SlotModel, data: Transitions, out: Path)
 
 
 def page(figures: dict[str, Any]) -> str:
-    """The page as Markdown."""
+    """Write the page as Markdown."""
     data = figures["data"]
     drawn = "psnr" in figures["reconstruction"][0]
     lines = [
@@ -102,7 +102,7 @@ def page(figures: dict[str, Any]) -> str:
 
 
 def _kind(figures: dict[str, Any]) -> str:
-    """The model in words: its class, slots and quantizer."""
+    """Describe the model in words: its class, slots and quantizer."""
     name = {"LAM": "FlexLAM" if figures["prefix"] else "Fixed-K"}.get(figures["model"], figures["model"])
     each = (
         f"{figures['numbers']} numbers"
@@ -153,7 +153,7 @@ def _action_tables(figures: dict[str, Any]) -> list[str]:
 
 
 def _recall_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Recall of each action at each budget."""
+    """Write the recall of each action at each budget."""
     if not rows:
         return []
     heads = [f"K = {r['k']}" for r in rows]
@@ -165,7 +165,7 @@ def _recall_table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _confusion_table(rows: list[dict[str, Any]]) -> list[str]:
-    """What each action is decoded as at the smallest and the largest budget, the three most frequent."""
+    """Write the three actions that each action is most often decoded as, at the smallest and the largest budget."""
     if not rows:
         return []
     ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
@@ -249,5 +249,5 @@ def _sheet(lam: PixelModel, data: Transitions, path: Path) -> None:
 
     few = data[:_SHEET_ROWS]
     prefix_sheet(lam, few.obs, few.next_obs, path)
-    # 256 colours are enough to look at, and a fifth of the size
+    # 256 colors suffice for a sheet, at a fifth of the size
     Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)

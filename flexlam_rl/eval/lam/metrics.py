@@ -1,9 +1,13 @@
 """Figures of a latent action model on held-out transitions, each beside its controls.
 
-Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, uniform codes, or
-where latents are continuous, each number from another transition. What the codes tell of their own transition is what
-the true codes do better than shuffled ones. Shapes: B transitions, C H W frame, M slots, d numbers a slot, K budget, V
-codes. *Latents* are codes, int64 (B, M), or vectors (B, M, d).
+Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, uniform codes, or,
+    where
+latents are continuous, each number from another transition. The gain of true codes over shuffled ones measures what
+they say about their own transition.
+
+Shapes: B transitions, C H W frame, M slots, d numbers per slot, K budget, V codes. *Latents* are codes, int64 (B, M),
+    or
+vectors (B, M, d).
 """
 
 from collections.abc import Iterator
@@ -30,8 +34,12 @@ _CHUNK = 128
 
 @dataclass(frozen=True)
 class Transitions:
-    """Held-out transitions: uint8 frames (B, C, H, W), and actions (B, dims) where they are known (previous -1 at an
-    episode's start).
+    """Held-out transitions.
+
+    Attributes:
+        obs, next_obs: Frames before and after, uint8 (B, C, H, W).
+        action: Actions, (B, dims); None where they are not known.
+        previous: Previous actions, (B, dims), -1 (or NaN) at an episode's start; None where they are not known.
     """
 
     obs: Tensor
@@ -47,33 +55,33 @@ class Transitions:
         return Transitions(self.obs[rows], self.next_obs[rows], action, previous)
 
     def chunks(self) -> Iterator[slice]:
-        """Slices that cover all rows, each small enough for one pass."""
+        """Return slices that cover all rows, each small enough for one pass."""
         return (slice(start, start + _CHUNK) for start in range(0, len(self), _CHUNK))
 
     def to(self, device: str) -> "Transitions":
-        """The same on `device`."""
+        """Move the transitions to a device."""
         return replace(self, **{name: part.to(device) for name, part in vars(self).items() if part is not None})
 
 
 def sweep(lam: SlotModel) -> list[int]:
-    """The budgets K >= 1 that reports show; a Fixed-K model has one."""
+    """Return the budgets K >= 1 that reports show; a Fixed-K model has only one."""
     return budgets(lam.config.slots)[1:] if lam.config.prefix else [lam.config.slots]
 
 
 @torch.no_grad()
 def encode(lam: SlotModel, data: Transitions) -> Tensor:
-    """Latents of all slots."""
+    """Encode all slots of transitions."""
     return torch.cat([lam.encode(data.obs[rows], data.next_obs[rows]) for rows in data.chunks()])
 
 
 def control_codes(codes: Tensor, kind: str, count: int | None, seed: int = 0) -> Tensor:
-    """The true latents, those of other transitions, or random ones.
+    """Return the true latents, those of other transitions, or random ones.
 
     Args:
-        codes: Latents.
+        codes: The true latents.
         kind: One of `CONTROLS`.
-        count: V, None where latents are continuous.
-        seed: Of the shuffle or the draw.
+        count: Number of codes, V; None where latents are continuous.
+        seed: Seed of the shuffle or of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
     if kind == "codes":
@@ -85,8 +93,10 @@ def control_codes(codes: Tensor, kind: str, count: int | None, seed: int = 0) ->
 
 @torch.no_grad()
 def prediction_errors(lam: SlotModel, data: Transitions, codes: Tensor, budget: int, seed: int = 0) -> Tensor:
-    """Error (B,) of the model's own prediction with the first `budget` of the latents: a flow loss at pure noise, where
-    what these do not tell is not to be had elsewhere, or a squared error.
+    """Compute the error (B,) of the model's own prediction from the first `budget` latents.
+
+    The error is a squared error, or a flow loss at pure noise, where the latents are the only source of information
+    about the next frame.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(data.obs.shape, generator=generator).to(codes.device)
@@ -102,7 +112,7 @@ def prediction_errors(lam: SlotModel, data: Transitions, codes: Tensor, budget: 
 def likeness(
     lam: PixelModel, data: Transitions, codes: Tensor, budget: int, steps: int = 4, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """PSNR in dB and SSIM, (B,) each, of the decoded next frame."""
+    """Compute PSNR in dB and SSIM of the decoded next frames, (B,) each."""
     psnr, ssim = [], []
     generator = torch.Generator().manual_seed(seed)
     for rows in data.chunks():
@@ -115,18 +125,25 @@ def likeness(
 
 
 def mean_and_error(values: Tensor) -> tuple[float, float]:
-    """Mean of (B,) and its standard error."""
+    """Compute the mean of values (B,) and its standard error."""
     values = values.double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
 
 def reconstruction(lam: SlotModel, data: Transitions, codes: Tensor, pictures: int) -> list[dict[str, Any]]:
-    """Rows {codes, k, loss, loss_se, gain, gain_se, psnr, ssim}: error of the prediction on all transitions, likeness,
-    of models that predict pixels, on the first `pictures`.
+    """Measure the prediction with true codes and with controls, at each budget.
 
-    `gain` is how much the true codes lower the loss against this row, paired by transition; rows of the true codes have
-    the gain over shuffled ones instead, and `drop`, `drop_se`: how much the loss falls from the budget before. Models
-    with a null also have K = 0.
+    Args:
+        lam: The model.
+        data: The transitions.
+        codes: Their latents.
+        pictures: Number of transitions, from the first, on which PSNR and SSIM are measured.
+
+    Returns:
+        Rows {codes, k, loss, loss_se, gain, gain_se, psnr, ssim}. `gain` is by how much the true codes lower the loss
+        of this row, paired by transition. Rows of the true codes have the gain over shuffled ones instead, and `drop`
+        and `drop_se`: by how much the loss falls from the previous budget. `psnr` and `ssim` are there for models that
+        predict pixels. Models with a null also have a row for K = 0.
     """
     few = data[:pictures]
     truth = {k: prediction_errors(lam, data, codes, k) for k in sweep(lam)}
@@ -159,7 +176,7 @@ def reconstruction(lam: SlotModel, data: Transitions, codes: Tensor, pictures: i
 
 
 def still(data: Transitions) -> dict[str, float]:
-    """PSNR and SSIM of the current frame taken for the next one."""
+    """Compute PSNR and SSIM of the current frame as a prediction of the next one."""
     now, then = to_unit(data.obs), to_unit(data.next_obs)
     return {
         "psnr": float(peak_signal_to_noise(now, then).mean()),
@@ -169,7 +186,7 @@ def still(data: Transitions) -> dict[str, float]:
 
 @torch.no_grad()
 def slot_importance(lam: SlotModel, data: Transitions, codes: Tensor) -> list[float]:
-    """By how much the error rises when one slot, of all M, carries another transition's code; M numbers."""
+    """Compute, for each of the M slots, by how much the error rises if that slot has another transition's code."""
     base = prediction_errors(lam, data, codes, lam.config.slots).mean()
     other = control_codes(codes, "shuffled", lam.latent.codes)
     out = []
@@ -181,10 +198,12 @@ def slot_importance(lam: SlotModel, data: Transitions, codes: Tensor) -> list[fl
 
 
 def gradient_reach(lam: SlotModel, data: Transitions, seed: int = 0) -> dict[str, Any]:
-    """One training step's gradient: its norm by part of the model and by slot, and the parameters that get none."""
+    """Compute the gradient of one training step: its norm by part of the model and by slot, and the parameters without
+    one.
+    """
     wanted = {name: p.requires_grad for name, p in lam.named_parameters()}
     lam.let_train()
-    # the slots' own gradient: kept where the encoder hands them on
+    # keeps the gradient of the slots, where the encoder hands them to the quantizer
     kept: list[Tensor] = []
 
     def keep(_module: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -221,13 +240,14 @@ def gradient_reach(lam: SlotModel, data: Transitions, seed: int = 0) -> dict[str
 
 @torch.no_grad()
 def translate(translator: Translator, lam: SlotModel, data: Transitions, codes: Tensor, budget: int) -> dict[str, Any]:
-    """{loss, loss_se, accuracy, accuracy_se, recall, recalls, confusion} of a translator on the first `budget` of
-    `codes` (B, M), mean over `data`.
+    """Measure a translator on the first `budget` codes of transitions.
 
-    Accuracy is the share of examples whose discrete dimensions are all right, `recalls` the same of each action, and
-    `recall` their mean. Of a single discrete dimension `confusion` tells for each action that occurs which share of it
-    is decoded as which action. Continuous actions have "explained" instead, the share of their variance that is left of
-    the error.
+    Returns:
+        {loss, loss_se, accuracy, accuracy_se, recall, recalls, confusion}, as means over `data`. `accuracy` is the
+        share of examples whose discrete dimensions are all right; `recalls` is the same for each action, and `recall`
+        their mean. For a single discrete dimension, `confusion` holds, for each action that occurs, the shares of the
+        actions that it is decoded as. Continuous actions have "explained", the explained share of their variance,
+        instead of accuracy.
     """
     assert data.previous is not None
     outputs = torch.cat(
@@ -241,7 +261,7 @@ def translate(translator: Translator, lam: SlotModel, data: Transitions, codes: 
 
 @torch.no_grad()
 def direct(model: IDM, data: Transitions, inputs: tuple[str, ...]) -> dict[str, Any]:
-    """The same of a model without codes, which takes the columns `inputs` of the data."""
+    """Measure a model without codes, which takes the columns `inputs` of the data, as `translate` does."""
     outputs = torch.cat([model(*(getattr(data, name)[rows] for name in inputs)) for rows in data.chunks()])
     return _scores(outputs, data.action, model.config.actions)
 
@@ -270,8 +290,10 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
 
 
 def translation(translator: Translator, lam: SlotModel, data: Transitions, codes: Tensor) -> list[dict[str, Any]]:
-    """Rows {codes, k} and what `translate` gives: the translator on true, shuffled and random codes, and on the
-    null.
+    """Measure a translator on true, shuffled and random codes at each budget, and on the null.
+
+    Returns:
+        Rows {codes, k} with the figures of `translate`.
     """
     cases = [(kind, k) for kind in CONTROLS for k in sweep(lam)]
     rows: list[dict[str, Any]] = []

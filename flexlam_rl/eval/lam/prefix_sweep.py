@@ -1,7 +1,7 @@
-"""`python -m eval.lam.prefix_sweep -o sheet.png`: what a growing prefix tells.
+"""`python -m eval.lam.prefix_sweep -o sheet.png`: show what growing prefixes carry.
 
-Draws frame, true next frame and decodings at K = 0, 1, 4, ... M, of rollouts of any worlds (`--data`), or of levels of
-DMLab that the scripted expert plays for a bundle that was trained there.
+It draws the frame, the true next frame and decodings at K = 0, 1, 4, ... M, for rollouts of any worlds (`--data`), or
+for levels of DMLab that the scripted expert plays for a bundle that was trained there.
 """
 
 import json
@@ -26,21 +26,21 @@ class Options:
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """PNG file to write; the figures go to a JSON file beside it."""
     checkpoint: str | None = None
-    """Folder or hub id of a bundle, or with --data the folder of a training run; by default the bundle that comes with
-    the package.
+    """Folder or hub id of a bundle, or, with --data, the folder of a training run; by default the bundle that comes
+    with the package.
     """
     data: tuple[Path, ...] = ()
-    """Folders of rollouts, whose test splits are shown. By default the expert plays."""
+    """Folders of rollouts whose test splits are shown; by default the expert plays."""
     tasks: tuple[str, ...] | None = field(default=None, metadata=formerly("levels"))
-    """Tasks whose transitions are shown; by default all of the rollouts, or explore_goal_locations_small and
+    """Tasks whose transitions are shown; by default all tasks of the rollouts, or explore_goal_locations_small and
     rooms_watermaze.
     """
     count: int = 4
-    """Transitions per task, or per folder, that are drawn."""
+    """Number of transitions that are drawn, per task or folder."""
     measured: int = 64
-    """Transitions per task, or per folder, that are measured."""
+    """Number of transitions that are measured, per task or folder."""
     steps: int = 8
-    """Euler steps of the decoder."""
+    """Number of Euler steps of the decoder."""
     seed: int = 0
     """Seed of the episodes and of the decoder's noise."""
     device: str = "cpu"

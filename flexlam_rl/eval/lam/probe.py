@@ -1,4 +1,4 @@
-"""Linear probes: what can be read out of codes by a linear map.
+"""Linear probes: what a linear map can read from codes.
 
 Shapes: B transitions, M slots, F features, A actions.
 """
@@ -18,7 +18,7 @@ _RIDGES = (1.0, 10.0, 100.0, 1000.0)
 
 
 def one_hot_digits(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """Codes (B, K) to their FSQ digits, one-hot: (B, K * sum(levels))."""
+    """Convert codes (B, K) to their FSQ digits, one-hot, (B, K * sum(levels))."""
     parts, rest = [], codes
     for level in levels:
         digit, rest = rest % level, rest // level
@@ -27,20 +27,20 @@ def one_hot_digits(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
 
 
 def latent_features(lam: SlotModel, latents: Tensor) -> Tensor:
-    """What a probe reads of the first K latents, (B, F): digits one-hot where codes have levels, vectors elsewhere."""
+    """Make a probe's features of the first K latents, (B, F): one-hot digits where codes have levels, else vectors."""
     if lam.quantizer.levels is not None:
         return one_hot_digits(latents, lam.quantizer.levels)
     return lam.embed(latents).flatten(1)
 
 
 def small_view(frames: Tensor, size: int = 8) -> Tensor:
-    """Frames (B, C, H, W) as (B, C * size * size) averages in [-1, 1]."""
+    """Average frames (B, C, H, W) to (B, C * size * size) values in [-1, 1]."""
     return F.adaptive_avg_pool2d(to_unit(frames), size).flatten(1)
 
 
 def logistic(features: Tensor, labels: Tensor, classes: int, decay: float) -> tuple[Tensor, Tensor]:
-    """Multinomial logistic regression: weights (F, A) and biases (A,) that minimise cross-entropy plus `decay` times
-    the squared weights.
+    """Fit a multinomial logistic regression: weights (F, A) and biases (A,) that minimize cross-entropy plus `decay`
+    times the squared weights.
     """
     weight = torch.zeros(features.shape[1], classes, device=features.device, requires_grad=True)
     bias = torch.zeros(classes, device=features.device, requires_grad=True)
@@ -57,13 +57,16 @@ def logistic(features: Tensor, labels: Tensor, classes: int, decay: float) -> tu
 
 
 def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[float, float]:
-    """Accuracy and its standard error of a linear probe on the last third; fitted on the first, its decay chosen on the
-    middle one.
+    """Measure the accuracy of a linear probe: it is fitted on the first third of the rows, its decay is chosen on the
+    middle third, and it is tested on the last one.
 
     Args:
-        features: (B, F).
-        labels: int64 (B,) in 0..classes-1.
-        classes: A.
+        features: Features, (B, F).
+        labels: Actions in 0..classes-1, int64 (B,).
+        classes: Number of actions, A.
+
+    Returns:
+        The accuracy and its standard error.
     """
     third = len(features) // 3
     fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
@@ -80,11 +83,14 @@ def probe_accuracy(features: Tensor, labels: Tensor, classes: int) -> tuple[floa
 
 
 def action_recovery(lam: SlotModel, codes: Tensor, data: Transitions, budgets: list[int]) -> list[dict[str, Any]]:
-    """Rows {from, k, accuracy, accuracy_se}: the first discrete action read linearly out of codes, and out of what is
-    no code. Continuous actions have "explained" and "explained_se", the share of their variance, instead.
+    """Measure how well the first discrete dimension of actions can be read linearly from codes, and from controls.
 
     "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the
-    commonest action, and the change between two frames averaged to 8 x 8.
+    commonest action, and the change between the two frames averaged to 8 x 8.
+
+    Returns:
+        Rows {from, k, accuracy, accuracy_se}. Continuous actions have "explained" and "explained_se", the share of
+        their variance, instead.
     """
     assert data.action is not None and data.previous is not None
     continuous = data.action.is_floating_point()
@@ -117,16 +123,16 @@ def action_recovery(lam: SlotModel, codes: Tensor, data: Transitions, budgets: l
 
 
 def explained(features: Tensor, targets: Tensor) -> float:
-    """Share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the last third
-    of the rows.
+    """Compute the share of the variance of `targets` (B, Y) that ridge regression on `features` (B, F) explains on the
+    last third of the rows.
 
-    It is fitted to the first third, its decay chosen on the middle one.
+    The regression is fitted on the first third, and its decay is chosen on the middle one.
     """
     return explained_with_error(features, targets)[0]
 
 
 def explained_with_error(features: Tensor, targets: Tensor) -> tuple[float, float]:
-    """`explained`, and its standard error over the rows."""
+    """Compute `explained`, and its standard error over the rows."""
     third = len(features) // 3
     fit, choose, test = (slice(i * third, (i + 1) * third) for i in range(3))
     x, y = features.double(), targets.double()
@@ -147,8 +153,8 @@ def explained_with_error(features: Tensor, targets: Tensor) -> tuple[float, floa
 
 
 def appearance(lam: SlotModel, codes: Tensor, data: Transitions) -> dict[str, float]:
-    """How much of the current picture, and of the change to the next, can be read linearly out of the codes (R squared,
-    at most 1).
+    """Measure how much of the current frame, and of the change to the next one, can be read linearly from the codes (R
+    squared, at most 1).
     """
     features = latent_features(lam, codes)
     now, then = small_view(data.obs, 4), small_view(data.next_obs, 4)

@@ -1,9 +1,11 @@
-"""Round trips of latent actions: to a frame of elsewhere and back (paper, section 6.1).
+"""Round trips of latent actions: to a frame of another world and back (paper, section 6.1).
 
-The code of a transition (a, a') is applied to a frame b of another world, giving b'. From (b, b') a code is extracted
-again and applied back to a, giving a''. If codes carry what happened and not the picture, a'' is a'. The controls apply
-back the codes of other transitions (shuffled), and none at all (K = 0). Shapes: B transitions, C H W frame, M slots, d
-numbers per slot, K budget. *Latents* are codes, int64 (B, M), or vectors (B, M, d).
+The code of a transition (a, a') is applied to a frame b of another world, which gives b'. From (b, b'), a code is
+extracted again and applied to a, which gives a''. If codes carry what happened and not the frame, a'' equals a'. The
+controls apply the codes of other transitions to a (shuffled), or none at all (K = 0).
+
+Shapes: B transitions, C H W frame, M slots, d numbers per slot, K budget. *Latents* are codes, int64 (B, M), or vectors
+(B, M, d).
 """
 
 from dataclasses import dataclass
@@ -19,13 +21,14 @@ _CHUNK = 128
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """What a round trip gives, a row per transition.
+    """Result of a round trip, with one row per transition.
 
     Attributes:
         moved: b', uint8 (B, C, H, W).
-        own, own_shuffled: a' decoded from a with its own latents, never moved, and with another transition's.
+        own, own_shuffled: a' as decoded from a with the transition's own latents, which were not moved, and with those
+            of another transition.
         back, shuffled, none: a'' and its controls.
-        latents, again: Of (a, a') and of (b, b').
+        latents, again: Latents of (a, a') and of (b, b').
     """
 
     moved: Tensor
@@ -40,15 +43,18 @@ class RoundTrip:
 
 @torch.no_grad()
 def there(lam: PixelModel, a: Tensor, after: Tensor, b: Tensor, budget: int, steps: int, seed: int) -> list[Tensor]:
-    """Go one way: latents of (a, after), the frames b' that their first `budget` give on b, and latents of (b, b').
+    """Move latents to the other world.
 
     Args:
         lam: The model.
-        a, after: uint8 (B, C, H, W), frames before and after.
-        b: uint8 (B, C, H, W), frames of another world.
-        budget: K.
-        steps: Of the decoder.
-        seed: Of the noise, the same for each chunk of rows.
+        a, after: Frames before and after, uint8 (B, C, H, W).
+        b: Frames of another world, uint8 (B, C, H, W).
+        budget: Number of codes, K.
+        steps: Number of steps of the decoder.
+        seed: Seed of the noise, which is the same for each chunk of rows.
+
+    Returns:
+        The latents of (a, after); the frames b' that their first `budget` give on b; and the latents of (b, b').
     """
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for rows in _chunks(len(a)):
@@ -60,7 +66,7 @@ def there(lam: PixelModel, a: Tensor, after: Tensor, b: Tensor, budget: int, ste
 
 @torch.no_grad()
 def round_trip(lam: PixelModel, a: Tensor, after: Tensor, b: Tensor, budget: int, steps: int, seed: int) -> RoundTrip:
-    """Go there and back, with the controls; see `there` for the arguments."""
+    """Move latents to the other world and back, with the controls; the arguments are those of `there`."""
     latents, moved, again = there(lam, a, after, b, budget, steps, seed)
 
     def onto_a(given: Tensor, k: int) -> Tensor:
@@ -79,7 +85,7 @@ def round_trip(lam: PixelModel, a: Tensor, after: Tensor, b: Tensor, budget: int
 
 
 def frame_scores(found: RoundTrip, a: Tensor, after: Tensor) -> dict[str, Tensor]:
-    """PSNR in dB (B,) against a' of everything that was decoded onto a, and of a itself ("still")."""
+    """Compute the PSNR in dB against a', (B,), of everything that was decoded onto a, and of a itself ("still")."""
     target = to_unit(after)
     decoded = {name: getattr(found, name) for name in ("own", "own_shuffled", "back", "shuffled", "none")}
     return {
@@ -89,8 +95,10 @@ def frame_scores(found: RoundTrip, a: Tensor, after: Tensor) -> dict[str, Tensor
 
 
 def code_scores(lam: PixelModel, found: RoundTrip, budget: int) -> dict[str, Tensor]:
-    """How alike the latents of (a, a') and (b, b') are, (B,): distance of the first K slots' vectors, and where there
-    are codes the share of equal ones and whether the first is; each also beside another transition's ("_shuffled").
+    """Compare the latents of (a, a') and (b, b'), (B,) each.
+
+    The figures are the distance of the first K slots' vectors and, for codes, the share of equal ones and whether the
+    first ones are equal; each of them also against another transition's latents ("_shuffled").
     """
     scores = {}
     for name, other in (("", found.again), ("_shuffled", found.again.roll(1, 0))):

@@ -1,4 +1,4 @@
-"""Transitions to look at, from stores of any world or from an expert that plays, and the model that is asked."""
+"""Transitions of stored rollouts of any world, and the model that they are measured with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Side:
     """One side of a comparison: rollouts of one world, or a task of it.
 
     Attributes:
-        data: Their folder.
+        data: Folder of the rollouts.
         test: Their held-out rollouts.
-        tasks: Which of its tasks; None for all.
+        tasks: Names of the tasks; None for all.
     """
 
     data: Path
@@ -34,7 +34,7 @@ class Side:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of its actions, in words that worlds share; none where there are no such words."""
+        """Names of its actions that worlds share; empty where there are no such names."""
         return action_names(self.test[0].spec)
 
     def held_out(self, count: int, seed: int, labelled: bool = False) -> Transitions:
@@ -46,7 +46,7 @@ class Side:
         return load_transitions(open_rollouts(self.data, self.tasks, "train"), count, seed, labelled=True)
 
     def record(self) -> dict[str, Any]:
-        """What a result says of it."""
+        """Describe the side, as JSON values for a result."""
         spec = self.test[0].spec
         return {
             "domain": spec.domain,
@@ -58,16 +58,16 @@ class Side:
 
 
 def open_sides(data: Sequence[Path], tasks: Sequence[tuple[str, ...] | None], lam: Any) -> list[Side]:
-    """Open the test splits of some folders, and see that the model takes their frames.
+    """Open the test splits of folders, and check that the model can read their frames.
 
     Args:
         data: Folders of rollouts, each of one world.
-        tasks: Of each; None for all.
+        tasks: Tasks of each folder; None for all.
         lam: The model.
 
     Raises:
-        ValueError: A folder's frames are of another size than another's, or than the model's.
-        StoreError: A folder has no test split, or not the task.
+        ValueError: The frames of a folder have another size than those of another folder, or than the model's.
+        StoreError: A folder has no test split, or does not have the task.
     """
     sides = [Side(path, open_rollouts(path, names, "test"), names) for path, names in zip(data, tasks, strict=True)]
     shapes = [tuple(side.test[0].frames.row) for side in sides]
@@ -86,11 +86,15 @@ def open_sides(data: Sequence[Path], tasks: Sequence[tuple[str, ...] | None], la
 
 
 def pixel_model(checkpoint: str | None, device: str) -> PixelModel:
-    """Load the latent action model of a run, a bundle or a folder of its own, frozen; None for the bundled one.
+    """Load the latent action model of a run, a bundle or a folder of its own, frozen.
+
+    Args:
+        checkpoint: The run, bundle or folder; None for the bundle that comes with the package.
+        device: Device of the model.
 
     Raises:
-        CheckpointError: There is none, or it cannot be used.
-        ValueError: It predicts no pixels.
+        CheckpointError: There is no such model, or it cannot be used.
+        ValueError: The model predicts no pixels.
     """
     from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.eval.studies.trained_models import load_lam
@@ -103,7 +107,7 @@ def pixel_model(checkpoint: str | None, device: str) -> PixelModel:
 
 
 def checkpoint_name(checkpoint: str | None) -> str:
-    """What a result calls a checkpoint: the last part of its path."""
+    """Return the name of a checkpoint in results: the last part of its path."""
     return "bundled" if checkpoint is None else Path(checkpoint).resolve().name
 
 

@@ -1,8 +1,9 @@
-"""`python -m eval.lam.transfer -o sheet.png`: does a code mean the same in another level, or another world? (paper,
-section 6.1)
+"""`python -m eval.lam.transfer -o sheet.png`: measure whether a code means the same in another level or another world
+(paper, section 6.1).
 
-With `--data` one or two folders of rollouts are compared, of any worlds whose frames are equal in size; without, the
-scripted expert plays two levels of DMLab for a bundle that was trained there. `round_trip.py` says what is measured.
+With `--data`, one or two folders of rollouts are compared, of any worlds with frames of the same size. Without it, the
+scripted expert plays two levels of DMLab for a bundle that was trained there. `round_trip.py` describes the
+measurement.
 """
 
 import json
@@ -23,32 +24,32 @@ LEVELS = ("explore_goal_locations_small", "rooms_watermaze")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Move codes from one level or world to another and back, and measure what is left."""
+    """Move codes from one level or world to another and back, and measure what is preserved."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """PNG file to write; the figures go to a JSON file beside it."""
     checkpoint: str | None = None
-    """Folder or hub id of a bundle, or with --data the folder of a training run; by default the bundle that comes with
-    the package.
+    """Folder or hub id of a bundle, or, with --data, the folder of a training run; by default the bundle that comes
+    with the package.
     """
     data: tuple[Path, ...] = ()
-    """Folders of rollouts, that of the source and that of the target (one, where both are tasks of it); test splits are
-    moved. By default the expert plays.
+    """Folders of rollouts of the source and of the target (one folder if both are tasks of it), whose test splits are
+    used; by default the expert plays.
     """
     source: str | None = None
-    """Task that the codes come from; by default all of its rollouts, or explore_goal_locations_small."""
+    """Task that the codes come from; by default all tasks of the rollouts, or explore_goal_locations_small."""
     target: str | None = None
-    """Task that they are applied to; by default all of its rollouts, or rooms_watermaze."""
+    """Task that they are applied to; by default all tasks of the rollouts, or rooms_watermaze."""
     count: int = 64
     """Transitions."""
     read: int = 3000
-    """With --data: transitions of each side and split that actions are read from, where both sides' have common names;
-    0 reads none.
+    """With --data: number of transitions per side and split from which actions are read, if both sides have actions of
+    the same names; 0 for none.
     """
     budget: int | None = None
-    """K; by default M."""
+    """Number of codes, K; by default M."""
     steps: int = 8
-    """Euler steps of the decoder."""
+    """Number of Euler steps of the decoder."""
     seed: int = 0
     """Seed of episodes and noise."""
     device: str = "cpu"
@@ -56,7 +57,9 @@ class Options:
 
 
 def translated(bundle: Any, latents: Tensor, again: Tensor, previous: Tensor, a: Tensor, budget: int) -> dict[str, Any]:
-    """Whether both latents of each transition translate to one action, (B,), beside another transition's."""
+    """Test whether both latents of each transition translate to the same action, (B,), and the same for shuffled
+    ones.
+    """
     from flexlam_rl.nn.action_head import choose_actions
 
     lam, translator = bundle.lam, bundle.translator
@@ -73,7 +76,7 @@ def translated(bundle: Any, latents: Tensor, again: Tensor, previous: Tensor, a:
 
 
 def summary(scores: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    """Mean of each score, and half the width of its 95 % interval over transitions (Student's t)."""
+    """Compute the mean of each score, and half the width of its 95% interval over transitions (Student's t)."""
     from flexlam_rl.eval.studies.alignment_report import interval
 
     return {name: [round(number, 4) for number in interval(values.tolist())] for name, values in scores.items()}

@@ -1,4 +1,4 @@
-"""Transitions to look at: an expert's, fresh from the environment that a bundle was trained in.
+"""Transitions that an expert plays in the environment that a bundle was trained in.
 
 Legend: `B` transitions, `C H W` frame.
 """
@@ -18,8 +18,8 @@ from flexlam_rl.utils.pictures import evenly
 
 @dataclass(frozen=True)
 class Transitions:
-    """B transitions of one level: frames uint8 (B, C, H, W) before and after, actions and previous actions int64 (B,
-    1).
+    """B transitions of one level: frames uint8 (B, C, H, W) before and after, and actions and previous actions int64
+    (B, 1).
     """
 
     level: str
@@ -32,18 +32,19 @@ class Transitions:
 def expert_transitions(
     facts: EnvironmentFacts, level: str, count: int, seed: int = 0, textures: str | None = None
 ) -> Transitions:
-    """Transitions spread evenly over an episode of the scripted expert on litelab; none leads across a restart of the
-    map.
+    """Play an episode of the scripted expert on litelab, and take transitions spread evenly over it.
+
+    No transition crosses a restart of the map.
 
     Args:
-        facts: The environment, as a bundle says it.
-        level: The level.
-        count: B, at most.
-        seed: Of the episode (from the evaluation stream, which training never shares).
-        textures: Look; None for the last one of the facts.
+        facts: The environment that a bundle was trained in.
+        level: Name of the level.
+        count: Largest number of transitions, B.
+        seed: Seed of the episode (from the evaluation stream, which training never uses).
+        textures: Look of the level; None for the last one of the facts.
 
     Raises:
-        ValueError: The facts are of another engine than litelab, on which no expert can play.
+        ValueError: The facts name another engine than litelab, on which the expert cannot play.
     """
     if facts.engine != "litelab":
         raise ValueError(
@@ -55,7 +56,7 @@ def expert_transitions(
         ((_, episode),) = play_episodes(env, expert, in_order([Start(0, evaluation_seed(seed))]))
     finally:
         env.close()
-    good = np.flatnonzero(~episode.restart[2:]) + 1  # the first has no action before it
+    good = np.flatnonzero(~episode.restart[2:]) + 1  # the first transition has no previous action
     rows = good[evenly(count, len(good))]
     pictures = torch.from_numpy(episode.frames).movedim(-1, 1).contiguous()
     taken = torch.from_numpy(episode.action.astype(np.int64))[:, None]

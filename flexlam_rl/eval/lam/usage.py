@@ -1,4 +1,4 @@
-"""How much of a bottleneck is in use.
+"""Figures of how much of a bottleneck is used.
 
 Shapes: B transitions, M slots, d numbers per slot, V codes.
 """
@@ -11,27 +11,29 @@ from torch import Tensor
 from flexlam_rl.models.slot_model import SlotModel
 
 FLAT = 0.01
-"""Share of the largest standard deviation below which a number tells nothing; so does one below `LEAST_SPREAD`."""
+"""Share of the largest standard deviation below which a number carries nothing; so does one below `LEAST_SPREAD`."""
 LEAST_SPREAD = 1e-4
 
 
 def usage_of(lam: SlotModel, latents: Tensor) -> dict[str, Any]:
-    """Figures of a model's latents, codes (B, M) or vectors (B, M, d): see `code_usage` and `number_usage`."""
+    """Measure how a model's latents, codes (B, M) or vectors (B, M, d), are used: `code_usage` or `number_usage`."""
     if lam.latent.codes is None:
         return number_usage(latents)
     return code_usage(latents, lam.latent.codes, lam.quantizer.levels)
 
 
 def code_usage(codes: Tensor, count: int, levels: tuple[int, ...] | None = None) -> dict[str, Any]:
-    """How the codes (B, M) are used: perplexity and number of codes of each slot, share of all codes that no slot used.
-
-    `digit_perplexity` (M, d), where a code has levels, is that of its single numbers, which B transitions tell well
-    even where V is large.
+    """Measure how codes are used.
 
     Args:
-        codes: int64 (B, M).
-        count: V.
-        levels: Of each number of a code.
+        codes: Codes, int64 (B, M).
+        count: Number of codes, V.
+        levels: Number of levels of each digit of a code; None where codes have no digits.
+
+    Returns:
+        "perplexity" and "used", the number of codes, of each slot; "unused_share", the share of all codes that no slot
+        uses, and "unused_share_if_even", the share to expect with even use; and, with levels, "digit_perplexity"
+        (M, d), which can be estimated from few transitions even where V is large.
     """
     shares = torch.stack([torch.bincount(slot, minlength=count) for slot in codes.T]).double() / len(codes)
     used = shares > 0
@@ -39,7 +41,7 @@ def code_usage(codes: Tensor, count: int, levels: tuple[int, ...] | None = None)
         "perplexity": [_perplexity(slot) for slot in shares],
         "used": used.sum(-1).tolist(),
         "unused_share": float((~used.any(0)).double().mean()),
-        # even use would leave so many codes unseen in so few transitions
+        # the share of codes that do not occur in so few transitions even with even use
         "unused_share_if_even": float((1 - 1 / count) ** codes.numel()),
     }
     if levels is not None:
@@ -54,11 +56,12 @@ def code_usage(codes: Tensor, count: int, levels: tuple[int, ...] | None = None)
 
 
 def number_usage(vectors: Tensor) -> dict[str, Any]:
-    """How the numbers of vectors (B, M, d) are used.
+    """Measure how the numbers of vectors (B, M, d) are used.
 
     Returns:
-        "spread" (M, d), their standard deviations; "flat" (M, d), which of them tell nothing; "effective", how many
-        directions share the variance of all M d numbers evenly (the participation ratio of their covariance).
+        "spread" (M, d), their standard deviations; "flat" (M, d), whether they carry nothing; and "effective", the
+        effective number of directions that share the variance of all M d numbers (the participation ratio of their
+        covariance).
     """
     numbers = vectors.double()
     spread = numbers.std(0)

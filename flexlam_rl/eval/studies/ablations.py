@@ -1,11 +1,11 @@
-"""`flexlam study ablations RUN --data DIR --out DIR`: what the translator should see, and what labels are for, as
-labels grow.
+"""`flexlam study ablations RUN --data DIR --out DIR`: measure what the translator should see, and how labels are used
+best, for growing numbers of labels.
 
-On one trained LAM and the same labels, test split and budgets (paper, section 6.3 and appendix D.1):
+On one trained LAM, with the same labels, test split and budgets (paper, section 6.3 and appendix D.1), it compares:
 
 - the translator on the codes alone, with the previous action, with the current frame, and with both;
-- joint alignment, which moves the encoder by the action loss, beside the frozen LAM;
-- the inverse dynamics model, which has the labels alone and no codes.
+- joint alignment, which also trains the encoder on the action loss, beside the frozen LAM;
+- the inverse dynamics model, which has only the labels and no codes.
 
 A killed study continues with the same command; more seeds or label counts extend a finished one.
 """
@@ -40,7 +40,7 @@ METRICS = ("loss", "accuracy")
 
 @dataclass(frozen=True)
 class Options(StudyOptions):
-    """Translator conditioning, joint alignment and inverse dynamics on one LAM, as labels grow."""
+    """Compare translator conditioning, joint alignment and inverse dynamics on one LAM, as labels grow."""
 
     lam: tyro.conf.Positional[Path]
     """Run with the trained LAM."""
@@ -49,17 +49,17 @@ class Options(StudyOptions):
     out: Path
     """Folder of the study; the same command continues a stopped one in it."""
     preset: Literal["paper", "small", "tiny", "study", "debug"] = "tiny"
-    """Of lengths and rates, and of the inverse dynamics model's size."""
+    """Preset of lengths and rates, and of the inverse dynamics model's size."""
     label_counts: str = "100,400,4000"
-    """Numbers of labels, validation included."""
+    """Numbers of labels, including those for validation."""
     budgets: str = "1,16"
     """Budgets K to measure at."""
     seeds: int = 3
-    """Number of seeds, of labels, weights and order."""
+    """Number of seeds; a seed determines labels, weights and order."""
     steps: int | None = None
-    """Steps of every case, instead of the preset's."""
+    """Number of steps of every case, instead of the preset's."""
     held_out: int = 4000
-    """Transitions of the test split that every case is measured on."""
+    """Number of transitions of the test split that every case is measured on."""
     device: str = field(default="cpu", metadata={"identity": False})
     precision: Literal["fp32", "bf16"] | None = None
 
@@ -79,22 +79,22 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """The stage that it trains."""
+        """Name of the stage that it trains."""
         return CASES[self.case][0]
 
 
 def jobs(options: Options, counts: list[int]) -> Iterator[Job]:
-    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    """Return all jobs, seed by seed, so that a stopped study has whole comparisons."""
     return (Job(seed, labels, case) for seed in range(options.seeds) for labels in counts for case in CASES)
 
 
 def best(job: Job, options: Options) -> Path:
-    """Folder of the job's chosen checkpoint."""
+    """Return the folder of the job's best checkpoint."""
     return options.out / "runs" / job.name / CASES[job.case][0] / "best"
 
 
 def train(job: Job, options: Options) -> None:
-    """Train what the job names; a finished one returns at once."""
+    """Train a job; a finished one returns at once."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
     stage, conditioning = CASES[job.case]
@@ -117,8 +117,16 @@ def train(job: Job, options: Options) -> None:
 def measure(
     job: Job, folder: Path, options: Options, budgets: list[int], data: Any, frozen: Any, codes: Any
 ) -> list[dict[str, Any]]:
-    """Rows of one trained case, one a budget; the inverse dynamics model has none. `codes` are those of the `frozen`
-    LAM on `data`.
+    """Measure a trained case: one row per budget, or a single row for the inverse dynamics model.
+
+    Args:
+        job: The job.
+        folder: Folder of its best checkpoint.
+        options: Options of the study.
+        budgets: Values of K.
+        data: Transitions of the test split.
+        frozen: The frozen LAM.
+        codes: Codes of the frozen LAM on `data`.
     """
     from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_lam, load_model
@@ -140,7 +148,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options that do not fit each other or the data.
+        ValueError: Options do not fit each other or the data.
         CheckpointError: The run has no LAM.
     """
     from flexlam_rl.datasets import open_rollouts
@@ -171,7 +179,7 @@ def plan(options: Options) -> Study[Job]:
         measure=lambda job: measure(job, best(job, options), options, budgets, data, lam, frozen_codes()),
         report=lambda: write(options.out),
         out=options.out,
-        # seeds and label counts may grow
+        # later commands may ask for more seeds and label counts
         config=replace(options, seeds=0, label_counts="", data=Path(), out=Path()),
         steps=lambda job: options.steps or getattr(recipe, job.kind).steps,
         guesses=seconds_per_step(options.preset, options.device),
@@ -179,8 +187,8 @@ def plan(options: Options) -> Study[Job]:
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a case, budget and number of labels: mean and half width of the 95 % interval (Student's t over seeds) of
-    each metric.
+    """Compute one row per case, budget and number of labels: mean and half width of the 95% interval (Student's t over
+    seeds) of each metric.
     """
     order = list(CASES)
     keys = sorted({(order.index(r["case"]), r["budget"] or 0, r["labels"]) for r in rows})
@@ -195,7 +203,7 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def markdown(table: list[dict[str, Any]]) -> str:
-    """Accuracy and loss on the test split, a line a case and budget, a column a number of labels."""
+    """Write accuracy and loss on the test split: one line per case and budget, one column per number of labels."""
     counts = sorted({e["labels"] for e in table})
     parts = []
     for metric in METRICS:
@@ -219,7 +227,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
 
 
 def write(out: Path) -> str:
-    """Write results.csv, summary.json, summary.md and ablations.png; returns the Markdown."""
+    """Write results.csv, summary.json, summary.md and ablations.png, and return the Markdown."""
     from flexlam_rl.utils.files import write_atomically
 
     rows = [
@@ -238,7 +246,7 @@ def write(out: Path) -> str:
 
 
 def plot(table: list[dict[str, Any]], path: Path) -> None:
-    """Accuracy and loss against the number of labels, a line a case at its largest budget."""
+    """Draw accuracy and loss over the number of labels, with one line per case at its largest budget."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -269,7 +277,7 @@ def plot(table: list[dict[str, Any]], path: Path) -> None:
     save(fig, path)
 
 
-STUDY = StudyDefinition(Options, plan, "what the translator should see, and what labels are for, as labels grow")
+STUDY = StudyDefinition(Options, plan, "what the translator should see, and how labels are used best, as labels grow")
 run = STUDY.run
 
 if __name__ == "__main__":

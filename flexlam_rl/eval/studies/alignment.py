@@ -1,8 +1,8 @@
-"""`flexlam study alignment --data DIR --out DIR`: FlexLAM@K against separately trained Fixed-K models at equal
-budgets, and against the latent action models of other papers, without rollouts.
+"""`flexlam study alignment --data DIR --out DIR`: compare FlexLAM@K with separately trained Fixed-K models at equal
+budgets, and with the latent action models of other papers, without rollouts.
 
-For each seed it trains FlexLAM once, one Fixed-K model for each budget, and a translator on each of them for each kind
-of labels; all with the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test
+For each seed, it trains FlexLAM once, one Fixed-K model per budget, and a translator on each of them for each kind of
+labels, all with the same data, labels, steps and choice of checkpoint. Then it measures every translator on the test
 split. A killed study continues with the same command; more seeds, budgets or labels extend a finished one. See
 docs/alignment.md.
 """
@@ -27,10 +27,10 @@ from flexlam_rl.utils.numbers import real
 from flexlam_rl.utils.options import formerly, takes_former_names, tidy
 
 NARROW_TASK = "lasertag_one_opponent_large"
-# of all steps (paper, section 5 and appendix C): uniform over tasks, or from one task outside the suite
+# shares of all steps (paper, section 5 and appendix C): uniform over tasks, or from one task outside the suite
 FRACTIONS = {"standard": 0.00025, "narrow": 0.0004}
 STEPS = "steps.json"
-"""File of the steps that fill --seconds, by model."""
+"""File with the number of steps that take --seconds, by model."""
 DEFAULT_BUDGETS = {"paper": "4,16,64", "small": "4,16,64", "tiny": "1,4,16", "study": "1,4,16", "debug": "1,2,4"}
 
 
@@ -47,40 +47,42 @@ class Options(StudyOptions):
     budgets: str | None = None
     """Budgets K, as in 4,16,64; None for the preset's."""
     seeds: int = 3
-    """Number of seeds, of weights, data order and labels."""
+    """Number of seeds; a seed determines weights, data order and labels."""
     steps: int | None = None
-    """Steps of every latent action model, instead of the preset's."""
+    """Number of steps of every latent action model, instead of the preset's."""
     models: str = "flexlam,fixed"
-    """Methods to compare, FlexLAM first: fixed and lapo at every budget with as many codes per slot, adaworld and laom
-    (continuous) at every number of --numbers.
+    """Methods to compare, flexlam first: fixed and lapo are trained at every budget with the same number of codes per
+    slot, adaworld and laom (continuous) at every size of --numbers.
     """
     numbers: str = "32"
-    """Numbers of a latent action of the continuous methods, as in 8,32."""
+    """Sizes of the continuous methods' latent actions, in numbers, as in 8,32."""
     seconds: float | None = None
-    """Processor seconds that every latent action model trains, in place of --steps: as many steps as a trial says that
-    it makes in them. On a CPU alone.
+    """Seconds of processor time that every latent action model trains, instead of --steps; a trial measures how many
+    steps these are. Only on a CPU.
     """
     translator_steps: int | None = None
-    """Steps of every translator, instead of the preset's."""
+    """Number of steps of every translator, instead of the preset's."""
     labels: str = "standard,narrow"
     """Kinds of labels: standard (uniform over tasks), narrow (one task)."""
     label_count: int | None = None
-    """Labels of each kind, validation included; None for the paper's shares, 0.025 % and 0.04 % of all steps."""
+    """Number of labels of each kind, including those for validation; None for the paper's shares, 0.025% and 0.04% of
+    all steps.
+    """
     narrow_task: str = field(default=NARROW_TASK, metadata=formerly("narrow_level"))
     """Task that the narrow labels come from."""
     held_out: int = 4000
-    """Transitions of the test split that every translator is measured on."""
+    """Number of transitions of the test split that every translator is measured on."""
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
     prefix_distribution: Literal["uniform", "mixed"] = field(default="uniform", metadata=formerly("prefix_law"))
-    """How FlexLAM and its translators draw prefix lengths, as of `flexlam train`."""
+    """How FlexLAM and its translators draw prefix lengths, as in `flexlam train`."""
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata=formerly("levels"))
-    """FSQ levels of every latent action model, as of `flexlam train`."""
+    """FSQ levels of every latent action model, as in `flexlam train`."""
     conditioning: Conditioning = "slots+action"
-    """What every translator sees, as of `flexlam train`; which plays best is in docs/translator.md."""
+    """What every translator sees, as in `flexlam train`; docs/translator.md says which plays best."""
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of training, as of `flexlam train`."""
+    """Arithmetic of training, as in `flexlam train`."""
 
     def __post_init__(self) -> None:
         tidy(self)
@@ -88,7 +90,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Config:
-    """What all commands on one folder share."""
+    """Options that all commands on one folder must share."""
 
     preset: str
     steps: int | None
@@ -98,7 +100,7 @@ class Config:
     held_out: int
     precision: str | None
     prefix_distribution: str | None = field(metadata=formerly("prefix_law"))
-    """None for the uniform one."""
+    """Name of the distribution; None for the uniform one."""
     data: tuple[str, ...]
     fsq_levels: tuple[int, ...] | None = field(default=None, metadata={"later": True, **formerly("levels")})
     conditioning: str = field(default="slots+action", metadata={"later": True})
@@ -106,10 +108,10 @@ class Config:
 
 
 def parse(options: Options) -> tuple[list[int], list[str]]:
-    """Budgets and kinds of labels.
+    """Return the budgets and the kinds of labels.
 
     Raises:
-        ValueError: A budget outside 1..M, an unknown kind of labels, or counts below 1.
+        ValueError: A budget is outside 1..M, a kind of labels is unknown, or a count is below 1.
     """
     from flexlam_rl.models.flexlam.config import PRESETS
 
@@ -126,11 +128,11 @@ def parse(options: Options) -> tuple[list[int], list[str]]:
 
 
 def methods_of(options: Options) -> list[tuple[str, list[int]]]:
-    """Each method beside FlexLAM and the sizes that it is trained at: budgets, or numbers.
+    """Return each method besides FlexLAM with the sizes that it is trained at: budgets, or sizes in numbers.
 
     Raises:
-        ValueError: An unknown method, FlexLAM missing, a number below 1, both steps and seconds, or seconds on another
-            device than a CPU.
+        ValueError: A method is unknown, FlexLAM is missing, a number is below 1, both steps and seconds are given, or
+            seconds are given for another device than a CPU.
     """
     names = options.models.split(",")
     for name in names:
@@ -153,8 +155,8 @@ def methods_of(options: Options) -> list[tuple[str, list[int]]]:
 def jobs(
     budgets: list[int], kinds: list[str], seeds: int, methods: list[tuple[str, list[int]]] | None = None
 ) -> Iterator[Job]:
-    """All jobs, seed by seed, so that a stopped study has whole comparisons; without `methods`, of FlexLAM and
-    Fixed-K.
+    """Return all jobs, seed by seed, so that a stopped study has whole comparisons; without `methods`, those of FlexLAM
+    and Fixed-K.
     """
     for seed in range(seeds):
         models = [Job(seed, None)]
@@ -167,14 +169,14 @@ def jobs(
 
 
 def codes_of(options: Options) -> int:
-    """V, codes per slot of every discrete model."""
+    """Return the number of codes per slot of every discrete model, V."""
     from flexlam_rl.models.flexlam.config import PRESETS
 
     return math.prod(options.fsq_levels or PRESETS[options.preset].lam.levels)
 
 
 def train(job: Job, options: Options) -> None:
-    """Train what the job names; a finished one returns at once, a stopped one continues."""
+    """Train a job; a finished one returns at once, a stopped one continues."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
     folder = options.out / "runs" / job.model
@@ -207,7 +209,7 @@ def train(job: Job, options: Options) -> None:
         "out": folder / job.labels,
         "lam_run": folder,
         "steps": options.translator_steps,
-        # drawn once a seed, the same for all models
+        # drawn once per seed, and the same for all models
         "labels": f"alignment-{job.labels}-{amount}-seed{job.seed}",
         "label_count": options.label_count,
         "label_fraction": FRACTIONS[job.labels],
@@ -217,7 +219,7 @@ def train(job: Job, options: Options) -> None:
 
 
 def measure(job: Job, options: Options, budgets: list[int], data: Any) -> list[dict[str, Any]]:
-    """Rows of one translator: FlexLAM at every budget and at K = 0 (the previous action alone), others at their own."""
+    """Measure a translator: FlexLAM's at every budget and at K = 0 (only the previous action), others' at their own."""
     folder = options.out / "runs" / job.model
     common = {"model": job.title, "labels": job.labels, "seed": job.seed}
     wanted = [0, *budgets] if job.slots is None else None
@@ -235,7 +237,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options that do not fit each other or the data.
+        ValueError: Options do not fit each other or the data.
     """
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam.health import load_transitions
@@ -295,13 +297,13 @@ def plan(options: Options) -> Study[Job]:
         config=config,
         steps=steps,
         finished=measured,
-        # how many steps fill the seconds is not known before the trials
+        # with --seconds, the number of steps is not known before the trials
         guesses=seconds_per_step(options.preset, options.device) if options.seconds is None else {},
     )
 
 
 def _measured(out: Path, job: Job, budgets: list[int]) -> bool:
-    """Whether a translator's rows are there for all budgets; measuring anew for more of them is cheap."""
+    """Return whether a translator has rows for all budgets; measuring it again for more budgets is cheap."""
     result = out / "results" / f"{job.name}.json"
     return result.exists() and (
         job.slots is not None

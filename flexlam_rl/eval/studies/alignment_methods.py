@@ -1,7 +1,6 @@
 """The latent action models of the alignment study: how each is trained, and for how long.
 
-Discrete methods stand beside each other at equal bits (as many slots of as many codes), continuous ones at as many
-numbers.
+Discrete methods are compared at equal bits (the same number of slots and codes), continuous ones at equal numbers.
 """
 
 import contextlib
@@ -18,10 +17,10 @@ from flexlam_rl.utils.files import read_json, write_json
 
 DISCRETE, CONTINUOUS = ("lapo",), ("adaworld", "laom")
 NAMES = {"flexlam": "FlexLAM", "fixed": "Fixed-K", "lapo": "LAPO", "adaworld": "AdaWorld", "laom": "LAOM"}
-"""Methods as options name them, and as tables do."""
+"""Names of the methods in options, and in tables."""
 
 TRIAL = 16
-"""Steps that tell how long one takes."""
+"""Number of steps of a trial, which measures how long a step takes."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class Job:
 
     seed: int
     slots: int | None
-    """K of a model with so many slots, or how many numbers a continuous one has; None for FlexLAM."""
+    """Number of slots, K, of a discrete model, or of numbers of a continuous one; None for FlexLAM."""
     labels: str = ""
     method: str = "fixed"
-    """Which of `NAMES` it is, where it is not FlexLAM."""
+    """Name of the method in `NAMES`, if it is not FlexLAM."""
 
     @property
     def variant(self) -> str:
-        """Method and size: flexlam, fixed4, adaworld32."""
+        """Name of method and size: flexlam, fixed4, adaworld32."""
         return "flexlam" if self.slots is None else f"{self.method}{self.slots}"
 
     @property
@@ -52,22 +51,22 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The method's name in tables."""
+        """Name of the method in tables."""
         return NAMES["flexlam" if self.slots is None else self.method]
 
     @property
     def kind(self) -> str:
-        """What the job trains."""
+        """Kind of model that the job trains."""
         return "translator" if self.labels else "LAM" if self.slots is None or self.method == "fixed" else self.title
 
 
 def train_lam(job: Job, args: Any, codes: int) -> None:
-    """Train the latent action model that a job names.
+    """Train the latent action model of a job.
 
     Args:
-        job: Which.
+        job: The job.
         args: `TrainArgs` that all models of the study share, with the job's seed, folder and steps.
-        codes: V, codes per slot of every discrete one.
+        codes: Number of codes per slot of a discrete model, V.
     """
     from flexlam_rl.models.flexlam.pipeline import train_stage
     from flexlam_rl.train.options import part_of
@@ -81,17 +80,17 @@ def train_lam(job: Job, args: Any, codes: int) -> None:
 
 
 class _TrialIsOver(Exception):
-    """Raised in a training that has told how long its steps take."""
+    """Raised when a trial has measured how long steps take."""
 
 
 def steps_in(seconds: float, path: Path, variant: str, train: Callable[[Path, int], None]) -> int:
-    """How many steps a model makes in some seconds of processor time; found by a trial, once, and kept.
+    """Return the number of training steps that take `seconds` of processor time; a trial measures it once.
 
     Args:
-        seconds: Of this process's processor time.
-        path: File that keeps the steps of all variants.
-        variant: Which model.
-        train: Trains it in a folder for a number of steps.
+        seconds: Seconds of this process's processor time.
+        path: File in which the results for all variants are kept.
+        variant: Name of the model.
+        train: Function that trains the model in a folder for a number of steps.
     """
     from flexlam_rl.train.progress import watched
 

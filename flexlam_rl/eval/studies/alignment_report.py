@@ -12,12 +12,12 @@ from flexlam_rl.utils.tabular import csv_bytes
 
 Row = dict[str, Any]
 PAIR = ("FlexLAM", "Fixed-K")
-"""Methods whose difference is taken; all of them stand in the table of `methods`."""
+"""Methods whose difference is computed; the table of `methods` shows all methods."""
 METRICS = {"loss": "translator loss", "accuracy": "translator accuracy", "flow_loss": "flow loss"}
 
 
 def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean, and half the width of its `level` interval by Student's t; not a number for a single value."""
+    """Compute the mean, and half the width of its `level` interval by Student's t (NaN for a single value)."""
     from scipy.stats import t
 
     array = np.asarray(values, float)
@@ -27,7 +27,7 @@ def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
 
 
 def read_results(out: Path) -> list[Row]:
-    """All rows measured so far."""
+    """Read all rows measured so far."""
     rows = [
         row for file in sorted((out / "results").glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))
     ]
@@ -37,8 +37,8 @@ def read_results(out: Path) -> list[Row]:
 
 
 def summarise(rows: list[Row]) -> list[Row]:
-    """One row a kind of labels, budget and metric: both models' means with intervals, and FlexLAM less Fixed-K, paired
-    by seed.
+    """Compute one row per kind of labels, budget and metric: both models' means with intervals, and the difference
+    FlexLAM minus Fixed-K, paired by seed.
     """
     table = []
     for labels in dict.fromkeys(row["labels"] for row in rows):
@@ -71,8 +71,8 @@ def summarise(rows: list[Row]) -> list[Row]:
 
 
 def methods(rows: list[Row]) -> list[Row]:
-    """One row per method, size and kind of labels: means over seeds with intervals; discrete ones by bits, then
-    continuous ones by numbers.
+    """Compute one row per method, size and kind of labels: means over seeds with intervals. Discrete methods are sorted
+    by bits, and continuous ones after them by numbers.
     """
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
@@ -97,7 +97,7 @@ def methods(rows: list[Row]) -> list[Row]:
 
 
 def methods_markdown(table: list[Row]) -> str:
-    """The table of all methods, in Markdown."""
+    """Write the table of all methods in Markdown."""
     lines = [
         "All methods, discrete ones by bits, continuous ones by numbers; gain is the share of the error of a model's "
         "own prediction that its latents take away, against those of other transitions:\n",
@@ -121,7 +121,7 @@ def _cell(entry: Row, name: str, sign: str = "") -> str:
 
 
 def markdown(table: list[Row]) -> str:
-    """The summary as Markdown tables, one a metric."""
+    """Write the summary as Markdown tables, one per metric."""
     parts = []
     for metric, title in METRICS.items():
         parts.append(f"{title[0].upper()}{title[1:]}:\n")
@@ -137,7 +137,7 @@ def markdown(table: list[Row]) -> str:
 
 
 def write(out: Path, study: Any, test: Any) -> str:
-    """Write results.csv, summary.json, summary.md and alignment.png; returns the Markdown."""
+    """Write results.csv, summary.json, summary.md and alignment.png, and return the Markdown."""
     rows = read_results(out)
     if not rows:
         return ""
@@ -160,7 +160,9 @@ def write(out: Path, study: Any, test: Any) -> str:
 
 
 def plot(rows: list[Row], table: list[Row], path: Path) -> None:
-    """Bars of both models by budget, one panel a kind of labels and metric, with intervals and every seed as a dot."""
+    """Draw bars of both models by budget, with intervals and each seed as a dot, one panel per kind of labels and
+    metric.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

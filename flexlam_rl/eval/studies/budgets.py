@@ -1,9 +1,9 @@
-"""`python -m eval.studies.budgets SUITE --data DIR`: return, translator loss and milliseconds against the budget, in
-one table and plot.
+"""`python -m eval.studies.budgets SUITE --data DIR`: show return, translator loss and milliseconds over the budget, in
+one table and one plot.
 
-Returns come from a finished suite of several budgets; the translator's loss from the held-out labels of the data;
-milliseconds are measured here by the paper's protocol (`eval.latency`). Budgets that are chosen at each step are left
-out: `flexlam study budgets` is about these.
+Returns come from a finished suite of several budgets, and the translator's loss from held-out labels of the data.
+Milliseconds are measured here by the paper's protocol (`eval.latency`). Budgets that are chosen at each step are left
+out; `flexlam study budgets` compares these.
 """
 
 import json
@@ -23,29 +23,29 @@ from flexlam_rl.utils.tabular import csv_bytes
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Return, translator loss and milliseconds a decision as functions of the budget."""
+    """Show return, translator loss and milliseconds per decision over the budget."""
 
     suite: tyro.conf.Positional[Path]
     """Folder of a finished suite with several budgets."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """Folder for budgets.json, budgets.csv and budgets.png."""
     checkpoint: str | None = None
-    """The bundle that played; by default the one that comes with the package."""
+    """Bundle that played; by default the one that comes with the package."""
     data: Path | None = None
-    """Rollouts with the labels, for the translator's loss."""
+    """Rollouts with labels, for the translator's loss."""
     labels: str = "standard"
     """Name of the label set."""
     device: str = "cpu"
     """torch device."""
     steps: int = 100
-    """Timed steps a budget."""
+    """Number of timed steps per budget."""
 
 
 def translator_losses(
     bundle: Any, data: Path, labels: str, budgets: list[int], device: str
 ) -> dict[int, tuple[float, float]]:
-    """Loss and accuracy (NaN of continuous actions) of the translator at each budget, on the held-out part of a label
-    set.
+    """Measure loss and accuracy (NaN for continuous actions) of the translator at each budget, on the held-out part of
+    a label set.
     """
     import torch
 
@@ -67,7 +67,7 @@ def translator_losses(
 
 
 def run(options: Options) -> int:
-    """Write table and plot.
+    """Write the table and the plot.
 
     Raises:
         ValueError: The suite is unfinished, has no budgets, or was played by another checkpoint.
@@ -117,8 +117,8 @@ def run(options: Options) -> int:
 
 
 def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
-    """One panel for returns, one for the translator's loss where it is known, one for milliseconds; nothing where
-    matplotlib is missing.
+    """Draw one panel for returns, one for the translator's loss if it is known, and one for milliseconds; draw nothing
+    without matplotlib.
     """
     try:
         import matplotlib
@@ -132,7 +132,7 @@ def draw(rows: list[dict[str, Any]], path: Path, what: str) -> None:
     panels = [
         ("iqm", "normalised return, interquartile mean"),
         ("translator_loss", "translator loss"),
-        ("milliseconds", "ms a decision, batch 1"),
+        ("milliseconds", "ms per decision, batch 1"),
     ]
     panels = [panel for panel in panels if rows[0].get(panel[0]) is not None]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False)

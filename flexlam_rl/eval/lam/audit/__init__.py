@@ -1,1 +1,1 @@
-"""What latent actions are made of, on litelab, where actions, pose, depth and what is exogenous are known."""
+"""The audit: what latent actions encode, on litelab, where actions, pose, depth and exogenous changes are known."""

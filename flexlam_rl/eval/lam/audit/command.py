@@ -1,7 +1,7 @@
-"""`flexlam audit CHECKPOINT --out DIR`: what are the latent actions of this model made of?
+"""`flexlam audit CHECKPOINT --out DIR`: measure what the latent actions of a model encode.
 
-Plays litelab, where actions, pose, depth and what is exogenous are known, encodes, and writes audit.json and a page,
-README.md. See docs/audit.md.
+It plays litelab, where actions, pose, depth and exogenous changes are known, encodes the transitions, and writes
+audit.json and a page, README.md. See docs/audit.md.
 """
 
 import sys
@@ -18,22 +18,22 @@ from flexlam_rl.utils.options import tidy, whole
 
 @dataclass(frozen=True)
 class Options:
-    """Say what a latent action model's latents are made of, on litelab, with a frozen network beside it."""
+    """Measure what the latents of a latent action model encode, on litelab, beside a frozen network."""
 
     checkpoint: tyro.conf.Positional[Path]
     """Folder of a bundle, of a training run, or of one LAM."""
     out: Path
     """Folder for audit.json and README.md."""
     transitions: int = 2048
-    """Pairs of steps."""
+    """Number of pairs of steps."""
     levels: tuple[str, ...] = field(default=SUITE)
     """Levels to walk in."""
     textures: str = "procedural"
     """Look of the levels."""
     frozen: str = "efficientnet-lite0"
-    """Frozen network whose features' change is the baseline: efficientnet-lite0, random, or none."""
+    """Frozen network whose change of features is the baseline: efficientnet-lite0, random, or none."""
     decode_steps: int = 4
-    """Steps of the decoder."""
+    """Number of steps of the decoder."""
     seed: int = 0
     """Seed of the episodes, the dials and the decoder's noise."""
     device: str = "cpu"
@@ -48,10 +48,10 @@ class Options:
 
 
 def spec_for(lam: Any, textures: str) -> Any:
-    """How litelab's levels are shown to a model.
+    """Make the record of litelab's levels as a model sees them.
 
     Raises:
-        ValueError: It does not see frames of three channels, or the look is none of litelab's.
+        ValueError: The model does not see frames of three channels, or litelab has no such look.
     """
     from flexlam_rl.envs.domain import find_domain
     from flexlam_rl.envs.spec import EnvSpec
@@ -66,11 +66,11 @@ def spec_for(lam: Any, textures: str) -> Any:
 
 
 def run(options: Options) -> int:
-    """Walk, encode, write everything, print the page.
+    """Play, encode, write the files, and print the page.
 
     Raises:
         CheckpointError: The folder holds no LAM that can be used.
-        ValueError: A level, a look or a network that there is not.
+        ValueError: There is no such level, look or network.
     """
     from rich.console import Console
 

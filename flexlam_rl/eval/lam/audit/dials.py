@@ -1,8 +1,10 @@
-"""Things that move without the player, as a change to the pictures: other players, moving textures, noise on the
+"""Dials: exogenous changes that are drawn into the frames, namely other players, moving textures, and noise on the
 overlay.
 
-Each dial takes a strength from 0 (nothing changes) to 1, and draws what happens in the two frames of a transition
-independently of the action. Legend: `B` transitions, `C H W` frame.
+Each dial takes a strength from 0 (nothing changes) to 1, and changes the two frames of a transition independently of
+the action.
+
+Legend: `B` transitions, `C H W` frame.
 """
 
 from collections.abc import Callable
@@ -12,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 OVERLAY = 1 / 8
-"""Share of the height, from below, in which litelab's overlay stands."""
+"""Share of the frame's height, from below, that litelab's overlay takes."""
 FIGURES = 3
-"""Other players that may be in the picture."""
+"""Largest number of other players in a frame."""
 TALL, WIDE = 56.0, 30.0
-"""Height and width of a player, world units."""
+"""Height and width of a player, in world units."""
 _NEAR, _FAR = 96.0, 640.0
 
 
 def overlay_noise(frames: Tensor, depth: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Frames (B, 2, C, H, W) with each pixel of the overlay replaced by chance, with the probability `strength`."""
+    """Replace each pixel of the overlay by noise with probability `strength`, in frames (B, 2, C, H, W)."""
     rows = max(1, round(frames.shape[-2] * OVERLAY))
     part = frames[..., -rows:, :]
     noise = torch.randint(0, 256, part.shape, dtype=torch.uint8, generator=generator)
@@ -32,8 +34,8 @@ def overlay_noise(frames: Tensor, depth: Tensor, strength: float, generator: tor
 
 
 def moving_textures(frames: Tensor, depth: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Frames with a coarse pattern blended over them, at most half of each value, that drifts by up to an eighth of the
-    picture between the two.
+    """Blend a coarse pattern over the frames, with a weight of at most one half. It drifts by up to an eighth of the
+    frame between the two.
     """
     b, _, c, h, w = frames.shape
     pattern = F.interpolate(torch.rand(b, c, 8, 8, generator=generator), size=(h, w)) * 255
@@ -45,8 +47,8 @@ def moving_textures(frames: Tensor, depth: Tensor, strength: float, generator: t
 
 
 def other_players(frames: Tensor, depth: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Frames with up to `FIGURES` players in them, each there with the probability `strength`, that walk between the
-    two; what is nearer than they are hides them (pictures of 90 degrees, as of litelab).
+    """Draw up to `FIGURES` players into the frames, each with probability `strength`. They walk between the two frames,
+    and nearer objects hide them (for a field of view of 90 degrees, as in litelab).
     """
     b, t, _, h, w = frames.shape
     out = frames.clone()
@@ -72,11 +74,20 @@ DIALS: dict[str, Callable[[Tensor, Tensor, float, torch.Generator], Tensor]] = {
     "textures": moving_textures,
     "overlay": overlay_noise,
 }
-"""By name: frames uint8 (B, 2, C, H, W), their depth (B, 2, H, W) and a strength to frames of the same shape."""
+"""Dials by name: functions of frames uint8 (B, 2, C, H, W), their depth (B, 2, H, W), a strength and a generator, which
+return changed frames.
+"""
 
 
 def dialed(name: str, frames: Tensor, depth: Tensor, strength: float, seed: int) -> Tensor:
-    """Turn a dial.
+    """Apply a dial.
+
+    Args:
+        name: Name of the dial.
+        frames: Frames, uint8 (B, 2, C, H, W).
+        depth: Their depth, (B, 2, H, W).
+        strength: Strength, 0 to 1.
+        seed: Seed of the change.
 
     Raises:
         ValueError: There is no such dial, or the strength is outside 0..1.

@@ -1,4 +1,4 @@
-"""All figures of the audit, each 1 for a latent that is the player's true displacement and about 0 for chance.
+"""All figures of the audit. Each is 1 for a latent that is the player's true displacement, and about 0 for chance.
 
 Legend: `B` transitions, `C H W` frame, `K` budget.
 """
@@ -24,24 +24,24 @@ MEASURES = {
     "additivity": "two steps add up to the transition that they make",
     "additivity_shuffled": "the same with the transition of other steps",
     "reversal": "a step seen backwards is the opposite one",
-    "action": "actions read linearly: share of what always saying the commonest misses",
+    "action": "actions read linearly: share of the errors of always naming the commonest that are avoided",
     "motion": "share of the variance of the player's movement (forward, left, turn, tilt) that is read linearly",
-    "place": "the same of the depth seen before the step: of where the player is, not of what happened",
-    "cut_leakage": "the same of the picture after a cut to another place: nothing that a step could have led to",
-    "transfer": "actions read after decoding onto another frame and encoding again: share of what shuffled ones miss",
+    "place": "the same for the depth seen before the step, which shows where the player is, not what happened",
+    "cut_leakage": "the same for the frame after a cut to another place, to which no step could have led",
+    "transfer": "actions read after decoding onto another frame and encoding again: share of shuffled errors avoided",
     **{
         f"{name}_{strength:g}": f"agreement with itself when {words} at strength {strength:g}"
         for name, words in (
-            ("players", "other players walk in the picture"),
-            ("textures", "a pattern drifts over the picture"),
+            ("players", "other players walk through the frame"),
+            ("textures", "a pattern drifts over the frame"),
             ("overlay", "the overlay is noise"),
         )
         for strength in STRENGTHS
     },
 }
-"""Name of each figure and what it says; of `place` and `cut_leakage` less is better."""
+"""Name and meaning of each figure; for `place` and `cut_leakage`, less is better."""
 FEWEST = 48
-"""Pairs of steps below which thirds are too small to read anything from."""
+"""Smallest number of pairs of steps; thirds of fewer are too small for any figure."""
 
 
 def examine(
@@ -55,11 +55,11 @@ def examine(
     """Audit a subject at each of its budgets.
 
     Args:
-        subject: What is audited.
+        subject: The subject of the audit.
         walks: Pairs of steps.
-        seed: Of dials, cuts, shuffles and the decoder's noise.
-        steps: Of the decoder.
-        moved: Transitions that are decoded onto other frames.
+        seed: Seed of dials, cuts, shuffles and the decoder's noise.
+        steps: Number of steps of the decoder.
+        moved: Number of transitions that are decoded onto other frames.
         report: Called with the name of each part before it is measured.
 
     Returns:
@@ -72,7 +72,7 @@ def examine(
         raise ValueError(f"There are {len(walks)} pairs of steps; at least {FEWEST} are needed.")
     first, between, last = walks.frames.unbind(1)
     generator = torch.Generator().manual_seed(seed)
-    # rows in mixed order: thirds of them are fitted, chosen and tested on
+    # mixed order, because thirds of the rows serve for fitting, choosing and testing
     order = torch.randperm(len(walks), generator=generator)
     elsewhere = of_other_rows(walks.frames[:, 1], generator)
     pairs = {
@@ -134,7 +134,7 @@ def _readings(
 
 
 def _read(features: Tensor, targets: Tensor) -> Figure:
-    """Share of the variance of targets that is read linearly; 0 where they have none."""
+    """Return the share of the variance of targets that is read linearly; 0 where they have no variance."""
     if float(targets.std(0).max()) < 1e-6:
         return Figure(0.0, 0.0)
     return Figure(*explained_with_error(features, targets))
@@ -143,10 +143,11 @@ def _read(features: Tensor, targets: Tensor) -> Figure:
 def transfer(
     subject: Subject, latents: Tensor, walks: Walks, order: Tensor, budget: int, steps: int, moved: int, seed: int
 ) -> Figure:
-    """Take the latents of actions to other frames and back, and read the action again.
+    """Move latents to other frames, encode them there again, and read the action.
 
-    A reader is fitted to half of the steps. The latents of others are decoded onto frames of other walks, what was
-    decoded is encoded again, and the reader names the action; the control reads those of another transition.
+    A reader is fitted to half of the steps. The latents of other steps are decoded onto frames of other walks, the
+    decoded transitions are encoded again, and the reader names the action. The control reads the latents of another
+    transition.
     """
     decoder = subject.decoder
     assert decoder is not None
@@ -172,5 +173,5 @@ def _flat(found: Mapping[str, Figure]) -> dict[str, float]:
 
 
 def figures_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the figures that some row has, in the order of `MEASURES`."""
+    """Return the names of the figures that any row has, in the order of `MEASURES`."""
     return [name for name in MEASURES if any(name in row for row in rows)]

@@ -1,4 +1,4 @@
-"""Figures of vectors that stand for transitions: 1 is what a displacement would have, about 0 what chance would.
+"""Figures of vectors that represent transitions: 1 for a displacement, about 0 for chance.
 
 Legend: `B` transitions, `F` numbers of a vector.
 """
@@ -20,10 +20,9 @@ RESAMPLES = 200
 
 
 def agreement(one: Tensor, two: Tensor, seed: int = 0) -> Figure:
-    """Correlation of two sets of vectors (B, F), each less its mean, all their numbers pooled; 0 where either is the
-    same for all rows.
+    """Compute the correlation of two sets of vectors (B, F), over all their numbers after subtracting each set's mean.
 
-    The standard error is a bootstrap's over rows.
+    It is 0 where either set is the same for all rows. The standard error comes from a bootstrap over rows.
     """
     a, b = (part.double() - part.double().mean(0) for part in (one, two))
     parts = torch.stack([(a * b).sum(1), a.square().sum(1), b.square().sum(1)], 1)
@@ -36,19 +35,19 @@ def agreement(one: Tensor, two: Tensor, seed: int = 0) -> Figure:
 
 
 def additivity(first: Tensor, second: Tensor, both: Tensor) -> Figure:
-    """Whether the vectors of two steps in a row add up to that of the transition that the two make."""
+    """Measure whether the vectors of two consecutive steps add up to that of the transition over both."""
     return agreement(first + second, both)
 
 
 def reversal(there: Tensor, back: Tensor) -> Figure:
-    """Whether the vector of a transition seen backwards is the opposite one; -1 where the order of the two frames makes
-    no difference.
+    """Measure whether the vector of a reversed transition is the opposite one; -1 where the order of the two frames
+    makes no difference.
     """
     return agreement(there, -back)
 
 
 def gained(right: Tensor, control: Tensor) -> Figure:
-    """Share of what the control misses that is right: (B,) of 0 and 1 each."""
+    """Compute the share of the control's errors that is avoided, from results (B,) of 0 and 1."""
     own, other = right.double().mean(), control.double().mean()
     room = float((1 - other).clamp_min(1e-9))
     spread = float((right.double() - control.double()).std()) / len(right) ** 0.5 if len(right) > 1 else float("nan")

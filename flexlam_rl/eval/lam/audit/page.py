@@ -10,7 +10,7 @@ def page(record: Mapping[str, Any]) -> str:
     """Write an audit as Markdown: one column per subject and budget.
 
     Args:
-        record: What audit.json holds.
+        record: Content of audit.json.
     """
     subjects: Sequence[Mapping[str, Any]] = record["subjects"]
     columns = [(one, row) for one in subjects for row in one["rows"]]
@@ -30,7 +30,7 @@ def page(record: Mapping[str, Any]) -> str:
         cells = " | ".join(_cell(row, name) for _, row in columns)
         lines.append(f"| {name.replace('_', ' ')} | {cells} | {MEASURES[name]} |")
     if any(one["frozen"] for one in subjects):
-        lines += ["", "A difference of features adds up and turns round by construction, whatever the features are."]
+        lines += ["", "Differences of features add up and reverse by construction, whatever the features are."]
     return "\n".join(lines) + "\n"
 
 

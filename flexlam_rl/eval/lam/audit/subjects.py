@@ -1,4 +1,4 @@
-"""What is audited: a latent action model at its budgets, or the change of a frozen network's features.
+"""Subjects of the audit: a latent action model at its budgets, or the change of a frozen network's features.
 
 Legend: `B` transitions, `C H W` frame, `M` slots, `d` numbers per slot, `K` budget, `F` features.
 """
@@ -19,23 +19,23 @@ _CHUNK = 64
 
 
 class Subject(Protocol):
-    """Turns transitions into vectors."""
+    """A subject of the audit, which turns transitions into vectors."""
 
     title: str
     budgets: list[int]
     decoder: PixelModel | None
-    """Predicts frames from its latents, None where nothing does."""
+    """Model that predicts frames from the latents; None where there is none."""
 
     def encode(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Give the latents of transitions, frames uint8 (B, C, H, W) twice."""
+        """Encode transitions, given as two sets of frames uint8 (B, C, H, W)."""
         ...
 
     def vectors(self, latents: Tensor, budget: int) -> Tensor:
-        """Give what the first `budget` latents say as points in space, (B, F)."""
+        """Return the first `budget` latents as points in space, (B, F)."""
         ...
 
     def features(self, latents: Tensor, budget: int) -> Tensor:
-        """Give the same as a linear reader takes it best, (B, F)."""
+        """Return the first `budget` latents in the form that is best for a linear reader, (B, F)."""
         ...
 
 
@@ -44,8 +44,8 @@ class ModelSubject:
 
     Args:
         lam: The model.
-        budgets: K to audit it at; None for all M alone.
-        device: Where it is.
+        budgets: Values of K to audit it at; None for M only.
+        device: Device of the model.
     """
 
     def __init__(self, lam: SlotModel, budgets: list[int] | None = None, device: str = "cpu") -> None:
@@ -54,28 +54,28 @@ class ModelSubject:
         self.decoder = lam if isinstance(lam, PixelModel) else None
 
     def encode(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Latents of all slots: codes int64 (B, M), or vectors (B, M, d)."""
+        """Encode all slots: codes int64 (B, M), or vectors (B, M, d)."""
         return encode(self.lam, Transitions(obs.to(self.device), next_obs.to(self.device)))
 
     def vectors(self, latents: Tensor, budget: int) -> Tensor:
-        """The slot vectors, one after the other."""
+        """Return the slot vectors, one after the other."""
         return self.lam.embed(latents[:, :budget]).flatten(1).cpu()
 
     def features(self, latents: Tensor, budget: int) -> Tensor:
-        """The digits of codes one-hot, vectors elsewhere."""
+        """Return the digits of codes one-hot; where latents are continuous, the vectors."""
         return latent_features(self.lam, latents[:, :budget]).float().cpu()
 
 
 class FrozenSubject:
-    """How the features of a frozen network of pictures change from one frame to the next.
+    """The change of a frozen network's features from one frame to the next.
 
-    A difference adds up and turns round by construction; what it tells of actions and of all else is the baseline.
+    Differences add up and reverse by construction; what they say about actions and everything else is the baseline.
 
     Args:
-        name: Of the network, as in `EXTRACTORS`.
+        name: Name of the network, as in `EXTRACTORS`.
 
     Raises:
-        ValueError: There is none, it is one of clips, or its package is missing.
+        ValueError: There is no such network, it is one of clips, or its package is missing.
     """
 
     decoder: Any = None
@@ -88,7 +88,7 @@ class FrozenSubject:
 
     @torch.no_grad()
     def encode(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        """Differences of features, (B, F)."""
+        """Compute the differences of features, (B, F)."""
         parts = []
         for start in range(0, len(obs), _CHUNK):
             now, then = (to_unit(part[start : start + _CHUNK]) for part in (obs, next_obs))
@@ -96,9 +96,9 @@ class FrozenSubject:
         return torch.cat(parts)
 
     def vectors(self, latents: Tensor, budget: int) -> Tensor:
-        """The differences themselves."""
+        """Return the differences themselves."""
         return latents
 
     def features(self, latents: Tensor, budget: int) -> Tensor:
-        """The differences in units of their spread, which ridge and logistic regression need."""
+        """Return the differences in units of their standard deviation, as ridge and logistic regression need them."""
         return (latents - latents.mean(0)) / latents.std(0).clamp_min(1e-6)

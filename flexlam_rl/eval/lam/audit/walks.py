@@ -1,4 +1,4 @@
-"""Two steps in a row on litelab, with what a camera does not tell: the actions, the pose, the depth.
+"""Pairs of consecutive steps on litelab, with what a camera does not show: the actions, the pose and the depth.
 
 Legend: `B` pairs of steps, `T` steps of an episode, `C H W` frame.
 """
@@ -21,23 +21,24 @@ from flexlam_rl.envs.observations import FRAME
 from flexlam_rl.envs.spec import EnvSpec
 
 GAP = 7
-"""Steps between the first frames of two pairs of one episode."""
+"""Number of steps between the first frames of two pairs of an episode."""
 RANDOM = 0.5
-"""Share of random steps: experts look up and down too seldom to tell how that is coded."""
+"""Share of random steps, because experts look up and down too seldom to show how that is encoded."""
 _DEPTH = "RGBD_INTERLEAVED"
 
 
 @dataclass(frozen=True)
 class Walks:
-    """B times two steps.
+    """B pairs of steps.
 
     Attributes:
-        frames: uint8 (B, 3, C, H, W), before, between and after.
-        action: int64 (B, 2).
-        motion: float (B, 4), of the first step: forward and left in world units, turn to the left and up in degrees.
-        depth: float (B, 3, H, W), of the frames, world units; 4,096 and more is 4,096.
-        level: int64 (B,), number of the level.
-        levels: Their names.
+        frames: Frames before, between and after the steps, uint8 (B, 3, C, H, W).
+        action: Actions, int64 (B, 2).
+        motion: Motion in the first step, float (B, 4): forward and left in world units, turns to the left and up in
+            degrees.
+        depth: Depth of the frames in world units, float (B, 3, H, W); at most 4,096.
+        level: Number of the level, int64 (B,).
+        levels: Names of the levels.
     """
 
     frames: Tensor
@@ -52,7 +53,7 @@ class Walks:
 
 
 class _Noting:
-    """Lets a policy play, and notes pose and depth before each of its steps."""
+    """Wraps a policy, and records pose and depth before each of its steps."""
 
     def __init__(self, policy: Any, env: Any) -> None:
         self.policy, self.env = policy, env
@@ -76,15 +77,15 @@ class _Noting:
 def walks(
     spec: EnvSpec, levels: Sequence[str], count: int, seed: int = 0, report: Callable[[int], None] = lambda _: None
 ) -> Walks:
-    """Play held-out episodes, half of the steps by the scripted expert and half in random bursts, and take `count`
-    pairs of steps, as many of each level as of the others (one more or less).
+    """Play held-out episodes, half of the steps by the scripted expert and half in random bursts, and take pairs of
+    steps.
 
     Args:
-        spec: How litelab's levels are shown and controlled.
-        levels: Their names.
-        count: B.
-        seed: Of the episodes and of chance.
-        report: Called with the number of environments that have made a step.
+        spec: Record of litelab's levels: how they are shown and controlled.
+        levels: Names of the levels.
+        count: Number of pairs, B, spread equally over the levels (to within one).
+        seed: Seed of the episodes and of the random bursts.
+        report: Called with the number of environments that have taken a step.
 
     Raises:
         ValueError: The record is of another engine than litelab, or there are fewer pairs than levels.
@@ -95,7 +96,7 @@ def walks(
         raise ValueError(f"transitions is {count}; at least one per level is needed, {len(levels)}.")
     each = -(-count // len(levels))
     batches = min(4, each)
-    steps = GAP * (-(-each // batches) + 4)  # a few more than needed: some lead across a restart of the map
+    steps = GAP * (-(-each // batches) + 4)  # a few more than needed, because some cross a restart of the map
     tasks = [level for level in levels for _ in range(batches)]
     options: dict[str, Any] = {"observations": (FRAME, _DEPTH), "max_episode_steps": steps}
     env = find_domain(spec.domain).make_vec(tasks, spec, evaluation=True, **options)
@@ -129,7 +130,7 @@ def walks(
 
 
 def _motion(pose: np.ndarray) -> np.ndarray:
-    """Poses (B, 2, 5), x y z yaw pitch, to (B, 4): forward, left, turn to the left, turn up."""
+    """Convert poses (B, 2, 5), x y z yaw pitch, to motion (B, 4): forward, left, turn to the left, turn up."""
     gone = pose[:, 1] - pose[:, 0]
     yaw = np.radians(pose[:, 0, 3])
     forward = np.cos(yaw) * gone[:, 0] + np.sin(yaw) * gone[:, 1]

@@ -1,4 +1,4 @@
-"""What the fewest codes of transitions, k*, say: histograms, what they go with, pictures.
+"""Measurements of k*, the smallest number of codes that transitions need: histograms, correlations and pictures.
 
-`figures` counts, `stored` looks at rollouts, `watched` at an expert whose world is known, `report` draws.
+`figures` computes, `stored` reads rollouts, `watched` plays an expert in a world whose state is known, `report` draws.
 """

@@ -1,4 +1,4 @@
-"""Figures of k*, and of what they go with.
+"""Figures of k*, and its correlation with features of transitions.
 
 Legend: `N` transitions, `M` slots, `H W C` a frame.
 """
@@ -10,18 +10,18 @@ import numpy as np
 from scipy import ndimage, stats
 
 FEW = 3
-"""Fewer transitions than these correlate with anything."""
+"""Smallest number of transitions for a correlation; fewer correlate with anything."""
 
 
 def detail(frames: np.ndarray) -> np.ndarray:
-    """How much fine detail pictures have: the mean length of their gradient by Sobel's filter, in gray levels of [0, 1]
-    (ElasticTok, section 4.3, frequency analysis).
+    """Measure the fine detail of frames: the mean length of their Sobel gradient, in gray levels of [0, 1] (ElasticTok,
+    section 4.3, frequency analysis).
 
     Args:
-        frames: uint8 (N, H, W, C).
+        frames: Frames, uint8 (N, H, W, C).
 
     Returns:
-        (N,) float64.
+        The detail of each frame, (N,) float64.
     """
     gray = frames.mean(-1) / 255
     down, across = (ndimage.sobel(gray, axis) for axis in (1, 2))
@@ -29,25 +29,25 @@ def detail(frames: np.ndarray) -> np.ndarray:
 
 
 def change(frames: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Mean difference of two pictures, of pixels in [0, 1], (N,)."""
+    """Compute the mean absolute difference of two sets of frames, with pixels in [0, 1], (N,)."""
     return np.abs(frames.astype(np.float64) - after).mean((1, 2, 3)) / 255
 
 
 def summary(
     found: np.ndarray, slots: int, features: Mapping[str, np.ndarray], events: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Sum k* of transitions up, as JSON values.
+    """Summarize k* of transitions, as JSON values.
 
     Args:
-        found: k*, whether the tolerance was met, and evaluations, (N, 3).
-        slots: M.
-        features: Name to numbers (N,), NaN where one is not known.
-        events: Name to bool (N,).
+        found: k*, whether the tolerance was met, and the number of evaluations, (N, 3).
+        slots: Number of slots, M.
+        features: Numbers (N,) by name, NaN where one is not known.
+        events: Bool (N,) by name.
 
     Returns:
-        "transitions", "mean", "met" (a share), "evaluations" (a mean), "histogram" (of k* = 1..M), "correlation" of
-        each feature (Pearson's, None where nothing varies), and of each event that occurred its "count" and the mean k*
-        "at" it and "elsewhere".
+        "transitions", "mean", "met" (a share), "evaluations" (a mean), "histogram" (of k* = 1..M), "correlation" with
+        each feature (Pearson's, None where nothing varies), and "events": for each one that occurred, its "count" and
+        the mean k* "at" it and "elsewhere".
     """
     k, met, evaluations = found.T
     return {
@@ -70,7 +70,11 @@ def summary(
 
 
 def correlation(k: np.ndarray, values: np.ndarray) -> float | None:
-    """Pearson's correlation of k* with a feature, over the transitions where it is known."""
+    """Compute Pearson's correlation of k* with a feature, over the transitions where the feature is known.
+
+    Returns:
+        The correlation; None with too few transitions, or where k* or the feature does not vary.
+    """
     known = np.isfinite(values)
     k, values = k[known], values[known]
     if len(k) < FEW or not np.ptp(k) or not np.ptp(values):
@@ -79,7 +83,7 @@ def correlation(k: np.ndarray, values: np.ndarray) -> float | None:
 
 
 def ends(k: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the `count` cheapest and dearest transitions, spread evenly over those that are equal."""
+    """Return the indices of the `count` transitions with the lowest and the highest k*, spread evenly over ties."""
     from flexlam_rl.utils.pictures import evenly
 
     order = np.argsort(k, kind="stable")

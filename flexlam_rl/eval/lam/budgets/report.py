@@ -17,7 +17,7 @@ from flexlam_rl.utils.files import write_atomically
 
 
 def line(title: str, figures: Mapping[str, Any]) -> str:
-    """A level's figures in one line."""
+    """Write a level's figures in one line."""
     parts = [
         f"{title}: {figures['transitions']:,} transitions, mean k* {figures['mean']:.2f}, "
         f"tolerance met by {figures['met']:.1%}, {figures['evaluations']:.1f} evaluations each"
@@ -30,14 +30,14 @@ def line(title: str, figures: Mapping[str, Any]) -> str:
 def write_report(
     out: Path, about: Mapping[str, Any], levels: Mapping[str, Any], shown: Mapping[str, Shown], count: int
 ) -> None:
-    """Write budgets.json, a histogram per level, and the cheapest and dearest transitions of each.
+    """Write budgets.json, one histogram per level, and each level's transitions with the lowest and highest k*.
 
     Args:
-        out: Folder.
-        about: What was searched, JSON values.
-        levels: Title to what `figures.summary` gives.
-        shown: Title to transitions that may be drawn.
-        count: Transitions of each kind that are drawn.
+        out: Folder to write into.
+        about: Description of what was searched, JSON values.
+        levels: Results of `figures.summary`, by title.
+        shown: Transitions that may be drawn, by title.
+        count: Number of transitions to draw of each kind.
     """
     from flexlam_rl.models.flexlam.sheets import grid
 
@@ -60,7 +60,7 @@ def write_report(
 
 
 def _histograms(path: Path, levels: Mapping[str, Any]) -> None:
-    """One panel per level; nothing where matplotlib is missing."""
+    """Draw one panel per level; draw nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:

@@ -1,4 +1,4 @@
-"""What k* of rollouts go with: detail and change of their pictures, speed of the camera, rewards.
+"""k* of rollouts, with what it may depend on: detail and change of the frames, speed of the camera, rewards.
 
 Legend: `N` transitions.
 """
@@ -15,13 +15,13 @@ from flexlam_rl.utils.pictures import evenly
 
 @dataclass(frozen=True)
 class Shown:
-    """Transitions with their k*, what is known of each, and their frames.
+    """Transitions with their k*, features, events and frames.
 
     Attributes:
-        found: (N, 3): k*, whether the tolerance was met, evaluations.
-        features: Name to numbers (N,).
-        events: Name to bool (N,).
-        frames, after: uint8 (N, H, W, C), before and after each.
+        found: k*, whether the tolerance was met, and the number of evaluations, (N, 3).
+        features: Numbers (N,) by name.
+        events: Bool (N,) by name.
+        frames, after: Frames before and after each transition, uint8 (N, H, W, C).
     """
 
     found: np.ndarray
@@ -32,12 +32,12 @@ class Shown:
 
 
 def shown(store: RolloutStore, found: np.ndarray, most: int) -> Shown:
-    """Look at up to `most` transitions of a store, spread evenly over it.
+    """Read up to `most` transitions of a store, spread evenly over it.
 
     Args:
         store: The rollouts.
-        found: What was found of all its rows, (rows, 3), with k* = 0 where there is no transition.
-        most: How many.
+        found: Result of the search for all rows of the store, (rows, 3), with k* = 0 where there is no transition.
+        most: Largest number of transitions.
     """
     every = np.flatnonzero(found[:, 0])
     rows = every[evenly(most, len(every))]
@@ -55,7 +55,7 @@ def shown(store: RolloutStore, found: np.ndarray, most: int) -> Shown:
 
 
 def joined(parts: list[Shown]) -> Shown:
-    """Transitions of several episodes as one."""
+    """Join the transitions of several episodes."""
 
     def all_of(name: str) -> dict[str, np.ndarray]:
         return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in getattr(parts[0], name)}

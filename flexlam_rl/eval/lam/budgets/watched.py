@@ -1,4 +1,4 @@
-"""k* of an expert's transitions on litelab, whose world tells what happened: turning, moving, shots, falls, rewards.
+"""k* of an expert's transitions on litelab, where it is known what happened: turns, moves, shots, falls, rewards.
 
 Legend: `N` transitions, `T` steps.
 """
@@ -21,41 +21,43 @@ from flexlam_rl.utils.pictures import evenly
 
 TURN = 65536
 JUMP = 150.0
-"""World units (a wall is 100 long) that nobody runs in one step: a respawn or a teleporter."""
+"""Distance in world units (a wall is 100 long) that nobody runs in one step, and that therefore means a respawn or a
+teleporter.
+"""
 Search = Callable[[torch.Tensor, np.ndarray], np.ndarray]
 STATE = ("yaw", "pitch", "health", "alive", "flash_ms")
 
 
 class _Eye(Watcher):
-    """Keeps the player's true state at every step."""
+    """Records the player's true state at every step."""
 
     def __init__(self, env: Any) -> None:
         self._worlds = base_env(env).worlds
         self.rows: list[dict[str, Any]] = []
 
     def wants(self, key: Any) -> bool:
-        """All of it."""
+        """Ask for every episode."""
         return True
 
     def frames(self, key: Any, frame: np.ndarray, step: int, total: float) -> None:
-        """Note the state that goes with a frame."""
+        """Record the state of a frame."""
         player = self._worlds["players"][0, 0]
         self.rows.append({**{name: float(player[name]) for name in STATE}, "pos": player["pos"][:2].copy()})
 
     def column(self, name: str) -> np.ndarray:
-        """A part of the state at each step, (T, ...)."""
+        """Return a part of the state at each step, (T, ...)."""
         return np.array([row[name] for row in self.rows])
 
 
 def watched(spec: EnvSpec, level: str, seed: int, most: int, search: Search) -> Shown:
-    """Let the scripted expert play an episode, and search k* of its transitions.
+    """Let the scripted expert play an episode, and search for k* of its transitions.
 
     Args:
-        spec: How the level is shown and controlled, on litelab.
-        level: Its name.
-        seed: Of the episode, from the evaluation stream.
-        most: Transitions to search, spread evenly.
-        search: Gives what is found of consecutive frames, as `models.flexlam.adaptive.stored.searched_rows` does.
+        spec: Record of the level on litelab: how it is shown and controlled.
+        level: Name of the level.
+        seed: Seed of the episode, from the evaluation stream.
+        most: Largest number of transitions to search, spread evenly.
+        search: Function that searches consecutive frames, as `models.flexlam.adaptive.stored.searched_rows` does.
 
     Raises:
         ValueError: The engine is not litelab.
@@ -69,7 +71,7 @@ def watched(spec: EnvSpec, level: str, seed: int, most: int, search: Search) -> 
         ((_, episode),) = play_episodes(env, expert, in_order([Start(0, evaluation_seed(seed))]), watchers=(eye,))
     finally:
         env.close()
-    steps = len(eye.rows) - 1  # the state after the last step is not seen
+    steps = len(eye.rows) - 1  # the state after the last step is not recorded
     pairs = ~episode.restart[1 : steps + 1]
     frames = torch.from_numpy(episode.frames[: steps + 1]).movedim(-1, 1).contiguous()
     found = search(frames, pairs)
@@ -88,7 +90,7 @@ def watched(spec: EnvSpec, level: str, seed: int, most: int, search: Search) -> 
 
 
 def _happened(eye: _Eye, reward: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What happened between every two steps."""
+    """Compute the features and events of each step."""
     turned = sum(
         np.abs((np.diff(eye.column(name)) + TURN / 2) % TURN - TURN / 2) * (360 / TURN) for name in ("yaw", "pitch")
     )

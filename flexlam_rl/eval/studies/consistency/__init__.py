@@ -1,4 +1,4 @@
-"""Do predictions of a world model hold together over hundreds of frames? `flexlam study consistency`."""
+"""`flexlam study consistency`: whether a world model's predictions stay consistent over hundreds of frames."""
 
 from flexlam_rl.eval.studies.consistency.study import STUDY
 

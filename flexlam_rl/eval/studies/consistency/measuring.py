@@ -1,4 +1,4 @@
-"""What is measured of each job of a consistency study.
+"""Measurements of each job of a consistency study.
 
 Shapes: N clips, T frames, C H W picture.
 """
@@ -21,7 +21,7 @@ from flexlam_rl.eval.video.posed_clips import PosedClips
 
 
 def measure(job: Job, options: Options, arm: Arm, whole: PosedClips, extractor: Extractor) -> Rows:
-    """Predict under a protocol and measure: one row, and pictures beside the results."""
+    """Predict under a protocol and measure: return one row, and write pictures beside the results."""
     context, horizon = parse_protocol(job.protocol)
     clips = whole.cut(context + horizon)
     truth, made = clips.frames[:, context:], predictions(job, options, arm, clips, context)
@@ -51,8 +51,8 @@ def predictions(job: Job, options: Options, arm: Arm, clips: PosedClips, context
 
 
 def _recalled(clips: PosedClips, seen: np.ndarray, context: int) -> float | None:
-    """PSNR of the frames of the context that are returned to, shown again: what perfect memory without any sense of
-    the pose would reach. None where nothing returns.
+    """Compute the PSNR of repeating the context frames that the camera returns to, as a perfect memory that ignores the
+    exact pose would. None where the camera returns to nothing.
     """
     where = np.argwhere(seen >= 0)
     if not len(where):

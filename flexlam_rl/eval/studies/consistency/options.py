@@ -11,47 +11,47 @@ REPEAT = "repeat-last-frame"
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Predict hundreds of frames, one sample per context, and compare them with what the engine renders: by horizon,
-    and where the camera comes back to a place that it has seen.
+    """Predict hundreds of frames, with one sample per context, and compare them with what the engine renders: by
+    horizon, and where the camera returns to a place that it has seen.
     """
 
     out: Path
     """Folder of the study; the same command continues it."""
     models: tuple[str, ...] = ()
-    """World models to measure, each as NAME=FOLDER; folders of one name are differently seeded trainings of it."""
+    """World models to measure, each as NAME=FOLDER; folders of the same name are trainings with different seeds."""
     flexlam: bool = True
-    """Measure the decoder of the bundle's latent action model too."""
+    """Also measure the decoder of the bundle's latent action model."""
     bundle: str | None = None
-    """Bundle whose latent action model tells what happens; None for the one that comes with the package."""
+    """Bundle whose latent action model encodes the steps; None for the one that comes with the package."""
     budgets: tuple[int, ...] = (0, 1, 4, 16)
-    """Codes of each step that a model of codes is told; those that it cannot be told are left out."""
+    """Numbers of codes per step that models of codes are told; numbers that a model cannot take are left out."""
     protocols: tuple[str, ...] = ("144-156", "36-264", "32-32", "64-64")
-    """Frames of context and frames predicted, CONTEXT-HORIZON."""
+    """Numbers of context frames and of predicted frames, each as CONTEXT-HORIZON."""
     level: str = "explore_goal_locations_small"
     """Level of DMLab that litelab plays and renders, with poses."""
     player: str = "random"
     """Expert that plays it."""
     data: Path | None = None
-    """Rollouts whose test split is predicted instead; places are seen again where it was collected with poses
+    """Rollouts whose test split is predicted instead; returns to a place are found if it was collected with poses
     (`flexlam collect --protocol dmlab-40k`).
     """
     clips: int = 32
-    """Clips of each protocol, of different episodes of the level."""
+    """Number of clips per protocol, from different episodes of the level."""
     batch: int = 8
-    """Clips that are predicted together."""
+    """Number of clips that are predicted together."""
     extractor: str = "efficientnet-lite0"
     """Network of the perceptual and the Fréchet distance."""
     seed: int = 0
     """Seed of the episodes and of the predictions."""
     decode_steps: int | None = None
-    """Steps of each prediction of a flow decoder; None for the model's own."""
+    """Number of steps of a flow decoder per prediction; None for the model's own."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         tidy(self)
         whole(self, "seed", 0)
@@ -74,9 +74,9 @@ class Job:
     """Predictions of one model under one protocol.
 
     Attributes:
-        model: Its name.
-        run: Number of the training, of those of this name.
-        budget: Codes that it is told, None of a model that is told no codes.
+        model: Name of the model.
+        run: Number of the training among those of this name.
+        budget: Number of codes that it is told; None for a model that is told no codes.
         protocol: CONTEXT-HORIZON.
     """
 
@@ -87,7 +87,7 @@ class Job:
 
     @property
     def arm(self) -> str:
-        """The model, and its budget."""
+        """Name of the model, with its budget."""
         return self.model if self.budget is None else f"{self.model}@{self.budget}"
 
     @property
@@ -97,15 +97,15 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """The model: its predictions take as long per frame in all protocols."""
+        """Name of the model, whose predictions take the same time per frame in all protocols."""
         return self.model
 
 
 def parse_protocol(protocol: str) -> tuple[int, int]:
-    """Frames of context and frames predicted of "CONTEXT-HORIZON".
+    """Read the numbers of context frames and of predicted frames from "CONTEXT-HORIZON".
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The text has another form.
     """
     context, _, horizon = protocol.partition("-")
     if not (context.isdecimal() and horizon.isdecimal() and int(context) > 0 and int(horizon) > 0):

@@ -1,4 +1,4 @@
-"""What the models of a consistency study are told, and what they predict.
+"""What the models of a consistency study are told about each step, and what they predict.
 
 Shapes: N clips, T frames, C H W picture, K budget.
 """
@@ -17,11 +17,11 @@ from flexlam_rl.models.stepping import step_by_step
 
 @dataclass(frozen=True)
 class Arm:
-    """A world model and the latent action model that tells it what happens.
+    """A world model, and the latent action model that encodes the steps for it.
 
     Attributes:
-        model: A `SteppedWorldModel`; None repeats the last frame.
-        lam: Gives codes; None where none are needed.
+        model: A `SteppedWorldModel`; None for a model that repeats the last frame.
+        lam: Latent action model; None where no codes are needed.
     """
 
     model: Any = None
@@ -29,17 +29,17 @@ class Arm:
 
     @property
     def kind(self) -> str:
-        """What the model is told."""
+        """Kind of what the model is told."""
         return "nothing" if self.model is None else self.model.conditions.kind
 
     def budgets(self, wanted: tuple[int, ...]) -> list[int | None]:
-        """Budgets of these that the model can be told; None alone where there is no choice.
+        """Return those of the wanted budgets that the model can be told; only None where there is no choice.
 
         Raises:
-            ValueError: It can be told none of them.
+            ValueError: The model can be told none of them.
         """
         if self.kind != "codes":
-            # a model that was trained to do without being told is measured without it too
+            # a model that was trained to predict without being told anything is also measured so
             return [None, 0] if 0 in wanted and hasattr(self.model, "unknown") else [None]
         conditions = self.model.conditions
         fitting = [k for k in wanted if k <= conditions.slots and (conditions.prefix or k == conditions.slots)]
@@ -49,13 +49,13 @@ class Arm:
         return list(fitting)
 
     def check(self, actions: int | None) -> None:
-        """Refuse a model that these clips cannot tell what happens.
+        """Refuse a model that must be told something that the clips do not have.
 
         Args:
-            actions: Number of actions, None where clips have none.
+            actions: Number of actions; None where the clips have none.
 
         Raises:
-            ValueError: It is told something else than the clips have.
+            ValueError: The clips do not have what the model must be told.
         """
         if self.kind == "actions" and self.model.conditions.count != actions:
             raise ValueError(
@@ -68,13 +68,17 @@ class Arm:
             raise ValueError(f"{type(self.model).__name__} has latent actions of numbers; this study needs codes.")
 
     def predict(self, clips: PosedClips, context: int, budget: int | None, seeds: list[int]) -> Tensor:
-        """Predict all frames after the context once, uint8 (N, T - context, C, H, W).
+        """Predict all frames after the context once.
 
         Args:
-            clips: True clips; frames after the context serve to tell what happens alone.
-            context: Frames that are shown.
-            budget: K, None where there is no choice; 0 of a model that is told actions or vectors tells it nothing.
-            seeds: One for each clip: its prediction depends on no other clip.
+            clips: True clips; frames after the context serve only to tell the model what happens.
+            context: Number of frames that the model sees.
+            budget: Number of codes, K; None where there is no choice. With 0, a model of actions or vectors is told
+                nothing.
+            seeds: One seed per clip, so that its prediction does not depend on other clips.
+
+        Returns:
+            The predicted frames, uint8 (N, T - context, C, H, W).
         """
         frames = clips.frames
         horizon = frames.shape[1] - context
@@ -86,7 +90,7 @@ class Arm:
         return step_by_step(self.model, frames[:, :context], ahead, horizon, streams, past).cpu()
 
     def _told(self, clips: PosedClips, budget: int | None) -> Tensor | None:
-        """What led from each frame to the next, (N, T - 1, ...)."""
+        """Compute what led from each frame to the next, (N, T - 1, ...)."""
         if self.kind == "nothing":
             return None
         if self.kind != "codes" and budget == 0:

@@ -22,15 +22,15 @@ from flexlam_rl.utils.video import write_video
 _SHOWN, _SCALE = 12, 2
 EXPLAINED = (
     "One sample per context. Intervals are Student's 95 %: over trainings where a model has several, else over clips. "
-    "`@K`: the model is told the first K codes of each true transition, which say something of the next frame "
-    "themselves; K = 0 says nothing. Distances carry the name of the network that they are measured on; they are "
+    "`@K`: the model is told the first K codes of each true transition, which themselves describe the next frame; "
+    "with K = 0 it is told nothing. Distances carry the name of the network that they are measured with; they are "
     "neither LPIPS nor FVD. *Returning* frames are those whose view was seen in the context and left since; *new* ones "
-    "were never seen, about as far into the future. *Recall* is the PSNR of the seen frame, shown again."
+    "were never seen, and lie about as far in the future. *Recall* is the PSNR of repeating the seen frame."
 )
 
 
 def report(study: Study[Job], options: Options) -> str:
-    """Write results.json, curves.csv, summary.md and a plot per protocol, of all results so far; returns the tables."""
+    """Write results.json, curves.csv, summary.md and one plot per protocol of all results so far; return the tables."""
     assert study.out is not None
     rows = study.rows()
     parts = [f"# Consistency: {options.data or options.level}\n\n{EXPLAINED}"]
@@ -58,7 +58,7 @@ def report(study: Study[Job], options: Options) -> str:
 
 
 def _curves(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Curves of an arm: over its trainings where there are several, else over clips."""
+    """Compute an arm's curves: over its trainings if there are several, else over clips."""
     if len(rows) == 1:
         return dict(rows[0]["curves"])
     return {
