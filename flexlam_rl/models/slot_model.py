@@ -143,7 +143,7 @@ class SlotModel(PretrainedModel, ABC):
         for frames in (obs, next_obs):
             check_frames(frames, self.config.channels, frame_size(self.config))
         if len(obs) != len(next_obs):
-            raise ValueError(f"There are {len(obs)} current and {len(next_obs)} following frames; expected as many.")
+            raise ValueError(f"There are {len(obs)} current and {len(next_obs)} following frames; expected the same.")
         quantized = self.quantize(obs, next_obs)
         return quantized.vectors if quantized.codes is None else quantized.codes
 
@@ -183,7 +183,7 @@ class SlotModel(PretrainedModel, ABC):
             raise ValueError(f"Prefix lengths have type {budget.dtype}; expected integers.")
         if bool((budget > given).any()) or bool((budget < 0).any()):
             wrong = int(budget[(budget > given) | (budget < 0)][0])
-            raise ValueError(f"prefix length {wrong} lies outside 0..{given}, the codes given.")
+            raise ValueError(f"prefix length {wrong} lies outside 0..{given}; {given} codes are given.")
         return self._filled(vectors, budget)
 
     def keep_prefix_unchecked(self, latents: Tensor, budget: Tensor) -> Tensor:

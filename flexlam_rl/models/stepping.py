@@ -76,6 +76,6 @@ def check_told(conditions: Conditions, latents: Tensor | None, horizon: int) -> 
     """
     if (latents is None) != (conditions.kind == "nothing"):
         given = "nothing" if latents is None else f"latents of shape {tuple(latents.shape)}"
-        raise ValueError(f"The model is given {given}; it is told {conditions.kind}.")
+        raise ValueError(f"The model is given {given}; it takes {conditions.kind}.")
     if latents is not None and latents.shape[1] != horizon:
-        raise ValueError(f"latents tell of {latents.shape[1]} steps; the horizon is {horizon}.")
+        raise ValueError(f"latents are for {latents.shape[1]} steps; the horizon is {horizon}.")

@@ -38,7 +38,7 @@ class CudaGraphs:
                 self._graphs[key] = _record(function, inputs)
             except RuntimeError as error:
                 self._works = False
-                warnings.warn(f"No CUDA graph could be recorded, so that decoding is slower: {error}", stacklevel=2)
+                warnings.warn(f"No CUDA graph could be recorded, so decoding is slower: {error}", stacklevel=2)
                 return function(*inputs)
             while len(self._graphs) > MOST_GRAPHS:
                 del self._graphs[next(iter(self._graphs))]

@@ -57,4 +57,4 @@ def local_folder(name: str | Path) -> Path | None:
 def not_on_hub(name: str, error: Exception) -> CheckpointError:
     """Make the error to raise after the hub client has raised `error`."""
     why = (str(error).splitlines() or [type(error).__name__])[0]
-    return CheckpointError(f"{name!r} is neither a folder nor a hub repository that can be had: {why}")
+    return CheckpointError(f"{name!r} is neither a folder nor a hub repository that can be reached: {why}")

@@ -199,7 +199,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is no readable JSON: {error}.") from None
     if not isinstance(record, dict) or "format" not in record:
-        raise CheckpointError(f"{path} is no flexlam_rl configuration: it has no field 'format'.")
+        raise CheckpointError(f"{path} is not a flexlam_rl configuration: it has no field 'format'.")
     if not isinstance(record["format"], int) or record["format"] > FORMAT:
         raise CheckpointError(
             f"{path} has format {record['format']!r}; this version reads up to {FORMAT}: update flexlam_rl."

@@ -33,7 +33,7 @@ def action_spec(rollouts: Rollouts) -> ActionSpec:
     if len(names) != 1:
         raise ValueError(f"the rollouts have the action sets {sorted(map(str, names))}; expected one.")
     if any(origin.actions != origins[0].actions for origin in origins):
-        raise ValueError(f"the rollouts have several spaces of actions under the name {origins[0].action_set!r}.")
+        raise ValueError(f"the rollouts have several action spaces under the name {origins[0].action_set!r}.")
     if origins[0].actions is not None:
         return replace(origins[0].actions, name=origins[0].action_set, hash=origins[0].action_hash)
     actions = action_set(names.pop())
@@ -57,7 +57,7 @@ def labelled_spec(rollouts: Rollouts, labels: LabelSet) -> ActionSpec:
         if not len(rows):
             continue
         if not store.acted[rows].all():
-            raise ValueError(f"row {rows[~store.acted[rows]][0]} of {store.path} has no action; a label needs one.")
+            raise ValueError(f"row {rows[~store.acted[rows]][0]} of {store.path} has no action, but is a label.")
         parts.append(store.action.whole()[rows])
         for row, action in zip(rows.tolist(), parts[-1], strict=True):
             check_stored(action[None], spec, f"the action of row {row} of {store.path}")

@@ -65,7 +65,7 @@ def label_set(options: LabelOptions, train: Rollouts, groups: Groups | None = No
     if not len(first) or not len(second):
         raise ValueError(
             f"the label set {options.labels!r} has {len(first)} training and {len(second)} validation labels; "
-            "expected at least 1 of each, as 10 labels or more give."
+            "expected at least 1 of each, so draw 10 labels or more."
         )
     return first, second
 

@@ -42,7 +42,7 @@ class ResidentSpans:
         self._steps = torch.arange(self.span, device=self.device)
         if share is not None:
             if share.spans.rollouts.digests != spans.rollouts.digests:
-                raise ValueError("Frames on the device are of other rollouts than the items that would share them.")
+                raise ValueError("Frames on the device are of other rollouts than the items that are to share them.")
             self.frames, self.columns = share.frames, share.columns
             return
         self.columns = {}

@@ -142,7 +142,7 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
         generators, extra = load_state(state_path, saved, optimisers)
         if len(generators) != ranks:
             raise TrainingError(
-                f"{state_path} was written by {len(generators)} processes; this run has {ranks}: start as many."
+                f"{state_path} was written by {len(generators)} processes; this run has {ranks}; start the same number."
             )
         start, best, lengths = extra["step"], extra["best"], extra.get("lengths", lengths)
         refuse_shorter(out, start, config.steps)
@@ -152,8 +152,8 @@ def run(stage: Stage, config: LoopConfig, out: Path, on_step: Callable[[int], No
     if lengths[-1][1] != config.steps:
         if rank == 0:
             print(
-                f"{stage.name}: goes on at step {start} with {config.steps} steps instead of {lengths[-1][1]}, and "
-                "their schedule from here."
+                f"{stage.name}: continues at step {start} with {config.steps} steps instead of {lengths[-1][1]}, on "
+                "the schedule of the new length."
             )
         lengths = [*(leg for leg in lengths if leg[0] < start), [start, config.steps]]
 

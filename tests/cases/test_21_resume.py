@@ -103,7 +103,8 @@ def test_an_extended_run_that_was_killed_equals_one_that_was_not(tmp_path, capsy
     rows = [json.loads(line) for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
     assert max(row["step"] for row in rows) == 20
     assert (
-        "lam: goes on at step 12 with 20 steps instead of 12, and their schedule from here." in capsys.readouterr().out
+        "lam: continues at step 12 with 20 steps instead of 12, on the schedule of the new length."
+        in capsys.readouterr().out
     )
 
 

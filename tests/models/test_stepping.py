@@ -129,14 +129,14 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
     model, told = made("seen frames")
     with pytest.raises(ValueError, match="The context is 1 frames; this model looks back at 2"):
         step_by_step(model, clips(model, frames=1), told(2, 1), 1)
-    with pytest.raises(ValueError, match="given nothing; it is told actions"):
+    with pytest.raises(ValueError, match="given nothing; it takes actions"):
         step_by_step(model, clips(model), None, 1)
-    with pytest.raises(ValueError, match="latents tell of 3 steps; the horizon is 2"):
+    with pytest.raises(ValueError, match="latents are for 3 steps; the horizon is 2"):
         step_by_step(model, clips(model), told(2, 3), 2)
     model, told = made("flexlam")
     with pytest.raises(ValueError, match="There are 1 streams for 2 rows"):
         step_by_step(model, clips(model), told(2, 1), 1, [rng()])
     with pytest.raises(ValueError, match="it cannot be stepped"):
         _ = videogpt(per_frame=False).look_back
-    with pytest.raises(ValueError, match="told tasks"):
+    with pytest.raises(ValueError, match="takes tasks"):
         _ = videogpt(tasks=("a", "b")).conditions

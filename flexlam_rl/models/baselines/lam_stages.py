@@ -129,6 +129,6 @@ def _stage(name: str, summary: str, options: type[Any]) -> StageDefinition[Any]:
     return StageDefinition(name, summary, options, plan, build, (FOLDER,), folder=lambda options: FOLDER)
 
 
-LAPO_STAGE = _stage("lapo", "a latent action model as LAPO's, instead of lam", LAPOOptions)
-ADAWORLD_STAGE = _stage("adaworld", "a latent action model as AdaWorld's, instead of lam", AdaWorldOptions)
-LAOM_STAGE = _stage("laom", "a latent action model as LAOM's, instead of lam", LAOMOptions)
+LAPO_STAGE = _stage("lapo", "LAPO's latent action model, instead of lam", LAPOOptions)
+ADAWORLD_STAGE = _stage("adaworld", "AdaWorld's latent action model, instead of lam", AdaWorldOptions)
+LAOM_STAGE = _stage("laom", "LAOM's latent action model, instead of lam", LAOMOptions)

@@ -120,9 +120,9 @@ def _direct(name: str, summary: str, options: type[DirectOptions]) -> StageDefin
 
 
 IDM_STAGE = _direct("idm", "the inverse dynamics model, from few labels", IDMOptions)
-BC_STAGE = _direct("bc", "behaviour cloning, from few labels", BCOptions)
+BC_STAGE = _direct("bc", "behavior cloning, from few labels", BCOptions)
 FEATURES_STAGE = _direct("features", "actions from the change of frozen features, from few labels", FeatureOptions)
 CONTROLS_STAGE = StageDefinition(
-    "controls", "the translator on codes that tell less, from few labels",
+    "controls", "the translator on codes with less information, from few labels",
     ControlOptions, _plan_control, _build_control, ("translator",), folder=lambda options: options.kind,
 )  # fmt: skip

@@ -4,6 +4,6 @@ from flexlam_rl.models.systems import System
 
 _HERE = "flexlam_rl.models.elastictok"
 SYSTEM = System(
-    "an autoencoder of video of which any number of codes is kept, and searches for the fewest that will do",
+    "an autoencoder of video that keeps any number of codes, and searches for the fewest that are enough",
     {"ElasticTok": f"{_HERE}.elastictok", "LengthRegressor": f"{_HERE}.regressor"},
 )

@@ -94,7 +94,7 @@ class RegressorConfig(Plain):
         """Raise ValueError if the thresholds are not a range."""
         super().__post_init__()
         if not 0.0 < real(self.low, "low") < real(self.high, "high"):
-            raise ValueError(f"low is {self.low} and high {self.high}; expected thresholds above 0, the lower first.")
+            raise ValueError(f"low is {self.low} and high {self.high}; expected 0 < low < high.")
 
 
 _FSQ = ElasticTokConfig()

@@ -135,10 +135,10 @@ def search_clips(
     config = model.config
     check_clips(frames, config)
     if how == "regressed" and regressor is None:
-        raise ValueError("how is 'regressed', which needs a regressor.")
+        raise ValueError("how is 'regressed', but no regressor is given.")
     if regressor is not None and regressor.config.tokenizer.tokens != config.tokens:
         raise ValueError(
-            f"The regressor is of blocks of {regressor.config.tokenizer.tokens} tokens; the model has {config.tokens}."
+            f"The regressor is for {regressor.config.tokenizer.tokens} tokens per block; the model has {config.tokens}."
         )
     frames = frames.to(model.null.device)
     rows, blocks = len(frames), frames.shape[1] // config.frames

@@ -28,5 +28,5 @@ def checked_cache(cache: Any) -> torch.dtype | None:
         ValueError: It is not a floating-point type.
     """
     if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
-        raise ValueError(f"cache is {cache!r}; expected a torch dtype of floats, as torch.bfloat16, or None.")
+        raise ValueError(f"cache is {cache!r}; expected a floating-point torch dtype such as torch.bfloat16, or None.")
     return cache

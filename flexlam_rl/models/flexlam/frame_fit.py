@@ -69,7 +69,7 @@ def fit_lam(config: LAMConfig, shape: Shape, encoder_patch: int | None, decoder_
     fitting = _chosen(size, decoder_patch, decoder.patch, "decoder", most=most, least=least)
     if decoder.kind == "motion" and fitting == min(size):
         raise ValueError(
-            f"the decoder's patch is {fitting}, as much as frames of {size[0]}x{size[1]} pixels have along a side; "
+            f"the decoder's patch is {fitting}, a whole side of frames of {size[0]}x{size[1]} pixels; "
             f"expected {fitting // 2} or less."
         )
     return replace(

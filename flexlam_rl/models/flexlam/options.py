@@ -82,7 +82,7 @@ class LAMOptions(PatchOptions, PrefixOptions):
         whole(self, "fixed", 1)
         whole(self, "lam_slots", 1)
         if None not in (self.fixed, self.lam_slots):
-            raise ValueError(f"fixed is {self.fixed} and lam_slots is {self.lam_slots}; a Fixed-K model takes one.")
+            raise ValueError(f"fixed is {self.fixed} and lam_slots is {self.lam_slots}; expected only one of them.")
         for level in self.fsq_levels or ():
             if isinstance(level, bool) or not isinstance(level, int) or level < 2:
                 raise ValueError(f"fsq_levels is {self.fsq_levels!r}; expected whole numbers, 2 or more each.")
@@ -151,13 +151,14 @@ class SequenceOptions(CodeOptions):
             real(self.history_noise, "history_noise")
             if self.prior not in CONTINUOUS:
                 raise ValueError(
-                    f"history_noise is {self.history_noise}, which continuous priors alone have: --prior continuous."
+                    f"history_noise is {self.history_noise}, which only continuous priors have: use --prior continuous."
                 )
         other = "factored" if self.prior == "interleaved" else "interleaved"
         for name in ("context",) if self.prior == "interleaved" else ("stem",):
             if getattr(self, name) is not None:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, which the {other} prior alone has: --prior {other}."
+                    f"{name} is {getattr(self, name)!r}, which the {self.prior} prior does not have: "
+                    f"use --prior {other}."
                 )
 
 

@@ -53,7 +53,7 @@ class MidwayConfig(Plain):
         rising = all(low < high for low, high in zip(self.taps, self.taps[1:], strict=False))
         if len(self.taps) < 2 or not rising or not 0 <= self.taps[0] <= self.taps[-1] < self.depth:
             raise ValueError(
-                f"taps is {self.taps}; expected at least two rising numbers of blocks in 0..{self.depth - 1}."
+                f"taps is {self.taps}; expected at least two ascending indices of blocks in 0..{self.depth - 1}."
             )
         if not 0.0 <= real(self.momentum, "momentum") <= 1.0:
             raise ValueError(f"momentum is {self.momentum}; expected 0..1.")

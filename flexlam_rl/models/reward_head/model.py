@@ -45,7 +45,9 @@ class RewardHeadConfig(Plain):
         """Raise ValueError if values and shares do not fit each other."""
         super().__post_init__()
         if len(self.values) != len(self.shares) or list(self.values) != sorted(set(self.values)):
-            raise ValueError(f"values are {self.values} and shares {self.shares}; expected ascending ones, as many.")
+            raise ValueError(
+                f"values are {self.values} and shares {self.shares}; expected equal lengths, values ascending."
+            )
         if min(self.shares) <= 0 or abs(sum(self.shares) - 1.0) > 1e-6:
             raise ValueError(f"shares are {self.shares}; expected numbers above 0 that add up to 1.")
 

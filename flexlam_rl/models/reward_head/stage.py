@@ -147,6 +147,6 @@ def _build(options: RewardHeadOptions, config: RunConfig, splits: Splits) -> Rew
 
 
 REWARD_HEAD_STAGE = StageDefinition(
-    "reward_head", "rewards of imagined environments, from rollouts that have some",
+    "reward_head", "rewards of imagined environments, from rollouts with rewards",
     RewardHeadOptions, _plan, _build, ("reward_head",),
 )  # fmt: skip

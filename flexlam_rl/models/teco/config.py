@@ -41,7 +41,7 @@ class VQGANConfig(Plain):
         if self.image_size % (1 << self.halvings):
             raise ValueError(f"image_size {self.image_size} cannot be halved {self.halvings} times.")
         if len(self.multipliers) <= self.halvings:
-            raise ValueError(f"multipliers are {self.multipliers}; {self.halvings} halvings need one more than that.")
+            raise ValueError(f"multipliers are {self.multipliers}; {self.halvings} halvings need more than that many.")
 
     @property
     def side(self) -> int:

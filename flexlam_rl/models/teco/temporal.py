@@ -97,7 +97,7 @@ class Temporal(nn.Module):
         if not 1 <= count <= seen:
             raise ValueError(f"{count} frames are given; this model looks back at 1..{seen}.")
         if (told is None) != (self.steps is None):
-            raise ValueError(f"The model is told {'nothing' if told is None else 'of the steps'}; expected the other.")
+            raise ValueError(f"Conditions are {'missing' if told is None else 'given'}; expected the opposite.")
         if self.steps is not None and told is not None:
             steps = self.steps(told)[..., None, None].expand(-1, -1, -1, *latents.shape[-2:])
             latents = torch.cat([latents, steps], dim=2)

@@ -190,6 +190,6 @@ class MaskGIT(PretrainedModel):
     def next_frame(self, items: Tensor, told: Tensor | None, generator: Streams | None = None) -> tuple[Tensor, Tensor]:
         """Predict the next frames; see `SteppedWorldModel`."""
         if told is not None:
-            raise ValueError("told is given; this model is told nothing.")
+            raise ValueError("told is given; this model takes no conditions.")
         codes = self._sample(items, generator)
         return codes[:, 0], self.vqvae.decode(codes)[:, 0]

@@ -99,7 +99,7 @@ class Prior(nn.Module):
         if own.tasks:
             tasks = self._given(told.tasks, "tasks", (rows,))
             if not 0 <= int(tasks.min()) <= int(tasks.max()) < len(own.tasks):
-                raise ValueError(f"Tasks have the numbers {tasks.unique().tolist()}; expected 0..{len(own.tasks) - 1}.")
+                raise ValueError(f"Tasks have the indices {tasks.unique().tolist()}; expected 0..{len(own.tasks) - 1}.")
             parts.append(F.one_hot(tasks, len(own.tasks)).float()[:, None].expand(-1, steps, -1))
         return torch.cat(parts, -1) if parts else None
 

@@ -51,7 +51,7 @@ class Stepper:
             ValueError: The clips are complete.
         """
         if progress.hidden is None:
-            raise ValueError(f"All {progress.done} codes of these clips are there; expected a clip that goes on.")
+            raise ValueError(f"All {progress.done} codes of these clips are there; expected incomplete clips.")
         return self.prior.head(progress.hidden)
 
     def append(self, progress: Progress, codes: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class VideoGPT(PretrainedModel):
             ValueError: Codes of this model belong to several frames.
         """
         if not self.causal:
-            raise ValueError("The codes of this model belong to several frames; frame by frame it needs per_frame.")
+            raise ValueError("Codes of this model belong to several frames; scoring frame by frame needs per_frame.")
         return Stepper(self.prior).begin(rows, told)
 
     @in_own_modes
@@ -164,7 +164,7 @@ class VideoGPT(PretrainedModel):
         own = self.config.prior
         if own.tasks or (own.actions and own.latents):
             more = "tasks" if own.tasks else "both actions and latents"
-            raise ValueError(f"This model is told {more}; as a world that is stepped it must be told one of the two.")
+            raise ValueError(f"This model takes {more}; a stepped model takes only actions or only latents.")
         if own.actions or own.latents:
             return Conditions("actions" if own.actions else "vectors", own.actions or own.latents)
         return Conditions("nothing")
@@ -177,7 +177,7 @@ class VideoGPT(PretrainedModel):
         seen = self.config.prior.context_frames
         if not self.causal and not seen:
             raise ValueError(
-                "The codes of this model belong to several frames, and it sees none: it cannot be stepped."
+                "The codes of this model belong to several frames, and its prior sees no frames: it cannot be stepped."
             )
         return LookBack(max(1, seen), self.frames - 1 if self.causal and not seen else seen)
 

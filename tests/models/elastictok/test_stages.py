@@ -91,7 +91,7 @@ def test_stages_continue_bit_for_bit_grow_and_leave_the_autoencoder_as_it_is(rol
     assert 0.0 < moved <= 2.1e-3  # one step of AdamW at the recipe's rate
     record = json.loads((tmp_path / "3" / "elastictok" / "config.json").read_text())
     assert record["model"]["blocks"] == 2 and record["images"] == 0.5 and record["init"]
-    for changes, said in (({"bottleneck": "fsq"}, "quantizer is 'gaussian'"), ({"blocks": 1}, "a model grows")):
+    for changes, said in (({"bottleneck": "fsq"}, "quantizer is 'gaussian'"), ({"blocks": 1}, "at least as many")):
         init = first if "bottleneck" in changes else tmp_path / "3"
         options = {"data": rollouts, "out": tmp_path / "4", "preset": "debug", "bottleneck": "vae", "init": init}
         with pytest.raises(ValueError, match=said):

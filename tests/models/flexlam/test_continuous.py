@@ -166,7 +166,7 @@ def test_it_trains_on_a_lam_of_numbers_and_continues_bit_for_bit(args, monkeypat
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(args):
-    with pytest.raises(ValueError, match=r"history_noise is 0\.5, which continuous priors alone have"):
+    with pytest.raises(ValueError, match=r"history_noise is 0\.5, which only continuous priors have"):
         replace(args, history_noise=0.5)
     with pytest.raises(ValueError, match="history_noise is -1"):
         replace(args, history_noise=-1.0, prior="continuous")

@@ -61,7 +61,7 @@ def test_frames_of_any_size_are_seen_and_moved(size: tuple[int, int]) -> None:
 
 
 def test_a_frame_of_one_cell_does_not_move() -> None:
-    with pytest.raises(ValueError, match=r"decoder's patch is 32, as much as frames of 32x64 .* expected 16 or less"):
+    with pytest.raises(ValueError, match=r"decoder's patch is 32, a whole side of frames of 32x64 .* 16 or less"):
         fit_lam(PRESETS["tiny"].lam, (32, 64, 3), None, 32)
 
 

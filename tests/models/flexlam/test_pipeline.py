@@ -174,8 +174,8 @@ def test_diverse_labels_are_drawn_over_codes_and_may_be_balanced(args):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"context": 3}, "context is 3, which the factored prior alone has: --prior factored"),
-        ({"prior": "factored", "stem": "conv"}, "stem is 'conv', which the interleaved prior alone has"),
+        ({"context": 3}, "context is 3, which the interleaved prior does not have: use --prior factored"),
+        ({"prior": "factored", "stem": "conv"}, "stem is 'conv', which the factored prior does not have"),
         ({"prior": "factored", "context": 1}, "context is 1; expected"),
         ({"drop_frames": 1.5}, "drop_frames is 1.5; expected a probability"),
     ],

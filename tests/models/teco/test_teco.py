@@ -186,7 +186,7 @@ def test_whole_clips_are_told_nothing_and_prefixes_are_taken_as_numbers():
     assert model.rollout(video(1, 2), torch.rand(1, 2, 6), rng()).shape == (1, 2, 3, 64, 64)
     bare = build(DEBUG.teco)
     assert bare.conditions.kind == "nothing" and bare.rollout(video(1, 2), None, rng()).shape[1] == 3
-    with pytest.raises(ValueError, match="told nothing"):
+    with pytest.raises(ValueError, match="it takes nothing"):
         bare.rollout(video(1, 2), torch.zeros(1, 2, 6), rng())
     with pytest.raises(ValueError, match=r"Actions lie in -1..3; expected -1..2"):
         build(TOLD).rollout(video(1, 2), torch.tensor([[0, 3]]), rng())

@@ -62,7 +62,7 @@ class ElasticTokOptions(ClipOptions):
         if self.images is not None and not 0.0 <= self.images <= 1.0:
             raise ValueError(f"images is {self.images}; expected a share from 0 to 1.")
         if self.length is not None and self.least is not None:
-            raise ValueError(f"length is {self.length} and least {self.least}; a constant length needs no other.")
+            raise ValueError(f"length is {self.length} and least {self.least}; give only one of them.")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _check_initial(options: ElasticTokOptions, model: ElasticTokConfig) -> None:
         if before != now and one.name not in GROWN:
             raise ValueError(f"{one.name} is {before!r} in {folder} and {now!r} here; init needs the same.")
     if other.blocks > model.blocks:
-        raise ValueError(f"blocks is {other.blocks} in {folder} and {model.blocks} here; a model grows, or stays.")
+        raise ValueError(f"blocks is {other.blocks} in {folder} and {model.blocks} here; expected at least as many.")
 
 
 def _build_tokenizer(options: ElasticTokOptions, config: ElasticTokRun, splits: Splits) -> ElasticTokStage:
@@ -178,10 +178,10 @@ def _build_regressor(options: RegressorOptions, config: RegressorRun, splits: Sp
 
 
 ELASTICTOK_STAGE = StageDefinition(
-    "elastictok", "ElasticTok, an autoencoder of clips of which any number of codes is kept",
+    "elastictok", "ElasticTok, an autoencoder of clips that keeps any number of codes",
     ElasticTokOptions, _plan_tokenizer, _build_tokenizer, ("elastictok",),
 )  # fmt: skip
 REGRESSOR_STAGE = StageDefinition(
-    "elastictok_regressor", "how many of ElasticTok's codes a clip needs, from clips and its search",
+    "elastictok_regressor", "the number of ElasticTok's codes that a clip needs, from clips and a search",
     RegressorOptions, _plan_regressor, _build_regressor, ("elastictok_regressor",), ("elastictok",),
 )  # fmt: skip

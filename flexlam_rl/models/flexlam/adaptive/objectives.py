@@ -112,7 +112,7 @@ class Agreement:
         if (translator.config.slots, translator.config.code_dim) != (model.latent.slots, model.latent.dim):
             raise ValueError(
                 f"The translator takes {translator.config.slots} slots of {translator.config.code_dim} numbers, and "
-                f"{model.title} has {model.latent.slots} of {model.latent.dim}: they do not belong together."
+                f"{model.title} has {model.latent.slots} of {model.latent.dim}; expected equal numbers."
             )
         before = no_action(spec, len(obs), obs.device) if previous is None else previous
 

@@ -155,7 +155,7 @@ def plan_translator(stage: str, options: TranslatorOptions, splits: Splits, comi
 
     actions, rows = labels_of(options, splits.train, stage, "lam" in coming, groups)
     if options.balance and not actions.discrete:
-        raise ValueError("balance is True, but the actions are continuous: there are none to count.")
+        raise ValueError("balance is True, but the actions are continuous; only discrete actions can be balanced.")
     height, width, channels = frame_shape(splits)
     model = TranslatorConfig(
         slots=lam.slots, code_dim=lam.dim, prefix=lam.prefix, actions=actions, conditioning=options.conditioning,

@@ -76,7 +76,7 @@ class DynamicsOptions(StageOptions):
         whole(self, "budget", 1)
         if (self.condition == "latents") != (self.lam_run is not None):
             raise ValueError(
-                f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need both, others none."
+                f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need a lam_run, others take none."
             )
 
 
@@ -177,9 +177,7 @@ def _told(options: DynamicsOptions, splits: Splits) -> tuple[dict[str, int], str
     if options.condition == "actions":
         told = action_spec(splits.train)
         if not told.is_single:
-            raise ValueError(
-                f"condition is 'actions', which are of {told.dims} dimensions here; the model is told single choices."
-            )
+            raise ValueError(f"condition is 'actions', which have {told.dims} dimensions here; the model takes one.")
         return {"actions": told.discrete[0]}, None
     folder = needed(options, "lam")
     spec = latent_spec(saved_config(folder))

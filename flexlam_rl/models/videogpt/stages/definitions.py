@@ -85,7 +85,7 @@ class VideoGPTOptions(ClipOptions):
         whole(self, "depth", 1)
         if (self.condition == "latents") != (self.lam_run is not None):
             raise ValueError(
-                f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need both, others none."
+                f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need a lam_run, others take none."
             )
         if self.condition in ("actions", "latents") and self.every != 1:
             raise ValueError(f"every is {self.every}; clips with {self.condition} need consecutive frames, every 1.")
@@ -154,9 +154,7 @@ def _conditioned(prior: PriorConfig, options: VideoGPTOptions, splits: Splits) -
     if options.condition == "actions":
         told = action_spec(splits.train)
         if not told.is_single:
-            raise ValueError(
-                f"condition is 'actions', which are of {told.dims} dimensions here; the prior is told single choices."
-            )
+            raise ValueError(f"condition is 'actions', which have {told.dims} dimensions here; the prior takes one.")
         return replace(prior, actions=told.discrete[0]), None
     if options.condition == "tasks":
         return replace(prior, tasks=tuple(store.level for store in splits.train.stores)), None

@@ -108,5 +108,5 @@ def test_bad_input_is_refused_in_a_sentence(models, frames):
     with pytest.raises(ValueError, match=r"'picture', but .* predicts no pixels"):
         choose(numbers, *frames, "picture", 0.1)
     other = Translator(replace(translator.config, slots=SLOTS + 1))
-    with pytest.raises(ValueError, match="do not belong together"):
+    with pytest.raises(ValueError, match="expected equal numbers"):
         choose(lam, *frames, Agreement(other), 0.1)
