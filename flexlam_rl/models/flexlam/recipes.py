@@ -146,10 +146,12 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
-# meant for 10 minutes of LAM and 15 of prior on two cores, from the processor time of one step (docs/sequence.md)
+# meant for 7 minutes of the LAM and 15 of a prior on one core, from the processor time of one step (docs/sequence.md);
+# few labels need few steps, and a study has hundreds of translators
 RECIPES["study"] = replace(
     RECIPES["tiny"],
-    lam=replace(RECIPES["tiny"].lam, steps=5000),
+    lam=replace(RECIPES["tiny"].lam, steps=2500, eval_every=500),
+    translator=replace(RECIPES["tiny"].translator, steps=800),
     sequence=replace(RECIPES["tiny"].sequence, steps=4000),
     factored=replace(RECIPES["tiny"].factored, steps=2400),
 )
