@@ -1,4 +1,4 @@
-"""Progress bars with an estimate of the time left. Bars are drawn on terminals only."""
+"""Progress of long work, with an estimate of the time left: a bar on a terminal, lines elsewhere."""
 
 import threading
 import time
@@ -8,25 +8,9 @@ from typing import Any
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr while the block runs.
-
-    Yields:
-        A function to call with the amount done and the total.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
 def lasting_bar(title: str, console: Any, every: float = 5.0) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with the time elapsed, which keeps running between reports; print lines if there is no terminal.
+    """Show a bar with the time elapsed, which keeps running between reports, and the time left; print lines if there is
+    no terminal.
 
     Args:
         title: Name of the work.
@@ -36,10 +20,11 @@ def lasting_bar(title: str, console: Any, every: float = 5.0) -> Iterator[Callab
     Yields:
         A function to call with the amount done and the total.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), *times)
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(title, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -48,8 +33,9 @@ def lasting_bar(title: str, console: Any, every: float = 5.0) -> Iterator[Callab
 
     def tell() -> None:
         while not ended.wait(every):
-            share = f"{100 * at[0] / at[1]:.0f} %, {time.monotonic() - began:.0f} s"
-            print(f"{title}: {share}", flush=True)
+            spent, (done, total) = time.monotonic() - began, at
+            left = f", about {spent * (total - done) / done:.0f} s left" if done else ""
+            print(f"{title}: {100 * done / total:.0f} %, {spent:.0f} s{left}", flush=True)
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()

@@ -8,6 +8,7 @@ Legend: `N` rows of the rollouts, `M` slots, `C H W` a frame.
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts
@@ -16,7 +17,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.modes import own_modes
 from flexlam_rl.train.resident import ResidentSpans
-from flexlam_rl.utils.progress import bar
+from flexlam_rl.utils.progress import lasting_bar
 
 KIND = "codes"
 """Folder beside a store's columns."""
@@ -43,16 +44,21 @@ def stored_codes(
     """
     lam = lam.to(device)
     kind = np.int16 if lam.code_count <= 2**15 else np.int32
-    found = []
-    with bar("Encoding transitions") as progress:
+    found: list[np.ndarray] = []
+    rows = sum(store.rows for store in rollouts.stores)
+    with lasting_bar("encoding transitions", Console(stderr=True), every=10.0) as report:
         for store in rollouts.stores:
+            before = sum(map(len, found))
 
             def encode(first: int, last: int, store: RolloutStore = store) -> np.ndarray:
                 frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
                 codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 256)
                 return codes[: last - first].cpu().numpy()
 
-            found.append(derived_rows(store, KIND, digest, (lam.config.slots,), kind, encode, progress))
+            def told(done: int, _: int, before: int = before) -> None:
+                report(before + done, rows)
+
+            found.append(derived_rows(store, KIND, digest, (lam.config.slots,), kind, encode, told))
     return found
 
 
