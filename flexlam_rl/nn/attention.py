@@ -91,6 +91,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Let all tokens of x (B, L, D) attend to each other: (B, L, D)."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         if q.dtype == torch.bfloat16 and q.device.type == "cpu":
@@ -120,6 +121,7 @@ class RotaryAttention(nn.Module):
         return rotate(q, cos, sin), rotate(k, cos, sin), v
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
+        """Let tokens x (B, L, D), at rotary positions `cos` and `sin`, attend under a mask: (B, L, D)."""
         q, k, v = self.project(x, cos, sin)
         return self.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
 

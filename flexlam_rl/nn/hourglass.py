@@ -33,6 +33,7 @@ class Hourglass(nn.Module):
         self.outward = nn.Linear(wide, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (B, inputs) to outputs (B, outputs)."""
         x = self.inward(x)
         for block in self.blocks:
             x = x + block(x)

@@ -1,4 +1,4 @@
-"""Batch normalization of what is quantized.
+"""Batch normalization of the numbers that are quantized.
 
 Shapes: B batch, M slots, d numbers per slot.
 """
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 DEVIATION = 0.8
 """Standard deviation of each number over a batch: FSQ's levels reach to 1.5 on both sides."""
 MOMENTUM = 0.02
-"""Share of a batch in the averages that are used outside of training."""
+"""Weight of a new batch in the moving averages that are used outside of training."""
 EPS = 1e-4
 
 
@@ -19,9 +19,9 @@ class SlotNorm(nn.Module):
     A slot whose numbers hardly differ between examples then still uses all of its codes, so that the decoder can find
     a use for it. There is no learned scale or shift.
 
-    In training mode the statistics are those of the batch, where it has more than one example and its numbers ask for
-    gradient. Otherwise they are averages over the batches of training, so that an example's codes depend on it alone,
-    and a frozen encoder's codes do not move.
+    In training mode, the statistics are those of the batch, if it has more than one example and its numbers require
+    gradients. Otherwise they are moving averages over training batches, so an example's codes do not depend on other
+    examples, and the codes of a frozen encoder do not change.
 
     Args:
         slots: M.

@@ -31,6 +31,7 @@ class Block(HiddenLayer):
         self.norm2, self.mlp = nn.LayerNorm(width), MLP(width, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block on tokens x (B, L, D): (B, L, D)."""
         x = x + self.attention(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
@@ -44,6 +45,7 @@ class GatedMLP(nn.Module):
         self.down_proj = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the layer on tokens x (B, L, D): (B, L, D)."""
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
@@ -58,6 +60,7 @@ class CausalLayer(HiddenLayer):
         self.mlp = GatedMLP(width, hidden)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask) -> Tensor:
+        """Run the layer on tokens x (B, L, D) at rotary positions `cos` and `sin`, under a mask: (B, L, D)."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 

@@ -28,6 +28,7 @@ class FrameFeatures(nn.Module):
         self.out = nn.Linear(32 * patch_count(size, patch, "translator"), out)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Compute features (B, out) of frames (B, C, H, W)."""
         return self.out(F.gelu(self.embed(patchify(to_unit(frames), self.patch))).flatten(1))
 
 

@@ -33,6 +33,7 @@ class ResidualBlock(HiddenLayer):
         self.skip = nn.Identity() if channels == width else nn.Conv2d(channels, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block on x (B, C, h, w); the result has `width` channels."""
         y: Tensor = self.skip(x) + self.convolutions(x)
         return y
 
@@ -45,6 +46,7 @@ class PlaceAttention(HiddenLayer):
         self.norm, self.attention = norm(channels), Attention(channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the layer on x (B, C, h, w): (B, C, h, w)."""
         places = self.norm(x).flatten(2).transpose(1, 2)
         y: Tensor = x + self.attention(places).transpose(1, 2).reshape(x.shape)
         return y
@@ -58,6 +60,7 @@ class Double(nn.Module):
         self.scale, self.convolution = nn.Upsample(scale_factor=2, mode="nearest"), convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Upsample x (B, C, h, w): (B, C, 2 h, 2 w)."""
         y: Tensor = self.convolution(self.scale(x))
         return y
 

@@ -16,6 +16,7 @@ class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels at each place of x (B, C, t, h, w)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalize x (B, C, t, h, w) over its channels."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
@@ -57,6 +58,7 @@ class AxialAttention(nn.Module):
         self.attentions = nn.ModuleList(Attention(width, heads) for _ in self.dims)
 
     def forward(self, x: Tensor, positions: AxialPositions) -> Tensor:
+        """Run the attention on x (B, C, t, h, w): (B, C, t, h, w)."""
         x = positions(x)
         parts = []
         for dim, attention in zip(self.dims, self.attentions, strict=True):
@@ -90,6 +92,7 @@ class ResidualBlock(HiddenLayer):
         self.attention = AxialAttention(width, heads, over_time) if heads else None
 
     def forward(self, x: Tensor, positions: AxialPositions | None) -> Tensor:
+        """Run the block on x (B, C, t, h, w): (B, C, t, h, w)."""
         y = self.convolutions(x)
         if self.norm is not None and self.attention is not None:
             assert positions is not None

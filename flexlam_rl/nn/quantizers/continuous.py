@@ -34,6 +34,7 @@ class Gaussian(Quantizer):
         return 2 * self.dim
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """Draw latent actions (..., d) from encoder outputs z (..., 2 d); see `Quantizer`."""
         mean, log_variance = z.chunk(2, dim=-1)
         nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1).mean()
         vectors = mean
@@ -55,4 +56,5 @@ class Identity(Quantizer):
         self.dim, self.codes = whole(dim, "dim", 1), None
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """Return z (..., d) unchanged, as vectors; see `Quantizer`."""
         return Quantized(z, None, torch.zeros((), dtype=torch.float32, device=z.device))

@@ -61,6 +61,7 @@ class VQ(Quantizer):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, z: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """Replace each vector of z (..., d) by the nearest code; see `Quantizer`."""
         assert self.codes is not None
         z = F.normalize(z, dim=-1) if self.normalise else z
         flat = z.detach().reshape(-1, self.dim).float()
@@ -76,6 +77,7 @@ class VQ(Quantizer):
         return Quantized(z + (found - z).detach(), codes, loss, entropy_bits(codes, self.codes))
 
     def lookup(self, codes: Tensor) -> Tensor:
+        """Look up the vectors (..., d) of integer codes (...) in [0, V)."""
         return self.codebook[codes]
 
     @torch.no_grad()

@@ -48,7 +48,7 @@ class ContinuousConfig(Plain):
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
     image_width: int | None = None
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, if it differs from `image_size`, their height."""
 
     stride: ClassVar[int] = 1
     """Every frame stays in the context."""

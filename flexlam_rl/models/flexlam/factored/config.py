@@ -31,7 +31,7 @@ class FactoredConfig(Plain):
     norm_eps: float = 1e-6
 
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames, if it differs from `image_size`, their height."""
 
     stride: ClassVar[int] = 1
     """Every frame stays in the context."""
