@@ -38,8 +38,8 @@ class Conditions:
 
     Attributes:
         kind: "codes": the first K codes of a latent action, int64 (B, horizon, K). "slots": its first K vectors, float
-        (B, horizon, K, d). "vectors": its K vectors concatenated, float (B, horizon, K d). "actions": the environment's
-        own, int64 (B, horizon). "nothing": None.
+            (B, horizon, K, d). "vectors": its K vectors concatenated, float (B, horizon, K d). "actions": the
+            environment's own, int64 (B, horizon). "nothing": None.
         count: V for codes, d for slots, K d for vectors, the number of actions for actions; 0 for nothing.
         slots: M for codes and slots, otherwise 0.
         prefix: Whether any prefix of the slots is enough; otherwise all of them are needed.

@@ -94,7 +94,7 @@ def own_modes(work: int | None = None, *, grad: bool = False) -> Iterator[None]:
 
     Args:
         work: Multiplications of the largest product on a CPU; small ones are computed in one thread. None leaves the
-        number of threads unchanged.
+            number of threads unchanged.
         grad: Whether gradients are recorded inside.
     """
     with _apart(grad), _PRECISION, one_thread(work):

@@ -100,12 +100,12 @@ def search(
 
     Args:
         evaluate: Gives the costs. It is always called for all rows; a row that is done is evaluated again at its last
-        length, which is not counted.
+            length, which is not counted.
         rows: B.
         slots: M, the longest prefix, which is returned if the threshold is not met.
         threshold: The largest cost that is good enough: one number, or one per row (B,).
         how: See `How`. "full" needs M - least + 1 evaluations, "binned" at most `bins`, "binary" about log2(M), and
-        "regressed" one, which only checks whether the guess is good enough.
+            "regressed" one, which only checks whether the guess is good enough.
         least: The shortest prefix, 0 or more.
         bins: Number of lengths that "binned" evaluates.
         start: A guess per row, int64 (B,). "regressed" takes it as it is; "binary" begins there and doubles its steps,

@@ -153,7 +153,7 @@ class PretrainedModel(nn.Module, ModelHubMixin):
 
         Raises:
             CheckpointError: Files are missing, damaged, of another class, of a newer format, or do not match the
-            configuration.
+                configuration.
             ValueError: There is no such device.
         """
         target = usable_device(device)

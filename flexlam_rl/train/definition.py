@@ -53,9 +53,9 @@ class StageDefinition(Generic[Options]):
         name: Name of the stage.
         summary: What it trains, in one line.
         options: The dataclass of its options; `--help` begins with its docstring.
-        plan: Checks options and rollouts and gives the whole configuration before any training:
-        `plan(options, splits, coming)`. `coming` has the configurations of stages that will be trained before this one;
-        other stages that it needs are already trained. Raises a ValueError if something does not fit.
+        plan: Checks options and rollouts and gives the whole configuration before any training: `plan(options, splits,
+            coming)`. `coming` has the configurations of stages that will be trained before this one; other stages that
+            it needs are already trained. Raises a ValueError if something does not fit.
         build: Builds the stage: `build(options, config, splits)`. Weights are drawn from torch's default generator,
             which has been seeded.
         outputs: Names of the models that the stage writes to best/ and last/.

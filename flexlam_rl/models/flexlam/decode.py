@@ -60,7 +60,7 @@ class Decoder(CodeGenerator):
             model: The sequence model, with its current weights.
             cache: Type of the cached keys and values, in which attention is also computed; None for the model's own.
             context: Number of frames that a decision sees; None for as many as in the model's training, which is the
-            maximum.
+                maximum.
 
         Raises:
             ValueError: `context` is below 2 or above the model's own, or `cache` is not a floating-point type.
@@ -112,7 +112,7 @@ class Decoder(CodeGenerator):
             state: History; changed in place.
             frames: The newest frames (B, C, H, W).
             last_codes: int64 (B, M), the whole block of the last transition; ignored for rows at their first frame, and
-            may be None if all rows are.
+                may be None if all rows are.
 
         Returns:
             Hidden states (B, D) from which the first code is predicted.

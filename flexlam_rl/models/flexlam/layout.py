@@ -116,7 +116,7 @@ def layout(
 
 
 def without(lay: Layout, dropped: Dropped) -> tuple[Span, ...]:
-    """Make the spans of a layout in which later tokens do not see what is dropped; its own tokens see one another."""
+    """Make the spans of a layout in which later tokens do not see what is dropped, whose own tokens see each other."""
     device = lay.frame.device
     of_patches, of_codes = (part.to(device)[lay.frame] for part in dropped)
     gone = torch.where(lay.kind == PATCH, of_patches, of_codes) & ~lay.branch

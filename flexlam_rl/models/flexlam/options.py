@@ -26,9 +26,7 @@ class EncoderOptions(PresetOptions):
     """Train an encoder of frames."""
 
     encoder_patch: int | None = field(default=None, kw_only=True)
-    """Pixels along a side of the encoder's patches; None: a size that gives as many patches as the preset has at 64 x
-    64.
-    """
+    """Pixels along a side of the encoder's patches; None: a size with as many patches as the preset's at 64 x 64."""
 
     def __post_init__(self) -> None:
         """Check the options."""

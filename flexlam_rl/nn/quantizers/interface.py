@@ -29,7 +29,7 @@ class Quantized(NamedTuple):
         codes: int64 (...), None for a continuous quantizer.
         loss: Scalar that is added to the loss; 0 if there is none.
         usage: Bits per slot that are in use, a scalar: the entropy of the codes of all given slots together, or, for a
-        continuous quantizer, the KL divergence from its prior. None if it is not measured.
+            continuous quantizer, the KL divergence from its prior. None if it is not measured.
     """
 
     vectors: Tensor
@@ -48,7 +48,7 @@ class Quantizer(nn.Module, ABC):
         dim: d, the numbers per slot of its vectors.
         codes: V, the number of codes of a slot; None for a continuous quantizer, whose vectors are its latent actions.
         levels: Number of levels of each of the d numbers, if a code is one combination of them with the first number
-        changing fastest; otherwise None.
+            changing fastest; otherwise None.
     """
 
     dim: int

@@ -50,7 +50,7 @@ class ContinuousDecoder(TimeDecoder):
             generator: Random stream for sampling; None takes the most typical latents.
             temperature: Factor of the noise.
             draws: Uniform numbers in [0, 1), (B, `numbers(K)`), to sample with instead of a generator, so that each row
-            has its own random stream.
+                has its own random stream.
 
         Returns:
             Codes (B, K) or vectors (B, K, d), with NaN for their log-probabilities. If latents are the most typical

@@ -27,7 +27,7 @@ class TimePrior(PretrainedModel, ABC):
 
     Args:
         config: Configuration with `image_size`, `channels`, `patch`, `patches`, `frames`, `width`, `depth`, `heads`,
-        `ffn`, `rope_theta` and `norm_eps`.
+            `ffn`, `rope_theta` and `norm_eps`.
     """
 
     compiled_parts = ("transformer",)
