@@ -1,9 +1,9 @@
-"""`flexlam study finetune`: a trained policy improved by reward, against its rivals, with equal steps and frames.
+"""`flexlam study finetune`: compare a trained policy that is improved by reward with its rivals, at equal steps.
 
 Arms: "prior", PPO on the code distribution of the bundle's prior; "latent-space", a fresh network that chooses codes;
-"native", a fresh network that chooses actions; "pixel", the same from a pixel expert. The first two run at every
-budget. Curves are those of the evaluations while training; the table holds the returns of the policy that these chose,
-on other episodes.
+"native", a fresh network that chooses actions; "pixel", the same starting from a pixel expert. The first two run at
+every budget. Curves show the evaluations during training. The table holds the returns, on other episodes, of the policy
+that was best in these evaluations.
 """
 
 import json
@@ -28,36 +28,36 @@ class Options(StudyOptions):
     out: Path
     """Folder of the study; the same command continues it."""
     levels: tuple[str, ...] = ("rooms_watermaze", "explore_goal_locations_small")
-    """Levels; each has trainings of its own."""
+    """Names of levels; each has trainings of its own."""
     bundle: str | None = None
     """Bundle that is improved; None for the one that comes with the package."""
     budgets: tuple[int, ...] = (1, 4)
-    """K of the arms that choose codes."""
+    """Values of K for the arms that choose codes."""
     arms: tuple[What, ...] = ("prior", "latent-space", "native", "pixel")
-    """What is compared."""
+    """Arms to compare."""
     seeds: int = 3
-    """Trainings per arm, level and budget."""
+    """Number of trainings per arm, level and budget."""
     steps: int = 1_000_000
-    """Agent steps of each training."""
+    """Number of agent steps of each training."""
     envs: int = 32
-    """Environments that play at once."""
+    """Number of environments that play at once."""
     rollout: int = 64
     """Steps of each environment between two updates."""
     anchor: float = 0.0
     """Weight of the divergence from the start in the arms "prior" and "pixel"."""
     evaluations: int = 10
-    """Points of each curve."""
+    """Number of points of each curve."""
     evaluation_episodes: int = 10
-    """Episodes of each point."""
+    """Number of episodes per point."""
     episodes: int = 20
-    """Episodes of the last measurement."""
+    """Number of episodes of the final measurement."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         tidy(self)
         for name in ("seeds", "steps", "envs", "rollout", "evaluations", "evaluation_episodes", "episodes"):
@@ -79,12 +79,12 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """Arm and budget: such trainings take about as long per step."""
+        """Arm and budget; such trainings take about the same time per step."""
         return self.arm if self.budget is None else f"{self.arm}@{self.budget}"
 
     @property
     def name(self) -> str:
-        """Level, arm, budget and seed."""
+        """Name of level, arm, budget and seed."""
         return f"{self.level}-{self.kind}-{self.seed}"
 
 
@@ -122,12 +122,12 @@ def plan(options: Options) -> Study[Job]:
 
 
 def folder(job: Job, options: Options) -> Path:
-    """Where a training lies."""
+    """Return the folder of a training."""
     return options.out / "runs" / job.name
 
 
 def train_arm(job: Job, options: Options) -> None:
-    """Train, or go on."""
+    """Train, or continue."""
     from flexlam_rl.agents.experts.pixel.running import drive
     from flexlam_rl.agents.finetune.plan import make_run
     from flexlam_rl.nn.modes import neutral_modes
@@ -145,7 +145,7 @@ def train_arm(job: Job, options: Options) -> None:
 
 
 def measure_arm(job: Job, options: Options) -> Rows:
-    """The curve, and returns of the best policy on held-out episodes."""
+    """Read the curve, and measure the returns of the best policy on held-out episodes."""
     from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.experts.pixel.world import DomainWorld
     from flexlam_rl.agents.experts.scores import measure
@@ -161,7 +161,7 @@ def measure_arm(job: Job, options: Options) -> Rows:
 
 
 def report(study: Study[Job], options: Options) -> str:
-    """Write results.json, summary.md and, where matplotlib is installed, curves.png; returns the table."""
+    """Write results.json, summary.md and, if matplotlib is installed, curves.png, and return the table."""
     from flexlam_rl.eval.studies.over_seeds import over_seeds
 
     assert study.out is not None
@@ -180,7 +180,7 @@ def report(study: Study[Job], options: Options) -> str:
 
 
 def draw(rows: Rows, path: Path) -> None:
-    """Draw each seed thin and the mean over seeds thick, one panel per level; nothing without matplotlib."""
+    """Draw each seed thin and the mean over seeds thick, one panel per level; draw nothing without matplotlib."""
     try:
         import matplotlib
     except ModuleNotFoundError:

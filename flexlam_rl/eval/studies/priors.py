@@ -1,8 +1,8 @@
-"""`flexlam study priors`: priors over codes and over vectors beside each other in closed loop.
+"""`flexlam study priors`: compare priors over codes and over vectors in closed loop.
 
-Per seed: a latent action model and its translator for each bottleneck, one prior of each kind on it, and the suite at
-one budget. Codes (fsq) take every prior; numbers (gaussian) the continuous ones. What differs between rows of one
-bottleneck and seed is the prior alone.
+For each seed, it trains a latent action model and its translator for each bottleneck, and one prior of each kind on it,
+and plays the suite at one budget. Codes (fsq) work with every prior, numbers (gaussian) only with the continuous ones.
+Rows of one bottleneck and seed differ only in the prior.
 """
 
 import json
@@ -25,37 +25,37 @@ Bottleneck = Literal["fsq", "gaussian"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Put discrete and continuous priors beside each other: return, milliseconds and training seconds."""
+    """Compare discrete and continuous priors: return, milliseconds and training seconds."""
 
     data: Path
     """Folder of the rollouts."""
     out: Path
     """Folder of the study; the same command continues it."""
     preset: Literal["paper", "small", "tiny", "study", "debug"] = "study"
-    """Sizes, lengths and rates of all stages."""
+    """Preset of sizes, lengths and rates of all stages."""
     priors: tuple[PriorName, ...] = tuple(PRIORS)
     """Kinds of priors."""
     bottlenecks: tuple[Bottleneck, ...] = ("fsq", "gaussian")
-    """Quantizers of the latent action models: of codes, of numbers."""
+    """Quantizers of the latent action models: for codes, for numbers."""
     seeds: int = 3
-    """Trainings of every model."""
+    """Number of trainings of every model."""
     budget: int = 16
-    """Slots that a decision spends."""
+    """Number of slots per decision, K."""
     episodes: int = 50
-    """Episodes per task and seed."""
+    """Number of episodes per task and seed."""
     tasks: tuple[str, ...] = SUITE
     """Tasks to play."""
     steps: int | None = None
-    """Steps of every stage, instead of the preset's."""
+    """Number of steps of every stage, instead of the preset's."""
     label_count: int | None = None
-    """Labels of the translators, instead of the paper's share."""
+    """Number of labels of the translators, instead of the paper's share."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range, or no prior fits a bottleneck.
+            ValueError: An option is out of range, or no prior fits a bottleneck.
         """
         tidy(self)
         for name in ("seeds", "budget", "episodes"):
@@ -70,7 +70,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Job:
-    """A latent action model with its translator, or a prior on it and what it plays."""
+    """A latent action model with its translator, or a prior on it and its play."""
 
     bottleneck: Bottleneck
     seed: int
@@ -78,17 +78,17 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """The prior, or what is trained before it."""
+        """Name of the prior, or of the models that are trained before it."""
         return self.prior or "LAM and translator"
 
     @property
     def name(self) -> str:
-        """Bottleneck, seed and prior."""
+        """Name of bottleneck, seed and prior."""
         return f"{self.bottleneck}-{self.seed}" + (f"-{self.prior}" if self.prior else "")
 
 
 def jobs_of(options: Options) -> list[Job]:
-    """All jobs, in the order of their work."""
+    """Return all jobs, in the order in which they are done."""
     jobs = []
     for seed in range(options.seeds):
         for bottleneck in options.bottlenecks:
@@ -135,7 +135,7 @@ def plan(options: Options) -> Study[Job]:
 
 
 def train(job: Job, options: Options) -> None:
-    """Train a job's models, or continue them; the seconds that it took are kept, also where it is interrupted."""
+    """Train a job's models, or continue; the seconds that this took are kept, also after an interruption."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
     shared, own = options.out / "runs" / Job(job.bottleneck, job.seed).name, options.out / "runs" / job.name
@@ -158,7 +158,7 @@ def train(job: Job, options: Options) -> None:
 
 
 def measured(job: Job, options: Options) -> Rows:
-    """Bundle a prior with the model and translator that it was trained beside, let it play, and time it."""
+    """Bundle a prior with its latent action model and translator, let it play, and time it."""
     from flexlam_rl.agents.policy.bundling import make_bundle
     from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
     from flexlam_rl.eval.latency import measure_latency
@@ -192,13 +192,13 @@ def measured(job: Job, options: Options) -> Rows:
 
 
 def report(study: Study[Job], options: Options) -> str:
-    """Write results.json and summary.md of the jobs so far; returns the table."""
+    """Write results.json and summary.md of the jobs so far, and return the table."""
     from flexlam_rl.eval.studies.over_seeds import over_seeds
 
     assert study.out is not None
     rows = study.rows()
     lines = [
-        f"K = {options.budget}. Returns in per cent of the expert, interquartile mean, over training seeds.", "",
+        f"K = {options.budget}. Returns in percent of the expert's, interquartile mean, over training seeds.", "",
         "| latent actions | prior | seeds | return | 95 % over seeds | ms per decision | training seconds |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip

@@ -1,8 +1,8 @@
-"""One resumable study: many jobs, each of which trains something and measures it.
+"""A resumable study: many jobs, each of which trains something and measures it.
 
-A study keeps each result as its job ends, continues with the same command after any stop, and says from its first
-seconds how long the rest will take. A new study is a `StudyDefinition`: the dataclass of its options, and a function
-that makes a `Study` of them.
+A study stores each result when its job ends, continues with the same command after any stop, and estimates from its
+first seconds on how long the rest will take. A new study is a `StudyDefinition`: a dataclass of options, and a function
+that makes a `Study` from them.
 """
 
 import json
@@ -26,12 +26,12 @@ class ArmJob:
 
     @property
     def kind(self) -> str:
-        """The arm: trainings of one arm take about as long."""
+        """Name of the arm, whose trainings take about the same time."""
         return self.arm
 
     @property
     def name(self) -> str:
-        """Arm and seed."""
+        """Name of arm and seed."""
         return f"{self.arm}-{self.seed}"
 
 
@@ -45,7 +45,7 @@ class Job(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it does, in a word or two: jobs of one kind take about as long per step."""
+        """Kind of the job, in a word or two; jobs of one kind take about the same time per step."""
         ...
 
 
@@ -54,52 +54,54 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions:
-    """What the options of all studies share."""
+    """Options that all studies share."""
 
     dry_run: bool = field(default=False, metadata={"identity": False})
-    """Print the jobs and the hours that are left, and write nothing."""
+    """Print the remaining jobs and hours, and write nothing."""
 
 
 @dataclass(kw_only=True)
 class Study(Generic[J]):
-    """Jobs, how each trains and how it is measured."""
+    """A study: its jobs, and how each is trained and measured."""
 
     title: str
-    """What messages call the study."""
+    """Name of the study in messages."""
     jobs: Sequence[J]
-    """All jobs, in the order of their work."""
+    """All jobs, in the order in which they are done."""
     train: Callable[[J], Any] | None = None
-    """Trains what a job names; returns at once where that is finished, and continues where it was stopped."""
+    """Function that trains a job; it returns at once if the training is finished, and continues a stopped one."""
     measure: Callable[[J], Rows | None]
-    """Measures a trained job; the rows are kept in `out`/results. None: the job keeps its result itself."""
+    """Function that measures a trained job. Its rows are stored in `out`/results; if it returns None, the job stores
+    its result itself.
+    """
     report: Callable[[], str]
-    """Writes tables and plots of all results so far, and returns what to print."""
+    """Function that writes tables and plots of all results so far, and returns the text to print."""
     out: Path | None = None
-    """Folder of the study; None for one that keeps nothing."""
+    """Folder of the study; None for a study that stores nothing."""
     config: Any = None
-    """Dataclass of all that a later command must not change, or None."""
+    """Dataclass of everything that a later command must not change, or None."""
     steps: Callable[[J], int] = lambda job: 1
-    """Length of a job, in steps or episodes."""
+    """Function that returns the length of a job, in steps or episodes."""
     finished: Callable[[J], bool] | None = None
-    """Whether a job is done; None: whether its result is there."""
+    """Function that returns whether a job is done; None if a job is done when its result exists."""
     revisit: bool = False
-    """Go through finished jobs again too: they end at once, after checking that they are what is asked for."""
+    """Whether to run finished jobs again: they end at once, after checking that they are what is asked for."""
     guesses: Mapping[str, float] = field(default_factory=dict)
-    """Seconds per step of some kinds of jobs on another machine, used until this one has been timed."""
+    """Seconds per step of some kinds of jobs on another machine, which are used until this machine has been timed."""
 
     def result(self, job: J) -> Path:
-        """File of a job's rows."""
+        """Return the file of a job's rows."""
         assert self.out is not None
         return self.out / "results" / f"{job.name}.json"
 
     def is_finished(self, job: J) -> bool:
-        """Whether a job has been done."""
+        """Return whether a job is done."""
         if self.finished is not None:
             return self.finished(job)
         return self.out is not None and self.result(job).exists()
 
     def rows(self) -> Rows:
-        """Rows of all jobs that are done."""
+        """Read the rows of all jobs that are done."""
         done = [job for job in self.jobs if self.is_finished(job)]
         return [row for job in done for row in json.loads(self.result(job).read_text(encoding="utf-8"))]
 
@@ -112,27 +114,27 @@ class Study(Generic[J]):
         write_atomically(self.out / "summary.md", f"{page}\n".encode())
 
     def clock(self) -> Clock:
-        """Estimates of what is left, with the seconds per step that earlier commands measured."""
+        """Make the estimates of the time left, from the seconds per step that earlier commands measured."""
         left = [(job.name, job.kind, self.steps(job)) for job in self.jobs if not self.is_finished(job)]
         return Clock(left, None if self.out is None else self.out / "timing.json", self.guesses)
 
 
 @dataclass(frozen=True)
 class StudyDefinition:
-    """A study that can be asked for by name."""
+    """A study that can be run by name."""
 
     options: type[StudyOptions]
-    """Dataclass of its options."""
+    """Dataclass of the options."""
     plan: Callable[[Any], Study[Any]]
-    """Makes the study from its options; checks them, and writes nothing."""
+    """Function that checks the options and makes the study from them; it writes nothing."""
     summary: str
-    """What it finds out, in half a line."""
+    """What the study measures, in half a line."""
 
     def run(self, options: Any) -> int:
-        """Run the study, or say what is left of it; returns the exit code.
+        """Run the study, or with `dry_run` print what is left of it, and return the exit code.
 
         Raises:
-            ValueError: Options that do not fit each other or the data.
+            ValueError: Options do not fit each other or the data.
             TrainingError: The folder holds another study.
             KeyboardInterrupt: On Ctrl-C or SIGTERM; the message says how to continue.
         """
@@ -145,7 +147,7 @@ class StudyDefinition:
 
 
 def run_study(study: Study[Any]) -> None:
-    """Do all jobs that are missing, write the report after each result, and print it at the end.
+    """Run all jobs that are not done, write the report after each result, and print it at the end.
 
     Raises:
         TrainingError: The folder holds another study.
@@ -196,13 +198,13 @@ def _run(study: Study[Any]) -> None:
 
 
 def _tell(study: Study[Any], clock: Clock, job: Any, pace: Any) -> None:
-    """Take note of a training's pace; the first time that it is known for a kind of job, say what is left."""
+    """Note a training's pace; when the pace of a kind of job becomes known, print the time left."""
     if clock.noted(job.kind, pace):
         print(f"{study.title}: {clock.words()}", flush=True)
 
 
 def describe(study: Study[Any]) -> str:
-    """The jobs that are left and how long they will take, as far as that is known.
+    """List the jobs that are left and how long they will take, as far as that is known.
 
     Raises:
         TrainingError: The folder holds another study.

@@ -1,9 +1,9 @@
-"""`flexlam study teco --data DIR --out DIR`: the trainings whose predictions `flexlam study consistency` compares.
+"""`flexlam study teco --data DIR --out DIR`: train the models whose predictions `flexlam study consistency` compares.
 
-One VQ-GAN, and for each seed TECO with training windows of several lengths, several tokens per frame, told prefixes of
-several lengths of a LAM's latent actions, and models without latent dynamics. All have the arithmetic of the same run:
-shorter windows take more steps, costlier models fewer (`COSTS`). A killed study continues with the same command; more
-seeds extend a finished one. See docs/world-models.md.
+It trains one VQ-GAN, and for each seed TECO with training windows of several lengths, with several numbers of tokens
+per frame, and with prefixes of several lengths of a LAM's latent actions, as well as models without latent dynamics.
+All trainings have the same arithmetic: shorter windows take more steps, costlier models fewer (`COSTS`). A killed study
+continues with the same command; more seeds extend a finished one. See docs/world-models.md.
 """
 
 import json
@@ -21,43 +21,45 @@ COSTS = {
     "tiny": {"maskgit": 1.38, "ar": 1.60},
     "debug": {"maskgit": 1.0, "ar": 1.0},
 }
-"""Operations of a step of the models without latent dynamics over those of TECO's, by preset, at DropLoss 0.9
-(`benchmarks/teco_steps.py --count`; those of `debug` are not counted).
+"""Operations per step of the models without latent dynamics, divided by those of TECO, by preset, at DropLoss 0.9
+(`benchmarks/teco_steps.py --count`; those of `debug` were not counted).
 """
 FIGURES = ("loss", "reconstruction", "prior", "silent")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Train TECO and what it is compared with, all with the same arithmetic."""
+    """Train TECO and the models that it is compared with, all with the same arithmetic."""
 
     data: Path
     """Folder of the rollouts (a training and a test split), as `flexlam collect --protocol dmlab-40k` writes them."""
     out: Path
     """Folder of the study; the same command continues a stopped one in it."""
     preset: Literal["paper", "tiny", "debug"] = "tiny"
-    """Sizes, lengths and rates."""
+    """Preset of sizes, lengths and rates."""
     seeds: int = 3
-    """Trainings of each kind."""
+    """Number of trainings of each kind."""
     windows: tuple[int, ...] | None = None
-    """Frames of the training clips; None for all of the preset's, a half and a quarter."""
+    """Numbers of frames of the training clips; None for the preset's number, a half and a quarter of it."""
     sides: tuple[int, ...] = (1, 2, 4)
-    """Tokens along a side of a frame."""
+    """Numbers of tokens along a side of a frame."""
     budgets: tuple[int, ...] = (1, 4, 16)
-    """Slots of the latent actions that models are told, besides none and the actions; only with --lam-run."""
+    """Numbers of slots of the latent actions that models are told, besides models that are told nothing or the actions;
+    only with --lam-run.
+    """
     lam_run: Path | None = None
     """Run of the LAM that gives the latent actions; None leaves these models out."""
     steps: int | None = None
-    """Steps of a TECO with whole windows, instead of the preset's."""
+    """Number of steps of a TECO with whole windows, instead of the preset's."""
     vqgan_steps: int | None = None
-    """Steps of the VQ-GAN, instead of the preset's."""
+    """Number of steps of the VQ-GAN, instead of the preset's."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         tidy(self)
         for name in ("seeds", "steps", "vqgan_steps"):
@@ -70,7 +72,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Config:
-    """What all commands on one folder share."""
+    """Options that all commands on one folder must share."""
 
     preset: str
     windows: tuple[int, ...]
@@ -97,27 +99,29 @@ class Job:
     frames: int | None = None
     side: int | None = None
     budget: int = 0
-    """K; 0 where no latent actions are told."""
+    """Number of codes that the model is told, K; 0 for no latent actions."""
     condition: Literal["none", "actions", "latents"] = "actions"
     prior: Literal["maskgit", "ar"] | None = None
 
     @property
     def name(self) -> str:
-        """Model and seed."""
+        """Name of model and seed."""
         return f"{self.arm}-seed{self.seed}"
 
     @property
     def kind(self) -> str:
-        """What trains: jobs of one kind take about as long per step."""
+        """Kind of training; jobs of one kind take about the same time per step."""
         return f"{self.prior or self.stage} {self.frames or ''} {self.side or ''}".strip()
 
 
 def jobs_of(options: Options, windows: Sequence[int], steps: int, vqgan_steps: int) -> list[Job]:
-    """The VQ-GAN, then all models, seed by seed, so that a stopped study has whole comparisons."""
+    """Return the job of the VQ-GAN, then those of all models, seed by seed, so that a stopped study has whole
+    comparisons.
+    """
     whole_window = windows[0]
     found = [Job("vqgan", 0, vqgan_steps, "vqgan")]
     for seed in range(options.seeds):
-        # a step of a shorter window is as much cheaper
+        # a step with a shorter window is cheaper in proportion
         found += [
             Job(f"window{frames}", seed, round(steps * whole_window / frames), frames=frames) for frames in windows
         ]
@@ -138,7 +142,7 @@ def plan(options: Options) -> Study[Job]:
 
     Raises:
         ValueError: Options and rollouts do not fit.
-        TrainingError: There is no LAM in the run that is named.
+        TrainingError: The run that is named holds no LAM.
     """
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.models.teco.config import PRESETS
@@ -205,7 +209,7 @@ def _measure(options: Options, job: Job) -> Rows:
 
 
 def _report(study: Study[Job], options: Options) -> str:
-    """Write and give the table of held-out losses, and the command that compares predictions."""
+    """Write and return the table of held-out losses, with the command that compares predictions."""
     from flexlam_rl.utils.files import write_atomically
 
     done = [job for job in study.jobs if study.is_finished(job)]

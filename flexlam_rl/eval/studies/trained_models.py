@@ -1,4 +1,4 @@
-"""Trained models of a run's folder, whichever way the folder is laid out, and the actions that a study can count."""
+"""Loading of trained models from a run's folder in any layout, and the check of actions that a study can count."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +13,15 @@ Model = TypeVar("Model", bound=PretrainedModel)
 
 
 def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
-    """Where a run keeps the model `name`: as training writes it, as a published checkpoint does, or the folder itself;
-    None if nowhere.
+    """Find the folder of a model in a run: as training writes it, as a published checkpoint has it, or the run itself.
 
     Args:
-        run: `--out` of a training, a folder with one sub-folder a model, or the folder of one model.
+        run: `--out` of a training, a folder with one subfolder per model, or the folder of a single model.
         name: "lam", "sequence", "translator" or "idm".
-        stage: Stage that trained it, where that is not named like the model.
+        stage: Stage that trained the model, if it has another name than the model.
+
+    Returns:
+        The folder; None if there is none.
     """
     for folder in (run / (stage or name) / "best" / name, run / name, run):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
@@ -28,20 +30,20 @@ def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
 
 
 def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> Model:
-    """The model `name` of a run, frozen and in evaluation mode.
+    """Load the model `name` of a run, frozen and in evaluation mode.
 
     Raises:
-        CheckpointError: There is none, or it cannot be used.
+        CheckpointError: There is no such model, or it cannot be used.
     """
     model: Any = kind.from_pretrained(_folder(run, name), device=device)
     return model.requires_grad_(False).eval()
 
 
 def load_lam(run: Path, device: str = "cpu") -> SlotModel:
-    """The latent action model of a run, of whichever system, frozen and in evaluation mode.
+    """Load the latent action model of a run, of any system, frozen and in evaluation mode.
 
     Raises:
-        CheckpointError: There is none, or it cannot be used.
+        CheckpointError: There is no such model, or it cannot be used.
     """
     return load_slot_model(_folder(run, "lam"), device).requires_grad_(False).eval()
 
@@ -59,8 +61,8 @@ def only_choices(rollouts: Rollouts, study: str) -> None:
     """Refuse actions that a study cannot count as right or wrong.
 
     Args:
-        rollouts: Those with the actions.
-        study: Its name.
+        rollouts: Rollouts with the actions.
+        study: Name of the study.
 
     Raises:
         ValueError: Actions have continuous dimensions.

@@ -1,4 +1,4 @@
-"""What a translator on a latent action model finds of the actions of held-out transitions, budget by budget."""
+"""Measurements of a translator on a latent action model, on the actions of held-out transitions, per budget."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ def translator_rows(
 ) -> list[dict[str, Any]]:
     """Measure a translator at some budgets.
 
-    `gain` is the share of the error of the model's own prediction that its latents take away, against those of other
-    transitions: errors of different methods are of different things.
+    `gain` is the share by which the true latents lower the error of the model's own prediction, against the latents of
+    other transitions. It is a share because the errors of different methods cannot be compared.
 
     Args:
         lam_run: Folder of the latent action model's training run.
-        run: Folder of the translator's.
+        run: Folder of the translator's training run.
         data: `Transitions` on `device`, with actions.
-        budgets: K; 0 is the previous action alone. None for all slots.
-        device: Of the models.
+        budgets: Values of K, where 0 stands for only the previous action; None for all slots.
+        device: Device of the models.
 
     Returns:
-        One row per budget: what `metrics.translate` gives, the model's error and its gain, its size and the figures
-        that chose the checkpoint.
+        One row per budget: the figures of `metrics.translate`, the model's error and gain, its size, and the figures by
+        which the checkpoint was chosen.
     """
     from flexlam_rl.eval.lam import metrics
     from flexlam_rl.eval.studies.trained_models import load_lam, load_model
@@ -40,7 +40,7 @@ def translator_rows(
     common = {
         "parameters": sum(p.numel() for p in lam.parameters()),
         "steps": read_json(lam_run / "lam/config.json")["loop"]["steps"],
-        # the figure that chose the checkpoint, on the labels' own small validation part
+        # the figure by which the checkpoint was chosen, on the small validation part of the labels
         "validation_loss": chosen["loss"], "step": chosen["step"],
     }  # fmt: skip
     rows = []

@@ -1,9 +1,9 @@
-"""`flexlam study viper`: agents trained on rewards from video alone, against chance and against each other.
+"""`flexlam study viper`: compare agents trained only on rewards from video, with each other and with the random policy.
 
-Recurrent PPO (the pixel experts', without a teacher) sees no task reward. Arms: "viper", the likelihood of the first K
-codes under FlexLAM's prior plus beta times random network distillation; "beta0", the likelihood alone; "bonus", the
-bonus alone; "adversarial", a discriminator on pairs of frames; "random", the random policy. What is measured are task
-returns of the last policy, never of the best: which one is best, the task's reward would tell.
+Recurrent PPO (that of the pixel experts, without a teacher) sees no task reward. Arms: "viper", the likelihood of the
+first K codes under FlexLAM's prior plus beta times random network distillation; "beta0", only the likelihood; "bonus",
+only the bonus; "adversarial", a discriminator on pairs of frames; "random", the random policy. It measures the task
+returns of the last policy and not of the best one, because choosing the best would use the task's reward.
 """
 
 from dataclasses import dataclass, field
@@ -18,37 +18,37 @@ Arm = Literal["viper", "beta0", "bonus", "adversarial", "random"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Train agents on rewards from video, without the task's, and compare their task returns."""
+    """Train agents on rewards from video, without the task's own reward, and compare their task returns."""
 
     out: Path
     """Folder of the study; the same command continues it."""
     level: str = "explore_goal_locations_small"
     """Level to play."""
     bundle: str | None = None
-    """Bundle whose LAM and prior reward; None for the one that comes with the package."""
+    """Bundle whose LAM and prior give the reward; None for the one that comes with the package."""
     budget: int = 1
-    """Codes of each transition that the prior scores."""
+    """Number of codes of each transition that the prior scores, K."""
     arms: tuple[Arm, ...] = ("viper", "beta0", "random")
-    """What is compared."""
+    """Arms to compare."""
     data: Path | None = None
     """Rollouts with the expert's video of the level, for the arm "adversarial"."""
     seeds: int = 3
-    """Trainings per arm."""
+    """Number of trainings per arm."""
     steps: int = 300_000
-    """Agent steps of each training."""
+    """Number of agent steps of each training."""
     envs: int = 32
-    """Environments that play at once."""
+    """Number of environments that play at once."""
     beta: float = 1.0
     """Weight of the bonus in the arm "viper"."""
     episodes: int = 20
-    """Episodes of a measurement."""
+    """Number of episodes of a measurement."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range, or the arm "adversarial" has no data.
+            ValueError: An option is out of range, or the arm "adversarial" has no data.
         """
         tidy(self)
         for name in ("budget", "seeds", "steps", "envs", "episodes"):
@@ -91,7 +91,7 @@ def plan(options: Options) -> Study[ArmJob]:
 
 
 def expert_pairs(options: Options) -> Any:
-    """Give the function that draws the expert's pairs, uint8 (B, 2, C, H, W)."""
+    """Make the function that draws the expert's pairs, uint8 (B, 2, C, H, W)."""
     import torch
 
     from flexlam_rl.datasets import TransitionPairs, open_rollouts
@@ -136,7 +136,7 @@ def train_arm(job: ArmJob, options: Options, bundle: Any) -> None:
 
 
 class _Nothing:
-    """Scores everything 0."""
+    """A density whose scores are all 0."""
 
     figure = "viper_log_prob"
 
@@ -149,11 +149,11 @@ class _Nothing:
         return Scores(frames.new_zeros(self.rows).float(), frames.new_zeros(self.rows, 1).float())
 
     def advance(self, frames: Any, begins: Any) -> None:
-        """Nothing to remember."""
+        """Do nothing."""
 
 
 def measure_arm(job: ArmJob, options: Options) -> Rows:
-    """Task returns of the last policy, on held-out episodes."""
+    """Measure task returns of the last policy, on held-out episodes."""
     from flexlam_rl.agents.collection.schedule import Settings
     from flexlam_rl.agents.experts.pixel.world import DomainWorld
     from flexlam_rl.agents.experts.scores import measure
@@ -165,7 +165,7 @@ def measure_arm(job: ArmJob, options: Options) -> Rows:
 
 
 def report(study: Study[ArmJob], options: Options) -> str:
-    """Write results.json and summary.md of the arms so far; returns the table."""
+    """Write results.json and summary.md of the arms so far, and return the table."""
     from flexlam_rl.eval.studies.over_seeds import over_seeds
 
     rows = study.rows()

@@ -1,4 +1,4 @@
-"""The evaluation suite: normalised returns over the scored levels, with intervals."""
+"""The evaluation suite: normalised returns over the scored levels, with confidence intervals."""
 
 from flexlam_rl.utils.lazy import lazy_names
 

@@ -1,7 +1,7 @@
-"""Numbered episodes of several tasks and budgets, in batches that are played side by side.
+"""Numbered episodes of several tasks and budgets, in batches of episodes that are played at once.
 
-Episodes of about one length and budget share a batch, which begins and ends together. Each has its own seed for the
-world and for the policy, so results depend neither on the batches nor on how many environments there are.
+Episodes of about the same length and budget share a batch, so that they end together. Each has its own seed for the
+world and for the policy, so that results do not depend on the batches or on the number of environments.
 """
 
 import zlib
@@ -17,7 +17,7 @@ from flexlam_rl.envs.spec import EnvSpec
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to play: its level, the budget (0 for policies without one; words such as "auto:0.1" where it is
+    """An episode to play: its level, its budget (0 for policies without one; words such as "auto:0.1" where it is
     chosen at each step), its number and its seed.
     """
 
@@ -29,9 +29,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Played:
-    """A finished episode: the job, its return, its length in agent steps, the policy's mean milliseconds per step, and
-    for how many at once, and what it did (`diagnostics.Diagnosed.figures`), None for episodes from before it was
-    counted.
+    """A finished episode.
+
+    Attributes:
+        job: The episode that was played.
+        total: Its return.
+        steps: Its length in agent steps.
+        milliseconds: The policy's mean milliseconds per step.
+        batch: Number of environments that were decided for at once.
+        figures: What the policy did (`diagnostics.Diagnosed.figures`); None for episodes of earlier versions.
     """
 
     job: Job
@@ -43,20 +49,20 @@ class Played:
 
 
 def episode_seed(seed: int, level: str, number: int) -> int:
-    """The seed in [0, 2**31) of episode `number` of a level."""
+    """Return the seed in [0, 2**31) of episode `number` of a level."""
     return int(np.random.SeedSequence((seed, zlib.crc32(level.encode()), number)).generate_state(1)[0] >> 1)
 
 
 def all_jobs(levels: Sequence[str], budgets: Sequence[int | str], episodes: int, seed: int) -> list[Job]:
-    """All episodes of a run."""
+    """Return all episodes of a run."""
     return [
         Job(level, k, i, episode_seed(seed, level, i)) for k in budgets for level in levels for i in range(episodes)
     ]
 
 
 def in_batches(jobs: Iterable[Job], spec: EnvSpec, size: int) -> Iterator[list[Job]]:
-    """Batches of at most `size` episodes; neighbours have about the same budget and length, so that few wait for others
-    to end. Budgets in words have batches of their own.
+    """Divide episodes into batches of at most `size`. Those of a batch have about the same budget and length, so that
+    few wait for others to end. Budgets in words have batches of their own.
     """
     groups: dict[str, list[Job]] = {}
     for job in jobs:
@@ -70,5 +76,5 @@ def in_batches(jobs: Iterable[Job], spec: EnvSpec, size: int) -> Iterator[list[J
 
 
 def budget_number(job: Job) -> int:
-    """The budget of a job that has a number; 0 for words."""
+    """Return the budget of a job as a number; 0 for words."""
     return job.budget if isinstance(job.budget, int) else 0

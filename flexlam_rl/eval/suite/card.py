@@ -1,5 +1,5 @@
-"""`python -m eval.suite.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md; the
-bundle's hash stays).
+"""`python -m eval.suite.card BUNDLE SUITE...`: write a suite's scores into a bundle's model card (its README.md), which
+does not change the bundle's hash.
 """
 
 import sys
@@ -26,14 +26,17 @@ class Options:
     suites: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of finished suites that this bundle has played."""
     note: str = ""
-    """Said below the tables: cost of training, limits."""
+    """Text below the tables, such as cost of training and limits."""
     page: tuple[Path, ...] = ()
-    """More Markdown files to write the tables to, between `<!-- scores -->` and `<!-- end of scores -->`."""
+    """Further Markdown files to write the tables to, between `<!-- scores -->` and `<!-- end of scores -->`."""
 
 
 def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
-    """One suite as Markdown, played on `dates`: normalised returns a level and budget, the random policy's beside them,
-    aggregates.
+    """Write a suite as Markdown: normalised returns per level and budget beside the random policy's, and aggregates.
+
+    Args:
+        record: Results of the suite.
+        dates: Dates on which it was played.
     """
     scene, columns = record["scene"], summaries_of(record)
     first = next(iter(columns.values()))
@@ -43,7 +46,7 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
     look = f", look {scene['textures']}" if scene.get("textures") else ""
     lines = [
         f"Normalised returns (expert = 100, ± standard error) on {scene['engine']}{look}, "
-        f"{episodes} episodes a level, "
+        f"{episodes} episodes per level, "
         f"seed {record['seed']}, decisions {greedy}; {machines}."
         + (f" {episodes} episodes are {few}." if (few := remark(episodes)) else ""),
         "",
@@ -65,7 +68,7 @@ def scores(record: dict[str, Any], dates: Sequence[str]) -> str:
 
 
 def put(page: Path, parts: list[str]) -> None:
-    """Put `parts` in the place of earlier scores in a Markdown file, or at its end."""
+    """Replace earlier scores in a Markdown file by `parts`, or add these at its end."""
     from flexlam_rl.utils.files import write_atomically
 
     before = page.read_text(encoding="utf-8") if page.exists() else ""
@@ -76,7 +79,7 @@ def put(page: Path, parts: list[str]) -> None:
 
 
 def run(options: Options) -> int:
-    """Put the scores in the place of earlier ones, or at the end of the card.
+    """Replace earlier scores in the card, or add the scores at its end.
 
     Raises:
         ValueError: A suite is unfinished or was played by another checkpoint, or a page has no place for scores.

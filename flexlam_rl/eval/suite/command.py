@@ -1,8 +1,8 @@
 """`python -m eval.suite` (also `flexlam suite`): play the evaluation suite and print a table of normalised returns.
 
-Every episode has its own seed, drawn from the options' seed, the level and the episode's number, for the world and for
-the policy; so results do not depend on how many environments run side by side, and a stopped run continues as if it had
-not been stopped.
+Every episode has its own seed for the world and for the policy, derived from the option `seed`, the level and the
+episode's number. Results therefore do not depend on how many environments run at once, and a stopped run continues as
+if it had not been stopped.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ MANY, PARTS = 64, 4
 
 
 def run(options: Options) -> int:
-    """Play what is missing, print the table, write the results.
+    """Play the missing episodes, print the table, and write the results.
 
     Raises:
         ValueError: An option is not allowed, or a checkpoint does not fit.
@@ -61,7 +61,7 @@ def run(options: Options) -> int:
     player = _player(options)
     spec = _spec(options, player)
     budgets = _budgets(options, player)
-    adviser_for(options.adviser, spec, player)  # refuses what is none before anything is written
+    adviser_for(options.adviser, spec, player)  # refuses an unknown adviser before anything is written
     identity = describe(options, spec, player)
     out = (
         options.out
@@ -89,7 +89,7 @@ def run(options: Options) -> int:
 
 
 def _kept(done: int, count: int, out: Path, playing: tuple[int, int] | None) -> str:
-    kept = f"{done} of {count} episodes are kept in {out}"
+    kept = f"{done} of {count} episodes are stored in {out}"
     if playing is not None:
         kept += f", and {playing[0]} that were being played, at step {playing[1]}"
     kept += ", the same command continues"
@@ -99,11 +99,11 @@ def _kept(done: int, count: int, out: Path, playing: tuple[int, int] | None) -> 
 
 
 def _spec(options: Options, player: Player) -> EnvSpec:
-    """How the tasks are shown and controlled."""
+    """Make the record of the tasks: how they are shown and controlled."""
     from flexlam_rl.agents.engine_choice import check_look, checkpoint_engine, player_spec
 
     domain = find_domain(options.domain)
-    # a control that sees nothing plays as the named bundle does, at its frame skip and size
+    # a control policy that sees nothing plays with the frame skip and frame size of the named bundle
     if player.learned or (options.checkpoint and player.blind and options.domain != "dmlab"):
         trained = player.bundle.config.environment.spec
         if trained.domain != options.domain:
@@ -152,7 +152,7 @@ def _player(options: Options) -> Player:
             ) from None
         if on_gpu and not torch.cuda.is_available():
             raise ValueError(f"device is {options.device!r}, but torch finds no GPU.")
-        # chunks are spread over threads instead: results then do not depend on the number of cores
+        # chunks are spread over threads instead, so that results do not depend on the number of cores
         torch.set_num_threads(1)
     chunk = options.chunk or (CUDA_CHUNK if on_gpu else CPU_CHUNK)
     greedy = True if options.greedy else None
@@ -173,7 +173,11 @@ def _player(options: Options) -> Player:
 
 
 def _refuse_what_counts_for_nothing(options: Options, player: Player) -> None:
-    """Raise ValueError for an option that this policy does not heed."""
+    """Refuse options that have no effect on this policy.
+
+    Raises:
+        ValueError: An option has no effect.
+    """
     own = () if player.learned else ("temperature", "context")
     neither = () if player.learned or player.expert else ("action_temperature",)
     for name in (*own, *neither):
@@ -182,7 +186,7 @@ def _refuse_what_counts_for_nothing(options: Options, player: Player) -> None:
 
 
 def _budgets(options: Options, player: Player) -> list[int | str]:
-    """The budgets to play, 0 alone for policies without one."""
+    """Return the budgets to play; only 0 for policies without one."""
     if not player.learned:
         number_list("budget", options.budget, 0)
         return [0]
@@ -197,7 +201,11 @@ def _budgets(options: Options, player: Player) -> list[int | str]:
 
 
 def _check_words(budget: str, player: Player) -> None:
-    """Refuse a budget in words that this policy cannot play with."""
+    """Refuse a budget in words that this policy cannot play with.
+
+    Raises:
+        ValueError: The policy cannot play with it.
+    """
     from flexlam_rl.models.flexlam.adaptive.rules import rule_of
 
     if player.name != "flexlam":
@@ -208,7 +216,7 @@ def _check_words(budget: str, player: Player) -> None:
 
 
 def describe(options: Options, spec: EnvSpec, player: Player) -> dict[str, Any]:
-    """Who plays and how, as JSON values: what all episodes of a folder share."""
+    """Describe the policy and its options, which all episodes of a folder share, as JSON values."""
     who: dict[str, Any] = {"policy": player.name, "greedy": options.greedy}
     if player.learned:
         from flexlam_rl.nn.pretrained import to_json
@@ -245,7 +253,7 @@ def describe(options: Options, spec: EnvSpec, player: Player) -> dict[str, Any]:
 
 
 def scene_record(spec: EnvSpec) -> dict[str, Any]:
-    """How tasks are shown and controlled, as a suite's files hold it."""
+    """Describe how tasks are shown and controlled, in the form of a suite's files."""
     record = spec.to_json()
     own = {} if spec.domain == "dmlab" else {"domain": spec.domain}
     plain = {name: value for name, value in record.items() if name not in ("domain", "look")}
@@ -253,7 +261,7 @@ def scene_record(spec: EnvSpec) -> dict[str, Any]:
 
 
 def _weights_hash(folder: Path) -> str:
-    """SHA-256 of all weights under a folder, or of a JSON file and those that it names; "" where there are none."""
+    """Compute the SHA-256 of all weights under a folder, or of a JSON file and those that it names; "" without any."""
     if folder.is_file() and folder.suffix == ".json":
         named = [value for value in json.loads(folder.read_bytes()).values() if isinstance(value, str)]
         parts = [folder.read_bytes(), *(_weights_hash(folder.parent / value).encode() for value in named)]
@@ -284,7 +292,7 @@ def _play(
     begun = running.saved(jobs, folder.holds, options.num_envs)
     if running.kept is not None:
         count, step = running.kept
-        console.print(f"{count} episodes go on at step {step}, where they were stopped.", soft_wrap=True)
+        console.print(f"{count} episodes continue at step {step}, where they were stopped.", soft_wrap=True)
     others = [job for job in jobs if job not in set(begun)]
     size = options.num_envs or _side_by_side(len(jobs), spec, player)
     batches = [*([begun] if begun else []), *in_batches(others, spec, size)]
@@ -302,18 +310,18 @@ def _play(
 
 
 def _side_by_side(count: int, spec: EnvSpec, player: Player) -> int:
-    """How many environments play at once."""
+    """Return how many environments play at once."""
     if spec.engine == "deepmind_lab":
-        return os.cpu_count() or 1  # a process for each
+        return os.cpu_count() or 1  # one process per environment
     limit = at_once(spec)
     if limit is not None or player.learned:
         return limit or MANY
-    # a model is fast in large batches only; others play a small run in parts, so that a stop loses a part of it
+    # only models need large batches; others play a small run in parts, so that a stop loses only a part of it
     return min(MANY, max(1, -(-count // PARTS)))
 
 
 def _title(player: Player) -> str:
-    """Name of the policy, as tables show it."""
+    """Return the policy's name in tables."""
     if not player.learned:
         return player.name
     own = player.bundle.lam.title
@@ -321,13 +329,13 @@ def _title(player: Player) -> str:
 
 
 def _video_expert(player: Player) -> str | None:
-    """The expert whose video a bundle was learned from, None where there are none or several."""
+    """Return the expert whose video a bundle was trained on; None where there is none, or more than one."""
     experts = player.bundle.config.training.get("experts", []) if player.learned else []
     return str(experts[0]) if len(experts) == 1 else None
 
 
 def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, player: Player, console: Any) -> None:
-    """Print and write everything about finished `jobs`."""
+    """Print and write the results of finished episodes."""
     played = [folder.played[job.level, job.budget, job.number] for job in jobs]
     name = _title(player)
     rows = [{"level": p.job.level, "budget": p.job.budget, "return": p.total} for p in played]
@@ -361,7 +369,7 @@ def results(folder: Folder, jobs: list[Job], options: Options, spec: EnvSpec, pl
     for title, value in latency.items():
         codes = behaviour.get(title, {}).get("tokens")
         spent = "" if codes is None else f"{codes:.2f} codes per decision, "
-        console.print(f"{title}: {spent}{value:.1f} ms a step of up to {max(p.batch for p in played)} environments.")
+        console.print(f"{title}: {spent}{value:.1f} ms per step of up to {max(p.batch for p in played)} environments.")
     if options.plots:
         from flexlam_rl.eval.suite.plots import draw_suite
 

@@ -1,6 +1,4 @@
-"""`flexlam compare A B`: two suites side by side, and which differences their intervals
-support.
-"""
+"""`flexlam compare A B`: compare two suites, and say which differences their intervals support."""
 
 import dataclasses
 import json
@@ -23,26 +21,26 @@ INTERQUARTILE, MEAN = "interquartile mean, normalised", "mean of levels, normali
 
 @dataclass(frozen=True)
 class Options:
-    """Compare two suites: returns a level, normalised aggregates, and the differences with 95 % intervals."""
+    """Compare two suites: returns per level, normalised aggregates, and the differences with 95% intervals."""
 
     first: tyro.conf.Positional[Path]
     """A suite's folder, or its results.json."""
     second: tyro.conf.Positional[Path]
-    """Another; or the same, to compare its budgets."""
+    """Another suite, or the same one to compare its budgets."""
     first_column: str | None = None
-    """Column of the first, such as FlexLAM@16; by default its only or first one."""
+    """Column of the first suite, such as FlexLAM@16; by default its only or first one."""
     second_column: str | None = None
-    """Column of the second; by default the one named as the first's, else its last one."""
+    """Column of the second suite; by default the one with the same name as the first's, else its last one."""
     any_look: bool = False
-    """Compare returns in different looks of one engine."""
+    """Compare returns also if the looks of the engine differ."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
     """JSON file to write."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of one level or aggregate: both means, their difference (second - first) with its interval, the
-    fewest episodes.
+    """Comparison of a level or an aggregate: both means, their difference (second - first) with its interval, and the
+    smallest number of episodes.
     """
 
     name: str
@@ -53,7 +51,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Which is higher, if the interval says so."""
+        """Which suite is higher, if the interval supports it."""
         low, high = self.difference.low, self.difference.high
         if self.episodes < ENOUGH or low is None or high is None:
             return TOO_FEW
@@ -63,19 +61,19 @@ class Comparison:
 def compare(
     first: dict[str, Any], second: dict[str, Any], columns: tuple[str, str], any_look: bool = False
 ) -> list[Comparison]:
-    """Compare two results, as `read_results` gives them.
+    """Compare two results of `read_results`.
 
     Args:
         first, second: The results.
         columns: Column of each.
-        any_look: Accept different looks.
+        any_look: Whether to accept different looks.
 
     Returns:
-        A row a level that both played, then interquartile mean and mean of levels of normalised returns, plain and
-        minus the random policy's.
+        One row per level that both played, then interquartile mean and mean of levels of normalised returns, both plain
+        and minus the random policy's.
 
     Raises:
-        ValueError: They are of different engines or settings, or share no level.
+        ValueError: The results have different engines or settings, or share no level.
     """
     for key in _SAME:
         mine, theirs = first["scene"].get(key), second["scene"].get(key)
@@ -111,7 +109,7 @@ def compare(
 
 
 def _episodes(record: dict[str, Any], column: str) -> dict[str, dict[int, float]]:
-    """Level to episode seed to return, of one column ("FlexLAM@16" or a policy's name)."""
+    """Collect the returns of a column ("FlexLAM@16" or a policy's name) by level and episode seed."""
     _, _, budget = column.partition("@")
     out: dict[str, dict[int, float]] = {}
     for row in record["episodes"]:
@@ -121,7 +119,7 @@ def _episodes(record: dict[str, Any], column: str) -> dict[str, dict[int, float]
 
 
 def _aligned(one: dict[int, float], two: dict[int, float]) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Returns of both in one order of episodes; paired where the episodes are the same."""
+    """Return the returns of both in the same order of episodes, and whether the episodes are the same (paired)."""
     if one.keys() == two.keys():
         return np.array([one[seed] for seed in one]), np.array([two[seed] for seed in one]), True
     return np.array(list(one.values())), np.array(list(two.values())), False
@@ -135,10 +133,10 @@ def _column(record: dict[str, Any], path: Path, asked: str | None, default: str)
 
 
 def run(options: Options) -> int:
-    """Print the table, and write it where asked.
+    """Print the table, and write it if asked to.
 
     Raises:
-        ValueError: One is no finished suite, or they cannot be compared.
+        ValueError: A suite is not finished, or the two cannot be compared.
     """
     from rich.table import Table
 

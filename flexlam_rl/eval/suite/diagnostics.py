@@ -1,4 +1,5 @@
-"""What a policy does while it plays, beside its return: does it agree with an expert, look at the floor, stand still?
+"""What a policy does while it plays, besides its return: whether it agrees with an expert, tilts its view, stands
+still.
 
 Legend: `n` environments, `A` actions.
 """
@@ -12,26 +13,26 @@ from flexlam_rl.envs.base import action_count, base_env, batch_size
 from flexlam_rl.envs.spec import EnvSpec
 
 TILTED = 10.0
-"""Degrees up or down from which a view counts as tilted."""
+"""Angle up or down, in degrees, from which a view counts as tilted."""
 STILL = 1.0
-"""World units (a wall is 100 long) below which a step counts as standing still."""
+"""Distance in world units (a wall is 100 long) below which a step counts as standing still."""
 COUNTS = ("steps", "asked", "agreed", "repeated", "placed", "tilted", "still")
-"""What is counted per episode: steps; those on which an expert was asked and agreed; those that repeat the action
-before; those whose place and view are known, with a tilted view, and without moving.
+"""Counts per episode: steps; steps at which an expert was asked, and at which it agreed; steps that repeat the previous
+action; steps whose position and view are known, with a tilted view, and without moving.
 """
 
 
 class Diagnosed:
-    """Plays as a policy does, and counts what it does.
+    """Wraps a policy, and counts what it does.
 
-    Where the engine tells places and views (litelab), tilted views and standing still are counted. Where an expert is
-    given, it is asked at each step what it would do, and told what was done instead.
+    Tilted views and standing still are counted if the engine gives positions and views (litelab). An expert is asked at
+    each step what it would do, and told what was done instead.
 
     Args:
-        policy: Who plays. Its attribute `likeliest` (n,), where it has one, is compared with the expert's choice, else
-            the action that it took.
-        env: What is played.
-        expert: Who is asked; None for nobody.
+        policy: The policy that plays. Its attribute `likeliest` (n,), if it has one, is compared with the expert's
+            choice; otherwise, the action that it took is.
+        env: Environment or batch that is played.
+        expert: Expert that is asked; None for none.
     """
 
     def __init__(self, policy: Any, env: Any, expert: Any = None) -> None:
@@ -50,7 +51,7 @@ class Diagnosed:
         return getattr(self.policy, name)
 
     def begin_episodes(self, which: np.ndarray, seeds: np.ndarray) -> None:
-        """Environments `which` begin episodes of these seeds."""
+        """Note that the environments `which` begin episodes of these seeds."""
         for player in (self.policy, self.expert):
             if hasattr(player, "begin_episodes"):
                 player.begin_episodes(which, seeds)
@@ -59,7 +60,7 @@ class Diagnosed:
         self._fresh[which] = True
 
     def map_restarted(self, which: np.ndarray) -> None:
-        """Tell of map restarts."""
+        """Tell policy and expert in which environments the map restarted."""
         for player in (self.policy, self.expert):
             if hasattr(player, "map_restarted"):
                 player.map_restarted(which)
@@ -67,7 +68,7 @@ class Diagnosed:
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """The policy's actions and state."""
+        """Return the policy's actions and state, and count."""
         advice = None
         if self.expert is not None:
             advice, self._advice_state = self.expert.predict(observation, self._advice_state, episode_start, True)
@@ -105,9 +106,11 @@ class Diagnosed:
             self.expert.took(taken)
 
     def figures(self, i: int) -> dict[str, Any]:
-        """What was counted in the present episode of environment `i`: `COUNTS`, and where an expert was asked, how
-        often it chose each action and how often the policy agreed, lists (A,); where it counts codes, "tokens", those
-        that it spent.
+        """Return what was counted in the present episode of environment `i`.
+
+        Returns:
+            `COUNTS`. If an expert was asked, also how often it chose each action, and how often the policy agreed,
+            lists (A,). If the policy counts codes, also "tokens", the number that it spent.
         """
         found: dict[str, Any] = {name: int(values[i]) for name, values in self._counts.items()}
         if (spent := getattr(self.policy, "spent", None)) is not None:
@@ -118,14 +121,14 @@ class Diagnosed:
 
 
 def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add the figures of episodes up to shares of steps, as JSON values.
+    """Sum the figures of episodes, and convert them to shares of steps, as JSON values.
 
     Args:
-        rows: What `Diagnosed.figures` gives, one per episode.
+        rows: Figures of `Diagnosed.figures`, one per episode.
 
     Returns:
-        "agreement", "repeated", "tilted", "still", each None where it is not known, and "recall": for each action how
-        often the policy agreed where the expert chose it, None where it never did.
+        "agreement", "repeated", "tilted" and "still", each None where it is not known; and "recall", for each action
+        how often the policy agreed when the expert chose it, None where the expert never did.
     """
     total = {name: sum(row[name] for row in rows) for name in COUNTS}
 
@@ -149,15 +152,15 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def adviser_for(asked: str, spec: EnvSpec, player: Any) -> str | None:
-    """Choose who is asked what it would do.
+    """Choose the adviser: the expert that is asked at each step what it would do.
 
     Args:
         asked: Name of an expert, "none", or "auto".
-        spec: What is played.
-        player: Who plays.
+        spec: Record of the environments.
+        player: The player.
 
     Returns:
-        An expert's name, None for nobody.
+        The expert's name; None for no adviser.
 
     Raises:
         ValueError: There is no such expert.
@@ -179,8 +182,8 @@ def print_behaviour(console: Any, columns: dict[str, dict[str, Any]]) -> None:
     """Print what policies do, one row per column of the suite.
 
     Args:
-        console: rich's.
-        columns: Title to what `shares` gives.
+        console: Console of rich.
+        columns: Results of `shares`, by title.
     """
     from rich.table import Table
 

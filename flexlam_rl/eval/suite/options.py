@@ -16,78 +16,79 @@ class Options:
     """Play the evaluation suite and print a table of normalised returns."""
 
     budget: str = "16"
-    """Codes that a decision of FlexLAM may spend: a number or a list such as 4,16,auto:0.1. Chosen at each step:
-    auto:TOLERANCE, or auto:TOLERANCE:RULE with the rule regressed, change or entropy; drawn: random:MEAN.
+    """Number of codes that a decision of FlexLAM may spend: a number or a list such as 4,16,auto:0.1. auto:TOLERANCE,
+    or auto:TOLERANCE:RULE with the rule regressed, change or entropy, chooses it at each step; random:MEAN draws it.
     """
     checkpoint: str | None = None
     """Folder or hub id of a bundle; by default the one that comes with the package."""
     policy: str | None = None
-    """flexlam, oracle (the codes of an expert's next step, translated), random, expert, previous-action, bc, a name
-    that an installed package registers, or module:factory; by default flexlam, or random while no checkpoint comes with
-    the package and none is named.
+    """Policy that plays: flexlam, oracle (the codes of an expert's next step, translated), random, expert,
+    previous-action, bc, a name that an installed package registers, or module:factory; by default flexlam, or random
+    while no checkpoint comes with the package and none is named.
     """
     domain: str = "dmlab"
-    """World that the tasks belong to, of this package or an installed one."""
+    """World of the tasks, from this package or an installed one."""
     tasks: tuple[str, ...] = field(default=("suite",), metadata=formerly("levels"))
-    """Tasks to play: names, `suite` for those that the domain scores (11 levels of DMLab) or `all` (17)."""
+    """Tasks to play: names, `suite` for the tasks that the domain scores (11 levels of DMLab), or `all` (17)."""
     episodes: int = 50
-    """Episodes per task."""
+    """Number of episodes per task."""
     engine: str = "auto"
-    """Engine that runs the tasks, of DMLab litelab or deepmind_lab; auto takes the one that the checkpoint was trained
-    in, and for policies that know none the real one where it is installed. Scores of different engines are never mixed.
+    """Engine that runs the tasks; for DMLab, litelab or deepmind_lab. auto takes the engine that the checkpoint was
+    trained in; for policies without one, it takes the real engine if that is installed. Scores of different engines are
+    never mixed.
     """
     textures: str | None = None
-    """Look of the world; of litelab procedural (its default) or labmaze."""
+    """Look of the world; for litelab, procedural (the default) or labmaze."""
     any_look: bool = False
-    """Play a checkpoint in another engine or look than it was trained in."""
+    """Play a checkpoint also in another engine or look than it was trained in."""
     seed: int = 0
     """Seed of all episodes."""
     adviser: str = "auto"
-    """Expert that is asked at each step what it would do, to tell how often the policy agrees: any that `flexlam
-    collect` takes, or none. Auto asks for policies that see frames on litelab that of the checkpoint's video, or the
-    scripted one.
+    """Expert that is asked at each step what it would do, to measure how often the policy agrees: any that `flexlam
+    collect` takes, or none. auto asks the expert of the checkpoint's video, or the scripted one, for policies that see
+    frames on litelab.
     """
     greedy: bool = False
-    """Always the likeliest codes and actions, instead of the checkpoint's own way."""
+    """Always take the likeliest codes and actions, instead of the checkpoint's own temperatures."""
     temperature: float | None = None
-    """Temperature of FlexLAM's codes, 0 for the likeliest; by default the checkpoint's own."""
+    """Temperature of FlexLAM's codes; 0 for the likeliest, by default the checkpoint's own."""
     action_temperature: float | None = None
     """Temperature of FlexLAM's actions, or of an expert's."""
     context: int | None = None
-    """Frames back that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own. Fewer are
-    faster too.
+    """Number of frames that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own.
+    Fewer are also faster.
     """
     device: str = "cpu"
     """torch device of the policy."""
     num_envs: int | None = None
-    """Environments that play side by side; by default 64 on litelab, one per core on the real engine."""
+    """Number of environments that play at once; by default 64 on litelab, and one per core on the real engine."""
     chunk: int | None = None
-    """Rows that the policy computes together (default 32 on a CPU, 64 on a GPU); results are the same for equal
-    chunks.
+    """Number of rows that the policy computes together (by default 32 on a CPU, 64 on a GPU); equal chunks give equal
+    results.
     """
     cache: Literal["fp32", "bf16"] = "fp32"
-    """Type of FlexLAM's cached keys and values; bf16 is faster where the processor has bfloat16 units, and rounds to 3
+    """Type of FlexLAM's cached keys and values; bf16 is faster on processors with bfloat16 units, and rounds to 3
     digits.
     """
     threads: int | None = None
-    """Threads of the policy on a CPU; default: all cores."""
+    """Number of threads of the policy on a CPU; by default one per core."""
     out: Path | None = None
-    """Folder for the results; by default results/suite/ and a name made from the other options. The same command
+    """Folder for the results; by default results/suite/ with a name derived from the other options. The same command
     continues a stopped run.
     """
     videos: bool = False
     """Write the beginning of the first episode of each task as a video."""
     plots: bool = True
-    """Draw the results, where matplotlib is installed."""
+    """Draw the results, if matplotlib is installed."""
 
 
 def checked(options: Options) -> Options:
-    """Check what can be checked before a model is loaded, and spell the tasks out.
+    """Check the options before a model is loaded, and replace `suite` and `all` by the names of tasks.
 
     Raises:
         ValueError: An option is not allowed.
     """
-    # NumPy's numbers are no JSON
+    # NumPy's numbers cannot be written as JSON
     plain = {f.name: v.item() for f in fields(options) if isinstance(v := getattr(options, f.name), np.generic)}
     options = replace(options, **plain)
     options = replace(options, budget=str(options.budget), tasks=tuple(options.tasks))

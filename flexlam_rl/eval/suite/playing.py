@@ -24,15 +24,18 @@ def play_batch(
     running: Running,
     adviser: str | None = None,
 ) -> Iterator[Played]:
-    """Play a batch of episodes to their ends; yields each as it ends.
+    """Play a batch of episodes to their ends.
 
     Args:
         jobs: The episodes.
-        spec: How tasks are shown and controlled.
-        player: Who plays.
-        watchers: Told what happens; keys are jobs.
-        running: Keeps the batch. Where it goes on with one that was stopped, episodes that had ended end once more.
-        adviser: Expert that is asked at each step what it would do, None for nobody.
+        spec: Record of the tasks: how they are shown and controlled.
+        player: The player.
+        watchers: Watchers that are told what happens; keys are jobs.
+        running: Saves the batch. If it continues a stopped batch, episodes that had ended before end once more.
+        adviser: Expert that is asked at each step what it would do; None for none.
+
+    Yields:
+        Each episode when it ends.
     """
     try:
         yield from _play(jobs, spec, player, watchers, running, adviser)
@@ -62,7 +65,7 @@ def _play(
     shares = TimeShares()
     try:
         policy = player.make(env, _budgets(jobs) if player.learned else None)
-        # outside what is saved: where a batch goes on, its steps are counted, and the adviser is asked, once more
+        # not part of what is saved: when a batch continues, its steps are counted and the adviser is asked again
         asked = None if adviser is None else make_expert(adviser, env, 0.0, player.seed)
         policy = Diagnosed(running.watched(policy, jobs, shares, watchers), env, asked)
         places = {job: i for i, job in enumerate(jobs)}
@@ -70,7 +73,7 @@ def _play(
             if running.again and job in running.open:
                 raise Elsewhere(f"an episode of {job.level} ends earlier")
             running.open.discard(job)
-            # all have begun together: this one's steps are the batch's
+            # all episodes began together, so that the batch has as many steps as this one
             milliseconds = 1000.0 * shares.seconds["policy"] / tally.steps
             yield Played(job, tally.total, tally.steps, milliseconds, len(jobs), policy.figures(places[job]))
     finally:
@@ -79,6 +82,6 @@ def _play(
 
 
 def _budgets(jobs: Sequence[Job]) -> np.ndarray | str:
-    """Of each environment, or the words that a batch shares."""
+    """Return the budget of each environment, or the words that a batch shares."""
     first = jobs[0].budget
     return first if isinstance(first, str) else np.array([job.budget for job in jobs])

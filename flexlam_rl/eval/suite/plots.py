@@ -11,13 +11,13 @@ from flexlam_rl.utils.pictures import write_figure
 
 
 def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: str) -> None:
-    """Write levels.png (normalised return a level) and, for several columns, aggregate.png; nothing where matplotlib is
-    missing.
+    """Write levels.png (normalised return per level) and, for several columns, aggregate.png; write nothing without
+    matplotlib.
 
     Args:
-        folder: Of the files.
-        summaries: Column title to what `summarise` gives.
-        what: Said in the titles.
+        folder: Folder of the files.
+        summaries: Results of `summarise`, by column title.
+        what: Text for the titles.
     """
     first = next(iter(summaries.values()))
     levels = [level for level, row in first["levels"].items() if "normalised" in row]
@@ -79,7 +79,7 @@ def draw_suite(folder: Path, summaries: Mapping[str, Mapping[str, Any]], what: s
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure as a small PNG and forget it."""
+    """Write a figure as a small PNG, and close it."""
     from matplotlib import pyplot
 
     figure.tight_layout()

@@ -1,4 +1,4 @@
-"""How far a suite is: bars on a terminal, a line now and then elsewhere, both with an estimate of what is left."""
+"""Progress of a suite: bars on a terminal, lines now and then elsewhere, both with an estimate of the time left."""
 
 import time
 from collections.abc import Sequence
@@ -12,45 +12,45 @@ from flexlam_rl.eval.suite.batches import Job
 from flexlam_rl.eval.suite.videos import Videos
 
 EVERY, RATE, MOST = 8.0, 0.02, 60.0
-"""Seconds between two lines: at first, of the time that has passed, and at most."""
+"""Time between two lines: smallest number of seconds, share of the time so far, and largest number of seconds."""
 
 
 class Remaining:
-    """Estimates how long a suite still plays.
+    """Estimates how long a suite will still play.
 
-    A batch plays as long as its longest episode, and a round of it takes about as long for a few environments as for
-    many, so rounds are counted beside the steps of single environments, and the larger estimate is given.
+    A batch plays as long as its longest episode, and a round takes about as long for few environments as for many.
+    Therefore both rounds and the steps of single environments are counted, and the larger estimate is used.
 
     Args:
         batches: The episodes, in the order of play.
-        spec: Tells how long episodes can be.
+        spec: Record of the tasks, which gives the length of episodes.
     """
 
     def __init__(self, batches: Sequence[Sequence[Job]], spec: EnvSpec) -> None:
         self._spec = spec
         self._open = [set(batch) for batch in batches]
         self.total = sum(self._length(job) for batch in batches for job in batch)
-        """Steps of all environments, as far as is known yet."""
+        """Number of steps of all environments, as far as it is known."""
         self.steps = 0
-        """Those that were made."""
+        """Number of steps that were taken."""
         self._rounds = self._in_batch = 0
         self._first: tuple[float, int, int] | None = None
         self.replaying = False
-        """Whether rounds are played again after a stop, which is much faster and tells nothing of the others."""
+        """Whether rounds are played again after a stop, which is much faster than new ones."""
 
     def _length(self, job: Job) -> int:
         return episode_steps(self._spec, job.level)
 
     def stepped(self, playing: int, now: float) -> None:
-        """Count a round in which so many environments made a step, at the time `now` in seconds."""
+        """Count a round in which `playing` environments took a step, at the time `now` in seconds."""
         self.steps += playing
         self._rounds += 1
         self._in_batch += 1
-        if self._first is None or self.replaying:  # the time before is for starting and compiling, which happens once
+        if self._first is None or self.replaying:  # the time before was spent on starting and compiling, once
             self._first = (now, self.steps, self._rounds)
 
     def finished(self, job: Job, steps: int) -> None:
-        """Count the end of an episode; one that ended early leaves less to do."""
+        """Count the end of an episode; one that ended early leaves fewer steps."""
         self.total -= self._length(job) - steps
         self._open[0].discard(job)
         if not self._open[0] and len(self._open) > 1:
@@ -58,7 +58,7 @@ class Remaining:
             self._in_batch = 0
 
     def seconds(self, now: float) -> float | None:
-        """Seconds left at the time `now`; None while nothing is known."""
+        """Return the seconds left at the time `now`; None while nothing is known."""
         if self._first is None or self._rounds == self._first[2]:
             return None
         began, steps, rounds = self._first
@@ -69,13 +69,13 @@ class Remaining:
 
 
 class Progress(Videos):
-    """Watches a suite: shows how far it is, and writes videos where a folder is given.
+    """Watches a suite: shows its progress, and writes videos if a folder is given.
 
     Args:
-        batches: What is to be played, in this order.
-        spec: Tells how long episodes can be.
-        console: rich's.
-        videos: Folder of videos, None for none.
+        batches: The episodes, in the order of play.
+        spec: Record of the tasks, which gives the length of episodes.
+        console: Console of rich.
+        videos: Folder of videos; None for no videos.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Progress(Videos):
             self._bar.stop()
 
     def stepped(self, playing: int) -> None:
-        """Say how far it is, if it is time to."""
+        """Show the progress, if it is time to."""
         now, remaining = time.monotonic(), self._remaining
         remaining.stepped(playing, now)
         pause = min(MOST, max(EVERY, RATE * (now - self._began)))
@@ -126,7 +126,7 @@ class Progress(Videos):
             print(f"suite: {self._words()}, {share:.0f} % of the steps{', ' if left else ''}{left}", flush=True)
 
     def replays(self, on: bool) -> None:
-        """Leave steps that are played again out of the estimate."""
+        """Exclude steps that are played again from the estimate."""
         self._remaining.replaying = on
 
     def finished(self, job: Job, steps: int) -> None:

@@ -1,10 +1,10 @@
-"""A suite's folder: what is measured, every episode as it ends, and the results.
+"""A suite's folder: its configuration, every episode as it ends, and the results.
 
-config.json      who plays and how; the same command continues in the folder, another one is refused
-episodes.jsonl   a line an episode, appended as it ends, and a line a session (date, machine, revision)
-results.json     configuration and all episodes in order, at the end; equal for equal runs, however often killed
+config.json      policy and options; the same command continues in the folder, another one is refused
+episodes.jsonl   one line per episode, appended as it ends, and one per session (date, machine, revision)
+results.json     configuration and all episodes in order, written at the end; equal for equal runs, however often killed
 episodes.csv     the episodes as a table
-timing.json      dates, wall-clock of the policy and of the environments
+timing.json      dates, and wall-clock time of the policy and of the environments
 running.safetensors  the batch that is being played (see `running.py`)
 """
 
@@ -35,16 +35,17 @@ FIELDS = ("level", "budget", "number", "seed", "return", "steps")
 
 
 class Folder:
-    """The folder of one run, open for writing; only one process may have it open.
+    """The folder of a run, open for writing; only one process may have it open.
 
     Args:
-        path: It is made where it does not exist.
-        identity: Who plays and how, JSON values. Levels, episodes and budgets are no part of it: a run may grow.
+        path: Path of the folder, which is made if it does not exist.
+        identity: Policy and options, as JSON values. Levels, episodes and budgets are not part of it, so that a run may
+            grow.
 
     Raises:
-        ValueError: The folder holds another run; the sentence says in what it differs.
-        StoreError: It is written by another process, or a file in it is damaged.
-        OSError: It cannot be written.
+        ValueError: The folder holds another run; the message names the difference.
+        StoreError: Another process writes to the folder, or a file in it is damaged.
+        OSError: The folder cannot be written.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
@@ -52,7 +53,7 @@ class Folder:
         self.played: dict[tuple[str, int | str, int], Played] = {}
         self.sessions: list[dict[str, Any]] = []
         self.shares: dict[str, float] = {}
-        """Wall-clock seconds of this session's environments, policy and its parts."""
+        """Wall-clock seconds that environments, policy and its parts took in this session."""
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ class Folder:
     def _read(self) -> None:
         path = self.path / EPISODES
         data = path.read_bytes() if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]  # a kill may have cut the last line off
+        whole = data[: data.rfind(b"\n") + 1]  # a kill may have cut off the last line
         if len(whole) < len(data):
             with open(path, "r+b") as file:
                 file.truncate(len(whole))
@@ -104,11 +105,11 @@ class Folder:
                 raise StoreError(f"{path}, line {number} is damaged: it holds no episode.") from None
 
     def holds(self, job: Job) -> bool:
-        """Whether an episode has been played."""
+        """Return whether an episode has been played."""
         return (job.level, job.budget, job.number) in self.played
 
     def begin(self, device: str, revision: str) -> None:
-        """Note a session: when, where, with which code."""
+        """Record a session: its date, machine and code revision."""
         session = {
             "date": datetime.date.today().isoformat(),
             "machine": machine(),
@@ -120,7 +121,7 @@ class Folder:
             self._append({"session": session})
 
     def add(self, played: Played) -> None:
-        """Keep an episode; it is on the disk when this returns."""
+        """Store an episode; it is on the disk when this returns."""
         job = played.job
         self.played[job.level, job.budget, job.number] = played
         row = {**_row(played), "milliseconds": round(played.milliseconds, 3), "batch": played.batch}
@@ -133,7 +134,7 @@ class Folder:
             os.fsync(self._file.fileno())
 
     def missing(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those of `jobs` that have not been played."""
+        """Return those of `jobs` that have not been played."""
         return [job for job in jobs if not self.holds(job)]
 
     def finish(
@@ -146,7 +147,7 @@ class Folder:
         writer.writeheader()
         writer.writerows(rows)
         with disk_errors(self.path):
-            # a run that was continued on another day has the results of one that was not
+            # without dates, so that a run that was continued on another day has the same results
             undated = [{key: value for key, value in session.items() if key != "date"} for session in self.sessions]
             once = [session for i, session in enumerate(undated) if session not in undated[:i]]
             head = {"schema": SCHEMA, "version": VERSION, **self.identity, "sessions": once}
@@ -156,7 +157,7 @@ class Folder:
                 file.write(text.getvalue().encode())
 
     def close(self) -> None:
-        """Give the folder back; one that was made here and has no episode is removed again."""
+        """Close the folder; one that was made here and holds no episode is removed again."""
         self._file.close()
         self._lock.release()
         self._remove_if_empty()
@@ -171,13 +172,13 @@ class Folder:
         for folder in self._made:
             try:
                 folder.rmdir()
-            except OSError:  # somebody else has put something there
+            except OSError:  # another process has written something there
                 return
 
 
 def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two configurations differ: name of the field, as in scene.textures, and both values."""
-    if path == "checkpoint.name":  # a bundle may be renamed: its hash says what it is
+    """List where two configurations differ: the name of the field, as in scene.textures, and both values."""
+    if path == "checkpoint.name":  # a bundle may be renamed, because its hash identifies it
         return []
     if (
         path == "checkpoint"
@@ -194,7 +195,7 @@ def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, 
 
 
 def _in_words(value: Any) -> str:
-    """A value of a configuration, short enough for a sentence."""
+    """Write a value of a configuration, short enough for a sentence."""
     if isinstance(value, dict) and "hash" in value:
         return f"{value.get('name')} of hash {value['hash'][:12]}"
     text = repr(value)
@@ -202,10 +203,11 @@ def _in_words(value: Any) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a run.
+    """Read config.json of a run.
 
     Raises:
-        ValueError: It is damaged, or of something else.
+        ValueError: The file is missing, belongs to something else, or has another version.
+        StoreError: The file is damaged.
     """
     try:
         record = json.loads((path / CONFIG).read_bytes())
@@ -223,10 +225,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """results.json of a finished run, given the file or its folder.
+    """Read results.json of a finished run, given the file or its folder.
 
     Raises:
-        ValueError: There is none, or it is of something else.
+        ValueError: There is no such file, or it is not the result of a suite.
     """
     file = path / RESULTS if path.is_dir() else path
     try:
@@ -241,7 +243,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def read_dates(path: Path, record: dict[str, Any]) -> list[str]:
-    """The days on which a finished run was played; older ones have them in their results."""
+    """Read the days on which a finished run was played; runs of earlier versions have them in their results."""
     timing = (path if path.is_dir() else path.parent) / TIMING
     dates: list[str] = json.loads(timing.read_bytes()).get("dates", []) if timing.is_file() else []
     return dates or sorted({session["date"] for session in record["sessions"] if "date" in session})

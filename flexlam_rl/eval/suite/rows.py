@@ -1,4 +1,4 @@
-"""A level's row, shown as soon as its last episode has ended."""
+"""Rows of levels, each printed as soon as the level's last episode has ended."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +13,11 @@ class Rows:
 
     Args:
         jobs: All episodes of the suite.
-        played: Those that have ended, by level, budget and number; it fills while they are played.
-        name: Of the policy, as columns show it.
-        engine: Played on.
-        domain: Of the levels.
-        say: Prints a line.
+        played: Episodes that have ended, by level, budget and number; it grows while they are played.
+        name: Name of the policy in columns.
+        engine: Engine that is played on.
+        domain: Domain of the levels.
+        say: Function that prints a line.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Rows:
         self._width = max(len(job.level) for job in jobs)
 
     def ended(self, job: Job) -> None:
-        """Take note of an episode that has been played for the first time; prints its level's row if it is the last."""
+        """Note that an episode has been played for the first time; print its level's row if it was the last one."""
         at = job.level, job.budget
         self._left[at] -= 1
         if self._left[at] == 0:

@@ -1,4 +1,4 @@
-"""The batch that a suite is playing, kept in its folder about once a minute and when it is told to stop."""
+"""The batch that a suite is playing, which is saved in its folder about once a minute and when the suite is stopped."""
 
 import json
 import time
@@ -17,24 +17,24 @@ from flexlam_rl.utils.errors import DiskFull, StoreError
 from flexlam_rl.utils.files import disk_errors
 
 EVERY = 60.0
-"""Seconds between two saves, at least."""
+"""Smallest number of seconds between two saves."""
 SHARE = 0.01
-"""Of the time that saving may take: a large state is saved less often."""
+"""Largest share of the time that saving may take; a large state is therefore saved less often."""
 
 
 class Running:
-    """Keeps the batch being played, so that the same command goes on in the middle of it.
+    """Saves the batch that is being played, so that the same command can continue in the middle of it.
 
     Args:
-        folder: The suite's.
-        identity: Who plays and how, JSON values.
-        stop: Tells whether somebody asked to stop.
-        say: Told what a person should know.
+        folder: Folder of the suite.
+        identity: Policy and options, as JSON values.
+        stop: Says whether a stop was asked for.
+        say: Called with messages for the user.
 
     Attributes:
-        kept: Episodes that were being played at the last save, and the step that they were at; None before.
-        again: Whether the steps being made were made before the last stop.
-        open: Episodes of the batch that have not ended.
+        kept: Number of episodes that were being played at the last save, and their step; None before the first.
+        again: Whether the present steps were already taken before the last stop.
+        open: Number of episodes of the batch that have not ended.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], stop: Stop, say: Callable[[str], None]) -> None:
@@ -55,11 +55,11 @@ class Running:
 
         Args:
             missing: Episodes to play.
-            played: Tells whether an episode has been played.
-            most: How many environments may play side by side, None for any number.
+            played: Function that returns whether an episode has been played.
+            most: Largest number of environments at once; None for any number.
 
         Returns:
-            Its episodes, to be played next; none where nothing was saved that fits.
+            Its episodes, which are to be played next; none where no fitting batch was saved.
         """
         if not self.path.is_file():
             return []
@@ -89,18 +89,19 @@ class Running:
         return []
 
     def refuse(self, why: str) -> None:
-        """Say that a saved batch begins anew, and why."""
+        """Print that a saved batch begins anew, and why."""
         self._say(f"{why.rstrip('.')}: the episodes that were being played begin anew.")
         self.kept = self._past = None
 
     def watched(self, policy: Any, jobs: Sequence[Job], shares: TimeShares, watchers: Sequence[Watcher]) -> Any:
-        """The policy to play a batch with, whose state is kept from now on; it goes on where `saved` has found it.
+        """Wrap the policy that plays a batch, so that its state is saved from now on; it continues the batch of
+        `saved`.
 
         Args:
-            policy: Who plays.
+            policy: The policy.
             jobs: The batch.
-            shares: Its time, which goes on too.
-            watchers: Told that steps are played again.
+            shares: Times of the batch, which continue too.
+            watchers: Watchers that are told when steps are played again.
         """
         self._jobs, self._shares, self._watchers = jobs, shares, watchers
         past, self._past = self._past, None
@@ -126,13 +127,13 @@ class Running:
             watcher.replays(on)
 
     def _between(self) -> None:
-        """Save before a decision, if it is time to or somebody asked to stop."""
+        """Save before a decision, if it is time to or a stop was asked for."""
         asked = self._stop.asked
         if asked or time.monotonic() >= self._due:
             self._save()
         if asked:
             raise KeyboardInterrupt
-        self._stop.patient = True  # from now on Ctrl-C waits until here
+        self._stop.patient = True  # from now on, Ctrl-C waits until this point
 
     def _save(self) -> None:
         assert self._player is not None
@@ -157,21 +158,21 @@ class Running:
         self._due = now + max(EVERY, (now - began) / SHARE)
 
     def leave(self) -> None:
-        """Take note that the batch is not being played any more: Ctrl-C acts at once again."""
+        """Note that the batch is no longer being played, so that Ctrl-C acts at once again."""
         self._stop.patient = self.again = False
         self._player = None
 
     def ended(self) -> None:
-        """Take note that all episodes of the batch have been kept.
+        """Note that all episodes of the batch have been stored.
 
         Raises:
-            KeyboardInterrupt: Somebody asked to stop meanwhile.
+            KeyboardInterrupt: A stop was asked for meanwhile.
         """
         self.drop()
         if self._stop.asked:
             raise KeyboardInterrupt
 
     def drop(self) -> None:
-        """Remove what is kept of a batch."""
+        """Remove the saved batch."""
         self.path.unlink(missing_ok=True)
         self.kept = self._past = None

@@ -1,8 +1,9 @@
 """Aggregates of normalised returns, and intervals whose coverage was checked (`benchmarks/interval_coverage.py`).
 
-The aggregates are rliable's (Agarwal et al. 2021). The intervals are not: on returns as skewed as these, its percentile
-bootstrap is too narrow at few episodes. Here an interval is Student's t around the estimate, with a variance for each
-level (Welch and Satterthwaite); of the interquartile mean with the winsorised variance (Tukey and McLaughlin, Yuen).
+The aggregates are those of rliable (Agarwal et al., 2021). The intervals are not, because on returns as skewed as
+these, rliable's percentile bootstrap is too narrow with few episodes. Here an interval is Student's t around the
+estimate, with one variance per level (Welch and Satterthwaite); that of the interquartile mean uses the winsorized
+variance (Tukey and McLaughlin, Yuen).
 
 Legend: `L` levels, `E` episodes per level (levels may differ in it).
 """
@@ -15,20 +16,18 @@ import numpy as np
 TRIMMED = 0.25
 """Share of all episodes that the interquartile mean leaves out at each end."""
 ENOUGH = 20
-"""Episodes per level below which no claim is made, and means have no interval: rare large returns are not seen in
-fewer.
+"""Episodes per level below which no claim is made and means have no interval, because rare large returns may be
+missing.
 """
 FEWEST = 5
-"""Episodes per level below which the interquartile mean has no interval either; of all levels together it needs
-`ENOUGH`.
-"""
+"""Episodes per level below which the interquartile mean has no interval; over all levels, it needs `ENOUGH`."""
 Scores = Sequence[np.ndarray]
 Statistic = Callable[[Scores], float]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval; the ends are None where there are too few episodes for one."""
+    """An estimate and its 95% interval, whose ends are None with too few episodes."""
 
     value: float
     low: float | None
@@ -36,18 +35,18 @@ class Interval:
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Standard error of the mean; not a number for a single value."""
+    """Compute the standard error of the mean; NaN for a single value."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def mean_of_levels(scores: Scores) -> float:
-    """Mean over levels of each level's mean, the paper's aggregate; scores are L arrays (E,)."""
+    """Compute the mean over levels of each level's mean, the paper's aggregate, from scores, L arrays (E,)."""
     return float(np.mean([level.mean() for level in _arrays(scores)]))
 
 
 def interquartile_mean(scores: Scores) -> float:
-    """Mean of all episodes without the lowest and the highest quarter: SciPy's `trim_mean(scores, 0.25)`, as in
-    rliable.
+    """Compute the mean of all episodes without the lowest and the highest quarter: SciPy's `trim_mean(scores, 0.25)`,
+    as in rliable.
     """
     from scipy.stats import trim_mean
 
@@ -55,29 +54,29 @@ def interquartile_mean(scores: Scores) -> float:
 
 
 def estimate(scores: Scores, statistic: Statistic) -> Interval:
-    """Compute a statistic and its 95 % interval.
+    """Compute a statistic and its 95% interval.
 
     Args:
-        scores: L arrays (E,).
+        scores: Returns per level, L arrays (E,).
         statistic: `mean_of_levels` or `interquartile_mean`.
 
     Returns:
-        The value and the interval, which is left out where there are too few episodes for one (`ENOUGH`, `FEWEST`).
+        The value and the interval; the latter is left out with too few episodes (`ENOUGH`, `FEWEST`).
     """
     ends = interval_ends(scores, statistic) if _allowed(scores, statistic) else (None, None)
     return Interval(statistic(scores), *ends)
 
 
 def difference(first: Scores, second: Scores, statistic: Statistic, paired: bool = False) -> Interval:
-    """Compute `statistic(second) - statistic(first)` and its 95 % interval.
+    """Compute `statistic(second) - statistic(first)` and its 95% interval.
 
     Args:
-        first, second: L arrays (E,) each, the same levels in the same order.
+        first, second: Returns per level, L arrays (E,) each, for the same levels in the same order.
         statistic: `mean_of_levels` or `interquartile_mean`.
-        paired: Whether both hold the same episodes in the same order; this takes the luck of the mazes out.
+        paired: Whether both hold the same episodes in the same order, which removes the variance of the mazes.
 
     Returns:
-        The difference and the interval, which is left out where there are too few episodes for one.
+        The difference and the interval; the latter is left out with too few episodes.
     """
     enough = _allowed(first, statistic) and _allowed(second, statistic)
     ends = difference_ends(first, second, statistic, paired) if enough else (None, None)
@@ -85,15 +84,15 @@ def difference(first: Scores, second: Scores, statistic: Statistic, paired: bool
 
 
 def interval_ends(scores: Scores, statistic: Statistic) -> tuple[float, float]:
-    """Ends of the interval of a statistic, from two episodes per level on; how well it holds is the caller's
-    question.
+    """Compute the ends of a statistic's interval, for two or more episodes per level; whether these suffice is up to
+    the caller.
     """
     half = _half_width(influences(scores, statistic), _kept(scores, statistic))
     return statistic(scores) - half, statistic(scores) + half
 
 
 def difference_ends(first: Scores, second: Scores, statistic: Statistic, paired: bool) -> tuple[float, float]:
-    """Ends of the interval of a difference, as `interval_ends` gives them of one statistic."""
+    """Compute the ends of the interval of a difference, as `interval_ends` does for a statistic."""
     one, two = influences(first, statistic), influences(second, statistic)
     parts = [b - a for a, b in zip(one, two, strict=True)] if paired else [*one, *two]
     half = _half_width(parts, min(_kept(first, statistic), _kept(second, statistic)))
@@ -102,7 +101,7 @@ def difference_ends(first: Scores, second: Scores, statistic: Statistic, paired:
 
 
 def influences(scores: Scores, statistic: Statistic) -> list[np.ndarray]:
-    """Values whose means, added up over the levels, vary as the statistic does: L arrays (E,)."""
+    """Compute values, L arrays (E,), whose means, summed over levels, have the variance of the statistic."""
     scores = _arrays(scores)
     if statistic is not interquartile_mean:
         return [level / len(scores) for level in scores]
@@ -125,12 +124,12 @@ def _allowed(scores: Scores, statistic: Statistic) -> bool:
 
 
 def _cut(total: int) -> int:
-    """Episodes that the interquartile mean leaves out at each end."""
+    """Return the number of episodes that the interquartile mean leaves out at each end."""
     return int(TRIMMED * total)
 
 
 def _kept(scores: Scores, statistic: Statistic) -> float:
-    """Share of the degrees of freedom that trimming leaves: for a single level they are Yuen's."""
+    """Return the share of the degrees of freedom that trimming leaves; for a single level, these are Yuen's."""
     if statistic is not interquartile_mean:
         return 1.0
     total = sum(map(len, scores))
@@ -138,7 +137,7 @@ def _kept(scores: Scores, statistic: Statistic) -> float:
 
 
 def _half_width(parts: list[np.ndarray], kept: float) -> float:
-    """Half the width of the interval of a sum of independent means."""
+    """Compute half the width of the interval of a sum of independent means."""
     from scipy.special import stdtrit
 
     variances = np.array([part.var(ddof=1) / len(part) for part in parts])

@@ -1,4 +1,4 @@
-"""A suite's summary, and the table that is printed of it."""
+"""A suite's summary, and the table that is printed from it."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -12,18 +12,18 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.statistics import ENOUGH, estimate, interquartile_mean, mean_of_levels, standard_error
 
 Returns = Mapping[str, np.ndarray]
-"""Level to the returns of its episodes, (E,)."""
+"""Returns of the episodes, (E,), by level."""
 AGGREGATES = {"iqm": "interquartile mean", "mean": "mean of levels"}
-"""Key in a summary to its name; the first leads, because single lucky episodes do not move it."""
+"""Aggregates by their key in a summary; the first one leads, because single lucky episodes do not move it."""
 TOO_FEW = "too few for a claim"
 _STATISTICS = {"iqm": interquartile_mean, "mean": mean_of_levels}
 
 
 def reference_of(task: str, engine: str, domain: str = "dmlab", name: str = "expert") -> Reference | None:
-    """Find what returns of a task are compared with on an engine, None where it has not been measured."""
+    """Find the reference returns of a task on an engine; None where they have not been measured."""
     try:
         return find_domain(domain).reference(task, EnvSpec(domain, engine), name)
-    except ValueError:  # results of a task that the domain does not have any more
+    except ValueError:  # results of a task that the domain no longer has
         return None
 
 
@@ -38,21 +38,21 @@ def normalised(
     """Compute every episode's return in percent of the same engine's expert.
 
     Args:
-        returns: Of one policy and budget.
-        engine: It played on.
-        minus_random: Give 100 (r - random) / (expert - random) instead of 100 r / expert.
-        domain: Of the levels.
-        name: Of the expert.
+        returns: Returns of one policy and budget.
+        engine: Engine that it played on.
+        minus_random: Whether to compute 100 (r - random) / (expert - random) instead of 100 r / expert.
+        domain: Domain of the levels.
+        name: Name of the expert.
 
     Returns:
-        Level to percentages, (E,); levels without the references that this takes are left out.
+        Percentages (E,) by level; levels without the references that this needs are left out.
     """
     out = {}
     for level, values in returns.items():
         reference = reference_of(level, engine, domain, name)
         if reference is None:
             continue
-        with contextlib.suppress(ValueError):  # a reference that nothing can be compared with
+        with contextlib.suppress(ValueError):  # a reference that cannot be compared with
             out[level] = np.array([reference.percent(float(v), minus_random) for v in values])
     return out
 
@@ -61,9 +61,9 @@ def summarise(returns: Returns, engine: str, domain: str = "dmlab") -> dict[str,
     """Compute mean and standard error per level, raw and normalised, and the aggregates, as JSON values.
 
     Args:
-        returns: Of one policy and budget.
-        engine: It played on; normalised by that engine's references alone.
-        domain: Of the levels.
+        returns: Returns of one policy and budget.
+        engine: Engine that it played on, whose references alone normalise.
+        domain: Domain of the levels.
     """
     scores, above = (normalised(returns, engine, minus_random, domain) for minus_random in (False, True))
     rows: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def summarise(returns: Returns, engine: str, domain: str = "dmlab") -> dict[str,
     if scores:
         for key, statistic in _STATISTICS.items():
             out[key] = asdict(estimate(list(scores.values()), statistic))
-            # of all the levels or of none: aggregates over different levels cannot stand side by side
+            # over all levels or not at all, because aggregates over different levels cannot be compared
             whole = above.keys() == scores.keys()
             out[f"{key}_minus_random"] = asdict(estimate(list(above.values()), statistic)) if whole else None
         random = [row["random_normalised"] for row in rows.values() if row.get("random_normalised") is not None]
@@ -94,13 +94,13 @@ def summarise(returns: Returns, engine: str, domain: str = "dmlab") -> dict[str,
 
 
 def of_video(returns: Returns, engine: str, expert: str, domain: str = "dmlab") -> dict[str, Any] | None:
-    """Compute the aggregates in per cent of the expert whose video was learned from, as the paper does.
+    """Compute the aggregates in percent of the expert whose video was learned from, as the paper does.
 
     Args:
-        returns: Of one policy and budget.
-        engine: It played on.
-        expert: Name of that expert, as the video says.
-        domain: Of the levels.
+        returns: Returns of one policy and budget.
+        engine: Engine that it played on.
+        expert: Name of that expert, as the video records it.
+        domain: Domain of the levels.
 
     Returns:
         "expert" and the aggregates, raw and minus random; None where that expert has not been measured on all levels.
@@ -116,11 +116,11 @@ def of_video(returns: Returns, engine: str, expert: str, domain: str = "dmlab") 
 
 
 def summaries_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Summarise every column of a suite's results anew from its episodes, so that all results have one kind of
+    """Summarize every column of a suite's results anew from its episodes, so that all results have the same kind of
     interval.
 
     Args:
-        record: Content of results.json; its own summary only tells the name of the policy.
+        record: Content of results.json; its own summary only gives the name of the policy.
     """
     name = next(iter(record["summary"])).partition("@")[0]
     columns = by_column(record["episodes"], name)
@@ -130,12 +130,12 @@ def summaries_of(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def fewest_episodes(summary: Mapping[str, Any]) -> int:
-    """Episodes of the level that has the fewest."""
+    """Return the number of episodes of the level that has the fewest."""
     return min(row["episodes"] for row in summary["levels"].values())
 
 
 def remark(episodes: int) -> str:
-    """What to say beside figures of so many episodes per level; nothing where there are enough."""
+    """Return the remark on figures from `episodes` episodes per level; "" where there are enough."""
     return TOO_FEW if episodes < ENOUGH else ""
 
 
@@ -147,9 +147,9 @@ def print_summary(console: Any, summaries: Mapping[str, Mapping[str, Any]], titl
     """Print the aggregates as columns of their own table, and one row per level.
 
     Args:
-        console: rich's.
-        summaries: Column title ("FlexLAM@16", "random") to what `summarise` gives.
-        title: Of the table.
+        console: Console of rich.
+        summaries: Results of `summarise`, by column title ("FlexLAM@16", "random").
+        title: Title of the table.
     """
     from rich.table import Table
 
@@ -192,9 +192,7 @@ def _aggregates(summaries: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def print_table(console: Any, table: Any) -> None:
-    """Print a table as wide as it is: what a narrow terminal cannot show on one line goes on in the next, nothing is
-    cut.
-    """
+    """Print a table at its full width: a narrow terminal wraps its lines, and nothing is cut off."""
     from rich.segment import Segments
 
     width = console.measure(table, options=console.options.update(width=1000)).maximum
@@ -202,7 +200,7 @@ def print_table(console: Any, table: Any) -> None:
 
 
 def wide_console() -> Any:
-    """Make rich's console; 120 columns wide where the output is no terminal, whose width nobody knows."""
+    """Make a console of rich; it is 120 columns wide if the output is not a terminal."""
     from rich.console import Console
 
     console = Console()
@@ -210,19 +208,19 @@ def wide_console() -> Any:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number for a cell; nothing for None."""
+    """Write a number for a cell; "" for None."""
     return "" if value is None else f"{value:.{digits}f}"
 
 
 def with_error(row: Mapping[str, Any]) -> str:
-    """Normalised mean and standard error; the raw ones in brackets where nothing is known to normalise by."""
+    """Write the normalised mean and its standard error; the raw ones in brackets where there is no reference."""
     if "normalised" in row:
         return f"{row['normalised']:.1f} ± {number(row['normalised_error'], 1) or '?'}"
     return f"({row['mean']:.2f} ± {number(row['standard_error']) or '?'})"
 
 
 def interval(value: Mapping[str, float | None] | None) -> str:
-    """An estimate with its 95 % interval, where there is one; nothing for None."""
+    """Write an estimate with its 95% interval, if there is one; "" for None."""
     if value is None:
         return ""
     if value["low"] is None:
@@ -231,7 +229,7 @@ def interval(value: Mapping[str, float | None] | None) -> str:
 
 
 def by_column(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, dict[str, np.ndarray]]:
-    """Episodes of results.json as column title to level to returns, in the order of the episodes."""
+    """Collect the returns of results.json by column title and level, in the order of the episodes."""
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         title = f"{name}@{row['budget']}" if row["budget"] else name

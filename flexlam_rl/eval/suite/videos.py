@@ -10,7 +10,7 @@ from flexlam_rl.utils.pictures import caption, enlarged
 from flexlam_rl.utils.video import write_video
 
 STEPS = 450
-"""Agent steps of a video: 30 s."""
+"""Number of agent steps of a video: 30 s."""
 SIZE = 256
 
 
@@ -18,7 +18,7 @@ class Videos(Watcher):
     """Collects frames while a batch plays, and writes each video when its episode ends.
 
     Args:
-        folder: Of the videos; None for none.
+        folder: Folder of the videos; None for no videos.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -26,7 +26,7 @@ class Videos(Watcher):
         self._frames: dict[Job, list[tuple[np.ndarray, int, float]]] = {}
 
     def wants(self, key: Job) -> bool:
-        """Whether to film it: the first episode of each level and budget is."""
+        """Return whether to film an episode, which is the first one of each level and budget."""
         return self.folder is not None and key.number == 0
 
     def frames(self, key: Job, frame: np.ndarray, step: int, total: float) -> None:

@@ -18,25 +18,25 @@ from flexlam_rl.eval.video.pixels import peak_signal_to_noise, structural_simila
 from flexlam_rl.nn.frames import to_unit
 
 Values = Mapping[str, np.ndarray]
-"""Measures by name, each (N, T)."""
+"""Measurements by name, each (N, T)."""
 Predict = Callable[[Tensor, int, torch.Generator], Tensor]
-"""Predicts frames (n, horizon, C, H, W) from the first frames of n clips: `predict(context, first, generator)`, where
-`first` is the number of the first of these clips.
+"""Function `predict(context, first, generator)` that predicts frames (n, horizon, C, H, W) from the first frames of n
+clips; `first` is the number of the first of these clips.
 """
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A measure at each step, with 95 % intervals; an end is None where one value alone has none."""
+    """A measure at each step, with 95% intervals, whose ends are None for a single value."""
 
     mean: tuple[float, ...]
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     count: int
-    """Independent values at each step: clips, or seeds."""
+    """Number of independent values at each step: clips, or seeds."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain lists."""
+        """Return the fields as plain lists."""
         return {"mean": list(self.mean), "low": list(self.low), "high": list(self.high), "count": self.count}
 
 
@@ -44,11 +44,11 @@ def compare_frames(truth: Tensor, given: Tensor, extractor: Extractor | None = N
     """Compare clips frame by frame.
 
     Args:
-        truth, given: (N, T, C, H, W).
-        extractor: Adds a perceptual distance, under a name with the extractor's.
+        truth, given: True and given clips, (N, T, C, H, W).
+        extractor: Extractor for a perceptual distance, which is named after it; None for no such distance.
 
     Returns:
-        "psnr", "ssim" and perhaps "perceptual-<extractor>", each (N, T).
+        "psnr", "ssim" and, with an extractor, "perceptual-<extractor>", each (N, T).
 
     Raises:
         ValueError: The shapes differ.
@@ -65,21 +65,21 @@ def compare_frames(truth: Tensor, given: Tensor, extractor: Extractor | None = N
 def horizon_values(
     predict: Predict, clips: Tensor, context: int, seed: int, extractor: Extractor | None = None, batch: int = 16
 ) -> dict[str, np.ndarray]:
-    """Predict the rest of each clip once from its first frames, and compare it with what happened.
+    """Predict the rest of each clip once from its first frames, and compare it with the true frames.
 
     Args:
-        predict: Who predicts.
-        clips: (N, T, C, H, W).
-        context: Frames that are shown, 1..T - 1.
-        seed: Of the predictions.
+        predict: Function that predicts.
+        clips: True clips, (N, T, C, H, W).
+        context: Number of frames that are shown, 1..T - 1.
+        seed: Seed of the predictions.
         extractor: As for `compare_frames`.
-        batch: Clips per call.
+        batch: Number of clips per call.
 
     Returns:
-        Measures (N, T - context).
+        The measurements, each (N, T - context).
 
     Raises:
-        ValueError: `context` is out of range, or the predictions have another shape than what they predict.
+        ValueError: `context` is out of range, or the predictions have another shape than the true frames.
     """
     if not 1 <= context < clips.shape[1]:
         raise ValueError(f"context is {context} frames of clips of {clips.shape[1]}; expected 1..{clips.shape[1] - 1}.")
@@ -92,8 +92,10 @@ def horizon_values(
 
 
 def curve(values: np.ndarray) -> Curve:
-    """Mean of values (N, T) at each step, with Student's interval over the N, which must be independent of each other:
-    clips of different episodes, or means of differently seeded trainings.
+    """Compute the mean of values (N, T) at each step, with Student's interval over the N.
+
+    These must be independent of each other, such as clips of different episodes, or means of trainings with different
+    seeds.
     """
     means, ends = values.mean(0), [_ends(column) for column in np.asarray(values, np.float64).T]
     return Curve(
@@ -102,13 +104,13 @@ def curve(values: np.ndarray) -> Curve:
 
 
 def over_seeds(runs: Mapping[int, Values]) -> dict[str, Curve]:
-    """Curves of a method: its seeds' means are the values, as a claim about a method needs.
+    """Compute the curves of a method, with the mean of each seed as a value, as a claim about a method needs.
 
     Args:
-        runs: Seed of the training to its measures (N, T).
+        runs: Measurements (N, T) of each training, by seed.
 
     Raises:
-        ValueError: Runs measured different things.
+        ValueError: The runs have different measurements.
     """
     names = {tuple(sorted(run)) for run in runs.values()}
     if len(names) != 1:

@@ -11,20 +11,20 @@ from flexlam_rl.nn.frames import to_unit
 from flexlam_rl.nn.modes import in_own_modes
 
 _CHUNK = 64
-"""Pictures that a network looks at in one go."""
+"""Number of pictures per pass of a network."""
 
 
 @in_own_modes
 def perceptual_distance(extractor: Extractor, a: Tensor, b: Tensor) -> Tensor:
-    """Distance of each pair of pictures (B,), 0 for equal ones.
+    """Compute the perceptual distance of each pair of pictures, (B,), which is 0 for equal ones.
 
-    At each place of each layer, features are scaled to length 1; squared differences are averaged over places and then
-    over layers. This is LPIPS's form (Zhang et al., 2018) without its learned weights, and on another network: the
-    numbers cannot be compared with LPIPS.
+    At each position of each layer, features are scaled to length 1; squared differences are averaged over positions and
+    then over layers. This is the form of LPIPS (Zhang et al., 2018) without its learned weights and on another network,
+    so that the numbers cannot be compared with LPIPS.
 
     Args:
-        extractor: One that gives maps.
-        a, b: (B, C, H, W).
+        extractor: Extractor that gives maps.
+        a, b: Pictures, (B, C, H, W).
 
     Raises:
         ValueError: The shapes differ, or the extractor gives no maps.
@@ -40,13 +40,14 @@ def perceptual_distance(extractor: Extractor, a: Tensor, b: Tensor) -> Tensor:
 
 @in_own_modes
 def clip_vectors(extractor: Extractor, clips: Tensor, motion: bool = False) -> Tensor:
-    """Features of clips (N, T, C, H, W) that a Fréchet distance compares.
+    """Compute the features of clips (N, T, C, H, W) that a Fréchet distance compares.
 
     Args:
-        extractor: One of clips gives a vector per clip, (N, F); one of pictures, a vector per frame, (N * T, F).
+        extractor: Extractor: one of clips gives one vector per clip, (N, F); one of pictures gives one vector per
+            frame, (N * T, F).
         clips: The clips.
-        motion: With an extractor of pictures, the change of the features from each frame to the next instead, (N * (T
-            - 1), F): sets of the same pictures in another order then differ.
+        motion: Whether to compute, with an extractor of pictures, the change of features from each frame to the next,
+            (N * (T - 1), F). Sets of the same pictures in another order then differ.
 
     Raises:
         ValueError: Clips of one frame have no motion, or the extractor looks at whole clips.
@@ -65,18 +66,19 @@ def clip_vectors(extractor: Extractor, clips: Tensor, motion: bool = False) -> T
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Squared Fréchet distance between the normal distributions that fit two sets of vectors, (n, F) and (m, F).
+    """Compute the squared Fréchet distance between the normal distributions fitted to two sets of vectors, (n, F) and
+    (m, F).
 
-    Fewer vectors than features overstate it: compare only distances of sets of equal sizes.
+    With fewer vectors than features it is too large, so that only distances of sets of equal sizes can be compared.
 
     Raises:
-        ValueError: A set has fewer than two vectors, or they differ in features.
+        ValueError: A set has fewer than two vectors, or the sets have different numbers of features.
     """
     if min(len(a), len(b)) < 2 or a.shape[1:] != b.shape[1:]:
         raise ValueError(f"Sets of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected two vectors or more in each.")
     a, b = a.double(), b.double()
     means = (a.mean(0) - b.mean(0)).square().sum()
-    # with covariances X'X and Y'Y, the trace of the root of their product is the sum of the singular values of XY'
+    # for covariances X'X and Y'Y, the trace of the root of their product is the sum of the singular values of XY'
     roots = [torch.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode="r").R for x in (a, b)]
     shared = torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
     spread = sum(root.square().sum() for root in roots)

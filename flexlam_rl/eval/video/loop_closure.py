@@ -1,9 +1,9 @@
-"""Does a place that was seen look right when the camera comes back?
+"""Measures whether a place that was seen looks right when the camera returns to it.
 
-A predicted frame *returns* where its true pose is near that of a frame of the context, and near none of the last
-`absence` frames before it: the view was seen, left, and is seen again. It is *new* where no earlier frame shows what it
-shows. Both kinds are compared with what the engine renders there. Late frames are harder to predict than early ones, so
-that each returning frame is set beside the new ones about as far into the future.
+A predicted frame *returns* if its true pose is near that of a frame of the context, and near none of the last `absence`
+frames before it: the view was seen, left, and is seen again. It is *new* if no earlier frame shows the same view. Both
+kinds are compared with what the engine renders there. Late frames are harder to predict than early ones; therefore each
+returning frame is compared with the new frames that lie about as far in the future.
 
 Shapes: N clips, T frames of which c are context.
 """
@@ -18,14 +18,14 @@ from flexlam_rl.eval.video.curves import curve
 
 @dataclass(frozen=True)
 class Nearness:
-    """When two views count as the same.
+    """Thresholds for when two views count as the same.
 
     Attributes:
-        place: World units between the cameras (100 a maze cell).
-        turn: Degrees between their directions.
-        absence: Frames before a return that are near none of it.
-        apart: How many times `place` and `turn` a new view is away from all earlier ones.
-        around: Frames of the horizon by which a new view may differ from the returning one that it is compared with.
+        place: Largest distance between the cameras, in world units (a maze cell has 100).
+        turn: Largest angle between their directions, in degrees.
+        absence: Number of frames before a return that must not be near it.
+        apart: Multiple of `place` and `turn` by which a new view must be away from all earlier ones.
+        around: Largest distance in frames between a returning view and the new views that it is compared with.
     """
 
     place: float = 50.0
@@ -40,7 +40,8 @@ class Views:
     """Kinds of the frames after the context.
 
     Attributes:
-        seen: Frame of the context that a returning frame returns to, the nearest in time; -1 elsewhere, (N, T - c).
+        seen: Index of the context frame that a returning frame returns to, the nearest in time; -1 elsewhere, (N,
+            T - c).
         new: Whether no earlier frame shows the view, (N, T - c) bool.
     """
 
@@ -49,13 +50,13 @@ class Views:
 
 
 def find_views(places: np.ndarray, yaws: np.ndarray, context: int, nearness: Nearness | None = None) -> Views:
-    """Tell returning and new views.
+    """Find returning and new views.
 
     Args:
-        places: (N, T, 2).
-        yaws: Degrees, (N, T).
-        context: c.
-        nearness: When views are the same; None for the defaults.
+        places: Positions of the camera, (N, T, 2).
+        yaws: Directions of the camera in degrees, (N, T).
+        context: Number of context frames, c.
+        nearness: Thresholds for equal views; None for the defaults.
     """
     near = nearness or Nearness()
     n, t = yaws.shape
@@ -78,14 +79,14 @@ def compare_views(values: np.ndarray, views: Views, around: int = 16) -> dict[st
     """Compare a measure at returning and at new views.
 
     Args:
-        values: Of each frame after the context, (N, T - c).
-        views: As `find_views` gives them.
-        around: As of `Nearness`.
+        values: The measure at each frame after the context, (N, T - c).
+        views: Views of `find_views`.
+        around: As for `Nearness`.
 
     Returns:
-        "frames" and "clips": returning frames that have new ones to be compared with, and clips that have some; and
-        where there are any "returning" and "new", the means over clips, and their "difference" with its 95 % interval
-        over clips, "low" and "high" (None from one clip).
+        "frames" and "clips": the number of returning frames that have new ones to be compared with, and of clips that
+        have such frames. If there are any, also the means over clips, "returning" and "new", and their "difference"
+        with its 95% interval over clips, "low" and "high" (None for a single clip).
     """
     returning, new, frames = [], [], 0
     for i in range(len(values)):

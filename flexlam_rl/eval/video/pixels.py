@@ -1,4 +1,4 @@
-"""How alike pictures are, pixel by pixel, how much there is to see in one, and what a likelihood costs in bits.
+"""Similarity of pictures, pixel by pixel; complexity of a picture; and likelihoods in bits.
 
 Shapes: B pictures, C H W picture; values in [-1, 1].
 """
@@ -19,14 +19,13 @@ _WINDOW = 11
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM of each pair of pictures, (B,), at most 1, with the constants and the 11-pixel Gaussian window of Wang et
-    al. (2004).
+    """Compute the SSIM of each pair of pictures, (B,), at most 1, with the constants and the 11-pixel Gaussian window
+    of Wang et al. (2004).
 
-    Colors are compared channel by channel and averaged; only windows that lie wholly inside the picture count.
+    Channels are compared one by one and averaged; only windows that lie wholly inside the picture count.
 
     Args:
-        a: (B, C, H, W), at least 11 pixels high and wide; clipped to [-1, 1].
-        b: Likewise.
+        a, b: Pictures, (B, C, H, W), at least 11 pixels high and wide; they are clipped to [-1, 1].
 
     Raises:
         ValueError: The pictures are smaller.
@@ -39,21 +38,21 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     a, b = a.clamp(-1, 1).double(), b.clamp(-1, 1).double()
     options: dict[str, Any] = {"sigma": 1.5, "kernel_size": _WINDOW, "data_range": 2.0, "return_full_image": True}
     windows = structural_similarity_index_measure(a, b, reduction="none", **options)[1]
-    edge = _WINDOW // 2  # windows that the library fills up with mirrored pixels
+    edge = _WINDOW // 2  # removes windows that the library fills with mirrored pixels
     return windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)).float()
 
 
 def normalised_error(a: Tensor, b: Tensor, variance: float) -> Tensor:
-    """NMSE of each pair (B,): the mean squared error as a share of the variance of the data's values.
+    """Compute the NMSE of each pair, (B,): the mean squared error as a share of the variance of the data's values.
 
-    A prediction of the data's mean everywhere has about 1 (VideoGPT, section 2.3, where it is also the loss).
+    It is about 1 for predicting the data's mean everywhere (VideoGPT, section 2.3, where it is also the loss).
 
     Args:
-        a, b: (B, C, H, W).
-        variance: Of the values of the data that both belong to, on the same scale.
+        a, b: Pictures, (B, C, H, W).
+        variance: Variance of the values of the data, on the same scale.
 
     Raises:
-        ValueError: The variance is no number above 0.
+        ValueError: The variance is not a number above 0.
     """
     if not 0.0 < variance < math.inf:
         raise ValueError(f"variance is {variance}; expected that of the data, above 0.")
@@ -61,16 +60,16 @@ def normalised_error(a: Tensor, b: Tensor, variance: float) -> Tensor:
 
 
 def edge_strength(pictures: Tensor) -> Tensor:
-    """Complexity of each picture (B,): the mean magnitude of the Sobel gradient of its gray values in [0, 1]
-    (ElasticTok, section 4.3).
+    """Compute the complexity of each picture, (B,): the mean magnitude of the Sobel gradient of its gray values in
+    [0, 1] (ElasticTok, section 4.3).
 
     Args:
-        pictures: (B, C, H, W), uint8 or in [-1, 1].
+        pictures: Pictures, (B, C, H, W), uint8 or in [-1, 1].
     """
     from scipy.ndimage import correlate1d
 
     gray = ((to_unit(pictures).float().mean(1) + 1.0) / 2.0).double().cpu().numpy()
-    # not scipy's sobel, which would mix the pictures
+    # not SciPy's sobel, which would mix the pictures
     across, down = (
         correlate1d(correlate1d(gray, [-1, 0, 1], axis=axis), [1, 2, 1], axis=other)
         for axis, other in ((-1, -2), (-2, -1))
@@ -80,14 +79,14 @@ def edge_strength(pictures: Tensor) -> Tensor:
 
 
 def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:
-    """Bits that a likelihood spends on each of the numbers it describes.
+    """Convert log-likelihoods to bits per dimension.
 
     Args:
-        log_prob: Natural logarithms of the probability of each example, any shape.
-        dimensions: Numbers that one example consists of: its codes for bits per code, or its pixel values.
+        log_prob: Natural logarithm of the probability of each example, any shape.
+        dimensions: Number of values in an example: its codes for bits per code, or its pixel values.
 
     Raises:
-        ValueError: There are none.
+        ValueError: `dimensions` is below 1.
     """
     if dimensions < 1:
         raise ValueError(f"dimensions is {dimensions}; expected at least 1.")

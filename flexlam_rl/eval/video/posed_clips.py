@@ -18,18 +18,19 @@ from flexlam_rl.agents.rollout import Start, in_order, play_episodes
 from flexlam_rl.datasets import Rollouts, Windows
 from flexlam_rl.envs.spec import EnvSpec
 
-_TRIES = 20  # episodes per clip, of which some restart their map too often
+_TRIES = 20  # largest number of episodes per clip, because some restart their map too often
 
 
 @dataclass(frozen=True)
 class PosedClips:
-    """N clips of as many episodes.
+    """N clips from N episodes.
 
     Attributes:
-        frames: uint8 (N, T, C, H, W).
-        actions: int64 (N, T - 1), each after its frame; None where they are not known.
-        places: x and y in world units (100 a maze cell), (N, T, 2); None where they are not known.
-        yaws: Degrees, (N, T); None likewise.
+        frames: Frames, uint8 (N, T, C, H, W).
+        actions: Action after each frame, int64 (N, T - 1); None where they are not known.
+        places: Positions x and y of the camera in world units (a maze cell has 100), (N, T, 2); None where they are not
+            known.
+        yaws: Directions of the camera in degrees, (N, T); None where they are not known.
     """
 
     frames: Tensor
@@ -38,7 +39,7 @@ class PosedClips:
     yaws: np.ndarray | None = None
 
     def cut(self, length: int) -> "PosedClips":
-        """The first `length` frames."""
+        """Return the first `length` frames of each clip."""
         return PosedClips(
             self.frames[:, :length],
             None if self.actions is None else self.actions[:, : length - 1],
@@ -48,18 +49,18 @@ class PosedClips:
 
 
 def record_clips(level: str, spec: EnvSpec, count: int, length: int, player: str, seed: int = 0) -> PosedClips:
-    """Play held-out episodes and keep the first run of frames of each that has no restart of the map.
+    """Play held-out episodes, and keep the first run of T frames of each that has no restart of the map.
 
     Args:
         level: Name of the level.
-        spec: How it is shown; its engine is litelab.
-        count: N.
-        length: T.
+        spec: Record of the level: how it is shown; its engine is litelab.
+        count: Number of clips, N.
+        length: Number of frames per clip, T.
         player: Name of the expert that plays.
-        seed: Of the episodes and of all chance.
+        seed: Seed of the episodes and of all random choices.
 
     Raises:
-        ValueError: Episodes have no runs of so many frames, or the actions are not single numbers.
+        ValueError: Too few episodes have runs of T frames, or the actions are not single numbers.
     """
     env = make_single(spec, level, True, further=[POSITION.observation, ROTATION.observation])
     record = partial(Tape, further=(POSITION, ROTATION))
@@ -90,13 +91,15 @@ def record_clips(level: str, spec: EnvSpec, count: int, length: int, player: str
 
 
 def stored_clips(rollouts: Rollouts, count: int, length: int) -> PosedClips:
-    """Read clips from rollouts, evenly spread; with actions where these are single numbers, and with poses where they
-    were collected with some (`flexlam collect --protocol dmlab-40k`).
+    """Read clips from rollouts, evenly spread.
+
+    They have actions if these are single numbers, and poses if the rollouts were collected with poses (`flexlam collect
+    --protocol dmlab-40k`).
 
     Args:
-        rollouts: The data.
-        count: N at most.
-        length: T.
+        rollouts: The rollouts.
+        count: Largest number of clips, N.
+        length: Number of frames per clip, T.
 
     Raises:
         ValueError: All episodes are shorter.
@@ -119,12 +122,12 @@ def stored_clips(rollouts: Rollouts, count: int, length: int) -> PosedClips:
 
 
 def pose_of(position: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places (T, 2) and yaws (T,) of what a recording holds: positions (T, 3), and pitch, yaw and roll (T, 3)."""
+    """Convert a recording's positions (T, 3), and pitch, yaw and roll (T, 3), to places (T, 2) and yaws (T,)."""
     return position[:, :2], rotation[:, 1]
 
 
 def _first_run(restart: np.ndarray, length: int) -> int | None:
-    """First row of the first `length` rows of which only the first may be one after a restart."""
+    """Find the first run of `length` rows in which only the first row may follow a restart; return its first row."""
     begins = [0, *np.flatnonzero(restart).tolist()]
     ends = [*begins[1:], len(restart)]
     return next((begin for begin, end in zip(begins, ends, strict=True) if end - begin >= length), None)

@@ -1,1 +1,1 @@
-"""A policy that somebody watches while it plays: the game, what is seen of it, and the page in a browser."""
+"""Watching a policy while it plays: the game, its view, and the page in a browser."""

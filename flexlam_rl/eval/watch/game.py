@@ -1,4 +1,4 @@
-"""A game that somebody watches: it steps when told, and its choices may change at any step.
+"""A game to watch: it steps when told to, and its choices may change at any step.
 
 Legend: `K` budget, `C H W` frame.
 """
@@ -26,14 +26,14 @@ from flexlam_rl.utils.pictures import Picture, shown
 
 
 class Game:
-    """Plays episodes for one who watches.
+    """Plays episodes for one viewer.
 
-    The same choices give the same episode, that of `flexlam demo`, whatever else is played beside it. Threads may call
-    it at the same time: they wait for each other.
+    The same choices give the same episode, that of `flexlam demo`, whatever else is played at the same time. Threads
+    may call it at the same time; they wait for each other.
 
     Args:
         source: The policy and its world.
-        choices: Of the first episode.
+        choices: Choices for the first episode.
 
     Raises:
         ValueError: A choice is not allowed.
@@ -47,13 +47,13 @@ class Game:
 
     @property
     def view(self) -> View:
-        """What is seen now."""
+        """The present view."""
         with self._lock:
             return self._view
 
     @property
     def choices(self) -> Choices:
-        """What is chosen now."""
+        """The present choices."""
         with self._lock:
             return self._choices
 
@@ -61,7 +61,7 @@ class Game:
         """Begin an episode.
 
         Raises:
-            ValueError: A choice is not allowed; the episode of before goes on then.
+            ValueError: A choice is not allowed; the present episode then continues.
         """
         with self._lock:
             int64(choices.seed, "seed", 0)
@@ -80,10 +80,10 @@ class Game:
             return self._view
 
     def change(self, budget: int | str, temperature: float, action_temperature: float) -> View:
-        """Choose otherwise from the next decision on; what was decided stays.
+        """Change budget and temperatures from the next decision on; past decisions stay.
 
         Raises:
-            ValueError: A choice is not allowed; nothing has changed then.
+            ValueError: A choice is not allowed; nothing changes then.
         """
         with self._lock:
             choices = replace(
@@ -136,21 +136,21 @@ class Game:
             return self._view
 
     def close(self) -> None:
-        """Let the world go."""
+        """Close the world."""
         with self._lock:
             if self._env is not None:
                 self._env.close()
             self._env = None
 
     def _asked_expert(self, env: gym.Env[Any, Any], start: np.ndarray) -> str | None:
-        """What the expert would do now, in words."""
+        """Return what the expert would do now, in words."""
         if self._expert is None:
             return None
         action, self._advice = self._expert.predict(self._observation, self._advice, start, True)
         return action_in_words(np.reshape(action, env.action_space.shape or ()), self._source.spec)
 
     def _seen(self, view: View) -> View:
-        """Put what the newest observation shows into a view."""
+        """Add what the newest observation shows to a view."""
         observation = self._observation
         above = shown(np.array(observation[MAP])) if self._source.mapped else None
         return replace(
@@ -158,7 +158,7 @@ class Game:
         )
 
     def _picture(self, observation: Any) -> Picture:
-        """The frame of an observation, in an array of its own."""
+        """Copy the frame of an observation."""
         frames, _ = self._policy.frames(observation)
         return shown(frames[0].transpose(1, 2, 0).copy())
 
@@ -173,10 +173,10 @@ def decoded(lam: SlotModel, frames: np.ndarray, latents: np.ndarray, seed: int) 
         lam: The latent action model.
         frames: The current frame, uint8 (1, C, H, W).
         latents: The prefix, K codes (K,) or vectors (K, d).
-        seed: Of the decoder's noise: the same at every step, so that what changes is not noise.
+        seed: Seed of the decoder's noise, the same at every step, so that noise does not change the picture.
 
     Returns:
-        The picture, None where the model predicts no pixels.
+        The picture; None where the model predicts no pixels.
     """
     if not isinstance(lam, PixelModel):
         return None
@@ -187,7 +187,7 @@ def decoded(lam: SlotModel, frames: np.ndarray, latents: np.ndarray, seed: int) 
 
 
 def _told(decision: Decision) -> dict[str, Any]:
-    """Fields of a view that a decision fills."""
+    """Return the fields of a view that a decision fills."""
     spent = int(decision.budgets[0])
     return {
         "budget": spent,

@@ -1,4 +1,4 @@
-"""A view as a piece of a page: pictures, bars and numbers, whole in itself."""
+"""A view as a self-contained piece of HTML: pictures, bars and numbers."""
 
 import base64
 import html
@@ -9,7 +9,7 @@ from flexlam_rl.eval.watch.view import View
 from flexlam_rl.utils.pictures import Picture, png_bytes
 
 SIZE = 256
-"""Height of a picture in pixels of the page."""
+"""Height of a picture, in pixels of the page."""
 _STYLE = """<style>
 .flexlam-pictures, .flexlam-columns {display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start}
 .flexlam-pictures figure {margin: 0}
@@ -26,7 +26,7 @@ def as_html(view: View) -> str:
     """Draw a view.
 
     Returns:
-        HTML that loads nothing, as the pictures are part of it.
+        HTML that loads nothing, because it contains the pictures.
     """
     pictures = [
         _figure(view.frame, "frame"),
@@ -43,7 +43,7 @@ def as_html(view: View) -> str:
 
 
 def rows(view: View) -> Iterator[tuple[str, str]]:
-    """Say in words what is seen, by name."""
+    """Describe the view in words, by name."""
     yield "task", f"{view.task}, seed {view.seed}"
     if view.instruction:
         yield "instruction", view.instruction
@@ -59,7 +59,7 @@ def rows(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _figure(picture: Picture | None, title: str) -> str:
-    """A picture with its title; an empty place where there is none."""
+    """Write a picture with its title, or an empty place without a picture."""
     if picture is None:
         shown = '<div class="flexlam-none">none yet</div>'
     else:
@@ -69,7 +69,7 @@ def _figure(picture: Picture | None, title: str) -> str:
 
 
 def _bars(view: View) -> Iterator[str]:
-    """Rows of the table of codes: slot, code, and its probability as a bar and in per cent."""
+    """Write the rows of the table of codes: slot, code, and its probability as a bar and in percent."""
     for slot, (code, chance) in enumerate(zip(view.codes, view.probabilities, strict=True), 1):
         bar = "" if chance is None else f'<span class="flexlam-bar" style="width: {150 * chance:.0f}px"></span>'
         share = "" if chance is None else f"{100 * chance:.0f} %"
@@ -77,5 +77,5 @@ def _bars(view: View) -> Iterator[str]:
 
 
 def _code(code: Any) -> str:
-    """A code, or the numbers of a vector."""
+    """Write a code, or the numbers of a vector."""
     return " ".join(f"{number:.2f}" for number in code) if isinstance(code, list) else f"code {code}"

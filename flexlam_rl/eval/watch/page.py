@@ -21,27 +21,27 @@ HOUR = 3600
 HOTTEST = 2.0
 """Largest temperature of the page."""
 FASTEST = 15
-"""Most decisions per second of the page."""
+"""Largest number of decisions per second of the page."""
 
 
 def build_page(source: Source, first: Choices) -> Any:
     """Build the page.
 
-    Besides what a browser uses, `gradio_client` finds "/start", "/step", "/change" and "/state"; all give the view as
-    HTML and its facts.
+    Besides the controls in a browser, the page offers "/start", "/step", "/change" and "/state" to `gradio_client`;
+    each returns the view as HTML, and its facts.
 
     Args:
         source: The policy and its world.
-        first: What is chosen when somebody comes.
+        first: Choices for each new visitor.
 
     Returns:
-        gradio's `Blocks`, not yet served.
+        A `Blocks` of gradio, not yet served.
 
     Raises:
         ModuleNotFoundError: gradio is not installed.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is told to anybody
-    # its events are made while the program runs, unseen by a type checker, which would read all that it imports
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # no data is sent to anybody
+    # loaded dynamically, because gradio makes its events at run time, and a type checker would read all that it imports
     gr: Any = import_module("gradio")
     chosen = isinstance(first.budget, str)
     number = source.slots if isinstance(first.budget, str) else first.budget
@@ -75,7 +75,7 @@ def build_page(source: Source, first: Choices) -> Any:
         how, what, outputs = [budget, auto, temperature, actions], [task, seed], [game, seen, facts]
 
         def wished(number: Any, auto: bool, temperature: float, actions: float) -> dict[str, Any]:
-            """Say what the controls choose, by the names of `Choices`."""
+            """Collect the values of the controls, by the names of `Choices`."""
             words = source.auto if auto else None
             if auto and words is None:
                 raise ValueError("auto is chosen, but this policy cannot choose its budget; expected a number.")
@@ -103,7 +103,7 @@ def build_page(source: Source, first: Choices) -> Any:
 
         @told
         def tick(game: Game | None) -> list[Any]:
-            """Step; at the end of the episode the clock stops."""
+            """Take a step, and stop the clock at the end of the episode."""
             if game is None or game.view.over:
                 return [gr.skip(), gr.skip(), gr.skip(), gr.Timer(active=False)]
             over = game.step().over
@@ -130,18 +130,18 @@ def build_page(source: Source, first: Choices) -> Any:
 
 
 def serve(page: Any, host: str, port: int) -> str:
-    """Serve a page, beside whatever else this program does, until its `close`.
+    """Serve a page in the background, until its `close`.
 
     Args:
-        page: From `build_page`.
-        host: Address that visitors reach it by; "127.0.0.1" lets none but this machine's in.
-        port: 0 for any that is free.
+        page: Page of `build_page`.
+        host: Address at which visitors reach the page; "127.0.0.1" admits only this machine.
+        port: Number of the port; 0 for any free one.
 
     Returns:
-        Where to look at it.
+        The address of the page.
 
     Raises:
-        OSError: The port cannot be had.
+        OSError: The port cannot be used.
     """
     whole(port, "port", 0, 65535)
     try:
@@ -159,7 +159,7 @@ def serve(page: Any, host: str, port: int) -> str:
 
 
 def _telling(gr: Any) -> Callable[[Handler], Handler]:
-    """Make what shows on the page, in the sentence that says it, what a handler finds wrong."""
+    """Make a decorator that shows a handler's errors on the page, in one sentence."""
 
     def told(handler: Handler) -> Handler:
         @wraps(handler)
@@ -175,10 +175,10 @@ def _telling(gr: Any) -> Callable[[Handler], Handler]:
 
 
 def _begun(game: Game | None) -> Game:
-    """Give the game.
+    """Return the game.
 
     Raises:
-        ValueError: None has been begun.
+        ValueError: No game has begun.
     """
     if game is None:
         raise ValueError("There is no game yet; restart to begin one.")
@@ -186,10 +186,10 @@ def _begun(game: Game | None) -> Game:
 
 
 def _shown(game: Game | None) -> list[Any]:
-    """A game and what is seen of it, as the page's outputs.
+    """Return a game and its view, as the page's outputs.
 
     Raises:
-        ValueError: None has been begun.
+        ValueError: No game has begun.
     """
     view = _begun(game).view
     return [game, as_html(view), view.facts()]

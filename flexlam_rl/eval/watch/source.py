@@ -1,4 +1,4 @@
-"""What can be watched: a bundle, the world it was trained in, and the choices of whoever watches.
+"""What can be watched: a bundle, the world that it was trained in, and the viewer's choices.
 
 Legend: `M` slots, `K` budget.
 """
@@ -24,15 +24,15 @@ from flexlam_rl.utils.numbers import int64
 
 @dataclass(frozen=True)
 class Choices:
-    """What whoever watches chooses.
+    """The viewer's choices.
 
     Attributes:
         task: Name of the task.
-        seed: Of the episode (from the evaluation stream, which training never shares), of the policy's draws and of the
-            decoder's noise.
-        budget: K, or words that have it chosen at each decision.
-        temperature: Of the codes; 0 takes the likeliest.
-        action_temperature: Of the translator's actions; 0 takes the likeliest.
+        seed: Seed of the episode (from the evaluation stream, which training never uses), of the policy's draws and of
+            the decoder's noise.
+        budget: Budget K, or the words of a rule that chooses it at each decision.
+        temperature: Temperature of the codes; 0 takes the likeliest.
+        action_temperature: Temperature of the translator's actions; 0 takes the likeliest.
     """
 
     task: str
@@ -44,13 +44,13 @@ class Choices:
 
 @dataclass(frozen=True)
 class Source:
-    """A policy and its world, from which any number of games are begun; they share its models.
+    """A policy and its world, from which any number of games can begin; they share its models.
 
     Attributes:
-        bundle: The models.
-        spec: The world, resolved.
+        bundle: The bundle with the models.
+        spec: Resolved record of the world.
         tasks: Names of its tasks.
-        auto: Words of the budget that is chosen at each decision; None where the policy can choose none.
+        auto: Words of the rule that chooses the budget at each decision; None where the policy cannot choose it.
     """
 
     bundle: Bundle
@@ -60,12 +60,12 @@ class Source:
 
     @property
     def slots(self) -> int:
-        """M, the largest budget."""
+        """Number of slots M, which is the largest budget."""
         return self.bundle.slots
 
     @property
     def prefix(self) -> bool:
-        """Whether any budget of 1 to M is allowed; a Fixed-K model takes M alone."""
+        """Whether every budget of 1 to M is allowed; a Fixed-K model takes only M."""
         return bool(self.bundle.lam.config.prefix)
 
     @property
@@ -74,11 +74,15 @@ class Source:
         return self.spec.engine == "litelab"
 
     def choices(self, task: str | None = None, seed: int = 0, budget: int | str | None = None) -> Choices:
-        """Choose; what is not said is the first task of the domain's suite, 16 codes or M where that is less (M of a
-        Fixed-K model), and the bundle's own temperatures.
+        """Make choices, with the bundle's own temperatures.
+
+        Args:
+            task: Name of the task; None for the first one of the domain's suite.
+            seed: Seed of the episode.
+            budget: Budget, or words; None for 16 codes, or M if that is less (M for a Fixed-K model).
 
         Raises:
-            ValueError: There is no such task, or the seed is not a whole number from 0 on.
+            ValueError: There is no such task, or the seed is not a whole number of at least 0.
         """
         domain = find_domain(self.spec.domain)
         if task is None:
@@ -102,7 +106,7 @@ class Source:
         return found[0]
 
     def env(self, task: str) -> gym.Env[Any, Any]:
-        """Make the world of a task, seen from above too where it can be.
+        """Make the world of a task, with a view from above if there is one.
 
         Raises:
             ValueError: There is no such task.
@@ -110,11 +114,11 @@ class Source:
         return make_single(self.spec, task, evaluation=True, further=(MAP,) if self.mapped else ())
 
     def policy(self, choices: Choices, env: gym.Env[Any, Any] | None = None) -> LatentActionPolicy:
-        """Make the policy as chosen.
+        """Make the policy with the viewer's choices.
 
         Args:
             choices: Seed, budget and temperatures.
-            env: What it will play, to be checked; None to check the choices alone.
+            env: Environment that it will play, which is checked; None to check only the choices.
 
         Raises:
             ValueError: The budget or a temperature is not allowed, or the environment does not fit.
@@ -127,11 +131,11 @@ class Source:
         return LatentActionPolicy(self.bundle, choices.budget, decoding=decoding, seed=choices.seed, env=env)
 
     def expert(self, env: gym.Env[Any, Any], seed: int) -> Any:
-        """Make the expert that says what it would do: that of the bundle's video where it names one, else the scripted
-        one.
+        """Make the expert that is asked what it would do: the one of the bundle's video if it is named, else the
+        scripted one.
 
         Returns:
-            An expert without noise, or None where none reads this world or plays with these actions.
+            An expert without noise; None where no expert reads this world or plays with these actions.
         """
         try:
             return make_expert(adviser_of(self.bundle.config.training.get("experts", [])), env, 0.0, seed)
@@ -140,11 +144,11 @@ class Source:
 
 
 def load_source(checkpoint: str | Path | None = None, auto: str | None = None) -> Source:
-    """Load a policy to be watched.
+    """Load a policy to watch.
 
     Args:
-        checkpoint: A bundle's folder or a hub id, None for the one that comes with the package.
-        auto: Words of the budget that is chosen at each decision, None for those that serve this bundle best.
+        checkpoint: Folder or hub id of a bundle; None for the one that comes with the package.
+        auto: Words of the rule that chooses the budget at each decision; None for the best one of this bundle.
 
     Raises:
         CheckpointError: There is no such bundle, it is damaged, or it has no prior.
@@ -157,12 +161,12 @@ def load_source(checkpoint: str | Path | None = None, auto: str | None = None) -
     if auto is None:
         auto = AUTO if _can_choose(bundle) else None
     else:
-        LatentActionPolicy(bundle, auto)  # refuses others
+        LatentActionPolicy(bundle, auto)  # refuses words that the policy cannot play with
     return Source(bundle, spec, tuple(tasks), auto)
 
 
 def _can_choose(bundle: Bundle) -> bool:
-    """Whether a budget can be chosen at each decision: any prefix is a latent action, and a rule serves the prior."""
+    """Return whether a rule can choose the budget: every prefix is a latent action, and a rule fits the prior."""
     prior = bundle.prior()
     try:
         rule_of(AutoBudget(), bundle.budget, prior)

@@ -1,4 +1,4 @@
-"""What is seen of a game at one moment: plain arrays and numbers.
+"""The view of a game at one moment, as plain arrays and numbers.
 
 Legend: `M` slots, `K` budget, `d` numbers per slot, `H W` frame.
 """
@@ -11,29 +11,29 @@ from flexlam_rl.utils.pictures import Picture
 
 @dataclass(frozen=True)
 class View:
-    """A decision and what came of it; before the first one, the frame alone.
+    """A decision and its result; before the first decision, only the frame.
 
     Attributes:
-        task, seed: Of the episode.
-        step: Decisions made.
-        slots: M.
-        asked: The budget of the next decision, a number or words.
-        frame: What was seen when it was decided, (H, W, 3) uint8.
-        top_down: The world from above at that moment; None where it cannot be seen so.
-        instruction: What the task said then, "" where it says nothing.
+        task, seed: Task and seed of the episode.
+        step: Number of decisions so far.
+        slots: Number of slots, M.
+        asked: Budget of the next decision, a number or words.
+        frame: Frame in which the decision was made, (H, W, 3) uint8.
+        top_down: The world from above at that moment; None where there is no such view.
+        instruction: Instruction at that moment, "" for none.
         budget: K of the decision, 0 before the first.
-        reason: Who set it, in words.
+        reason: Reason for K, in words.
         codes: The K codes, or vectors of d numbers.
-        probabilities: Of each code under the prior, given those before it; None where there is none.
+        probabilities: Probability of each code under the prior, given the codes before it; None where there is none.
         predicted: The next frame, decoded from `frame` and the K codes; None where the model predicts no pixels.
-        next_frame: The true one.
-        action: What was done, in words.
-        expert: What the reference expert would have done; None where there is none.
-        reward: Of the step.
+        next_frame: The true next frame.
+        action: The action, in words.
+        expert: What the reference expert would have done; None without an expert.
+        reward: Reward of the step.
         total: Return so far.
         over: Whether the episode has ended.
-        map_restarted: Whether the map restarted within the step, so that the true next frame follows from nothing.
-        seconds: Wall-clock of the policy's decision.
+        map_restarted: Whether the map restarted within the step, so that the true next frame does not follow from it.
+        seconds: Wall-clock time of the policy's decision.
     """
 
     task: str
@@ -59,7 +59,7 @@ class View:
     seconds: float = 0.0
 
     def facts(self) -> dict[str, Any]:
-        """Everything but the pictures, as JSON values."""
+        """Return everything except the pictures, as JSON values."""
         pictures = ("frame", "top_down", "predicted", "next_frame")
         return {
             name: list(value) if isinstance(value, tuple) else value

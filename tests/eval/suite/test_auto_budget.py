@@ -55,7 +55,7 @@ def test_a_chosen_budget_is_played_counted_and_continued(bundle, tmp_path, monke
     finally:
         signal.signal(signal.SIGINT, before)
     assert play(tmp_path / "stopped", bundle, budget) == 0
-    assert "go on at step 300" in " ".join(capsys.readouterr().out.split())
+    assert "continue at step 300" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "stopped/results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
 
 

@@ -84,7 +84,7 @@ def test_flexlam_goes_on_where_it_was_stopped(whole, latent, stop_at, tmp_path, 
     stopped_and_continued(tmp_path / "run", latent, stop_at, np.diff([0, *moments]).tolist())
     said = capsys.readouterr()
     assert f"and 4 that were being played, at step {moments[0]}, the same command continues" in said.err
-    assert f"4 episodes go on at step {moments[0]}" in " ".join(said.out.split())
+    assert f"4 episodes continue at step {moments[0]}" in " ".join(said.out.split())
     assert (tmp_path / "run" / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
 

@@ -214,7 +214,7 @@ def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path, st
         _, said = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED
     assert len(said.strip().splitlines()) == 1
-    assert "of 50 episodes are kept" in said
+    assert "of 50 episodes are stored" in said
     assert "the same command continues" in said
 
 

@@ -67,7 +67,7 @@ def _curves(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _table(arms: dict[str, list[dict[str, Any]]]) -> str:
-    """Means over the horizon, and the first and the last step of the PSNR."""
+    """Write means over the horizon, and the PSNR at the first and at the last step."""
     measures, distances = (list(next(iter(arms.values()))[0][part]) for part in ("mean", "frechet"))
     head = ["model", "told", "trainings", *measures, "psnr at step 1", "psnr at the last", *distances]
     lines = [head, ["---"] * len(head)]
@@ -80,7 +80,7 @@ def _table(arms: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _loops(arms: dict[str, list[dict[str, Any]]]) -> str:
-    """PSNR at returning and new views; "" without poses."""
+    """Write the PSNR at returning and new views; "" without poses."""
     lines = []
     for arm, rows in arms.items():
         loops = [row["loop"]["psnr"] for row in rows if "loop" in row]
@@ -106,7 +106,7 @@ def _loops(arms: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _plot(curves: dict[str, dict[str, Any]], protocol: str, path: Path) -> None:
-    """Draw each measure by horizon; nothing where matplotlib is missing."""
+    """Draw each measure by horizon; draw nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -132,7 +132,7 @@ def _plot(curves: dict[str, dict[str, Any]], protocol: str, path: Path) -> None:
 
 
 def show(out: Path, name: str, truth: Tensor, made: Tensor) -> None:
-    """Write a sheet of two clips, true frames above predicted ones, and a video of the first, side by side."""
+    """Write a sheet of two clips, with true frames above predicted ones, and a side-by-side video of the first clip."""
     for folder in ("sheets", "videos"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     picked = evenly(_SHOWN, truth.shape[1])

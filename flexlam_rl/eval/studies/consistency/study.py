@@ -1,4 +1,4 @@
-"""`flexlam study consistency`: its jobs, and what is measured of each."""
+"""`flexlam study consistency`: its jobs and their measurements."""
 
 from functools import cache
 from typing import Any
@@ -67,7 +67,7 @@ def plan(options: Options) -> Study[Job]:
 
 
 def load_arms(options: Options) -> tuple[dict[tuple[str, int], Any], Any]:
-    """Load what is compared, by name and number of the training; and how the bundle's environment is shown."""
+    """Load the models to compare, by name and number of the training, and the record of the bundle's environment."""
     from flexlam_rl.agents.imagined.world import load_world_model
     from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.eval.studies.consistency.predicting import Arm

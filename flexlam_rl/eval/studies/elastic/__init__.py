@@ -1,4 +1,4 @@
-"""How many tokens does a picture need? See `study.py`."""
+"""`flexlam study elastic`: how many tokens a frame needs. See `study.py`."""
 
 from flexlam_rl.eval.studies.elastic.study import STUDY
 

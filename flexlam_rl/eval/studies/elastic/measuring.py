@@ -1,4 +1,4 @@
-"""What the study of elastic lengths measures on held-out blocks.
+"""Measurements of the study of elastic lengths on held-out blocks.
 
 Shapes: B blocks or clips, n blocks of a clip, T frames, C H W frame, L lengths.
 """
@@ -27,17 +27,17 @@ from flexlam_rl.utils.pictures import Picture, above, beside, caption, write_png
 
 CHUNK = 32
 SHOWN = 6
-"""Blocks of a picture."""
+"""Number of blocks in a picture."""
 
 
 class HeldOut(NamedTuple):
-    """Clips that nothing was trained on.
+    """Held-out clips.
 
     Attributes:
-        clips: uint8 (B, n T, C, H, W).
+        clips: Frames, uint8 (B, n T, C, H, W).
         tasks: Name of each clip's task.
-        complexity: (B, n), mean `edge_strength` of each block's frames.
-        blocks: n.
+        complexity: Mean `edge_strength` of each block's frames, (B, n).
+        blocks: Number of blocks per clip, n.
     """
 
     clips: Tensor
@@ -46,11 +46,11 @@ class HeldOut(NamedTuple):
     blocks: int
 
     def single(self) -> Tensor:
-        """The blocks on their own, (B n, T, C, H, W)."""
+        """Return the single blocks, (B n, T, C, H, W)."""
         return self.clips.unflatten(1, (self.blocks, -1)).flatten(0, 1)
 
     def rows(self) -> Rows:
-        """What is known of each block, those of a clip one after the other."""
+        """Return one row per block with its clip, position, task and complexity, clip by clip."""
         return [
             {"block": i * self.blocks + j, "position": j, "task": task, "complexity": float(self.complexity[i, j])}
             for i, task in enumerate(self.tasks)
@@ -59,7 +59,7 @@ class HeldOut(NamedTuple):
 
 
 def held_out(test: Rollouts, model: ElasticTokConfig, options: Any) -> HeldOut:
-    """Draw the held-out clips, always the same."""
+    """Draw the held-out clips, which are always the same."""
     windows = spread_windows(test, model.frames * options.blocks, options.every)
     batch = held_out_clips(windows, options.every, max(1, min(len(windows), options.held_out // options.blocks)))
     frames = batch["frames"]
@@ -68,7 +68,7 @@ def held_out(test: Rollouts, model: ElasticTokConfig, options: Any) -> HeldOut:
 
 
 def distance_of(objective: str) -> Distance:
-    """The distance that an objective names.
+    """Return the distance that an objective names.
 
     Raises:
         ValueError: There is no such extractor.
@@ -88,7 +88,7 @@ def distance_of(objective: str) -> Distance:
 
 
 def measure(job: Any, out: Path, config: Any, data: HeldOut, distance: Distance, device: str) -> Rows:
-    """Rows of one job of the study."""
+    """Measure a job of the study, and return its rows."""
     run, stage = out / "runs" / job.name, "elastictok_regressor" if job.what == "regressor" else "elastictok"
     model: Any = load_model(run / stage / "best" / stage, device).requires_grad_(False).eval()
     common: dict[str, Any] = {"seed": job.seed}
@@ -108,7 +108,7 @@ def measure(job: Any, out: Path, config: Any, data: HeldOut, distance: Distance,
 
 @in_own_modes
 def block_curves(model: ElasticTok, blocks: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Costs (B, L) of blocks on their own (B, T, C, H, W) at every length of the model, and the lengths."""
+    """Compute the costs (B, L) of single blocks (B, T, C, H, W) at every length of the model; also give the lengths."""
     lengths = grid(model.config.longest, model.config.least)
     parts = []
     for part in blocks.split(CHUNK):
@@ -122,7 +122,7 @@ def _costs(stepper: Stepper, part: Tensor, distance: Distance) -> Callable[[Tens
 
 
 def elastic_rows(curves: Tensor, lengths: Tensor, data: HeldOut, config: Any) -> Rows:
-    """Searches of each block, and what lengths up to a cap give, from the costs (B, L) at every length."""
+    """Compare the searches on each block, and lengths up to a cap, from the costs (B, L) at every length."""
     rows: Rows = []
     least, most = int(lengths[0]), int(lengths[-1])
 
@@ -156,7 +156,7 @@ def elastic_rows(curves: Tensor, lengths: Tensor, data: HeldOut, config: Any) ->
 
 
 def _search_figures(lengths: Tensor, truth: Tensor) -> dict[str, float]:
-    """Mean error of lengths as a share of the full search's (table 4.4), and the mean length."""
+    """Compute the mean error of lengths as a share of the full search's (table 4.4), and the mean length."""
     error = ((lengths - truth).abs().double() / truth).mean()
     return {"error": float(error), "tokens": float(lengths.double().mean())}
 
@@ -166,7 +166,7 @@ def _share(good: Tensor) -> float:
 
 
 def constant_rows(errors: Tensor, length: int, thresholds: tuple[float, ...]) -> Rows:
-    """What an autoencoder of constant length gives."""
+    """Make the rows of an autoencoder of constant length."""
     common = {"what": "constant", "length": length, "worst": float(errors.max()), "mean": float(errors.mean())}
     return [common | {"threshold": threshold, "share": _share(errors <= threshold)} for threshold in thresholds]
 
@@ -175,7 +175,7 @@ def constant_rows(errors: Tensor, length: int, thresholds: tuple[float, ...]) ->
 def regressor_rows(
     model: ElasticTok, regressor: LengthRegressor, data: HeldOut, thresholds: tuple[float, ...], distance: Distance
 ) -> Rows:
-    """How near guesses come to the full search, and how often they are good enough."""
+    """Measure how close the regressor's guesses are to the full search, and how often they meet the threshold."""
     curves, lengths = block_curves(model, data.single(), distance)
     rows: Rows = []
     for threshold in thresholds:
@@ -191,7 +191,7 @@ def regressor_rows(
 def grown_rows(
     alone: ElasticTok, grown: ElasticTok, data: HeldOut, thresholds: tuple[float, ...], distance: Distance
 ) -> Rows:
-    """Lengths of each block where it sees those before it, and where it does not; errors at equal lengths too."""
+    """Measure lengths, and errors at equal lengths, of blocks that see the blocks before them and of single blocks."""
     rows: Rows = []
     for name, model, clips in (("alone", alone, data.single()), ("grown", grown, data.clips)):
         for threshold in thresholds:
@@ -211,7 +211,7 @@ def grown_rows(
 
 
 def _errors(model: ElasticTok, clips: Tensor, length: int, distance: Distance) -> Tensor:
-    """Costs of all blocks of clips at one length, those of a clip one after the other."""
+    """Compute the costs of all blocks of clips at one length, clip by clip."""
     found = []
     for part in clips.split(CHUNK):
         part = part.to(model.null.device)
@@ -222,8 +222,8 @@ def _errors(model: ElasticTok, clips: Tensor, length: int, distance: Distance) -
 
 
 def draw(model: ElasticTok, data: HeldOut, thresholds: tuple[float, ...], distance: Distance, path: Path) -> None:
-    """Draw the first frames of blocks, from the plainest to the richest, above what is left of them at the lengths that
-    a search finds for each threshold, which stand below.
+    """Draw the first frames of blocks, from the least to the most complex, and below them their reconstructions at the
+    lengths that a search finds for each threshold, with these lengths.
     """
     order = data.complexity.flatten().argsort()
     frames = data.single()[order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]]

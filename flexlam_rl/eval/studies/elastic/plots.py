@@ -9,9 +9,7 @@ Row = dict[str, Any]
 
 
 def draw(out: Path, rows: list[Row], config: Any) -> None:
-    """Write shares.png (figure 4.4), complexity.png (figure 4.9) and lengths.png; nothing where matplotlib is
-    missing.
-    """
+    """Write shares.png (figure 4.4), complexity.png (figure 4.9) and lengths.png; write nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -35,7 +33,7 @@ def _panels(config: Any) -> Any:
 
 
 def _mean_by(rows: list[Row], key: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values of `key`, ascending, and the means over seeds of a figure there."""
+    """Return the values of `key`, ascending, and the means over seeds of a figure at each."""
     at = sorted({row[key] for row in rows})
     return np.array(at), np.array([np.mean([row[name] for row in rows if row[key] == value]) for value in at])
 

@@ -1,4 +1,7 @@
-"""Tables of the elastic study: searches, satisfied shares at equal means, and lengths per level; seeds are the unit."""
+"""Tables of the elastic study: searches, shares that meet a threshold at equal means, and lengths per level.
+
+The unit of the statistics is the training seed.
+"""
 
 import json
 from collections.abc import Iterable
@@ -18,13 +21,13 @@ ALL = "all tasks"
 
 
 def read_rows(out: Path) -> list[Row]:
-    """All rows measured so far."""
+    """Read all rows measured so far."""
     files = sorted((out / "results").glob("*.json"))
     return [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def write(out: Path, config: Any) -> str:
-    """Write summary.md, elastic.json, four tables as CSV, and the plots; returns the tables."""
+    """Write summary.md, elastic.json, four tables as CSV, and the plots, and return the tables."""
     rows = read_rows(out)
     if not rows:
         return ""
@@ -56,7 +59,7 @@ def write(out: Path, config: Any) -> str:
 
 
 def searches(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
-    """One row per threshold and search (table 4.4)."""
+    """Compute one row per threshold and search (table 4.4)."""
     table = []
     for threshold in thresholds:
         for how in SEARCHES:
@@ -68,9 +71,11 @@ def searches(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
 
 
 def shares(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
-    """One row per threshold: the share of blocks that adaptive lengths satisfy, what constant lengths of the same mean
-    do (of the same model, and of models trained for one length), and how many tokens those need for the same share and
-    for the same worst block (table 4.2).
+    """Compute one row per threshold (table 4.2).
+
+    It holds the share of blocks that meet the threshold with adaptive lengths; the same with constant lengths of the
+    same mean, for the same model and for models trained for one length; and the number of tokens that the latter need
+    for the same share and for the same worst block.
     """
     table = []
     for threshold in thresholds:
@@ -97,12 +102,12 @@ def shares(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
 
 
 def _at(length: float, lengths: list[int], values: list[float]) -> float | None:
-    """A value at a length between measured ones, on a straight line; None outside of them."""
+    """Interpolate a value linearly at a length between measured ones; None outside of them."""
     return float(np.interp(length, lengths, values)) if lengths[0] <= length <= lengths[-1] else None
 
 
 def _reached(value: float, lengths: list[int], values: list[float]) -> float | None:
-    """The first length, on straight lines between measured ones, that reaches a value; None if none does."""
+    """Return the first length that reaches a value, by linear interpolation; None if no length does."""
     if values[0] >= value:
         return float(lengths[0])
     for i in range(1, len(lengths)):
@@ -113,7 +118,9 @@ def _reached(value: float, lengths: list[int], values: list[float]) -> float | N
 
 
 def levels(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
-    """One row per threshold and task: mean length, share of blocks that meet it, correlation with complexity."""
+    """Compute one row per threshold and task: mean length, share of blocks that meet the threshold, and correlation
+    with complexity.
+    """
     table = []
     for threshold in thresholds:
         found = _of(rows, "block", threshold)
@@ -130,7 +137,7 @@ def levels(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
 
 
 def several_blocks(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
-    """One row per threshold and model: blocks on their own, and blocks that see those before them."""
+    """Compute one row per threshold and model, for single blocks and for blocks that see the blocks before them."""
     table = []
     for threshold in thresholds:
         for model in ("alone", "grown"):
@@ -164,7 +171,7 @@ def _seeds(rows: list[Row]) -> list[int]:
 
 
 def _over_seeds(rows: list[Row], name: str) -> Row | None:
-    """Mean over seeds of a figure, and half the width of its 95 % interval; None where some seed has none."""
+    """Compute the mean of a figure over seeds, and half the width of its 95% interval; None where a seed has none."""
     values = [row.get(name) for row in rows]
     if any(value is None for value in values):
         return None
@@ -183,7 +190,7 @@ def _flat(row: Row) -> Row:
 
 
 def markdown(table: list[Row]) -> str:
-    """A table as Markdown, figures with the half width of their intervals."""
+    """Write a table as Markdown, with the half width of each figure's interval."""
     names = list(dict.fromkeys(name for row in table for name in row))
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     return "\n".join([*lines, *(f"| {' | '.join(_cell(row.get(name)) for name in names)} |" for row in table)])

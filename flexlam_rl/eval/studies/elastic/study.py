@@ -1,10 +1,11 @@
-"""`flexlam study elastic --data DIR --out DIR`: ElasticTok's lengths, chosen block by block, beside constant ones.
+"""`flexlam study elastic --data DIR --out DIR`: compare ElasticTok's lengths, chosen per block, with constant ones.
 
-For each seed it trains one ElasticTok, one autoencoder of constant length for each of `--lengths` (the same in sizes,
-data and steps, and so in arithmetic), the regressor of lengths, and an ElasticTok grown to several blocks.
-Then it measures on held-out blocks: which share meets a threshold on the squared error, with how many tokens; how near
-each search comes to the full one, with how many passes; and how lengths go with what there is to see (dissertation,
-section 4.3). A killed study continues with the same command; more seeds extend a finished one. See docs/elastic.md.
+For each seed, it trains one ElasticTok, one autoencoder of constant length for each of `--lengths` (with the same
+sizes, data, steps and therefore arithmetic), the regressor of lengths, and an ElasticTok grown to several blocks. Then
+it measures on held-out blocks: the share that meets a threshold on the squared error, and the tokens that this takes;
+how close each search comes to the full one, and its number of passes; and how lengths depend on the content
+(dissertation, section 4.3). A killed study continues with the same command; more seeds extend a finished one. See
+docs/elastic.md.
 """
 
 import functools
@@ -22,49 +23,49 @@ PERCEPTUAL = "perceptual:"
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Measure how many of ElasticTok's tokens blocks of frames need, beside constant lengths."""
+    """Measure how many of ElasticTok's tokens blocks of frames need, and compare with constant lengths."""
 
     data: Path
     """Folder of the rollouts (a training and a test split)."""
     out: Path
     """Folder of the study; the same command continues a stopped one in it."""
     preset: Literal["paper", "tiny", "debug"] = "tiny"
-    """Sizes, lengths and rates."""
+    """Preset of sizes, lengths and rates."""
     bottleneck: Literal["fsq", "vae"] = "fsq"
     """Discrete codes (fsq), or numbers near a normal distribution (vae)."""
     seeds: int = 3
-    """Trainings of each kind."""
+    """Number of trainings of each kind."""
     lengths: tuple[int, ...] | None = None
     """Constant lengths to compare with; None for an eighth, a quarter, a half and all of a block's tokens."""
     thresholds: tuple[float, ...] | None = None
-    """Largest errors of a block that are good enough; None for the preset's, of the squared error of values in
-    [-1, 1].
+    """Thresholds: largest errors of a block that are good enough; None for the preset's, for the squared error of
+    values in [-1, 1].
     """
     objective: str = SQUARED
-    """What is compared with the thresholds: squared-error, or perceptual:NAME with the name of an extractor, such as
-    perceptual:efficientnet-lite0. Only the squared error has a regressor.
+    """Error that is compared with the thresholds: squared-error, or perceptual:NAME with the name of an extractor, such
+    as perceptual:efficientnet-lite0. Only the squared error has a regressor.
     """
     blocks: int = 4
-    """Blocks of the grown model; 1 for none."""
+    """Number of blocks of the grown model; 1 for no such model."""
     bins: int | None = None
-    """Lengths that the binned search tries; None for 100 (the paper's), but at most every second one."""
+    """Number of lengths that the binned search tries; None for 100 (the paper's), but at most every second length."""
     held_out: int = 128
-    """Held-out blocks to measure on, at most."""
+    """Largest number of held-out blocks to measure on."""
     steps: int | None = None
-    """Steps of every autoencoder, instead of the preset's."""
+    """Number of steps of every autoencoder, instead of the preset's."""
     grown_steps: int | None = None
-    """Steps of the grown one, instead of the preset's."""
+    """Number of steps of the grown model, instead of the preset's."""
     regressor_steps: int | None = None
-    """Steps of the regressor, instead of the preset's."""
+    """Number of steps of the regressor, instead of the preset's."""
     every: int = 1
-    """Rows of the rollouts from one frame of a clip to the next."""
+    """Number of rows of the rollouts from one frame of a clip to the next."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         tidy(self)
         for name in ("seeds", "blocks", "held_out", "steps", "grown_steps", "regressor_steps", "every"):
@@ -84,7 +85,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Config:
-    """What all commands on one folder share."""
+    """Options that all commands on one folder must share."""
 
     preset: str
     bottleneck: str
@@ -109,27 +110,27 @@ class Job:
     what: Kind
     seed: int
     length: int | None = None
-    """Tokens per block of a model of constant length."""
+    """Number of tokens per block of a model of constant length."""
 
     @property
     def kind(self) -> str:
-        """What trains: jobs of one kind take about as long per step."""
+        """Kind of training; jobs of one kind take about the same time per step."""
         return {"regressor": "regressor", "grown": "grown autoencoder"}.get(self.what, "autoencoder")
 
     @property
     def name(self) -> str:
-        """What, length and seed."""
+        """Name of kind, length and seed."""
         return f"{self.what}{self.length or ''}-seed{self.seed}"
 
 
 USUAL = {"paper": (0.004, 0.012, 0.06), "tiny": (0.02, 0.05, 0.1), "debug": (0.2, 0.3, 0.4)}
-"""Usual thresholds on the squared error of values in [-1, 1], by preset: the paper's, if its values lie in [0, 1], and
-PSNR of 23, 19 and 16 dB.
+"""Default thresholds on the squared error of values in [-1, 1], by preset. `paper` has the paper's, on the assumption
+that its values lie in [0, 1]; `tiny` has PSNR of 23, 19 and 16 dB.
 """
 
 
 def jobs_of(seeds: int, lengths: tuple[int, ...], blocks: int, regressor: bool) -> list[Job]:
-    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    """Return all jobs, seed by seed, so that a stopped study has whole comparisons."""
     found = []
     for seed in range(seeds):
         found += [Job("elastic", seed), *(Job("constant", seed, length) for length in lengths)]
@@ -142,7 +143,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options that do not fit each other or the data.
+        ValueError: Options do not fit each other or the data.
     """
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.studies.elastic import measuring, report
@@ -191,12 +192,12 @@ def plan(options: Options) -> Study[Job]:
     )
 
 
-# (preset, type of device) -> processor seconds per step by kind of job, one thread of a 2-core x86-64 container
+# (preset, type of device) -> processor seconds per step, by kind of job, on one thread of a 2-core x86-64 container
 GUESSES = {("tiny", "cpu"): {"autoencoder": 0.36, "grown autoencoder": 0.41, "regressor": 0.6}}
 
 
 def train(job: Job, options: Options, thresholds: tuple[float, ...], steps: int) -> None:
-    """Train what a job names; a finished one returns at once, a stopped one continues."""
+    """Train a job; a finished one returns at once, a stopped one continues."""
     from flexlam_rl.models.elastictok.stages.definitions import ElasticTokOptions, RegressorOptions
     from flexlam_rl.train.run_stage import train_stage
 
@@ -206,7 +207,7 @@ def train(job: Job, options: Options, thresholds: tuple[float, ...], steps: int)
         "device": options.device, "every": options.every, "steps": steps,
     }  # fmt: skip
     if job.what == "regressor":
-        # a little more than the thresholds, so that none lies at the end of what it knows
+        # a range a little wider than the thresholds, so that none lies at the end of what the regressor knows
         ends: dict[str, Any] = {"low": min(thresholds) / 1.5, "high": max(thresholds) * 1.5}
         train_stage("elastictok_regressor", RegressorOptions(**common, **ends, elastictok_run=elastic))
         return

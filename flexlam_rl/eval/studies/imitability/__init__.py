@@ -1,4 +1,4 @@
-"""Can pixels imitate this video? See `study.py`."""
+"""`flexlam study imitability`: whether a policy that sees pixels can imitate a video. See `study.py`."""
 
 from flexlam_rl.eval.studies.imitability.study import STUDY
 

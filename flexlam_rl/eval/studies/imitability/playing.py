@@ -10,7 +10,7 @@ from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.suite.batches import all_jobs, in_batches
 from flexlam_rl.eval.suite.diagnostics import Diagnosed
 
-BATCH = 32  # episodes that play at once
+BATCH = 32  # number of episodes that play at once
 
 
 def play(
@@ -25,13 +25,13 @@ def play(
     """Play evaluation episodes.
 
     Args:
-        make: Makes the policy for a batch.
-        tasks: Levels.
-        spec: How they are shown and controlled.
-        episodes: Of each level.
-        seed: Of all episodes: those of `eval.suite` with the same seed.
-        advisor: Expert that is asked at each step what it would do, without noise; None for nobody.
-        frames: Whether anybody looks at frames.
+        make: Function that makes the policy for a batch.
+        tasks: Names of the levels.
+        spec: Record of the levels: how they are shown and controlled.
+        episodes: Number of episodes per level.
+        seed: Seed of the episodes, which are those of `eval.suite` with the same seed.
+        advisor: Expert that is asked at each step what it would do, without noise; None for none.
+        frames: Whether the policy or the advisor looks at frames.
 
     Returns:
         One row per episode: level, number, return, and `Diagnosed.figures`.

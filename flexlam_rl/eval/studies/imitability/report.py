@@ -1,4 +1,4 @@
-"""The tables, the verdict and the picture of what clones of videos reach."""
+"""Tables, verdicts and plots of what clones of videos reach."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,23 @@ from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.tabular import csv_bytes
 
 WELL, HARDLY = 70.0, 30.0
-"""Per cent of the expert's random-subtracted return from which a video can be imitated, and below which it hardly
-can.
+"""Percent of the expert's return, minus random, from which a video counts as imitable, and below which it counts as
+hardly imitable.
 """
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], recipes: Sequence[str]) -> list[dict[str, Any]]:
-    """Give one row per video and recipe.
+    """Compute one row per video and recipe.
 
     Args:
-        rows: Of all results.
-        recipes: In the order of the table.
+        rows: Rows of all results.
+        recipes: Recipes, in the order of the table.
 
     Returns:
-        "loss", "accuracy", "accuracy_changes" on held-out video; and, of what was played, the shares of
-        `eval.suite.diagnostics` and "kept": the mean over levels of the per cent of the expert's return with the random
-        policy's subtracted, with "low" and "high" (95 %, Student's t over episodes; the expert's and the random
-        policy's means are taken as known) and "levels", each level's mean.
+        Rows with "loss", "accuracy" and "accuracy_changes" on held-out video. Rows of clones that were played also have
+        the shares of `eval.suite.diagnostics` and "kept": the return in percent of the expert's, after subtracting the
+        random policy's from both, as a mean over levels; "low" and "high", its 95% interval (Student's t over episodes;
+        the expert's and the random policy's means are taken as known); and "levels", each level's mean.
     """
     table = []
     for video in dict.fromkeys(row["video"] for row in rows):
@@ -73,8 +73,8 @@ def verdict(entries: Sequence[Mapping[str, Any]], name: str) -> str:
     """Say in two sentences whether a video can be imitated.
 
     Args:
-        entries: Rows of `summarise` of one video.
-        name: Of its expert.
+        entries: Rows of `summarise` for one video.
+        name: Name of its expert.
     """
     played = [entry for entry in entries if entry.get("kept") is not None]
     if not played:
@@ -111,11 +111,11 @@ def _words(recipe: str) -> str:
 
 
 def markdown(table: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
-    """Write verdicts and a table per video.
+    """Write verdicts and one table per video, as Markdown.
 
     Args:
-        table: As `summarise` gives it.
-        names: What each video's expert is called.
+        table: Rows of `summarise`.
+        names: Name of each video's expert.
     """
     parts = []
     for video in dict.fromkeys(entry["video"] for entry in table):
@@ -145,8 +145,8 @@ def write(out: Path, videos: Mapping[str, Video], recipes: Sequence[str]) -> str
 
     Args:
         out: Folder of the study.
-        videos: By name, those of this command; results of earlier ones stay in the tables.
-        recipes: In the order of the tables.
+        videos: Videos of this command, by name; results of earlier ones stay in the tables.
+        recipes: Recipes, in the order of the tables.
 
     Returns:
         The Markdown.
@@ -172,8 +172,8 @@ def write(out: Path, videos: Mapping[str, Video], recipes: Sequence[str]) -> str
 
 
 def plot(table: Sequence[Mapping[str, Any]], names: Mapping[str, str], path: Path) -> None:
-    """Draw what each clone keeps of the expert's return, and agreement on its own states against accuracy on the
-    expert's; nothing where matplotlib is missing.
+    """Draw the share of the expert's return that each clone keeps, and agreement on its own states over accuracy on the
+    expert's states; draw nothing without matplotlib.
     """
     try:
         import matplotlib

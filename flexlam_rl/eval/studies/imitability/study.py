@@ -1,9 +1,9 @@
-"""`flexlam study imitability DATA... --out DIR`: can a policy that sees pixels imitate this video?
+"""`flexlam study imitability DATA... --out DIR`: measure whether a policy that sees pixels can imitate a video.
 
-Clones of one small fixed recipe learn all actions of a video: from one frame, from ten, and recurrent, each with and
-without the previous action. Each is measured on held-out video and then plays. A high accuracy on the expert's states
-beside a low return says that the expert knows what the pixels do not tell, or that its video does not show how to come
-back from a mistake. A killed study continues with the same command; more videos extend a finished one.
+Clones of a small fixed recipe learn from all actions of a video. They see one frame, see ten frames, or are recurrent,
+each with and without the previous action. Each is measured on held-out video and then plays. A high accuracy on the
+expert's states with a low return means that the expert knows what the pixels do not show, or that its video does not
+show how to recover from a mistake. A killed study continues with the same command; more videos extend a finished one.
 """
 
 import sys
@@ -28,13 +28,15 @@ RECIPES: dict[str, tuple[Memory, bool]] = {
     for name, memory in MEMORIES.items()
     for previous in (False, True)
 }
-"""Name of a recipe to what the clone remembers, and whether it sees the action before."""
+"""Recipes by name: the kind of the clone's memory, and whether it sees the previous action."""
 WINDOW, BATCH = 32, 8
 
 
 @dataclass(frozen=True)
 class Options(StudyOptions):
-    """Clone videos by a small fixed recipe, play the clones, and say whether pixels can imitate the video."""
+    """Clone videos by a small fixed recipe, play the clones, and say whether a policy that sees pixels can imitate
+    them.
+    """
 
     data: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of rollouts with actions, one per video."""
@@ -43,21 +45,25 @@ class Options(StudyOptions):
     tasks: tuple[str, ...] | None = None
     """Levels of the videos to take; None for all."""
     frames: int = 200_000
-    """Frames of each video to learn from, at most: the same number of every level."""
+    """Largest number of frames of each video to learn from, the same number per level."""
     held_out: int = 8_000
-    """Frames of each video to measure on, at most."""
+    """Largest number of frames of each video to measure on."""
     steps: int = 2000
-    """Updates of each clone, on 256 frames each."""
+    """Number of updates of each clone, on 256 frames each."""
     recipes: str = ",".join(RECIPES)
     """Recipes to train, as in one,recurrent-previous."""
     episodes: int = 5
-    """Episodes that each clone plays per level; 0 plays none."""
+    """Number of episodes that each clone plays per level; 0 for none."""
     seed: int = 0
     """Seed of weights, order and episodes."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number out of range."""
+        """Check the options.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
         for name in ("frames", "held_out", "steps"):
             whole(self, name, 1)
         for name in ("episodes", "seed"):
@@ -66,7 +72,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a later command must not change."""
+    """Options that a later command must not change."""
 
     tasks: tuple[str, ...] | None
     frames: int
@@ -78,27 +84,27 @@ class Kept:
 
 @dataclass(frozen=True)
 class Job:
-    """A clone of a video, or who it is compared with: the recipe "expert" or "random"."""
+    """A clone of a video, or a policy that it is compared with: the recipe "expert" or "random"."""
 
     video: str
     recipe: str
 
     @property
     def name(self) -> str:
-        """Name of its folder and result."""
+        """Name of the job's folder and result."""
         return f"{self.video}-{self.recipe}"
 
     @property
     def kind(self) -> str:
-        """What it does."""
+        """Kind of the job."""
         return "plays" if self.recipe in ("expert", "random") else f"clone, {self.recipe.partition('-')[0]}"
 
 
 def folder_names(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Names of videos: those of their folders.
+    """Name videos by their folders.
 
     Raises:
-        ValueError: Two are equal.
+        ValueError: Two names are equal.
     """
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
@@ -110,7 +116,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options or videos that do not fit.
+        ValueError: Options or videos do not fit.
         StoreError: A folder holds no rollouts.
     """
     recipes = options.recipes.split(",")

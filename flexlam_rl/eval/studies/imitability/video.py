@@ -1,4 +1,4 @@
-"""The part of a video that clones learn from, the part that they are measured on, and who played it."""
+"""A video to clone: the part to learn from, the part to measure on, and the expert that played it."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,13 +16,13 @@ from flexlam_rl.models.baselines.clone import CloneConfig, Memory
 
 @dataclass(frozen=True)
 class Video:
-    """A folder of rollouts.
+    """A video: a folder of rollouts.
 
     Attributes:
-        folder: Of one collection, or a store.
-        tasks: Levels to take, None for all.
-        frames: To learn from at most, the same number of each level.
-        held_out: Frames to measure on at most, of the split "test", or of the last episodes where there is none.
+        folder: Folder of a collection, or of a store.
+        tasks: Levels to take; None for all.
+        frames: Largest number of frames to learn from, the same number per level.
+        held_out: Largest number of frames to measure on, from the split "test" or, without one, from the last episodes.
     """
 
     folder: Path
@@ -32,12 +32,12 @@ class Video:
 
     @cached_property
     def train(self) -> Rollouts:
-        """The stores to learn from."""
+        """Stores to learn from."""
         return open_rollouts(self.folder, self.tasks, "train")
 
     @cached_property
     def _parts(self) -> tuple[Rollouts, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-        """The stores to measure on, rows to learn from and rows to measure on."""
+        """Stores to measure on, rows to learn from, and rows to measure on."""
         count = len(self.train)
         own = not _has_test(self.folder)
         test = self.train if own else open_rollouts(self.folder, list(self.train.levels), "test")
@@ -56,7 +56,7 @@ class Video:
 
     @property
     def test(self) -> Rollouts:
-        """The stores to measure on."""
+        """Stores to measure on."""
         return self._parts[0]
 
     @property
@@ -71,10 +71,10 @@ class Video:
 
     @cached_property
     def actions(self) -> int:
-        """How many numbered actions there are.
+        """Number of numbered actions.
 
         Raises:
-            ValueError: None.
+            ValueError: The video has no numbered actions.
         """
         for store in self.train.stores:
             if not store.with_actions or (store.action.whole() < 0).all():
@@ -84,17 +84,17 @@ class Video:
 
     @property
     def expert(self) -> str:
-        """Who played, as the video says."""
+        """Name of the expert that played, as the video records it."""
         return self.train.stores[0].origin.policy
 
     @property
     def temperature(self) -> float:
-        """At which it played."""
+        """Temperature at which the expert played."""
         return float(self.train.stores[0].origin.policy_params.get("temperature", 1.0))
 
     @property
     def name(self) -> str:
-        """What tables call it: the expert, and the share of random steps."""
+        """Name of the expert in tables, with the share of random steps."""
         perturb = self.train.stores[0].origin.policy_params.get("perturb")
         kind, _, argument = self.expert.partition(":")
         short = f"{kind}:{Path(argument).parent.name or argument}" if "/" in argument else self.expert
@@ -102,12 +102,12 @@ class Video:
 
     @property
     def spec(self) -> EnvSpec:
-        """How it was shown and controlled."""
+        """Record of the environments: how they were shown and controlled."""
         return self.train.stores[0].spec
 
     @cached_property
     def playable(self) -> bool:
-        """Whether its world can be made here."""
+        """Whether the video's world can be played here."""
         spec = self.spec
         if spec.domain.partition(":")[0] not in DOMAINS.names():
             return False
@@ -121,7 +121,7 @@ class Video:
         return True
 
     def config(self, memory: Memory, previous: bool) -> CloneConfig:
-        """Configuration of a clone."""
+        """Make the configuration of a clone."""
         colours = int(self.train.stores[0].frames.row[-1])
         return CloneConfig(self.actions, memory, previous, self.spec, colours)
 
@@ -131,6 +131,6 @@ def _has_test(folder: Path) -> bool:
 
 
 def _ends(store: RolloutStore) -> Any:
-    """Rows before which the episodes end."""
+    """Return the rows before which the episodes end."""
     table = store.episode_table
     return table["start"] + table["rows"]

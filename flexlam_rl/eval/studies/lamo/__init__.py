@@ -1,4 +1,4 @@
-"""`flexlam study lamo`: video predicted by its motion against video predicted by its states (LaMo, table 1)."""
+"""`flexlam study lamo`: video prediction by motion against video prediction by states (LaMo, table 1)."""
 
 from flexlam_rl.eval.studies.lamo.study import STUDY
 

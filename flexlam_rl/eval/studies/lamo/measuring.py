@@ -1,4 +1,4 @@
-"""Rollouts of a trained model on held-out clips, and how good they are at each horizon.
+"""Rollouts of a trained model on held-out clips, and their quality at each horizon.
 
 Shapes: N clips, T frames, C H W frame.
 """
@@ -27,7 +27,7 @@ def check(options: Any) -> None:
     """Refuse data or an extractor that the study cannot use.
 
     Raises:
-        ValueError: Which, and why.
+        ValueError: There are too few clips, or there is no such extractor.
     """
     make_extractor(options.extractor)
     length = _length(options, PRESETS[options.preset].lamo.history)
@@ -41,12 +41,12 @@ def _length(options: Any, history: int) -> int:
 
 
 def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Rows:
-    """Rows of a model, one per number of steps and horizon.
+    """Measure a model, with one row per number of steps and horizon.
 
     Args:
-        folder: Of a trained LaMo or of the baseline.
-        steps: Of the flow head; None for heads without.
-        options: Of the study.
+        folder: Folder of a trained LaMo or of the baseline.
+        steps: Numbers of steps of the flow head; None for a head without steps.
+        options: Options of the study.
     """
     model = LaMo.from_pretrained(folder, device=options.device).eval()
     extractor, context = make_extractor(options.extractor), model.config.history + 1
@@ -73,7 +73,7 @@ def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Row
 
 
 def _figures(truth: Tensor, made: Tensor, extractor: Any) -> dict[str, float]:
-    """Measures true and predicted frames at one horizon, (N, 1, C, H, W) each."""
+    """Compare true and predicted frames at one horizon, (N, 1, C, H, W) each."""
     figures = {name: float(values.mean()) for name, values in compare_frames(truth, made).items()}
     distance = frechet_distance(*(clip_vectors(extractor, x) for x in (truth, made)))
     return {**figures, f"frechet-{extractor.name}": distance}

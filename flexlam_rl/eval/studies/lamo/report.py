@@ -1,4 +1,4 @@
-"""Table 1's analogue, and the paper's claims tested over training seeds."""
+"""The table that corresponds to table 1, and the paper's claims tested over training seeds."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from flexlam_rl.eval.video.curves import curve
 from flexlam_rl.models.lamo.collapse import signs_of_collapse
 
 ENOUGH = 3
-"""Training seeds that a claim needs."""
+"""Number of training seeds that a claim needs."""
 
 
 def report(study: Study[Any], options: Any) -> str:
-    """Write results.json and summary.md of the jobs so far; returns the summary."""
+    """Write results.json and summary.md of the jobs so far, and return the summary."""
     rows = study.rows()
     parts = [
         f"# Motion against states: {options.preset}, {options.clips} held-out clips, one sample each",
@@ -25,14 +25,14 @@ def report(study: Study[Any], options: Any) -> str:
 
 
 def _kinds(options: Any) -> list[tuple[str, str, int | None]]:
-    """Title, arm and steps of each row of the table."""
+    """Return the title, the arm and the number of steps of each row of the table."""
     flows = [(f"flow, {steps} steps", "flow", steps) for steps in options.steps]
     most = max(options.steps)
     return [(f"states (flow, {most} steps)", "state", most), ("mixture", "mixture", None), *flows]
 
 
 def _values(rows: Rows, arm: str, steps: int | None, horizon: int, measure: str) -> dict[int, float]:
-    """A measure by seed."""
+    """Return a measure by seed."""
     return {
         row["seed"]: row[measure]
         for row in rows
@@ -60,7 +60,7 @@ def _table(rows: Rows, options: Any) -> list[str]:
 
 
 def _claims(rows: Rows, options: Any) -> list[str]:
-    """Each claim of the paper as a difference with its interval over seeds, and whether it was found."""
+    """Write each claim of the paper as a difference with its interval over seeds, and whether it was confirmed."""
     far, most, distance = max(options.horizons), max(options.steps), _distance(options)
     flow, mixture, state = ("flow", most), ("mixture", None), ("state", most)
     claims = [
@@ -88,7 +88,7 @@ def _claims(rows: Rows, options: Any) -> list[str]:
 
 
 def _health(rows: Rows) -> list[str]:
-    """What each seed's Midway has learned, and signs of collapse."""
+    """Describe what each seed's Midway has learned, and signs of collapse."""
     lines = []
     for row in rows:
         if row["arm"] != "midway":

@@ -1,5 +1,5 @@
-"""The study: per seed a Midway, a pixel decoder, and on them the flow, the mixture, and the baseline that predicts
-states; each rolled out on the same held-out clips.
+"""The study of LaMo: for each seed, it trains a Midway, a pixel decoder, and on them the flow, the mixture, and the
+baseline that predicts states. Each of these is rolled out on the same held-out clips.
 """
 
 from dataclasses import dataclass, field
@@ -23,26 +23,26 @@ class Options(StudyOptions):
     out: Path
     """Folder of the study; the same command continues it."""
     preset: PresetName = "tiny"
-    """Sizes, lengths and rates of all trainings."""
+    """Preset of sizes, lengths and rates of all trainings."""
     seeds: int = 3
-    """Trainings of each model, each seed on its own Midway."""
+    """Number of trainings of each model, each seed on a Midway of its own."""
     every: int = 1
-    """Rows of the rollouts from one frame to the next."""
+    """Number of rows of the rollouts from one frame to the next."""
     horizons: tuple[int, ...] = (1, 3, 8)
-    """Steps ahead at which predictions are compared."""
+    """Horizons, in steps ahead, at which predictions are compared."""
     steps: tuple[int, ...] = (5, 20, 50)
-    """Steps of the flow head."""
+    """Numbers of steps of the flow head."""
     clips: int = 256
-    """Held-out clips, one sample of each."""
+    """Number of held-out clips, with one sample of each."""
     extractor: str = "efficientnet-lite0"
-    """Network of the Fréchet distances, which carry its name."""
+    """Network of the Fréchet distances, which are named after it."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         tidy(self)
         for name in ("seeds", "every"):
@@ -58,7 +58,7 @@ def plan(options: Options) -> Study[ArmJob]:
     """Make the study.
 
     Raises:
-        ValueError: The data is none, its clips are too short, or there is no such extractor.
+        ValueError: There is no such data, its clips are too short, or there is no such extractor.
     """
     from flexlam_rl.eval.studies.lamo.measuring import check
     from flexlam_rl.eval.studies.lamo.report import report
@@ -79,11 +79,11 @@ def plan(options: Options) -> Study[ArmJob]:
 
 
 TIMED_ELSEWHERE = {"midway": 0.20, "decoder": 0.05, "flow": 0.28, "mixture": 0.28, "state": 0.56}
-"""Seconds per step of the preset "tiny", of a thread of a 2-core x86-64 container with other jobs on both cores."""
+"""Seconds per step of the preset "tiny", on one thread of a 2-core x86-64 container with other jobs on both cores."""
 
 
 def loop_steps(job: ArmJob, options: Options) -> int:
-    """Optimizer steps of a job."""
+    """Return the number of optimizer steps of a job."""
     from flexlam_rl.models.lamo.recipes import RECIPES
 
     recipe = RECIPES[options.preset]
@@ -91,7 +91,7 @@ def loop_steps(job: ArmJob, options: Options) -> int:
 
 
 def folder(job: ArmJob, options: Options) -> Path:
-    """The run's folder: one per seed for what is shared, and one per arm."""
+    """Return the folder of a run: one per seed for shared models, and one per arm."""
     name = f"seed-{job.seed}" if job.arm in ("midway", "decoder") else job.name
     return options.out / "runs" / name
 
@@ -116,7 +116,7 @@ def train(job: ArmJob, options: Options) -> None:
 
 
 def measured(job: ArmJob, options: Options) -> Rows:
-    """Rows of a trained job: a model's own figures, or what its rollouts are worth at each horizon."""
+    """Measure a trained job: a model's own figures, or the quality of its rollouts at each horizon."""
     import json
 
     from flexlam_rl.eval.studies.lamo.measuring import rollout_rows

@@ -1,7 +1,7 @@
-"""The contrasts that are named before anything is run, and what the rows say about them.
+"""Contrasts, which are named before anything is run, and their evaluation.
 
-The unit is the training seed: each seed gives one difference of two columns, and the interval is Student's t over
-these.
+The unit is the training seed: each seed gives one difference of two columns, and the interval is Student's t over these
+differences.
 """
 
 import json
@@ -17,31 +17,31 @@ from flexlam_rl.utils.numbers import real, whole
 from flexlam_rl.utils.plain import Plain
 
 COMMITTED = Path(__file__).with_name("contrasts.json")
-"""Those of the preset `study`."""
+"""File of the contrasts of the preset `study`."""
 METRICS = {
     "latents": {"accuracy": "translator accuracy", "recall": "mean recall of actions"},
     "oracle": {"iqm": "interquartile mean", "mean": "mean of levels"},
     "chain": {"iqm": "interquartile mean", "mean": "mean of levels"},
 }
-"""What is compared in each layer, more being better; returns are in per cent of the expert."""
+"""Metrics of each layer, for which more is better; returns are in percent of the expert's."""
 ENOUGH = 3
-"""Seeds below which nothing is claimed."""
+"""Smallest number of seeds for a claim."""
 KINDS = ("standard", "narrow")
 
 
 @dataclass(frozen=True)
 class Contrast(Plain):
-    """The difference of two columns in one setting."""
+    """A contrast: the difference of two columns in one setting."""
 
     layer: str
     labels: str
     amount: int
-    """Labels, in multiples of the paper's share."""
+    """Number of labels, in multiples of the paper's share."""
     metric: str
     first: str
     second: str
     margin: float
-    """How much less the first may have to count as no worse."""
+    """Margin by which the first column may be lower and still count as no worse."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +59,7 @@ class Contrast(Plain):
 
     @property
     def name(self) -> str:
-        """The contrast in one line."""
+        """Name of the contrast, in one line."""
         return f"{self.labels} labels x {self.amount}: {self.first} less {self.second}, {self.metric}"
 
 
@@ -67,7 +67,7 @@ def read_contrasts(path: Path) -> tuple[Contrast, ...]:
     """Read a file of contrasts: JSON, a list of objects with the fields of `Contrast`.
 
     Raises:
-        ValueError: It is missing or damaged, or one is no contrast; the sentence names file and number.
+        ValueError: The file is missing or damaged, or an entry is not a contrast; the message names file and entry.
     """
     try:
         rows = json.loads(path.read_bytes())
@@ -95,12 +95,12 @@ def evaluate(contrast: Contrast, rows: Sequence[dict[str, Any]]) -> dict[str, An
     """Compute a contrast from measured rows.
 
     Args:
-        contrast: Which.
-        rows: With layer, labels, amount, model, budget, seed and the metric.
+        contrast: The contrast.
+        rows: Measured rows, with layer, labels, amount, model, budget, seed and the metric.
 
     Returns:
-        The contrast's fields and "seeds" (that have both columns), "differences" (of each), "difference", "low" and
-        "high" (95 %; None below two seeds), and "verdict".
+        The contrast's fields, with "seeds" (those that have both columns), "differences" (one per seed), "difference"
+        (their mean), "low" and "high" (its 95% interval; None below two seeds), and "verdict".
     """
     sides = []
     for text in (contrast.first, contrast.second):

@@ -1,6 +1,6 @@
-"""Which figures of the audit go with what a model earns? Rank correlations over models, with intervals.
+"""Rank correlations over models, with intervals, of the audit's figures with what a model earns.
 
-One latent action model, of one seed, is the unit: its budgets are resampled together.
+The unit is a latent action model of one seed; its budgets are resampled together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from flexlam_rl.eval.studies.matched.contrasts import METRICS
 
 Row = dict[str, Any]
 FEWEST = 5
-"""Models below which there is no correlation."""
+"""Smallest number of models for a correlation."""
 RESAMPLES = 500
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Rank correlation of two arrays (N,), ties at their mean rank; not a number where either is constant."""
+    """Compute the rank correlation of two arrays (N,), with ties at their mean rank; NaN where either is constant."""
     from scipy.stats import rankdata
 
     a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
@@ -27,8 +27,8 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def within(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> float:
-    """Mean rank correlation within groups of three or more, weighted by their size; not a number where none has any
-    spread.
+    """Compute the mean rank correlation within groups of three or more, weighted by their size; NaN where no group has
+    any spread.
     """
     found = []
     for group in np.unique(groups):
@@ -45,13 +45,13 @@ def correlate(
     """Correlate two columns over models.
 
     Args:
-        x, y: (N,), a figure of the audit and what was earned.
-        budgets: (N,), K.
-        models: Of each row; rows of one model are resampled together.
-        seed: Of the bootstrap.
+        x, y: A figure of the audit, and the outcome, (N,).
+        budgets: Values of K, (N,).
+        models: Model of each row; rows of one model are resampled together.
+        seed: Seed of the bootstrap.
 
     Returns:
-        "pooled" and "within" (equal budgets), each with "low" and "high", ends of the bootstrap's 95 % interval over
+        "pooled" and "within" (equal budgets), each with "low" and "high", the ends of the bootstrap's 95% interval over
         models; None below `FEWEST` models. A value is None where it is not defined.
     """
     names = list(dict.fromkeys(models))
@@ -75,11 +75,11 @@ def correlations(rows: Sequence[Row]) -> list[Row]:
     """Correlate every figure of the audit with every outcome.
 
     Args:
-        rows: Of all layers, the audit's too.
+        rows: Rows of all layers, including the audit's.
 
     Returns:
-        One row per layer, labels, amount and figure: `correlate`'s result with "layer", "labels", "amount", "metric",
-        "figure".
+        One row per layer, labels, amount and figure: the result of `correlate`, with "layer", "labels", "amount",
+        "metric" and "figure".
     """
     audits = {(r["model"], r["seed"], r["budget"]): r for r in rows if r["layer"] == "audit"}
     settings = list(
@@ -109,7 +109,7 @@ def correlations(rows: Sequence[Row]) -> list[Row]:
 
 
 def correlation_page(found: Sequence[Mapping[str, Any]]) -> str:
-    """The correlations as Markdown, the surest within equal budgets first."""
+    """Write the correlations as Markdown, with the most certain ones within equal budgets first."""
     if not found:
         return f"No correlations yet: fewer than {FEWEST} models have been both audited and measured in a layer.\n"
     lines = [

@@ -1,4 +1,4 @@
-"""The parts of the study, in the order of their work."""
+"""The jobs of the study, in the order in which they are done."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from flexlam_rl.eval.studies.matched.variants import Variant
 
 @dataclass(frozen=True)
 class Job:
-    """A model of one seed, or what is made of it and measured."""
+    """A model of one seed, or something that is made from it and measured."""
 
     part: Literal["LAM", "sequence", "translator", "oracle", "chain", "audit"]
     model: Variant
@@ -18,16 +18,16 @@ class Job:
     labels: str = ""
     amount: int = 0
     budgets: tuple[int, ...] = ()
-    """Those that are played."""
+    """Budgets that are played."""
 
     @property
     def run(self) -> str:
-        """Folder of the model: flexlam-mixed-seed0."""
+        """Name of the model's folder: flexlam-mixed-seed0."""
         return f"{self.model.name}-seed{self.seed}"
 
     @property
     def aligned(self) -> str:
-        """Folder of a translator within: narrow-x16."""
+        """Name of a translator's folder within it: narrow-x16."""
         return f"{self.labels}-x{self.amount}"
 
     @property
@@ -39,14 +39,14 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """What takes as long per step or episode."""
+        """Kind of the job; jobs of one kind take about the same time per step or episode."""
         slots = f" of {self.model.slots} slots" if (self.model.slots or 0) > 16 else ""
         names = {"LAM": f"LAM{slots}", "sequence": f"sequence model{slots}", "oracle": "oracle play", "chain": "play"}
         return names.get(self.part, self.part)
 
 
 def all_jobs(choice: Choice) -> Iterator[Job]:
-    """All jobs, seed by seed, so that a stopped study has whole comparisons."""
+    """Return all jobs, seed by seed, so that a stopped study has whole comparisons."""
     for seed in choice.seeds:
         for model in choice.models:
             lam = Job("LAM", model, seed)

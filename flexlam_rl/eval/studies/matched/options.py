@@ -1,4 +1,4 @@
-"""Options of `flexlam study matched`, its layers, and what all commands on one folder share."""
+"""Options of `flexlam study matched`, its layers, and the options that all commands on one folder share."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,12 @@ AMOUNTS = {"latents": "1,4,16,64", "oracle": "1,16", "chain": "16", "audit": "1"
 
 @dataclass(frozen=True)
 class Options(StudyOptions):
-    """Put FlexLAM@K beside Fixed-K models at equal budgets, over training seeds, by contrasts named before the runs."""
+    """Compare FlexLAM@K with Fixed-K models at equal budgets, over training seeds, by contrasts named beforehand."""
 
     layer: Layer
-    """Latents: translators on the test split, no play. Oracle: an expert's next step, encoded, cut to K, translated and
-    played. Chain: with a prior, as a policy plays. Audit: what the latents are made of, and which of these figures go
-    with the other layers' outcomes. All share the models in --out.
+    """Layer to run. latents: translators on the test split, without play. oracle: an expert's next step is encoded, cut
+    to K codes, translated and played. chain: the whole policy with a prior plays. audit: what the latents encode, and
+    which of these figures correlate with the outcomes of the other layers. All layers share the models in --out.
     """
     data: Path
     """Folder of the rollouts (a training and a test split)."""
@@ -34,47 +34,47 @@ class Options(StudyOptions):
     """Folder of the study; the same command continues a stopped one in it."""
     preset: Literal["paper", "small", "tiny", "study", "debug"] = "study"
     models: str | None = None
-    """Models to train, as in flexlam,flexlam-mixed,fixed4,fixed2-fsq5,flexlam64; None for the layer's."""
+    """Models to train, as in flexlam,flexlam-mixed,fixed4,fixed2-fsq5,flexlam64; None for the layer's default."""
     budgets: str | None = None
     """Budgets K of FlexLAM, as in 1,4,16; None for the preset's."""
     seeds: int | None = None
-    """Number of training seeds; None: 5 without a prior, 3 for the chain."""
+    """Number of training seeds; None for 5 without a prior and 3 for the chain."""
     first_seed: int = 0
-    """The first of them: several commands may share the work."""
+    """First training seed, so that several commands can share the work."""
     labels: str = "standard,narrow"
-    """Kinds of labels: standard (0.025 % of all steps, uniform over tasks), narrow (0.04 %, of one task)."""
+    """Kinds of labels: standard (0.025% of all steps, uniform over tasks), narrow (0.04%, from one task)."""
     amounts: str | None = None
-    """Labels in multiples of these shares, as in 1,4,16; None for the layer's."""
+    """Amounts of labels in multiples of these shares, as in 1,4,16; None for the layer's default."""
     label_count: int | None = None
-    """Labels of each kind at amount 1, instead of the shares."""
+    """Number of labels of each kind at amount 1, instead of the shares."""
     narrow_task: str = NARROW_TASK
     """Task that the narrow labels come from."""
     contrasts: Path | None = None
-    """File of the contrasts; None: those that come with the package for the preset `study`, none for others."""
+    """File of the contrasts; None for those of the package with the preset `study`, and for none with other presets."""
     conditioning: Conditioning = "slots"
-    """What every translator sees, as of `flexlam train`."""
+    """What every translator sees, as in `flexlam train`."""
     prior: PriorName = "factored"
-    """Sequence model of the chain, as of `flexlam train`."""
+    """Sequence model of the chain, as in `flexlam train`."""
     lam_steps: int | None = None
-    """Steps of every latent action model, instead of the preset's."""
+    """Number of steps of every latent action model, instead of the preset's."""
     steps: int | None = None
-    """Steps of every sequence model, instead of the preset's."""
+    """Number of steps of every sequence model, instead of the preset's."""
     translator_steps: int | None = None
-    """Steps of every translator, instead of the preset's."""
+    """Number of steps of every translator, instead of the preset's."""
     held_out: int = 4000
-    """Transitions of the test split that every translator is measured on."""
+    """Number of transitions of the test split that every translator is measured on."""
     pairs: int = 2048
-    """Pairs of steps that every audit looks at."""
+    """Number of pairs of steps that every audit uses."""
     episodes: int = 20
-    """Episodes per task."""
+    """Number of episodes per task."""
     tasks: tuple[str, ...] = SUITE
-    """Tasks to play, and to walk in for the audit."""
+    """Tasks to play, also in the audit."""
     suite_seed: int = 0
     """Seed of all episodes."""
     cache: Path | None = None
     """Folder for a raw copy of the frames, which reads faster."""
     threads: int | None = None
-    """Threads of the policy on a CPU; default: all cores."""
+    """Number of threads of the policy on a CPU; by default one per core."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class Options(StudyOptions):
 
 @dataclass(frozen=True)
 class Config:
-    """What all commands on one folder share: layers, models, seeds and labels may be added to it."""
+    """Options that all commands on one folder must share; layers, models, seeds and labels may be added."""
 
     preset: str
     conditioning: str
@@ -104,12 +104,12 @@ class Config:
     suite_seed: int
     data: tuple[str, ...]
     contrasts: tuple[dict[str, Any], ...] = field(default=())
-    """Named before the first run: a folder whose results are there takes no others."""
+    """Contrasts, named before the first run: a folder with results accepts no others."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the options ask for, checked."""
+    """The checked choice that the options make."""
 
     layer: str
     models: list[Variant]
@@ -119,9 +119,9 @@ class Choice:
     amounts: list[int]
 
     def cells(self, model: Variant) -> list[tuple[str, int, list[int]]]:
-        """Kind of labels, amount and budgets of each translator on a model that the layer needs.
+        """Return the kind of labels, the amount and the budgets of each translator that the layer needs on a model.
 
-        Narrow labels go through the whole chain at the largest budget alone.
+        With narrow labels, the whole chain plays only at the largest budget.
         """
         last = max(self.budgets)
         found = []
@@ -139,7 +139,7 @@ def chosen(options: Options) -> Choice:
     """Read the options' lists.
 
     Raises:
-        ValueError: A model, a budget, a kind of labels or an amount that there is not.
+        ValueError: There is no such model, budget, kind of labels or amount.
     """
     slots = PRESETS[options.preset].lam.slots
     budgets = sorted(number_list("budgets", options.budgets or DEFAULT_BUDGETS[options.preset], 1, slots))
@@ -162,8 +162,8 @@ def chosen(options: Options) -> Choice:
 
 
 def _defaults(layer: str, budgets: list[int]) -> list[str]:
-    """Both FlexLAMs, a Fixed-K model per budget, the two-slot model of few codes; without play at
-    four times as many slots too.
+    """Return the default models: both FlexLAMs, one Fixed-K model per budget, and the two-slot model with few codes;
+    without play, also FlexLAM with four times as many slots.
     """
     if layer == "chain":
         return ["flexlam-mixed", *(f"fixed{k}" for k in budgets[1:] or budgets)]
@@ -173,10 +173,10 @@ def _defaults(layer: str, budgets: list[int]) -> list[str]:
 
 
 def named_contrasts(options: Options) -> tuple[Any, ...]:
-    """The contrasts of all layers.
+    """Read the contrasts of all layers.
 
     Raises:
-        ValueError: The file holds none.
+        ValueError: The file holds no contrasts.
     """
 
     if options.contrasts is not None:

@@ -1,4 +1,4 @@
-"""The plot of a layer: every seed a dot, lines through the means."""
+"""The plot of a layer: one dot per seed, and lines through the means."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,12 @@ from flexlam_rl.utils.pictures import write_figure
 
 
 def draw(rows: Sequence[dict[str, Any]], layer: str, path: Path) -> None:
-    """Draw the leading metric against the budget, one panel per kind of labels and amount; nothing where matplotlib is
-    missing.
+    """Draw the first metric over the budget, one panel per kind of labels and amount; draw nothing without matplotlib.
 
     Args:
-        rows: Of the layer.
-        layer: Its name.
-        path: PNG file.
+        rows: Rows of the layer.
+        layer: Name of the layer.
+        path: PNG file to write.
     """
     try:
         import matplotlib
@@ -60,6 +59,6 @@ def draw(rows: Sequence[dict[str, Any]], layer: str, path: Path) -> None:
 
 
 def _series(row: dict[str, Any]) -> str:
-    """Fixed-K models of all K share a line; others are themselves."""
+    """Return the name of a row's line: one for Fixed-K models of all K, and one per other model."""
     title: str = row["title"]
     return "Fixed-K" if title.startswith("Fixed-") and "," not in title else title

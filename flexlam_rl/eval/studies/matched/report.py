@@ -1,4 +1,4 @@
-"""Tables, plot and verdicts of a layer of the study, from the rows that are there."""
+"""Tables, plot and verdicts of a layer of the study, from the rows measured so far."""
 
 import json
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from flexlam_rl.utils.tabular import csv_bytes
 
 Row = dict[str, Any]
 _LISTS = ("recalls", "confusion", "levels")
-"""What a table has no column for; `results/` has it."""
+"""Fields that tables leave out; `results/` has them."""
 
 
 def read_rows(out: Path, layer: str | None = None) -> list[Row]:
-    """All rows measured so far, of one layer or of all, in one order whoever measured them."""
+    """Read all rows measured so far, of one layer or of all, in an order that does not depend on who measured them."""
     rows = [row for file in sorted((out / "results").glob("*.json")) for row in read_json(file)]
     found = [row for row in rows if layer in (None, row["layer"])]
     return sorted(
@@ -29,7 +29,7 @@ def read_rows(out: Path, layer: str | None = None) -> list[Row]:
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    """One row per kind of labels, amount, model and budget: mean over seeds and half of its 95 % interval."""
+    """Compute one row per kind of labels, amount, model and budget: mean over seeds and half of its 95% interval."""
     cells: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         cells.setdefault(tuple(row[key] for key in ("labels", "amount", "title", "model", "budget")), []).append(row)
@@ -46,7 +46,7 @@ def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
 
 
 def markdown(table: Sequence[Row], found: Sequence[Row], layer: str) -> str:
-    """The page of a layer: the contrasts first, then all columns."""
+    """Write the page of a layer: first the contrasts, then all columns."""
     lines = []
     if found:
         lines += [
@@ -87,7 +87,7 @@ def _cell(value: Row | None) -> str:
 
 
 def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
-    """Write LAYER.csv (a row per model, budget, labels and seed), LAYER.json, LAYER.md and LAYER.png; returns the
+    """Write LAYER.csv (one row per model, budget, labels and seed), LAYER.json, LAYER.md and LAYER.png, and return the
     Markdown.
     """
     rows = read_rows(out, layer)
@@ -99,7 +99,7 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
     found = [evaluate(contrast, rows) for contrast in contrasts if contrast.layer == layer]
     shown = csv_bytes([{key: value for key, value in row.items() if key not in _LISTS} for row in rows])
     file = out / f"{layer}.csv"
-    if not file.exists() or file.read_bytes() != shown:  # a drawing takes a second
+    if not file.exists() or file.read_bytes() != shown:  # drawing takes a second
         draw(rows, layer, out / f"{layer}.png")
     write_atomically(file, shown)
     page = markdown(table, found, layer)
@@ -110,7 +110,7 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
 
 
 def _write_audit(out: Path, rows: Sequence[Row]) -> str:
-    """Write audit.csv, and audit.json and audit.md with the correlations; returns the Markdown."""
+    """Write audit.csv, and audit.json and audit.md with the correlations, and return the Markdown."""
     write_atomically(out / "audit.csv", csv_bytes(rows))
     found = correlations(read_rows(out))
     write_json(out / "audit.json", {"unit": "latent action model of one seed", "correlations": found})

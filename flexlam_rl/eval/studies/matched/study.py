@@ -1,11 +1,13 @@
-"""`flexlam study matched --layer LAYER --data DIR --out DIR`: does one FlexLAM match Fixed-K models at their budgets?
+"""`flexlam study matched --layer LAYER --data DIR --out DIR`: test whether one FlexLAM matches Fixed-K models at their
+budgets.
 
-Per training seed it trains FlexLAM (with the paper's uniform prefix lengths, and with half of them log-uniform),
-Fixed-K models and the two-slot model of few codes, all on the same data, labels and steps. The layers measure ever more
-of the way to a policy: the translator on the test split (`latents`); an expert's next step, encoded and translated, in
-play (`oracle`); the whole `chain` with a prior. They share the models of a folder. Contrasts are named in a file before
-the first run, and the report evaluates exactly those, with the seed as the unit. The layer `audit` looks into each
-latent action model, and tells which of its figures go with the outcomes of the others. See docs/matched.md.
+For each training seed, it trains FlexLAM (with the paper's uniform prefix lengths, and with half of them log-uniform),
+Fixed-K models and the two-slot model with few codes, all on the same data and labels with the same number of steps. The
+layers measure growing parts of a policy: the translator on the test split (`latents`); play with an expert's next step,
+encoded and translated (`oracle`); play with the whole `chain` including a prior. They share the models of a folder.
+Contrasts are named in a file before the first run, and the report evaluates exactly those, with the seed as the unit.
+The layer `audit` examines each latent action model, and correlates its figures with the outcomes of the other layers.
+See docs/matched.md.
 """
 
 import functools
@@ -21,7 +23,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options that do not fit each other or the data.
+        ValueError: Options do not fit each other or the data.
     """
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam.health import load_transitions
@@ -60,10 +62,10 @@ def plan(options: Options) -> Study[Job]:
 
 
 def _check_world(options: Options, choice: Choice, rollouts: Any) -> None:
-    """Refuse what cannot be played.
+    """Refuse a layer with play that cannot be played.
 
     Raises:
-        ValueError: A layer with play, and rollouts of another engine than litelab, or an unknown task.
+        ValueError: A task is unknown, or the rollouts are of another engine than litelab.
     """
     if choice.layer == "latents":
         return

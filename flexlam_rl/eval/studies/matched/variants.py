@@ -19,30 +19,30 @@ class Variant:
     fixed: bool
     """Whether it is a Fixed-K model."""
     slots: int | None
-    """M; None for the preset's."""
+    """Number of slots, M; None for the preset's."""
     mixed: bool
-    """Whether half of the prefix lengths are log-uniform; the paper's are all uniform."""
+    """Whether half of the prefix lengths are drawn log-uniformly; in the paper, all are uniform."""
     levels: tuple[int, ...] | None
     """FSQ levels; None for the preset's."""
 
     @property
     def title(self) -> str:
-        """Name in tables and plots."""
+        """Name of the model in tables and plots."""
         if self.fixed:
             return f"Fixed-{self.slots}" + (f", FSQ {list(self.levels)}" if self.levels else "")
         wide = f", M = {self.slots}" if self.slots else ""
         return "FlexLAM" + (", half log-uniform" if self.mixed else "") + wide
 
     def budgets(self, asked: list[int]) -> list[int]:
-        """Budgets that it is measured at: a Fixed-K model at its own, FlexLAM at those asked for, and at M where that
-        is not the preset's.
+        """Return the budgets that the model is measured at: a Fixed-K model's own; for FlexLAM those asked for, and M
+        if that is not the preset's.
         """
         if self.slots is None:
             return list(asked)
         return [self.slots] if self.fixed else sorted({*(k for k in asked if k <= self.slots), self.slots})
 
     def lam_options(self) -> dict[str, Any]:
-        """Options of `flexlam train lam` that make it."""
+        """Return the options of `flexlam train lam` that make the model."""
         return {
             "fixed": self.slots if self.fixed else None,
             "lam_slots": None if self.fixed else self.slots,
@@ -55,7 +55,7 @@ def variant(name: str) -> Variant:
     """Read the name of a model.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not the name of a model.
     """
     found = _NAME.fullmatch(name)
     if found is None or (found[1] == "fixed" and (found[2] is None or found[3] is not None)):
@@ -68,7 +68,7 @@ def column(text: str) -> tuple[Variant, int]:
     """Read a model and its budget, as in fixed4@4.
 
     Raises:
-        ValueError: It is none, or the model has not so many slots.
+        ValueError: The text has another form, or the model does not have that many slots.
     """
     name, at, budget = text.partition("@")
     model = variant(name)

@@ -1,4 +1,4 @@
-"""How each part of the study is trained, played and measured."""
+"""Training, playing and measuring of each job of the study."""
 
 import functools
 from dataclasses import replace
@@ -16,12 +16,12 @@ AGGREGATES = ("iqm", "mean", "iqm_minus_random", "mean_minus_random")
 
 
 def run_folder(job: Job, options: Options) -> Path:
-    """Folder of a job's models, as `flexlam train` writes it."""
+    """Return the folder of a job's models, as `flexlam train` writes it."""
     return options.out / "runs" / job.run
 
 
 def steps(job: Job, options: Options) -> int:
-    """Length of a job: steps of a training, episodes of a play."""
+    """Return the length of a job: the number of steps of a training, or of episodes of play."""
     recipe = RECIPES[options.preset]
     if job.part == "LAM":
         return options.lam_steps or recipe.lam.steps
@@ -35,7 +35,7 @@ def steps(job: Job, options: Options) -> int:
 
 
 def train(job: Job, options: Options) -> None:
-    """Train what a job names, or continue it."""
+    """Train a job, or continue it."""
     from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_stage
 
     if job.part in ("oracle", "chain", "audit"):
@@ -64,13 +64,16 @@ def train(job: Job, options: Options) -> None:
 
 
 def measure(job: Job, options: Options, held_out: Any, budgets: list[int]) -> list[dict[str, Any]]:
-    """Measure what a job has trained, or let it play; rows with part, model, seed, labels, amount.
+    """Measure a trained job, or let it play.
 
     Args:
-        job: Which.
-        options: Of the study.
-        held_out: Gives the test transitions.
-        budgets: K of FlexLAM in the study.
+        job: The job.
+        options: Options of the study.
+        held_out: Function that returns the test transitions.
+        budgets: Values of K of FlexLAM in the study.
+
+    Returns:
+        Rows with part, model, seed, labels, amount and the figures.
     """
     common = {"layer": job.part, "model": job.model.name, "title": job.model.title, "seed": job.seed}
     folder = run_folder(job, options)
@@ -94,7 +97,7 @@ def measure(job: Job, options: Options, held_out: Any, budgets: list[int]) -> li
 
 
 def _audited(job: Job, options: Options) -> list[dict[str, Any]]:
-    """Audit a job's latent action model; one row per budget."""
+    """Audit a job's latent action model, and return one row per budget."""
     from flexlam_rl.eval.lam.audit.examine import examine
     from flexlam_rl.eval.lam.audit.subjects import ModelSubject
     from flexlam_rl.eval.studies.trained_models import load_lam
@@ -106,7 +109,7 @@ def _audited(job: Job, options: Options) -> list[dict[str, Any]]:
 
 @functools.lru_cache(1)
 def _walks(data: Path, tasks: tuple[str, ...], pairs: int) -> Any:
-    """Walks in the look of the rollouts, the same for all models."""
+    """Play walks in the look of the rollouts; they are the same for all models."""
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.envs.domain import find_domain
     from flexlam_rl.envs.spec import EnvSpec
@@ -119,7 +122,7 @@ def _walks(data: Path, tasks: tuple[str, ...], pairs: int) -> Any:
 
 
 def _played(job: Job, options: Options) -> list[dict[str, Any]]:
-    """Bundle a job's models and let them play the suite; one row per budget."""
+    """Bundle a job's models, let them play the suite, and return one row per budget."""
     import torch
 
     from flexlam_rl.agents.policy.bundling import make_bundle
@@ -143,7 +146,7 @@ def _played(job: Job, options: Options) -> list[dict[str, Any]]:
         seed=options.suite_seed,
         adviser="none",
         device=options.device,
-        chunk=min(CPU_CHUNK, steps(job, options)),  # no rows that nobody plays
+        chunk=min(CPU_CHUNK, steps(job, options)),  # without rows that are only padding
         threads=options.threads,
         out=out,
         plots=False,
@@ -152,7 +155,7 @@ def _played(job: Job, options: Options) -> list[dict[str, Any]]:
     try:
         suite.run(play)
     finally:
-        torch.set_num_threads(threads)  # the suite divides the cores otherwise; trainings to come shall not notice
+        torch.set_num_threads(threads)  # restores the threads that the suite has changed, for later trainings
     rows = []
     for title, summary in read_results(out)["summary"].items():
         found = {name: summary[name]["value"] for name in AGGREGATES if summary.get(name)}

@@ -1,4 +1,4 @@
-"""Does a video reward tell the expert's video from others? `flexlam study reward`."""
+"""`flexlam study reward`: whether a video reward distinguishes the expert's video from others."""
 
 from flexlam_rl.eval.studies.reward.study import STUDY
 

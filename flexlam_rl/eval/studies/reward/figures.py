@@ -1,4 +1,4 @@
-"""Figures of an audit: does the score rank video as it should?
+"""Figures of an audit: whether the score ranks video as it should.
 
 Shapes: T steps, E episodes.
 """
@@ -17,12 +17,12 @@ from flexlam_rl.eval.studies.reward.video import Video
 
 @dataclass(frozen=True)
 class Scored:
-    """What a density says of a video.
+    """Scores of a video under a density.
 
     Attributes:
-        totals: (T, E), not a number where a frame does not follow from the one before.
-        codes: Mean of each code's score, by kind of player.
-        seconds: Per step of all E environments together.
+        totals: Scores, (T, E); NaN where a frame does not follow from the one before.
+        codes: Mean score of each code, by kind of player.
+        seconds: Seconds per step of all E environments together.
     """
 
     totals: np.ndarray
@@ -31,7 +31,7 @@ class Scored:
 
 
 def score_video(density: Density, video: Video) -> Scored:
-    """Score a video as it would be scored while it is played."""
+    """Score a video step by step, as while it is played."""
     kinds = np.array(video.kinds)
     totals = np.full((len(video.frames) - 1, len(kinds)), np.nan)
     sums: dict[str, np.ndarray] = {}
@@ -53,11 +53,12 @@ def score_video(density: Density, video: Video) -> Scored:
 
 
 def audit(scored: Scored, video: Video) -> dict[str, float]:
-    """AUROC of the expert's episodes over the others', and rank correlation with the return.
+    """Compute the AUROC of the expert's episodes against the others', and the rank correlation of score and return.
 
-    An episode's score is the mean over its steps. "auroc_<kind>" is the probability that an expert's episode scores
-    higher than one of that kind (0.5: chance); "auroc_step_<kind>" the same of single steps. "rank" is Spearman's
-    correlation of score and return over all episodes, and 0 where all returns are equal.
+    Returns:
+        "auroc_<kind>", the probability that an expert's episode scores higher than one of that kind (0.5 is chance),
+        where an episode's score is the mean over its steps; "auroc_step_<kind>", the same for single steps; and "rank",
+        Spearman's correlation of score and return over all episodes, 0 where all returns are equal.
     """
     kinds, means = np.array(video.kinds), np.nanmean(scored.totals, axis=0)
     figures = {f"score_{kind}": float(means[kinds == kind].mean()) for kind in dict.fromkeys(video.kinds)}
@@ -72,12 +73,12 @@ def audit(scored: Scored, video: Video) -> dict[str, float]:
 
 
 def auroc(higher: np.ndarray, lower: np.ndarray) -> float:
-    """Probability that a value of the first set is larger than one of the second, ties counted half."""
+    """Compute the probability that a value of the first set exceeds one of the second, with ties counted half."""
     return float(mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower)))
 
 
 def heat_map(codes: np.ndarray) -> np.ndarray:
-    """Mean scores of codes as a picture's brightness, uint8 (rows, columns): places of a frame, or slots in a row."""
+    """Draw mean scores of codes as brightness, uint8 (rows, columns): positions in a frame, or slots in a row."""
     grid = codes.sum(-1) if codes.ndim == 3 else codes[None]
     low, high = float(grid.min()), float(grid.max())
     return np.round(255 * (grid - low) / max(high - low, 1e-12)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""`flexlam study reward`: audits video rewards on levels of litelab before any agent is trained on them."""
+"""`flexlam study reward`: audit video rewards on levels of litelab before any agent is trained on them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ Modes = Literal["conditional", "joint"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Audit video rewards: the expert's video should be likelier than perturbed and random video, before an agent is
-    trained on the reward.
+    """Audit video rewards: before an agent is trained on one, the expert's video should be likelier than perturbed and
+    random video.
     """
 
     out: Path
@@ -24,36 +24,36 @@ class Options(StudyOptions):
     bundle: str | None = None
     """Bundle whose LAM and prior score video; None for the one that comes with the package."""
     flexlam: bool = True
-    """Score with FlexLAM's prior."""
+    """Also score with FlexLAM's prior."""
     models: tuple[Path, ...] = ()
     """Folders of trained models with codes per frame, such as RUN/videogpt/best/videogpt."""
     levels: tuple[str, ...] = ("explore_goal_locations_small", "explore_object_locations_small")
     """Levels to play."""
     episodes: int = 10
-    """Episodes of each kind and level."""
+    """Number of episodes per kind and level."""
     steps: int = 100
-    """Steps of each episode that are scored."""
+    """Number of steps of each episode that are scored."""
     expert: str = "reactive"
-    """Who plays the expert's video."""
+    """Expert that plays the expert's video."""
     perturb: float = 0.5
     """Share of random steps of the perturbed expert."""
     budgets: tuple[int, ...] = (1, 4, 16)
-    """Codes of each transition that FlexLAM's prior scores."""
+    """Numbers of codes of each transition that FlexLAM's prior scores."""
     windows: tuple[int, ...] = (2, 4, 8)
-    """Frames that a score looks at; those that a model does not have are left out."""
+    """Numbers of frames that a score looks at; those that a model cannot take are left out."""
     mode: Modes = "conditional"
-    """Likelihood of the newest frame, or of the whole window."""
+    """Likelihood of the newest frame (conditional), or of the whole window (joint)."""
     seed: int = 0
     """Seed of the episodes."""
     task: bool = False
-    """The models are told which task they score."""
+    """Tell the models which task they score."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range, or there is nothing to score with.
+            ValueError: An option is out of range, or there is nothing to score with.
         """
         tidy(self)
         object.__setattr__(self, "models", tuple(Path(path).resolve() for path in self.models))
@@ -81,11 +81,11 @@ class Job:
 
 
 Make = Callable[[int, str], Any]
-"""Makes a density for so many rows and a level."""
+"""Function that makes a density for a number of rows and a level."""
 
 
 def settings(options: Options, bundle: Any, models: dict[str, Any]) -> dict[str, Make]:
-    """Densities to audit, by name.
+    """Return the densities to audit, by name.
 
     Raises:
         ValueError: No window fits a model.
@@ -138,7 +138,7 @@ def plan(options: Options) -> Study[Job]:
         domain.task(level)
     made = settings(options, bundle, models)
     for make in made.values():
-        make(1, options.levels[0])  # refuses what does not fit before anything is played
+        make(1, options.levels[0])  # refuses what does not fit, before anything is played
     study = Study(title="reward", jobs=[Job(level) for level in options.levels], measure=lambda job: None,
                   report=lambda: report(study), out=options.out, config=options)  # fmt: skip
     study.measure = lambda job: measure(job, options, domain.resolve(spec), made)
@@ -146,7 +146,7 @@ def plan(options: Options) -> Study[Job]:
 
 
 def measure(job: Job, options: Options, spec: Any, made: dict[str, Make]) -> Rows:
-    """Play the level's video and score it with every density: one row each, and heat maps beside the results."""
+    """Play the level's video and score it with every density; return one row each, and write heat maps."""
     from flexlam_rl.eval.studies.reward.figures import audit, heat_map, score_video
     from flexlam_rl.eval.studies.reward.video import record
     from flexlam_rl.utils.pictures import above, caption, enlarged, write_png
@@ -174,7 +174,7 @@ EXPLAINED = (
 
 
 def report(study: Study[Job]) -> str:
-    """Write results.json and summary.md over all levels so far; returns the table."""
+    """Write results.json and summary.md over all levels so far, and return the table."""
 
     rows = study.rows()
     lines = [

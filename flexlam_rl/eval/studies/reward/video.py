@@ -1,4 +1,4 @@
-"""Video of three kinds to audit a reward on: the expert's, the expert's with bursts of chance, and the random policy's.
+"""Video of three kinds to audit a reward on: by the expert, by the expert with random bursts, and by the random policy.
 
 Shapes: T steps, E episodes, C H W frame.
 """
@@ -24,10 +24,10 @@ class Video:
     """E episodes, cut to the same number of steps.
 
     Attributes:
-        frames: uint8 (T + 1, E, C, H, W).
-        begins: bool (T + 1, E): frames that do not follow from the one before.
-        returns: (E,), rewards of these T steps.
-        kinds: Who played each episode, one of `KINDS`.
+        frames: Frames, uint8 (T + 1, E, C, H, W).
+        begins: Whether a frame does not follow from the one before, bool (T + 1, E).
+        returns: Sum of the rewards of these T steps, (E,).
+        kinds: Kind of player of each episode, one of `KINDS`.
     """
 
     frames: Tensor
@@ -50,13 +50,13 @@ def record(
 
     Args:
         level: Name of the level.
-        spec: How it is shown.
-        episodes: Of each kind.
-        steps: T at most: longer episodes are cut, and all are cut to the shortest.
+        spec: Record of the level: how it is shown.
+        episodes: Number of episodes per kind.
+        steps: Largest number of steps, T; all episodes are cut to that, or to the shortest one.
         expert: Name of the expert.
         perturb: Share of random steps of the perturbed expert.
-        seed: Of the episodes and of all chance.
-        kinds: Some of `KINDS`.
+        seed: Seed of the episodes and of all random choices.
+        kinds: Kinds of players, some of `KINDS`.
     """
     frames, restarts, rewards, players = [], [], [], []
     starts = [Start(i, evaluation_seed(1000 * seed + i)) for i in range(episodes)]
@@ -67,7 +67,7 @@ def record(
             if kind == "perturbed":
                 player = Perturbed(player, env, perturb, seed)
             for _, episode in play_episodes(env, player, in_order(starts)):
-                # a copy of what is kept: whole episodes would fill the memory
+                # copies what is kept, because whole episodes would fill the memory
                 frames.append(episode.frames[: steps + 1].copy())
                 rows = len(episode.frames)
                 restarts.append(np.zeros(rows, np.bool_) if episode.restart is None else episode.restart)

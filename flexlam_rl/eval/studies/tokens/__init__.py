@@ -1,4 +1,5 @@
 """`flexlam study budgets`: return against mean tokens.
 
-`ranking` compares rules on recorded video, `study` plays the best one beside fixed and random budgets, `report` tells.
+`ranking` compares rules on recorded video, `study` plays the best one beside fixed and random budgets, and `report`
+writes the tables.
 """

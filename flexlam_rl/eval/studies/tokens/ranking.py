@@ -1,7 +1,8 @@
-"""Rules that choose budgets, compared without playing: how often is the action that of all M codes, at how many codes?
+"""Comparison, without playing, of rules that choose budgets: how often the action equals that of all M codes, and with
+how many codes.
 
-A policy sees recorded episodes, and decides beside them; its own actions are not taken. For each decision the codes are
-generated once, and every prefix of them is translated.
+A policy sees recorded episodes and decides at each step, but its actions are not taken. For each decision, the codes
+are generated once, and every prefix of them is translated.
 
 Legend: `n` windows, `T` steps, `N` decisions, `M` slots.
 """
@@ -27,7 +28,7 @@ Rows = list[dict[str, Any]]
 
 
 def rules_of(bundle: Any) -> tuple[str, ...]:
-    """The rules that a bundle can play by."""
+    """Return the rules that a bundle can play by."""
     return RULES if bundle.budget is not None else ("entropy",)
 
 
@@ -40,19 +41,19 @@ def watched_decisions(
     seed: int = 0,
     progress: Callable[[int, int], None] = no_progress,
 ) -> dict[str, Any]:
-    """Decide beside recorded windows.
+    """Decide at each step of recorded windows.
 
     Args:
-        bundle: Who decides, with drawn codes as its decoding says.
-        rollouts: Recorded video that it was not trained on.
-        windows: n.
-        length: T; the first step of a window, which has no history, is left out.
-        seed: Of the windows and of the draws.
-        progress: Is told how many steps are done, and of how many.
+        bundle: Bundle that decides, with codes drawn as its decoding says.
+        rollouts: Recorded video that the bundle was not trained on.
+        windows: Number of windows, n.
+        length: Number of steps per window, T; the first one, which has no history, is left out.
+        seed: Seed of the windows and of the draws.
+        progress: Called with the number of steps done, and with their total number.
 
     Returns:
-        "agreed", bool (N, M): whether the action of the first k codes is that of all; and the estimates of each rule by
-        its name, (N, M).
+        "agreed", whether the action of the first k codes is that of all codes, bool (N, M); and the estimates of each
+        rule, by its name, (N, M).
     """
     frames = next(Windows(rollouts, length).batches(windows, seed=seed, workers=0))["frames"]
     found: dict[str, list[np.ndarray]] = {}
@@ -85,14 +86,14 @@ def _agreed(bundle: Any, policy: LatentActionPolicy, frames: np.ndarray, previou
 
 
 def curves(seen: dict[str, Any]) -> Rows:
-    """Mean tokens and agreement of each rule at each tolerance, of fixed and random budgets, and in hindsight.
+    """Compute mean tokens and agreement of each rule at each tolerance, of fixed and random budgets, and in hindsight.
 
     Args:
-        seen: What `watched_decisions` gives.
+        seen: Result of `watched_decisions`.
 
     Returns:
-        Rows with "rule", "tolerance" (None where there is none), "tokens", "agreement", and of the rule "change"
-        "calibration".
+        Rows with "rule", "tolerance" (None where there is none), "tokens" and "agreement"; rows of the rule "change"
+        also have "calibration".
     """
     agreed = seen["agreed"]
     slots, shares = agreed.shape[1], agreed.mean(0)
@@ -100,7 +101,7 @@ def curves(seen: dict[str, Any]) -> Rows:
     for rule in RULES:
         if rule not in seen:
             continue
-        estimates = torch.from_numpy(seen[rule]).nan_to_num(1.0)  # the last one is not asked
+        estimates = torch.from_numpy(seen[rule]).nan_to_num(1.0)  # the last estimate is not used
         for tolerance in (0.0, *GRID):
             rows.append(
                 {"rule": rule, "tolerance": tolerance, **_spent(first_below(estimates, tolerance).numpy(), agreed)}
@@ -121,7 +122,7 @@ def curves(seen: dict[str, Any]) -> Rows:
                 "agreement": float(random_chances(mean, slots) @ shares),
             }
         )
-    # the shortest prefix from which on nothing changes any more, which nobody knows in advance
+    # hindsight: the shortest prefix after which the action no longer changes, which is not known in advance
     stays = np.logical_and.accumulate(agreed[:, ::-1], 1)[:, ::-1]
     rows.append({"rule": "hindsight", "tolerance": None, **_spent(stays.argmax(1) + 1, agreed)})
     return rows
@@ -133,12 +134,12 @@ def _spent(budgets: np.ndarray, agreed: np.ndarray) -> dict[str, float]:
 
 
 def at_tokens(rows: Rows, rule: str, tokens: float) -> float:
-    """Agreement of a rule at so many mean tokens, between its measured points."""
+    """Interpolate the agreement of a rule at a mean number of tokens, between its measured points."""
     points = sorted((row["tokens"], row["agreement"]) for row in rows if row["rule"] == rule)
     return float(np.interp(tokens, [at for at, _ in points], [value for _, value in points]))
 
 
 def best_rule(rows: Rows, tokens: tuple[float, ...]) -> str:
-    """The rule whose agreement is highest, on average over these mean tokens."""
+    """Return the rule with the highest agreement, on average over these mean numbers of tokens."""
     names = [rule for rule in RULES if any(row["rule"] == rule for row in rows)]
     return max(names, key=lambda rule: np.mean([at_tokens(rows, rule, k) for k in tokens]))

@@ -1,6 +1,6 @@
 """Tables and curves of return against mean tokens.
 
-A training seed is the unit: figures of several bundles are averaged, with the standard error over them.
+The unit is the training seed: figures of several bundles are averaged, with the standard error over them.
 """
 
 import json
@@ -17,14 +17,14 @@ from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.tabular import csv_bytes
 
 KEPT, SHARE = 0.95, 1 / 3
-"""What a chosen budget must keep of the return at M, minus random, and the share of its tokens that it may spend."""
+"""Share of the return at M, minus random, that a chosen budget must keep, and share of M tokens that it may spend."""
 
 
 def read_rows(path: Path) -> Rows:
     """Read a job's rows.
 
     Raises:
-        ValueError: They are not there yet.
+        ValueError: The rows have not been measured yet.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: the ranking comes first.")
@@ -33,7 +33,7 @@ def read_rows(path: Path) -> Rows:
 
 
 def played_rows(folder: Path, number: int) -> Rows:
-    """Give one row per budget of a finished suite: "bundle", "budget", "tokens", "iqm", "iqm_minus_random",
+    """Read one row per budget of a finished suite: "bundle", "budget", "tokens", "iqm", "iqm_minus_random",
     "milliseconds".
     """
     record = read_results(folder)
@@ -55,13 +55,13 @@ def played_rows(folder: Path, number: int) -> Rows:
 
 
 def averaged(rows: Rows) -> Rows:
-    """Average rows of bundles: chosen and fixed budgets by name, random ones by their order."""
+    """Average rows over bundles, with chosen and fixed budgets matched by name, and random ones by their order."""
     groups: dict[str, Rows] = {}
     seen: dict[tuple[int, str], int] = {}
     for row in rows:
         kind = str(row["budget"]).partition(":")[0]
         name = str(row["budget"])
-        if kind == "random":  # its mean differs between bundles
+        if kind == "random":  # the mean of a random budget differs between bundles
             place = seen[row["bundle"], kind] = seen.get((row["bundle"], kind), 0) + 1
             name = f"random {place}"
         groups.setdefault(name, []).append(row)
@@ -77,7 +77,7 @@ def averaged(rows: Rows) -> Rows:
 
 
 def verdicts(rows: Rows) -> list[str]:
-    """What of the aims is reached, in sentences; rows as `averaged` gives them."""
+    """Say in sentences which of the aims are reached, from the rows of `averaged`."""
     fixed = sorted((row["tokens"], row["iqm_minus_random"]) for row in rows if str(row["budget"]).isdigit())
     fixed = [point for point in fixed if point[1] is not None]
     chosen = [row for row in rows if str(row["budget"]).startswith("auto") and row["iqm_minus_random"] is not None]
@@ -110,13 +110,13 @@ def write_report(
 
     Args:
         out: Folder of the study.
-        bundles: How many there are.
-        folder: Gives the folder of a suite.
-        job: Makes a job.
-        episodes: Per task, for the title.
+        bundles: Number of bundles.
+        folder: Function that returns the folder of a suite.
+        job: Function that makes a job.
+        episodes: Number of episodes per task, for the title.
 
     Returns:
-        What to print.
+        The text to print.
     """
     ranked = {
         number: read_rows(path)
@@ -149,7 +149,7 @@ def write_report(
 
 
 def _draw(path: Path, ranked: dict[int, Rows], means: Rows, episodes: int) -> None:
-    """Agreement on video, and return in play, against mean tokens; nothing where matplotlib is missing."""
+    """Draw agreement on video, and return in play, over mean tokens; draw nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:

@@ -1,7 +1,7 @@
 """`flexlam study budgets BUNDLE... --data DIR --out DIR`: return against mean tokens.
 
 For each bundle, one per training seed, the rules are ranked on recorded video by how often the action is that of all M
-codes at equal mean tokens; the best rule plays the suite at several tolerances beside fixed budgets; and a random
+codes, at equal mean tokens. The best rule plays the suite at several tolerances, beside fixed budgets, and a random
 budget of the same mean plays as its control. A stopped command continues.
 """
 
@@ -24,7 +24,7 @@ from flexlam_rl.utils.numbers import real, whole
 
 @dataclass(frozen=True)
 class Options(StudyOptions):
-    """Put chosen budgets beside fixed and random ones: agreement on video, and return in play, against mean tokens."""
+    """Compare chosen budgets with fixed and random ones: agreement on video, and return in play, over mean tokens."""
 
     bundles: tyro.conf.Positional[tuple[str, ...]]
     """Folders of bundles with budget heads, one per training seed."""
@@ -35,30 +35,32 @@ class Options(StudyOptions):
     tolerances: tuple[float, ...] = (0.05, 0.1, 0.2)
     """Tolerances of the chosen budgets that play."""
     fixed: str = "1,2,4,8,16"
-    """Budgets beside them."""
+    """Fixed budgets that play."""
     rule: str | None = None
-    """Rule that plays; None for the one that is best on the first bundle's ranking."""
+    """Rule that plays; None for the best one in the first bundle's ranking."""
     windows: int = 64
-    """Recorded windows that rules are ranked on."""
+    """Number of recorded windows that rules are ranked on."""
     length: int = 40
-    """Steps of each."""
+    """Number of steps per window."""
     episodes: int = 20
-    """Episodes per task."""
+    """Number of episodes per task."""
     tasks: tuple[str, ...] = SUITE
     """Tasks to play."""
     seed: int = 0
-    """Of the windows and of all episodes."""
+    """Seed of the windows and of all episodes."""
     chunk: int | None = None
-    """Rows that the policy computes together, as of `flexlam suite`; a chunk waits for its dearest row."""
+    """Number of rows that the policy computes together, as in `flexlam suite`; a chunk takes as long as its longest
+    row.
+    """
     threads: int | None = None
-    """Threads of the policy on a CPU; default: all cores."""
+    """Number of threads of the policy on a CPU; by default one per core."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: An option is out of range.
         """
         for name, low in (("windows", 1), ("length", 2), ("episodes", 1)):
             whole(getattr(self, name), name, low)
@@ -85,7 +87,7 @@ class Job:
 
 @dataclass
 class _Parts:
-    """The study's work."""
+    """The functions that do the study's jobs."""
 
     options: Options
 
@@ -113,7 +115,7 @@ class _Parts:
 
     @property
     def rule(self) -> str:
-        """The rule that plays."""
+        """Name of the rule that plays."""
         from flexlam_rl.eval.studies.tokens.ranking import best_rule
 
         rows = read_rows(self.options.out / "results" / f"{Job(0, 'ranking').name}.json")
@@ -121,7 +123,7 @@ class _Parts:
         return self.options.rule or best_rule(rows, tuple(k for k in (2.0, 4.0, 8.0) if k < slots))
 
     def budgets(self, job: Job) -> str:
-        """What a suite plays."""
+        """Return the budgets that a suite plays."""
         if job.kind == "suite":
             chosen = [str(AutoBudget(tolerance, self.rule)) for tolerance in self.options.tolerances]
             return ",".join([self.options.fixed, *chosen])
@@ -140,11 +142,11 @@ class _Parts:
         )  # fmt: skip
 
     def folder(self, job: Job) -> Path:
-        """Where a suite lies."""
+        """Return the folder of a suite."""
         return self.options.out / "suites" / job.name
 
     def episodes(self, job: Job) -> int:
-        """Length of a job: episodes of a suite, steps of a ranking."""
+        """Return the length of a job: the number of episodes of a suite, or of steps of a ranking."""
         o = self.options
         if job.kind == "ranking":
             return o.windows * o.length
@@ -152,7 +154,7 @@ class _Parts:
         return columns * o.episodes * len(o.tasks)
 
     def finished(self, job: Job) -> bool:
-        """Whether a job has been done."""
+        """Return whether a job is done."""
         if job.kind == "ranking":
             return (self.options.out / "results" / f"{job.name}.json").exists()
         folder = self.folder(job)
@@ -168,7 +170,7 @@ def plan(options: Options) -> Study[Job]:
     """Make the study.
 
     Raises:
-        ValueError: Options that do not fit the bundles.
+        ValueError: Options do not fit the bundles.
         CheckpointError: A bundle cannot be used.
     """
     from flexlam_rl.agents.policy.bundle import folder_of, read_config
