@@ -1,17 +1,17 @@
-"""A full collection to disk: scripted expert, native batch, pictures, compression, commits.
+"""Measure a full collection to disk: scripted expert, native batch, frames, compression, commits.
 
     python benchmarks/collect.py [--json FILE] [--steps N] [--rounds R] [--levels NAME ..] [--out DIR]
 
-Every round collects each level anew (16 episodes or more of 64x64 frames, frame skip 4) into a fresh folder; the best
-round counts, so that a busy machine wrongs nobody. The clock runs from opening the store to its last commit. Compiled
-code is loaded before.
+Every round collects each level anew (at least 16 episodes of 64x64 frames, frame skip 4) into a fresh folder. The best
+round counts, so that other jobs on the machine distort the result less. The clock runs from opening the store to its
+last commit. Compiled code is loaded before.
 
 JSON keys:
     agent_steps_per_s_per_core   median over the levels: steps / (seconds * cores)
-    agent_steps_per_cpu_s        median over the levels: steps a second of processor time of all threads
-    expert_share, store_share    parts of that processor time on the first level: deciding, storing
-    bytes_per_frame              on disk
-    levels                       per level: both rates, bytes a frame
+    agent_steps_per_cpu_s        median over the levels: steps per second of processor time of all threads
+    expert_share, store_share    shares of that processor time on the first level: deciding, storing
+    bytes_per_frame              bytes per frame on disk
+    levels                       per level: both rates, bytes per frame
     machine                      processor, cores, date, versions
 """
 
@@ -43,7 +43,7 @@ EXPLORE = tuple(name for name in LEVELS if name.startswith("explore_"))
 
 
 class Timed:
-    """A policy, and the processor time that its decisions took."""
+    """Wraps a policy, and adds up the processor time of its decisions."""
 
     def __init__(self, policy: Any) -> None:
         self._policy = policy
@@ -73,7 +73,9 @@ def once(level: str, steps: int, out: Path) -> dict[str, float]:
 
 
 def shares(level: str, episodes: int = 16) -> tuple[float, float]:
-    """Processor seconds a step of playing and drawing with the expert, and of the expert alone; nothing is recorded."""
+    """Measure processor seconds per step of playing and drawing with the expert, and of only the expert; nothing is
+    recorded.
+    """
     env = make_batch(Settings().spec, [level] * episodes, copy=False)
     expert = Timed(ScriptedExpert(env))
     starts = in_order(Start(i, i) for i in range(episodes))
@@ -85,7 +87,7 @@ def shares(level: str, episodes: int = 16) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--steps", type=int, default=30_000)
@@ -124,15 +126,13 @@ def main() -> None:
             "versions": {name: metadata.version(name) for name in ("numpy", "numba", "numcodecs")},
         },
     }
-    print("| level | steps/s a core | steps a CPU second | bytes a frame |\n|---|---|---|---|")
+    print("| level | steps/s per core | steps per CPU second | bytes per frame |\n|---|---|---|---|")
     for level, row in {**levels, "median": middle}.items():
         print(
             f"| {level} | {row['agent_steps_per_s_per_core']:,.0f} | {row['agent_steps_per_cpu_s']:,.0f} | "
             f"{row['bytes_per_frame']:,.0f} |"
         )
-    print(
-        f"\nOf the processor time the expert takes {result['expert_share']:.0%}, storing {result['store_share']:.0%}."
-    )
+    print(f"\nShares of the processor time: expert {result['expert_share']:.0%}, storing {result['store_share']:.0%}.")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

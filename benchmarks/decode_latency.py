@@ -1,11 +1,11 @@
-"""Milliseconds a decision step, beside the same weights in Hugging Face transformers, in one run.
+"""Measure milliseconds per decision, and compare with the same weights in Hugging Face transformers in the same run.
 
-The paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, 100 timed ones, everything included:
-preprocessing, encoding the newest transition, context, generation, null filling, translation. transformers runs the
-same LAM, embeddings, head and translator around its Qwen3 with a dynamic cache. Its cache cannot drop the newest
-frame's patches from the middle of a context, so it crops back to the history after every decision. Both must choose the
-same codes while the contexts are equal. The priors over time, other models of the same width, depth and context, stand
-beside them: the factored one, and the continuous one with its flow and its mixture.
+It follows the paper's protocol (appendix B.6): a full 34-frame context, 20 warm-up steps, and 100 timed ones that
+include preprocessing, encoding the newest transition, context, generation, null filling and translation. transformers
+runs the same LAM, embeddings, head and translator around its Qwen3 with a dynamic cache. Its cache cannot drop the
+newest frame's patches from the middle of a context, so it crops back to the history after every decision. Both must
+choose the same codes while the contexts are equal. Other priors of the same width, depth and context are also measured:
+the factored one, and the continuous one with its flow and its mixture.
 
 Usage: python benchmarks/decode_latency.py [--json FILE] [--preset paper] [--device cpu] [--steps 100]
 """
@@ -44,7 +44,7 @@ FIGURES = (
 
 
 class Policy:
-    """What both sides share: models, and one step around a function that generates the codes."""
+    """What both sides share: models, and a step around a function that generates the codes."""
 
     def __init__(self, preset: str, device: str) -> None:
         torch.manual_seed(0)
@@ -66,7 +66,7 @@ class Policy:
         self.device = device
 
     def frames(self, rows: int, count: int) -> list[Tensor]:
-        """Random frames as an environment gives them: uint8 (B, H, W, C) on the CPU."""
+        """Make random frames in the form of an environment's: uint8 (B, H, W, C) on the CPU."""
         generator = torch.Generator().manual_seed(1)
         size = self.config.image_size
         return [
@@ -76,7 +76,7 @@ class Policy:
     def decide(
         self, last: Tensor | None, frame: Tensor, generate: Callable[[Tensor, Tensor | None], Tensor], budget: int
     ) -> Tensor:
-        """One decision: frame (B, H, W, C) in, actions (B, 1) out."""
+        """Make a decision, from a frame (B, H, W, C) to actions (B, 1)."""
         now = frame.to(self.device).movedim(-1, -3)
         codes = None if last is None else self.lam.encode(last.to(self.device).movedim(-1, -3), now)
         lengths = torch.full((len(frame),), budget, device=self.device)
@@ -86,22 +86,22 @@ class Policy:
 
 
 def ours(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with this project's decoder."""
+    """Make a function that generates codes with this project's decoder."""
     return _decoded(Decoder(policy.sequence), rows, budget)
 
 
 def factored(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with the factored prior."""
+    """Make a function that generates codes with the factored prior."""
     return _decoded(FactoredDecoder(policy.factored), rows, budget)
 
 
 def continuous(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with the continuous prior by its flow."""
+    """Make a function that generates with the continuous prior and its flow."""
     return _decoded(ContinuousDecoder(policy.continuous), rows, budget)
 
 
 def mixture(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with the continuous prior by its mixture."""
+    """Make a function that generates with the continuous prior and its mixture."""
     return _decoded(ContinuousDecoder(policy.mixture), rows, budget)
 
 
@@ -115,8 +115,8 @@ def _decoded(decoder: PriorDecoder, rows: int, budget: int) -> Callable[[Tensor,
 
 
 def theirs(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Generation with transformers' Qwen3 and its cache (`StaticCache` is slower here: it attends over its whole
-    length).
+    """Make a function that generates codes with transformers' Qwen3 and its cache (`StaticCache` is slower here,
+    because it attends over its whole length).
     """
     from transformers import DynamicCache, Qwen3Config, Qwen3Model
 
@@ -151,7 +151,7 @@ def theirs(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor |
         if codes is not None:
             x = torch.cat([sequence.embed_codes(codes), x], dim=1)
         on_stride = step % c.stride == 0
-        # past the 34th frame it goes back to where it was: as if it could slide its window, and at no cost
+        # after the 34th frame, it goes back one frame, as if it could slide its window at no cost
         before = cache.get_seq_length()
         history = before + x.shape[1] - (0 if on_stride else c.patches) if step < c.frames else before
         hidden = forward(x)
@@ -175,7 +175,7 @@ def measure(
     steps: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, Tensor]:
-    """Mean milliseconds a decision with a full context, and the codes of the first 34 decisions."""
+    """Measure the mean milliseconds per decision with a full context; also give the codes of the first 34 decisions."""
     total = policy.config.frames + WARM_UP + steps
     frames = policy.frames(rows, total)
     generate = make(policy, rows, budget)
@@ -203,11 +203,13 @@ def main() -> None:
     parser.add_argument("--preset", default="paper", choices=list(PRESETS))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=64, help="rows of the rates at the right; 0 leaves them out")
+    parser.add_argument(
+        "--batch", type=int, default=64, help="batch size of the rates in the right columns; 0 leaves them out"
+    )
     parser.add_argument("--budgets", type=int, nargs="+", default=[4, 16, 64])
     parser.add_argument(
         "--processor-time", action="store_true",
-        help="count this process's processor time, which other jobs stretch less, instead of the time that passes",
+        help="measure this process's processor time, which other jobs distort less, instead of wall-clock time",
     )  # fmt: skip
     args = parser.parse_args()
     clock = time.process_time if args.processor_time else time.perf_counter
@@ -229,7 +231,7 @@ def main() -> None:
         apart, _ = measure(policy, factored, 1, k, args.steps, clock)
         flow, mixed = (measure(policy, make, 1, k, args.steps, clock)[0] for make in (continuous, mixture))
         other, expected = measure(policy, theirs, 1, k, args.steps, clock)
-        # in the first 34 decisions both see the same context
+        # in the first 34 decisions, both see the same context
         same = float((codes == expected).float().mean())
         few = max(3, args.steps // 20)
         makers = (ours, factored) if args.batch else ()

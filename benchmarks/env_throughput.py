@@ -1,19 +1,20 @@
-"""Steps a second, resets and memory of litelab beside ViZDoom, Miniworld and (where importable) the real DeepMind Lab.
+"""Measure steps per second, resets and memory of litelab beside ViZDoom, Miniworld and (if installed) the real DeepMind
+Lab.
 
     python benchmarks/env_throughput.py [--json FILE]
 
-Everything is measured in one run on one machine, in turns (each round measures every environment once, and the best
-round counts, so that a busy machine wrongs nobody): 64x64 pixels, frame skip 4, random actions drawn beforehand, every
-observation read, resets at the end of an episode included. litelab runs as users run it: `gym.make` with all default
-wrappers, and `gym.make_vec` with 64 environments. ViZDoom's smallest screen is 160x120; Miniworld has no frame skip, so
-one of its steps is one frame.
+Everything is measured in one run on one machine, in turns: each round measures every environment once, and the best
+round counts, so that other jobs distort the result less. All have 64x64 pixels and frame skip 4; random actions are
+drawn beforehand, every observation is read, and resets at the end of an episode are included. litelab runs as users run
+it: `gym.make` with all default wrappers, and `gym.make_vec` with 64 environments. ViZDoom's smallest screen is 160x120.
+Miniworld has no frame skip, so that one of its steps is one frame.
 
 JSON keys:
     single_steps_per_s          median over the explore levels, one environment
     batch_steps_per_s_per_core  median over the explore levels, 64 environments, divided by the cores
     reset_ms_median             median of a reset in the level where it is longest
-    mib_per_env                 growth of the process over 64 more environments, each
-    first_step_s                a fresh process, from its start to the end of the first step, compiled code on disk
+    mib_per_env                 growth of the process per environment, over 64 more environments
+    first_step_s                start of a fresh process to the end of its first step, with compiled code on disk
     peers                       name -> steps/s
     levels                      per level: single, batch per core, reset
     machine                     processor, cores, date, versions
@@ -42,7 +43,7 @@ from flexlam_rl.envs.domains.dmlab.levels import LEVELS
 ENV_ID, FRAME_SKIP, NUM_ENVS, RESETS = "FlexLAM-DMLab-v0", 4, 64, 41
 DEFAULT = "explore_goal_locations_small"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# one process, from its start to its first step, then the memory that 64 more environments take
+# a process from its start to its first step; then the memory that 64 more environments take
 FIRST_STEP = (
     "import gymnasium as gym, flexlam_rl; e = gym.make('FlexLAM-DMLab-v0', engine='litelab'); "
     "e.reset(seed=0); e.step(0)"
@@ -68,12 +69,12 @@ print((resident() - before) / 64)
 
 
 class Stepper:
-    """An environment under way: `run(seconds)` steps it and returns steps a second."""
+    """A running environment; `run(seconds)` steps it and returns steps per second."""
 
     def __init__(self, env: Any, actions: np.ndarray, count: int = 1) -> None:
         self.env, self.actions, self.count, self.at = env, actions, count, 0
         env.reset(seed=0)
-        self._advance(64)  # compiles, and pages in what it touches
+        self._advance(64)  # compiles, and loads memory pages
 
     def _advance(self, steps: int) -> None:
         env, actions, single = self.env, self.actions, self.count == 1
@@ -137,18 +138,18 @@ PEERS: dict[str, Callable[[], Stepper]] = {
 
 
 def started_peers() -> dict[str, Stepper]:
-    """The peers that this machine can run; the others are named with the reason."""
+    """Start the peers that this machine can run, and print the reason for each of the others."""
     peers = {}
     for name, make in PEERS.items():
         try:
             peers[name] = make()
-        except Exception as error:  # whatever a missing package, display or game file raises
+        except Exception as error:  # missing packages, displays or game files raise many types
             print(f"{name}: not measured ({' '.join(str(error).split()) or type(error).__name__})", file=sys.stderr)
     return peers
 
 
 def in_turns(steppers: dict[str, Stepper], rounds: int, seconds: float) -> dict[str, float]:
-    """Best steps a second of each over `rounds` rounds, in each of which everyone has a turn."""
+    """Measure the best steps per second of each over `rounds` rounds, in each of which every environment has a turn."""
     best = dict.fromkeys(steppers, 0.0)
     for _ in range(rounds):
         for name, stepper in steppers.items():
@@ -157,7 +158,7 @@ def in_turns(steppers: dict[str, Stepper], rounds: int, seconds: float) -> dict[
 
 
 def reset_ms(level: str) -> float:
-    """Median milliseconds of a reset with a new seed, which draws a new map."""
+    """Measure the median milliseconds of a reset with a new seed, which draws a new map."""
     env = gym.make(ENV_ID, level=level, engine="litelab")
     env.reset(seed=0)
     times = []
@@ -170,7 +171,7 @@ def reset_ms(level: str) -> float:
 
 
 def fresh_process(code: str) -> tuple[str, float]:
-    """What a new Python prints that runs `code`, and the seconds from its start to its end."""
+    """Run `code` in a new Python; return its output, and the seconds from its start to its end."""
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip(), time.perf_counter() - began
@@ -232,7 +233,7 @@ def measure(levels: list[str], rounds: int, seconds: float, with_peers: bool) ->
 
 
 def print_report(result: dict[str, Any]) -> None:
-    """Markdown, ready for docs/benchmarks.md."""
+    """Print Markdown for docs/benchmarks.md."""
     facts = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
     print(
@@ -240,7 +241,7 @@ def print_report(result: dict[str, Any]) -> None:
         "the run,"
     )
     print(f"Python {facts['python']}, {versions}\n")
-    print("| level | single, steps/s | batch of 64, steps/s a core | reset, ms (median) |\n|---|--:|--:|--:|")
+    print("| level | single, steps/s | batch of 64, steps/s per core | reset, ms (median) |\n|---|--:|--:|--:|")
     for name, row in result["levels"].items():
         cells = [
             f"{row[key]:{form}}" if key in row else ""
@@ -256,22 +257,22 @@ def print_report(result: dict[str, Any]) -> None:
         print(f"| {name} | {speed:,.0f} | {result['single_steps_per_s'] / speed:.1f} |")
     print(f"\nOne environment, explore levels: {result['single_steps_per_s']:,.0f} steps/s (median over levels)")
     print(
-        f"Batch of {NUM_ENVS}, explore levels: {result['batch_steps_per_s_per_core']:,.0f} steps/s a core (median "
+        f"Batch of {NUM_ENVS}, explore levels: {result['batch_steps_per_s_per_core']:,.0f} steps/s per core (median "
         "over levels)"
     )
     print(f"Reset: {result['reset_ms_median']:.2f} ms (median, slowest level)")
-    print(f"Memory: {result['mib_per_env']:.2f} MiB an environment")
+    print(f"Memory: {result['mib_per_env']:.2f} MiB per environment")
     print(f"New process to first step: {result['first_step_s']:.2f} s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the environments; see the head of this file.")
-    parser.add_argument("--json", type=Path, help="write the result there too")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     parser.add_argument(
         "--levels", nargs="+", default=list(LEVELS), choices=list(LEVELS), metavar="LEVEL", help="default: all"
     )
     parser.add_argument(
-        "--rounds", type=int, default=3, help="turns of each environment, of which the best counts (default 3)"
+        "--rounds", type=int, default=3, help="turns per environment, of which the best counts (default 3)"
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn (default 1)")
     parser.add_argument("--no-peers", action="store_true", help="leave out ViZDoom, Miniworld and the real engine")

@@ -1,10 +1,10 @@
-"""Frames per second of the imagined environment beside litelab and the real DeepMind Lab.
+"""Measure frames per second of the imagined environment beside litelab and the real DeepMind Lab.
 
     python benchmarks/imagined_throughput.py [--model NAME=FOLDER ...] [--starts LEVEL_OR_ROLLOUTS] [--json FILE]
 
-Measured is processor time, which other jobs stretch less than the clock: frames per second of one core that does
-nothing else. Every figure is the best of three turns. torch computes in one thread. `FLEXLAM_REAL` are the rates that
-docs/real-dmlab.md gives of the real engine, which were measured by the clock.
+It measures processor time, which other jobs distort less than wall-clock time: frames per second of one core that does
+nothing else. Every figure is the best of three turns. torch computes in one thread. `FLEXLAM_REAL` holds the real
+engine's rates from docs/real-dmlab.md, which were measured in wall-clock time.
 
 JSON keys:
     rows      name, frames per processor second, environments, options
@@ -34,11 +34,11 @@ LEVEL = "explore_goal_locations_small"
 
 
 def rate(env: Any, count: int, seconds: float) -> float:
-    """Frames per processor second of a batch, the best of the turns."""
+    """Measure frames per processor second of a batch, as the best of the turns."""
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(16)]
-    env.step(actions[0])  # compiles, and pages in what it touches
+    env.step(actions[0])  # compiles, and loads memory pages
     best = 0.0
     for _ in range(TURNS):
         steps, began = 0, time.process_time()
@@ -51,7 +51,7 @@ def rate(env: Any, count: int, seconds: float) -> float:
 
 
 def settings(model: str, starts: str, name: str) -> list[dict[str, Any]]:
-    """What is measured of a model: batches of one and of many, and few and many steps of a flow decoder."""
+    """List what to measure of a model: batches of one and of many, and few and many steps of a flow decoder."""
     from flexlam_rl.agents.imagined.world import load_world_model
 
     flow = hasattr(load_world_model(model, None, "cpu")[0], "decode_steps")

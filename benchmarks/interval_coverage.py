@@ -1,7 +1,8 @@
-"""How often the suite's 95 % intervals hold the truth, beside other intervals, by resampling finished suites.
+"""Measure the coverage of the suite's 95% intervals, beside other intervals, by resampling finished suites.
 
-The episodes of a finished suite are taken as the whole truth. Smaller suites are drawn from them with replacement, and
-it is counted how often an interval holds the aggregate of the whole, and how often a difference holds the difference.
+The episodes of a finished suite are taken as the population. Smaller suites are drawn from them with replacement, and
+it is counted how often an interval contains the aggregate of the population, and an interval of a difference the true
+difference.
 
 Usage: python -m benchmarks.interval_coverage [SUITE ...] [--episodes 2,5,10,20,50] [--draws N] [--json FILE]
 """
@@ -41,7 +42,7 @@ def drawn(scores: np.ndarray, episodes: int, rng: np.random.Generator, count: in
 
 
 def many(scores: np.ndarray, statistic: stats.Statistic) -> tuple[np.ndarray, np.ndarray]:
-    """A statistic and its standard error for each of many suites (B, L, E), as `stats` computes them for one."""
+    """Compute a statistic and its standard error for each of many suites (B, L, E), as `stats` does for one."""
     episodes = scores.shape[2]
     pooled = np.sort(scores.reshape(len(scores), -1), -1)
     total = pooled.shape[1]
@@ -52,11 +53,11 @@ def many(scores: np.ndarray, statistic: stats.Statistic) -> tuple[np.ndarray, np
 
 
 def bootstrap(scores: np.ndarray, statistic: stats.Statistic, rng: np.random.Generator) -> dict[str, Any]:
-    """The other intervals of one suite (L, E), all from one stratified bootstrap.
+    """Compute the other intervals of a suite (L, E), all from one stratified bootstrap.
 
     Returns:
-        "percentile": rliable's; "widened": the same, wider by the bias of the variance of few episodes; "bca":
-        bias-corrected and accelerated; "bootstrap-t": studentised.
+        "percentile": rliable's; "widened": the same, widened by the bias of the variance with few episodes; "bca":
+        bias-corrected and accelerated; "bootstrap-t": studentized.
     """
     (value,), (error,) = many(scores[None], statistic)
     values, errors = many(drawn(scores, scores.shape[1], rng, RESAMPLINGS), statistic)
@@ -75,7 +76,7 @@ def bootstrap(scores: np.ndarray, statistic: stats.Statistic, rng: np.random.Gen
 
 
 def coverage(scores: np.ndarray, episodes: int, draws: int) -> list[dict[str, Any]]:
-    """Measure the suite's interval ("student") and the others at one number of episodes."""
+    """Measure the coverage of the suite's interval ("student") and the others at a number of episodes."""
     rows = []
     for name, statistic in STATISTICS.items():
         truth, rng = statistic(list(scores)), np.random.default_rng(0)
@@ -93,7 +94,7 @@ def coverage(scores: np.ndarray, episodes: int, draws: int) -> list[dict[str, An
 
 
 def difference_coverage(first: np.ndarray, second: np.ndarray, episodes: int, draws: int) -> list[dict[str, Any]]:
-    """Measure the suite's interval of the difference of two suites, unpaired and paired."""
+    """Measure the coverage of the suite's interval for the difference of two suites, unpaired and paired."""
     rows = []
     for name, statistic in STATISTICS.items():
         truth = statistic(list(second)) - statistic(list(first))
@@ -108,11 +109,11 @@ def difference_coverage(first: np.ndarray, second: np.ndarray, episodes: int, dr
 
 
 def main() -> None:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", type=Path, default=list(CONTROLS), help="finished suites of many episodes")
     parser.add_argument("--episodes", default="2,5,10,20,50", help="episodes per level of the suites that are drawn")
-    parser.add_argument("--draws", type=int, default=2000, help="suites drawn for each number")
+    parser.add_argument("--draws", type=int, default=2000, help="suites drawn for each number of episodes")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
     truths = {str(path): population(path) for path in options.suites}

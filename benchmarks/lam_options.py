@@ -1,8 +1,8 @@
-"""Latent action models of the size of `tiny`, trained for equal processor time and compared on held-out transitions.
+"""Train latent action models of the size of `tiny` for equal processor time, and compare them on held-out transitions.
 
-The learning rate falls with the processor time spent, so that slow and fast options end alike. Measured: PSNR of the
-next frame from the first K codes in one and in four steps, and the accuracy and the per-action recall of a small
-network on these codes alone, from few labels.
+The learning rate falls with the processor time spent, so that slow and fast options end at the same rate. It measures
+the PSNR of the next frame from the first K codes in one and in four steps, and the accuracy and the per-action recall
+of a small network that predicts actions from only these codes, with few labels.
 
 Usage: python benchmarks/lam_options.py DATA --seconds 100 [--options NAME ...] [--json FILE]
        python benchmarks/lam_options.py DATA --lam RUN/lam/best/lam [--json FILE]      # measure a trained one
@@ -38,13 +38,13 @@ TRANSFORMER = replace(
     encoder=EncoderConfig(width=128, depth=3, heads=4, patch=16),
     decoder=DecoderConfig(width=160, depth=4, heads=5, ffn=640, patch=16, predict="frame"),
 )
-"""What `tiny` was before."""
+"""Earlier configuration of `tiny`."""
 BUDGETS = (1, 4, 16)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model and how it is trained."""
+    """A model, and the options of its training."""
 
     lam: LAMConfig = FREE
     batch: int = 64
@@ -71,7 +71,7 @@ class Pairs:
         self.pairs = TransitionPairs(open_rollouts(data, split=split), ("action",), cache=cache)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames (B, C, H, W) twice in [-1, 1], and actions (B,)."""
+        """Draw frames before and after, (B, C, H, W) in [-1, 1], and actions (B,)."""
         batch = self.pairs.read(np.sort(rng.choice(len(self.pairs), count, replace=False)))
         frames = torch.from_numpy(np.ascontiguousarray(batch["frames"])).movedim(-1, 2)
         actions = torch.from_numpy(np.asarray(batch["action"]).reshape(count).astype(np.int64))
@@ -79,7 +79,7 @@ class Pairs:
 
 
 def trained(contender: Contender, train: Pairs, seconds: float, seed: int) -> tuple[LAM, dict[str, Any]]:
-    """Train for so many processor seconds."""
+    """Train for a number of processor seconds."""
     torch.manual_seed(seed)
     lam = LAM(contender.lam)
     optimisers = build([lam], "muon", contender.lr, 1e-2, 0.01)
@@ -112,7 +112,7 @@ def trained(contender: Contender, train: Pairs, seconds: float, seed: int) -> tu
 
 @torch.no_grad()
 def pictures(lam: LAM, test: Pairs, count: int = 512) -> dict[str, float]:
-    """PSNR in dB of a copy of the frame, and of decodings in one and four steps."""
+    """Measure the PSNR in dB of a copy of the frame, and of decodings in one and in four steps."""
     obs, following, _ = test.draw(count, np.random.default_rng(5))
     codes, figures = lam.encode(obs, following), {"copy": float(peak_signal_to_noise(obs, following).mean())}
     for steps in (1, 4):
@@ -123,7 +123,7 @@ def pictures(lam: LAM, test: Pairs, count: int = 512) -> dict[str, float]:
 
 
 def actions_of(lam: LAM, train: Pairs, test: Pairs, labels: int = 4000) -> dict[str, Any]:
-    """Accuracy and recall of a small network from codes alone to actions, at each budget; the best of four epochs."""
+    """Measure accuracy and recall of a small network from only codes to actions at each budget, best of four epochs."""
     sides = []
     for pairs, seed in ((train, 7), (test, 8)):
         obs, following, actions = pairs.draw(min(labels, len(pairs.pairs)), np.random.default_rng(seed))
@@ -156,7 +156,7 @@ def actions_of(lam: LAM, train: Pairs, test: Pairs, labels: int = 4000) -> dict[
 
 
 def main() -> None:
-    """Train all, print the table, write the JSON."""
+    """Train all models, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seconds", type=float, default=100.0)

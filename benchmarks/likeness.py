@@ -1,19 +1,19 @@
-"""How much litelab's frames resemble recorded DeepMind Lab frames seen from the same pose.
+"""Measure how much litelab's frames resemble recorded DeepMind Lab frames seen from the same pose.
 
     FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness.py [--levels LEVEL ...] [--textures labmaze]
         [--pictures FOLDER]
 
-In a level with a maze, litelab takes the recorded maze text; the wall and floor of each room, which the recording does
-not tell, are those whose colours fit its frames best, and walls are left bare. Items, opponents and effects differ, as
-chance placed them. A frame right after a (re)start is left out. The language level, where rooms change with every task,
-is compared in its first map only.
+In a level with a maze, litelab takes the recorded maze text. The recording does not name the wall and the floor of each
+room; those whose colors fit its frames best are taken, and walls are left bare. Items, opponents and effects differ,
+because they are placed at random. Frames right after a (re)start are left out. The language level, whose rooms change
+with every task, is compared only in its first map.
 
-- colour: mean absolute difference of 8-bit channels of frames averaged down to 16 x 16 (an object elsewhere costs a
-  little, a wrong wall colour or height a lot).
-- ssim: mean structural similarity of brightness in 8 x 8 windows (1 is equality).
-- edges: correlation of brightness gradients (1 is equality), which only structure in the same place can give.
-- rows: median shift, in rows, that brings the mean brightness of rows into agreement: 0 when horizon, walls and floor
-  stand right.
+- colour: mean absolute difference of 8-bit channels of frames averaged down to 16 x 16 (an object at another place
+  costs little, a wrong color or height of a wall a lot).
+- ssim: mean structural similarity of brightness in 8 x 8 windows (1 for equal frames).
+- edges: correlation of brightness gradients (1 for equal frames), which only structure at the same place can give.
+- rows: median shift, in rows, that aligns the mean brightness of rows: 0 when horizon, walls and floor are at the right
+  height.
 """
 
 import argparse
@@ -37,13 +37,13 @@ from flexlam_rl.envs.litelab.look import TEXTURE_SETS, Look, load_look
 
 SIZE = 64
 TURN = 65536.0 / 360.0
-SETTLED = 60  # frames of a map after which the lights of a spawn have gone
-HUD_ROWS = 56  # the first row that the status bar covers
+SETTLED = 60  # number of frames of a map after which the lights of a spawn are gone
+HUD_ROWS = 56  # first row that the status bar covers
 
 
 @dataclass
 class Recording:
-    """Some frames of a recorded rollout: frames (T, 64, 64, 3), positions (T, 3), rotations (T, 3) in degrees, seconds
+    """Frames of a recorded rollout: frames (T, 64, 64, 3), positions (T, 3), rotations (T, 3) in degrees, and seconds
     left (T,).
     """
 
@@ -74,7 +74,7 @@ def load(path: Path, count: int) -> Recording:
 
 
 def rooms(w: Any) -> np.ndarray:
-    """Number of the room of each cell, 0 in corridors: connected two-by-two blocks of open cells."""
+    """Number the rooms, which are connected two-by-two blocks of open cells; cells of corridors have 0."""
     is_open = w["cell"][: w["rows"], : w["cols"]] == s.OPEN
     block = is_open[:-1, :-1] & is_open[1:, :-1] & is_open[:-1, 1:] & is_open[1:, 1:]
     inside = np.zeros_like(is_open)
@@ -85,7 +85,7 @@ def rooms(w: Any) -> np.ndarray:
 
 
 def make_worlds(recording: Recording) -> np.ndarray:
-    """One world of the recording's level, with its maze bare and one variation a room."""
+    """Make a world of the recording's level, with its maze bare and one variation per room."""
     worlds = np.zeros(1, s.WORLD)
     w = worlds[0]
     settings.fill_world(w, settings.parse(LEVEL_FOLDER + recording.level, {}, runfiles="litelab"))
@@ -104,7 +104,7 @@ def make_worlds(recording: Recording) -> np.ndarray:
 
 
 def pose(w: Any, recording: Recording, t: int) -> None:
-    """Put the player where it was recorded."""
+    """Move the player to the recorded pose."""
     p = w["players"][0]
     p["pos"] = recording.position[t]
     p["pitch"] = round(recording.rotation[t, 0] * TURN)
@@ -113,14 +113,14 @@ def pose(w: Any, recording: Recording, t: int) -> None:
 
 
 def draw(worlds: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """The frame and the depth that litelab draws."""
+    """Draw litelab's frame and depth."""
     rgb, depth = np.empty((SIZE, SIZE, 3), np.uint8), np.empty((SIZE, SIZE), np.float32)
     render.draw(worlds, 0, look, rgb, depth, 2)
     return rgb, depth
 
 
 def points(w: Any, depth: np.ndarray) -> np.ndarray:
-    """World points (64, 64, 3) under the pixels."""
+    """Compute the world points (64, 64, 3) under the pixels."""
     p = w["players"][0]
     u = (2 * np.arange(SIZE) + 1 - SIZE) / SIZE
     yaw, pitch = p["yaw"] / TURN * np.pi / 180, p["pitch"] / TURN * np.pi / 180
@@ -133,7 +133,7 @@ def points(w: Any, depth: np.ndarray) -> np.ndarray:
 
 
 def fit_rooms(worlds: np.ndarray, recording: Recording, look: Look) -> None:
-    """Choose each room's wall and floor by the mean colour of their recorded pixels."""
+    """Choose each room's wall and floor by the mean color of their recorded pixels."""
     w = worlds[0]
     sums = np.zeros((2, 27, 4))
     shade.prepare(w)
@@ -159,13 +159,13 @@ def fit_rooms(worlds: np.ndarray, recording: Recording, look: Look) -> None:
 
 
 def colour_error(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference of frames averaged to 16 x 16."""
+    """Compute the mean absolute difference of frames averaged to 16 x 16."""
     small = [x.reshape(16, 4, 16, 4, 3).mean((1, 3)) for x in (a, b)]
     return float(np.abs(small[0] - small[1]).mean())
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean structural similarity of two brightness images in 8 x 8 windows."""
+    """Compute the mean structural similarity of two brightness images in 8 x 8 windows."""
     mean_a, mean_b = (ndimage.uniform_filter(x, 8) for x in (a, b))
     var_a, var_b = (np.maximum(ndimage.uniform_filter(x * x, 8) - m * m, 0.0) for x, m in ((a, mean_a), (b, mean_b)))
     both = ndimage.uniform_filter(a * b, 8) - mean_a * mean_b
@@ -175,14 +175,14 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def edges(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of the gradients of two brightness images, smoothed by a pixel."""
+    """Compute the correlation of the gradients of two brightness images, smoothed by a pixel."""
     parts = [np.stack([ndimage.gaussian_filter(x, 1.0, order=o) for o in ((0, 1), (1, 0))]) for x in (a, b)]
     norm = np.sqrt((parts[0] ** 2).sum() * (parts[1] ** 2).sum())
     return float((parts[0] * parts[1]).sum() / max(norm, 1e-9))
 
 
 def row_shift(a: np.ndarray, b: np.ndarray) -> float:
-    """Shift of rows (in steps of a quarter, up to 4) at which the row means of `b` fit those of `a` best."""
+    """Find the shift of rows (in steps of a quarter, up to 4) at which the row means of `b` fit those of `a` best."""
     rows = np.arange(6, HUD_ROWS - 6)
     profile_a, profile_b = (np.diff(x.mean(1)) for x in (a, b))
     shifts = np.arange(-16, 17) / 4.0
@@ -191,7 +191,7 @@ def row_shift(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def compare(recording: Recording, look: Look) -> tuple[dict[str, float], list[np.ndarray]]:
-    """The measures of one rollout (see the top of this file), and pairs of frames side by side."""
+    """Compute the measures of a rollout (see the top of this file); also return pairs of frames side by side."""
     worlds = make_worlds(recording)
     if recording.maze:
         fit_rooms(worlds, recording, look)
@@ -213,7 +213,7 @@ def compare(recording: Recording, look: Look) -> tuple[dict[str, float], list[np
 
 
 def sheet(pairs: list[np.ndarray], columns: int = 4, enlarge: int = 3) -> np.ndarray:
-    """Pairs of frames (recorded left, litelab right) in a grid."""
+    """Arrange pairs of frames (recorded left, litelab right) in a grid."""
     pairs = pairs[: len(pairs) // columns * columns]
     rows = [
         np.concatenate([np.pad(p, ((0, 2), (0, 2), (0, 0))) for p in pairs[k : k + columns]], 1)
@@ -227,10 +227,10 @@ def main() -> None:
     parser.add_argument(
         "--recordings", type=Path, default=os.environ.get("FLEXLAM_DMLAB_RECORDINGS"), help="folder with rollouts/"
     )
-    parser.add_argument("--levels", nargs="+", metavar="LEVEL", help="all recorded ones by default")
+    parser.add_argument("--levels", nargs="+", metavar="LEVEL", help="levels to compare (default: all recorded ones)")
     parser.add_argument("--textures", choices=TEXTURE_SETS, default="procedural")
-    parser.add_argument("--frames", type=int, default=48, help="frames a rollout")
-    parser.add_argument("--pictures", type=Path, help="write a sheet of frames side by side for every level here")
+    parser.add_argument("--frames", type=int, default=48, help="frames per rollout")
+    parser.add_argument("--pictures", type=Path, help="folder for a sheet of frames side by side per level")
     options = parser.parse_args()
     if options.recordings is None or not (options.recordings / "rollouts").is_dir():
         parser.error(

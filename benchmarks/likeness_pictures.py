@@ -1,11 +1,10 @@
-"""Strips of recorded DeepMind Lab frames above litelab's, one picture a level, for the README.
+"""Draw strips of recorded DeepMind Lab frames above litelab's, one picture per level, for the README.
 
     FLEXLAM_DMLAB_RECORDINGS=FOLDER python benchmarks/likeness_pictures.py [--out docs/likeness]
 
-Where the recording tells the maze, litelab draws from the recorded pose in the same maze; where there is none, from the
-recorded pose. What either engine draws by chance (textures of a maze, colours and places of objects, bots) differs.
-Psychlab's screen depends on what was looked at before, so there litelab plays the recorded actions from the recorded
-first pose.
+litelab draws from the recorded pose, in the same maze if the recording has one. What either engine draws at random
+(textures of a maze, colors and places of objects, bots) differs. Psychlab's screen depends on what was looked at
+before, so there litelab plays the recorded actions from the recorded first pose.
 """
 
 import argparse
@@ -27,27 +26,27 @@ from flexlam_rl.utils.pictures import above, beside, enlarged, evenly, write_png
 
 COLUMNS, ENLARGED, SEED = 6, 2, 101
 REPLAYED = ("psychlab_visual_search",)
-NEW_MAPS = ("language_execute_random_task",)  # the recording tells the first map only
+NEW_MAPS = ("language_execute_random_task",)  # the recording holds only the first map
 RINGS = 20  # 60 Hz frames until the rings of a spawn have faded
 
 
 def recording(folder: Path, level: str) -> tuple[list[dict[str, Any]], str]:
-    """Rows and maze text of one recorded rollout."""
+    """Read the rows and the maze text of a recorded rollout."""
     table = pq.read_table(folder / "rollouts" / f"{level}-{SEED}.parquet")
     return table.to_pylist(), json.loads(table.schema.metadata[b"dmlab"])["maze"]
 
 
 def pose(row: dict[str, Any]) -> dict[str, str]:
-    """litelab's config keys for the pose of a recorded row."""
+    """Return litelab's config keys for the pose of a recorded row."""
     pitch, yaw, _ = row["rotation"]
     return {"startPosition": " ".join(map(str, row["position"])), "startAngles": f"{pitch} {yaw}"}
 
 
 def still(level: str, config: dict[str, str]) -> np.ndarray | None:
-    """litelab's frame from a pose once the rings of a spawn have faded, one seed a level, so that the maze keeps its
-    look.
+    """Draw litelab's frame from a pose, after the rings of a spawn have faded, with one seed per level so that the maze
+    keeps its look.
 
-    None where the place is taken by one of the things drawn anew: a closed door, or a goal that ends the map.
+    None where a randomly placed object is in the way: a closed door, or a goal that ends the map.
     """
     env = gym.make(
         "FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="native7", frame_skip=RINGS, config=config
@@ -65,7 +64,7 @@ def still(level: str, config: dict[str, str]) -> np.ndarray | None:
 
 
 def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Row and litelab's frame at each chosen pose, or at the next one that is free."""
+    """Yield the row and litelab's frame at each chosen pose, or at the next free one."""
     for i in chosen:
         for row in range(i, len(rows)):
             frame = still(level, pose(rows[row]) | ({"overrideEntityLayer": maze} if maze else {}))
@@ -75,7 +74,7 @@ def at_poses(level: str, rows: list[dict[str, Any]], maze: str, chosen: list[int
 
 
 def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Rows and litelab's frames while it plays the recorded actions from the recorded first pose."""
+    """Yield rows and litelab's frames while it plays the recorded actions from the recorded first pose."""
     env = gym.make("FlexLAM-DMLab-v0", level=level, engine="litelab", action_set="dreamer15", config=pose(rows[0]))
     frame, _ = env.reset(seed=SEED)
     for i in range(chosen[-1] + 1):
@@ -86,12 +85,12 @@ def replayed(level: str, rows: list[dict[str, Any]], chosen: list[int]) -> Itera
 
 
 def strips(folder: Path, level: str) -> np.ndarray:
-    """The recorded frames in a row, litelab's below."""
+    """Draw the recorded frames in a row, with litelab's below."""
     rows, maze = recording(folder, level)
     if level in NEW_MAPS:
         ages = [row["map_frame_number"] for row in rows]
         rows = rows[: next((i for i in range(1, len(rows)) if ages[i] < ages[i - 1]), len(rows))]
-    # the first quarter second after a spawn shows a fall that a pose alone does not tell
+    # the first quarter second after a spawn shows a fall, which does not follow from a pose
     chosen = [4 + i for i in evenly(COLUMNS, len(rows) - 4)]
     ours = dict(replayed(level, rows, chosen) if level in REPLAYED else at_poses(level, rows, maze, chosen))
     real = [np.asarray(Image.open(io.BytesIO(rows[i]["observation"]["bytes"])).convert("RGB")) for i in ours]

@@ -1,23 +1,23 @@
-"""Random transition pairs and 34-frame windows a second, and bytes a frame: the rollout store beside other ways to keep
-the same frames.
+"""Measure random transition pairs and 34-frame windows per second, and bytes per frame, of the rollout store and of
+other ways to store the same frames.
 
     python benchmarks/loader.py [--json FILE] [--frames N] [--seconds S] [--layouts]
 
-The frames are the recordings of the real DeepMind Lab, where FLEXLAM_DMLAB_RECORDINGS names them, else random play on
-litelab. Every way keeps the same frames in the same episodes, in one run, and hands out NumPy batches of 256 pairs or
-32 windows, uniformly drawn; they take turns, and the best round counts, so that a busy machine wrongs nobody. Files lie
-in the page cache: this measures decoding, not the disk.
+The frames are recordings of the real DeepMind Lab, if FLEXLAM_DMLAB_RECORDINGS names them, else random play on litelab.
+Every way stores the same frames in the same episodes, in one run, and returns NumPy batches of 256 pairs or 32 windows,
+drawn uniformly. They take turns, and the best round counts, so that other jobs distort the result less. Files are in
+the page cache, so that decoding is measured and not the disk.
 
     store             this project's store, read by two threads
     raw_cache         its raw local cache, read by two threads
-    minari            Minari as it comes (HDF5, JPEG): reads a whole episode for an item
+    minari            Minari with its defaults (HDF5, JPEG), which reads a whole episode per item
     minari_lossless   Minari with jpeg_encoding=False
     hdf5              one h5py dataset (N, 64, 64, 3), chunks of 4 frames, gzip 4
     memmap            one raw file, numpy.memmap
 
-JSON: pairs_per_s, windows_per_s and bytes_per_frame under each of these, and pairs_per_cpu_s, windows_per_cpu_s: items
-a second of processor time of all threads, which other jobs change less; `frames`, `source`, `machine`. With --layouts
-the chunk sizes and codecs of the store are measured instead (printed, and under `layouts`).
+JSON keys, for each of these: pairs_per_s, windows_per_s and bytes_per_frame; pairs_per_cpu_s and windows_per_cpu_s,
+items per second of processor time of all threads, which depend less on other jobs. Also `frames`, `source`, `machine`.
+With --layouts, the chunk sizes and codecs of the store are measured instead (printed, and under `layouts`).
 """
 
 import argparse
@@ -44,7 +44,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 def recorded(limit: int) -> tuple[list[np.ndarray], str]:
-    """Episodes of the recordings, or of random play on litelab."""
+    """Return episodes of the recordings, or of random play on litelab, and their name."""
     folder = os.environ.get("FLEXLAM_DMLAB_RECORDINGS")
     if folder:
         return cut(decoded(Path(folder, "rollouts")), limit), "recordings of the real DeepMind Lab"
@@ -52,7 +52,7 @@ def recorded(limit: int) -> tuple[list[np.ndarray], str]:
 
 
 def decoded(folder: Path) -> Iterator[np.ndarray]:
-    """The episodes of parquet files, one a file."""
+    """Yield the episodes of parquet files, one per file."""
     import pyarrow.parquet as pq
 
     from flexlam_rl.datasets.pictures import decode_all
@@ -63,7 +63,7 @@ def decoded(folder: Path) -> Iterator[np.ndarray]:
 
 
 def played() -> Iterator[np.ndarray]:
-    """Episodes of 600 frames of a random walk in each explore level."""
+    """Yield episodes of 600 frames of a random walk in each explore level."""
     import gymnasium as gym
 
     import flexlam_rl  # noqa: F401 - registers the environments
@@ -84,7 +84,7 @@ def played() -> Iterator[np.ndarray]:
 
 
 def cut(episodes: Iterator[np.ndarray], limit: int) -> list[np.ndarray]:
-    """Whole episodes, up to a number of frames."""
+    """Take whole episodes, up to a number of frames."""
     kept: list[np.ndarray] = []
     for episode in episodes:
         if sum(map(len, kept)) + len(episode) > limit and kept:
@@ -94,13 +94,13 @@ def cut(episodes: Iterator[np.ndarray], limit: int) -> list[np.ndarray]:
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of the files in a folder."""
+    """Return the bytes of a file, or of the files in a folder."""
     return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
 @dataclass
 class Way:
-    """One way to keep frames: its size, and functions that read a batch of pairs and of windows."""
+    """A way to store frames: its size, and functions that read a batch of pairs and of windows."""
 
     nbytes: int
     pairs: Callable[[], Any]
@@ -118,19 +118,19 @@ class Starts:
         self._random = np.random.default_rng(0)
 
     def inside(self, span: int, count: int) -> list[tuple[int, int]]:
-        """(episode, row) of random items."""
+        """Draw (episode, row) of random items."""
         chosen = self._random.choice(
             len(self._lengths), count, p=(self._lengths - span + 1) / (self._lengths - span + 1).sum()
         )
         return [(int(e), int(self._random.integers(self._lengths[e] - span + 1))) for e in chosen]
 
     def rows(self, span: int, count: int) -> list[int]:
-        """The same as row numbers."""
+        """Draw random items as row numbers."""
         return [int(self._first[e]) + row for e, row in self.inside(span, count)]
 
 
 def write_store(root: Path, episodes: list[np.ndarray], **layout: Any) -> tuple[RolloutStore, float]:
-    """A store of the episodes, and the seconds of processor time that writing it took."""
+    """Write a store of the episodes; return it, and the seconds of processor time that this took."""
     start = time.process_time()
     with RolloutWriter(root, "bench", "train", Origin(engine="benchmark"), **layout) as writer:
         for key, frames in enumerate(episodes):
@@ -140,14 +140,14 @@ def write_store(root: Path, episodes: list[np.ndarray], **layout: Any) -> tuple[
 
 
 def stored(store: RolloutStore, cache: Path | None, workers: int = WORKERS) -> Way:
-    """The store, or its raw cache."""
+    """Make the way of the store, or of its raw cache."""
     pairs = TransitionPairs(store, cache=cache).batches(PAIRS, workers=workers)
     windows = Windows(store, LENGTH, cache=cache).batches(WINDOWS, workers=workers)
     return Way(size(cache) if cache else size(store.path), lambda: next(pairs), lambda: next(windows))
 
 
 def minari(folder: Path, store: RolloutStore, starts: Starts, jpeg: bool) -> Way:
-    """Minari's own reader: an episode at a time."""
+    """Make the way of Minari's own reader, which reads one episode at a time."""
     from flexlam_rl.datasets.formats.minari import export_minari
 
     dataset = export_minari(store, folder / "data", jpeg=jpeg)
@@ -159,7 +159,7 @@ def minari(folder: Path, store: RolloutStore, starts: Starts, jpeg: bool) -> Way
 
 
 def hdf5(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
-    """One compressed h5py dataset."""
+    """Make the way of a single compressed h5py dataset."""
     import h5py
 
     frames = np.concatenate(episodes)
@@ -174,7 +174,7 @@ def hdf5(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
 
 
 def memmap(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
-    """One raw file."""
+    """Make the way of a single raw file."""
     frames = np.concatenate(episodes)
     frames.tofile(file)
     data = np.memmap(file, np.uint8, "r", shape=frames.shape)
@@ -186,8 +186,8 @@ def memmap(file: Path, episodes: list[np.ndarray], starts: Starts) -> Way:
 
 
 def rate(read: Callable[[], Any], count: int, seconds: float) -> tuple[float, float]:
-    """Items a second, and a second of this process's processor time, over at least `seconds`, after one batch to warm
-    up.
+    """Measure items per second, and per second of this process's processor time, over at least `seconds`, after one
+    warm-up batch.
     """
     read()
     done, start, processor = 0, time.perf_counter(), time.process_time()
@@ -198,7 +198,7 @@ def rate(read: Callable[[], Any], count: int, seconds: float) -> tuple[float, fl
 
 
 def measure(ways: dict[str, Way], frames: int, seconds: float, rounds: int = 3) -> dict[str, dict[str, float]]:
-    """Rates of every way, the best of some rounds in which they take turns."""
+    """Measure the rates of every way, as the best of some rounds in which they take turns."""
     found = {
         name: dict.fromkeys(RATES, 0.0) | {"bytes_per_frame": round(way.nbytes / frames, 1)}
         for name, way in ways.items()
@@ -212,13 +212,13 @@ def measure(ways: dict[str, Way], frames: int, seconds: float, rounds: int = 3) 
 
 
 def layouts(folder: Path, episodes: list[np.ndarray], seconds: float) -> dict[str, dict[str, float]]:
-    """Chunk sizes and codecs of the store."""
+    """Measure chunk sizes and codecs of the store."""
     frames = sum(map(len, episodes))
     ways, write = {}, {}
     settings = [("zstd", 3, c) for c in (1, 2, 4, 8, 16)] + [("zstd", 1, 4), ("zstd", 6, 4), ("zstd", 9, 4)]
     settings += [("lz4hc", 5, 4), ("lz4hc", 9, 8), ("none", 0, 4)]
     for codec, level, chunk in settings:
-        name = f"{codec} {level}, {chunk} frames a chunk"
+        name = f"{codec} {level}, {chunk} frames per chunk"
         store, spent = write_store(
             folder / name.replace(" ", "_"), episodes, codec=codec, compression=level, chunk=chunk
         )
@@ -231,8 +231,8 @@ def layouts(folder: Path, episodes: list[np.ndarray], seconds: float) -> dict[st
 
 
 def table(found: dict[str, dict[str, float]], raw: int) -> str:
-    """The result as text."""
-    rows = [f"{'':28}{'pairs/s':>12}{'a CPU s':>12}{'windows/s':>12}{'a CPU s':>12}{'B/frame':>10}{'of raw':>8}"]
+    """Write the result as text."""
+    rows = [f"{'':28}{'pairs/s':>12}{'per CPU s':>12}{'windows/s':>12}{'per CPU s':>12}{'B/frame':>10}{'of raw':>8}"]
     for name, values in found.items():
         rates, nbytes = "".join(f"{values[key]:12,.0f}" for key in RATES), values["bytes_per_frame"]
         written = f"   writing {values['write_us_per_frame']:.0f} us/frame" if "write_us_per_frame" in values else ""
@@ -242,10 +242,10 @@ def table(found: dict[str, dict[str, float]], raw: int) -> str:
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description="Reading speed of rollouts, see the file's first lines.")
+    parser = argparse.ArgumentParser(description="Measure the reading speed of rollouts; see the head of this file.")
     parser.add_argument("--json", type=Path, help="file to write")
-    parser.add_argument("--frames", type=int, default=20_000, help="frames to use, at most")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement (three rounds)")
+    parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to use")
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of each measurement (three rounds)")
     parser.add_argument("--layouts", action="store_true", help="measure chunk sizes and codecs of the store instead")
     options = parser.parse_args()
     episodes, where = recorded(options.frames)

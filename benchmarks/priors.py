@@ -1,8 +1,8 @@
-"""The priors trained for equal processor time on the codes of one LAM, and compared on the same held-out decisions.
+"""Train the priors for equal processor time on the codes of one LAM, and compare them on the same held-out decisions.
 
-Each contender first takes a few steps, from whose speed follows how many its time allows; it then trains anew for that
-many, by its recipe. All are evaluated on the same windows: cross-entropy of every decision in them, averaged over the
-stride's phases. Processor time counts, which other jobs on the machine stretch less.
+Each contender first takes a few steps, whose speed determines how many steps its time allows; it then trains anew for
+that many, by its recipe. All are evaluated on the same windows: cross-entropy of every decision in them, averaged over
+the stride's phases. Processor time is used because other jobs on the machine distort it less.
 
 Usage: python benchmarks/priors.py DATA --lam FOLDER --seconds 600 [--json FILE]
 """
@@ -36,9 +36,9 @@ CONTENDERS: dict[str, tuple[PriorName, int | None]] = {
     "factored, 64 frames": ("factored", 64),
     "factored, 2 frames": ("factored", 2),
 }
-"""Each with its frames of context; None for the preset's."""
+"""Contenders: a prior, and its number of context frames; None for the preset's."""
 TRIAL = 6
-"""Steps from whose speed the length follows."""
+"""Number of steps whose speed determines the length of the training."""
 
 
 class Contest:
@@ -55,12 +55,12 @@ class Contest:
         self.encoding = time.process_time() - began
 
     def stage(self, prior: PriorName, context: int | None) -> tuple[SequenceStage, Any]:
-        """A fresh stage with its loop."""
+        """Make a fresh stage with its loop."""
         torch.manual_seed(self.seed)
         shape: dict[str, Any] = {"slots": self.lam.config.slots, "codes": self.lam.code_count}
         if prior == "factored":
             loop, long = self.recipe.factored, (context or self.recipe.factored_sizes.frames) + 1
-            # as many decisions per step, whatever the context
+            # the same number of decisions per step for every context
             decisions = loop.batch * self.recipe.factored_sizes.frames
             short = min(self.recipe.factored_short, long)
             model = PRIORS[prior].model(replace(self.recipe.factored_sizes, **shape, frames=long - 1))
@@ -75,19 +75,19 @@ class Contest:
         return SequenceStage(model, self.lam, source, self.held_out, self.recipe.targets), loop
 
     def curriculum(self, stage: SequenceStage, steps: int) -> None:
-        """Let the last steps see whole contexts, as the recipe says."""
+        """Let the last steps see whole contexts, as in the recipe."""
         source: Any = stage.source
         source.short_steps = stage.grows_at = int(steps * (1 - self.recipe.factored_long_share))
 
     def train_for(self, name: str, seconds: float, folder: Path) -> dict[str, float]:
-        """Train a contender; its figures on the held-out windows."""
+        """Train a contender, and return its figures on the held-out windows."""
         marks: list[float] = []
         stage, loop = self.stage(*CONTENDERS[name])
         loop = loop_config(loop, StageOptions(Path(), folder, seed=self.seed), folder)
         often = {"eval_every": 10**9, "save_every": 10**9}
         trial = replace(loop, steps=TRIAL, warmup=1, **often)
         run(stage, trial, folder / "trial", lambda step: marks.append(time.process_time()))
-        # the last one holds the evaluation; the first two warm up
+        # the last step includes the evaluation; the first two warm up
         each = (marks[-2] - marks[1]) / (TRIAL - 3)
         steps = max(TRIAL, int(seconds / each))
         stage, _ = self.stage(*CONTENDERS[name])
@@ -110,7 +110,7 @@ class Contest:
 
 
 def main() -> None:
-    """Train all, print the table, write the JSON."""
+    """Train all priors, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--lam", type=Path, required=True)

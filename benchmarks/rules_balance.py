@@ -1,12 +1,12 @@
-"""How much the rules of litelab give to a random policy, and how the bots of lasertag fare, beside what is known of the
-real DMLab.
+"""Measure the returns of a random policy under litelab's rules, and those of lasertag's bots, beside the known figures
+of the real DMLab.
 
     python benchmarks/rules_balance.py [--episodes N] [--levels NAME ...]
 
-Random policy: uniform over dreamer15 at frame skip 4. The published rows (DMLab-30) and the recorded ones (10 episodes
-each) stand beside it; they are of the real DMLab, so only the size is to be compared. In lasertag two more players are
-tried: an opponent of equal skill (a bot that plays the agent's part), whose goal is about half of the human row, and a
-wanderer like the recorded one.
+The random policy is uniform over dreamer15 at frame skip 4. Published rows (DMLab-30) and recorded ones (10 episodes
+each) are shown beside it; they come from the real DMLab, so that only their magnitude can be compared. In lasertag, two
+more players are measured: an opponent of equal skill (a bot that plays the agent's part), whose target is about half of
+the human row, and a wanderer like the recorded one.
 """
 
 import argparse
@@ -32,13 +32,13 @@ REAL = {
     "rooms_exploit_deferred_effects_train": (None, 5.0, None),
     "rooms_watermaze": (4.065, 0.5, 54.0),
 }
-# What the recorded wanderer's life lasted on average, in seconds.
+# Mean length of the recorded wanderer's life, in seconds.
 RECORDED_LIFE = {
     "lasertag_one_opponent_small": 15,
     "lasertag_one_opponent_large": 32,
     "lasertag_three_opponents_large": 14,
 }
-FIRE = 14  # in dreamer15
+FIRE = 14  # number in dreamer15
 
 
 @kernel
@@ -53,7 +53,7 @@ def _random_episode(worlds, seed, table):
 
 @kernel
 def _equal_episode(worlds, seed):
-    """(return, frames alive, deaths) of a bot in the agent's place."""
+    """Play an episode with a bot in the agent's place; return (return, frames alive, deaths)."""
     engine.begin(worlds, 0, np.uint64(seed))
     w = worlds[0]
     action = np.zeros(7, np.int64)
@@ -73,7 +73,7 @@ def _equal_episode(worlds, seed):
 
 @kernel
 def _wanderer_episode(worlds, seed, table):
-    """(return, frames alive, deaths) of a walk to random cells with random bursts."""
+    """Play an episode of walks to random cells with random bursts; return (return, frames alive, deaths)."""
     engine.begin(worlds, 0, np.uint64(seed))
     w = worlds[0]
     p = w.players[0]
@@ -121,12 +121,14 @@ def _text(value: float | None) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description="Returns of simple players in litelab beside the real DMLab's.")
+    parser = argparse.ArgumentParser(
+        description="Measure returns of simple players in litelab beside the real DMLab's."
+    )
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--levels", nargs="*", default=list(LEVELS), choices=list(LEVELS), metavar="NAME")
     options = parser.parse_args()
     table = ACTION_SETS["dreamer15"].table
-    print(f"{'level':40} {'random':>14} {'published':>10} {'recorded':>9}   us a frame")
+    print(f"{'level':40} {'random':>14} {'published':>10} {'recorded':>9}   us per frame")
     for level in options.levels:
         worlds = _world(level)
         _random_episode(worlds, 0, table)

@@ -1,4 +1,5 @@
-"""How well scene cuts are told from motion: a reel of scenes whose cuts are known, and recordings without any.
+"""Measure how well scene cuts are distinguished from motion, on a reel of scenes with known cuts and on recordings
+without cuts.
 
 Usage: python benchmarks/scene_cuts.py --out reel [--recordings FOLDER]
 """
@@ -25,7 +26,7 @@ SCENES, FRAMES = 24, 60
 
 
 def reel() -> Iterator[np.ndarray]:
-    """Random play in one level after another."""
+    """Play random actions in one level after another."""
     for scene in range(SCENES):
         env = gym.make("FlexLAM-DMLab-v0", level=LEVELS[scene % len(LEVELS)], engine="litelab")
         env.action_space.seed(scene)
@@ -37,7 +38,7 @@ def reel() -> Iterator[np.ndarray]:
 
 
 def of_recordings(folder: Path) -> np.ndarray:
-    """Changes within the first 600 frames of every second recording."""
+    """Measure the changes within the first 600 frames of every second recording."""
     import pyarrow.parquet as pq
 
     changes: list[float] = []
@@ -49,7 +50,7 @@ def of_recordings(folder: Path) -> np.ndarray:
 
 
 def main() -> None:
-    """Make the reel, import it, count."""
+    """Make the reel, import it, and count the cuts that were found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the reel, its store and the picture")
     parser.add_argument("--recordings", type=Path, help="folder of recorded episodes (parquet)")

@@ -1,7 +1,7 @@
-"""Decisions a second in closed loop, by budget and by number of environments, and where the time goes.
+"""Measure decisions per second in closed loop, by budget and by number of environments, and the shares of the time.
 
-A decision is a whole step of one environment: the engine, the encoder, the sequence model's context and generation, the
-translator. The levels of the suite take turns; the context is full before time is taken.
+A decision is a whole step of one environment: the engine, the encoder, the sequence model's context and generation, and
+the translator. The levels of the suite take turns; the context is full before the clock starts.
 
 Usage: python benchmarks/suite_throughput.py [--json FILE] [--checkpoint DIR | --preset tiny] [--budgets 1,4,16]
     [--batches 1,16,64] [--prior factored]
@@ -41,7 +41,7 @@ from flexlam_rl.models.flexlam.translator import Translator
 
 
 def random_bundle(preset: str, device: str) -> Any:
-    """A bundle of random weights: its speed is that of a trained one."""
+    """Make a bundle of random weights, which is as fast as a trained one."""
     sizes, actions = PRESETS[preset], action_set("dreamer15")
     torch.manual_seed(0)
     lam = LAM(sizes.lam)
@@ -58,14 +58,14 @@ def random_bundle(preset: str, device: str) -> Any:
 
 
 def with_factored_prior(bundle: Any, preset: str) -> Any:
-    """The bundle with a factored prior of random weights in place of its own."""
+    """Replace a bundle's prior by a factored one of random weights."""
     config = replace(SIZES[preset], slots=bundle.lam.config.slots, codes=bundle.lam.code_count)
     prior = FactoredPrior(config).to(bundle.lam.null.device).eval().requires_grad_(False)
     return replace(bundle, sequence=prior, hash=f"factored-{bundle.hash}")
 
 
 def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> dict[str, float]:
-    """Decisions a second, and the share of each part of the wall-clock."""
+    """Measure decisions per second, and the share of each part of the wall-clock time."""
     policy.budget = budget
     levels = [SUITE[i % len(SUITE)] for i in range(batch)]
     env = gym.make_vec("FlexLAM-DMLab-v0", num_envs=batch, level=levels, engine="litelab")
@@ -86,7 +86,7 @@ def measure(policy: LatentActionPolicy, budget: int, batch: int, steps: int) -> 
         wall, worked = time.perf_counter() - began, time.process_time() - worked
     finally:
         env.close()
-    # with several threads the parts' seconds add up to more than the policy's wall-clock: they are shares of it
+    # with several threads, the parts' seconds add up to more than the policy's wall-clock time, so they are scaled
     inside = sum(parts[part] for part in ("encode", "context", "generate", "translate"))
     policy_share = parts["total"] / wall
     shares = {
@@ -104,11 +104,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--checkpoint")
     parser.add_argument("--preset", choices=list(PRESETS))
-    parser.add_argument("--prior", choices=("own", "factored"), default="own", help="factored: of the preset's size")
+    parser.add_argument(
+        "--prior", choices=("own", "factored"), default="own", help="own, or factored with the preset's size"
+    )
     parser.add_argument("--budgets")
     parser.add_argument("--batches", default="1,16,64")
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--chunk", type=int, default=None, help="as the suite's by default")
+    parser.add_argument("--chunk", type=int, default=None, help="rows computed together (default: as in the suite)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", choices=("fp32", "bf16"), default="fp32")

@@ -1,9 +1,9 @@
-"""Seconds of a training step of TECO and of the models that it is compared with, by DropLoss, without training any.
+"""Measure the seconds of a training step of TECO and of the models that it is compared with, by DropLoss.
 
-All contenders have transformers of the same sizes and the same clips. Each takes one step to warm up; then all take
-turns, and the median counts. On a CPU processor time counts, which other jobs on the machine stretch less. Operations
-are those of a forward and a backward pass, counted by torch. `--count` counts them alone and computes nothing, which
-the preset `paper` needs on a CPU.
+All contenders have transformers of the same sizes and the same clips. Each takes one warm-up step; then all take turns,
+and the median counts. On a CPU, processor time is measured, which other jobs on the machine distort less. Operations
+are those of a forward and a backward pass, counted by torch. `--count` only counts them and computes nothing, as the
+preset `paper` needs on a CPU.
 
 Usage: python benchmarks/teco_steps.py [--preset tiny] [--batch 1] [--rounds 3] [--device cpu] [--count] [--json FILE]
 """
@@ -31,11 +31,11 @@ from flexlam_rl.models.teco.world import FrameWorld
 
 DROPS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 TOLD = 16
-"""Numbers of a latent action."""
+"""Number of values of a latent action."""
 
 
 def contenders(preset: str, device: str) -> dict[str, FrameWorld]:
-    """One TECO, and both models without latent dynamics."""
+    """Make a TECO, and both models without latent dynamics."""
     teco = replace(PRESETS[preset].teco, latents=TOLD)
     makers: dict[str, Callable[[], FrameWorld]] = {
         "TECO": lambda: TECO(teco),
@@ -47,7 +47,7 @@ def contenders(preset: str, device: str) -> dict[str, FrameWorld]:
 
 
 def step_of(model: FrameWorld, batch: int, drop: float, device: str) -> Callable[[], None]:
-    """A function that takes a step: loss, backward, AdamW."""
+    """Make a function that takes a step: loss, backward, AdamW."""
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=0.0)
     generator = torch.Generator(device).manual_seed(0)
     side, codes = model.config.vqgan.side, model.config.vqgan.codes
@@ -63,7 +63,7 @@ def step_of(model: FrameWorld, batch: int, drop: float, device: str) -> Callable
 
 
 def vqgan_step(preset: str, device: str) -> Callable[[], None]:
-    """A function that takes a step of the first stage, by its recipe's batch."""
+    """Make a function that takes a step of the first stage, with its recipe's batch."""
     config = PRESETS[preset].vqgan
     frames = torch.zeros(RECIPES[preset].vqgan.batch, 1, config.channels, config.image_size, config.image_size)
     frames = torch.randint_like(frames, 0, 256).to(device, torch.uint8)
@@ -82,7 +82,7 @@ def vqgan_step(preset: str, device: str) -> Callable[[], None]:
 
 
 def seconds(step: Callable[[], None], device: str) -> float:
-    """Time of a step: of the processor on a CPU, of the clock on a GPU."""
+    """Measure the time of a step: processor time on a CPU, wall-clock time on a GPU."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     if device != "cpu":
         torch.cuda.synchronize()
@@ -94,14 +94,14 @@ def seconds(step: Callable[[], None], device: str) -> float:
 
 
 def operations(model: FrameWorld, batch: int, drop: float, device: str) -> float:
-    """Floating-point operations of a step's passes, in units of 10^9."""
+    """Count the floating-point operations of a step's passes, in units of 10^9."""
     with FlopCounterMode(display=False) as counter:
         step_of(model, batch, drop, device)()
     return counter.get_total_flops() / 1e9
 
 
 def main() -> None:
-    """Measure, print, and write."""
+    """Measure, print, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
     parser.add_argument("--batch", type=int, default=1)
@@ -156,7 +156,7 @@ def main() -> None:
             "teco": round(whole * recipe.dynamics.steps / 3600, 3),
         }
         print(f"VQ-GAN: {found['vqgan_seconds']:.3f} s per step; hours of the recipes on this device: {found['hours']}")
-        print(f"Codes of a clip's frames: {found['codes_seconds']:.3f} s, which the hours of TECO hold.")
+        print(f"Codes of a clip's frames: {found['codes_seconds']:.3f} s, which the hours of TECO include.")
     found["rows"] = [{"model": name, "drop_loss": drop, **row} for (name, drop), row in rows.items()]
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,21 +1,20 @@
-"""Speed of training: transitions a second of LAM pretraining and its share of the hardware's matrix peak; tokens a
-second of the sequence model.
+"""Measure the speed of training: transitions per second of LAM pretraining, with its share of the hardware's matrix
+peak, and tokens per second of the sequence model.
 
     python benchmarks/train_throughput.py [--json FILE] [--preset paper] [--device cpu] [--precision bf16] [--batch 64]
         [--steps 20] [--data DIR]
 
 *Ours* is the stage as `train.lam` runs it: its loop, its recipe's precision and compilation (on a CPU: float32, not
-    compiled), its
-optimiser, batches read ahead from rollouts on disk. *Eager* is the same step written plainly in the same run: the same
-modules and precision without torch.compile, attention as separate matrix products and a softmax, batches read one after
-another, torch's AdamW. Evaluations and saving are not timed. Model arithmetic is counted by torch's FlopCounterMode
-(forward and backward) and divided by the best rate of one large matrix product in the same precision, measured before.
-Without --data the rollouts are synthetic: smooth moving textures.
+compiled), its optimizer, and batches that are read ahead from rollouts on disk. *Eager* is the same step written
+plainly in the same run: the same modules and precision without torch.compile, attention as separate matrix products and
+a softmax, batches read one after another, and torch's AdamW. Evaluations and saves are not timed. Model arithmetic is
+counted by torch's FlopCounterMode (forward and backward), and divided by the best rate of a large matrix product in the
+same precision, measured before. Without --data, the rollouts are synthetic: smooth moving textures.
 
 JSON keys:
-    ours_per_s, eager_per_s                                   transitions a second
-    mfu, eager_mfu                                            counted arithmetic of a second / peak
-    peak_flops, flops_per_transition                          what these rest on
+    ours_per_s, eager_per_s                                   transitions per second
+    mfu, eager_mfu                                            counted arithmetic per second / peak
+    peak_flops, flops_per_transition                          figures that these are computed from
     sequence_tokens_per_s, sequence_eager_tokens_per_s        tokens (patches and codes) that enter the transformer
     preset, device, precision, batch, sequence_batch, sequence_frames, machine
 """
@@ -52,7 +51,7 @@ from flexlam_rl.train.trainer import LoopConfig, Stage, run
 
 
 def synthetic(root: Path, episodes: int = 8, length: int = 200) -> Rollouts:
-    """Rollouts of a smooth texture that moves, which compress about as rendered frames do."""
+    """Make rollouts of a smooth moving texture, which compress about as well as rendered frames."""
     rng = np.random.default_rng(0)
     with RolloutWriter(root, "texture", "train", Origin(engine="synthetic")) as writer:
         for key in range(episodes):
@@ -72,13 +71,13 @@ def synthetic(root: Path, episodes: int = 8, length: int = 200) -> Rollouts:
 
 
 def synchronise(device: str) -> None:
-    """Wait for a GPU; the CPU has always finished."""
+    """Wait for a GPU; a CPU has always finished."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 
 
 def peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
-    """The best rate of a large matrix product, in floating-point operations a second."""
+    """Measure the best rate of a large matrix product, in floating-point operations per second."""
     n = 8192 if device.startswith("cuda") else 2048
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
     torch.mm(a, b)
@@ -94,7 +93,7 @@ def peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
 
 
 def ours(stage: Stage, config: LoopConfig, warm: int) -> float:
-    """Seconds a step in the project's own loop, after `warm` steps."""
+    """Measure the seconds per step in the project's own loop, after `warm` steps."""
     times: list[float] = []
 
     def on_step(step: int) -> None:
@@ -108,7 +107,7 @@ def ours(stage: Stage, config: LoopConfig, warm: int) -> float:
 
 
 def eager(stage: Any, batch: Callable[[], dict[str, torch.Tensor]], config: LoopConfig, warm: int) -> float:
-    """Seconds of the same step written plainly."""
+    """Measure the seconds of the same step written plainly."""
     model = next(iter(stage.trained().values())).to(config.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.95))
     generator = torch.Generator(config.device).manual_seed(0)
@@ -133,7 +132,7 @@ def _autocast(config: LoopConfig) -> Any:
 
 
 def operations(stage: Any, batch: dict[str, torch.Tensor], device: str) -> float:
-    """Floating-point operations of one step's forward and backward pass."""
+    """Count the floating-point operations of a step's forward and backward pass."""
     generator = torch.Generator(device).manual_seed(0)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         stage.loss(batch, generator)[0].backward()
@@ -141,7 +140,7 @@ def operations(stage: Any, batch: dict[str, torch.Tensor], device: str) -> float
 
 
 class Plain:
-    """Batches read one after another, when they are asked for."""
+    """Batches that are read one after another, on demand."""
 
     def __init__(self, items: Any, batch: int, device: str) -> None:
         self.items, self.batch, self.device, self.rng = items, batch, device, np.random.default_rng(0)
@@ -155,7 +154,7 @@ class Plain:
 
 
 def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:
-    """All figures of one preset."""
+    """Measure all figures of a preset."""
     recipe, device = RECIPES[options.preset], options.device
     changes: dict[str, Any] = {
         "device": device,
@@ -195,7 +194,7 @@ def measure(options: argparse.Namespace, data: Rollouts) -> dict[str, Any]:
 
 
 def sequence(options: argparse.Namespace, data: Rollouts, changes: dict[str, Any], warm: int) -> dict[str, Any]:
-    """Tokens a second of the sequence model, codes of the frozen LAM included."""
+    """Measure the tokens per second of the sequence model, including the codes of the frozen LAM."""
     recipe, device = RECIPES[options.preset], options.device
     config = recipe.sizes.sequence
     length = options.frames or config.frames
@@ -232,18 +231,18 @@ def sequence(options: argparse.Namespace, data: Rollouts, changes: dict[str, Any
 
 
 def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--preset", default="paper", choices=list(RECIPES))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="default: the recipe's on a GPU, fp32 on a CPU")
-    parser.add_argument("--batch", type=int, help="transitions a step (default: the recipe's)")
-    parser.add_argument("--sequence-batch", type=int, help="windows a step (default: the recipe's)")
+    parser.add_argument("--batch", type=int, help="transitions per step (default: the recipe's)")
+    parser.add_argument("--sequence-batch", type=int, help="windows per step (default: the recipe's)")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sequence-steps", type=int, help="steps of the sequence model (default: --steps)")
     parser.add_argument(
-        "--frames", type=int, help="frames of a window (default: the whole context; the recipe's first part has 10)"
+        "--frames", type=int, help="frames per window (default: the whole context; the recipe's first part has 10)"
     )
     parser.add_argument("--data", type=Path, help="rollouts (default: synthetic)")
     options = parser.parse_args()

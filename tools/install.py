@@ -1,8 +1,8 @@
-"""Install this checkout into a virtual environment and show how far that is, where pip is silent for a minute.
+"""Install this checkout into a virtual environment, and show the progress that pip does not show for a minute.
 
     python tools/install.py VENV REQUIREMENT
 
-It runs before anything is installed, so it needs the standard library alone.
+It runs before anything is installed, so that it needs only the standard library.
 """
 
 import re
@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 
 EVERY = 5.0
-"""Seconds between two lines where the output is no terminal."""
+"""Seconds between two lines if the output is not a terminal."""
 
 
 class Phase:
-    """What pip is doing, read from its lines, and how many of its packages are there.
+    """What pip is doing, read from its lines, and the number of packages that are installed.
 
     Args:
-        venv: Where they go.
+        venv: The virtual environment.
     """
 
     def __init__(self, venv: Path) -> None:
@@ -31,7 +31,7 @@ class Phase:
         return len(list(self._venv.glob("lib/python*/site-packages/*.dist-info")))
 
     def read(self, line: str) -> None:
-        """Take a line of pip's."""
+        """Read a line of pip's output."""
         if found := re.match(r"\s*Collecting (\S+?)[<>=!~;\[ ]", f"{line} "):
             self._packages += 1
             self._words = f"found {self._packages} packages, now {found[1]}"
@@ -48,7 +48,7 @@ class Phase:
 
 
 def install(venv: Path, requirement: str) -> int:
-    """Install; returns pip's exit code, after its whole output where that is not 0."""
+    """Install, and return pip's exit code; if that is not 0, print pip's whole output."""
     command = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
     command += ["--progress-bar", "off", "--constraint", "constraints.txt", "--editable", requirement]
     phase, lines = Phase(venv), []

@@ -1,8 +1,8 @@
-"""Make the moving picture of the README: the bundled policy at three budgets, and the expert, in four levels.
+"""Make the animation of the README: the bundled policy at three budgets, and the expert, in four levels.
 
     python tools/readme_film.py docs/pictures/policy.webp
 
-All play the same episode of a level, from the evaluation stream. Where a return is more than 0, it is written below.
+All play the same episode of a level, from the evaluation stream. A return above 0 is written below the picture.
 """
 
 import sys
@@ -31,25 +31,25 @@ LEVELS = (
 )
 BUDGETS = (1, 4, 16)
 SEED, STEPS, EVERY, FACTOR = 1, 120, 2, 2
-"""Seed of the episodes and draws; decisions, how many of them make one picture, and how often a pixel is repeated."""
+"""Seed of the episodes and draws; number of decisions; decisions per picture; side of the square of each pixel."""
 
 
 def tile(episode: Episode, step: int, name: str) -> Picture:
-    """Who plays, what is seen, and what was earned so far."""
+    """Draw a frame with the player's name and the return so far."""
     step = min(step, len(episode.frames) - 1)
     total = 0.0 if episode.reward is None else float(episode.reward[:step].sum())
     return caption(enlarged(episode.frames[step], FACTOR), f"{name}: {total:g}")
 
 
 def sheet(rows: list[list[Picture]]) -> Picture:
-    """Put the tiles of levels below each other."""
+    """Put the tiles of the levels below each other."""
     strips = [beside(row) for row in rows]
     gap = np.full((GAP, strips[0].shape[1], 3), PAPER, np.uint8)
     return np.concatenate([part for strip in strips for part in (strip, gap)][:-1])
 
 
 def main(path: Path) -> None:
-    """Play and write."""
+    """Play the episodes, and write the animation."""
     torch.set_num_threads(1)
     player = Player(seed=SEED)
     spec = find_domain(player.bundle.config.environment.domain).resolve(player.bundle.config.environment.spec)

@@ -2,7 +2,7 @@
 
     python tools/readme_results.py
 
-tests/test_readme.py holds that the tables are what the files say.
+tests/test_readme.py checks that the tables agree with the files.
 """
 
 import json
@@ -27,14 +27,14 @@ BUDGETS = {1: "suite-tiny/k1", 4: "suite-tiny/k4", 16: "suite-tiny/k16"}
 
 
 def read(folder: str) -> tuple[int, dict[str, Any]]:
-    """Episodes per level and the summary of a finished suite."""
+    """Read the number of episodes per level and the summary of a finished suite."""
     record = json.loads((ROOT / "results" / folder / "results.json").read_text())
     (summary,) = record["summary"].values()
     return min(level["episodes"] for level in summary["levels"].values()), summary
 
 
 def shown(figure: dict[str, float | None]) -> str:
-    """A figure with its interval, where it has one."""
+    """Write a figure with its interval, if it has one."""
     around = "" if figure["low"] is None else f" [{figure['low']:.1f}, {figure['high']:.1f}]"
     return f"{figure['value']:.1f}{around}"
 
@@ -49,7 +49,7 @@ def table() -> str:
 
 
 def levels() -> str:
-    """Make the table per level: per cent of the scripted expert, with standard errors."""
+    """Make the table per level: percent of the scripted expert, with standard errors."""
     played = [read(ROWS[name])[1]["levels"] for name in COLUMNS]
     lines = [f"| level | {' | '.join(COLUMNS)} |", "|---" + "|--:" * len(COLUMNS) + "|"]
     for level in played[0]:
@@ -63,7 +63,7 @@ PAGES = {"README.md": table, "docs/results.md": levels}
 
 
 def draw(path: Path) -> None:
-    """Draw the return against the budget."""
+    """Draw the return over the budget."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,1 +1,3 @@
-"""What one GPU gives in ten minutes: latency, throughput, data, a trained policy, its scores. See docs/one-gpu.md."""
+"""Measurements on one GPU in ten minutes: latency, throughput, data, a trained policy and its scores. See
+docs/one-gpu.md.
+"""

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.one_gpu --minutes 8 --out DIR`: all that one GPU can say in ten minutes, most valuable first.
+"""`python -m benchmarks.one_gpu --minutes 8 --out DIR`: measure on one GPU in ten minutes, the most valuable parts
+first.
 
-On a new machine, `--smoke` first: every part for a few seconds, which also compiles and caches everything. The same
-command again goes on where it was stopped. `--rehearse` runs the same code at debug size on a CPU; `--dry-run` says
-what each part would take and bring back.
+On a new machine, run `--smoke` first: it runs every part for a few seconds, and compiles and caches everything. The
+same command continues a stopped one. `--rehearse` runs the same code at debug size on a CPU; `--dry-run` prints the
+time and the results of each part.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from benchmarks.one_gpu.sizes import FULL, REHEARSAL, SMOKE, Size
 
 @dataclass(frozen=True)
 class Part:
-    """One part.
+    """A part of the benchmark.
 
     Attributes:
-        name: Of its results.
-        weight: Share of the time, beside those of the others that are left: what a part leaves over, later ones get.
-        run: Does it: `run(session, figures)` adds to the figures.
-        brings: What it brings back.
+        name: Name of its results.
+        weight: Share of the remaining time, relative to the parts that are left; later parts get what it does not use.
+        run: Function `run(session, figures)` that runs the part and adds to the figures.
+        brings: Description of its results.
     """
 
     name: str
@@ -39,10 +40,10 @@ class Part:
 
 PARTS = (
     Part(
-        "latency", 10, latency.run, "ms a decision at batch 1 and in a large batch, beside transformers and the paper"
+        "latency", 10, latency.run, "ms per decision at batch 1 and in a large batch, beside transformers and the paper"
     ),
-    Part("throughput", 14, throughput.run, "LAM and prior: examples a second, share of the peak and of the roofline"),
-    Part("collect", 14, collecting.run, "frames a second from litelab on all cores, seconds to the device"),
+    Part("throughput", 14, throughput.run, "LAM and prior: examples per second, share of the peak and of the roofline"),
+    Part("collect", 14, collecting.run, "frames per second from litelab on all cores, seconds to the device"),
     Part("train", 24, training.run, "LAM, prior, translator; losses, training.png, bundle.tar.* in float16"),
     Part("suite", 14, suite.run, "returns of the tasks per budget, episodes.csv"),
     Part("seeds", 24, training.run_seeds, "returns of further training seeds with the same plan"),
@@ -53,13 +54,15 @@ def main() -> int:
     """Run all parts that are not finished."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, help="time for all parts (8; 1.5 with --smoke)")
-    parser.add_argument("--out", type=Path, default=Path("build/one-gpu/out"), help="folder that is brought back")
+    parser.add_argument("--out", type=Path, default=Path("build/one-gpu/out"), help="folder of the results")
     parser.add_argument("--work", type=Path, default=Path("build/one-gpu"), help="folder that stays on the machine")
-    parser.add_argument("--preset", choices=["paper", "small", "tiny", "debug"], help="of the policy that is trained")
+    parser.add_argument(
+        "--preset", choices=["paper", "small", "tiny", "debug"], help="preset of the policy that is trained"
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--smoke", action="store_true", help="every part for a few seconds")
     kind.add_argument("--rehearse", action="store_true", help="debug size, on a CPU")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     options = parser.parse_args()
     size = SMOKE if options.smoke else REHEARSAL if options.rehearse else FULL
     size = replace(size, minutes=options.minutes or size.minutes, preset=options.preset or size.preset)
@@ -75,7 +78,7 @@ def main() -> int:
 
 
 def dry_run(size: Size) -> int:
-    """Print what each part would take and bring back."""
+    """Print the time and the results of each part."""
     total = sum(part.weight for part in PARTS)
     print(f"{size.name}: {size.minutes:g} minutes, policy {size.preset!r}, {size.frames:,} frames "
           f"({size.frames * 64 * 64 * 3 / 1e9:.1f} GB on the device)")  # fmt: skip
@@ -86,7 +89,9 @@ def dry_run(size: Size) -> int:
 
 
 def run_all(session: Session) -> int:
-    """Run the parts in order, each in its own time; write the report after each. 1 where a part failed."""
+    """Run the parts in order, each in its share of the time, and write the report after each; return 1 if a part
+    failed.
+    """
     end = time.monotonic() + 60 * session.size.minutes
     compiling = collecting.start_compiling() if not session.load("collect").get("done") else None
     failed = 0
@@ -100,14 +105,14 @@ def run_all(session: Session) -> int:
         left = end - time.monotonic()
         box = left * part.weight / sum(other.weight for other in PARTS[number:])
         if left < 2:
-            print(f"{part.name}: no time left; the same command goes on", flush=True)
+            print(f"{part.name}: no time left; the same command continues", flush=True)
             break
         session.until = time.monotonic() + box
         began = time.monotonic()
         figures.pop("error", None)
         print(f"{part.name}: {box:.0f} s", flush=True)
         try:
-            # a part plans for its time; this ends one that has planned badly
+            # a part plans for its time; this ends a part that takes much longer
             with time_box(min(1.3 * box + 5, left + 5)):
                 part.run(session, figures)
             figures["done"] = True

@@ -1,6 +1,6 @@
 """Part (c): frames from litelab on all cores straight into memory, and to the device as uint8.
 
-A call that goes on where another one stopped plays the same episodes again: they are told by their numbers.
+A call that continues a stopped one plays the same episodes again, which their numbers determine.
 """
 
 import subprocess
@@ -30,26 +30,26 @@ env.reset(seed=0)
 env.step(0)
 """
 TEST_EPISODES = 1
-"""Held out per task."""
+"""Number of held-out episodes per task."""
 
 
 def start_compiling() -> subprocess.Popen[bytes]:
-    """Compile litelab's kernels in another process, beside the parts that need none; they are kept on disk."""
+    """Compile litelab's kernels in another process, while parts run that do not need them; they are kept on disk."""
     return subprocess.Popen([sys.executable, "-c", COMPILE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def settings() -> Settings:
-    """Who plays, and how: the expert that sees what the learner sees."""
+    """Make the settings of the expert, which sees what the learner sees."""
     return Settings(expert="reactive", spec=find_domain("dmlab").resolve(EnvSpec(engine="litelab")))
 
 
 def tasks(names: tuple[str, ...]) -> list[str]:
-    """Names of tasks; "suite" for those that the domain scores."""
+    """Return the names of tasks, with "suite" replaced by those that the domain scores."""
     return [t.name for t in find_domain("dmlab").tasks() if t.scored] if names == ("suite",) else list(names)
 
 
 def run(session: Session, figures: dict[str, Any]) -> None:
-    """Collect, move to the device, and say how fast."""
+    """Collect frames, move them to the device, and measure the speed."""
     wanted = tasks(session.size.tasks)
     steps = -(-session.size.frames // len(wanted))
     counts = figures.setdefault("episodes", {})
@@ -69,7 +69,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
         session.save("collect", figures)
     played = time.perf_counter() - began
     rollouts = {name: Rollouts(part) for name, part in stores.items()}  # type: ignore[arg-type]
-    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         list(pool.map(lambda store: store.digest, (*stores["train"], *stores["test"])))
     began = time.perf_counter()
     resident = ResidentSpans(TransitionPairs(rollouts["train"]), session.device)
@@ -90,7 +90,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
 
 
 def _play(task: str, split: str, count: int | None, steps: int, late: Callable[[], bool]) -> list[Any]:
-    """Episodes 0, 1, ... of a task, in order: `count` of them, or as many as `steps` need, or until it is late."""
+    """Play episodes 0, 1, ... of a task in order: `count` of them, or as many as `steps` need, or until time is up."""
     who = settings()
     length = episode_steps(who.spec, task)
     terminates = find_domain("dmlab").task(task).terminates
@@ -112,7 +112,9 @@ NO_END = 1 << 60
 
 
 def frames_of(session: Session) -> dict[str, Any]:
-    """The collected rollouts, and their frames on the device; played again where an earlier call collected them."""
+    """Return the collected rollouts, and their frames on the device; play them again if an earlier call collected
+    them.
+    """
     if not session.memory:
         figures = session.load("collect")
         if not figures.get("episodes"):

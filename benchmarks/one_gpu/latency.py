@@ -1,4 +1,4 @@
-"""Part (a): milliseconds a decision by the paper's protocol, batch 1 and large, beside transformers."""
+"""Part (a): milliseconds per decision by the paper's protocol, at batch 1 and in a large batch, beside transformers."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from benchmarks.decode_latency import Policy, measure, ours, theirs
 from benchmarks.one_gpu.session import Session
 
 PAPER_MS = {4: 57.1, 16: 176.0, 64: 638.8}
-"""What the paper reports (its figure for an unnamed GPU, batch 1)."""
+"""Figures of the paper (for an unnamed GPU, batch 1)."""
 
 
 def run(session: Session, figures: dict[str, Any]) -> None:
-    """Measure each budget: ours alone, ours in a large batch, transformers alone."""
+    """Measure each budget: ours at batch 1, ours in a large batch, transformers at batch 1."""
     size = session.size
     policy = Policy(size.latency_preset, session.device)
     budgets = dict.fromkeys(min(k, policy.config.slots) for k in size.budgets)

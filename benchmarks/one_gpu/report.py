@@ -1,4 +1,4 @@
-"""What is brought back: one JSON, two tables, two plots, the bundle in float16; at most 8 files of at most 16 MiB."""
+"""The results: one JSON, two tables, two plots and the bundle in float16, in at most 8 files of at most 16 MiB."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ PIECE = 15 << 20
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Describe the machine that the figures were measured on."""
     cuda = device.startswith("cuda")
     return {
         "card": torch.cuda.get_device_name() if cuda else None,
@@ -36,7 +36,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def write(session: Session, parts: dict[str, dict[str, Any]]) -> None:
-    """Write what is known so far to the session's folder."""
+    """Write the results so far to the session's folder."""
     session.out.mkdir(parents=True, exist_ok=True)
     record = {"size": session.size.name, "machine": machine(session.device), "parts": parts}
     _put(session, "one_gpu.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -56,7 +56,7 @@ def _plays(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Numbers of nested dictionaries, with their path."""
+    """Yield the numbers of nested dictionaries, with their path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from flat(inner, f"{name}/{key}" if name else str(key))
@@ -79,7 +79,7 @@ def _put(session: Session, name: str, data: bytes) -> None:
 
 
 def _bundle(session: Session) -> None:
-    """The bundle as a tar in pieces; `cat bundle.tar.* | tar x` puts it together."""
+    """Write the bundle as a tar in pieces, which `cat bundle.tar.* | tar x` unpacks."""
     folder = session.work / "seed-0" / "bundle"
     if not folder.is_dir():
         return
@@ -119,7 +119,7 @@ def _plots(session: Session, parts: dict[str, dict[str, Any]]) -> None:
     for name in ("ours_ms", "transformers_ms", "paper_ms"):
         points = sorted((int(k), row[name]) for k, row in measured.items() if row.get(name))
         axes.plot(*zip(*points, strict=True), "o-", label=name.removesuffix("_ms")) if points else None
-    axes.set(xlabel="budget K", ylabel="ms a decision, batch 1", yscale="log")
+    axes.set(xlabel="budget K", ylabel="ms per decision, batch 1", yscale="log")
     if axes.lines:
         axes.legend()
     _save(session, "latency.png", figure)

@@ -1,8 +1,9 @@
-"""What a training step must compute and move at least, and what the device can: the roofline.
+"""The roofline: what a training step must at least compute and move, and what the device can compute and move.
 
 Operations are counted by torch's FlopCounterMode (forward and backward). Bytes are those of the inputs and outputs of
-matrix products, convolutions and attention, as if all else were fused into these, and the optimizer's: weights,
-gradient and two moments. Both grow linearly with the batch, so two small batches tell those of any.
+matrix products, convolutions and attention, as if everything else were fused into these, and those of the optimizer:
+weights, gradient and two moments. Both grow linearly with the batch, so that two small batches determine them for any
+batch.
 """
 
 import time
@@ -17,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 HEAVY = ("mm", "addmm", "bmm", "baddbmm", "convolution", "attention", "embedding")
 ADAMW_BYTES = 28
-"""Per parameter: weight and two moments read and written, gradient read, 4 bytes each."""
+"""Bytes per parameter: weight and two moments read and written, gradient read, 4 bytes each."""
 
 
 class ByteCounter(TorchDispatchMode):
@@ -36,12 +37,12 @@ class ByteCounter(TorchDispatchMode):
 
 
 def step_costs(loss: Callable[[int], Tensor], batch: int, parameters: int) -> tuple[float, float]:
-    """Operations and bytes of one training step.
+    """Count the operations and bytes of a training step.
 
     Args:
-        loss: Computes the loss of a batch of so many examples.
-        batch: Examples of the step.
-        parameters: That train.
+        loss: Function that computes the loss of a batch of the given number of examples.
+        batch: Number of examples of the step.
+        parameters: Number of parameters that train.
     """
     found = []
     for few in (2, 4):
@@ -54,7 +55,7 @@ def step_costs(loss: Callable[[int], Tensor], batch: int, parameters: int) -> tu
 
 
 def bandwidth(device: str, seconds: float = 1.0) -> float:
-    """Bytes a second of the best large copy, reading and writing counted."""
+    """Measure the bytes per second of the best large copy, counting both reading and writing."""
     wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     source = torch.zeros((1 << 30 if device.startswith("cuda") else 1 << 25), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

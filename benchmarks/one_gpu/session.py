@@ -1,4 +1,4 @@
-"""What all parts share: sizes, folders, the clock, results written as they come, and the collected frames."""
+"""What all parts share: sizes, folders, the clock, results that are written as they come, and the collected frames."""
 
 import json
 import signal
@@ -14,12 +14,12 @@ from flexlam_rl.utils.files import write_atomically
 
 
 class TimeBoxOver(Exception):
-    """A part has used all of its time."""
+    """Raised when a part has used all of its time."""
 
 
 @contextmanager
 def time_box(seconds: float) -> Iterator[None]:
-    """Raise `TimeBoxOver` in the main thread when a block takes longer."""
+    """Raise `TimeBoxOver` in the main thread if a block takes longer than `seconds`."""
 
     def over(*_: Any) -> None:
         raise TimeBoxOver
@@ -35,15 +35,15 @@ def time_box(seconds: float) -> Iterator[None]:
 
 @dataclass
 class Session:
-    """One call of the command.
+    """A call of the command.
 
     Attributes:
-        size: How much to do.
-        device: Where the models are.
-        out: Folder that is brought back.
-        work: Folder that stays: parts' results, training runs, the suite's episodes.
-        until: Of the part at work, on the clock of `time.monotonic`.
-        memory: Frames that the part `collect` gathered in this call.
+        size: Amounts of all parts.
+        device: Device of the models.
+        out: Folder of the results.
+        work: Folder that stays on the machine: results of parts, training runs, the suite's episodes.
+        until: End of the present part's time, on the clock of `time.monotonic`.
+        memory: Frames that the part `collect` collected in this call.
     """
 
     size: Size
@@ -54,16 +54,16 @@ class Session:
     memory: dict[str, Any] = field(default_factory=dict)
 
     def left(self) -> float:
-        """Seconds left to the part at work."""
+        """Seconds left to the present part."""
         return self.until - time.monotonic()
 
     def load(self, part: str) -> dict[str, Any]:
-        """What a part has found so far."""
+        """Read a part's results so far."""
         path = self.work / "parts" / f"{part}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def save(self, part: str, figures: dict[str, Any]) -> None:
-        """Keep what a part has found so far."""
+        """Store a part's results so far."""
         path = self.work / "parts" / f"{part}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, (json.dumps(figures, indent=1) + "\n").encode())

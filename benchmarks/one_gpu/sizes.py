@@ -1,4 +1,4 @@
-"""How much each part does: the real call, the smoke call on a new machine, and the rehearsal on a CPU."""
+"""Amounts of each part: in the real call, in the smoke call on a new machine, and in the rehearsal on a CPU."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,28 @@ class Size:
     minutes: float
     latency_preset: str = "paper"
     budgets: tuple[int, ...] = (16, 64, 4)
-    """In order of worth, as everything here."""
+    """Budgets, the most valuable first."""
     latency_steps: int = 100
     rows: int = 512
-    """Environments that decide together in the large batch."""
+    """Number of environments that decide together in the large batch."""
     throughput_presets: tuple[str, ...] = ("paper", "small")
     throughput_steps: int = 60
     tasks: tuple[str, ...] = ("suite",)
     frames: int = 2_000_000
-    """To collect from all tasks together; whole episodes, at least one per task."""
+    """Number of frames to collect from all tasks together, in whole episodes, at least one per task."""
     preset: str = "small"
     """Preset of the policy that is trained."""
     labels: int = 4000
     least_steps: int = 200
-    """Fewest steps of the LAM and of the prior: shorter trainings are not begun."""
+    """Smallest numbers of steps of the LAM and of the prior; shorter trainings are not begun."""
     most_steps: int = 1_000_000
     translator_steps: int = 2000
     suite_tasks: tuple[str, ...] = ("suite",)
     suite_budgets: tuple[int, ...] = (16, 1, 4)
     episodes: tuple[int, ...] = (10, 50)
-    """Episodes per task: the first number for all budgets, then the next, as far as the time goes."""
+    """Numbers of episodes per task: the first one for all budgets, then the next one, as long as there is time."""
     seeds: int = 8
-    """Training seeds at most."""
+    """Largest number of training seeds."""
 
 
 FULL = Size("full", 8.0)

@@ -1,4 +1,4 @@
-"""Part (e): the suite with the trained policy, one budget after the other, as many episodes as fit."""
+"""Part (e): the suite with the trained policy, budget by budget, with as many episodes as the time allows."""
 
 import csv
 import json
@@ -15,10 +15,10 @@ MOST_ROWS = 512
 
 
 def play(session: Session, bundle: Path, budget: int, episodes: int) -> dict[str, Any]:
-    """Play one budget; episodes that were played before are kept.
+    """Play at a budget; episodes that were played before are kept.
 
     Returns:
-        Seconds, milliseconds a step of the batch, and the summary of each column of the table.
+        Seconds, milliseconds per step of the batch, and the summary of each column of the table.
     """
     names = tuple(collecting.tasks(session.size.suite_tasks))
     rows = min(MOST_ROWS, len(names) * episodes)
@@ -62,7 +62,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
 
 
 def episodes_of(figures: dict[str, Any]) -> list[dict[str, str]]:
-    """All episodes that were played, as rows of a table."""
+    """Return all episodes that were played, as rows of a table."""
     files = dict.fromkeys(row["csv"] for row in figures.values() if isinstance(row, dict) and "csv" in row)
     rows: list[dict[str, str]] = []
     for path in files:

@@ -1,5 +1,5 @@
-"""Part (b): training throughput of LAM, prior, ElasticTok, TECO, Midway and LaMo, beside the measured peak and the
-counted roofline, data included.
+"""Part (b): training throughput, including data, of LAM, prior, ElasticTok, TECO, Midway and LaMo, beside the measured
+peak and the counted roofline.
 """
 
 from collections.abc import Callable
@@ -41,13 +41,15 @@ from flexlam_rl.train.trainer import LoopConfig, Stage
 
 NEVER = 10**9
 ELASTIC_BATCH = 8
-"""Most blocks of ElasticTok's paper sizes, of 4,096 tokens each, in a batch."""
+"""Largest number of blocks of ElasticTok's paper sizes, of 4,096 tokens each, in a batch."""
 TECO_BATCH = 8
-"""Most clips of TECO's paper sizes, of 300 frames each, in a batch: the paper's 32 are for several devices."""
+"""Largest number of clips of TECO's paper sizes, of 300 frames each, in a batch; the paper's 32 are for several
+devices.
+"""
 
 
 def random_rollouts(count: int = 4, length: int = 500, size: int = 64) -> Rollouts:
-    """Frames of noise in memory: speed does not depend on what they show."""
+    """Make frames of noise in memory, because speed does not depend on what they show."""
     rng = np.random.default_rng(0)
 
     def episode() -> Episode:
@@ -59,7 +61,7 @@ def random_rollouts(count: int = 4, length: int = 500, size: int = 64) -> Rollou
 
 
 def quick(config: LoopConfig, session: Session, **changes: Any) -> LoopConfig:
-    """A recipe's loop, without evaluations and saves; in float32 and not compiled on a CPU."""
+    """Make a recipe's loop without evaluations and saves; on a CPU in float32 and not compiled."""
     config = replace(config, device=session.device, eval_every=NEVER, save_every=NEVER, log_every=NEVER, **changes)
     return replace(config, compile=False, precision="fp32") if session.device == "cpu" else config
 
@@ -99,7 +101,7 @@ def _lam(session: Session, figures: dict[str, Any], preset: str, data: Rollouts)
 def _sequence(session: Session, figures: dict[str, Any], preset: str, data: Rollouts) -> dict[str, Any]:
     recipe = RECIPES[preset]
     frames = recipe.sizes.sequence.frames
-    # whole contexts, the recipe's second part; the codes of the frozen LAM are included
+    # whole contexts, as in the recipe's second part, and including the codes of the frozen LAM
     loop = quick(
         recipe.sequence, session, steps=session.size.throughput_steps, batch=max(1, recipe.sequence.batch // 2)
     )
@@ -134,7 +136,7 @@ def _teco(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts
 
     def stage() -> DynamicsStage:
         source = TransitionSource(clips, loop.batch, 0, device=session.device)
-        # the codes of the frozen VQ-GAN are included
+        # includes the codes of the frozen VQ-GAN
         model = TECO(sizes).to(session.device)
         return DynamicsStage("teco", model, source, held_out(clips, 1))
 
@@ -167,7 +169,7 @@ def _lamo(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts
 def _measured(
     session: Session, figures: dict[str, Any], loop: LoopConfig, build: Callable[[], Stage], unit: str, per_example: int
 ) -> dict[str, Any]:
-    """Speed of a stage and its shares of what the device can do."""
+    """Measure the speed of a stage, and its shares of the peak and the roofline."""
     device = session.device
     torch.compiler.reset()  # graphs of other sizes count against the limit of recompilations
     torch.manual_seed(0)

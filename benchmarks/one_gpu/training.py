@@ -1,4 +1,4 @@
-"""Parts (d) and (f): LAM, cached codes, prior, translator, as long as the time allows; then more training seeds."""
+"""Parts (d) and (f): LAM, cached codes, prior and translator, as long as the time allows; then more training seeds."""
 
 import time
 from dataclasses import replace
@@ -34,11 +34,11 @@ from flexlam_rl.utils.provenance import revision
 
 FSQ_LEVELS = (5, 5, 5)
 SHARES = {"lam": 0.42, "sequence": 0.38}
-"""Shares of a training's time; the rest is compiling, encoding, evaluating, and the translator."""
+"""Shares of a training's time; the rest is for compiling, encoding, evaluating, and the translator."""
 
 
 class Training:
-    """The models of one training seed, in a folder of their own; what is finished is not trained again."""
+    """The models of a training seed, in a folder of their own; finished models are not trained again."""
 
     def __init__(self, session: Session, seed: int) -> None:
         self.session, self.seed, self.device = session, seed, session.device
@@ -46,10 +46,10 @@ class Training:
         self.folder = session.work / f"seed-{seed}"
         memory = collecting.frames_of(session)
         self.splits, self.share = memory["rollouts"], memory["resident"]
-        self.share.columns.clear()  # codes of another seed's LAM
+        self.share.columns.clear()  # removes codes of another seed's LAM
 
     def loop(self, stage: str, steps: int, **changes: Any) -> LoopConfig:
-        """The recipe's loop over `steps` steps, with Muon, which leads after few steps."""
+        """Make the recipe's loop over `steps` steps, with Muon, which is ahead after few steps."""
         tiny = RECIPES["tiny"].sequence
         rates = (
             {} if self.device == "cpu" else {"optimiser": tiny.optimiser, "lr": tiny.lr, "matrix_lr": tiny.matrix_lr}
@@ -62,14 +62,14 @@ class Training:
         )  # fmt: skip
 
     def lam_stage(self, batch: int) -> LAMStage:
-        """The LAM on all pairs."""
+        """Make the stage of the LAM on all pairs."""
         torch.manual_seed(self.seed)
         source = PairSource(self.splits["train"], batch, self.seed, device=self.device, share=self.share)
         held_out = held_out_pairs(self.splits["test"], min(512, self.recipe.held_out))
         return LAMStage(LAM(lam_config(self.recipe, levels=FSQ_LEVELS)), source, held_out)
 
     def sequence_stage(self, lam: LAM, batch: int, short_steps: int) -> SequenceStage:
-        """The prior on windows, short ones first."""
+        """Make the stage of the prior on windows, short ones first."""
         torch.manual_seed(self.seed)
         sizes = self.recipe.sizes.sequence
         model = SequenceModel(replace(sizes, codes=lam.code_count))
@@ -81,7 +81,7 @@ class Training:
         return SequenceStage(model, lam, source, held_out, self.recipe.targets)
 
     def labels(self) -> tuple[Labels, Labels]:
-        """Labelled transitions, drawn uniformly, to train on and held out: the same of every seed."""
+        """Draw labeled transitions uniformly, to train on and held out; they are the same for every seed."""
         pairs = TransitionPairs(self.splits["train"], ("action", "previous_action"))
         count = min(self.session.size.labels, len(pairs))
         batch = pairs.read(Permutation(len(pairs), 0, 0)(np.arange(count)))
@@ -95,7 +95,7 @@ class Training:
         return {k: v[:cut] for k, v in known.items()}, {k: v[cut:] for k, v in known.items()}
 
     def run(self, plan: dict[str, int], figures: dict[str, Any]) -> Path:
-        """Train what is missing by a plan of steps per stage; gives the bundle's folder."""
+        """Train the missing models by a plan of steps per stage, and return the bundle's folder."""
         bundle = self.folder / "bundle"
         if figures.get("bundle"):
             return bundle
@@ -153,7 +153,7 @@ def _timed(call: Any) -> dict[str, Any]:
 
 
 def make_plan(session: Session, seed: int) -> dict[str, int]:
-    """Steps of each stage that fit into the part's time, from the speed of a few."""
+    """Plan the steps of each stage that fit into the part's time, from the speed of a few steps."""
     size, training = session.size, Training(session, seed)
     plan = {"translator": size.translator_steps}
     few = max(6, size.least_steps // 10)
@@ -191,7 +191,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
 
 
 def run_seeds(session: Session, figures: dict[str, Any]) -> None:
-    """Train further seeds by the same plan, and play the suite's first budget with each."""
+    """Train further seeds by the same plan, and play the suite at the first budget with each."""
     from benchmarks.one_gpu import suite
 
     first = session.load("train")

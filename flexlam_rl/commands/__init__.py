@@ -1,1 +1,1 @@
-"""The commands of `flexlam`, one module each with `Options` and `run(options)`."""
+"""The commands of `flexlam`: one module per command, with `Options` and `run(options)`."""

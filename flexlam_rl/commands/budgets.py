@@ -1,4 +1,4 @@
-"""`flexlam data budgets DIR`: the fewest codes of every transition, searched once and kept beside the rollouts."""
+"""`flexlam data budgets DIR`: search the smallest sufficient number of codes of every transition, and store it."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,44 +10,46 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Budgets:
-    """Search k*, the fewest codes of each transition that are good enough, keep them beside the rollouts, and tell what
-    they go with. A stopped command goes on when it is given again.
+    """Search k*, the smallest number of codes of each transition that is good enough, store it beside the rollouts, and
+    show what it correlates with. The same command continues a stopped one.
     """
 
     folder: tyro.conf.Positional[Path]
     """Folder of a collection, or of one store in it."""
     run: Path | None = None
-    """Folder of a training run, or of a bundle: its latent action model and translator; by default the bundle that
-    comes with the package.
+    """Folder of a training run or of a bundle, whose latent action model and translator are used; by default the bundle
+    that comes with the package.
     """
     translator_run: Path | None = None
-    """Take the translator from this run instead."""
+    """Folder of the run to take the translator from instead."""
     objective: Literal["agreement", "flow", "picture"] = "agreement"
-    """What is good enough: the translator's action as of the whole block, the flow loss, or the predicted picture."""
+    """Objective that must be good enough: the translator's action equals that of the whole block, the flow loss, or the
+    predicted frame.
+    """
     tolerance: float = 0.1
-    """The largest cost that is good enough."""
+    """Largest cost that is good enough."""
     how: Literal["full", "binned", "binary"] = "full"
-    """Evaluate every length, or 100 of them, or halve the range, which takes the fewest evaluations and assumes that
-    costs fall as prefixes grow.
+    """How to search: evaluate every length, or 100 of them, or bisect the range, which takes the fewest evaluations and
+    assumes that costs fall as prefixes grow.
     """
     level: tuple[str, ...] = ()
     """Only these levels."""
     split: str | None = None
     """Only this split."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """Folder for budgets.json, histograms and pictures; None for the table alone."""
+    """Folder for budgets.json, histograms and pictures; None to print only the table."""
     looked_at: int = 2000
-    """Transitions of each store that are compared with their pictures and actions."""
+    """Number of transitions per store that are compared with their frames and actions."""
     examples: int = 6
-    """Cheapest and dearest transitions that are drawn."""
+    """Number of transitions with the lowest, and with the highest k* that are drawn."""
     watch: int = 0
-    """Also watch so many episodes of the scripted expert on each level of litelab, whose world tells what happens."""
+    """Number of further episodes of the scripted expert per level on litelab, where it is known what happens."""
     device: str = "cpu"
     """torch device."""
 
 
 def run(options: Budgets) -> int:
-    """Search, and tell what was found.
+    """Search, and print the results.
 
     Raises:
         ValueError: An option is out of range, or the models cannot give the objective.
@@ -96,7 +98,7 @@ def run(options: Budgets) -> int:
         seen[title] = shown(store, found, options.looked_at)
         part = seen[title]
         figures[title] = summary(part.found, lam.config.slots, part.features, part.events)
-        # counts are of all, what takes frames of those looked at
+        # counts cover all transitions; figures that need frames cover those that were read
         figures[title] |= summary(found[found[:, 0] > 0], lam.config.slots, {}, {}) | {
             name: figures[title][name] for name in ("correlation", "events")
         }

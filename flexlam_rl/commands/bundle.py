@@ -1,4 +1,4 @@
-"""`flexlam bundle RUN -o DIR`: the models of a training run as one folder that a policy loads."""
+"""`flexlam bundle RUN -o DIR`: write the models of a training run as one folder that a policy loads."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,15 @@ class Options:
     run: tyro.conf.Positional[Path]
     """Folder of the run (`flexlam train --out`)."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """Folder of the bundle; a bundle that is there is replaced."""
+    """Folder of the bundle; a bundle there is replaced."""
     data: tuple[Path, ...]
-    """Folder of the rollouts that the run was trained on; several only differ in their look."""
+    """Folder of the rollouts that the run was trained on; several folders may differ only in their look."""
     stage: Literal["translator", "joint"] = "translator"
-    """Which alignment to take."""
+    """Alignment to take."""
     aligned_run: Path | None = None
-    """Take that alignment from this run's folder, trained with `--lam-run RUN`: several translators on one LAM."""
+    """Folder of another run, trained with `--lam-run RUN`, to take the alignment from; one LAM may have several
+    translators.
+    """
     half: bool = False
     """Store weights in float16."""
     temperature: float = 1.0
@@ -28,11 +30,11 @@ class Options:
     action_temperature: float = 0.0
     """Temperature of the actions in play; 0 takes the likeliest."""
     context: int | None = None
-    """Frames back that a decision sees in play; None for all that the sequence model was trained with."""
+    """Number of frames that a decision sees in play; None for as many as the sequence model was trained with."""
 
 
 def run(options: Options) -> int:
-    """Write the bundle and say what it is."""
+    """Write the bundle, and print a description of it."""
     from flexlam_rl.agents.policy.bundle import Decoding
     from flexlam_rl.agents.policy.bundling import make_bundle
 

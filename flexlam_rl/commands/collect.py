@@ -1,4 +1,4 @@
-"""`flexlam collect`: rollouts of experts, written to a store."""
+"""`flexlam collect`: write rollouts of experts to a store."""
 
 import sys
 import time
@@ -13,88 +13,90 @@ from flexlam_rl.envs.domain import find_domain, tasks_named
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 from flexlam_rl.utils.options import formerly
 
-# the 16 levels of the paper's data: all but the one it does not use
+# the 16 levels of the paper's data: all except the one that it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Let an expert play tasks and write what it sees; the same command continues after an interruption."""
+    """Let an expert play tasks, and store what it sees; the same command continues after an interruption."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """Folder of the collection: one store per task and split, <out>/<task>/<split>.zarr."""
     steps: int
-    """Steps per task, rounded up to whole episodes."""
+    """Number of steps per task, rounded up to whole episodes."""
     protocol: Literal["dmlab-40k"] | None = None
-    """Collect a published data set anew: it sets the task, the expert, the actions and the frames, which are then not
-    given, and records more. dmlab-40k: TECO's walks of 300 frames, with pose and depth (litelab alone).
+    """Published data set to collect anew. It sets the task, the expert, the actions and the frames, which must then not
+    be given, and records more. dmlab-40k: TECO's walks of 300 frames, with pose and depth (only on litelab).
     """
     no_npz: bool = False
-    """With --protocol dmlab-40k, write the store alone, without TECO's npz files (<out>/npz/<task>/<split>/)."""
+    """With --protocol dmlab-40k, write only the store, without TECO's npz files (<out>/npz/<task>/<split>/)."""
     tasks: tuple[str, ...] = field(default=("all",), metadata=formerly("level", "levels"))
-    """Names of tasks, `all` (of DMLab the paper's 16) or `suite` (those that are scored, of DMLab 11)."""
+    """Names of tasks, `all` (for DMLab, the paper's 16) or `suite` (the scored ones; for DMLab, 11)."""
     domain: str = "dmlab"
-    """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
+    """World of the tasks: dmlab, vizdoom, or one of an installed package."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), wanderer (walks all of a maze), pixel:PATH,
-    bundle:PATH@K, latent:PATH, random, learned:PATH or module:factory (whose result has predict).
+    """Expert that plays: scripted or reactive (:STEPS limits what it remembers), wanderer (walks through a whole maze),
+    pixel:PATH, bundle:PATH@K, latent:PATH, random, learned:PATH or module:factory (whose result has predict).
     """
     split: Literal["train", "test"] = "train"
-    """Train and test never share an episode seed."""
+    """Split to collect; train and test never share an episode seed."""
     seed: int = 0
-    """Root of all seeds."""
+    """Seed from which the seeds of all episodes are derived."""
     temperature: float = 1.0
-    """Noise of scripted, reactive, pixel and learned experts; 0 is none."""
+    """Noise of scripted, reactive, pixel and learned experts; 0 for none."""
     perturb: float = 0.0
     """Expected share of random steps (0 to 0.9), in bursts of 5 to 20, after which the expert carries on; the store
     marks them, and no policy is trained to do them.
     """
     no_actions: bool = False
-    """Write action-free video: no actions, no rewards."""
+    """Store action-free video, without actions and rewards."""
     num_envs: int | None = None
-    """Environments that play at once; by default 16 a core."""
+    """Number of environments that play at once; by default 16 per core."""
     engine: str = "auto"
-    """Engine that runs the tasks, litelab or deepmind_lab for DMLab; auto takes litelab for the scripted expert, else
-    the real one where it is installed.
+    """Engine that runs the tasks; for DMLab, litelab or deepmind_lab. auto takes litelab for the scripted expert, and
+    otherwise the real engine if it is installed.
     """
     executor: Literal["auto", "native", "processes", "ray"] = "auto"
-    """Where they run: a batch in this process (native), processes, or a Ray cluster; auto takes processes for the real
-    DMLab, else native.
+    """Where the tasks run: in a batch in this process (native), in processes, or on a Ray cluster; auto takes processes
+    for the real DMLab, else native.
     """
     workers: int | None = None
-    """Processes or Ray tasks at a time; by default one a core."""
+    """Number of processes or Ray tasks at a time; by default one per core."""
     ray_address: str | None = None
     """Address of a Ray cluster; by default one is started on this machine."""
     action_set: str | None = None
     """Action set; by default the domain's own. DMLab has dreamer15 (its default), impala9, teco3 and native7."""
     frame_skip: int | None = None
-    """Simulator frames per step; by default the domain's own, 4 for DMLab (of 60 per second)."""
+    """Number of simulator frames per step; by default the domain's own, for DMLab 4 (of 60 per second)."""
     width: int | None = None
     """Width of the frames in pixels, a multiple of 4 for DMLab; by default 64."""
     height: int | None = None
     """Height of the frames in pixels, a multiple of 4 for DMLab; by default 64."""
     hud: str | None = None
-    """How much of the 2-D overlay is drawn; of DMLab full (its default), reduced or none."""
+    """How much of the 2-D overlay is drawn; for DMLab, full (the default), reduced or none."""
     textures: str | None = None
-    """Look of the world; of litelab procedural (its default) or labmaze, DMLab's own textures from that package."""
+    """Look of the world; for litelab, procedural (the default) or labmaze, which are DMLab's own textures from that
+    package.
+    """
     codec: Literal["zstd", "lz4hc", "none"] = "zstd"
     """Compression of the frames of new stores."""
 
 
 def levels_named(names: tuple[str, ...], domain: str = "dmlab") -> list[str]:
-    """Tasks of `all` (of DMLab the paper's 16), `suite` or names, each once.
+    """Return the tasks that `all` (for DMLab, the paper's 16), `suite` or names stand for, each once.
 
     Raises:
-        ValueError: A name that no task has.
+        ValueError: There is no task of a name.
     """
     return tasks_named(find_domain(domain), names, PAPER if domain == "dmlab" else ())
 
 
 def _by_protocol(options: Options, protocol: Any) -> Options:
-    """Fill in what a protocol sets.
+    """Set the options that a protocol determines.
 
     Raises:
-        ValueError: An option has another value, or the engine lacks the task.
+        ValueError: An option has another value, or the engine does not have the task.
     """
     fixed = {"domain": "dmlab", "tasks": (protocol.task,), "expert": protocol.expert, **protocol.options}
     for name, value in fixed.items():

@@ -1,4 +1,4 @@
-"""What commands share: the options of those that open one level, subcommands, and what rollouts need."""
+"""What commands share: options of a level, subcommands, and the check for the packages that rollouts need."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SPEED = "VEL.TRANS"
 
 @dataclass(frozen=True, kw_only=True)
 class LevelOptions:
-    """Which level, and how it looks."""
+    """Options for a level and its look."""
 
     level: tyro.conf.Positional[str]
     """Name of the level, as `flexlam levels` lists it."""
@@ -25,7 +25,7 @@ class LevelOptions:
     hud: Literal["full", "reduced", "none"] = "full"
     """How much of the 2-D overlay is drawn."""
     textures: Literal["procedural", "labmaze"] = "procedural"
-    """Look of litelab; labmaze takes DMLab's own textures from that package."""
+    """Look of litelab; labmaze uses DMLab's own textures from that package."""
     engine: Literal["auto", "litelab", "deepmind_lab"] = "auto"
     """Engine that runs the level."""
 
@@ -35,10 +35,10 @@ def subcommands(title: str, about: str, options: Mapping[str, type]) -> Any:
 
     Args:
         title: Name of the class.
-        about: What `--help` says.
-        options: The dataclass of each subcommand by its name, in order.
+        about: Text of `--help`.
+        options: Dataclass of each subcommand, by its name, in order.
     """
-    conf: Any = tyro.conf  # which are types, but these are put together while the program runs
+    conf: Any = tyro.conf  # these are types, but here they are made at run time
     union = reduce(operator.or_, [Annotated[one, conf.subcommand(name)] for name, one in options.items()])
     made = make_dataclass(title, [("do", conf.OmitSubcommandPrefixes[union])], frozen=True)
     made.__doc__ = about
@@ -46,10 +46,10 @@ def subcommands(title: str, about: str, options: Mapping[str, type]) -> Any:
 
 
 def need_data() -> None:
-    """Check that what rollouts on disk need is installed.
+    """Check that the packages for rollouts on disk are installed.
 
     Raises:
-        ImportError: One of the packages of the extra `data` is missing.
+        ImportError: A package of the extra `data` is missing.
     """
     for name in ("numcodecs", "google_crc32c", "pyarrow"):
         try:
@@ -61,10 +61,10 @@ def need_data() -> None:
 
 
 def make_level(options: LevelOptions, *, frame_skip: int, size: int, observations: Sequence[str]) -> gym.Env[Any, Any]:
-    """The level with native actions, a square view of `size` pixels, and a `Dict` of `observations`."""
+    """Make a level with native actions, a square view of `size` pixels, and a `Dict` of `observations`."""
     import flexlam_rl  # noqa: F401 - registers the environments
 
-    # the real engine has one look, and says so when asked for another
+    # the real engine has only one look, and refuses others
     look: dict[str, Any] = {"textures": options.textures} if options.textures != "procedural" else {}
     return gym.make(
         "FlexLAM-DMLab-v0",

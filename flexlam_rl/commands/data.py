@@ -13,11 +13,11 @@ from flexlam_rl.commands import budgets, exchange, labels
 from flexlam_rl.commands.common import need_data, subcommands
 from flexlam_rl.utils.progress import bar
 
-SPEED_SECONDS = 2.0  # for the pairs of all stores together, and again for the windows
+SPEED_SECONDS = 2.0  # seconds for the pairs of all stores together, and again for the windows
 
 
 def speed_seconds(stores: int) -> float:
-    """Seconds for each measurement of one of so many stores: with many of them, the command must not take minutes."""
+    """Return the seconds for each measurement of a store; fewer with many stores, so that the command stays short."""
     return min(1.0, SPEED_SECONDS / stores)
 
 
@@ -33,12 +33,12 @@ class _Where:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect(_Where):
-    """Counts, returns, actions, sizes and reading speed."""
+    """Show counts, returns, actions, sizes and reading speed."""
 
     json: bool = False
     """Print JSON instead of tables."""
     speed: bool = True
-    """Measure random pairs and windows per second; the stores share a few seconds for it."""
+    """Measure random pairs and windows per second, in a few seconds for all stores together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Validate(_Where):
     """Read everything, compare it with its checksums, and name what is damaged; exit code 1 if anything is."""
 
     threads: int = 2
-    """Threads that decode."""
+    """Number of threads that decode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +54,27 @@ class Sheet(_Where):
     """Draw a contact sheet (PNG) of each store: frames spread over it."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("sheets")
-    """File to write, ending in .png, or a folder for one of each store."""
+    """File to write, ending in .png, or a folder for one file per store."""
     count: int = 16
-    """Frames on a sheet."""
+    """Number of frames on a sheet."""
     episode: int | None = None
-    """Spread them over this episode instead of all."""
+    """Number of the episode to take frames from; by default all episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Video(_Where):
-    """One episode as mp4, with actions and rewards drawn in."""
+    """Write an episode as mp4, with actions and rewards drawn into the frames."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("videos")
-    """File to write, ending in .mp4, or a folder for one of each store."""
+    """File to write, ending in .mp4, or a folder for one file per store."""
     episode: int = 0
-    """Number of the episode; negative counts from the end."""
+    """Number of the episode; a negative one counts from the end."""
     plain: bool = False
-    """Draw nothing in and keep the size of the frames."""
+    """Draw nothing into the frames, and keep their size."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Options":  # made when it is asked for: formats may have been registered meanwhile
+    if name == "Options":  # made on demand, because formats may be registered later
         return _options()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -146,7 +146,7 @@ def _inspect(stores: list[Any], options: Inspect) -> int:
 
 
 def _references(store: Any) -> dict[str, float]:
-    """Known returns of the store's level on its own engine; those of another are never shown beside it."""
+    """Return the known returns of the store's level on its own engine; those of other engines are never shown."""
     from flexlam_rl.envs.domains.dmlab.levels import LEVELS
     from flexlam_rl.envs.domains.dmlab.returns import litelab_table
 
@@ -228,7 +228,7 @@ def _return(found: dict[str, Any] | None) -> str:
 
 
 def _targets(stores: list[Any], out: Path, ending: str) -> list[Path]:
-    """A file for each store: `out` itself for a single one, else files in the folder `out`, which is made."""
+    """Return a file per store: `out` itself for a single store, or files in the folder `out`, which is made."""
     if out.suffix and not out.is_dir():
         if out.suffix != ending:
             raise ValueError(f"Cannot write {out}: expected a file that ends in {ending}, or a folder.")
@@ -254,7 +254,7 @@ def _sheets(stores: list[Any], options: Sheet) -> int:
     from flexlam_rl.utils.pictures import contact_sheet, write_png
 
     sheets = (contact_sheet(sheet_pictures(store, options.count, options.episode)) for store in stores)
-    first = next(sheets)  # what is wrong with the options shows before a folder is made
+    first = next(sheets)  # wrong options raise before a folder is made
     for path, sheet in zip(_targets(stores, options.out, ".png"), itertools.chain([first], sheets), strict=True):
         write_png(path, sheet)
         print(path)

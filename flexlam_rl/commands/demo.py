@@ -1,4 +1,4 @@
-"""`flexlam demo`: a picture and a played episode, the first thing to look at."""
+"""`flexlam demo`: a picture and a video of an episode, for a first look."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Let the policy that comes with the package play, and write what it sees, does and thinks into a folder.
+    """Let the policy that comes with the package play, and write a picture and a video of it into a folder.
 
-    prefixes.png shows what 1, 4 and 16 codes tell of a next frame; episode.mp4 is the episode, with budget, action and
-    return beside each frame. `FLEXLAM_CHECKPOINT` names another policy. Needs the extra `models`.
+    prefixes.png shows what 1, 4 and 16 codes say about the next frame; episode.mp4 is the episode, with budget, action
+    and return beside each frame. `FLEXLAM_CHECKPOINT` names another policy. Needs the extra `models`.
     """
 
     out: Path = Path("demo")
-    """Folder to write; it is made where it is missing."""
+    """Folder to write to; it is made if it is missing."""
     level: str = "explore_object_locations_small"
     """Name of the level, as `flexlam levels` lists it."""
     budget: int | None = None
-    """Codes that a decision may spend; by default 16, or as many as the policy has where it has fewer."""
+    """Number of codes that a decision may spend; by default 16, or all if the policy has fewer."""
     seconds: float = 15.0
-    """Length of the video in seconds of play; it is shorter where the episode ends earlier."""
+    """Length of the video in seconds of play; it is shorter if the episode ends earlier."""
     seed: int = 0
     """Seed of the episode, of the policy's draws and of the decoder's noise."""
 

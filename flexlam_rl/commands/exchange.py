@@ -1,4 +1,4 @@
-"""`flexlam data import|export FORMAT`: rollouts of other formats, in and out; the formats are those of `FORMATS`."""
+"""`flexlam data import|export FORMAT`: read and write rollouts in other formats, those of `FORMATS`."""
 
 import sys
 import warnings
@@ -16,7 +16,7 @@ Run = Callable[[Any], int]
 
 
 def formats() -> list[Format]:
-    """All formats; one of another package that cannot be loaded is left out, with a line on stderr."""
+    """Return all formats; one of another package that cannot be loaded is left out, with a line on stderr."""
     found = []
     for name in FORMATS.names():
         try:
@@ -32,7 +32,7 @@ def import_options(known: Iterable[Format]) -> Any:
     """Make the options of `flexlam data import`, with one subcommand per format that can be read."""
     readers = {one.name: one.importer for one in known if one.importer is not None}
     runs = {name: (one.options, partial(run_import, one)) for name, one in readers.items()}
-    return _subcommands("Import", "Bring rollouts of another format into a store.", runs)
+    return _subcommands("Import", "Read rollouts of another format into a store.", runs)
 
 
 def export_options(known: Iterable[Format]) -> Any:
@@ -43,7 +43,7 @@ def export_options(known: Iterable[Format]) -> Any:
 
 
 def _subcommands(title: str, about: str, runs: Mapping[str, tuple[type, Run]]) -> Any:
-    """Make the options, a class whose `runs` says what each of its subcommands does."""
+    """Make the options, a class whose `runs` holds the function of each subcommand."""
     by_class: dict[type, Run] = {}
     for name, (options, run) in runs.items():
         if by_class.setdefault(options, run) is not run:
@@ -54,7 +54,7 @@ def _subcommands(title: str, about: str, runs: Mapping[str, tuple[type, Run]]) -
 
 
 def run_import(importer: Importer, options: Any) -> int:
-    """Import; prints what the stores hold now, and on stderr what they have no place for."""
+    """Import rollouts; print what the stores now hold, and on stderr what they cannot hold."""
     with warnings.catch_warnings(record=True) as said, bar("import") as progress:
         warnings.simplefilter("always", UserWarning)
         stores = importer.run(options, progress)
@@ -66,11 +66,11 @@ def run_import(importer: Importer, options: Any) -> int:
 
 
 def run_export(exporter: Exporter, options: Any) -> int:
-    """Export store after store; prints where each went, and on stderr what it does not keep."""
+    """Export the stores one by one; print the file of each, and on stderr what it does not keep."""
     folder = existing_folder(options.folder)
     for path in find_stores(folder, options.level or None, options.split):
         store = RolloutStore(path)
-        # several collections in one folder stay apart
+        # several collections in one folder get separate targets
         collection = path.parent.parent
         out = options.out / collection.relative_to(folder) if collection.is_relative_to(folder) else options.out
         with warnings.catch_warnings(record=True) as said, bar(f"{store.level}/{store.split}") as progress:

@@ -1,4 +1,4 @@
-"""`flexlam expert score|train|plot`: measure experts, and train some."""
+"""`flexlam expert score|train|plot`: measure and train experts."""
 
 import json
 import sys
@@ -14,37 +14,37 @@ from flexlam_rl.envs.domains.dmlab.levels import level_named
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Measure the random policy and an expert on tasks, with fixed evaluation seeds; print the table, and write it
-    with --out.
+    """Measure the random policy and an expert on tasks, with fixed evaluation seeds; print the table, and with --out
+    write it.
     """
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--levels",))] = ()
-    """Names of tasks, `all` (of DMLab the paper's 16) or `suite`; by default all there are, of DMLab 17."""
+    """Names of tasks, `all` (for DMLab, the paper's 16) or `suite`; by default every task (for DMLab, 17)."""
     domain: str = "dmlab"
-    """World that the tasks belong to: dmlab, vizdoom, or one of an installed package."""
+    """World of the tasks: dmlab, vizdoom, or one of an installed package."""
     episodes: int = 100
-    """Episodes per task and policy."""
+    """Number of episodes per task and policy."""
     expert: str = "scripted"
-    """scripted or reactive (:STEPS limits what it remembers), pixel:PATH, bundle:PATH@K, latent:PATH, random,
-    learned:PATH or module:factory.
+    """Expert to measure: scripted or reactive (:STEPS limits what it remembers), pixel:PATH, bundle:PATH@K,
+    latent:PATH, random, learned:PATH or module:factory.
     """
     beside: tuple[str, ...] = ()
-    """Further experts to measure, such as reactive or pixel:PATH: the table holds them under their names."""
+    """Further experts to measure, such as reactive or pixel:PATH, which the table holds under their names."""
     temperature: float = 1.0
     """Temperature of the experts."""
     seed: int = 0
     """Seed of the policies' randomness; the episodes' seeds are fixed."""
     engine: str = "auto"
-    """Engine that runs the tasks, litelab or deepmind_lab for DMLab; auto takes litelab for the scripted expert, else
-    the real one where it is installed.
+    """Engine that runs the tasks; for DMLab, litelab or deepmind_lab. auto takes litelab for the scripted expert, and
+    otherwise the real engine if it is installed.
     """
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """JSON file to write; tasks that it holds of the same measurement and that are not measured now are kept."""
+    """JSON file to write; its tasks of the same measurement that are not measured now are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Recipe):
-    """Train a pixel expert: recurrent PPO, kickstarted by a scripted teacher where the domain has one; the same command
+    """Train a pixel expert by recurrent PPO, kickstarted by a scripted teacher if the domain has one; the same command
     resumes.
     """
 
@@ -54,17 +54,17 @@ class Train(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Draw the learning curves of a training run: per cent of the scripted expert, random policy subtracted."""
+    """Draw the learning curves of a training run in percent of the scripted expert's return, minus random."""
 
     run: tyro.conf.Positional[Path]
-    """Folder that `flexlam expert train --out` named; the run may still be going on."""
+    """Folder that `flexlam expert train --out` named; the run may still be in progress."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """PNG file to write."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure experts, and train some."""
+    """Measure and train experts."""
 
     do: tyro.conf.OmitSubcommandPrefixes[
         Annotated[Score, tyro.conf.subcommand("score")]
@@ -153,8 +153,8 @@ def _score(options: Score) -> int:
 
 
 def _merged(path: Path, table: dict[str, Any], every: tuple[str, ...]) -> dict[str, Any]:
-    """The new table, with the rows of an older file of the same kind that were not measured now, in the order of
-    `every` task.
+    """Add to the new table those rows of an older file of the same measurement that were not measured now, in the order
+    of `every` task.
     """
     if not path.exists():
         return table

@@ -11,8 +11,8 @@ from flexlam_rl.agents.finetune.plan import FinetunePlan
 
 @dataclass(frozen=True, kw_only=True)
 class Options(FinetunePlan):
-    """Improve a bundle's prior by reward (PPO), or train a rival from the same frames and rewards; the same command
-    resumes.
+    """Improve a bundle's prior by reward (PPO), or train one of its rivals on the same frames and rewards; the same
+    command resumes.
     """
 
     bundle: tyro.conf.Positional[str | None] = None
@@ -20,7 +20,7 @@ class Options(FinetunePlan):
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """Folder for the state, the figures and the best policy (<out>/best)."""
     dry_run: bool = False
-    """Play and learn for a moment, print the hours that the training will take, and write nothing."""
+    """Play and learn for a short time, print the hours that the training will take, and write nothing."""
 
 
 def run(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""`flexlam data labels DIR`: draw few labelled transitions, or list what was drawn."""
+"""`flexlam data labels DIR`: draw a few labeled transitions, or list the sets that were drawn."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """Draw labelled transitions and store them beside the rollouts as a named set; without --name, list the sets that
-    are there.
+    """Draw labeled transitions, and store them beside the rollouts as a named set; without --name, list the existing
+    sets.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -18,25 +18,25 @@ class Labels:
     name: str | None = None
     """Name of the set to draw."""
     fraction: float | None = None
-    """Labels as a fraction of all steps (the paper: 0.00025 from all levels, or 0.0004 from
+    """Number of labels as a fraction of all steps (in the paper, 0.00025 from all levels, or 0.0004 from
     lasertag_one_opponent_large).
     """
     count: int | None = None
-    """Labels as a number instead."""
+    """Number of labels, instead of a fraction."""
     level: tuple[str, ...] = ()
-    """Draw from these levels only; a fraction counts against the steps of all levels all the same."""
+    """Levels to draw from; a fraction still refers to the steps of all levels."""
     split: str = "train"
     """Split to draw from."""
     validation: float = 0.1
-    """Part of the labels that is kept for validation."""
+    """Share of the labels that is kept for validation."""
     seed: int = 0
-    """Seed of the draw; with one seed a larger set contains the smaller ones."""
+    """Seed of the draw; with the same seed, a larger set contains the smaller ones."""
     overwrite: bool = False
     """Replace a set of that name."""
 
 
 def run(options: Labels) -> int:
-    """Draw or list."""
+    """Draw a set, or list the sets."""
     from flexlam_rl.datasets.labels import label_names, load_labels, make_labels
     from flexlam_rl.datasets.store import open_rollouts
 

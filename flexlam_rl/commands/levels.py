@@ -1,4 +1,4 @@
-"""`flexlam levels`: which levels or other tasks there are."""
+"""`flexlam levels`: list the levels, or the tasks of another world."""
 
 from dataclasses import dataclass
 

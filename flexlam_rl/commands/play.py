@@ -1,4 +1,4 @@
-"""`flexlam play LEVEL`: a window and the keyboard."""
+"""`flexlam play LEVEL`: play a level in a window with the keyboard."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from flexlam_rl.commands.common import LevelOptions, make_level
 from flexlam_rl.envs.observations import FRAME, WORDS
 
 FPS = 60
-LOOK = 30  # pixels a frame while a look key is held: 190 degrees a second
+LOOK = 30  # pixels per frame while a look key is held: 190 degrees per second
 KEYS = "W A S D move, arrows look, Space jump, C crouch, F fire, R new episode, Esc leave"
 
 
@@ -25,7 +25,7 @@ class Options(LevelOptions):
 
 
 def native_action(held: Any, pygame: Any) -> np.ndarray:
-    """The native action `(7,)` intc of the keys that are held down."""
+    """Return the native action `(7,)` intc for the keys that are held down."""
 
     def axis(plus: int, minus: int, size: int = 1) -> int:
         return size * (int(bool(held[plus])) - int(bool(held[minus])))
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
 
     Raises:
         ImportError: pygame is not installed.
-        RuntimeError: there is no display.
+        RuntimeError: There is no display.
     """
     try:
         import pygame

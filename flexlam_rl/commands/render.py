@@ -1,4 +1,4 @@
-"""`flexlam render LEVEL -o out.png|out.mp4`: look at a level without a window."""
+"""`flexlam render LEVEL -o out.png|out.mp4`: draw a level without a window."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from flexlam_rl.utils.video import write_video
 
 FRAME_SKIP = 4
 SHEET_PICTURES = 16
-AGAINST_A_WALL, TURN_AWAY = 120.0, 45.0  # a walk has 320 units a second; pixels a frame
-# native actions: look right, look down (pixels a frame), strafe right, move forward, fire, jump, crouch
+AGAINST_A_WALL, TURN_AWAY = 120.0, 45.0  # speed (a walk has 320 units per second); look in pixels per frame
+# native actions: look right, look down (pixels per frame), strafe right, move forward, fire, jump, crouch
 STILL, FORWARD, SPIN = (0, 0, 0, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0, 0), (20, 0, 0, 0, 0, 0, 0)
 
 
@@ -26,19 +26,19 @@ class Options(LevelOptions):
     """Draw a level: a contact sheet (.png) of frames spread over an episode, or a video of it (.mp4)."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
-    """File to write; its ending, .png or .mp4, says what."""
+    """File to write; its ending, .png or .mp4, decides the format."""
     steps: int = 450
-    """Agent steps of four frames each (15 a second)."""
+    """Number of agent steps, of four frames each (15 per second)."""
     policy: Literal["random", "wander", "forward", "spin", "still"] = "wander"
-    """What plays: a random action a step, a walk with random turns, one action held, or nothing."""
+    """Policy that plays: a random action per step, a walk with random turns, one action held, or no action."""
     size: int = 192
     """Width and height of the view in pixels, a multiple of 4."""
     top_down: bool = False
-    """Put a map beside each view."""
+    """Draw a map beside each view."""
 
 
 def native_policy(name: str, seed: int) -> Callable[[float], np.ndarray]:
-    """A source of native actions, `(7,)` intc, that feels nothing but its own speed (world units a second)."""
+    """Make a function that chooses native actions, `(7,)` intc, only by its own speed (world units per second)."""
     rng = np.random.default_rng(seed)
     if name == "random":
         table = ACTION_SETS["dreamer15"].table
@@ -60,7 +60,7 @@ def native_policy(name: str, seed: int) -> Callable[[float], np.ndarray]:
 
 
 def play(options: Options) -> Iterator[tuple[Picture, str]]:
-    """Play one episode; yields a picture and its caption a step, the first before any action."""
+    """Play an episode; yield a picture and its caption per step, and one before the first action."""
     names = (FRAME, WORDS, SPEED, MAP) if options.top_down else (FRAME, WORDS, SPEED)
     env = make_level(options, frame_skip=FRAME_SKIP, size=options.size, observations=names)
     act = native_policy(options.policy, options.seed)
@@ -85,7 +85,7 @@ def run(options: Options) -> int:
     """Write the picture or the video.
 
     Raises:
-        ValueError: an ending other than .png and .mp4, or steps below 1.
+        ValueError: The file has another ending than .png and .mp4, or steps is below 1.
     """
     ending = options.out.suffix.lower()
     if ending not in (".png", ".mp4"):
@@ -100,7 +100,7 @@ def run(options: Options) -> int:
         )
         print(f"{options.out}: {count} frames of {options.level}")
         return 0
-    # which frames the sheet shows is known only when the episode has ended; all are kept, a few MB at sheet size
+    # the frames of the sheet are known only when the episode has ended, so that all are kept (a few MB at sheet size)
     frames = list(play(options))
     chosen = [captioned(*frames[i]) for i in evenly(SHEET_PICTURES, len(frames))]
     write_png(options.out, contact_sheet(chosen))
@@ -109,5 +109,5 @@ def run(options: Options) -> int:
 
 
 def captioned(picture: Picture, text: str) -> Picture:
-    """The caption below, with a second line where there is an instruction."""
+    """Add a caption below a picture, with a second line if there is an instruction."""
     return caption(picture, text, lines=2 if text.partition("\n")[2] else 1)

@@ -1,4 +1,4 @@
-"""`flexlam study NAME`: a study with many trainings; without a name, the list of studies."""
+"""`flexlam study NAME`: run a study with many trainings; without a name, list the studies."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ def dispatch(arguments: Sequence[str], prog: str) -> int:
 
     Args:
         arguments: Name of a study, and its options.
-        prog: What the command is called in messages.
+        prog: Name of the command in messages.
 
     Raises:
         ValueError: There is no such study, or its options do not fit.
-        SystemExit: With code 0, after --help was printed.
+        SystemExit: --help was printed; the code is 0.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage(prog))

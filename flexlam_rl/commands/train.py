@@ -1,4 +1,4 @@
-"""`flexlam train STAGE`: train one stage; `flexlam train all`, or no stage: FlexLAM's stages in a row."""
+"""`flexlam train STAGE`: train one stage; `flexlam train all`, or without a stage: train FlexLAM's stages in a row."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ ALL = "all"
 
 
 def run(options: Options) -> int:
-    """Train FlexLAM's stages in a row; a stopped command continues when it is given again."""
+    """Train FlexLAM's stages in a row; the same command continues a stopped one."""
     for stage, figures in train_all(options).items():
         print(figures_line(stage, figures))
     return 0
@@ -24,8 +24,8 @@ def dispatch(arguments: Sequence[str], prog: str) -> int:
     """Run the command.
 
     Args:
-        arguments: A stage and its options; without a stage, the options of all.
-        prog: What the command is called in messages.
+        arguments: Name of a stage, and its options; without a stage, the options of `all`.
+        prog: Name of the command in messages.
 
     Raises:
         ValueError: There is no such stage.

@@ -1,4 +1,4 @@
-"""`flexlam watch`: a policy plays in the browser."""
+"""`flexlam watch`: watch a policy play in the browser."""
 
 import threading
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ class Options:
     """
 
     checkpoint: str | None = None
-    """A bundle's folder or a hub id; by default the policy that comes with the package."""
+    """Folder or hub id of a bundle; by default the policy that comes with the package."""
     task: str | None = None
-    """Task to begin with, as `flexlam levels` lists those of DMLab; by default the first of the suite."""
+    """Task to begin with, as `flexlam levels` lists it; by default the first one of the suite."""
     budget: str | None = None
-    """Codes that a decision may spend, auto, or auto:TOLERANCE; by default 16, or as many as the policy has where it
-    has fewer."""
+    """Number of codes that a decision may spend, auto, or auto:TOLERANCE; by default 16, or all if the policy has
+    fewer."""
     seed: int = 0
     """Seed of the first episode, of the policy's draws and of the decoder's noise."""
     host: str = "127.0.0.1"
-    """Address to serve at; 0.0.0.0 lets other machines in, without a password."""
+    """Address to serve at; 0.0.0.0 admits other machines, without a password."""
     port: int = 7860
-    """Port to serve at; 0 takes any that is free."""
+    """Port to serve at; 0 takes any free one."""
 
 
 def run(options: Options) -> int:
@@ -35,10 +35,10 @@ def run(options: Options) -> int:
     Raises:
         ImportError: The extra `models` or `watch` is not installed.
         ValueError: An option is not allowed, or the checkpoint cannot be used.
-        OSError: The port cannot be had.
+        OSError: The port cannot be used.
     """
     print("Loading the policy.", flush=True)  # torch and gradio take seconds to import
-    import_module("gradio")  # missing, it is to be named before anything else takes time
+    import_module("gradio")  # imported first, so that a missing gradio is reported at once
     import torch
     from rich.console import Console
 
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     source = load_source(options.checkpoint, options.budget if in_words(options.budget or "") else None)
     first = source.choices(options.task, options.seed, source.budget(options.budget))
     compile_first(source.spec, Console())
-    Game(source, first).close()  # so that the first visitor need not wait for what is loaded at the first use
+    Game(source, first).close()  # loads everything, so that the first visitor need not wait
     page = build_page(source, first)
     try:
         print(f"Watch at {serve(page, options.host, options.port)} until Ctrl-C.", flush=True)

@@ -1,4 +1,5 @@
-"""Gives the site what lies outside `docs/`: the README as its home, the files that pages link to, and the reference.
+"""Add to the site what lies outside `docs/`: the README as its home page, the files that pages link to, and the
+reference.
 
 MkDocs calls the functions `on_*`. A page outside `docs/` keeps its path below `repository/`, and links between the two
 places are rewritten, so that the same link works in the repository and on the site.
@@ -20,20 +21,20 @@ _FENCE = re.compile(r"^(```.*?^```\s*?$)", re.MULTILINE | re.DOTALL)
 
 
 def packages() -> list[tuple[str, Path]]:
-    """Every folder of the package with its dotted name, in the order of the rooms."""
+    """Return every folder of the package with its dotted name, in the order of the rooms."""
     found = sorted(path.parent for path in (ROOT / "flexlam_rl").rglob("__init__.py"))
     return [(".".join(folder.relative_to(ROOT).parts), folder) for folder in found]
 
 
 def reference(name: str, folder: Path) -> str:
-    """Page of one folder: what each public module says."""
+    """Write the reference page of a folder, with its public modules."""
     modules = sorted(path.stem for path in folder.glob("[!_]*.py"))
     blocks = [f"::: {name}.{module}" for module in modules] or [f"::: {name}"]
     return "\n\n".join([f"# {name}", *blocks]) + "\n"
 
 
 def on_config(config: Any) -> Any:
-    """Put the reference, one page per folder, at the end of the navigation."""
+    """Add the reference, one page per folder, to the end of the navigation."""
     rooms: dict[str, list[Any]] = {}
     for name, _ in packages():
         parts = name.split(".")
@@ -44,7 +45,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the home page, the reference, and every file outside `docs/` that a page leads to."""
+    """Add the home page, the reference, and every file outside `docs/` that a page links to."""
     files.append(File.generated(config, HOME, abs_src_path=str(ROOT / "README.md")))
     for name, folder in packages():
         files.append(File.generated(config, f"reference/{name}.md", content=reference(name, folder)))
@@ -67,7 +68,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Point links at where their targets lie on the site."""
+    """Rewrite links to where their targets are on the site."""
     here = PurePosixPath(page.file.src_uri).parent
     source = _in_repository(page.file.src_uri)
 
@@ -86,7 +87,7 @@ def _targets(page: Path) -> list[Path]:
 
 
 def _target(page: Path, link: str) -> Path | None:
-    """File or folder of the repository that a link of a page leads to; None for an address."""
+    """Return the file or folder of the repository that a link leads to; None for an address."""
     if "://" in link or link.startswith(("mailto:", "/")):
         return None
     target = Path(os.path.normpath(page.parent / link))
@@ -98,7 +99,7 @@ def _inside(path: Path, folder: Path) -> bool:
 
 
 def _on_site(target: Path) -> str:
-    """Path of a file of the repository among the site's sources; a folder is a page of its own."""
+    """Return the path of a file of the repository among the site's sources; a folder is a page of its own."""
     if target == ROOT / "README.md":
         return HOME
     if _inside(target, ROOT / "docs"):
@@ -108,7 +109,7 @@ def _on_site(target: Path) -> str:
 
 
 def _in_repository(where: str) -> Path:
-    """File of the repository that a source of the site comes from."""
+    """Return the file of the repository that a source of the site comes from."""
     if where == HOME:
         return ROOT / "README.md"
     if where.startswith(f"{OUTSIDE}/"):
@@ -117,7 +118,7 @@ def _in_repository(where: str) -> Path:
 
 
 def _listing(folder: Path) -> str:
-    """The folder's README, or a list of what is in it."""
+    """Return the folder's README, or a list of its files."""
     if (folder / "README.md").exists():
         return (folder / "README.md").read_text()
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())

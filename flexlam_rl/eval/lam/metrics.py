@@ -1,13 +1,11 @@
 """Figures of a latent action model on held-out transitions, each beside its controls.
 
-Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, uniform codes, or,
-    where
-latents are continuous, each number from another transition. The gain of true codes over shuffled ones measures what
+Controls: *null*, no code at all (K = 0); *shuffled*, the codes of another transition; *random*, uniform codes, or each
+number from another transition where latents are continuous. The gain of true codes over shuffled ones measures what
 they say about their own transition.
 
 Shapes: B transitions, C H W frame, M slots, d numbers per slot, K budget, V codes. *Latents* are codes, int64 (B, M),
-    or
-vectors (B, M, d).
+or vectors (B, M, d).
 """
 
 from collections.abc import Iterator
