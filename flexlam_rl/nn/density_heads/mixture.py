@@ -1,8 +1,7 @@
 """A mixture of normal distributions over all tokens together (LaMo, section 4.4.2, equation 12).
 
 The component is drawn once for all positions ("turn left" or "turn right"), not per token. Given the component, numbers
-are independent.
-components.
+are independent. Shapes: B examples, P positions, D numbers per feature, d numbers per token, k components.
 """
 
 import math
