@@ -32,7 +32,7 @@ def code_clusters(
 
     Args:
         lam: A LAM with codes.
-        digest: Of its configuration and weights.
+        digest: Digest of its configuration and weights.
         rollouts: The rollouts; transitions that have not been encoded yet are encoded.
         seed: Seed of the sample and of the first centers.
         device: Device of the encoding.
