@@ -82,7 +82,9 @@ STORIES: dict[str, Story] = {
             r".*RUN0": "needs a run that was interrupted; tests/train/test_init.py begins at such a step",
         },
     ),
-    "docs/lamo.md": Story(DIR, SLOTS, not_run={r".*--quantizer gaussian": ALTERNATIVE}),
+    "docs/lamo.md": Story(
+        DIR, SLOTS, {"flexlam study lamo": {"--clips": "8"}}, not_run={r".*--quantizer gaussian": ALTERNATIVE}
+    ),
     "docs/policy.md": Story({"rollouts": "rollouts"}, small={"flexlam suite": {"--budget": "4"}}),
     "docs/sequence.md": Story(LAM, not_run={".*--prior factored": ALTERNATIVE}),
     "docs/suite.md": Story(

@@ -75,16 +75,16 @@ class LAMConfig(Plain):
     quantizer: str = field(default="fsq", metadata={"later": True})
     """Name in `flexlam_rl.nn.quantizers.QUANTIZERS`."""
     quantizer_options: dict[str, Any] = field(default_factory=dict, metadata={"later": True})
-    """What another quantizer than "fsq" is made with."""
+    """Arguments of a quantizer other than "fsq"."""
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames in pixels; None: `image_size`, which is their height."""
     saturation: float = field(default=0.0, metadata={"later": True})
-    """Weight of what keeps the numbers that "fsq" rounds where all of its levels are (`nn.quantizers.fsq`)."""
+    """Weight of the term that keeps what "fsq" rounds within the range of its levels (`nn.quantizers.fsq`)."""
     normalize: bool = field(default=False, metadata={"later": True})
-    """Batch normalization of the numbers that "fsq" rounds (`nn.slot_norm`); other quantizers have none."""
+    """Whether what "fsq" rounds is normalized over the batch (`nn.slot_norm`). Other quantizers ignore it."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where options are given to a quantizer that takes none."""
+        """Raise ValueError if the quantizer "fsq" is given options."""
         super().__post_init__()
         if self.quantizer == "fsq" and self.quantizer_options:
             raise ValueError(f"quantizer_options is {self.quantizer_options}; the quantizer 'fsq' takes levels.")
@@ -97,7 +97,7 @@ class LAMConfig(Plain):
 
 
 Conditioning = Literal["slots", "slots+action", "slots+frame", "slots+action+frame"]
-"""What a translator sees: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no
+"""Inputs of a translator: the codes, the previous action, the current frame (paper, appendix D.1; the paper has no
 "slots+frame").
 """
 
@@ -117,9 +117,9 @@ class TranslatorConfig(Plain):
     image_size: int = 64
     channels: int = 3
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames in pixels; None: `image_size`, which is their height."""
     frame_patch: int = field(default=8, metadata={"later": True})
-    """Pixels along a side of the patches of the frame, where the translator sees it."""
+    """Side of the frame's patches in pixels, if the translator sees the frame."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class SequenceConfig(Plain):
     stem: Literal["linear", "conv"] = field(default="linear", metadata={"later": True})
     """How a frame becomes patch tokens: a linear map of each patch (the paper), or a few convolutions."""
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames in pixels; None: `image_size`, which is their height."""
 
     @property
     def patches(self) -> int:
@@ -162,7 +162,7 @@ class IDMConfig(Plain):
     hidden: int = 96
     wide: int = 512
     image_width: int | None = field(default=None, metadata={"later": True})
-    """Width of the frames, where it is not `image_size`, their height."""
+    """Width of the frames in pixels; None: `image_size`, which is their height."""
 
 
 @dataclass(frozen=True)

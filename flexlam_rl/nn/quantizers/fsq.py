@@ -11,7 +11,7 @@ from flexlam_rl.nn.quantizers.interface import Quantized, Quantizer, entropy_bit
 from flexlam_rl.utils.numbers import real
 
 REACH = 1.5
-"""Numbers from -REACH to REACH get every level: those beyond change no code, and hardly pass gradient."""
+"""Numbers from -REACH to REACH meet every level. Beyond, the code does not change, and hardly any gradient passes."""
 
 
 class FSQ(Quantizer):
@@ -19,8 +19,9 @@ class FSQ(Quantizer):
 
     Args:
         levels: Number of levels of each dimension; V is their product.
-        saturation: Weight, in the loss, of the mean square by which the encoder's numbers exceed `REACH`; 0 for none
-            (the paper). Without it, slots whose numbers drift outward keep one code for all inputs, and never return.
+        saturation: Weight, in the loss, of the mean square by which the encoder's numbers exceed `REACH`; 0 (the paper)
+            adds nothing. Without the term, a slot whose numbers drift outward keeps one code for all inputs and never
+            recovers.
     """
 
     def __init__(self, levels: tuple[int, ...], saturation: float = 0.0) -> None:
