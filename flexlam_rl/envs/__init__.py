@@ -1,5 +1,6 @@
-"""Gymnasium environments: DeepMind Lab on litelab (embedded) and on the real engine. Names are loaded when they are
-first used.
+"""Gymnasium environments: DeepMind Lab on litelab (the embedded engine) or on the real engine, ViZDoom, and wrappers.
+
+Names are imported on first use.
 """
 
 from flexlam_rl.utils.lazy import lazy_names

@@ -1,4 +1,4 @@
-"""What actions of different worlds have in common: their names."""
+"""Names of actions in words that all worlds share."""
 
 from flexlam_rl.envs.domain import DOMAINS
 from flexlam_rl.envs.spec import EnvSpec
@@ -7,13 +7,13 @@ _FILLING = {"and", "strafe"}
 
 
 def action_names(spec: EnvSpec) -> tuple[str, ...]:
-    """Name each action of a record's action set in words that all worlds share ("forward turn left").
+    """Name each action of an environment record's action set in words that all worlds share ("forward turn left").
 
     Returns:
-        One name per action; none where the world has no words for its actions, or they are no choices.
+        One name per action. The tuple is empty if the world has no names for its actions or they are not discrete.
     """
     if spec.domain not in DOMAINS.names():
-        return ()  # imported data of a world that is not installed
+        return ()  # data that was imported from a world that is not installed
     labels = getattr(DOMAINS.get(spec.domain), "action_labels", None)
     return tuple(map(_plain, labels(spec))) if labels else ()
 

@@ -1,4 +1,4 @@
-"""Gymnasium's action spaces as `ActionSpec`, and back."""
+"""Conversion between Gymnasium's action spaces and `ActionSpec`."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from flexlam_rl.envs.spec import ActionSpec
 
-MOST_CHOICES = 2**15  # numbers of choices fit into 16 bits
+MOST_CHOICES = 2**15  # stores keep choices as int16
 FLOATS = ("float32", "float64")
 
 
@@ -18,14 +18,15 @@ def action_spec_of(space: spaces.Space[Any], name: str = "") -> ActionSpec:
     """Describe an action space.
 
     Args:
-        space: `Discrete`, `MultiDiscrete`, `MultiBinary`, or a `Box` of float32, float64 or bounded whole numbers.
+        space: `Discrete`, `MultiDiscrete`, `MultiBinary`, or a `Box` of float32, float64 or integers.
         name: Name of the action set.
 
     Returns:
-        The description; its hash stands for the space, so that equal spaces have equal hashes.
+        The description. Equal spaces have equal hashes, whatever their names.
 
     Raises:
-        ValueError: It is another space, or a dimension has more than 32,768 choices.
+        ValueError: The space is of another kind, a continuous dimension has no width (low = high), or a discrete
+            dimension has more than 32,768 choices.
     """
     if isinstance(space, spaces.Discrete):
         spec = ActionSpec((space.n,), space="Discrete", dtype="int64", start=(space.start,))
@@ -39,7 +40,7 @@ def action_spec_of(space: spaces.Space[Any], name: str = "") -> ActionSpec:
     elif isinstance(space, spaces.Box) and space.dtype.name in FLOATS and space.low.size:
         lows, highs = (tuple(bound.ravel().tolist()) for bound in (space.low, space.high))
         if not (space.low < space.high).all():
-            raise ValueError(f"The action space {space} has a dimension that is fixed: expected low below high in all.")
+            raise ValueError(f"The action space {space} has a fixed dimension: expected low below high in each one.")
         spec = ActionSpec((), len(lows), space="Box", shape=space.shape, dtype=space.dtype.name, low=lows, high=highs)
     else:
         raise ValueError(
@@ -62,15 +63,15 @@ def _choices(space: spaces.Space[Any], choices: Any, start: Any) -> ActionSpec:
 
 
 def space_of(spec: ActionSpec) -> spaces.Space[Any]:
-    """Make the Gymnasium space that a description is of.
+    """Make the Gymnasium space that a description stands for.
 
     Raises:
-        ValueError: It has discrete and continuous dimensions, which no single space has.
+        ValueError: The description has both discrete and continuous dimensions; no single Gymnasium space has both.
     """
     if spec.discrete and spec.continuous:
         raise ValueError(
-            f"Actions of {len(spec.discrete)} discrete and {spec.continuous} continuous dimensions are of no single "
-            "Gymnasium space."
+            f"Actions have {len(spec.discrete)} discrete and {spec.continuous} continuous dimensions; a single "
+            "Gymnasium space has dimensions of one kind only."
         )
     start = np.array(spec.start or (0,) * len(spec.discrete), np.int64)
     choices = np.array(spec.discrete, np.int64)

@@ -1,12 +1,12 @@
-"""The three forms of an action, and the one place where they become each other.
+"""Conversion between the three forms of an action.
 
-- The environment's own, as its `step` takes it: of the shape, type and bounds of its space.
-- As stores keep it, exactly: one choice as a bare number, several as a row of them, counted from 0; continuous actions
-  flattened, in the environment's own type and unit.
-- As models see it, a row per action: choices counted from 0 (int64), or numbers in [-1, 1] (float32).
+- The environment's own form, as `step` takes it, with the shape, type and bounds of the action space.
+- The stored form, which is exact: discrete actions as choices counted from 0 (a bare number for one dimension, a row
+  for several); continuous actions flattened, in the environment's own type and unit.
+- The models' form, one row per action: choices counted from 0 (int64), or numbers in [-1, 1] (float32).
 
-Where there is no action (after an episode's end, before its first step, in video), stores and models have -1 in every
-discrete dimension, and stores NaN in every continuous one.
+Where there is no action (after an episode's end, before its first step, in video), the stored and models' forms have -1
+in every discrete dimension and NaN in every continuous one.
 
 Legend: `B` actions, `D` dimensions.
 """
@@ -22,42 +22,42 @@ NO_ACTION = -1
 
 
 def stored_type(spec: ActionSpec) -> tuple[str, tuple[int, ...]]:
-    """Give the type and the row shape of a store's column of such actions.
+    """Find the dtype and row shape of the store's column for actions.
 
     Raises:
-        ValueError: They have discrete and continuous dimensions.
+        ValueError: The actions have both discrete and continuous dimensions.
     """
     if spec.discrete and spec.continuous:
         raise ValueError(
-            f"Actions of {len(spec.discrete)} discrete and {spec.continuous} continuous dimensions cannot be kept: "
-            "expected either."
+            f"Actions of {len(spec.discrete)} discrete and {spec.continuous} continuous dimensions cannot be stored: "
+            "expected one kind of dimensions."
         )
     dtype = (spec.dtype or "float32") if spec.continuous else "int16"
     return dtype, () if spec.is_single else (spec.dims,)
 
 
 def no_actions(spec: ActionSpec, count: int) -> np.ndarray:
-    """Give `count` rows of a store's column that hold no action."""
+    """Make `count` stored rows that hold no action."""
     dtype, row = stored_type(spec)
     return np.full((count, *row), np.nan if spec.continuous else NO_ACTION, dtype)
 
 
 def are_actions(stored: np.ndarray) -> np.ndarray:
-    """Whether rows of a store's column hold an action, (B,) bool."""
+    """Whether each stored row holds an action, (B,) bool."""
     known = ~np.isnan(stored) if stored.dtype.kind == "f" else stored != NO_ACTION
     return known.reshape(len(stored), -1).all(1)
 
 
 def stored_actions(actions: Any, spec: ActionSpec, what: str = "Action") -> np.ndarray:
-    """Turn the environment's own actions into a store's.
+    """Convert the environment's own actions to the stored form.
 
     Args:
         actions: (B, *shape).
-        spec: Of the actions.
-        what: Names them in an error.
+        spec: Description of the actions.
+        what: Name of the actions in errors.
 
     Raises:
-        ValueError: They have another shape, are outside their bounds, or would change.
+        ValueError: The shape is wrong, an action is out of bounds, or a number would change.
     """
     array = as_array(actions, what)
     shape = spec.shape if spec.space else () if spec.is_single else (spec.dims,)
@@ -74,10 +74,10 @@ def stored_actions(actions: Any, spec: ActionSpec, what: str = "Action") -> np.n
 
 
 def check_stored(stored: np.ndarray, spec: ActionSpec, what: str) -> None:
-    """Refuse actions, as stores keep them, that their space does not have; rows of no action are refused too.
+    """Check that stored actions lie in their space; rows without an action are refused too.
 
     Raises:
-        ValueError: One is outside its bounds, infinite or no number.
+        ValueError: An action is out of bounds, infinite or NaN.
     """
     flat = stored.reshape(len(stored), -1)
     if spec.continuous:
@@ -92,7 +92,7 @@ def check_stored(stored: np.ndarray, spec: ActionSpec, what: str) -> None:
         step, dim = (int(n) for n in np.argwhere(~good)[0])
         which = f" in dimension {dim}" if spec.dims > 1 else ""
         found, least, most = flat[step, dim] + start[dim], low[dim] + start[dim], high[dim] + start[dim]
-        advice = "; Gymnasium's ClipAction keeps actions within" if spec.continuous else ""
+        advice = "; Gymnasium's ClipAction keeps actions in bounds" if spec.continuous else ""
         raise ValueError(
             f"{what} is {found:.9g}{which} at {step}: expected {least:.9g} to {most:.9g}, and a finite number{advice}."
             if spec.continuous
@@ -101,7 +101,7 @@ def check_stored(stored: np.ndarray, spec: ActionSpec, what: str) -> None:
 
 
 def own_actions(stored: np.ndarray, spec: ActionSpec) -> np.ndarray:
-    """Turn a store's actions (B, ...) into the environment's own (B, *shape); the inverse of `stored_actions`."""
+    """Convert stored actions (B, ...) to the environment's own (B, *shape); the inverse of `stored_actions`."""
     shape = spec.shape if spec.space else () if spec.is_single else (spec.dims,)
     if spec.continuous:
         return stored.astype(spec.dtype or "float32").reshape(len(stored), *shape)
@@ -111,7 +111,8 @@ def own_actions(stored: np.ndarray, spec: ActionSpec) -> np.ndarray:
 
 
 def model_actions(stored: np.ndarray, spec: ActionSpec) -> np.ndarray:
-    """Turn a store's actions into models': (B, D) int64, or float32 in [-1, 1]; NaN stays where there is no action.
+    """Convert stored actions to the models' form: (B, D) int64, or float32 in [-1, 1]. Rows without an action keep -1
+    or NaN.
 
     Raises:
         ValueError: A continuous dimension has no bounds.
@@ -120,14 +121,16 @@ def model_actions(stored: np.ndarray, spec: ActionSpec) -> np.ndarray:
     if not spec.continuous:
         return flat.astype(np.int64)
     low, high = _finite(spec)
-    # halves, because the difference of two bounds can be infinite
+    # halves, because the difference of two finite bounds can overflow
     unit = (flat.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2) * 2 - 1
     return unit.astype(np.float32)
 
 
 def random_actions(spec: ActionSpec, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw `count` of the environment's own actions: uniformly between bounds, and in dimensions that have one bound or
-    none, from an exponential or normal distribution.
+    """Draw `count` random actions of the environment, (count, *shape).
+
+    Dimensions with two bounds are drawn uniformly, those with one bound from an exponential distribution that begins
+    there, and those without bounds from a normal distribution.
     """
     if not spec.continuous:
         return environment_actions(generator.integers(spec.discrete, size=(count, spec.dims)), spec)
@@ -144,10 +147,10 @@ def random_actions(spec: ActionSpec, count: int, generator: np.random.Generator)
 
 
 def environment_actions(chosen: np.ndarray, spec: ActionSpec) -> np.ndarray:
-    """Turn what models chose (B, D) into the environment's own actions (B, *shape).
+    """Convert actions that models chose (B, D) to the environment's own (B, *shape).
 
-    A continuous number below -1 or above 1 becomes the bound: a regression can give any number, and the environment
-    takes those of its space alone.
+    A continuous number outside [-1, 1] is clipped: a regression can give any number, but the environment accepts only
+    those of its space.
 
     Raises:
         ValueError: A continuous dimension has no bounds.
@@ -173,6 +176,6 @@ def _finite(spec: ActionSpec) -> tuple[np.ndarray, np.ndarray]:
         dim = int(none.argmax())
         raise ValueError(
             f"Dimension {dim} of the actions {spec.name or spec.space!r} has the bounds {low[dim]:g} and "
-            f"{high[dim]:g}: expected finite ones."
+            f"{high[dim]:g}: expected finite bounds."
         )
     return low, high

@@ -1,4 +1,4 @@
-"""The environment of this project behind wrappers, and its record."""
+"""Access to the environment behind wrappers, and to its record."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,9 @@ from flexlam_rl.envs.spec import EnvSpec
 
 
 def base_env(env: Any) -> Any:
-    """The unwrapped environment or batch behind Gymnasium's wrappers and Stable-Baselines3's views; what is no view
-    comes back as it is.
+    """Unwrap an environment or batch: the one behind Gymnasium's wrappers and Stable-Baselines3's vector environments.
+
+    Anything else is returned as it is.
     """
     while not isinstance(env, gym.Env | gym.vector.VectorEnv):
         several = getattr(env, "envs", None)  # a DummyVecEnv
@@ -27,17 +28,17 @@ def base_env(env: Any) -> Any:
 
 
 def attribute(env: Any, name: str) -> Any:
-    """Look at an attribute of the environment behind wrappers, or of the first one of a batch of processes.
+    """Read an attribute of the environment behind wrappers; in a batch of processes, that of the first environment.
 
     Returns:
-        Its value, None where there is none of that name.
+        The value, or None if there is no such attribute.
     """
     base = base_env(env)
     try:
         return getattr(base, name)
     except AttributeError:
         pass
-    get_attr = getattr(base, "get_attr", None)  # processes, and a DummyVecEnv of several
+    get_attr = getattr(base, "get_attr", None)  # batches of processes, and a DummyVecEnv of several environments
     try:
         return None if get_attr is None else get_attr(name)[0]
     except AttributeError:
@@ -48,10 +49,10 @@ def env_spec_of(env: Any) -> EnvSpec | None:
     """Find the record of an environment or batch.
 
     Args:
-        env: It, perhaps in wrappers; the frame size is the one that the outermost wrapper shows.
+        env: The environment or batch, wrapped or not. The record gets the frame size of the outermost wrapper.
 
     Returns:
-        The record, None for an environment that has none.
+        The record, or None if the environment has none.
     """
     spec = attribute(env, "env_spec")
     if not isinstance(spec, EnvSpec):
@@ -61,19 +62,19 @@ def env_spec_of(env: Any) -> EnvSpec | None:
 
 
 def batch_size(env: Any) -> int:
-    """Environments that act together: of a batch its number, else 1."""
+    """Number of environments in a batch; 1 for a single environment."""
     return int(getattr(base_env(env), "num_envs", 1))
 
 
 def single_space(env: Any, name: str) -> gym.Space[Any] | None:
-    """Find a space of one environment, as the outermost wrapper of an environment or batch has it.
+    """Find the space of a single environment, as the outermost wrapper shows it.
 
     Args:
-        env: It.
+        env: An environment or batch.
         name: "action_space" or "observation_space".
 
     Returns:
-        The space, None where none is told.
+        The space, or None if there is none.
     """
     told = (getattr(env, f"single_{name}", None), getattr(env, name, None))
     for found in (*told, attribute(env, f"single_{name}"), attribute(env, name)):
@@ -83,6 +84,6 @@ def single_space(env: Any, name: str) -> gym.Space[Any] | None:
 
 
 def action_count(env: Any) -> int:
-    """Number of discrete actions from 0 of an environment, or of each of a batch; 0 for other actions."""
+    """Number of actions of an environment or of each one in a batch; 0 unless the space is a `Discrete` from 0 on."""
     space = single_space(env, "action_space")
     return int(space.n) if isinstance(space, gym.spaces.Discrete) and space.start == 0 else 0

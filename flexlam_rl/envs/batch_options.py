@@ -1,4 +1,4 @@
-"""What batches of any environments are made and reset with, checked.
+"""Checks of the arguments with which batches of environments are made and reset.
 
 Legend: `N` environments.
 """
@@ -15,10 +15,10 @@ from flexlam_rl.utils.numbers import is_integer
 
 
 def reset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """Find the autoreset mode of a name (`"NextStep"`, `"SameStep"`, `"Disabled"`, or `"NEXT_STEP"` and so on).
+    """Find an autoreset mode by name (`"NextStep"`, `"SameStep"`, `"Disabled"`, or `"NEXT_STEP"` and so on).
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no mode of that name.
     """
     if isinstance(mode, AutoresetMode):
         return mode
@@ -32,20 +32,20 @@ def step_limit(steps: Any) -> int | None:
     """Check `max_episode_steps`; None and -1 stand for no limit, as in `gym.make`.
 
     Raises:
-        ValueError: It is something else than these or an integer of at least 1.
+        ValueError: It is neither None, -1 nor an integer of at least 1.
     """
     return None if steps is None or (is_integer(steps) and steps == -1) else integer("max_episode_steps", steps)
 
 
 def reset_seeds(seed: Any, num_envs: int) -> list[int | None]:
-    """Give every environment the seed of its stream, None where the stream goes on.
+    """Find the seed with which each environment's stream starts anew; None where the stream continues.
 
     Args:
-        seed: None, a number for `seed + i`, or a list of one (or None) for each.
+        seed: None, a number (environment `i` gets `seed + i`), or a list with one seed or None per environment.
         num_envs: Number of environments.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The seed is something else, or the list has the wrong length.
     """
     if seed is None:
         return [None] * num_envs
@@ -61,10 +61,10 @@ def reset_seeds(seed: Any, num_envs: int) -> list[int | None]:
 
 
 def reset_mask(given: Any, num_envs: int) -> np.ndarray | None:
-    """Check the mask of a reset and copy it, None for all environments.
+    """Check the mask of a reset and copy it; None stands for all environments.
 
     Raises:
-        ValueError: It is something else than None or an (N,) bool array with a true value.
+        ValueError: It is neither None nor an (N,) bool array with at least one true value.
     """
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""Checks of the options and numbers that callers give; NumPy's scalars count as the numbers they are."""
+"""Checks of options and numbers from callers; NumPy scalars are accepted like Python's numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,15 +11,15 @@ _LARGEST = 2**31 - 1
 
 
 def integer(name: str, value: Any, low: int = 1) -> int:
-    """Check an integer option.
+    """Check an integer option and return it as a Python int.
 
     Args:
-        name: What the sentence calls it.
-        value: What the caller gave.
+        name: Name of the option in the error.
+        value: The caller's value.
         low: The smallest value allowed.
 
     Raises:
-        ValueError: It is no integer from `low` to 2**31 - 1.
+        ValueError: It is not an integer from `low` to 2**31 - 1.
     """
     if not is_integer(value) or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
@@ -29,10 +29,10 @@ def integer(name: str, value: Any, low: int = 1) -> int:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Check an option that is True or False.
+    """Check an option that is True or False and return it as a Python bool.
 
     Raises:
-        ValueError: It is something else, such as a string or a number.
+        ValueError: It is neither True nor False, for example a string or a number.
     """
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {value!r}.")
@@ -43,7 +43,7 @@ def one_of(name: str, value: Any, allowed: Sequence[str | None]) -> None:
     """Check an option that is one of a few strings (or None).
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: The value is not among `allowed`.
     """
     if not (value is None or isinstance(value, str)) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
@@ -53,14 +53,14 @@ def reset_options(options: Any, known: Sequence[str]) -> Mapping[str, Any]:
     """Check the `options` of a reset.
 
     Args:
-        options: What the caller gave, or None.
-        known: The names that mean something.
+        options: The caller's options, or None.
+        known: The names that are allowed.
 
     Returns:
-        The options, an empty mapping for None.
+        The options; an empty mapping for None.
 
     Raises:
-        ValueError: They are no dictionary, or hold a name that means nothing here.
+        ValueError: The options are not a dictionary, or contain an unknown name.
     """
     if options is None:
         return {}
@@ -68,14 +68,14 @@ def reset_options(options: Any, known: Sequence[str]) -> Mapping[str, Any]:
         raise ValueError(f"options must be a dictionary or None, got {options!r}.")
     for name in options:
         if name not in known:
-            raise ValueError(f"options of reset must hold nothing but {', '.join(map(repr, known))}, got {name!r}.")
+            raise ValueError(f"options of reset must hold only {', '.join(map(repr, known))}, got {name!r}.")
     return options
 
 
 def writable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy the attributes of an unpickled object, its arrays made writable.
+    """Copy the attributes of an unpickled object and make its arrays writable.
 
-    Some ways to pickle hand over arrays in memory that is shared and read-only.
+    With some ways of pickling, arrays arrive in shared, read-only memory.
     """
     return {
         name: np.require(value, requirements=["C", "A", "W", "O"]) if isinstance(value, np.ndarray) else value
@@ -84,11 +84,12 @@ def writable(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_values(domain: str, fields: Mapping[str, tuple[Sequence[str], str]]) -> None:
-    """Check what a record says against what its domain has.
+    """Check the fields of an environment record against the values that its domain allows.
 
     Args:
-        domain: Its name, for the message.
-        fields: By name: the values that are allowed ("" for a value that may be left out), and the record's.
+        domain: Name of the domain, for the message.
+        fields: Maps field names to (allowed values, the record's value); "" among the allowed values means that the
+            field may be left empty.
 
     Raises:
         ValueError: A value is not allowed.

@@ -1,10 +1,10 @@
-"""`Domain`: a family of tasks that can be collected, learned from and played (DMLab is the first), and the registry of
-domains.
+"""`Domain`, a family of tasks that can be played and collected from (DMLab is the first), and the registry of domains.
 
-To add a world, write one file in `envs/domains/` with a class that has these methods, and name an object of it in
-`DOMAINS`; another package registers its own with an entry point of the group `flexlam_rl.domains`. docs/add-a-world.md
-shows one whole.
-`flexlam_rl.envs.episodes` makes numbered episodes and batches of any Gymnasium environment,
+To add a world, write one file in `envs/domains/` with a class that has these methods, and name an instance of it in
+`DOMAINS`. Other packages register theirs with an entry point of the group `flexlam_rl.domains`. docs/add-a-world.md
+shows a complete example.
+
+`flexlam_rl.envs.episodes` adds seeded episodes and batches to any Gymnasium environment, and
 `flexlam_rl.envs.action_spaces` describes its actions.
 """
 
@@ -24,11 +24,11 @@ class Task:
     """One task of a domain.
 
     Attributes:
-        name: What `--tasks` takes.
-        scored: Whether it is part of the domain's suite.
-        frames: Simulator frames of an episode that runs until the time is up, None where there is no limit.
-        terminates: Whether its rules can end an episode before that.
-        words: Whether it gives instructions that a player needs.
+        name: Name of the task, as `--tasks` takes it.
+        scored: Whether the task is part of the domain's suite.
+        frames: Simulator frames until an episode times out; None without a time limit.
+        terminates: Whether the task's rules can end an episode earlier.
+        words: Whether the task gives instructions that a player needs.
     """
 
     name: str
@@ -38,18 +38,20 @@ class Task:
     words: bool = False
 
     def steps(self, frame_skip: int) -> int | None:
-        """Agent steps of an episode that runs until the time is up, None where there is no limit."""
+        """Agent steps until an episode times out; None without a time limit."""
         return None if self.frames is None else -(-self.frames // frame_skip)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Returns of one task on one engine, to compare with.
+    """A reference return of one task on one engine, which other returns are compared with.
 
     Attributes:
-        engine, task, name: What was measured where; `name` is "expert" or "human".
-        mean: Its mean return.
-        random: The random policy's mean return on the same engine, None where it is not known.
+        engine: The engine on which it was measured.
+        task: Name of the task.
+        name: Who played: "expert" or "human".
+        mean: Mean return.
+        random: Mean return of the random policy on the same engine; None if it is not known.
     """
 
     engine: str
@@ -63,33 +65,37 @@ class Reference:
 
         Args:
             value: The mean return.
-            minus_random: False gives 100 * value / mean; True 100 * (value - random) / (mean - random).
+            minus_random: False gives 100 * value / mean; True gives 100 * (value - random) / (mean - random).
 
         Raises:
-            ValueError: The reference is not above what it is compared with, or the random policy's return is needed and
-                not known.
+            ValueError: `mean` is not above 0 (with `minus_random`, above `random`), or the random policy's return is
+                needed and not known.
         """
         if minus_random and self.random is None:
             raise ValueError(
-                f"The random policy's return of {self.task!r} on {self.engine!r} beside reference {self.name!r} is not "
-                "known: use minus_random=False."
+                f"The random policy's return of {self.task!r} on {self.engine!r} is not known for the reference "
+                f"{self.name!r}: use minus_random=False."
             )
         low = self.random if minus_random and self.random is not None else 0.0
         if self.mean <= low:
             raise ValueError(
                 f"The reference {self.name!r} of {self.task!r} on {self.engine!r} is {self.mean:g}, not above {low:g}: "
-                "a percentage says nothing."
+                "a percentage of it would be meaningless."
             )
         return 100.0 * (value - low) / (self.mean - low)
 
 
 class Domain(Protocol):
-    """A family of tasks with common actions and frames.
+    """A family of tasks that share actions and the form of frames.
 
-    An environment that it makes has `env_spec`, the record that it was made from. It shows frames as
-    `flexlam_rl.envs.observations` says, takes `reset(options={"episode_seed": s})`, tells `episode_seed` in its info
-    and, where the world can restart its map within an episode, `map_reset`: a frame that does not follow from the one
-    before. A time-out is `truncated`.
+    Each environment of a domain
+
+    - has `env_spec`, the record that it was made from;
+    - shows frames as `flexlam_rl.envs.observations` describes;
+    - accepts `reset(options={"episode_seed": s})` and reports `episode_seed` in its info;
+    - reports `map_reset` in its info if the world can restart its map within an episode: such a frame does not follow
+      from the frame before;
+    - reports a time-out as `truncated`.
     """
 
     name: str
@@ -107,7 +113,7 @@ class Domain(Protocol):
         ...
 
     def defaults(self) -> EnvSpec:
-        """The record of an environment whose user says nothing about it, resolved."""
+        """The resolved record of an environment that is made without any options."""
         ...
 
     def resolve(self, spec: EnvSpec) -> EnvSpec:
@@ -134,12 +140,12 @@ class Domain(Protocol):
         """Make one environment.
 
         Args:
-            task: Its name.
-            spec: How it is shown and controlled; it is resolved first.
+            task: Name of the task.
+            spec: How the task is shown and controlled; it is resolved first.
             evaluation: Draw episode seeds from the held-out stream.
-            frames: Whether the player needs frames; without them nothing has to be drawn.
-            words: Whether instructions are among the observations.
-            **options: What this domain alone knows.
+            frames: Whether the player needs frames; if not, the environment may skip drawing.
+            words: Whether to include instructions in the observations.
+            **options: Options of this domain.
         """
         ...
 
@@ -152,32 +158,37 @@ class Domain(Protocol):
         words: bool = False,
         **options: Any,
     ) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a batch, one environment for each name in `tasks`, that resets by mask (autoreset disabled).
+        """Make a batch with one environment per name in `tasks`, which is reset by mask (autoreset is disabled).
 
-        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the named episodes;
-        `flexlam_rl.envs.episodes.map_resets` reads restarts from its infos.
+        `reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the episodes of these seeds;
+        `flexlam_rl.envs.episodes.map_resets` reads map restarts from the infos.
+
+        Args:
+            tasks: Names of tasks.
+            spec, evaluation, frames, words: As for `make`.
+            **options: Options of this domain.
         """
         ...
 
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
-        """Find a reference return of a task ("expert", "human"), None where it has not been measured."""
+        """Find a reference return of a task ("expert", "human"); None if it has not been measured."""
         ...
 
     def shows_last(self, spec: EnvSpec) -> bool:
-        """Whether the observation after an episode's last action is a true one, not a repetition of the one before."""
+        """Whether an episode's final observation is new; False if it repeats the one before the last action."""
         ...
 
 
 def tasks_named(domain: Domain, names: Sequence[str], everything: Sequence[str] = ()) -> list[str]:
-    """Spell tasks out, each once.
+    """Expand names and groups of tasks to a list of names without repetitions.
 
     Args:
-        domain: Their world.
-        names: Their names, `suite` for those that are scored, or `all`.
-        everything: What `all` stands for, all of the domain where it is empty.
+        domain: Domain of the tasks.
+        names: Names of tasks, `suite` for all scored tasks, or `all`.
+        everything: The tasks that `all` stands for; empty for all tasks of the domain.
 
     Raises:
-        ValueError: There is none of a name, or no name at all.
+        ValueError: There is no task of a given name, or no name was given.
     """
     tasks = domain.tasks()
     groups = {
@@ -206,14 +217,14 @@ DOMAINS: Registry[Any] = Registry(
 
 
 def find_domain(name: str) -> Domain:
-    """Find a domain.
+    """Find a domain by name.
 
     Args:
-        name: As registered in `DOMAINS`. "family:argument" calls what is registered as "family" with the argument, so
-            that one file serves a domain for each of many environments ("gymnasium:CarRacing-v3").
+        name: Name in `DOMAINS`. "family:argument" calls the entry "family" with the argument, so that one file can
+            provide a domain per environment ("gymnasium:CarRacing-v3").
 
     Raises:
-        ValueError: There is none of that name, or it takes no argument, or needs one.
+        ValueError: There is no such domain, or the argument is missing or not accepted.
     """
     family, colon, argument = name.partition(":")
     found = DOMAINS.get(family)
@@ -225,8 +236,9 @@ def find_domain(name: str) -> Domain:
 
 
 def shows_last(env: Any) -> bool:
-    """Whether an environment or batch shows a true observation after an episode's last action; one that has no record
-    does.
+    """Whether an environment or batch shows a new observation after an episode's last action (`Domain.shows_last`).
+
+    Environments without a record are taken to do so.
     """
     spec = env_spec_of(env)
     return spec is None or find_domain(spec.domain).shows_last(spec)

@@ -1,9 +1,9 @@
-"""Numbered episodes of any Gymnasium environment, alone and in batches.
+"""Episodes with seeds for any Gymnasium environment, single or in batches.
 
-Two rules hold in every domain: `reset(options={"episode_seed": s})` plays the episode that had `s` as `episode_seed` in
-its info, and `info["map_reset"]` marks a frame that does not follow from the one before. Environments that know only
-Gymnasium's `reset(seed=s)` get them from `SeededEpisodes`; `make_batch` makes a batch of any environments, in which
-`reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the episodes that it names.
+Two rules hold in every domain: `reset(options={"episode_seed": s})` replays the episode that had `episode_seed` s in
+its info, and `info["map_reset"]` marks a frame that does not follow from the one before. `SeededEpisodes` adds both to
+environments that have only Gymnasium's `reset(seed=s)`. `make_batch` makes a batch of any environments, in which
+`reset(options={"reset_mask": mask, "episode_seeds": seeds})` begins the episodes of these seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +20,15 @@ from gymnasium.vector.utils import iterate
 from flexlam_rl.envs.seeds import SEED_LIMIT, episode_seed, episode_seeds, episode_stream, stream_seed
 from flexlam_rl.utils.startup import interrupts_held
 
-_MOST_THREADS = 8  # that wait for simulators; more are no faster, measured with ViZDoom
+_MOST_THREADS = 8  # threads that wait for simulators; with ViZDoom, more were measured to be no faster
 
 
 class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Draws a seed for every episode from a stream, as `DMLabEnv` does, and hands it to the environment's own `reset`.
+    """Draws a seed for every episode from a stream, as `DMLabEnv` does, and passes it to the environment's `reset`.
 
     Args:
-        env: An environment whose episode depends on the seed of its reset alone.
-        evaluation: Draw from the held-out stream of seeds, which training never shares.
+        env: An environment whose episodes depend only on the seed of the reset.
+        evaluation: Draw from the held-out stream of seeds, which training never uses.
     """
 
     def __init__(self, env: gym.Env[Any, Any], evaluation: bool = False) -> None:
@@ -39,12 +39,12 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._seed = -1
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode; without `seed` it is the next of the stream.
+        """Begin an episode: by default, the next one of the stream.
 
         Args:
-            seed: Begins the stream anew.
-            options: `episode_seed`, an integer in [0, 2**31), names the episode, and the stream stays where it is;
-                other options are the environment's.
+            seed: Starts the stream anew; None continues it.
+            options: `episode_seed`, an integer in [0, 2**31), chooses the episode without advancing the stream. Other
+                options are passed to the environment.
 
         Raises:
             ValueError: The seed is not allowed.
@@ -61,7 +61,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return observation, self._told(info)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step the environment; its info gets `episode_seed` and `map_reset`."""
+        """Step the environment; `episode_seed` and `map_reset` are added to its info."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return observation, reward, terminated, truncated, self._told(info)
 
@@ -70,12 +70,14 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 class OneOfBatch(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Takes its own entry of the `episode_seeds` that a batch is reset with, which are handed to each environment.
+    """Picks the environment's own entry from the `episode_seeds` with which a batch is reset.
+
+    Gymnasium's batches pass the whole list to each of their environments.
 
     Args:
-        env: An environment that takes the reset option `episode_seed`.
-        i: Its number in the batch.
-        num_envs: Number of environments of the batch.
+        env: An environment that accepts the reset option `episode_seed`.
+        i: Number of the environment in the batch.
+        num_envs: Number of environments in the batch.
     """
 
     def __init__(self, env: gym.Env[Any, Any], i: int, num_envs: int) -> None:
@@ -84,11 +86,10 @@ class OneOfBatch(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._i, self._num_envs = i, num_envs
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode, that of entry `i` of `options["episode_seeds"]` unless it is None.
+        """Begin the episode of entry `i` of `options["episode_seeds"]`; if that is None, the next one of the stream.
 
         Raises:
-            ValueError: There are more or fewer seeds than environments, one is not allowed, or `episode_seed` is given
-                too.
+            ValueError: There is not one seed per environment, a seed is not allowed, or `episode_seed` is given too.
         """
         if options is not None and "episode_seeds" in options:
             chosen = episode_seeds(options, np.array([self._i]), self._num_envs)[self._i]
@@ -99,7 +100,7 @@ class OneOfBatch(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
-    """Gives the result of a step that has begun already."""
+    """Returns the result of a step that was started earlier, in `coming`."""
 
     coming: Future[Any] | None = None
 
@@ -109,7 +110,7 @@ class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class ThreadVectorEnv(SyncVectorEnv):
-    """A `SyncVectorEnv` whose environments step at the same time, in threads, where no autoreset comes between.
+    """A `SyncVectorEnv` whose environments step at the same time in threads, if autoreset is disabled.
 
     Args:
         env_fns, copy, autoreset_mode: As for `SyncVectorEnv`.
@@ -124,12 +125,12 @@ class ThreadVectorEnv(SyncVectorEnv):
         if self.autoreset_mode is AutoresetMode.DISABLED:
             for env, action in zip(self.envs, iterate(self.action_space, actions), strict=True):
                 env.coming = self._pool.submit(env.env.step, action)  # type: ignore[attr-defined]
-            # before an error of one is raised: closing another while it steps ends the process
+            # wait for all before raising an error of one: closing an environment while it steps ends the process
             wait([env.coming for env in self.envs])  # type: ignore[attr-defined]
         return super().step(actions)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads, once they have stepped, and close the environments."""
+        """Wait for running steps, stop the threads and close the environments."""
         self._pool.shutdown()
         super().close_extras(**kwargs)
 
@@ -146,21 +147,22 @@ def make_batch(
     autoreset_mode: AutoresetMode = AutoresetMode.DISABLED,
     threads: bool = False,
 ) -> VectorEnv[Any, Any, Any]:
-    """Make a batch of environments that begins episodes by name.
+    """Make a batch of environments that accepts `episode_seeds` at a reset.
 
     Args:
-        makers: Each makes one environment that takes the reset option `episode_seed` (`SeededEpisodes`, `DMLabEnv`).
-        processes: Whether each gets a process of its own, else they step one after the other in this one.
-        copy: Whether observations are fresh arrays (else they are overwritten by the next step).
-        context: Start method of processes, None for Python's default.
+        makers: Functions that each make one environment, which accepts the reset option `episode_seed`
+            (`SeededEpisodes`, `DMLabEnv`).
+        processes: Whether each environment gets its own process; else they step one after the other in this one.
+        copy: Whether observations are new arrays; if False, the next step overwrites them.
+        context: Start method of processes; None for Python's default.
         autoreset_mode: What happens at the end of an episode; DISABLED waits for a reset by mask.
-        threads: Whether each steps in a thread of this process: for simulators that leave Python free meanwhile.
+        threads: Step each environment in a thread of this process, for simulators that release the GIL while they run.
     """
     each = [partial(_numbered, maker, i, len(makers)) for i, maker in enumerate(makers)]
     if not processes:
         kind = ThreadVectorEnv if threads else SyncVectorEnv
         return kind(each, copy=copy, autoreset_mode=autoreset_mode)
-    with interrupts_held():  # Ctrl-C is this process's affair, which closes the others
+    with interrupts_held():  # only this process handles Ctrl-C, and it closes the others
         return AsyncVectorEnv(each, copy=copy, context=context, autoreset_mode=autoreset_mode)
 
 
@@ -169,6 +171,6 @@ def _numbered(maker: Callable[[], gym.Env[Any, Any]], i: int, num_envs: int) -> 
 
 
 def map_resets(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
-    """Tell from the infos of a batch, in whose frame the map has restarted: (N,) bool, all False in other worlds."""
+    """Read from a batch's infos where the map has just restarted, (N,) bool; all False in worlds without restarts."""
     known = infos.get("map_reset")
     return np.zeros(num_envs, np.bool_) if known is None else np.asarray(known, np.bool_)

@@ -1,4 +1,4 @@
-"""Errors of the environments: each is both Gymnasium's class and the built-in one that callers expect."""
+"""Errors of the environments. Most are both Gymnasium's class and the built-in one that callers expect."""
 
 import gymnasium.error
 

@@ -1,8 +1,8 @@
-"""Tables of measured returns, as `flexlam expert score --out` writes them: a domain's own references.
+"""Tables of measured returns, written by `flexlam expert score --out`, from which domains take their references.
 
-A table is of one engine, and holds attributes of the measurement (look, action set, protocol, command, date) and
-`levels[task][policy]` with mean, standard_error and episodes for the policies "random" and "expert", and for further
-experts by their names ("reactive").
+A table belongs to one engine. It holds how the returns were measured (look, action set, protocol, command, date), and
+`levels[task][policy]` with mean, standard_error and episodes. Policies are "random", "expert" and further experts by
+name ("reactive").
 """
 
 import json
@@ -20,7 +20,7 @@ def read_table(path: Path, engine: str) -> dict[str, Any]:
     """Read a table.
 
     Raises:
-        ValueError: The file is no such table, or one of another engine.
+        ValueError: The file is not a table of returns, or belongs to another engine.
     """
     table: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     if table.get("schema") != SCHEMA or table.get("version") != VERSION:
@@ -29,20 +29,18 @@ def read_table(path: Path, engine: str) -> dict[str, Any]:
             f"{VERSION}."
         )
     if table["engine"] != engine:
-        raise ValueError(
-            f"{path} holds returns of {table['engine']!r}: {engine}'s references are measured on {engine}."
-        )
+        raise ValueError(f"{path} holds returns of the engine {table['engine']!r}: expected {engine!r}.")
     return table
 
 
 def measured_reference(path: Path, engine: str, task: str, name: str) -> Reference | None:
-    """Find a task's reference in a table, None where it has not been measured.
+    """Find a task's reference in a table; None if it has not been measured.
 
     Args:
-        path: Of the table.
-        engine: Of the table.
-        task: Its name.
-        name: "expert", or the name of another expert that the table holds.
+        path: File of the table.
+        engine: Engine of the table.
+        task: Name of the task.
+        name: "expert", or the name of another expert in the table.
     """
     if name == "random" or not path.exists():
         return None

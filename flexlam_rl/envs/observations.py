@@ -1,7 +1,7 @@
-"""Names and places of what environments show: the frame, and the words of an instruction.
+"""Names of observations, and functions that find the frame and the instruction in an observation.
 
-Every environment of a domain gives frames, (height, width, channels) uint8, bare or as `FRAME` in a `Dict`, where
-`WORDS` holds the instruction. A batch gives the same with one more dimension in front.
+Every environment of a domain shows frames, (height, width, channels) uint8, either bare or as `FRAME` in a `Dict`. In a
+`Dict`, `WORDS` holds the instruction. Observations of a batch have one more dimension in front.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 FRAME, WORDS = "RGB_INTERLEAVED", "INSTR"
 MAP = "DEBUG.CAMERA_INTERLEAVED.TOP_DOWN"
-"""DMLab's view from above, of the size of a frame."""
+"""DMLab's view from above, of the same size as a frame."""
 
 
 def frames_of(observation: Any) -> Any:
@@ -21,15 +21,15 @@ def frames_of(observation: Any) -> Any:
 
 
 def words_of(observation: Any) -> Any:
-    """Find the instruction in an observation (those of a batch, one per environment); None where there is none."""
+    """Find the instruction in an observation (in a batch, one per environment); None if there is none."""
     return observation.get(WORDS) if isinstance(observation, dict) else None
 
 
 def frame_space(env: Any) -> spaces.Box | None:
-    """Find the space of one environment's frames, as the outermost wrapper of an environment or batch shows them.
+    """Find the space of a single environment's frames, as the outermost wrapper of an environment or batch shows them.
 
     Returns:
-        A uint8 `Box` of three dimensions, or None where there is none.
+        A uint8 `Box` with three dimensions, or None if there are no frames.
     """
     batch = isinstance(env, gym.vector.VectorEnv)
     space = env.single_observation_space if batch else getattr(env, "observation_space", None)

@@ -23,11 +23,10 @@ def _plain(value: Any) -> Any:
 
 
 def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
-    """Copy a specification such that it can be written as JSON, and that changing the caller's lists does not change
-    it.
+    """Copy a specification so that JSON can hold it and it shares no lists with the caller.
 
     Args:
-        spec: What Gymnasium made of the caller's arguments, among them NumPy's numbers, enums and paths.
+        spec: Gymnasium's specification; its arguments may contain NumPy's numbers, enums and paths.
     """
     if spec is None:
         return None

@@ -1,5 +1,6 @@
-"""Gymnasium ids: one for any level, one per level, one for worlds that a model imagines. Entry points are strings, so
-that registering imports nothing.
+"""Registration of Gymnasium ids: one for any level, one per level, and one for worlds that a model imagines.
+
+Entry points are strings, so that registering imports nothing.
 """
 
 import gymnasium as gym
@@ -9,7 +10,7 @@ IMAGINED_ID = "FlexLAM-Imagined-v0"
 
 
 def level_id(level: str) -> str:
-    """The Gymnasium id of a level."""
+    """Gymnasium id of a level."""
     return f"FlexLAM-DMLab/{level}-v0"
 
 

@@ -1,18 +1,18 @@
-"""Frames of another size."""
+"""Resizing of frames."""
 
 import numpy as np
 from PIL import Image
 
 
 def resized(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Resize a frame by averaging areas, with whole numbers: the same on any machine.
+    """Resize a frame by averaging areas, in integer arithmetic, so that results are the same on every machine.
 
     Args:
         frame: (H, W, 3) uint8.
-        width, height: Of the result.
+        width, height: Size of the result in pixels.
 
     Returns:
-        (height, width, 3) uint8, always a fresh array.
+        (height, width, 3) uint8, always a new array.
     """
     if frame.shape[:2] == (height, width):
         return frame.copy()

@@ -1,4 +1,4 @@
-"""Seeds of episodes: the streams that they are drawn from, and those that a caller names."""
+"""Seeds of episodes: the streams that they are drawn from, and checks of seeds that callers choose."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,18 +8,20 @@ import numpy as np
 
 from flexlam_rl.utils.numbers import is_integer
 
-EVALUATION_STREAM = 0x600D5EED  # the mixer seed of held-out evaluation, by convention of DMLab's users (reference A3)
-SEED_LIMIT = 2**31  # episode seeds are drawn from [0, 2**31): what a real engine takes
+EVALUATION_STREAM = (
+    0x600D5EED  # the mixer seed that DMLab's users conventionally hold out for evaluation (reference A3)
+)
+SEED_LIMIT = 2**31  # episode seeds are drawn from [0, 2**31), which the real engine accepts
 
 
 def episode_stream(seed: int, evaluation: bool) -> np.random.Generator:
-    """Make the generator of episode seeds; training and evaluation have separate branches of one seed."""
+    """Make a generator of episode seeds; training and evaluation get separate streams from the same seed."""
     key = (EVALUATION_STREAM,) if evaluation else ()
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def episode_seed(given: Any) -> int:
-    """Check an episode seed that a caller names.
+    """Check an episode seed that a caller chose and return it as a Python int.
 
     Raises:
         ValueError: It is not an integer in [0, 2**31).
@@ -43,15 +45,15 @@ def stream_seed(given: Any) -> int | None:
 
 
 def episode_seeds(options: Mapping[str, Any], which: np.ndarray, num_envs: int) -> list[int | None]:
-    """Find the episode seed that the options of a reset name for every environment, None where the stream gives it.
+    """Find the episode seed per environment in the options of a reset; None means the next one of the stream.
 
     Args:
-        options: `episode_seed`, one for all, or `episode_seeds`, one (or None) for each.
-        which: The environments that are reset; the entries of others are not looked at.
+        options: `episode_seed`, one seed for all, or `episode_seeds`, one seed or None per environment.
+        which: Numbers of the environments that are reset; the entries of others are ignored.
         num_envs: Number of environments.
 
     Raises:
-        ValueError: An episode seed is not allowed, or there are more or fewer than environments.
+        ValueError: An episode seed is not allowed, or there is not one entry per environment.
     """
     one, each = options.get("episode_seed"), options.get("episode_seeds")
     if each is None:
@@ -68,19 +70,18 @@ def episode_seeds(options: Mapping[str, Any], which: np.ndarray, num_envs: int) 
 
 
 class SeededEnv(gym.Env[Any, Any]):
-    """An environment whose generator draws its episode seeds.
+    """An environment whose `np_random` draws its episode seeds.
 
-    The generator is of the training or the evaluation branch whoever asks for it first, a reset or a look at
-    `np_random`.
+    The generator belongs to the training or the evaluation stream, whether a reset or reading `np_random` creates it.
 
     Attributes:
-        evaluation: Whether the seeds are those of the evaluation branch.
+        evaluation: Whether seeds come from the evaluation stream.
     """
 
     evaluation: bool
 
     def begin_stream(self, seed: int | None = None) -> None:
-        """Begin the stream of episode seeds anew, from a seed of the operating system for None."""
+        """Start the stream of episode seeds anew; None takes a seed from the operating system."""
         entropy: Any = np.random.SeedSequence().entropy if seed is None else seed
         self._np_random_seed = int(entropy)
         self._np_random = episode_stream(int(entropy), self.evaluation)
@@ -91,7 +92,7 @@ class SeededEnv(gym.Env[Any, Any]):
 
     @property
     def np_random(self) -> np.random.Generator:
-        """The generator of episode seeds; setting it makes `np_random_seed` -1."""
+        """The generator of episode seeds. Setting it changes `np_random_seed` to -1."""
         if self._np_random is None:
             self.begin_stream()
         assert self._np_random is not None
@@ -106,7 +107,7 @@ class SeededEnv(gym.Env[Any, Any]):
 
     @property
     def np_random_seed(self) -> int:
-        """The seed that the generator was made from, -1 for one that was set."""
+        """The seed that the generator was made from; -1 for a generator that was set."""
         if self._np_random_seed is None:
             self.begin_stream()
         assert self._np_random_seed is not None

@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Shared:
-    """Holds an argument of a wrapper that its copies share.
+    """Holds an argument of a wrapper that copies of the wrapper share.
 
-    Gymnasium copies deeply what a wrapper records of its arguments, and again whenever an environment's `spec` is asked
-    for; a policy's weights would be copied each time.
+    Gymnasium makes deep copies of a wrapper's recorded arguments, also each time an environment's `spec` is read;
+    without this class, a policy's weights would be copied each time.
 
     Attributes:
         value: The argument.
@@ -23,12 +23,12 @@ class Shared:
 
 
 def shared(value: Any) -> Any:
-    """Put a heavy argument into a `Shared`; what is light (text, a path, None) or in one already, stays as it is."""
+    """Wrap a heavy argument in `Shared`; light ones (text, a path, None) and wrapped ones are returned as they are."""
     return value if value is None or isinstance(value, str | os.PathLike | Shared) else Shared(value)
 
 
 def unshared(value: Any) -> Any:
-    """Take an argument out of its `Shared`, if it is in one."""
+    """Unwrap an argument if it is wrapped in `Shared`."""
     return value.value if isinstance(value, Shared) else value
 
 
@@ -37,8 +37,8 @@ def copy_but(thing: Any, memo: dict[int, Any], *heavy: str) -> Any:
 
     Args:
         thing: The object.
-        memo: As `__deepcopy__` is given it.
-        *heavy: Names of attributes.
+        memo: The argument of `__deepcopy__`.
+        *heavy: Names of the attributes to share.
     """
     copied: Any = object.__new__(type(thing))
     memo[id(thing)] = copied

@@ -1,7 +1,7 @@
-"""`EnvSpec`: the one record of how an environment is shown and controlled.
+"""`EnvSpec`, the record of how an environment is shown and controlled, and `ActionSpec`, the description of actions.
 
-Collections, checkpoints, policies and suites all hold this record, so that one function says whether two of them fit
-together.
+Datasets, checkpoints, policies and suites all hold an `EnvSpec`, so that `EnvSpec.differences` tells whether two of
+them fit together.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,26 +13,26 @@ from typing import Any
 _WORDS = {"action_set": "action set", "action_hash": "action hash", "frame_skip": "frame skip", "hud": "overlay"}
 
 
-_LATER = {"later": True}  # files from before these fields lack them
+_LATER = {"later": True}  # files written before these fields existed lack them
 
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """What an action consists of, and the Gymnasium space that it is of.
+    """Description of an action and its Gymnasium space.
 
-    Models see discrete dimensions counted from 0, and continuous ones in [-1, 1]; `flexlam_rl.envs.action_values` turns
-    these into the environment's own actions and back.
+    Models see discrete dimensions as choices counted from 0, and continuous ones in [-1, 1];
+    `flexlam_rl.envs.action_values` converts them to the environment's own actions and back.
 
     Attributes:
-        discrete: Number of choices of each discrete dimension.
+        discrete: Number of choices per discrete dimension.
         continuous: Number of continuous dimensions.
-        name, hash: Of the action set.
-        space: Gymnasium's name of the space: "Discrete", "MultiDiscrete", "MultiBinary" or "Box". "" for the plainest
-            that fits: choices from 0, or numbers in [-1, 1].
-        shape: Of one action of the environment, () for a single number.
-        dtype: Of the environment's actions ("float32").
-        start: Lowest value of each discrete dimension; empty for 0 in all.
-        low, high: Bounds of each continuous dimension, infinite where there is none; empty for -1 and 1 in all.
+        name, hash: Name and hash of the action set.
+        space: Gymnasium's name of the space: "Discrete", "MultiDiscrete", "MultiBinary" or "Box". "" stands for the
+            simplest space that fits: choices from 0, or numbers in [-1, 1].
+        shape: Shape of one action of the environment; () for a single number.
+        dtype: Type of the environment's actions ("float32").
+        start: Lowest value of each discrete dimension; empty if all are 0.
+        low, high: Bounds of each continuous dimension, infinite for no bound; empty if all are -1 and 1.
     """
 
     discrete: tuple[int, ...]
@@ -47,10 +47,10 @@ class ActionSpec:
     high: tuple[float, ...] = field(default=(), metadata=_LATER)
 
     def __post_init__(self) -> None:
-        """Keep NumPy's numbers as Python's.
+        """Convert NumPy's numbers to Python's and check the bounds.
 
         Raises:
-            ValueError: There is not one start or bound for each dimension, or a lower bound is not below the upper one.
+            ValueError: There is not one start or bound per dimension, or a lower bound is not below its upper bound.
         """
         for name in ("discrete", "shape", "start"):
             object.__setattr__(self, name, tuple(index(number) for number in getattr(self, name)))
@@ -60,8 +60,8 @@ class ActionSpec:
         for name, wanted in (("start", len(self.discrete)), ("low", self.continuous), ("high", self.continuous)):
             if len(getattr(self, name)) not in (0, wanted):
                 raise ValueError(
-                    f"{name} of an action is {getattr(self, name)}; expected {wanted} numbers, one for each dimension, "
-                    "or none."
+                    f"{name} of an action is {getattr(self, name)}; expected {wanted} numbers, one per dimension, or "
+                    "none."
                 )
         for low, high in zip(self.low, self.high, strict=True):
             if not low < high:
@@ -74,11 +74,11 @@ class ActionSpec:
 
     @property
     def is_single(self) -> bool:
-        """Whether an action is one choice, which is kept and given as a bare number."""
+        """Whether an action is a single choice, which is stored and passed as a bare number."""
         return self.dims == len(self.discrete) == 1 and self.shape == ()
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON values; a bound that is none becomes null."""
+        """Convert to JSON values; infinite bounds become null."""
         bounds = {
             name: [number if isfinite(number) else None for number in getattr(self, name)] for name in ("low", "high")
         }
@@ -101,11 +101,12 @@ class EnvSpec:
     """How the tasks of a domain are shown and controlled.
 
     Attributes:
-        domain: Name of the world ("dmlab"), as registered in `flexlam_rl.envs.domain`.
-        engine: What simulates it ("litelab", "deepmind_lab"), never "auto": scores of engines are never mixed.
-        action_set, action_hash: Name and hash of the actions.
-        frame_skip: Simulator frames that one agent step plays.
-        width, height: Of a frame in pixels.
+        domain: Name of the domain ("dmlab"), as registered in `flexlam_rl.envs.domain`.
+        engine: Name of the simulator ("litelab", "deepmind_lab"). It is never "auto" in a resolved record, because
+            scores of different engines are never mixed.
+        action_set, action_hash: Name and hash of the action set.
+        frame_skip: Simulator frames per agent step.
+        width, height: Size of a frame in pixels.
         look: How the world is drawn, as (name, value) pairs; DMLab has `textures` and `hud`.
     """
 
@@ -124,28 +125,28 @@ class EnvSpec:
 
     @property
     def textures(self) -> str:
-        """Look of the surfaces, "" in a domain that has one look."""
+        """Look of the surfaces; "" in a domain without this choice."""
         return dict(self.look).get("textures", "")
 
     @property
     def hud(self) -> str:
-        """What is drawn over the view, "" in a domain without overlays."""
+        """Overlay on the view; "" in a domain without this choice."""
         return dict(self.look).get("hud", "")
 
     def with_look(self, **look: str) -> "EnvSpec":
-        """The same record with some of its look changed."""
+        """Copy the record with parts of its look changed."""
         return replace(self, look=tuple({**dict(self.look), **look}.items()))
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON values."""
+        """Convert to JSON values."""
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"look": dict(self.look)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "EnvSpec":
-        """The record that `to_json` wrote.
+        """Make the record from the result of `to_json`.
 
         Raises:
-            ValueError: It has a field that no record has.
+            ValueError: There is an unknown field.
         """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(record) - known):
@@ -155,11 +156,11 @@ class EnvSpec:
         return cls(**record)
 
     def differences(self, other: "EnvSpec", ignore: Iterable[str] = ()) -> list[str]:
-        """Say what differs, one phrase per field: "frame skip 4 and 8".
+        """List the differences between two records, one phrase per field ("frame skip 4 and 8"); empty if they fit.
 
         Args:
             other: The record to compare with.
-            ignore: Fields and looks that may differ ("engine", "textures").
+            ignore: Names of fields, or of parts of the look, that may differ ("engine", "textures").
         """
         skip = set(ignore)
         mine, theirs = self._values(), other._values()

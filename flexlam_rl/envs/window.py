@@ -1,4 +1,4 @@
-"""The window of render_mode="human" (pygame, an optional extra)."""
+"""The window of render_mode="human"; it needs pygame from the extra `play`."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Window:
-    """Shows pictures at a frame rate.
+    """Shows pictures at a given frame rate.
 
     Args:
-        title: The window's title.
-        fps: Pictures a second, at most.
+        title: Title of the window.
+        fps: Upper limit of pictures per second.
 
     Raises:
         gymnasium.error.DependencyNotInstalled: pygame is missing.
@@ -32,7 +32,7 @@ class Window:
         self._screen: Any = None
 
     def show(self, picture: np.ndarray) -> None:
-        """Show a (height, width, 3) uint8 picture, and wait until it is due."""
+        """Show a (height, width, 3) uint8 picture and wait as long as the frame rate asks for."""
         pygame = self._pygame
         size = (picture.shape[1], picture.shape[0])
         if not pygame.display.get_init():

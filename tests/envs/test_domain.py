@@ -55,11 +55,11 @@ def test_a_record_is_completed_and_checked() -> None:
         ({"domain": "doom"}, "domain 'doom': expected 'dmlab'"),
         ({"engine": "quake"}, "engine must be one of"),
         ({"action_set": "keys"}, "Unknown action set 'keys'"),
-        ({"action_hash": "abc"}, "and the record another, abc"),
+        ({"action_hash": "abc"}, "the hash abc: expected"),
         ({"frame_skip": 0}, "frame_skip must be"),
         ({"width": 63}, "width must be a positive multiple of 4, got 63"),
         ({"look": {"hud": "big"}}, "hud must be one of"),
-        ({"look": {"textures": "original"}}, "'original' is the look of deepmind_lab"),
+        ({"look": {"textures": "original"}}, "'original' exists on deepmind_lab only"),
         ({"look": {"fog": "thick"}}, "no look 'fog'"),
     ],
 )
@@ -72,7 +72,7 @@ def test_the_real_engine_has_one_look(module: ModuleType) -> None:
     spec = DMLAB.defaults()
     assert (spec.engine, spec.textures) == ("deepmind_lab", "original")
     assert DMLAB.resolve(spec) == spec and not DMLAB.shows_last(spec)
-    with pytest.raises(ValueError, match="'labmaze' is a look of litelab"):
+    with pytest.raises(ValueError, match="'labmaze' exists on litelab only"):
         DMLAB.resolve(spec.with_look(textures="labmaze"))
 
 

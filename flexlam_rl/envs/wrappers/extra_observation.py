@@ -1,4 +1,4 @@
-"""What wrappers that add an observation share, for one environment and for a batch in any autoreset mode."""
+"""Base classes of wrappers that add an observation, for an environment and for a batch in any autoreset mode."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -13,10 +13,10 @@ from flexlam_rl.envs.observations import FRAME
 
 
 def _extended(space: spaces.Space[Any], name: str, extra: spaces.Space[Any], frame: str) -> spaces.Dict:
-    """A space with one more observation; what is bare gets the name `frame`.
+    """Add an observation to a space; a bare observation gets the name `frame`.
 
     Raises:
-        ValueError: There is an observation of that name already.
+        ValueError: There is already an observation of that name.
     """
     parts = dict(space.spaces) if isinstance(space, spaces.Dict) else {frame: space}
     if name in parts:
@@ -29,14 +29,14 @@ def _join(observation: Any, name: str, value: Any, frame: str) -> dict[str, Any]
 
 
 class ExtraObservation(gym.Wrapper[Any, Any, Any, Any], ABC):
-    """Adds what was last done or received to the observations, which become a dictionary.
+    """Adds a value computed from the last action or reward to the observations, which become a dictionary.
 
     Args:
         env: The environment.
-        name: Of the new observation.
-        space: Of the new observation.
-        first: Its value at the beginning of an episode.
-        frame: Name of an observation that was bare.
+        name: Name of the new observation.
+        space: Space of the new observation.
+        first: Value of the new observation at the beginning of an episode.
+        frame: Name given to an observation that was bare.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class ExtraObservation(gym.Wrapper[Any, Any, Any, Any], ABC):
 
     @abstractmethod
     def value(self, action: Any, reward: Any) -> Any:
-        """The new observation after a step."""
+        """Compute the new observation after a step."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environment; the value is that of a beginning."""
+        """Reset the environment; the new observation is `first`."""
         observation, info = self.env.reset(seed=seed, options=options)
         return _join(observation, self._name, np.copy(self._first)[()], self._frame), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step the environment; the value is that of this step."""
+        """Step the environment; the new observation is `value` of this step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         joined = _join(observation, self._name, self.value(action, reward), self._frame)
         return joined, reward, terminated, truncated, info
 
 
 class VectorExtraObservation(VectorWrapper[Any, Any, Any, Any, np.ndarray], ABC):
-    """`ExtraObservation` for a batch: an environment that begins an episode shows `first`.
+    """`ExtraObservation` for a batch; environments that begin an episode show `first`.
 
     Args:
         env: The batch.
-        name, space, first, frame: As for `ExtraObservation`, of one environment.
+        name, space, first, frame: As for `ExtraObservation`, for a single environment.
     """
 
     def __init__(self, env: VectorEnv, name: str, space: spaces.Space[Any], first: Any, frame: str = FRAME) -> None:
@@ -76,29 +76,29 @@ class VectorExtraObservation(VectorWrapper[Any, Any, Any, Any, np.ndarray], ABC)
         self.single_observation_space = _extended(env.single_observation_space, name, space, frame)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._values = np.stack([np.asarray(first)] * env.num_envs)
-        self._over = np.zeros(env.num_envs, np.bool_)  # episodes that ended and begin anew at the next step
+        self._over = np.zeros(env.num_envs, np.bool_)  # episodes that have ended and are reset by the next step
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         self._next, self._same = mode is AutoresetMode.NEXT_STEP, mode is AutoresetMode.SAME_STEP
 
     @abstractmethod
     def value(self, action: Any, reward: Any) -> np.ndarray:
-        """The new observations after a step, one for each environment."""
+        """Compute the new observations after a step, one per environment."""
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environments; where episodes begin, the value is that of a beginning."""
-        mask = (options or {}).get("reset_mask")  # Gymnasium's own batches take it out of the options
+        """Reset the environments; those that begin an episode show `first`."""
+        mask = (options or {}).get("reset_mask")  # read first, because Gymnasium's batches remove it from the options
         observations, infos = self.env.reset(seed=seed, options=options)
         which = np.ones(self.num_envs, np.bool_) if mask is None else mask
         self._values[which], self._over[which] = self._first, False
         return self._joined(observations), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step the environments; the values are those of this step, in `final_obs` too."""
+        """Step the environments; new observations are `value` of this step, also in `final_obs`."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         self._values = np.array(self.value(actions, rewards), self._values.dtype)
         done = terminations | truncations
         if self._next:
-            self._values[self._over] = self._first  # this step began their episodes, and played no action
+            self._values[self._over] = self._first  # this step only began their episodes
             self._over = done
         elif self._same and done.any():
             for i in np.flatnonzero(done).tolist():

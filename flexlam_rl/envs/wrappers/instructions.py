@@ -1,4 +1,4 @@
-"""Wrappers: instructions as numbers, for libraries that refuse text."""
+"""Wrappers that turn instructions into numbers, for libraries that do not accept text."""
 
 from typing import Any
 
@@ -12,16 +12,22 @@ from flexlam_rl.envs.checks import integer
 from flexlam_rl.envs.litelab.levels.names import COLOR_NAMES, SHAPE_NAMES
 
 PADDING, UNKNOWN = 0, 1
-# The words of every instruction of the language level; a word's number is its place here. Never reorder: models depend
-# on it.
+# All words of the language level's instructions; a word's number is its place here. Never reorder them: trained models
+# depend on the numbers.
 VOCABULARY: tuple[str, ...] = ("", "<unknown>", "Every", "object", "near", *COLOR_NAMES, *SHAPE_NAMES)
 _NUMBERS = {word: number for number, word in enumerate(VOCABULARY) if number > UNKNOWN}
-LONGEST = 5  # words of the longest instruction
+LONGEST = 5  # number of words of the longest instruction
 
 
 def tokens(instruction: str, length: int = 8) -> np.ndarray:
-    """Numbers of the words of an instruction, `(length,)` int64: 1 for unknown words, 0 behind the last; longer ones
-    are cut.
+    """Convert the words of an instruction to numbers.
+
+    Args:
+        instruction: Words separated by spaces; words beyond `length` are dropped.
+        length: Number of results.
+
+    Returns:
+        (length,) int64: 1 for unknown words, and 0 after the last word.
     """
     numbers = np.zeros(length, np.int64)
     words = instruction.split()[:length]
@@ -34,10 +40,10 @@ def _token_space(length: int) -> spaces.Box:
 
 
 def _tokenised(space: spaces.Space, length: int) -> spaces.Space:
-    """The space with its INSTR replaced by tokens.
+    """Replace the text INSTR in a space by tokens.
 
     Raises:
-        ValueError: It has none.
+        ValueError: The space has no INSTR.
     """
     if isinstance(space, spaces.Text):
         return _token_space(length)
@@ -53,7 +59,7 @@ class InstructionTokens(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordC
 
     Args:
         env: An environment with INSTR among its observations.
-        length: Numbers to give; instructions have up to 5 words.
+        length: Number of tokens per instruction; instructions have up to 5 words.
     """
 
     def __init__(self, env: gym.Env[Any, Any], length: int = 8) -> None:
@@ -64,14 +70,19 @@ class InstructionTokens(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordC
         self.observation_space = _tokenised(env.observation_space, length)
 
     def observation(self, observation: Any) -> Any:
-        """The observation with tokens, `(length,)` int64, in the place of the text."""
+        """Replace the text in an observation by tokens, (length,) int64."""
         if isinstance(observation, str):
             return tokens(observation, self.length)
         return {**observation, "INSTR": tokens(observation["INSTR"], self.length)}
 
 
 class VectorInstructionTokens(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
-    """`InstructionTokens` for a batch of environments, in any autoreset mode: INSTR becomes `(N, length)` int64."""
+    """`InstructionTokens` for a batch in any autoreset mode: INSTR becomes (N, length) int64.
+
+    Args:
+        env: The batch.
+        length: As for `InstructionTokens`.
+    """
 
     def __init__(self, env: VectorEnv, length: int = 8) -> None:
         super().__init__(env)
@@ -80,12 +91,12 @@ class VectorInstructionTokens(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Give the environment's answer, with tokens."""
+        """Reset the environments; observations contain tokens."""
         observations, infos = self.env.reset(seed=seed, options=options)
         return self._replace(observations), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Give the environment's answer, with tokens, in `final_obs` too."""
+        """Step the environments; observations contain tokens, also in `final_obs`."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         if "final_obs" in infos:
             for i in np.flatnonzero(infos["_final_obs"]):

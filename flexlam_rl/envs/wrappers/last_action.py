@@ -1,4 +1,4 @@
-"""The last action as an observation, as agents for DeepMind Lab take it (IMPALA, arXiv:1802.01561; R2D2, ICLR 2019)."""
+"""Wrappers that show the last action, an input of DeepMind Lab's agents (IMPALA, arXiv:1802.01561; R2D2, ICLR 2019)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +17,14 @@ NAME = "LAST_ACTION"
 
 
 class _Encoding:
-    """How actions of a space are shown.
+    """Converts actions of a space to observations.
 
     Attributes:
-        space: Of the observation.
-        first: What stands for no action.
+        space: Space of the observation.
+        first: Observation that stands for no action.
 
     Raises:
-        ValueError: Actions of that space cannot be shown.
+        ValueError: The action space is not supported.
     """
 
     space: spaces.Space[Any]
@@ -59,7 +59,7 @@ class _Encoding:
             self.first = (np.array(self._choices) + self._starts).reshape(self._shape).astype(self.space.dtype)
 
     def __call__(self, action: Any) -> np.ndarray:
-        """Show an action, or those of a batch."""
+        """Convert an action, or those of a batch."""
         if not self._one_hot:
             return np.array(action, self.space.dtype)
         each = np.asarray(action)
@@ -74,10 +74,10 @@ class LastAction(ExtraObservation, RecordConstructorArgs):
 
     Args:
         env: An environment with `Discrete`, `MultiDiscrete` or `Box` actions.
-        one_hot: Show the choice of each discrete action as a float32 vector with one 1, all zeros before the first
-            action. With False as a number, the number of choices standing for none. Actions of a `Box` are shown as
-            they are, zeros before the first.
-        frame: Name that an observation gets which was bare.
+        one_hot: If True, each discrete dimension is shown as a one-hot float32 vector, all zeros before the first
+            action. If False, it is shown as its number; the number of choices (counted from the space's start) stands
+            for no action. Actions of a `Box` are shown as they are, and as zeros before the first action.
+        frame: Name given to an observation that was bare.
     """
 
     def __init__(self, env: gym.Env[Any, Any], one_hot: bool = True, frame: str = FRAME) -> None:
@@ -86,12 +86,12 @@ class LastAction(ExtraObservation, RecordConstructorArgs):
         ExtraObservation.__init__(self, env, NAME, self._encode.space, self._encode.first, frame)
 
     def value(self, action: Any, reward: Any) -> Any:
-        """The action as it is shown."""
+        """Convert the action to an observation."""
         return self._encode(action)[()]
 
 
 class VectorLastAction(VectorExtraObservation):
-    """`LastAction` for a batch, in any autoreset mode: an environment that begins an episode shows no action.
+    """`LastAction` for a batch in any autoreset mode; environments that begin an episode show no action.
 
     Args:
         env: The batch.
@@ -103,5 +103,5 @@ class VectorLastAction(VectorExtraObservation):
         super().__init__(env, NAME, self._encode.space, self._encode.first, frame)
 
     def value(self, action: Any, reward: Any) -> np.ndarray:
-        """The actions as they are shown."""
+        """Convert the actions to observations."""
         return self._encode(action)

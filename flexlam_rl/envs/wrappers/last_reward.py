@@ -1,4 +1,4 @@
-"""The last reward as an observation, as agents for DeepMind Lab take it (IMPALA, arXiv:1802.01561; R2D2, ICLR 2019)."""
+"""Wrappers that show the last reward, an input of DeepMind Lab's agents (IMPALA, arXiv:1802.01561; R2D2, ICLR 2019)."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ def _space() -> spaces.Box:
 
 
 class LastReward(ExtraObservation, RecordConstructorArgs):
-    """Adds the last reward to the observations as `LAST_REWARD`, (1,) float32, 0 before the first.
+    """Adds the last reward to the observations as `LAST_REWARD`, (1,) float32, which is 0 before the first reward.
 
-    Around a wrapper that clips rewards it shows the clipped one, inside of it the environment's own.
+    Outside a wrapper that clips rewards it shows the clipped reward, inside it the environment's own.
 
     Args:
         env: The environment.
-        frame: Name that an observation gets which was bare.
+        frame: Name given to an observation that was bare.
     """
 
     def __init__(self, env: gym.Env[Any, Any], frame: str = FRAME) -> None:
@@ -38,7 +38,7 @@ class LastReward(ExtraObservation, RecordConstructorArgs):
 
 
 class VectorLastReward(VectorExtraObservation):
-    """`LastReward` for a batch, in any autoreset mode: (N, 1) float32.
+    """`LastReward` for a batch in any autoreset mode: (N, 1) float32.
 
     Args:
         env: The batch.

@@ -1,4 +1,4 @@
-"""The asymmetric reward clipping of agents that train on many levels of DeepMind Lab at once."""
+"""Asymmetric reward clipping, used by agents that train on many levels of DeepMind Lab at once."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from gymnasium.vector import VectorEnv, VectorRewardWrapper
 
 
 def clip_reward(reward: Any, negative: float = 0.3, positive: float = 5.0, scale: float = 5.0) -> Any:
-    """Squeeze a reward: negative * min(tanh(r / scale), 0) + positive * max(tanh(r / scale), 0).
+    """Squash a reward r to negative * min(tanh(r / scale), 0) + positive * max(tanh(r / scale), 0).
 
-    The "optimistic asymmetric clipping" of IMPALA (arXiv:1802.01561), which R2D2 (ICLR 2019) takes over for DeepMind
-    Lab. Punishments weigh less than rewards, so that an agent does not stop exploring for fear of them. IMPALA's
-    released code has 1.5 where its paper has 0.3: `negative=1.5`.
+    This is the "optimistic asymmetric clipping" of IMPALA (arXiv:1802.01561), which R2D2 (ICLR 2019) also uses for
+    DeepMind Lab. Punishments weigh less than rewards, so that an agent does not stop exploring to avoid them. IMPALA's
+    released code uses `negative=1.5`, its paper 0.3.
 
     Args:
-        reward: A number, or an array of them.
-        negative: The lowest result, negated.
-        positive: The highest result.
-        scale: Reward at which tanh(1) of them is reached.
+        reward: A number, or an array of numbers.
+        negative: Limit of negative results: they lie above -negative.
+        positive: Limit of positive results.
+        scale: Scale of rewards: a reward of `scale` gives tanh(1) = 0.76 of the limit.
     """
     squeezed = np.tanh(np.asarray(reward) / scale)
     return (negative * np.minimum(squeezed, 0.0) + positive * np.maximum(squeezed, 0.0))[()]
@@ -35,16 +35,16 @@ def _checked(negative: float, positive: float, scale: float) -> dict[str, Any]:
 
 
 class AsymmetricRewardClipping(gym.RewardWrapper[Any, Any], RecordConstructorArgs):
-    """Clips rewards as `clip_reward` says.
+    """Clips rewards with `clip_reward`.
 
-    Scores are those of the rewards that the environment gives: put `RecordEpisodeStatistics` inside of this wrapper.
+    Scores are computed from unclipped rewards, so put `RecordEpisodeStatistics` inside this wrapper.
 
     Args:
         env: The environment.
         negative, positive, scale: As for `clip_reward`.
 
     Raises:
-        ValueError: One of them is no number above 0.
+        ValueError: One of these is not a finite number above 0.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class AsymmetricRewardClipping(gym.RewardWrapper[Any, Any], RecordConstructorArg
         gym.RewardWrapper.__init__(self, env)
 
     def reward(self, reward: Any) -> Any:
-        """The clipped reward."""
+        """Clip a reward."""
         return float(clip_reward(reward, **self._factors))
 
 
@@ -67,7 +67,7 @@ class VectorAsymmetricRewardClipping(VectorRewardWrapper):
         negative, positive, scale: As for `clip_reward`.
 
     Raises:
-        ValueError: One of them is no number above 0.
+        ValueError: One of these is not a finite number above 0.
     """
 
     def __init__(self, env: VectorEnv, negative: float = 0.3, positive: float = 5.0, scale: float = 5.0) -> None:
@@ -75,5 +75,5 @@ class VectorAsymmetricRewardClipping(VectorRewardWrapper):
         self._factors = _checked(negative, positive, scale)
 
     def rewards(self, reward: np.ndarray) -> np.ndarray:
-        """The clipped rewards, (N,)."""
+        """Clip rewards, (N,)."""
         return np.asarray(clip_reward(reward, **self._factors))

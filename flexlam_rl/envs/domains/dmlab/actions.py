@@ -1,8 +1,12 @@
 """Named action sets over DMLab's seven native actions, each with a stable hash.
 
-The native actions, in order (reference A2): look right and look down in pixels a frame (-512..512), strafe right and
-move forward (-1..1), fire, jump and crouch (0..1). `dreamer15` is the set of DreamerV3, PopArt and R2D2, and of the
-recorded rollouts; `impala9` that of IMPALA; `teco3` that of TECO's DMLab-40k; `native7` the seven actions themselves.
+The native actions, in order (reference A2), are look right and look down in pixels per frame (-512..512), strafe right
+and move forward (-1..1), fire, jump and crouch (0..1). The action sets are:
+
+- `dreamer15`: used by DreamerV3, PopArt and R2D2, and in the recorded rollouts;
+- `impala9`: used by IMPALA;
+- `teco3`: used by TECO's DMLab-40k dataset;
+- `native7`: the seven native actions themselves.
 """
 
 import hashlib
@@ -28,7 +32,7 @@ NATIVE_HIGH = (512, 512, 1, 1, 1, 1, 1)
 
 
 def is_native(space: spaces.Space[Any]) -> bool:
-    """Whether a space is that of the seven native actions."""
+    """Whether a space is the one of the seven native actions."""
     return (
         isinstance(space, spaces.Box)
         and space.dtype.kind in "iu"
@@ -39,12 +43,12 @@ def is_native(space: spaces.Space[Any]) -> bool:
 
 @dataclass(frozen=True)
 class ActionSet:
-    """An action set: rows of native actions, or (no rows) the native actions themselves.
+    """An action set: a table of native actions, or the native actions themselves if the table is empty.
 
     Attributes:
-        name: The name that `action_set=` takes.
-        labels: One word or two an action, for people.
-        rows: `(n, 7)` native actions, empty for `native7`.
+        name: Name of the set, as `action_set=` takes it.
+        labels: A short name per action, for people.
+        rows: (n, 7) native actions; empty for `native7`.
     """
 
     name: str
@@ -63,37 +67,37 @@ class ActionSet:
                     f"rows of an action set must be 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH)}, got "
                     f"{row!r}."
                 )
-        # plain tuples of plain integers, which no caller can change afterwards
+        # tuples of Python integers, which callers cannot change afterwards
         object.__setattr__(self, "rows", tuple(tuple(int(value) for value in row) for row in self.rows))
         object.__setattr__(self, "labels", tuple(self.labels))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActionSet, (self.name, self.labels, self.rows)  # a copied table would be writable
+        return ActionSet, (self.name, self.labels, self.rows)  # copying the cached table would make it writable
 
     @property
     def is_discrete(self) -> bool:
-        """Whether actions are numbers of rows (else they are native actions)."""
+        """Whether actions are row numbers; if False, they are native actions."""
         return bool(self.rows)
 
     def __len__(self) -> int:
-        """Number of discrete actions (0 for a native set)."""
+        """Number of discrete actions; 0 for `native7`."""
         return len(self.rows)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 (64 hex digits) of the canonical JSON of what the actions do; names and labels have no part in it."""
+        """SHA-256 (64 hex digits) of what the actions do, as canonical JSON; the set's name and labels are left out."""
         content = {"native": NATIVE_NAMES, "low": NATIVE_LOW, "high": NATIVE_HIGH, "rows": self.rows}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Native actions of the discrete ones, `(n, 7)` intc, read-only."""
+        """Native action of each discrete action, (n, 7) intc, read-only."""
         table = np.array(self.rows, dtype=np.intc).reshape(-1, 7)
         table.flags.writeable = False
         return table
 
     def space(self) -> spaces.Space:
-        """A fresh Gymnasium space: `Discrete(n)`, or an int32 `Box` of shape (7,)."""
+        """Make a Gymnasium space: `Discrete(n)`, or an int32 `Box` of shape (7,)."""
         if self.rows:
             return spaces.Discrete(len(self.rows))
         return spaces.Box(np.array(NATIVE_LOW, np.int32), np.array(NATIVE_HIGH, np.int32), dtype=np.int32)
@@ -149,7 +153,7 @@ ACTION_SETS: dict[str, ActionSet] = {
             forward_look_right=_look(20, forward=1),
             fire=_MOVES["fire"],
         ),
-        # 20 degrees of five frames: the nearest that whole pixels give is 20.06
+        # turns of 20 degrees over five frames; the nearest that whole pixels give is 20.06
         _named("teco3", turn_left=_look(-38), turn_right=_look(38), forward=_MOVES["forward"]),
         ActionSet("native7", NATIVE_NAMES, ()),
     )
@@ -157,10 +161,10 @@ ACTION_SETS: dict[str, ActionSet] = {
 
 
 def action_set(name: str | ActionSet) -> ActionSet:
-    """The action set of that name.
+    """Find an action set by name; an `ActionSet` is returned as it is.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no set of that name.
     """
     if isinstance(name, ActionSet):
         return name

@@ -1,4 +1,4 @@
-"""A batch of litelab environments in one process, on all cores."""
+"""`DMLabVectorEnv`: a batch of litelab environments in one process, stepped on all cores."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -29,23 +29,23 @@ from flexlam_rl.envs.seeds import episode_seeds
 
 
 class DMLabVectorEnv(SpecAttributes, BatchAccess):
-    """N litelab environments in one process: what N `DMLabEnv` with the same seeds give, stepped by compiled code on
-    all cores.
+    """N litelab environments in one process, stepped by compiled code on all cores.
+
+    Results equal those of N single `DMLabEnv` with the same seeds. A copy of the batch, also a pickled one, continues
+    exactly as the batch itself and is independent of it.
 
     Args:
-        levels: The level of every environment.
-        action_set, frame_skip, width, height, observations, hud, textures: As for `DMLabEnv`, the same for all.
-        render_mode, render_size, evaluation, config: Likewise.
-        level_cache, reopen: As for `DMLabEnv`; they change nothing on litelab.
-        autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
-        copy: Whether observations are fresh arrays.
-        threads: Threads to use, None for one per core.
-        max_episode_steps: Steps after which an episode is truncated, None or -1 for the level's own time alone.
-
-    A copy, also a pickled one, goes on exactly as the batch itself and is independent of it.
+        levels: One level per environment.
+        action_set, frame_skip, width, height, observations, hud, textures: As for `DMLabEnv`, shared by all.
+        render_mode, render_size, evaluation, config: As for `DMLabEnv`, shared by all.
+        level_cache, reopen: As for `DMLabEnv`; they have no effect on litelab.
+        autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED, as Gymnasium's enum or its value.
+        copy: Whether observations are new arrays; if False, the next step overwrites them.
+        threads: Number of threads; None for one per core.
+        max_episode_steps: Steps after which an episode is truncated; None or -1 for the level's own time limit only.
 
     Raises:
-        ValueError: An option is not allowed; the sentence names it and what is.
+        ValueError: An option is not allowed; the message names it and the allowed values.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
 
     @property
     def worlds(self) -> np.ndarray:
-        """litelab's world records, `(num_envs,)`: what scripted experts and debugging tools read."""
+        """litelab's world records, (N,), which scripted experts and debugging tools read."""
         return self._worlds.worlds
 
     @property
     def started(self) -> bool:
-        """Whether there was a first reset."""
+        """Whether the batch has been reset at least once."""
         return self._started
 
     def _begin(self, which: np.ndarray, rgb: np.ndarray | None, given: Sequence[int | None] | None = None) -> None:
@@ -141,19 +141,22 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode everywhere.
+        """Begin an episode in all environments, or in those of a mask.
 
         Args:
-            seed: None to continue every environment's stream, a number for seeds `seed + i`, or a list of one for each.
-            options: `reset_mask`, an (N,) bool array, restricts the reset to where it is true. `episode_seed`, an
-                integer in [0, 2**31), plays the episode that had it as `episode_seed` in its info; `episode_seeds`
-                holds one for each environment, or None. The streams stay where they are.
+            seed: None to continue every environment's stream of episode seeds, a number to start the stream of
+                environment `i` at `seed + i`, or a list with one seed or None per environment.
+            options: `reset_mask`, an (N,) bool array, selects the environments to reset. `episode_seed`, an integer in
+                [0, 2**31), replays the episode that had this `episode_seed` in its info; `episode_seeds` holds one, or
+                None, per environment. Episodes chosen in this way do not advance the streams.
 
         Returns:
             Batched observations and infos.
 
         Raises:
             ValueError: The seed or an option is not allowed.
+            ResetNeeded: The first reset does not include all environments.
+            ClosedError: The batch is closed.
         """
         if self.closed:
             raise ClosedError("reset was called on a closed DMLabVectorEnv: make a new one.")
@@ -169,7 +172,7 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
             if seeds[i] is not None or self._members[i]._np_random is None:
                 self._members[i].begin_stream(seeds[i])
         rgb = self._target(redraw=len(which) < n)
-        self._done[which] = True  # until the engine has begun the episodes
+        self._done[which] = True  # in case the engine fails to begin the episodes
         self._begin(which, rgb, given)
         self._done[which] = False
         self._started = True
@@ -182,17 +185,18 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         return observation, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Play `frame_skip` frames everywhere.
+        """Play `frame_skip` frames in all environments.
 
         Args:
-            actions: (N,) numbers of actions, or (N, 7) native ones.
+            actions: (N,) discrete actions, or (N, 7) native ones.
 
         Returns:
-            Observations, rewards (N,) float64, terminations, truncations (N,) bool, infos.
+            Observations, rewards (N,) float64, terminations (N,) bool, truncations (N,) bool, and infos.
 
         Raises:
             InvalidAction: An action is outside the space.
-            ResetNeeded: Before the first reset, or (DISABLED) after the end of an episode.
+            ResetNeeded: There was no reset yet, or with autoreset DISABLED an episode has ended.
+            ClosedError: The batch is closed.
         """
         if self.closed:
             raise ClosedError("step was called on a closed DMLabVectorEnv.")
@@ -239,17 +243,18 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         return observation, rewards, terminations, truncations, infos
 
     def ahead(self, actions: Any) -> tuple[Any, np.ndarray]:
-        """Look at what actions would lead to, on a copy of the worlds; the batch itself does not move.
+        """Find out what a step would show, on a copy of the worlds; the batch itself does not change.
 
         Args:
             actions: As for `step`.
 
         Returns:
-            The observations after them, fresh arrays, and where the map would have restarted before these, (N,) bool.
+            The observations after the actions, as new arrays, and whether the map would restart in this step, (N,)
+            bool.
 
         Raises:
             InvalidAction: An action is outside the space.
-            ResetNeeded: Before the first reset.
+            ResetNeeded: There was no reset yet.
         """
         if not self._started:
             raise ResetNeeded("ahead was called before the first reset: call reset first.")
@@ -262,10 +267,9 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         return twin.observe(rgb), twin.results["restarts"] > 0
 
     def _target(self, redraw: bool = False) -> np.ndarray | None:
-        """Where to draw: a fresh array, or with copy=False always the same.
+        """Choose the array to draw into: a new one, or with copy=False always the same.
 
-        `redraw` asks for the current view in it, which is drawn anew: what was handed out may hold something else by
-            now.
+        With `redraw`, the current view is drawn into a new array, since the caller may have changed the previous one.
         """
         if self._rgb is None or not self.copy:
             return self._rgb
@@ -282,7 +286,7 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         frames: np.ndarray,
         events: dict[int, tuple[Any, ...]],
     ) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the environments whose episode has just ended."""
+        """Collect `final_obs` and `final_info` of the environments whose episode has just ended."""
         seen = self._worlds.observe(rgb)
         infos: dict[str, Any] = {}
         for i in which.tolist():
@@ -296,11 +300,11 @@ class DMLabVectorEnv(SpecAttributes, BatchAccess):
         return value.copy() if isinstance(value, np.ndarray) else value
 
     def picture(self, i: int) -> np.ndarray:
-        """Environment `i`'s view, (height, width, 3) uint8 of `render_size`."""
+        """View of environment `i`, (height, width, 3) uint8 of `render_size`."""
         return self._worlds.picture(i, *self._render_size)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads."""
+        """Stop the worker threads."""
         for worlds in (self._worlds, self._twin):
             if worlds is not None:
                 worlds.pool.close()

@@ -1,4 +1,4 @@
-"""A batch's environments one by one: their attributes, generators and pictures."""
+"""Access to the single environments of a batch: their attributes, random generators and pictures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from flexlam_rl.envs.plain_spec import plain_spec
 
 
 class BatchAccess(VectorEnv[Any, Any, np.ndarray]):
-    """What a `DMLabVectorEnv` shows of its environments."""
+    """Base of `DMLabVectorEnv` with the methods that access its single environments."""
 
     _members: Sequence[Member]
     _spec: GymSpec | None = None
@@ -28,33 +28,40 @@ class BatchAccess(VectorEnv[Any, Any, np.ndarray]):
 
     @property
     def envs(self) -> list[Member]:
-        """The environments one by one, to look at."""
+        """The single environments, for inspection."""
         return list(self._members)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
-        """The generator of every environment's episode seeds."""
+        """Each environment's generator of episode seeds."""
         return tuple(member.np_random for member in self._members)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The seed that every environment's generator was made from."""
+        """The seed that each environment's generator was made from."""
         return tuple(member.np_random_seed for member in self._members)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method of every environment, or look at an attribute.
+        """Call a method of every environment, or read an attribute.
+
+        Args:
+            name: Name of the method or attribute.
+            *args, **kwargs: Arguments of the method.
+
+        Returns:
+            One result per environment.
 
         Raises:
-            AttributeError: There is none of that name.
+            AttributeError: There is no method or attribute of that name.
         """
         found = [member.get_wrapper_attr(name) for member in self._members]
         return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Look at an attribute of every environment.
+        """Read an attribute of every environment.
 
         Raises:
-            AttributeError: There is none of that name.
+            AttributeError: There is no attribute of that name.
         """
         return self.call(name)
 
@@ -62,12 +69,12 @@ class BatchAccess(VectorEnv[Any, Any, np.ndarray]):
         """Set an attribute of every environment.
 
         Args:
-            name: Its name; options of the batch cannot be set.
-            values: A list or tuple of one value for each, or one value for all.
+            name: Name of the attribute; options of the batch cannot be set.
+            values: A list or tuple with one value per environment, or one value for all.
 
         Raises:
-            ValueError: There are more or fewer values than environments.
-            AttributeError: It is an option, which the environments share.
+            ValueError: The list does not have one value per environment.
+            AttributeError: The attribute is an option, which all environments share.
         """
         each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(each) != self.num_envs:
@@ -79,5 +86,5 @@ class BatchAccess(VectorEnv[Any, Any, np.ndarray]):
             member.set_wrapper_attr(name, value)
 
     def render(self) -> tuple[Any, ...]:
-        """Every environment's view, (height, width, 3) uint8 of `render_size`; None each without a render mode."""
+        """View of each environment, (height, width, 3) uint8 of `render_size`; None for each without a render mode."""
         return tuple(member.render() for member in self._members)

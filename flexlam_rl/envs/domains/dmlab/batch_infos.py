@@ -1,4 +1,4 @@
-"""Infos of a batch of environments, in the form of Gymnasium's vector environments: arrays, and a mask for each."""
+"""Infos of a batch in the form of Gymnasium's vector environments: one array per key, each with a mask."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class BatchInfos:
-    """Makes the infos of a batch; every array is fresh, so that what a caller does with it changes nothing else.
+    """Makes the infos of a batch. Every array is new, so callers may change it.
 
     Args:
         engine: The engine of all environments.
-        levels: The level of each.
+        levels: One level per environment.
     """
 
     def __init__(self, engine: str, levels: Sequence[str]) -> None:
@@ -24,7 +24,7 @@ class BatchInfos:
     @staticmethod
     def _objects(values: Sequence[Any]) -> np.ndarray:
         array = np.empty(len(values), dtype=object)
-        for i, value in enumerate(values):  # one by one: NumPy would take a tuple for a row
+        for i, value in enumerate(values):  # one by one, because NumPy would turn tuples into rows
             array[i] = value
         return array
 
@@ -42,7 +42,7 @@ class BatchInfos:
     def all(
         self, seeds: np.ndarray, resets: np.ndarray, frames: np.ndarray, events: Mapping[int, tuple[Any, ...]]
     ) -> dict[str, Any]:
-        """The infos of all environments; `events` by the number of the environment."""
+        """The infos of all environments; `events` is keyed by the number of the environment."""
         happened = self._no_events.copy()
         for i, event in events.items():
             happened[i] = event

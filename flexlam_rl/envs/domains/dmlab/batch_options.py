@@ -1,4 +1,4 @@
-"""Options of batches of DMLab environments, checked."""
+"""Checks of the options of batches of DMLab environments."""
 
 import inspect
 import multiprocessing
@@ -12,10 +12,14 @@ from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 
 
 def spread_levels(level: str | Sequence[str], num_envs: int) -> list[str]:
-    """Give every environment its level.
+    """Make a list with one level per environment.
+
+    Args:
+        level: One level for all environments, or a list with one per environment.
+        num_envs: Number of environments.
 
     Raises:
-        ValueError: A list whose length is not `num_envs`, or no environments.
+        ValueError: `num_envs` is below 1, or differs from the length of the list.
     """
     count = integer("num_envs", num_envs)
     if isinstance(level, str):
@@ -30,7 +34,7 @@ def spread_levels(level: str | Sequence[str], num_envs: int) -> list[str]:
 
 
 def thread_count(threads: Any) -> int | None:
-    """Check a number of threads, None for one per core.
+    """Check a number of threads; None stands for one per core.
 
     Raises:
         ValueError: It is neither None nor an integer of at least 1.
@@ -39,15 +43,15 @@ def thread_count(threads: Any) -> int | None:
 
 
 def check_batch_arguments(context: Any, disable_env_checker: Any, options: Mapping[str, Any]) -> None:
-    """Check what `make_vector` takes beside the options that either kind of batch checks.
+    """Check the arguments of `make_vector` that no other check covers.
 
     Args:
         context: Start method of processes.
-        disable_env_checker: What `gym.make` takes by this name.
+        disable_env_checker: As for `gym.make`.
         options: The remaining arguments, which must be options of `DMLabEnv`.
 
     Raises:
-        ValueError: One is not allowed; the sentence names it.
+        ValueError: An argument is not allowed; the message names it.
     """
     methods = multiprocessing.get_all_start_methods()
     if context is not None and context not in methods:
@@ -55,8 +59,7 @@ def check_batch_arguments(context: Any, disable_env_checker: Any, options: Mappi
     if disable_env_checker is not None and not flag("disable_env_checker", disable_env_checker):
         raise ValueError(
             f"disable_env_checker must be None or True for a batch, got {disable_env_checker!r}: only "
-            "vectorization_mode='sync' and 'async' "
-            "have a checker."
+            "vectorization_mode='sync' and 'async' have a checker."
         )
     known = [name for name in inspect.signature(DMLabEnv).parameters if name not in ("level", "engine")]
     for name in options:

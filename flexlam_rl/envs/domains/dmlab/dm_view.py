@@ -1,4 +1,4 @@
-"""A `dm_env.Environment` view of a Gymnasium environment, over either engine."""
+"""A `dm_env.Environment` view of a Gymnasium environment on either engine."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from gymnasium import spaces
 
 
 def spec_of(space: spaces.Space, name: str) -> Any:
-    """The dm_env spec of a Gymnasium space (nested dictionaries for a `Dict`).
+    """Make the dm_env spec of a Gymnasium space (a dictionary of specs for a `Dict`).
 
     Raises:
-        TypeError: dm_env has no such spec.
+        TypeError: dm_env has no spec for this space.
     """
     if isinstance(space, spaces.Dict):
         return {key: spec_of(part, key) for key, part in space.spaces.items()}
@@ -37,12 +37,15 @@ def _value(observation: Any) -> Any:
 class DmEnvView(dm_env.Environment):
     """A Gymnasium environment with dm_env's interface.
 
-    A time-out is a last step with discount 1, an end by the rules one with discount 0. The next `step` begins an
+    A truncated episode ends with discount 1, a terminated one with discount 0. The `step` after an end begins a new
     episode.
 
     Args:
-        env: The environment; closing the view closes it.
-        seed: Seed of the first episode; later ones continue the environment's stream.
+        env: The environment; closing the view closes it too.
+        seed: Seed of the first episode; later episodes continue the environment's stream.
+
+    Attributes:
+        info: The `info` of the last reset or step.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int | None = None) -> None:
@@ -61,7 +64,7 @@ class DmEnvView(dm_env.Environment):
         return dm_env.restart(_value(observation))
 
     def step(self, action: Any) -> dm_env.TimeStep:
-        """One step of the environment; its `info` stands in `self.info`."""
+        """Step the environment, or begin an episode if none is running; `info` is kept in `self.info`."""
         if self._needs_reset:
             return self.reset()
         observation, reward, terminated, truncated, self.info = self._env.step(action)
@@ -73,7 +76,7 @@ class DmEnvView(dm_env.Environment):
         return dm_env.transition(reward=reward, observation=_value(observation))
 
     def observation_spec(self) -> Any:
-        """Spec of the observations: an array, or a dictionary of them."""
+        """Spec of the observations: one spec, or a dictionary of specs."""
         spec = self._observation_spec
         return dict(spec) if isinstance(spec, dict) else spec
 
@@ -87,5 +90,5 @@ class DmEnvView(dm_env.Environment):
 
 
 def dm_env_view(env: gym.Env[Any, Any], seed: int | None = None) -> DmEnvView:
-    """A dm_env view of an environment made by `gym.make`, whatever its engine (needs the extra `dm_env`)."""
+    """Make a dm_env view of an environment from `gym.make`, whatever its engine (needs the extra `dm_env`)."""
     return DmEnvView(env, seed)

@@ -17,7 +17,7 @@ from flexlam_rl.envs.litelab.settings import TEXTURES
 from flexlam_rl.envs.observations import FRAME, WORDS
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 
-_BLIND = "DEBUG.POS.TRANS"  # an observation that nothing is drawn for
+_BLIND = "DEBUG.POS.TRANS"  # an observation that needs no drawing
 
 
 def _task(level: Level) -> Task:
@@ -25,28 +25,28 @@ def _task(level: Level) -> Task:
 
 
 class DMLab:
-    """The 17 levels of DeepMind Lab that the project knows, and one of litelab's own."""
+    """The domain of DeepMind Lab: the 17 levels that the project supports, and one that only litelab has."""
 
     name = "dmlab"
 
     def tasks(self) -> Sequence[Task]:
-        """All levels of DeepMind Lab, in the order of tables; those of litelab are found by name alone."""
+        """All levels of DeepMind Lab, in the order of tables. litelab's own level is found by name only."""
         return [_task(level) for level in LEVELS.values()]
 
     def task(self, name: str) -> Task:
-        """Find a level, with or without its folder (`contributed/dmlab30/`) in front of its name.
+        """Find a level by name, with or without its folder (`contributed/dmlab30/`).
 
         Raises:
-            ValueError: There is none of that name.
+            ValueError: There is no level of that name.
         """
         return _task(level_named(name))
 
     def defaults(self) -> EnvSpec:
-        """What options that nobody gave are: those of `DMLabEnv`, on the engine that "auto" stands for."""
+        """The record with the default options of `DMLabEnv`, on the engine that "auto" stands for."""
         return self.resolve(EnvSpec(domain=self.name, engine="auto"))
 
     def resolve(self, spec: EnvSpec) -> EnvSpec:
-        """Check a record; fill in the engine, the action set's hash, and the real engine's one look.
+        """Check a record and fill in the engine, the action set's hash and, on the real engine, its only look.
 
         Raises:
             ValueError: A field is not allowed.
@@ -61,27 +61,27 @@ class DMLab:
         found = check_spec(spec.engine, spec.action_set, spec.frame_skip, spec.width, spec.height, look["hud"], plain)
         if given == ORIGINAL and found.engine == "litelab":
             raise ValueError(
-                f"textures {ORIGINAL!r} is the look of deepmind_lab: expected one of {', '.join(TEXTURES)} on litelab."
+                f"textures {ORIGINAL!r} exists on deepmind_lab only: expected one of {', '.join(TEXTURES)} on litelab."
             )
         if given not in (ORIGINAL, TEXTURES[0]) and found.engine != "litelab":
             raise ValueError(
-                f"textures {given!r} is a look of litelab; {found.engine} has one look of its own, {ORIGINAL!r}."
+                f"textures {given!r} exists on litelab only: expected {ORIGINAL!r}, the only look of {found.engine}."
             )
         if spec.action_hash not in ("", found.action_hash):
             raise ValueError(
-                f"The action set {spec.action_set!r} has the hash {found.action_hash}, and the record another, "
-                f"{spec.action_hash}."
+                f"The record gives the action set {spec.action_set!r} the hash {spec.action_hash}: expected "
+                f"{found.action_hash}."
             )
         return found
 
     def actions(self, spec: EnvSpec) -> ActionSpec:
-        """Describe the actions; of `native7`, each number is counted from its lowest value."""
+        """Describe the actions; the numbers of `native7` are counted from their lowest values."""
         found = action_set(spec.action_set)
         native = tuple(high - low + 1 for low, high in zip(NATIVE_LOW, NATIVE_HIGH, strict=True))
         return ActionSpec((len(found),) if found.is_discrete else native, 0, found.name, found.hash)
 
     def action_labels(self, spec: EnvSpec) -> tuple[str, ...]:
-        """Say in words what each action does; nothing of `native7`, which has no choices, and of an unknown set."""
+        """Say in words what each action does; empty for `native7`, which has no named actions, and for unknown sets."""
         found = ACTION_SETS.get(spec.action_set)
         return found.labels if found is not None and found.is_discrete else ()
 
@@ -97,7 +97,7 @@ class DMLab:
         """Make one environment.
 
         Args:
-            task, spec, evaluation, frames, words: As `Domain.make` says.
+            task, spec, evaluation, frames, words: As for `Domain.make`.
             **options: Further options of `DMLabEnv` (`render_mode`, `config`, `level_cache`, `reopen`, `observations`).
 
         Raises:
@@ -114,10 +114,10 @@ class DMLab:
         words: bool = False,
         **options: Any,
     ) -> VectorEnv[Any, Any, Any]:
-        """Make a batch: litelab's native one, or a process for each environment of the real engine.
+        """Make a batch: litelab's native one, or on the real engine one process per environment.
 
         Args:
-            tasks, spec, evaluation, frames, words: As `Domain.make_vec` says.
+            tasks, spec, evaluation, frames, words: As for `Domain.make_vec`.
             **options: Further options of `make_vector` (`threads`, `copy`, `context`, `autoreset_mode`) and `DMLabEnv`.
 
         Raises:
@@ -127,22 +127,22 @@ class DMLab:
         return make_vector(len(tasks), list(tasks), evaluation=evaluation, **given)
 
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
-        """Find a reference return, measured on the record's engine: "expert", or on deepmind_lab also "human"."""
+        """Find a reference return measured on the record's engine: "expert", or on deepmind_lab also "human"."""
         return known_reference(task, spec.engine, name)
 
     def shows_last(self, spec: EnvSpec) -> bool:
-        """Whether the observation after the end is a true one: the real engine repeats the one before."""
+        """Whether an episode's final observation is new: True on litelab; the real engine repeats the one before."""
         return spec.engine == "litelab"
 
     def _options(self, spec: EnvSpec, frames: bool, words: bool, options: dict[str, Any]) -> dict[str, Any]:
-        """Options of `DMLabEnv` for a record."""
+        """Turn a record into options of `DMLabEnv`."""
         spec = self.resolve(spec)
         names = (*([FRAME] if frames else []), *([WORDS] if words else [])) or (_BLIND,)
         given = {name: getattr(spec, name) for name in ("engine", "action_set", "frame_skip", "width", "height", "hud")}
         if spec.engine == "litelab":
             given["textures"] = spec.textures
         if twice := sorted((set(given) | {"textures"}) & set(options)):
-            raise ValueError(f"{twice[0]} is a field of the record: it cannot be given beside it.")
+            raise ValueError(f"{twice[0]} is a field of the record: set it there, not as an option.")
         return {"observations": names, **options, **given}
 
 

@@ -1,4 +1,4 @@
-"""A real engine in a process of its own, for an environment whose process holds another engine already."""
+"""A real engine in a separate process, for an environment whose own process already holds an engine."""
 
 import os
 import subprocess
@@ -13,7 +13,10 @@ from flexlam_rl.utils.startup import interrupts_held
 
 
 class EngineProcess:
-    """Stands in for the module `deepmind_lab`: `Lab(...)` opens the engine there, other methods are that engine's."""
+    """A stand-in for the module `deepmind_lab` and its engine, which runs in a child process.
+
+    `Lab(...)` opens the engine there; calls of other methods are forwarded to it.
+    """
 
     def __init__(self) -> None:
         self._connection, there = Pipe()
@@ -21,7 +24,7 @@ class EngineProcess:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         output = None if os.environ.get(VARIABLE) else subprocess.DEVNULL
         with there, interrupts_held():
-            # no fork, which would copy the engine here, and no multiprocessing, which runs the caller's script again
+            # a fork would copy this process's engine, and multiprocessing would run the caller's script again
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 pass_fds=[there.fileno()],
@@ -37,12 +40,12 @@ class EngineProcess:
         return partial(self._call, name)
 
     def Lab(self, *arguments: Any, **options: Any) -> "EngineProcess":
-        """Open the engine."""
+        """Open the engine in the child process."""
         self._call("Lab", *arguments, **options)
         return self
 
     def close(self) -> None:
-        """Close the engine; one whose process has ended is closed already."""
+        """Close the engine; does nothing if its process has already ended."""
         if self._process.poll() is None:
             self._call("close")
 
@@ -67,7 +70,7 @@ class EngineProcess:
 
 
 def serve(descriptor: int) -> None:
-    """Answer calls for one engine until the other end hangs up: what the process runs."""
+    """Run one engine and answer calls until the connection closes; this is the main loop of the child process."""
     connection, lab = Connection(descriptor), None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What an environment needs of an engine, and the choice between the two."""
+"""The interface that an environment needs of an engine, and the choice between the two engines."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,13 @@ __all__ = ["ENGINES", "HUDS", "Engine", "Options", "check_options", "choose_engi
 
 
 class Engine(Protocol):
-    """What an environment needs of an engine; observations are bare for one name, else dictionaries."""
+    """The interface of an engine. Observations are bare for a single name, else dictionaries.
+
+    Attributes:
+        name: "litelab" or "deepmind_lab".
+        players: Number of players in the level, the agent included.
+        has_events: Whether `events` can return any.
+    """
 
     name: str
     players: int
@@ -23,12 +29,14 @@ class Engine(Protocol):
         """Begin the episode of a seed in [0, 2**31) and return its first observation."""
 
     def prepare(self, action: Sequence[int]) -> np.ndarray:
-        """Seven native actions in the form that `step` takes."""
+        """Convert the seven numbers of a native action to the form that `step` takes."""
 
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
-        """Play frames of a prepared action.
+        """Play `frames` frames with a prepared action.
 
-        Returns (observation, reward, end, map restarts, frames played); `end` is 0 running, 1 terminated, 2 truncated.
+        Returns:
+            (observation, reward, end, map restarts, frames played); `end` is 0 (running), 1 (terminated) or 2
+            (truncated).
         """
 
     def picture(self, width: int, height: int) -> np.ndarray:
@@ -43,7 +51,7 @@ class Engine(Protocol):
 
 @contextmanager
 def config_refusals() -> Iterator[None]:
-    """Raise what litelab says of a `config` as an error of the environment's options.
+    """Turn litelab's errors about a `config` into errors about the environment's options.
 
     Raises:
         ConfigRefused: litelab refused a key or a value.
@@ -55,7 +63,7 @@ def config_refusals() -> Iterator[None]:
 
 
 def make_engine(options: Options) -> Engine:
-    """Make the engine of checked options."""
+    """Make the engine for checked options."""
     if options.spec.engine == "litelab":
         from flexlam_rl.envs.litelab.single import LitelabEngine
 

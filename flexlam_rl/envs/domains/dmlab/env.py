@@ -1,4 +1,4 @@
-"""`DMLabEnv`: DeepMind Lab's levels as a Gymnasium environment, on litelab or on the real engine."""
+"""`DMLabEnv`: a level of DeepMind Lab as a Gymnasium environment, on litelab or on the real engine."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,37 +30,39 @@ __all__ = ["EVALUATION_STREAM", "SEED_LIMIT", "DMLabEnv", "episode_seed", "episo
 
 
 class DMLabEnv(SpecAttributes, SeededEnv):
-    """One DeepMind Lab level.
+    """One level of DeepMind Lab.
+
+    Observations are new arrays. A time-out is `truncated`; `terminated` means that the level's rules ended the episode.
+    `info` holds `engine`, `level`, `episode_seed`, `map_reset` (True if the map restarted within this step, so that the
+    frames before and after it are not a transition), `frames` (60 Hz frames that this step played) and `events`.
+
+    After the end of an episode, litelab shows the true final frame; the real engine has none and repeats the one
+    before.
 
     Args:
-        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`, or on
-            litelab "maze_quadrants"; the real engine also takes any other path that contains a slash.
-        engine: "litelab", "deepmind_lab", or "auto": the real one where it can be imported, else litelab.
+        level: One of `flexlam_rl.envs.domains.dmlab.levels.LEVELS`, with or without `contributed/dmlab30/`. litelab
+            also has "maze_quadrants"; the real engine also accepts any other path that contains a slash.
+        engine: "litelab", "deepmind_lab", or "auto": the real engine if it can be imported, else litelab.
         action_set: "dreamer15", "impala9", "teco3" (`Discrete`) or "native7" (int32 `Box` of shape (7,)).
-        frame_skip: 60 Hz frames that one step plays, all with the same action.
+        frame_skip: Number of 60 Hz frames per step, all played with the same action.
         width, height: Size of image observations in pixels, multiples of 4.
-        observations: Names of DeepMind Lab's observations. One gives a bare observation, several a `Dict`.
+        observations: Names of DeepMind Lab's observations. One name gives a bare observation, several a `Dict`.
         hud: "full", "reduced" (head icon and crosshair) or "none".
-        textures: litelab's look, "procedural" or "labmaze" (the original wall, floor and sky textures, from that
-            package).
+        textures: litelab's look: "procedural", or "labmaze" for the original wall, floor and sky textures from the
+            package `labmaze`.
         render_mode: None, "rgb_array" or "human".
-        render_size: Width and height of rendered pictures.
-        evaluation: Play the held-out stream of seeds, which training never shares.
+        render_size: Width and height of rendered pictures, multiples of 4.
+        evaluation: Draw episode seeds from the held-out stream, which training never uses.
         config: Further strings for DeepMind Lab's config.
-        level_cache: Folder of the real engine's map cache, shared by any number of processes; None for its default.
-        reopen: Close the real engine and open it anew at every reset. It keeps state from one episode to the next, so
-            only then does a seed give the same episode wherever it is played. It costs 0.1 to 0.3 seconds of processor
-            time per episode; training that needs no episode twice can save them with False. litelab never needs it.
-
-    Observations are fresh arrays. A time-out is `truncated`; `terminated` means the level's own rules ended the
-    episode. `info` holds `engine`, `level`, `episode_seed`, `map_reset` (the map restarted within this step: the two
-    frames around it are no transition), `frames` (60 Hz frames that this step played) and `events`.
-
-    litelab shows the true last frame after the end of an episode; the real engine has none and repeats the one before.
+        level_cache: Folder of the real engine's map cache, which any number of processes can share; None for the
+            default folder.
+        reopen: Close and reopen the real engine at every reset. The engine keeps state between episodes, so without
+            reopening a seed does not always give the same episode. Reopening costs 0.1 to 0.3 seconds of processor
+            time per episode; training that never repeats an episode can turn it off. It has no effect on litelab.
 
     Raises:
-        ValueError: An option is not allowed; the sentence names it and what is.
-        EngineMissing: `engine="deepmind_lab"` without that module.
+        ValueError: An option is not allowed; the message names it and the allowed values.
+        EngineMissing: The engine is "deepmind_lab" and its module cannot be imported.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 15}  # noqa: RUF012
@@ -105,20 +107,19 @@ class DMLabEnv(SpecAttributes, SeededEnv):
         self._spec: GymSpec | None = None
 
     def _link(self) -> None:
-        """Prepare what a step needs of the engine."""
+        """Prepare the engine's form of each action, and its source of events."""
         self._rows = [self._engine.prepare(row) for row in self.action_set.rows]
         self._events: Any = self._engine.events if self._engine.has_events else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: on litelab all of the episode, and no window."""
+        """State for copies and pickles: on litelab it contains the whole running episode; windows are left out."""
         state = {name: value for name, value in self.__dict__.items() if name not in ("_rows", "_events")}
         state["_window"] = None
         if self.engine != "litelab":
             if self._seed >= 0 and not self._closed:
                 raise TypeError(
-                    "The real DeepMind Lab cannot be copied or pickled in the middle of an episode, which lies in its "
-                    "own memory: "
-                    "use engine='litelab', or a new environment."
+                    "The real DeepMind Lab cannot be copied or pickled in the middle of an episode, because the engine "
+                    "keeps the episode in its own memory: use engine='litelab', or a new environment."
                 )
             state["_engine"] = None
         return state
@@ -140,22 +141,23 @@ class DMLabEnv(SpecAttributes, SeededEnv):
 
     @property
     def worlds(self) -> np.ndarray | None:
-        """litelab's world record, `(1,)`, that scripted experts and debugging tools read; None on the real engine."""
+        """litelab's world record, (1,), which scripted experts and debugging tools read; None on the real engine."""
         return getattr(self._engine, "worlds", None)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. Without `seed` it is the next of this environment's stream.
+        """Begin an episode: by default, the next one of this environment's stream of episode seeds.
 
         Args:
-            seed: Begins the stream anew.
-            options: `episode_seed`, an integer in [0, 2**31), plays the episode that had it as `info["episode_seed"]`;
-                the stream stays where it is.
+            seed: Starts the stream anew; None continues it.
+            options: `episode_seed`, an integer in [0, 2**31), replays the episode that had this
+                `info["episode_seed"]`, without advancing the stream.
 
         Returns:
             The first observation and `info`.
 
         Raises:
             ValueError: The seed or an option is not allowed.
+            ClosedError: The environment is closed.
         """
         if self._closed:
             raise ClosedError("reset was called on a closed DMLabEnv: make a new one.")
@@ -164,7 +166,7 @@ class DMLabEnv(SpecAttributes, SeededEnv):
         begin = stream_seed(seed)
         if begin is not None or self._np_random is None:
             self.begin_stream(begin)
-        self._running = False  # until the engine has begun the episode
+        self._running = False  # in case the engine fails to begin the episode
         self._seed = self.draw_episode_seed() if chosen is None else chosen
         observation = self._engine.reset(self._seed)
         self._running = True
@@ -173,14 +175,15 @@ class DMLabEnv(SpecAttributes, SeededEnv):
         return observation, self._info(0, 0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Play `frame_skip` frames of an action.
+        """Play `frame_skip` frames with an action.
 
         Returns:
             Observation, reward, terminated, truncated, info.
 
         Raises:
             InvalidAction: The action is outside the space.
-            ResetNeeded: Before the first reset, or after the end of an episode.
+            ResetNeeded: There was no reset yet, or the episode has ended.
+            ClosedError: The environment is closed.
         """
         if not self._running:
             raise self._not_running()
@@ -197,7 +200,9 @@ class DMLabEnv(SpecAttributes, SeededEnv):
         return observation, reward, end == 1, end == 2, info
 
     def render(self) -> Any:
-        """The player's view: (height, width, 3) uint8 of `render_size` for "rgb_array", a window for "human"."""
+        """Show the player's view: return it as (height, width, 3) uint8 of `render_size` in the mode "rgb_array", or
+        draw it in a window in the mode "human".
+        """
         if self.render_mode is None:
             gym.logger.warn(
                 "render was called without a render mode: pass render_mode='rgb_array' or 'human' to gym.make."
@@ -216,7 +221,7 @@ class DMLabEnv(SpecAttributes, SeededEnv):
         return None
 
     def close(self) -> None:
-        """Release engine and window; may be called again."""
+        """Release the engine and the window; further calls do nothing."""
         if not self._closed:
             self._engine.close()
             if self._window is not None:

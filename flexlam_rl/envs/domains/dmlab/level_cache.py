@@ -1,9 +1,8 @@
-"""A cache of the real engine's compiled maps on disk, which any number of processes may share.
+"""A disk cache of the real engine's compiled maps, which any number of processes may share.
 
-Building a maze takes DeepMind Lab seconds; its level cache protocol asks an object for `fetch(key, path)` and
-`write(key, path)`. An entry is a file whose name is a hash of the key. It is written beside its place, flushed to the
-disk and renamed, so that a process killed at any moment leaves no partial entry; a checksum at its end keeps a damaged
-one from ever being served.
+DeepMind Lab needs seconds to build a maze. Its level cache protocol calls `fetch(key, path)` and `write(key, path)` of
+an object. Here, an entry is a file named by a hash of the key. It is written atomically, so that a killed process
+leaves no partial entry, and ends with a checksum, so that a damaged entry is never used.
 """
 
 import contextlib
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from flexlam_rl.utils.files import write_atomically
 
-_DIGEST = 32  # bytes of checksum behind the content
+_DIGEST = 32  # bytes of the checksum after the content
 
 
 def default_folder() -> Path:
-    """Where the cache stands if nobody says otherwise: `levels` in FLEXLAM_CACHE_DIR, or in the user's cache folder."""
+    """Default folder of the cache: `levels` in FLEXLAM_CACHE_DIR if it is set, else in the user's cache folder."""
     root = os.environ.get("FLEXLAM_CACHE_DIR")
     return (
         Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flexlam_rl"
@@ -29,10 +28,10 @@ class LevelCache:
     """DeepMind Lab's level cache in a folder.
 
     Args:
-        folder: The folder; it is made if need be.
+        folder: The folder, which is created if it is missing; None for the default one.
 
     Raises:
-        ValueError: The folder cannot be made or written to.
+        ValueError: The folder cannot be created or written to.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -49,11 +48,11 @@ class LevelCache:
             ) from None
 
     def entry(self, key: str) -> Path:
-        """The file of a key."""
+        """Path of the entry of a key."""
         return self.folder / (hashlib.sha256(key.encode()).hexdigest() + ".map")
 
     def fetch(self, key: str, pk3_path: str) -> bool:
-        """Copy the entry of `key` to `pk3_path`, if there is a whole one; returns whether there was."""
+        """Copy the entry of `key` to `pk3_path`; returns False if there is no intact entry."""
         try:
             stored = self.entry(key).read_bytes()
         except OSError:
@@ -67,14 +66,14 @@ class LevelCache:
     def write(self, key: str, pk3_path: str) -> None:
         """Store the file `pk3_path` under `key`.
 
-        A full or failing disk costs the entry, never the episode.
+        Disk errors are ignored: they cost the entry, but do not stop the episode.
         """
         content = Path(pk3_path).read_bytes()
         with contextlib.suppress(OSError):
             write_atomically(self.entry(key), content + hashlib.sha256(key.encode() + content).digest())
 
     def clean(self) -> int:
-        """Remove what killed processes left behind; returns the number of files."""
+        """Remove temporary files that killed processes left behind; returns their number."""
         count = 0
         for path in self.folder.glob(".*.tmp"):
             with contextlib.suppress(OSError):

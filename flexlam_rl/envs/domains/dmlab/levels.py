@@ -1,8 +1,7 @@
-"""The 17 levels of DMLab-30: names, lengths, which ones the suite scores, and returns known of the real DeepMind Lab;
-and `OWN`, what litelab alone has.
+"""The supported levels: 17 of DMLab-30 (`LEVELS`), and those that only litelab has (`OWN`).
 
-Everything here about returns belongs to the real engine. litelab's own rows are measured and kept with the suite; the
-two are never mixed in one table.
+Each level has its name, length, whether the suite scores it, and published returns. These returns belong to the real
+engine. litelab's own are in `litelab_returns.json`; the two are never mixed in one table.
 """
 
 from dataclasses import dataclass
@@ -18,19 +17,19 @@ class Level:
     """One level.
 
     Attributes:
-        name: Its name in DMLab-30, without the folder.
-        seconds: Length of an episode; 60 frames a second.
-        scored: Whether it is one of the 11 levels of the suite.
+        name: Name in DMLab-30, without the folder.
+        seconds: Length of an episode in seconds of 60 frames.
+        scored: Whether the level is one of the 11 that the suite scores.
         terminates: Whether its rules can end an episode before the time is up (`terminated`, not `truncated`).
-        players: Agent and bots.
-        human: Mean return of people on the real engine, DMLab-30 (reference A7); None where the real engine lacks the
+        players: Number of players: the agent and the bots.
+        human: Mean human return on the real engine, from DMLab-30 (reference A7); None if the real engine lacks the
             level.
-        random: Mean return of a random policy, same table.
-        expert: Mean return of the expert data of the FlexLAM paper, None where the paper gives none.
-        random_percent: The paper's random policy, in percent of `expert`, None where it gives none.
-        folder: Of the level's name, as the engine takes it.
+        random: Mean return of a random policy, from the same table.
+        expert: Mean return of the expert data of the FlexLAM paper; None if the paper gives none.
+        random_percent: The paper's random policy in percent of `expert`; None if the paper gives none.
+        folder: Folder that precedes the name in the engine's path of the level.
 
-    The DMLab-30 rows of `rooms_exploit_deferred_effects_train` are those of its test level.
+    The returns from DMLab-30 for `rooms_exploit_deferred_effects_train` are those of its test level.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Level:
 
     @property
     def path(self) -> str:
-        """The name that the engine takes."""
+        """Name of the level as the engine takes it, with the folder."""
         return self.folder + self.name
 
 
@@ -80,15 +79,15 @@ LEVELS: dict[str, Level] = {
 OWN: dict[str, Level] = {
     "maze_quadrants": Level("maze_quadrants", 25, False, False, 1, None, None, None, None, OWN_FOLDER)
 }
-"""Levels that litelab alone has: a maze with nothing in it to find, for world models."""
+"""Levels that only litelab has: a maze without rewards, for training world models."""
 SUITE: tuple[str, ...] = tuple(name for name, level in LEVELS.items() if level.scored)
 
 
 def level_named(name: str) -> Level:
-    """The level of that name, with or without its folder (`contributed/dmlab30/`) in front.
+    """Find a level by name, with or without its folder (`contributed/dmlab30/`).
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no level of that name.
     """
     level = (LEVELS | OWN).get(name.rpartition("/")[2]) if isinstance(name, str) else None
     if level is None or name not in (level.name, level.path):

@@ -1,4 +1,4 @@
-"""One environment of a batch, as the batch's `envs`, `get_attr`, `set_attr` and `call` show it."""
+"""One environment of a batch, as the batch's `envs`, `get_attr`, `set_attr` and `call` see it."""
 
 import copy
 from typing import Any
@@ -22,14 +22,14 @@ _SHARED = frozenset(
 
 
 class Member(SpecAttributes, SeededEnv):
-    """An environment of a `DMLabVectorEnv`: it has a stream of seeds of its own, and the batch's options.
+    """One environment of a `DMLabVectorEnv`, with its own stream of seeds and the batch's options.
 
-    Attributes that a caller sets stay; options cannot be set. It can be reset and rendered, and steps with its batch
-    alone.
+    It can be reset and rendered alone, but is stepped only as part of its batch. New attributes can be set on it;
+    options cannot.
 
     Args:
         batch: The batch.
-        i: Its number there.
+        i: Number of the environment in the batch.
     """
 
     def __init__(self, batch: Any, i: int) -> None:
@@ -50,12 +50,12 @@ class Member(SpecAttributes, SeededEnv):
 
     @property
     def worlds(self) -> np.ndarray:
-        """litelab's world record, `(1,)`."""
+        """litelab's world record, (1,)."""
         return self._batch.worlds[self._i : self._i + 1]
 
     @property
     def spec(self) -> GymSpec | None:  # type: ignore[override]
-        """A specification that makes this environment alone."""
+        """Gymnasium's specification that makes this environment as a single one; None if the batch has none."""
         if self._batch.spec is None:
             return None
         spec = copy.deepcopy(self._batch.spec)
@@ -66,7 +66,7 @@ class Member(SpecAttributes, SeededEnv):
         return spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode here and nowhere else; arguments and results are those of `DMLabEnv.reset`."""
+        """Begin an episode in this environment only; arguments and results are those of `DMLabEnv.reset`."""
         given = reset_options(options, ("episode_seed",))
         mask = np.arange(self._batch.num_envs) == self._i
         seeds = [seed if chosen else None for chosen in mask]
@@ -78,7 +78,7 @@ class Member(SpecAttributes, SeededEnv):
         return observation, {name: infos[name].tolist()[self._i] for name in infos if not name.startswith("_")}
 
     def step(self, action: Any) -> Any:
-        """Refuse: a batch steps as a whole.
+        """Raise an error, because a batch is stepped as a whole.
 
         Raises:
             RuntimeError: Always.

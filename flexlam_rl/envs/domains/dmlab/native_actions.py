@@ -1,4 +1,4 @@
-"""Actions that callers give, checked and turned into DeepMind Lab's seven native numbers."""
+"""Checks of actions from callers, and their conversion to DeepMind Lab's seven native numbers."""
 
 from collections.abc import Sequence
 from operator import index
@@ -15,10 +15,10 @@ _RANGE = f"native7 takes 7 integers from {list(NATIVE_LOW)} to {list(NATIVE_HIGH
 
 
 def action_number(action: Any, actions: ActionSet) -> int:
-    """Check a discrete action.
+    """Check a discrete action and return it as a Python int.
 
     Raises:
-        InvalidAction: It is no number of an action of the set.
+        InvalidAction: It is not an integer, or the set has no such action.
     """
     try:
         number = -1 if isinstance(action, bool) else index(action)
@@ -32,10 +32,10 @@ def action_number(action: Any, actions: ActionSet) -> int:
 
 
 def native_action(action: Any) -> Sequence[int]:
-    """Check a `native7` action; returns its 7 numbers.
+    """Check a `native7` action and return its 7 numbers.
 
     Raises:
-        InvalidAction: It has another shape, is not whole numbers, or is out of range.
+        InvalidAction: The shape is wrong, a number is not an integer, or a number is out of range.
     """
     values = np.asarray(action)
     if (
@@ -50,21 +50,21 @@ def native_action(action: Any) -> Sequence[int]:
 
 
 def native_actions(given: Any, actions: ActionSet, num_envs: int) -> np.ndarray:
-    """Check the actions of a batch.
+    """Check the actions of a batch and convert them to native ones.
 
     Args:
-        given: (N,) numbers of actions, or (N, 7) native ones.
+        given: (N,) discrete actions, or (N, 7) native ones.
         actions: The action set.
         num_envs: Number of environments.
 
     Returns:
-        (N, 7) intc.
+        Native actions, (N, 7) intc.
 
     Raises:
-        InvalidAction: They are no actions of the set, or more or fewer than environments.
+        InvalidAction: An action is not in the set, or there is not one action per environment.
     """
     if isinstance(given, list | tuple) and all(map(is_integer, given)):
-        given = [int(action) for action in given]  # NumPy would make floats of a mixture of its integers
+        given = [int(action) for action in given]  # NumPy would turn a mixture of its integer types into floats
     try:
         array = np.asarray(given)
     except ValueError:

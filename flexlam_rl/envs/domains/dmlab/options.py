@@ -1,4 +1,4 @@
-"""Options of an environment, checked once for either engine."""
+"""Checks of an environment's options, shared by both engines."""
 
 import importlib
 import os
@@ -18,7 +18,7 @@ from flexlam_rl.envs.spec import EnvSpec
 
 ENGINES = ("auto", "litelab", "deepmind_lab")
 HUDS = ("full", "reduced", "none")
-ORIGINAL = "original"  # the one look of the real engine
+ORIGINAL = "original"  # the only look of the real engine
 EVALUATION_CONFIG = {"mixerSeed": str(0x600D5EED), "allowHoldOutLevels": "true"}
 
 
@@ -27,7 +27,7 @@ class Options:
     """Checked options of `DMLabEnv`, which documents them.
 
     Attributes:
-        path: What DeepMind Lab calls the level.
+        path: DeepMind Lab's name of the level, with its folder.
         spec: How the level is shown and controlled; its engine is never "auto".
     """
 
@@ -68,10 +68,10 @@ def _strings(config: Any) -> dict[str, str]:
 
 
 def choose_engine(engine: str) -> str:
-    """Find the engine that "auto" stands for here: the real one if it can be imported, else litelab.
+    """Resolve an engine's name: "auto" stands for the real engine if it can be imported, else for litelab.
 
     Raises:
-        ValueError: It is no name of an engine.
+        ValueError: There is no engine of that name.
     """
     one_of("engine", engine, ENGINES)
     if engine != "auto":
@@ -92,14 +92,14 @@ def check_spec(
     hud: str,
     textures: str,
 ) -> EnvSpec:
-    """Check how a level is to be shown and controlled.
+    """Check the options of `DMLabEnv` that say how a level is shown and controlled.
 
     Returns:
-        The record, with the engine that "auto" stands for, the hash of the action set, and `textures` "original" on the
-        real engine.
+        The record. Its engine is resolved, it has the hash of the action set, and on the real engine `textures` is
+        "original".
 
     Raises:
-        ValueError: One is not allowed.
+        ValueError: An option is not allowed.
     """
     chosen = choose_engine(engine)
     for key, value in (("width", width), ("height", height)):
@@ -132,18 +132,18 @@ def check_options(
     level_cache: str | None,
     reopen: bool = True,
 ) -> Options:
-    """Check the options of `DMLabEnv` (which documents them).
+    """Check the remaining options of `DMLabEnv`.
 
     Args:
-        spec: What `check_spec` gave.
+        spec: Result of `check_spec`.
         level, observations, render_mode, render_size, evaluation, config, level_cache, reopen: As for `DMLabEnv`.
 
     Raises:
-        ValueError: One is not allowed.
+        ValueError: An option is not allowed.
     """
     real = spec.engine != "litelab"
     if real and isinstance(level, str) and "/" in level and level.split("/")[-1] not in LEVELS | OWN:
-        name, path = level, level  # the real engine has more levels than litelab
+        name, path = level, level  # the real engine also has levels that are not in LEVELS
     else:
         found = level_named(level)
         name, path = found.name, found.path

@@ -1,4 +1,4 @@
-"""Keeps what the real engine prints out of the way of a program's own output."""
+"""Suppression of the real engine's output, which would mix with the program's own."""
 
 import contextlib
 import ctypes
@@ -6,24 +6,24 @@ import os
 from collections.abc import Iterator
 
 VARIABLE = "FLEXLAM_ENGINE_LOG"
-"""Environment variable that, set to anything, shows what the engine prints."""
+"""Environment variable that shows the engine's output if it is set to any text."""
 
-# PyDLL keeps Python's lock, as the engine does: no other thread of Python prints while its output leads nowhere
+# PyDLL keeps the GIL, and so does the engine: no other Python thread can print while output is discarded
 _libc = ctypes.PyDLL(None)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what C code prints to standard output and standard error meanwhile, unless FLEXLAM_ENGINE_LOG is set."""
+    """Discard all output to stdout and stderr while the block runs, C code's too, unless FLEXLAM_ENGINE_LOG is set."""
     if os.environ.get(VARIABLE):
         yield
         return
     kept: dict[int, int] = {}
     for number in (1, 2):
-        with contextlib.suppress(OSError):  # closed, as in a daemon
+        with contextlib.suppress(OSError):  # the stream may be closed, as in a daemon
             kept[number] = os.dup(number)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    _libc.fflush(None)  # what C code printed before belongs to the program
+    _libc.fflush(None)  # output that C code has buffered so far must still appear
     try:
         for number in kept:
             _libc.dup2(nowhere, number)

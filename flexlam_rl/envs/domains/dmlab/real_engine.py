@@ -1,9 +1,9 @@
 """The real DeepMind Lab behind the interface that `DMLabEnv` uses.
 
-The engine is loaded at the first reset, so that an environment may be made in one process and played in another. A
-process holds at most one, because DeepMind Lab's engine is not re-entrant: a second one is opened in a process of its
-own. The engine keeps state from episode to episode, so that a seed gives the same episode only in a fresh one: it is
-closed and opened again at every reset, unless told otherwise.
+The engine is loaded at the first reset, so that an environment can be made in one process and played in another. A
+process holds at most one engine, because DeepMind Lab's is not re-entrant; further ones are opened in processes of
+their own. The engine keeps state between episodes, so a seed gives the same episode in a fresh engine only. It is
+therefore closed and reopened at every reset, unless the option `reopen` is False.
 """
 
 import atexit
@@ -31,7 +31,7 @@ atexit.register(scratch.remove_all)
 
 
 def _holder() -> "RealEngine | None":
-    """The engine that this process holds; one that was dropped without being closed has closed itself."""
+    """The engine that this process holds, or None; an engine that was garbage-collected has closed itself."""
     return _owner[1]() if _owner is not None and _owner[0] == os.getpid() else None
 
 
@@ -59,7 +59,7 @@ class RealEngine:
         self._names = options.observations
         extra = [name for name in (_MAP_FRAME, _REMAINING, _PICTURE) if name not in self._names]
         if options.render_mode is None and _PICTURE in extra:
-            extra.remove(_PICTURE)  # reading a picture draws it
+            extra.remove(_PICTURE)  # asking for a picture would draw it at every step
         self._asked = [*self._names, *extra]
         self._lab: Any = None
         self._folder: Path | None = None
@@ -67,7 +67,7 @@ class RealEngine:
         self._seen: dict[str, Any] = {}
 
     def prepare(self, action: Sequence[int]) -> np.ndarray:
-        """A native action as the (7,) intc array that the engine takes."""
+        """Convert a native action to the (7,) intc array that the engine takes."""
         return np.array(action, np.intc)
 
     def _open(self) -> None:
@@ -93,7 +93,7 @@ class RealEngine:
             raise
 
     def reset(self, seed: int) -> Any:
-        """Begin the episode of a seed in [0, 2**31); returns the first observation."""
+        """Begin the episode of a seed in [0, 2**31) and return its first observation."""
         if self._lab is not None and self._options.reopen:
             self._release()
         if self._lab is None:
@@ -104,14 +104,17 @@ class RealEngine:
         return self._observation()
 
     def _count(self, name: str) -> int:
-        """A counter among the observations; the engine computes it in floating point, 5259.999999 for 5260."""
+        """Read a counter from the observations; it is rounded, because the engine gives 5259.999999 for 5260."""
         return round(float(self._seen[name][0]))
 
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
-        """Play frames of a prepared action: (observation, reward, end, map restarts, frames played).
+        """Play `frames` frames with a prepared action.
 
-        After the end the engine has no observation, so the one before it is repeated. Whether the level's own rules
-        ended the episode is told from the frames that remained before the step.
+        After the end the engine has no observation, so the previous one is repeated. The frames that remained before
+        the step tell whether the level's rules ended the episode or the time was up.
+
+        Returns:
+            (observation, reward, end, map restarts, frames played), as `Engine.step` describes.
         """
         map_frame, remaining = self._count(_MAP_FRAME), self._count(_REMAINING)
         with quiet():
@@ -130,7 +133,7 @@ class RealEngine:
         return seen[self._names[0]] if len(self._names) == 1 else {name: seen[name] for name in self._names}
 
     def picture(self, width: int, height: int) -> np.ndarray:
-        """The current view, enlarged without smoothing to (height, width, 3) uint8: the engine draws at one size
+        """The current view, (height, width, 3) uint8, resized without smoothing because the engine draws at one size
         only.
         """
         small = self._seen[_PICTURE]
@@ -143,7 +146,7 @@ class RealEngine:
         return list(self._lab.events())
 
     def close(self) -> None:
-        """Close the engine and free the process for another."""
+        """Close the engine, so that the process can hold another one."""
         self._release()
         if self._elsewhere is not None:
             self._elsewhere.stop()

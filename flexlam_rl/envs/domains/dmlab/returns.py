@@ -1,12 +1,12 @@
-"""Reference returns and normalised returns, one engine at a time.
+"""Reference returns and normalised returns, always on one engine.
 
-Two sets of references, which no function mixes:
+There are two sets of references, which no function mixes:
 
-- `deepmind_lab`: the paper's expert data ("expert", FlexLAM section 4) and DMLab-30's people ("human") with its random
-  policy;
-- `litelab`: what `flexlam expert score` measured of the scripted expert ("expert") and the random policy on this
-  engine, in `litelab_returns.json` beside this file, with engine version, textures, action set, protocol, command and
-  date.
+- `deepmind_lab`: the paper's expert data ("expert", FlexLAM section 4), and DMLab-30's human players ("human") with its
+  random policy;
+- `litelab`: returns of the experts ("expert", "reactive") and the random policy as `flexlam expert score` measured them
+  on this engine. The file `litelab_returns.json` holds them together with engine version, textures, action set,
+  protocol, command and date.
 """
 
 from pathlib import Path
@@ -21,16 +21,16 @@ REFERENCES = {"litelab": ("expert", "reactive"), "deepmind_lab": ("expert", "hum
 
 
 def litelab_table(path: Path = TABLE) -> dict[str, Any]:
-    """The measured table of litelab.
+    """Read the measured table of litelab.
 
     Raises:
-        ValueError: The file is no such table, or one of another engine.
+        ValueError: The file is not a table of returns, or belongs to another engine.
     """
     return read_table(path, "litelab")
 
 
 def known_reference(level: str, engine: str, name: str = "expert") -> Reference | None:
-    """Find the reference of a level on an engine, None where it has not been measured.
+    """Find the reference of a level on an engine; None if there is none.
 
     Raises:
         ValueError: There is no such level.
@@ -52,21 +52,19 @@ def known_reference(level: str, engine: str, name: str = "expert") -> Reference 
 
 
 def find_reference(level: str, engine: str, name: str = "expert") -> Reference:
-    """Find the reference of a level on an engine.
+    """Find the reference of a level on an engine, or raise an error.
 
     Args:
-        level: Its name.
+        level: Name of the level.
         engine: "litelab" or "deepmind_lab".
-        name: "expert", or on deepmind_lab also "human".
+        name: "expert"; also "reactive" on litelab, and "human" on deepmind_lab.
 
     Raises:
-        ValueError: There is none; a reference of the other engine is never taken in its place.
+        ValueError: There is no such reference; one of the other engine is never used instead.
     """
     level = level_named(level).name
     if engine not in REFERENCES:
-        raise ValueError(
-            f"engine must be one of {', '.join(map(repr, REFERENCES))}, got {engine!r}: a result names its engine."
-        )
+        raise ValueError(f"engine must be one of {', '.join(map(repr, REFERENCES))}, got {engine!r}.")
     if name not in REFERENCES[engine]:
         known = ", ".join(map(repr, REFERENCES[engine]))
         raise ValueError(
@@ -89,15 +87,15 @@ def normalise(
 
     Args:
         value: Mean return of a level.
-        level: Its name.
+        level: Name of the level.
         engine: The engine on which `value` was measured.
-        reference: "expert", "human", or a `Reference`.
-        minus_random: False gives 100 * value / reference, as the paper does; True 100 * (value - random) / (reference -
-            random), as DMLab-30 does.
+        reference: Name of a reference, as for `find_reference`, or a `Reference`.
+        minus_random: False gives 100 * value / reference, as the paper does; True gives
+            100 * (value - random) / (reference - random), as DMLab-30 does.
 
     Raises:
-        ValueError: A reference of another engine or level, one that is not above what it is compared with, or no random
-            policy's return where it is needed.
+        ValueError: There is no such reference, it belongs to another engine or level, it is not above 0 (with
+            `minus_random`, above random), or the random policy's return is needed and not known.
     """
     found = find_reference(level, engine, reference) if isinstance(reference, str) else reference
     if found.engine != engine:

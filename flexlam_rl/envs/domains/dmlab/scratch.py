@@ -1,9 +1,8 @@
-"""Folders for the real engine's temporary files, which go with the process that uses them.
+"""Folders for the real engine's temporary files, which are removed even if the process that uses them is killed.
 
-Left to itself the engine makes one for each instance and removes it only where it is closed properly. Here the process
-keeps its folder locked (the folder itself, so that there is no moment in which it has no lock to look at). The lock
-ends with the process, however it ends, and what is no longer locked is removed by the next process that asks for a
-folder.
+On its own, the engine makes a folder per instance and removes it only if it is closed properly. Here, a process holds a
+lock on the folder that it uses. The lock ends with the process, however it ends, and the next process that asks for a
+folder removes those without a lock. The lock is on the folder itself, because a lock file in it would appear too late.
 """
 
 import contextlib
@@ -26,7 +25,7 @@ def make() -> Path:
     sweep()
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another process took it for an old one
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # swept by another process before it was locked
             held = _lock(folder)
             if folder.exists():
                 _mine[folder] = (os.getpid(), held)
@@ -35,7 +34,7 @@ def make() -> Path:
 
 
 def _lock(folder: Path) -> int:
-    """Lock a folder; returns the descriptor that holds the lock."""
+    """Lock a folder and return the descriptor that holds the lock."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,7 +45,7 @@ def _lock(folder: Path) -> int:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that this process made; one that a parent made before a fork stays."""
+    """Remove a folder that this process made; folders that its parent made before a fork stay."""
     process, held = _mine.pop(folder, (0, -1))
     if process == os.getpid():
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,9 +59,9 @@ def remove_all() -> None:
 
 
 def sweep() -> None:
-    """Remove the folders of this user's processes that have ended without doing so."""
+    """Remove folders left behind by processes of this user that have ended."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # no longer there, not ours, a link, or in use
+        with contextlib.suppress(OSError):  # removed meanwhile, another user's, a link, or in use
             if folder.stat().st_uid != os.getuid():
                 continue
             held = _lock(folder)

@@ -14,7 +14,7 @@ _NONNEGATIVE = ("MAP_FRAME_NUMBER", "FRAMES_REMAINING_AT_60")
 
 
 def text_space(name: str) -> spaces.Text:
-    """The space of a text observation."""
+    """Make the space of a text observation."""
     if name == "INSTR":
         return spaces.Text(max_length=64, min_length=0, charset=INSTRUCTION_CHARSET)
     length = 256 if name == "DEBUG.PLAYERS.NAME" else 65 * 64
@@ -22,10 +22,12 @@ def text_space(name: str) -> spaces.Text:
 
 
 def observation_space(names: Sequence[str], width: int, height: int, players: int) -> spaces.Space:
-    """Space of the observations `names`: bare for one, a `Dict` for several. `players` fills in dynamic shapes.
+    """Make the space of observations: bare for one name, a `Dict` for several.
 
-    Raises:
-        ValueError: A name is unknown, twice there, or there is none.
+    Args:
+        names: Names of observations, as `check_names` returns them.
+        width, height: Size of image observations in pixels.
+        players: Number of players of the level, which determines the shape of some observations.
     """
     rows = {row["name"]: row for row in observation_spec(width, height)}
     result: dict[str, spaces.Space] = {}
@@ -43,10 +45,10 @@ def observation_space(names: Sequence[str], width: int, height: int, players: in
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The observations asked for, checked.
+    """Check names of observations and return them as a tuple; a single name may be given as a string.
 
     Raises:
-        ValueError: A name is unknown, twice there, or there is none.
+        ValueError: A name is unknown or occurs twice, or there is no name.
     """
     if isinstance(names, str):
         names = (names,)

@@ -1,4 +1,4 @@
-"""What `gym.make_vec` gives: litelab worlds in one process on all cores, or processes of the real engine."""
+"""`make_vector`, the function behind `gym.make_vec`: litelab worlds in one process, or processes of the real engine."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,22 +32,22 @@ def make_vector(
     disable_env_checker: bool | None = None,
     **options: Any,
 ) -> VectorEnv:
-    """Make what `gym.make_vec` gives: a `DMLabVectorEnv` on litelab, processes of `DMLabEnv` on the real engine.
+    """Make a batch: a `DMLabVectorEnv` on litelab, or one process of `DMLabEnv` per environment on the real engine.
 
     Args:
         num_envs: Number of environments.
-        level: One level for all, or a list of one for each.
+        level: One level for all environments, or a list with one per environment.
         engine: As for `DMLabEnv`.
         autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED, as Gymnasium's enum or its value.
-        copy: Whether observations are fresh arrays (else they are overwritten by the next step).
-        threads: Threads of the litelab batch, None for one per core; the real engine has processes.
-        context: Start method of the real engine's processes, None for Python's default; litelab has threads.
-        max_episode_steps: Steps after which an episode is truncated, None or -1 for the level's own time alone.
-        disable_env_checker: True or None: a batch has no checker.
+        copy: Whether observations are new arrays; if False, the next step overwrites them.
+        threads: Number of threads on litelab; None for one per core. The real engine uses processes instead.
+        context: Start method of the real engine's processes; None for Python's default.
+        max_episode_steps: Steps after which an episode is truncated; None or -1 for the level's own time limit only.
+        disable_env_checker: True or None, because batches have no checker.
         **options: The other options of `DMLabEnv`.
 
     Raises:
-        ValueError: An option is not allowed; the sentence names it.
+        ValueError: An option is not allowed; the message names it.
     """
     levels = given_options.spread_levels(level, num_envs)
     mode, copy = batch_options.reset_mode(autoreset_mode), flag("copy", copy)

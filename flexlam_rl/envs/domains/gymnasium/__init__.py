@@ -1,1 +1,1 @@
-"""Any Gymnasium environment that shows pictures, or can draw itself."""
+"""Gymnasium environments that show pictures or can draw themselves."""

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment as a domain of one task: `gymnasium:CarRacing-v3`."""
+"""A domain for any Gymnasium environment, which is its only task: `gymnasium:CarRacing-v3`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,19 @@ from flexlam_rl.envs.episodes import SeededEpisodes, make_batch
 from flexlam_rl.envs.spec import ActionSpec, EnvSpec
 
 ENGINE, ACTIONS = "gymnasium", "own"
-LONGEST = 10_000  # steps of an episode of an environment that names no limit
+LONGEST = 10_000  # limit of steps per episode for environments that have none
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What an environment is: its actions, the limit of its steps, and whether its observations are pictures."""
+    """Properties of an environment.
+
+    Attributes:
+        actions: Description of its actions.
+        steps: Limit of steps per episode.
+        pictures: Whether its observations are pictures.
+        limited: Whether the limit is the environment's own.
+    """
 
     actions: ActionSpec
     steps: int
@@ -31,10 +38,10 @@ class _Facts:
 
 @cache
 def _facts(env_id: str) -> _Facts:
-    """Look at an environment.
+    """Make an environment to find out its properties.
 
     Raises:
-        ValueError: There is none of that name, it shows no pictures, or its actions are of an unknown kind.
+        ValueError: There is no such environment, it shows no pictures, or its action space is not supported.
         ImportError: A package that it needs is not installed.
     """
     try:
@@ -47,8 +54,8 @@ def _facts(env_id: str) -> _Facts:
         pictures = is_picture(env.observation_space)
         if not pictures and "rgb_array" not in env.metadata.get("render_modes", ()):
             raise ValueError(
-                f"The environment {env_id!r} shows no pictures: its observations are {env.observation_space}, and it "
-                "has no render mode 'rgb_array'."
+                f"The environment {env_id!r} shows no pictures: its observations are {env.observation_space}; "
+                "expected pictures, or the render mode 'rgb_array'."
             )
         limit = None if env.spec is None else env.spec.max_episode_steps
         return _Facts(action_spec_of(env.action_space, ACTIONS), limit or LONGEST, pictures, limit is not None)
@@ -57,31 +64,31 @@ def _facts(env_id: str) -> _Facts:
 
 
 class GymnasiumDomain:
-    """One environment of Gymnasium or of a package that registers its own.
+    """A domain of one environment that is registered with Gymnasium.
 
     Args:
-        env_id: As `gymnasium.make` takes it.
+        env_id: Name of the environment, as `gymnasium.make` takes it.
 
     Raises:
-        ValueError: There is none of that name, or it shows no pictures.
+        ValueError: There is no such environment, it shows no pictures, or its action space is not supported.
         ImportError: A package that it needs is not installed.
     """
 
-    at_once = 16  # environments, which step one after the other
+    at_once = 16  # environments per batch, which are stepped one after the other
 
     def __init__(self, env_id: str) -> None:
         self.env_id, self.name, self._facts = env_id, f"gymnasium:{env_id}", _facts(env_id)
 
     def tasks(self) -> Sequence[Task]:
-        """The one task, named as the environment with "-" in the place of what no folder can be called."""
+        """The only task, named like the environment with "-" in place of "/" and ":", which folders cannot contain."""
         name = self.env_id.replace("/", "-").replace(":", "-")
         return [Task(name, scored=True, frames=self._facts.steps, terminates=True)]
 
     def task(self, name: str) -> Task:
-        """Find the task, by its own or by the environment's name.
+        """Find the task by its own name or the environment's.
 
         Raises:
-            ValueError: It has another name.
+            ValueError: The task has another name.
         """
         task = self.tasks()[0]
         if name not in (task.name, self.env_id):
@@ -89,11 +96,11 @@ class GymnasiumDomain:
         return task
 
     def defaults(self) -> EnvSpec:
-        """What options that nobody gave are: 64x64 pixels, every action done once."""
+        """The record with default options: 64x64 pixels, each action is played once."""
         return self.resolve(EnvSpec(self.name, ENGINE, ACTIONS, frame_skip=1, look=()))
 
     def resolve(self, spec: EnvSpec) -> EnvSpec:
-        """Check a record; fill in the hash of the actions.
+        """Check a record and fill in the hash of the actions.
 
         Raises:
             ValueError: A field is not allowed.
@@ -107,7 +114,7 @@ class GymnasiumDomain:
         }
         check_values(self.name, fields)
         if spec.look:
-            raise ValueError(f"{self.name} has one look: leave {spec.look[0][0]} out.")
+            raise ValueError(f"{self.name} has no look {spec.look[0][0]!r}: expected none.")
         for name in ("frame_skip", "width", "height"):
             integer(name, getattr(spec, name))
         return replace(spec, engine=ENGINE, action_hash=known)
@@ -128,8 +135,8 @@ class GymnasiumDomain:
         """Make one environment.
 
         Args:
-            task, spec, evaluation: As `Domain.make` says.
-            frames, words: Frames are always drawn, and there are no instructions.
+            task, spec, evaluation: As for `Domain.make`.
+            frames, words: Ignored: frames are always drawn, and there are no instructions.
             **options: Keyword arguments of the environment itself.
 
         Raises:
@@ -151,10 +158,10 @@ class GymnasiumDomain:
         words: bool = False,
         **options: Any,
     ) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a batch in this process.
+        """Make a batch, by default in this process.
 
         Args:
-            tasks, spec, evaluation, frames, words: As `make`.
+            tasks, spec, evaluation, frames, words: As for `make`.
             **options: `processes`, `copy`, `context` and `autoreset_mode` of `flexlam_rl.envs.episodes.make_batch`, and
                 those of `make`.
 
@@ -168,7 +175,7 @@ class GymnasiumDomain:
         return make_batch(makers, **{"autoreset_mode": AutoresetMode.DISABLED, **batch})
 
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
-        """None: no references come with the package."""
+        """None, because the package has no references for these environments."""
         return None
 
     def engine_version(self) -> str:
@@ -176,5 +183,5 @@ class GymnasiumDomain:
         return gym.__version__
 
     def shows_last(self, spec: EnvSpec) -> bool:
-        """Whether the observation after the end is a true one: yes."""
+        """True: an episode's final observation is always new."""
         return True

@@ -1,4 +1,4 @@
-"""A Gymnasium environment behind frames of a chosen size, its actions repeated."""
+"""`PictureEnv`: a Gymnasium environment with frames of a chosen size and repeated actions."""
 
 from typing import Any, SupportsFloat
 
@@ -11,7 +11,7 @@ from flexlam_rl.envs.spec import EnvSpec
 
 
 def is_picture(space: Any) -> bool:
-    """Whether observations of a space are pictures: uint8, (H, W), (H, W, 1) or (H, W, 3)."""
+    """Whether the observations of a space are pictures: uint8 of shape (H, W), (H, W, 1) or (H, W, 3)."""
     return (
         isinstance(space, spaces.Box)
         and space.dtype == np.uint8
@@ -20,11 +20,11 @@ def is_picture(space: Any) -> bool:
 
 
 class PictureEnv(gym.Env[np.ndarray, Any]):
-    """Shows an environment's picture observations, or else what it draws, as (height, width, 3) uint8.
+    """Shows an environment's observations, or its rendered view if they are not pictures, as (height, width, 3) uint8.
 
     Args:
-        env: It, made with `render_mode="rgb_array"` unless its observations are pictures.
-        spec: Size of the frames, and how often each action is repeated.
+        env: The environment; made with `render_mode="rgb_array"` unless its observations are pictures.
+        spec: Record with the size of frames and the number of times that each action is played.
         level: Name of the task, for infos.
 
     Attributes:
@@ -41,12 +41,12 @@ class PictureEnv(gym.Env[np.ndarray, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode, which its seed determines."""
+        """Begin an episode, which the seed determines."""
         observation, info = self.inner.reset(seed=seed, options=options)
         return self._frame(observation), {**info, **self._about(0)}
 
     def step(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Do an action `frame_skip` times, fewer where the episode ends; rewards are added up."""
+        """Play an action `frame_skip` times, or fewer if the episode ends, and add up the rewards."""
         total, done = 0.0, 0
         while True:
             observation, reward, terminated, truncated, info = self.inner.step(action)
@@ -55,7 +55,7 @@ class PictureEnv(gym.Env[np.ndarray, Any]):
                 return self._frame(observation), total, terminated, truncated, {**info, **self._about(done)}
 
     def render(self) -> Any:
-        """What the environment draws, in its own size."""
+        """The environment's rendered view, in its own size."""
         return self.inner.render()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The actions: buttons of Doom that are held for one step, alone or in pairs that belong together.
+"""The action set of ViZDoom: single buttons, or pairs of them, that are held for one step.
 
-All tasks have the same ones, so that an action changes what is seen in the same way in each of them. The scenarios' own
-files allow fewer buttons (`basic` only steps aside and shoots), so returns are not those of papers that keep to them.
+All tasks share this set, so that an action changes the view in the same way in each of them. The scenarios' own files
+allow fewer buttons (`basic`: left, right and attack), so returns cannot be compared with those of papers that use them.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _HELD: dict[str, tuple[str, ...]] = {
     "right and attack": ("MOVE_RIGHT", "ATTACK"),
 }
 LABELS = tuple(_HELD)
-"""What each action does, in words."""
+"""Name of each action, in words."""
 ROWS: tuple[tuple[bool, ...], ...] = tuple(tuple(button in held for button in BUTTONS) for held in _HELD.values())
 """Whether each action holds each of `BUTTONS`."""
 
@@ -39,5 +39,5 @@ SPEC = ActionSpec((len(ROWS),), 0, NAME, hashlib.sha256(_JSON.encode()).hexdiges
 
 
 def action_space() -> spaces.Discrete:
-    """Make the space of actions, numbers of `LABELS`."""
+    """Make the space of actions; an action is an index into `LABELS`."""
     return spaces.Discrete(len(ROWS))

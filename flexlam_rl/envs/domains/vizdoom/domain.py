@@ -26,29 +26,29 @@ RETURNS = Path(__file__).with_name("returns.json")
 
 
 class ViZDoom:
-    """Ten scenarios of ViZDoom with one set of actions."""
+    """The domain of ViZDoom: ten scenarios with a common action set."""
 
     name = "vizdoom"
-    at_once = 16  # environments: each engine takes a third of a second to start
+    at_once = 16  # environments per batch; each engine needs a third of a second to start
 
     def tasks(self) -> Sequence[Task]:
         """All scenarios, in the order of tables."""
         return list(TASKS.values())
 
     def task(self, name: str) -> Task:
-        """Find a scenario.
+        """Find a scenario by name.
 
         Raises:
-            ValueError: There is none of that name.
+            ValueError: There is no scenario of that name.
         """
         return task_named(name)
 
     def defaults(self) -> EnvSpec:
-        """What options that nobody gave are: 64x64 pixels, four tics per step, no status bar, as the scenarios have."""
+        """The record with default options: 64x64 pixels, four tics per step, and no status bar, as in the scenarios."""
         return self.resolve(EnvSpec(self.name, ENGINE, NAME, look=()))
 
     def resolve(self, spec: EnvSpec) -> EnvSpec:
-        """Check a record; fill in the engine, the action set's hash and the look.
+        """Check a record and fill in the engine, the action set's hash and the look.
 
         Raises:
             ValueError: A field is not allowed.
@@ -90,8 +90,8 @@ class ViZDoom:
         """Make one environment.
 
         Args:
-            task, spec, evaluation: As `Domain.make` says.
-            frames, words: Frames are always drawn, and no task has instructions.
+            task, spec, evaluation: As for `Domain.make`.
+            frames, words: Ignored: frames are always drawn, and no task has instructions.
             **options: `render_mode`.
 
         Raises:
@@ -108,10 +108,10 @@ class ViZDoom:
         words: bool = False,
         **options: Any,
     ) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a batch that steps side by side: each engine is a process of its own, threads wait for them.
+        """Make a batch whose environments step at the same time: each engine is a process, and threads wait for them.
 
         Args:
-            tasks, spec, evaluation, frames, words: As `make`.
+            tasks, spec, evaluation, frames, words: As for `make`.
             **options: `copy` and `autoreset_mode` of `flexlam_rl.envs.episodes.make_batch`, and those of `make`.
 
         Raises:
@@ -122,15 +122,15 @@ class ViZDoom:
         return make_batch(makers, threads=True, **{"autoreset_mode": AutoresetMode.DISABLED, **batch})
 
     def reference(self, task: str, spec: EnvSpec, name: str = "expert") -> Reference | None:
-        """Find what `flexlam expert score --domain vizdoom` measured of the scripted expert and the random policy."""
+        """Find a reference that `flexlam expert score --domain vizdoom` measured; None if there is none."""
         return measured_reference(RETURNS, spec.engine, task_named(task).name, name)
 
     def engine_version(self) -> str:
-        """Version of the package `vizdoom`, which holds the engine and its data."""
+        """Version of the package `vizdoom`, which contains the engine and its data."""
         return version("vizdoom")
 
     def shows_last(self, spec: EnvSpec) -> bool:
-        """Whether the observation after the end is a true one: the engine shows none after death."""
+        """False: the engine has no observation after death, so the last one is repeated."""
         return False
 
 

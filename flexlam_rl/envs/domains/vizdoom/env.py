@@ -20,12 +20,13 @@ from flexlam_rl.utils.numbers import is_integer
 
 @dataclass(frozen=True)
 class Thing:
-    """Something in view, as scripted experts see it.
+    """An object in view, for scripted experts.
 
     Attributes:
-        name, kind: Of Doom's class ("DoomImp") and its category ("Monster", "Health", ...).
-        left, right: Edges in the view, -1 at its left and 1 at its right end.
-        place: (x, y) on the map.
+        name: Doom's class of the object ("DoomImp").
+        kind: Category of the class ("Monster", "Health", ...).
+        left, right: Edges of the object in the view, from -1 (left end) to 1 (right end).
+        place: Position on the map, (x, y).
     """
 
     name: str
@@ -36,20 +37,20 @@ class Thing:
 
 
 class DoomEnv(gym.Env[np.ndarray, Any]):
-    """A scenario of ViZDoom; frames are (height, width, 3) uint8, made smaller from the engine's 4:3 screen.
+    """A scenario of ViZDoom; frames are (height, width, 3) uint8, scaled down from the engine's 4:3 screen.
 
-    The engine starts with the first reset. After death or the end of the task there is no new frame, and the last one
-    is shown again.
+    The engine starts with the first reset. After death or the end of the task the engine has no new frame, so the last
+    one is shown again.
 
     Args:
-        task: What is played.
-        spec: How it is shown and controlled, resolved.
-        render_mode: None or "rgb_array", the engine's whole screen.
+        task: The task to play.
+        spec: Resolved record of how the task is shown and controlled.
+        render_mode: None, or "rgb_array" for the engine's whole screen.
 
     Attributes:
         env_spec: The record.
         level: Name of the task.
-        begun: Number of episodes begun, and the seed of the last.
+        begun: Number of episodes begun so far, and the seed of the last one.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SECOND}  # noqa: RUF012
@@ -71,11 +72,11 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         self._running = self._closed = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: the task without an engine."""
+        """State for copies and pickles, without the engine."""
         if self._running:
             raise TypeError(
-                "ViZDoom cannot be copied or pickled in the middle of an episode, which lies in a process of its own: "
-                "make a new environment."
+                "ViZDoom cannot be copied or pickled in the middle of an episode, because the engine's process holds "
+                "the episode: make a new environment."
             )
         return {**self.__dict__, "_game": None}
 
@@ -85,11 +86,12 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         """Begin an episode.
 
         Args:
-            seed: Determines the episode; without it, it is drawn.
-            options: None are known.
+            seed: Seed of the episode; None draws one.
+            options: None or empty, because there are no options.
 
         Raises:
-            ClosedError: After `close`.
+            ValueError: There are options.
+            ClosedError: The environment is closed.
         """
         if self._closed:
             raise ClosedError("reset was called on a closed DoomEnv: make a new one.")
@@ -107,11 +109,11 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         return self._frame, self._info(0)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Hold an action's buttons for `frame_skip` tics, fewer where the time is up.
+        """Hold an action's buttons for `frame_skip` tics, or fewer if the time is up.
 
         Raises:
             InvalidAction: The action is outside the space.
-            ResetNeeded: Before the first reset, or after the end of an episode.
+            ResetNeeded: There was no reset yet, or the episode has ended.
         """
         if not self._running:
             raise ResetNeeded("step was called without an episode: call reset first.")
@@ -129,17 +131,17 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         return self._frame, reward, terminated, truncated, self._info(tics)
 
     def watch(self) -> None:
-        """Keep a list of what is in view, for experts that know the world's state.
+        """Make `in_view` available, for experts that know the world's state; call this before the first reset.
 
         Raises:
-            RuntimeError: The engine has started, which happens with the first reset.
+            RuntimeError: The engine has started already.
         """
         if self._game is not None and not self._watched:
             raise RuntimeError("watch was called after the first reset: call it before.")
         self._watched = True
 
     def in_view(self) -> list[Thing]:
-        """What is in view, the player's own weapon left out; empty after the end."""
+        """List the objects in view without the player's own weapon; empty after the end of an episode."""
         state = None if self._game is None else self._game.get_state()
         half = self._screen[0] / 2
         return [
@@ -155,7 +157,7 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         ]
 
     def pose(self) -> tuple[float, float, float]:
-        """Where the player is on the map, (x, y), and where it looks, in degrees counterclockwise."""
+        """Position (x, y) of the player on the map and its direction in degrees, counterclockwise."""
         import vizdoom
 
         x, y, angle = (
@@ -165,12 +167,12 @@ class DoomEnv(gym.Env[np.ndarray, Any]):
         return x, y, angle
 
     def render(self) -> np.ndarray | None:
-        """The engine's screen, (height, width, 3) uint8, None without a render mode or an episode."""
+        """The engine's screen, (height, width, 3) uint8; None without a render mode or a running episode."""
         state = None if self.render_mode is None or self._game is None else self._game.get_state()
         return None if state is None else state.screen_buffer.copy()
 
     def close(self) -> None:
-        """End the engine; may be called again."""
+        """Stop the engine; further calls do nothing."""
         if self._game is not None:
             self._game.close()
         self._game, self._running, self._closed = None, False, True

@@ -1,4 +1,4 @@
-"""ViZDoom's engine, opened for one task."""
+"""Start of ViZDoom's engine for a task."""
 
 import contextlib
 import os
@@ -9,40 +9,42 @@ from flexlam_rl.envs.domains.vizdoom.actions import BUTTONS
 from flexlam_rl.utils.startup import interrupts_held
 
 SCREENS = ((160, 120), (200, 150), (256, 192), (320, 240), (400, 300), (512, 384), (640, 480))
-"""Sizes in which the engine draws, width and height, all 4:3."""
-_LITTER = Path("_vizdoom")  # an empty folder that the engine makes where it is started
+"""Screen sizes (width, height) that the engine is asked to draw, all 4:3."""
+_LITTER = Path("_vizdoom")  # an empty folder that the engine creates in the working directory
 
 
 def screen_for(width: int, height: int) -> tuple[int, int]:
-    """The smallest screen that a frame of this size can be made from without making it larger.
+    """Find the smallest screen that is at least as large as a frame.
 
     Raises:
-        ValueError: It is larger than the largest screen.
+        ValueError: The frame is larger than the largest screen.
     """
     for screen in SCREENS:
         if screen[0] >= width and screen[1] >= height:
             return screen
     largest = SCREENS[-1]
-    raise ValueError(f"Frames of {width}x{height} are larger than ViZDoom's largest, {largest[0]}x{largest[1]}.")
+    raise ValueError(
+        f"Frames of {width}x{height} are too large: expected at most {largest[0]}x{largest[1]} for ViZDoom."
+    )
 
 
 def open_game(task: str, screen: tuple[int, int], hud: bool, labels: bool = False) -> Any:
-    """Start the engine, a process of its own, with a task's scenario.
+    """Start the engine, which runs as a separate process, with a task's scenario.
 
     Args:
         task: Name of the scenario.
         screen: One of `SCREENS`.
-        hud: Whether the status bar is drawn.
-        labels: Whether it lists what is in view.
+        hud: Whether to draw the status bar.
+        labels: Whether to list the objects in view.
 
     Returns:
-        A `vizdoom.DoomGame` without a limit of time.
+        A `vizdoom.DoomGame` without a time limit.
     """
     import vizdoom
 
     game = vizdoom.DoomGame()
     game.load_config(str(Path(vizdoom.scenarios_path) / f"{task}.cfg"))
-    # with a commercial WAD beside it the engine would choose that one, and look different from one machine to the next
+    # otherwise the engine would use a commercial WAD if there is one, and frames would differ between machines
     game.set_doom_game_path(str(Path(vizdoom.__file__).parent / "freedoom2.wad"))
     game.set_window_visible(False)
     game.set_mode(vizdoom.Mode.PLAYER)
@@ -53,11 +55,11 @@ def open_game(task: str, screen: tuple[int, int], hud: bool, labels: bool = Fals
     game.set_available_game_variables([])
     game.set_episode_timeout(0)
     game.set_labels_buffer_enabled(labels)
-    # the engine keeps the swing of the weapon from one episode to the next; without it frames depend on the seed alone
+    # the weapon's swing continues from one episode to the next; without it, frames depend on the seed only
     game.add_game_args("+movebob 0")
     clean = not _LITTER.exists()
-    game.set_doom_config_path(os.devnull)  # else a file in the folder where this process was started
-    with interrupts_held():  # Ctrl-C is this process's affair
+    game.set_doom_config_path(os.devnull)  # by default, the engine writes a file into the working directory
+    with interrupts_held():  # only this process handles Ctrl-C
         game.init()
     if clean:
         with contextlib.suppress(OSError):

@@ -1,10 +1,10 @@
-"""The scenarios of ViZDoom that are tasks, and how long their episodes last."""
+"""ViZDoom's scenarios that are tasks, and the lengths of their episodes."""
 
 from flexlam_rl.envs.domain import Task
 from flexlam_rl.utils.registry import Registry
 
 TICS_PER_SECOND = 35
-"""Doom's simulator frames."""
+"""Simulator frames (tics) per second."""
 _MINUTE = 60 * TICS_PER_SECOND
 
 _TICS = {
@@ -19,8 +19,8 @@ _TICS = {
     "predict_position": 300,
     "take_cover": _MINUTE,
 }
-"""Tics of an episode from its first frame on, as the scenarios' own files say. Those of `defend_the_line` and
-`take_cover` name no time; they get the minute of most others.
+"""Length of an episode in tics, counted from its first frame, according to the scenarios' own files. Those of
+`defend_the_line` and `take_cover` name no time; they get one minute like most others.
 """
 
 TASKS: dict[str, Task] = {name: Task(name, scored=True, frames=tics, terminates=True) for name, tics in _TICS.items()}
@@ -28,10 +28,10 @@ TASKS: dict[str, Task] = {name: Task(name, scored=True, frames=tics, terminates=
 
 
 def task_named(name: str) -> Task:
-    """Find a task.
+    """Find a task by name.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no task of that name.
     """
     return _KNOWN.get(name)
 

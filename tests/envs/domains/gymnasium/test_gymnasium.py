@@ -75,7 +75,7 @@ def test_pictures_are_resized_and_actions_repeated() -> None:
     [
         ("gymnasium:test/Gray-v0", {"engine": "litelab"}, "engine of gymnasium:test/Gray-v0 must be gymnasium or auto"),
         ("gymnasium:test/Gray-v0", {"frame_skip": 0}, "frame_skip must be an integer of at least 1"),
-        ("gymnasium:test/Gray-v0", {"look": {"hud": "none"}}, "has one look: leave hud out"),
+        ("gymnasium:test/Gray-v0", {"look": {"hud": "none"}}, "has no look 'hud': expected none"),
         ("gymnasium:test/Blind-v0", {}, "shows no pictures: its observations are Discrete.300."),
         ("gymnasium:Nowhere-v0", {}, "makes no environment 'Nowhere-v0'"),
         ("gymnasium:nowhere:Here-v0", {}, "makes no environment 'nowhere:Here-v0'"),

@@ -84,7 +84,7 @@ def test_every_task_has_a_reference_above_random() -> None:
         ({"action_set": "dreamer15"}, "action_set of vizdoom must be doom12, got 'dreamer15'"),
         ({"action_hash": "abc"}, "action_hash of vizdoom must be"),
         ({"frame_skip": 0}, "frame_skip must be an integer of at least 1"),
-        ({"width": 641}, "641x64 are larger than ViZDoom's largest, 640x480"),
+        ({"width": 641}, "641x64 are too large: expected at most 640x480"),
         ({"look": {"hud": "reduced"}}, "hud of vizdoom must be none or full, got 'reduced'"),
         ({"look": {"fog": "thick"}}, "no look 'fog'"),
     ],
