@@ -1,6 +1,6 @@
 """Rollouts on disk: writer, reader, samplers, label subsets, importers and exporters.
 
-Arrays are NumPy's; torch is loaded only where it is asked for.
+Arrays are NumPy arrays; torch is loaded only by functions that ask for it.
 """
 
 from flexlam_rl.utils.lazy import lazy_names

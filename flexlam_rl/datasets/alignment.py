@@ -1,8 +1,8 @@
-"""Does the action of a row lead from its frame to the next? Recovered from the frames themselves.
+"""A check that each row's action leads from its frame to the next one, computed from the frames themselves.
 
 Looking right moves the picture to the left at once (DeepMind Lab's turning has no inertia), so the horizontal shift
-between two frames tells which action lies between them. Shifted columns are the classical silent fault of imported
-data: an inverse model trained on them learns the action before or after.
+between two frames tells which action lies between them. Shifted columns are the classic silent fault of imported data:
+an inverse model trained on them learns the previous or the next action instead.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from flexlam_rl.utils.errors import Misaligned
 
 LAGS = (-3, -2, -1, 0, 1, 2, 3)
 ENOUGH_TURNS = 30
-LARGEST = 24  # pixels; looking 60 pixels a frame at frame skip 4 moves the middle of a 64-pixel picture by 18
+LARGEST = 24  # pixels; turning by 60 pixels per frame at frame skip 4 moves the middle of a 64-pixel picture by 18
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the frames say about the actions.
+    """Alignment of actions and frames, as found from the frames.
 
     Attributes:
-        lag: The action that leads from frame t to frame t + 1 stands in row t + lag; None where the data cannot tell.
-        weights: How strongly the action `lag` rows on explains the shift after row t, for each of `LAGS`; about 1 for
-            the right one in turning data.
-        turns: Transitions that a turning action led to.
+        lag: The action that leads from frame t to frame t + 1 is in row t + lag; None if the data cannot tell.
+        weights: For each of `LAGS`, how strongly the action that many rows later explains the shift after row t,
+            relative to the strongest. The correct lag has about 1.
+        turns: Number of transitions with a turning action.
     """
 
     lag: int | None
@@ -34,11 +34,17 @@ class Alignment:
 
 
 def horizontal_shift(frames: np.ndarray, largest: int = LARGEST) -> np.ndarray:
-    """Pixels by which the picture moves to the left from each frame to the next, (T - 1,); frames are (T, H, W, C)
-    uint8.
+    """Find by how many pixels the picture moves to the left from each frame to the next.
 
-    The best of all whole shifts, by mean absolute difference of grey values in the middle rows (sky and status bar do
-    not move with the view).
+    The result is the integer shift with the smallest mean absolute difference of gray values, in the middle rows only,
+    because sky and status bar do not move with the view.
+
+    Args:
+        frames: (T, H, W, C) uint8.
+        largest: Largest shift to consider.
+
+    Returns:
+        Shifts, (T - 1,).
     """
     height, width = frames.shape[1:3]
     largest = min(largest, width // 2)
@@ -47,7 +53,7 @@ def horizontal_shift(frames: np.ndarray, largest: int = LARGEST) -> np.ndarray:
     now, after = grey[:-1], grey[1:]
     least = np.full(len(now), np.inf, np.float32)
     shift = np.zeros(len(now))
-    for candidate in sorted(range(-largest, largest + 1), key=abs):  # a tie is no movement
+    for candidate in sorted(range(-largest, largest + 1), key=abs):  # small shifts first, so that they win ties
         size = abs(candidate)
         left, right = (
             (now[..., size:], after[..., : width - size])
@@ -65,11 +71,11 @@ def find_alignment(frames: np.ndarray, yaw: np.ndarray, usable: np.ndarray | Non
 
     Args:
         frames: (T, H, W, C) uint8, consecutive frames.
-        yaw: (T,) how far each row's action looks right (negative: left), in any unit.
+        yaw: (T,) how far each row's action turns right (negative: left), in any unit.
         usable: (T,) False where frame t + 1 does not continue frame t (episode ends, map restarts).
 
     Returns:
-        The lag, if there are enough turns and one lag stands out.
+        The alignment; its lag is None if there are too few turns or no lag stands out.
     """
     shift = horizontal_shift(frames)
     edge = max(LAGS)
@@ -80,7 +86,7 @@ def find_alignment(frames: np.ndarray, yaw: np.ndarray, usable: np.ndarray | Non
     turns = int(np.count_nonzero(yaw[at])) if len(at) else 0
     if turns < ENOUGH_TURNS or not shift[at].any():
         return Alignment(None, (0.0,) * len(LAGS), turns)
-    # one regression on all lags at once: a player who keeps turning does not blur the answer
+    # one regression on all lags at once, so that a player who turns for several steps does not blur the result
     design = np.stack([yaw[at + lag] for lag in LAGS], 1)
     design = (design - design.mean(0)) / (design.std() + 1e-9)
     weights = np.linalg.lstsq(design, shift[at] - shift[at].mean(), rcond=None)[0]
@@ -98,17 +104,20 @@ def find_alignment(frames: np.ndarray, yaw: np.ndarray, usable: np.ndarray | Non
 def check_alignment(
     frames: np.ndarray, action: np.ndarray, table: Sequence[Sequence[int]], usable: np.ndarray | None, what: str
 ) -> Alignment:
-    """Refuse data whose actions are shifted against its frames, or cannot be checked.
+    """Check that actions are aligned with frames.
 
     Args:
-        frames, usable: See `find_alignment`.
-        action: (T,) rows of `table`; -1 is no action.
-        table: Native actions (n, 7); column 0 looks right.
-        what: Names the data in the error.
+        frames, usable: As for `find_alignment`.
+        action: (T,) row numbers of `table`; -1 for no action.
+        table: Native actions (n, 7); column 0 is looking right.
+        what: Name of the data in errors.
+
+    Returns:
+        The alignment, which has lag 0.
 
     Raises:
         Misaligned: The columns are shifted, or these frames cannot tell.
-        ValueError: An action that the table has no row for.
+        ValueError: The table has no row for an action.
     """
     outside = (action < -1) | (action >= len(table))
     if outside.any():
@@ -120,15 +129,12 @@ def check_alignment(
     if found.lag is None:
         raise Misaligned(
             f"The alignment of actions and frames of {what} cannot be told from {len(frames)} frames with "
-            f"{found.turns} turns "
-            f"(weights of lags {LAGS[0]} to {LAGS[-1]}: {found.weights}): expected at least {ENOUGH_TURNS} turns that "
-            "move the picture; "
-            "import with alignment='trust' if you know it is right."
+            f"{found.turns} turns (weights of lags {LAGS[0]} to {LAGS[-1]}: {found.weights}): expected at least "
+            f"{ENOUGH_TURNS} turns that move the picture; import with alignment='trust' if you know it is right."
         )
     if found.lag:
         raise Misaligned(
-            f"The actions of {what} are shifted: the action that leads from frame t to frame t + 1 stands in row "
-            f"t{found.lag:+d}, "
-            f"expected row t; import with shift={found.lag} to move them."
+            f"The actions of {what} are shifted: the action that leads from frame t to frame t + 1 is in row "
+            f"t{found.lag:+d}, expected row t; import with shift={found.lag} to move them."
         )
     return found

@@ -1,8 +1,7 @@
-"""Appending to the Zarr arrays of a store, file by file: no thread or lock outlives a call, so a process may fork
-between two of them.
+"""Appending to the Zarr arrays of a store.
 
-A chunk or shard is written whole and replaces the file of its name in one rename. A killed append leaves the rows
-before it as they were.
+Each chunk or shard is written as a whole and replaces its file in one rename, so a killed append leaves earlier rows as
+they were. No thread or lock outlives a call, so a process may fork between calls.
 """
 
 import functools
@@ -20,15 +19,15 @@ from flexlam_rl.datasets.columns import Column
 from flexlam_rl.datasets.shards import MISSING, FrameReader
 from flexlam_rl.utils.files import atomic_file, read_json, sweep, write_json
 
-THREADS = 16  # compressing leaves the interpreter free, and a disk takes many files to heart as fast as one
+THREADS = 16  # compression releases the GIL, and syncing many files at once takes a disk no longer than syncing one
 
 
 def create_arrays(root: Path, arrays: Mapping[str, dict[str, Any]]) -> None:
-    """Begin arrays of no rows; what stands at their places is removed.
+    """Create arrays without rows, replacing anything that exists in their places.
 
     Args:
         root: Folder of the store.
-        arrays: Shape, data type, chunks and codecs of each, as Zarr v3 words them.
+        arrays: Maps each name to shape, data type, chunks and codecs in Zarr v3's metadata format.
     """
 
     def create(name: str) -> None:
@@ -47,15 +46,15 @@ def create_arrays(root: Path, arrays: Mapping[str, dict[str, Any]]) -> None:
 
 
 def append_rows(root: Path, begin: Mapping[str, int], rows: Mapping[str, np.ndarray]) -> None:
-    """Write rows into the arrays of a store, whatever lies there already.
+    """Write rows into the arrays of a store, replacing rows that are already there.
 
     Args:
         root: Folder of the store.
-        begin: First row to write, by array; rows before it stay.
-        rows: The rows, by array, in the array's own type.
+        begin: First row to write, by array; earlier rows are kept.
+        rows: The rows, by array, in the array's type.
 
     Raises:
-        DamagedData: A chunk that is to be continued cannot be read.
+        DamagedData: A chunk that has to be extended cannot be read.
     """
     with ThreadPoolExecutor(THREADS, "flexlam-write") as pool:
         for _ in pool.map(lambda job: job(), list(_jobs(root, begin, rows, pool))):
@@ -63,12 +62,12 @@ def append_rows(root: Path, begin: Mapping[str, int], rows: Mapping[str, np.ndar
 
 
 def discard_rows(path: Path, length: int, chunk: int) -> None:
-    """Remove the files past the committed rows of an array, and what a killed writer left half written.
+    """Remove an array's files beyond the committed rows, and temporary files of a killed writer.
 
     Args:
         path: Folder of the array.
-        length: Committed rows.
-        chunk: Rows a file.
+        length: Number of committed rows.
+        chunk: Rows per file.
     """
     sweep(path)
     sweep(path / "c")
@@ -82,7 +81,7 @@ def discard_rows(path: Path, length: int, chunk: int) -> None:
 
 
 def rows_a_file(metadata: dict[str, Any]) -> int:
-    """Rows of one file of an array."""
+    """Number of rows per file of an array, from its Zarr metadata."""
     return int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
 
 
@@ -103,7 +102,7 @@ def _grow(file: Path, length: int) -> None:
 
 
 def _chunks(path: Path, start: int, values: np.ndarray, pool: ThreadPoolExecutor) -> Iterator[Callable[[], None]]:
-    """Functions that each write one chunk of a column."""
+    """Make functions that each write one chunk of a column."""
     column = Column(path, start)
     encode = encoder(column.codecs, str(path))
     for number in range(start // column.chunk, math.ceil((start + len(values)) / column.chunk)):
@@ -120,7 +119,7 @@ def _chunks(path: Path, start: int, values: np.ndarray, pool: ThreadPoolExecutor
 
 
 def _shards(path: Path, start: int, values: np.ndarray, pool: ThreadPoolExecutor) -> Iterator[Callable[[], None]]:
-    """Functions that each write one shard of the frames, whose new chunks are compressed before they are returned."""
+    """Make functions that each write one shard of the frames; new chunks are compressed before the first is yielded."""
     frames = FrameReader(path, start)
     encode = encoder(frames.codecs, str(path))
     size, entries = frames.chunk, frames.shard // frames.chunk
@@ -153,7 +152,7 @@ def _shards(path: Path, start: int, values: np.ndarray, pool: ThreadPoolExecutor
 
 
 def _place(data: np.ndarray, first: int, start: int, values: np.ndarray) -> None:
-    """Copy the part of `values`, which begin at row `start`, that lies in a chunk whose first row is `first`."""
+    """Copy those of `values` (rows from `start` on) that belong to the chunk `data` (rows from `first` on)."""
     low, high = max(first, start), min(first + len(data), start + len(values))
     data[low - first : high - first] = values[low - start : high - start]
 

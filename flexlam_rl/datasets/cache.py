@@ -1,9 +1,8 @@
-"""The raw local cache: the frames of a store as one memory-mapped file, built once and shared by all processes of a
-machine.
+"""The raw local cache: a store's frames in one memory-mapped file, built once and shared by all processes of a machine.
 
-It is for data that fits the local disk: a raw frame is about twice a stored one, and reading one costs a copy instead
-of a decompression. A file is named by the hash of the store's content, so a store that grew gets a new one; nothing is
-ever read from a file of another content.
+It is meant for data that fits on the local disk: a raw frame takes about twice the space of a stored one, but reading
+it needs a copy instead of a decompression. A cache is named by the hash of the store's content, so a store that has
+grown gets a new one, and frames are never read from a cache of other content.
 """
 
 import os
@@ -18,27 +17,27 @@ from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import FolderLock, atomic_file, disk_errors, read_json, settled, sweep, write_json
 from flexlam_rl.utils.numbers import exact
 
-BLOCK = 1024  # frames that share a checksum
+BLOCK = 1024  # frames per checksum
 
 
 def cache_folder() -> Path:
-    """Where raw caches live: `FLEXLAM_CACHE`, else `~/.cache/flexlam_rl`."""
+    """Folder of raw caches: `raw` in `FLEXLAM_CACHE` if it is set, else in `~/.cache/flexlam_rl`."""
     return Path(os.environ.get("FLEXLAM_CACHE") or Path.home() / ".cache" / "flexlam_rl") / "raw"
 
 
 class RawFrames:
-    """Frames of a store from its raw cache, which is built first where it is missing; reads like `FrameReader`.
+    """Frames of a store from its raw cache, with the interface of `FrameReader`. A missing cache is built first.
+
+    Several processes can open the same cache: one builds it, the others wait. Opening checks the size and the first and
+    last block; `verify` checks everything.
 
     Args:
-        store: Whose frames.
-        folder: Of the caches, None for `cache_folder()`.
+        store: The store.
+        folder: Folder of all caches; None for `cache_folder()`.
 
     Raises:
         DiskFull: There is no room for the cache.
-        DamagedData: The cache does not fit its own record; delete the file named.
-
-    Safe with several processes: one builds, the others wait. Opening checks the size and the first and last block;
-        `verify` checks everything.
+        DamagedData: The cache does not match its own record; the message names what to delete.
     """
 
     dtype = np.dtype(np.uint8)
@@ -73,7 +72,7 @@ class RawFrames:
 
     def _build(self, store: RolloutStore, record: Path) -> None:
         sums = []
-        sweep(self.path)  # of a build that was killed, as large as the data
+        sweep(self.path)  # a killed build leaves a temporary file as large as the data
         with atomic_file(self.path / "frames.raw") as file:
             for low in range(0, store.rows, BLOCK):
                 data = store.frames.read(low, low + BLOCK).tobytes()
@@ -90,11 +89,11 @@ class RawFrames:
             if self._length
             else np.empty(shape, np.uint8)
         )
-        self._flat = np.asarray(self.array)  # a plain view: indexing a memmap object costs more
+        self._flat = np.asarray(self.array)  # a plain view, because indexing a memmap object is slower
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, H, W, C)."""
+        """Shape of all frames, (N, H, W, C)."""
         return (self._length, *self.row)
 
     def __len__(self) -> int:
@@ -104,13 +103,26 @@ class RawFrames:
         return np.array(self._flat[key])
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Frames start..stop, a fresh array."""
+        """Read frames `start` to `stop` (not included) into a new array."""
         return np.array(self._flat[start:stop])
 
     def read_spans(
         self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None
     ) -> np.ndarray:
-        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given."""
+        """Read `span` consecutive frames from each start, (B, span, H, W, C).
+
+        Args:
+            starts: (B,) first row of each span.
+            span: Number of frames per span.
+            out: Array to write to; None for a new one.
+            where: (B,) indices into `out`, one per span; None for 0 to B - 1.
+
+        Returns:
+            `out`, or the new array.
+
+        Raises:
+            IndexError: A span has rows that do not exist.
+        """
         starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
             raise IndexError(
@@ -125,7 +137,7 @@ class RawFrames:
         return out
 
     def verify(self, blocks: list[int] | None = None) -> None:
-        """Compare blocks of frames (None: all) with their recorded checksums.
+        """Compare blocks of frames (None for all) with their recorded checksums.
 
         Raises:
             DamagedData: A block differs; the message names file and rows.

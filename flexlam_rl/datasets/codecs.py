@@ -1,6 +1,6 @@
-"""Encoding of one stored chunk, and decoding: checksum, then decompression into the caller's memory.
+"""Encoding and decoding of a stored chunk. Decoding checks the checksum and decompresses into the caller's memory.
 
-Both compressors release the interpreter's lock while they work, so threads decode in parallel.
+Both compressors release the GIL while they work, so threads decode in parallel.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,21 @@ Encoder = Callable[[np.ndarray], bytes]
 
 
 def crc32c(data: bytes, before: int = 0) -> int:
-    """Checksum of bytes, continued from that of the bytes before them."""
-    import google_crc32c  # of the extra `data`: without it, commands still show their help
+    """CRC-32C of bytes, continued from `before`, the checksum of the bytes that precede them."""
+    import google_crc32c  # part of the extra `data`; without it, commands can still show their help
 
     return int(google_crc32c.extend(before, data))
 
 
 def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
-    """A function that decodes one chunk of bytes into a C-contiguous array of its exact size.
+    """Make a function that decodes the bytes of one chunk into a C-contiguous array of its exact size.
+
+    Args:
+        codecs: Codecs of the array, from its Zarr metadata.
+        where: Name of the array in errors.
 
     Raises:
-        StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
+        StoreError: The array was not written with this project's codecs (TensorStore and zarr can read it).
     """
     from numcodecs import blosc, zstd
 
@@ -36,7 +40,7 @@ def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
         if checked:
             body = data[:-4]
             if len(data) < 4 or crc32c(body) != int.from_bytes(data[-4:], "little"):
-                raise DamagedData("its checksum does not fit its bytes")
+                raise DamagedData("its checksum does not match its bytes")
             data = body
         try:
             if unpack is not None:
@@ -50,10 +54,14 @@ def decoder(codecs: list[dict[str, Any]], where: str) -> Decoder:
 
 
 def encoder(codecs: list[dict[str, Any]], where: str) -> Encoder:
-    """A function that encodes one chunk, a C-contiguous array, as `decoder` reads it.
+    """Make a function that encodes one chunk, a C-contiguous array, so that `decoder` can read it.
+
+    Args:
+        codecs: Codecs of the array, from its Zarr metadata.
+        where: Name of the array in errors.
 
     Raises:
-        StoreError: The array was written with other codecs than this project's (TensorStore and zarr read it).
+        StoreError: The array was not written with this project's codecs (TensorStore and zarr can read it).
     """
     from numcodecs import blosc, zstd
 
@@ -75,7 +83,7 @@ def encoder(codecs: list[dict[str, Any]], where: str) -> Encoder:
 
 
 def _known(codecs: list[dict[str, Any]], where: str) -> tuple[dict[str, Any], bool]:
-    """The compressor ({} for none), and whether a checksum follows."""
+    """Find the compressor ({} for none), and whether a checksum follows."""
     names = [codec["name"] for codec in codecs]
     checked = names[-1:] == ["crc32c"]
     if checked:

@@ -1,4 +1,4 @@
-"""Small arrays of a store, read whole or in part straight from their chunk files."""
+"""Small arrays of a store, read in full or in part from their chunk files."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ class Column:
 
     Args:
         path: Folder of the Zarr array.
-        length: Committed rows; what lies beyond is not shown.
+        length: Number of committed rows; rows beyond them are ignored.
     """
 
     def __init__(self, path: Path, length: int) -> None:
@@ -31,21 +31,21 @@ class Column:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
+        """Shape of the array, (N, ...)."""
         return (self._length, *self.row)
 
     def __len__(self) -> int:
         return self._length
 
     def chunk_file(self, number: int) -> Path:
-        """File of one chunk."""
+        """Path of the file of one chunk."""
         return self.path.joinpath("c", str(number), *("0" for _ in self.row))
 
     def read_chunk(self, number: int) -> np.ndarray:
-        """One whole chunk, rows past the end included.
+        """Read one chunk, including rows beyond the committed ones.
 
         Raises:
-            DamagedData: Its file is missing or does not fit its checksum.
+            DamagedData: Its file is missing or does not match its checksum.
         """
         file = self.chunk_file(number)
         out = np.empty((self.chunk, *self.row), self.dtype)
@@ -58,7 +58,7 @@ class Column:
         return out
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Rows start..stop as a fresh array; the numbers mean what they mean in a slice."""
+        """Read rows `start` to `stop`, which mean the same as in a slice, into a new array."""
         start, stop, _ = slice(start, stop).indices(self._length)
         stop = max(start, stop)
         out = np.empty((stop - start, *self.row), self.dtype)
@@ -69,14 +69,14 @@ class Column:
         return out
 
     def whole(self) -> np.ndarray:
-        """All rows, read once and kept (read-only)."""
+        """Read all rows once and keep them; the array is read-only."""
         if self._whole is None:
             self._whole = self.read()
             self._whole.flags.writeable = False
         return self._whole
 
     def __getitem__(self, key: Any) -> Any:
-        """NumPy indexing. A slice of step 1 reads its chunks only; anything else loads the whole column once."""
+        """Index like a NumPy array. A slice of step 1 reads only its chunks; other keys load the whole column once."""
         if isinstance(key, slice) and self._whole is None:
             start, stop, step = key.indices(self._length)
             if step == 1:

@@ -1,11 +1,11 @@
-"""Values that follow from the rows of a store, computed once and kept beside it.
+"""Values that are computed from the rows of a store once, and kept with it.
 
-They lie in `<store>/<kind>/<key>-<digest>/`, or in the cache's folder where the store cannot be written: `rows.raw`,
-and `record.json` with a checksum per block. The digest is that of the store's content, so values of a store that grew
-are computed anew; nothing is ever read of another content. Whoever is stopped while computing goes on at the next block
-that is missing. The folder may be deleted at any time.
+They are stored in `<store>/<kind>/<key>-<digest>/`, or in the cache folder if the store cannot be written to, as
+`rows.raw` and `record.json` with a checksum per block. The digest is the one of the store's content, so values are
+computed anew for a store that has grown, and never read for other content. An interrupted computation continues at the
+next missing block. The folder may be deleted at any time.
 
-Legend: `N` rows of the store, `...` what a row has.
+Legend: `N` rows of the store, `...` shape of a row's values.
 """
 
 import os
@@ -22,7 +22,7 @@ from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import FolderLock, disk_errors, no_progress, read_json, write_json
 
 BLOCK = 4096
-"""Rows that are computed, written and checked together."""
+"""Number of rows that are computed, written and checked together."""
 
 
 def derived_rows(
@@ -34,25 +34,25 @@ def derived_rows(
     compute: Callable[[int, int], np.ndarray],
     progress: Callable[[int, int], None] = no_progress,
 ) -> np.ndarray:
-    """Give the values of all rows, computing those that are missing.
+    """Read the values of all rows; missing ones are computed first.
+
+    Several processes may ask for the same values: one computes them, the others wait.
 
     Args:
-        store: Whose rows.
-        kind: What the values are; the name of a folder.
-        key: Digest of what they are computed with.
+        store: The store.
+        kind: Name of the kind of values, used as a folder's name.
+        key: Digest of everything, except the rows, that the values depend on.
         row: Shape of a row's values.
-        dtype: Their type.
-        compute: Gives the values of rows `first` to `last`, (last - first, ...).
-        progress: Is told how many rows are there, and of how many.
+        dtype: Type of the values.
+        compute: Function of (first, last) that returns the values of rows first to last - 1, (last - first, ...).
+        progress: Called with the number of rows done and the total.
 
     Returns:
-        (N, ...), read-only, mapped from the disk. All checksums have been compared.
+        (N, ...), read-only and memory-mapped. All checksums have been verified.
 
     Raises:
-        DamagedData: A finished file does not fit its checksums; the sentence names it.
+        DamagedData: A file does not match its checksums; the message names it.
         DiskFull: There is no room.
-
-    Safe with several processes: one computes, the others wait.
     """
     folder = _folder(store, kind, key)
     kind_of = np.dtype(dtype).newbyteorder("<")
@@ -70,7 +70,7 @@ def derived_rows(
 
 
 def has_derived_rows(store: RolloutStore, kind: str, key: str) -> bool:
-    """Tell whether the values of all rows have been computed and are there."""
+    """Whether the values of all rows have been computed and stored."""
     record = _folder(store, kind, key) / "record.json"
     return record.exists() and len(read_json(record).get("crc32c", [])) == -(-store.rows // BLOCK)
 
@@ -83,7 +83,7 @@ def _folder(store: RolloutStore, kind: str, key: str) -> Path:
 
 
 class _File:
-    """Blocks of rows in one file, and the record of those that are whole."""
+    """Blocks of rows in one file, and the record of the blocks that are complete."""
 
     def __init__(self, folder: Path, expected: dict[str, Any], dtype: np.dtype[Any]) -> None:
         self.raw, self.path, self.expected, self.dtype = folder / "rows.raw", folder / "record.json", expected, dtype
@@ -92,7 +92,7 @@ class _File:
 
     @property
     def sums(self) -> list[int]:
-        """Checksums of the blocks that were written."""
+        """Checksums of the blocks that have been written."""
         if not self.path.exists():
             return []
         record = read_json(self.path)
@@ -103,7 +103,7 @@ class _File:
 
     @property
     def finished(self) -> bool:
-        """Whether all blocks were written."""
+        """Whether all blocks have been written."""
         return self.path.exists() and len(self.sums) == self.blocks
 
     def _mapped(self, rows: int) -> np.ndarray:
@@ -111,7 +111,7 @@ class _File:
         return np.memmap(self.raw, self.dtype, "r", shape=shape) if rows else np.zeros(shape, self.dtype)
 
     def _good(self, sums: list[int]) -> int:
-        """How many of the first blocks are as they were written."""
+        """Count the blocks before the first damaged or missing one."""
         size = int(np.prod(self.row, dtype=np.int64)) * self.dtype.itemsize
         held = self.raw.stat().st_size // size if self.raw.exists() else 0
         whole = sum(min((i + 1) * BLOCK, self.rows) <= held for i in range(len(sums)))
@@ -122,9 +122,9 @@ class _File:
         return whole
 
     def fill(self, compute: Callable[[int, int], np.ndarray], progress: Callable[[int, int], None]) -> None:
-        """Compute the blocks that are missing."""
+        """Compute the missing blocks."""
         sums = self.sums
-        del sums[self._good(sums) :]  # another process may have been stopped, or have finished meanwhile
+        del sums[self._good(sums) :]  # another process may have stopped in the middle, or finished meanwhile
         self.raw.touch()
         with open(self.raw, "r+b") as file:
             size = int(np.prod(self.row, dtype=np.int64)) * self.dtype.itemsize
@@ -140,14 +140,14 @@ class _File:
                 file.flush()
                 os.fsync(file.fileno())
                 sums.append(crc32c(values.tobytes()))
-                # a block counts when it is on the disk
+                # recorded only now, when the block is on disk
                 write_json(self.path, {**self.expected, "crc32c": sums})
         if not self.blocks:
             write_json(self.path, {**self.expected, "crc32c": []})
         progress(self.rows, self.rows)
 
     def checked(self) -> np.ndarray:
-        """All rows, compared with their checksums.
+        """Map all rows after comparing them with their checksums.
 
         Raises:
             DamagedData: A block differs.
@@ -155,5 +155,5 @@ class _File:
         good = self._good(self.sums)
         if good < self.blocks:
             rows = f"{good * BLOCK} to {min((good + 1) * BLOCK, self.rows) - 1}"
-            raise DamagedData(f"{self.raw} is damaged in rows {rows}: delete {self.raw.parent}, which is made again.")
+            raise DamagedData(f"{self.raw} is damaged in rows {rows}: delete {self.raw.parent}, it is computed again.")
         return self._mapped(self.rows)

@@ -1,4 +1,4 @@
-"""One episode in memory: what the writer takes and the reader gives."""
+"""`Episode`: one episode in memory, as writers accept it and readers return it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,23 +15,25 @@ REWARD_ADVICE = ", a store whose writer was made with reward='float64' holds mor
 
 @dataclass
 class Episode:
-    """One episode, or a cut piece of one. Legend: `T` actions, `R` rows, R = T + 1 with a last observation, else R = T.
+    """One episode, or a piece of one.
+
+    Numbers may have any type, as long as the store's type holds each of them exactly.
+
+    Legend: `T` actions; `R` rows, T + 1 with an observation after the last action, else T.
 
     Attributes:
-        frames: (R, H, W, C) uint8; row t is seen before action t.
-        action: (T,) rows of the action table, None for native actions only or for action-free video. In other worlds
-            (T,) choices, or (T, D) choices or continuous actions, as a store keeps them
-            (`envs.action_values.stored_actions` makes them of an environment's own).
-        action_native: (T, 7) native actions, None to take them from the table.
-        reward: (T,) finite, brought by action t; None for video without rewards.
-        terminated, truncated: How the last action ended the episode. Both false: the recording was cut.
-        restart: (R,) bool, the map restarted before this frame; None for nowhere.
-        instruction: One text for all rows, or one a row.
-        seed: Episode seed, -1 when unknown.
-        key: Number of the episode in its collection's plan, -1 for none. A store takes a key once.
+        frames: (R, H, W, C) uint8; row t is the view before action t.
+        action: For DeepMind Lab, (T,) row numbers of the action table; None for native actions only, or for video
+            without actions. In other worlds, choices (T,) or (T, D), or continuous actions (T, D), in the stored form
+            (`envs.action_values.stored_actions` makes it).
+        action_native: (T, 7) native actions; None to take them from the table.
+        reward: (T,) finite; row t is the reward for action t. None for video without rewards.
+        terminated, truncated: How the last action ended the episode. If both are false, the recording was cut.
+        restart: (R,) bool, True where the map restarted just before this frame; None if it never did.
+        instruction: One text for all rows, or one per row.
+        seed: Episode seed; -1 if unknown.
+        key: Number of the episode in its collection's plan; -1 for none. A store accepts each key once.
         extra: Further columns, (R, ...) each.
-
-    Numbers may be of any type that the store's types hold exactly.
     """
 
     frames: np.ndarray
@@ -53,7 +55,7 @@ class Episode:
 
     @property
     def length(self) -> int:
-        """Number of actions; action-free video counts the steps between its frames."""
+        """Number of actions; in video without actions, the number of steps between frames."""
         for column in (self.action, self.action_native, self.reward):
             if column is not None:
                 return len(column)
@@ -61,26 +63,26 @@ class Episode:
 
     @property
     def has_last(self) -> bool:
-        """Whether the observation after the last action exists."""
+        """Whether there is an observation after the last action."""
         return self.rows == self.length + 1
 
     def check(self) -> None:
         """Check shapes, types and values, as a writer does.
 
         Raises:
-            ValueError: What does not fit, with its value.
+            ValueError: A part of the episode is wrong; the message names it and its value.
         """
         self.checked()
 
     def checked(self, reward: str = "float32", actions: ActionSpec | None = None) -> "Episode":
-        """Give the episode as a store holds it: fresh arrays of the store's types, every number as it was.
+        """Convert the episode to the store's types, in new arrays, without changing any number.
 
         Args:
             reward: Type of the store's rewards.
-            actions: What the store's actions are of, None for DeepMind Lab's.
+            actions: Description of the store's actions; None for DeepMind Lab's.
 
         Raises:
-            ValueError: What does not fit, or would change, with its value.
+            ValueError: A part of the episode is wrong or would change; the message names it and its value.
         """
         frames = as_array(self.frames, "The frames of an episode")
         check_pictures(frames)
@@ -110,14 +112,14 @@ class Episode:
             columns[name] = exact(column, given[name][0], f"Column {name} of an episode", advice)
         if actions is not None:
             if self.action_native is not None:
-                raise ValueError("An episode has native actions of DeepMind Lab, which its store does not hold.")
+                raise ValueError("An episode has action_native, but its store is not of DeepMind Lab: expected None.")
             if "action" in columns:
                 check_stored(columns["action"], actions, "Column action of an episode")
         elif "action" in columns and columns["action"].min() < 0:
             step = int(np.argmin(columns["action"]))
             raise ValueError(
                 f"Column action of an episode is {columns['action'][step]} at {step}: expected numbers of actions, "
-                "from 0."
+                "0 or more."
             )
         if "reward" in columns and not np.isfinite(columns["reward"]).all():
             step = int(np.argmin(np.isfinite(columns["reward"])))
@@ -130,7 +132,7 @@ class Episode:
             raise ValueError(f"An instruction of an episode is {wrong[0]!r}: expected a text.")
         if not isinstance(self.instruction, str) and len(texts) != rows:
             raise ValueError(
-                f"An episode of {rows} rows has {len(texts)} instructions: expected one text, or one a row."
+                f"An episode of {rows} rows has {len(texts)} instructions: expected one text, or one per row."
             )
         extra = {name: as_array(column, f"Extra column {name}") for name, column in self.extra.items()}
         for name, column in extra.items():
@@ -149,10 +151,10 @@ class Episode:
 
 
 def check_pictures(frames: np.ndarray) -> None:
-    """Check that an array is a run of pictures.
+    """Check that an array is a sequence of pictures, (R, H, W, C) uint8.
 
     Raises:
-        ValueError: It has another type or shape, or its channels stand before height and width.
+        ValueError: The type or shape is wrong, or the channels come before height and width.
     """
     if frames.dtype != np.uint8 or frames.ndim != 4 or not frames.size:
         raise ValueError(
@@ -167,17 +169,22 @@ def check_pictures(frames: np.ndarray) -> None:
 
 
 def is_planar(shape: tuple[int, ...]) -> bool:
-    """Whether a picture of this shape has its channels first: more of the last axis than of the first, and more than
-    colours.
+    """Whether a picture of this shape seems to have its channels first: the last axis is longer than the first, and
+    longer than 4.
     """
     return shape[2] > 4 and shape[0] < shape[2]
 
 
 def native_actions(action: np.ndarray, table: Sequence[Sequence[int]], name: str) -> np.ndarray:
-    """Native actions (T, 7) of discrete ones.
+    """Look up the native actions (T, 7) of discrete ones.
+
+    Args:
+        action: (T,) row numbers of the table.
+        table: (n, 7) native actions.
+        name: Name of the action set, for errors.
 
     Raises:
-        ValueError: An action that the table has no row for.
+        ValueError: The table has no row for an action.
     """
     rows = np.array(table, np.int16).reshape(-1, 7)
     bad = action[(action < 0) | (action >= len(rows))]
@@ -187,7 +194,7 @@ def native_actions(action: np.ndarray, table: Sequence[Sequence[int]], name: str
 
 
 def checksum(frames: np.ndarray, *columns: np.ndarray) -> int:
-    """CRC-32C of the frames and then of each column, as they are stored."""
+    """CRC-32C of the frames followed by each column, in their stored form."""
     value = crc32c(np.ascontiguousarray(frames).tobytes())
     for column in columns:
         value = crc32c(np.ascontiguousarray(column).tobytes(), value)

@@ -1,4 +1,4 @@
-"""An episode as the columns of a store."""
+"""Conversion of an episode to the columns of a store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +16,10 @@ Extra = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 def extra_column(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tuple[int, ...]]:
-    """Give type and row shape of a further column, as its array's metadata word them.
+    """Check an extra column and return its type and row shape in the form of a store's attributes.
 
     Raises:
-        ValueError: The name is no name of a folder, or a store has no such type or shape.
+        ValueError: The name cannot be a folder's name, or stores do not support the type or shape.
     """
     folder_name(name, "extra column")
     kind = np.dtype(dtype)
@@ -33,20 +33,20 @@ def extra_column(name: str, dtype: Any, shape: Sequence[int]) -> tuple[str, tupl
 def stored_columns(
     episode: Episode, origin: Origin, extra: Extra, reward: str, with_actions: bool
 ) -> tuple[Episode, dict[str, np.ndarray]]:
-    """Lay the columns of a checked episode out as they are stored.
+    """Convert a checked episode to the columns of a store.
 
     Args:
-        episode: Has the extra columns of the store.
-        origin: Of the store.
+        episode: The episode; it has all extra columns of the store.
+        origin: Origin of the store.
         extra: Types and row shapes of the extra columns.
         reward: Type of the rewards.
-        with_actions: False for a store of video alone.
+        with_actions: False for a store of video only.
 
     Returns:
-        The episode without what the store leaves out, and its columns.
+        The episode without the parts that the store does not keep, and its columns by name.
 
     Raises:
-        ValueError: It has actions without rewards or rewards without actions, or an extra column does not fit.
+        ValueError: The episode has actions without rewards or the reverse, or an extra column has a wrong shape.
     """
     if not with_actions:
         episode = replace(episode, action=None, action_native=None, reward=None)
@@ -58,7 +58,7 @@ def stored_columns(
         native = episode.action_native
         if (episode.reward is None) != (episode.action is None and native is None):
             raise ValueError(
-                "An episode without actions or rewards: expected both, neither (video), or a writer made with "
+                "An episode has only one of actions and rewards: expected both, neither (video), or a writer made with "
                 "with_actions=False."
             )
         if episode.reward is None:
@@ -67,7 +67,7 @@ def stored_columns(
         else:
             columns["reward"][:length] = episode.reward
         if episode.action is not None:
-            # a table of no rows is a native action set, or imported data whose table is unknown
+            # an empty table means a native action set, or imported data whose table is unknown
             if origin.action_table:
                 from_table = native_actions(episode.action, origin.action_table, origin.action_set)
                 native = from_table if native is None else native
@@ -76,7 +76,7 @@ def stored_columns(
             columns["action_native"][:length] = native
     if episode.restart is not None:
         columns["restart"][:] = episode.restart
-    last = max(length - 1, 0)  # video of a single frame has no step at all
+    last = max(length - 1, 0)  # video of a single frame has no steps
     columns["terminated"][last] = episode.terminated
     columns["truncated"][last] = episode.truncated
     for name, (dtype, row) in extra.items():

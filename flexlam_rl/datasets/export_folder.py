@@ -1,4 +1,6 @@
-"""Folders of exported files: continued after an interruption, renewed when the store grew, never taken from others."""
+"""Folders of exported files: continued after an interruption, written anew when the store has grown, and never
+overwriting other files.
+"""
 
 import hashlib
 import json
@@ -14,26 +16,27 @@ from flexlam_rl.utils.files import read_json, write_json
 
 
 def begin_export(folder: Path, store: RolloutStore, names: Sequence[str], options: dict[str, Any]) -> set[str]:
-    """Make the folder of an export; a record in it tells what its files hold.
+    """Prepare the folder of an export, and record in it what its files contain.
+
+    Files of an export of the same store before it grew are removed.
 
     Args:
-        folder: Made if it is not there.
-        store: What is exported; a folder may hold exports of several splits.
+        folder: Folder to write to; created if it is missing.
+        store: Store to export; a folder may hold exports of several splits.
         names: Files that the export will write, each atomically.
-        options: Of the export, JSON values.
+        options: Options of the export, as JSON values.
 
     Returns:
-        Names that an earlier, interrupted export of the same has written already. Those of the store before it grew are
-        removed.
+        Names of files that an interrupted export of the same data has already written.
 
     Raises:
-        StoreError: Another store or other options were exported there, or a file of one of these names is not from an
-            export.
+        StoreError: The folder holds an export of another store or with other options, or a file of one of these names
+            that is not from an export.
     """
     record = folder / f".{store.split}-export.json"
     about = {**options, "digest": store.digest, "files": list(names)}
     before = read_json(record) if record.exists() else {}
-    mine = set(before.get("files", names if before else ()))  # records of the first version do not list them
+    mine = set(before.get("files", names if before else ()))  # records of the first version have no list of files
     for name in names:
         if name not in mine and (folder / name).exists():
             raise StoreError(
@@ -56,13 +59,13 @@ def begin_export(folder: Path, store: RolloutStore, names: Sequence[str], option
 
 
 def say_losses(store: RolloutStore, losses: Sequence[str]) -> None:
-    """Warn of what an export of a store does not keep, in one sentence."""
+    """Warn in one sentence about what an export of a store does not keep; no warning if nothing is lost."""
     if losses:
         warnings.warn(f"The export of {store.level}/{store.split} is not exact: {'; '.join(losses)}.", stacklevel=3)
 
 
 def _grew_from(store: RolloutStore, digest: str | None) -> bool:
-    """Whether the store had this digest when it held fewer episodes."""
+    """Whether the store had this digest when it had fewer episodes."""
     chained = hashlib.sha256(SCHEMA.encode()).hexdigest()
     for i in range(store.episodes):
         if chained == digest:

@@ -1,9 +1,9 @@
-"""`Format`: another way to keep rollouts, which `flexlam data import` reads or `flexlam data export` writes.
+"""`Format`: a file format of rollouts that `flexlam data import` reads or `flexlam data export` writes.
 
-To add a format, write one file in `datasets/formats/` with a `Format` called `FORMAT`; its name is the file's, with `-`
-for `_`. Another package names its own in an entry point of the group `flexlam_rl.formats`. Nothing else is edited: the
-commands and their help are made from what is found. Import large libraries in the functions that use them, because all
-formats are loaded for the help.
+To add a format, write one file in `datasets/formats/` that defines a `Format` called `FORMAT`; its name is the file's,
+with `-` for `_`. Other packages register theirs with an entry point of the group `flexlam_rl.formats`. The commands and
+their help find formats by themselves. Import large libraries inside the functions that use them, because the help loads
+all formats.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _Out = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """What every import takes; a format's own class adds what it reads, and its docstring is the help."""
+    """Options of every import. A format's subclass adds its own; its docstring is shown by --help."""
 
     out: _Out
     """Folder of the collection: the store becomes <out>/<level>/<split>.zarr; run again, an import continues."""
@@ -30,7 +30,7 @@ class ImportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """What every export takes; a format's own class adds to it, and its docstring is the help."""
+    """Options of every export. A format's subclass adds its own; its docstring is shown by --help."""
 
     folder: tyro.conf.Positional[Path]
     """Folder of a collection, or of one store in it (`.../<level>/<split>.zarr`)."""
@@ -44,11 +44,11 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Importer:
-    """How a format is read.
+    """The reader of a format.
 
     Attributes:
-        options: A subclass of `ImportOptions`, of this importer alone.
-        run: Takes an instance of it and a function to tell how far the import is; gives the stores.
+        options: Subclass of `ImportOptions` for this importer.
+        run: Function of (options, progress) that imports the data and returns its stores.
     """
 
     options: type[ImportOptions]
@@ -57,12 +57,12 @@ class Importer:
 
 @dataclass(frozen=True)
 class Exporter:
-    """How a format is written.
+    """The writer of a format.
 
     Attributes:
-        options: A subclass of `ExportOptions`, of this exporter alone.
-        run: Takes a store, the folder for the collection's exports, an instance of the options and a function to tell
-            how far the export is; gives the folder or file that it wrote.
+        options: Subclass of `ExportOptions` for this exporter.
+        run: Function of (store, folder for all exports, options, progress) that returns the folder or file that it
+            wrote.
     """
 
     options: type[ExportOptions]
@@ -71,12 +71,12 @@ class Exporter:
 
 @dataclass(frozen=True)
 class Format:
-    """A format by which rollouts come in, go out, or both.
+    """A file format that rollouts can be imported from, exported to, or both.
 
     Attributes:
-        name: As on the command line.
-        about: What it is, in a sentence.
-        importer, exporter: None where it cannot be read or written.
+        name: Name on the command line.
+        about: Short description, for the help.
+        importer, exporter: Reader and writer; None if the format cannot be read or written.
     """
 
     name: str
@@ -86,26 +86,26 @@ class Format:
 
 
 def existing_folder(folder: Path) -> Path:
-    """Give a folder back.
+    """Check that a folder exists and return it.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a folder.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder.")
+        raise ValueError(f"{folder} is no folder: expected an existing one.")
     return folder
 
 
 def one_or_all(files: tuple[Path, ...]) -> Path | list[Path]:
-    """Give what a command was given as files: a single one, which may be a folder, or a list.
+    """Turn a command's list of files into a single path, which may be a folder, or a list of several.
 
     Raises:
-        ValueError: There are none, or the single one does not exist.
+        ValueError: The list is empty, or the single path does not exist.
     """
     if not files:
-        raise ValueError("No files to import: expected files, or a folder that holds them.")
+        raise ValueError("No files to import: expected files, or a folder that contains them.")
     if len(files) == 1:
         if not files[0].exists():
-            raise ValueError(f"{files[0]} does not exist: expected a file, or a folder that holds some.")
+            raise ValueError(f"{files[0]} does not exist: expected a file, or a folder that contains files.")
         return files[0]
     return list(files)

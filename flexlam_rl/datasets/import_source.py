@@ -1,4 +1,4 @@
-"""Whether an import may continue the store that is there."""
+"""A check that an import may continue an existing store."""
 
 import json
 from pathlib import Path
@@ -9,18 +9,19 @@ from flexlam_rl.utils.errors import StoreError
 
 
 def stored_lengths(path: Path, source: dict[str, Any]) -> dict[int, int]:
-    """Look at the store that an import will continue, before its writer opens it.
+    """Check that an import may continue a store, before its writer opens it.
 
     Args:
-        path: Of the store, which need not be there.
-        source: What the import reads: `format`, options, and `files` in order, of which there may be more than last
-            time.
+        path: Path of the store, which may not exist yet.
+        source: What the import reads: `format`, options, and `files` in order. Files may have been added at the end
+            since the last time.
 
     Returns:
-        Rows of each episode that is there, by its key.
+        Number of rows of each stored episode, by its key.
 
     Raises:
-        StoreError: It came from other files, or with other options: the numbers of its episodes would mean others.
+        StoreError: The store was imported from other files or with other options, so that the keys of its episodes
+            would mean others.
     """
     if not (path / "zarr.json").exists():
         return {}

@@ -1,4 +1,4 @@
-"""NumPy's indexing of an array that lies on the disk: only the rows that a key names are read."""
+"""NumPy's indexing for an array on disk, which reads only the rows that a key selects."""
 
 import operator
 from collections.abc import Callable
@@ -8,18 +8,19 @@ import numpy as np
 
 
 def pick(key: Any, shape: tuple[int, ...], read: Callable[[slice | np.ndarray], np.ndarray]) -> np.ndarray:
-    """Give what NumPy gives for `array[key]`.
+    """Compute `array[key]` with NumPy's rules.
 
     Args:
-        key: Anything that NumPy takes.
-        shape: Of the array.
-        read: Gives rows of the array: a slice of step 1, or sorted numbers without repetition, (n,) int64.
+        key: Anything that NumPy accepts as an index.
+        shape: Shape of the array.
+        read: Function that reads rows of the array, given a slice of step 1 or sorted row numbers without repetitions,
+            (n,) int64.
 
     Returns:
-        A fresh array.
+        A new array.
 
     Raises:
-        IndexError: As NumPy, for rows that do not exist, masks of another shape and anything that is no index.
+        IndexError: As in NumPy: a row does not exist, a mask has a wrong shape, or the key is not an index.
     """
     if isinstance(key, slice):
         start, stop, step = key.indices(shape[0])
@@ -47,28 +48,28 @@ def pick(key: Any, shape: tuple[int, ...], read: Callable[[slice | np.ndarray], 
     rows, inside = np.unique(index, return_inverse=True)
     inside = inside.reshape(np.shape(index))
     block = read(rows)
-    # a single number takes the axis away, and stays a number: NumPy places the axes of arrays otherwise
+    # a single number removes its axis and must stay a number, because NumPy would place the axes of an array elsewhere
     here = [int(inside)] if not inside.ndim and not more else [inside, *more]
     return np.array(block[tuple([*parts[:first], *here, *parts[first + 1 :]])])
 
 
 def _spelled_out(key: Any, axes: int) -> list[Any]:
-    """The parts of a key, with slices for its `...` and arrays for its lists."""
+    """Split a key into parts, with slices in place of `...` and arrays in place of lists."""
     given = key if isinstance(key, tuple) else (key,)
     parts = [part if part is None or part is Ellipsis or isinstance(part, slice) else _index(part) for part in given]
     taken = sum(_axes(part) for part in parts)
     if taken > axes:
-        raise IndexError(f"An index of {taken} axes for frames of {axes} axes.")
+        raise IndexError(f"An index has {taken} axes: expected at most {axes}, the axes of frames.")
     dots = [i for i, part in enumerate(parts) if part is Ellipsis]
     if len(dots) > 1:
-        raise IndexError("An index has a single '...'.")
+        raise IndexError("An index has '...' several times: expected it at most once.")
     if dots:
         parts[dots[0] : dots[0] + 1] = [slice(None)] * (axes - taken)
     return parts
 
 
 def _axes(part: Any) -> int:
-    """Axes that one part of a key takes."""
+    """Count the axes that one part of a key indexes."""
     if part is None or part is Ellipsis:
         return 0
     return part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1
@@ -87,12 +88,12 @@ def _index(part: Any) -> np.ndarray:
         return np.array(operator.index(part), np.intp)
     except (TypeError, OverflowError):
         raise IndexError(
-            f"Frames are indexed by row numbers, slices, masks or arrays of them, not by {part!r}."
+            f"Frames were indexed by {part!r}: expected row numbers, slices, masks or arrays of row numbers."
         ) from None
 
 
 def _wrapped(rows: np.ndarray, length: int) -> np.ndarray:
-    """Row numbers 0..length-1, negative ones counted from the end."""
+    """Convert row numbers to 0..length-1; negative ones count from the end."""
     bad = (rows < -length) | (rows >= length)
     if bad.any():
         raise IndexError(f"Frame {rows[bad].flat[0]} of {length} frames: it has frames 0 to {length - 1}.")

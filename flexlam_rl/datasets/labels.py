@@ -1,8 +1,9 @@
-"""Few labelled transitions, as sorted row numbers beside the data: no frame is copied.
+"""Label sets: small sets of transitions with known actions, stored as sorted row numbers beside the data.
 
-A label set has a part "train" and a part "validation", drawn without replacement and disjoint. Both come from one keyed
-shuffle of a level's transitions, training labels from its front and validation labels from its back: with the same seed
-a larger budget contains the smaller one, and validation stays the same.
+A label set has a part "train" and a part "validation", which are disjoint and drawn without replacement. Both come from
+one seeded shuffle of a level's transitions, training labels from its front and validation labels from its end. With the
+same seed, a larger budget of training labels contains a smaller one, and equal numbers of validation labels are equal
+sets.
 """
 
 import hashlib
@@ -32,12 +33,13 @@ PARTS = ("train", "validation")
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Rows whose transitions have a known action.
+    """Rows that begin transitions with a known action.
 
     Attributes:
-        name, part: Which label set, "train" or "validation".
-        rows: Sorted int64 rows, one read-only array a store.
-        attributes: How they were drawn, JSON values.
+        name: Name of the label set.
+        part: "train" or "validation".
+        rows: Sorted int64 row numbers, one read-only array per store.
+        attributes: How the labels were drawn, as JSON values.
     """
 
     name: str
@@ -64,10 +66,14 @@ class LabelSet:
         return hasher.hexdigest()
 
     def check(self, rollouts: Rollouts, span: int) -> None:
-        """Check that the rows begin items of `rollouts`.
+        """Check that each row begins an item of `rollouts`.
+
+        Args:
+            rollouts: The data.
+            span: Rows per item.
 
         Raises:
-            ValueError: Another number of stores, a row that begins none, or one whose action the expert did not choose.
+            ValueError: The number of stores differs, a row begins no item, or the expert did not choose its action.
         """
         if len(self.rows) != len(rollouts):
             raise ValueError(
@@ -100,38 +106,38 @@ def make_labels(
     groups: Sequence[np.ndarray] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> tuple[LabelSet, LabelSet]:
-    """Draw labelled transitions, uniformly and the same number from every level, and store them as `labels/<name>` of
-    each store. They come from the transitions whose action is known and was the expert's choice.
+    """Draw labeled transitions and store them as `labels/<name>` in each store.
 
-    With `groups`, the training labels of a level take turns among the groups there, in an order that the seed shuffles,
-    so that rare kinds of transitions come as often as common ones. Validation labels are uniform all the same, and
-    equal to those of the same call without groups.
+    Labels are drawn uniformly, the same number from each level, among transitions whose action is known and was the
+    expert's choice. With `groups`, the training labels of a level are instead taken from its groups in turns, in an
+    order that the seed shuffles, so that rare kinds of transitions occur as often as common ones. Validation labels do
+    not depend on the groups.
 
     Args:
         rollouts: The data.
-        name: Of the label set: letters, digits, "-", "_", ".".
-        fraction: Labels as a fraction of the steps of *all* rollouts (the paper: 0.00025 over all levels, or 0.0004
-            from one).
-        count: Labels as a number instead; give one of the two.
-        levels: Draw from these levels only (the paper's narrow source: `["lasertag_one_opponent_large"]`), with or
-            without `contributed/dmlab30/`; None for all that have actions.
-        validation: Part of the labels that becomes the part "validation".
-        seed: Of the draw.
-        overwrite: Replace a label set of that name.
-        groups: The group of each row of each store, int (rows,), for the transition that begins there.
-        about: Where the groups come from, JSON values that the set keeps.
+        name: Name of the label set: letters, digits, "-", "_", ".".
+        fraction: Number of labels as a fraction of the steps of *all* rollouts (in the paper 0.00025 over all levels,
+            or 0.0004 from one level).
+        count: Number of labels; give either this or `fraction`.
+        levels: Draw from these levels only (in the paper, the narrow source is `["lasertag_one_opponent_large"]`), with
+            or without `contributed/dmlab30/`; None for all levels that have actions.
+        validation: Fraction of the labels that becomes the part "validation".
+        seed: Seed of the draw.
+        overwrite: Replace an existing label set of this name.
+        groups: For each store, (rows,) int, the group of the transition that begins at each row.
+        about: Where the groups come from, as JSON values; they become attributes of the set.
 
     Returns:
         The parts "train" and "validation".
 
     Raises:
-        ValueError: The budget is impossible; the sentence gives the numbers.
-        StoreError: There is a label set of that name, or the rollouts, or a level asked for, have no actions.
+        ValueError: An argument is out of range, or the budget is impossible; the message gives the numbers.
+        StoreError: There is a label set of this name, or a store to draw from has no actions.
     """
     if (fraction is None) == (count is None):
         raise ValueError(
-            f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected one of "
-            "the two."
+            f"A label budget is a fraction or a count: fraction is {fraction}, count is {count}, expected exactly one "
+            "of them."
         )
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"Label set name {name!r}: expected letters, digits, '-', '_' and '.'.")
@@ -156,7 +162,7 @@ def make_labels(
     held_out = round(validation * total)
     if total < len(chosen):
         raise ValueError(
-            f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one a level."
+            f"A budget of {total} labels is too small for {len(chosen)} levels: expected at least one per level."
         )
     attributes = {
         "name": name,
@@ -201,12 +207,17 @@ def make_labels(
 
 
 def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
-    """Read a label set.
+    """Read a part of a label set.
+
+    Args:
+        rollouts: The data.
+        name: Name of the label set.
+        part: "train" or "validation".
 
     Raises:
-        StoreError: A store has none of that name (the message lists those it has), or one that was drawn otherwise than
-            the others'.
-        ValueError: Another part than "train" or "validation".
+        StoreError: A store has no set of that name (the message lists those it has), or the sets of two stores were
+            drawn in different ways.
+        ValueError: `part` is something else.
     """
     if part not in PARTS:
         raise ValueError(f"Part {part!r} of a label set: expected 'train' or 'validation'.")
@@ -223,11 +234,11 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
             for key, value in read_json(folder / "zarr.json")["attributes"].items()
             if key not in ("data", "rows")
         }
-        # collections may be labelled apart, but what one call drew for all its levels goes together
+        # collections may be labeled separately, but all levels of one call must have the same attributes
         if rows and found != attributes and found["levels"] == attributes["levels"]:
             raise StoreError(
-                f"Label set {name!r} of {store.path} was drawn otherwise than that of {rollouts.stores[0].path}: make "
-                "it again."
+                f"Label set {name!r} of {store.path} was drawn in another way than that of {rollouts.stores[0].path}: "
+                "make it again."
             )
         attributes = found
         length = int(read_json(folder / part / "zarr.json")["shape"][0])
@@ -236,14 +247,14 @@ def load_labels(rollouts: Rollouts, name: str, part: str = "train") -> LabelSet:
 
 
 def label_names(path: Path) -> list[str]:
-    """Names of the label sets of one store."""
+    """List the names of a store's label sets."""
     return sorted(
         file.parent.name for file in (path / "labels").glob("*/zarr.json") if not file.parent.name.startswith(".")
     )
 
 
 def _candidates(store: RolloutStore) -> Items | ListedItems:
-    """Transitions that may become labels: those whose action is known, and was the expert's choice."""
+    """Find the transitions that may become labels: their action is known and was the expert's choice."""
     items, good = Items(store.segments, 2), expert_chose(store)
     if store.acted.sum() < store.steps:  # some episodes are video
         good = store.acted if good is None else good & store.acted
@@ -254,19 +265,19 @@ def _candidates(store: RolloutStore) -> Items | ListedItems:
 
 
 def _in_turn(groups: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
-    """An order of shuffled items, of these groups, in which the groups take turns."""
+    """Order shuffled items, whose groups are given, so that the groups take turns."""
     names, group = np.unique(groups, return_inverse=True)
     by_group = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=len(names))
     turn = np.empty(len(groups), np.int64)
     turn[by_group] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # which group comes first must not follow from how many items it has
+    # shuffled, so that the order of groups does not depend on their names
     place = Permutation(len(names), *key, 1)(np.arange(len(names)))
     return np.lexsort((place[group], turn))
 
 
 def _share(total: int, parts: int, number: int) -> int:
-    """Part `number` of `total`, divided as evenly as it goes."""
+    """Size of part `number` if `total` is divided into `parts` as evenly as possible."""
     return total * (number + 1) // parts - total * number // parts
 
 

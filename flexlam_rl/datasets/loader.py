@@ -1,4 +1,4 @@
-"""Batches in an exactly resumable, rank-sharded order, read ahead by threads."""
+"""Streams of batches that can be resumed exactly, are divided among ranks, and are read ahead by threads."""
 
 import copy
 import os
@@ -14,7 +14,13 @@ from flexlam_rl.utils.numbers import int64
 
 
 class Source(Protocol):
-    """What batches are read from (`Spans`)."""
+    """The data that batches are read from, such as `Spans`.
+
+    Attributes:
+        span: Rows per item.
+        frame_shape: (H, W, C).
+        digest: Hash of the items and their contents.
+    """
 
     span: int
     frame_shape: tuple[int, ...]
@@ -26,29 +32,28 @@ class Source(Protocol):
 
 
 class Batches(Iterator[dict[str, Any]]):
-    """A stream of batches over all items of a source, shuffled anew every epoch.
+    """A stream of batches over all items of a source, shuffled anew in each epoch.
 
-    Positions 0, 1, 2, ... of the stream are epoch after epoch; position `p` holds item `Permutation(n, seed, epoch)(p
-    mod n)`. A step of all ranks takes the next `batch_size * world_size` positions, rank `r` the `r`-th part of them:
-    ranks are disjoint, together they miss nothing, and the cursor of all of them is one number. Batches run across the
-    end of an epoch, so none is short, unless `epochs` is given: then the last one is split over the ranks as evenly as
-    it goes (it may be empty), or left out with `drop_last`.
+    Positions of the stream are numbered 0, 1, 2, ... through all epochs; position `p` holds item
+    `Permutation(n, seed, epoch)(p mod n)`. A step of all ranks takes the next `batch_size * world_size` positions, and
+    rank `r` reads the `r`-th part of them. Ranks are therefore disjoint, together they read everything, and one number
+    is the cursor of all. A batch may continue in the next epoch, so all batches are full, except the last one if
+    `epochs` is given. The last one is divided among the ranks as evenly as possible (a rank's part may be empty), or
+    left out with `drop_last`.
 
     Args:
         source: `TransitionPairs`, `Windows`, ...
-        batch_size: Items a batch and rank.
-        seed: Of the shuffle.
-        rank, world_size: This process among those that train together.
-        shuffle: False goes through the items in order.
-        epochs: Passes over the data; None never ends.
+        batch_size: Items per batch and rank.
+        seed: Seed of the shuffle.
+        rank, world_size: Number of this process, and number of processes that train together.
+        shuffle: False reads the items in order.
+        epochs: Number of passes over the data; None for no end.
         drop_last: Leave out an incomplete last batch.
-        workers: Threads that read; 0 reads when asked.
-        prefetch: Batches read ahead.
-        as_torch: Give torch tensors instead of NumPy arrays.
-        pin_memory: Read into pinned memory, ready for `tensor.to(device, non_blocking=True)`; torch tensors follow.
-            Without CUDA it has no effect.
-
-    `state_dict` belongs to the batches handed out, not to those read ahead.
+        workers: Number of threads that read ahead; 0 reads a batch only when it is asked for.
+        prefetch: Number of batches to read ahead.
+        as_torch: Return torch tensors instead of NumPy arrays.
+        pin_memory: Read into pinned memory, ready for `tensor.to(device, non_blocking=True)`; this implies torch
+            tensors. Without CUDA, memory is not pinned.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class Batches(Iterator[dict[str, Any]]):
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self._workers = int64(workers, "workers", low=0)
         self._position = 0
-        self._ahead = 0  # position up to which reading was begun
+        self._ahead = 0  # position up to which reading has started
         self._queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
         self._prefetch = max(int64(prefetch, "prefetch", low=0), 1) if self._workers else 0
         self._begin_reading()
@@ -89,11 +94,11 @@ class Batches(Iterator[dict[str, Any]]):
 
     @property
     def epoch(self) -> int:
-        """Epoch of the next item."""
+        """Number of the next item's epoch."""
         return self._position // len(self.source)
 
     def items(self, position: int) -> np.ndarray:
-        """Items of this rank's batch in the step of all ranks that begins at a position."""
+        """Find the items of this rank's batch in the step of all ranks that begins at `position`."""
         begin, end = position, position + self.batch_size * self.world_size
         if self.epochs is not None:
             end = min(end, self.epochs * len(self.source))
@@ -113,7 +118,7 @@ class Batches(Iterator[dict[str, Any]]):
 
     def __next__(self) -> dict[str, Any]:
         step = self.batch_size * self.world_size
-        if self._process != os.getpid():  # a fork copies neither threads nor what they were reading
+        if self._process != os.getpid():  # a fork copies neither the threads nor the batches they were reading
             self._queue, self._ahead = deque(), self._position
             self._begin_reading()
         if self._pool is None:
@@ -130,14 +135,15 @@ class Batches(Iterator[dict[str, Any]]):
                 batch = self._queue.popleft()[1].result()
             except BaseException:
                 self._drop_queue()
-                self._ahead = self._position  # the next call tries this batch again: none is skipped
+                self._ahead = self._position  # the next call tries this batch again, so that none is skipped
                 raise
         self._position += step
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The cursor, JSON values. Ranks share it: any rank's, saved after the same number of batches, is
-        everyone's.
+        """Return the cursor as JSON values. It counts only batches that were returned, not those read ahead.
+
+        All ranks share it: after the same number of batches, each rank has the same cursor.
         """
         return {
             "position": self._position,
@@ -148,7 +154,7 @@ class Batches(Iterator[dict[str, Any]]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where a saved cursor stood; batch size and number of ranks may differ.
+        """Continue exactly at a saved cursor; batch size and number of ranks may differ.
 
         Raises:
             ValueError: The cursor belongs to other data or another shuffle.
@@ -167,7 +173,7 @@ class Batches(Iterator[dict[str, Any]]):
     def close(self) -> None:
         """Stop reading ahead."""
         if self._process != os.getpid():
-            return  # the threads are the parent's
+            return  # the threads belong to the parent process
         self._drop_queue()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -184,7 +190,7 @@ class Batches(Iterator[dict[str, Any]]):
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError(
-            "A stream of batches cannot be copied or pickled: make another of its source, and give it this one's "
+            "A stream of batches cannot be copied or pickled: make a new one from its source, and load this one's "
             "state_dict."
         )
 
@@ -219,13 +225,13 @@ class Batches(Iterator[dict[str, Any]]):
 
 
 def _torch_output(pin: bool) -> tuple[Any, Any]:
-    """Functions that give memory for frames, and turn a batch into tensors that hold that memory."""
+    """Make two functions: one allocates memory for frames, the other turns a batch into tensors that use it."""
     import torch
 
     pin = pin and torch.cuda.is_available()
 
     def allocate(shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
-        # torch's allocator hands pinned memory out again only when the copies from it are done
+        # torch's allocator reuses pinned memory only after all copies from it are done
         tensor = torch.empty(shape, dtype=torch.uint8, device="cpu", pin_memory=pin)
         return tensor, tensor.numpy()
 

@@ -1,4 +1,4 @@
-"""Numbers and pictures of a store, for people."""
+"""Statistics and pictures of a store, for people."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from flexlam_rl.utils.pictures import Picture, caption, enlarged, evenly
 
 
 def summary(store: RolloutStore) -> dict[str, Any]:
-    """Counts, returns, actions and sizes of a store, JSON values."""
+    """Summarize a store: counts, returns, actions and sizes, as JSON values."""
     table = store.episode_table
     raw = store.rows * int(np.prod(store.frames.row))
     stored = sum(file.stat().st_size for file in (store.path / "frames").rglob("*") if file.is_file())
@@ -63,7 +63,12 @@ def summary(store: RolloutStore) -> dict[str, Any]:
 
 
 def throughput(store: RolloutStore, seconds: float = 1.0) -> dict[str, float]:
-    """Random pairs and 34-frame windows a second, read by two threads."""
+    """Measure how many random pairs and 34-frame windows per second two threads read.
+
+    Args:
+        store: The store.
+        seconds: Duration of each measurement.
+    """
     found = {}
     for name, make, size in (("pairs_per_s", TransitionPairs, 256), ("windows_per_s", Windows, 32)):
         try:
@@ -80,7 +85,7 @@ def throughput(store: RolloutStore, seconds: float = 1.0) -> dict[str, float]:
 
 
 def action_names(store: RolloutStore) -> list[str]:
-    """A short name for each action of the store, from what it does; none where that is not known."""
+    """Name each action of the store by what it does; empty if the action table is not known."""
 
     def describe(row: tuple[int, ...]) -> str:
         right, down, strafe, forward, fire, jump, crouch = row
@@ -93,7 +98,21 @@ def action_names(store: RolloutStore) -> list[str]:
 
 
 def sheet_pictures(store: RolloutStore, count: int = 16, episode: int | None = None, factor: int = 2) -> list[Picture]:
-    """Pictures spread evenly over all rows, or over one episode, each with episode, step and reward so far below it."""
+    """Make pictures with captions that are spread evenly over a store or an episode.
+
+    Args:
+        store: The store.
+        count: Number of pictures.
+        episode: Number of the episode, negative from the end; None for the whole store.
+        factor: Enlargement.
+
+    Returns:
+        Pictures, each with episode, step and the return so far below it.
+
+    Raises:
+        ValueError: `count` is below 1.
+        IndexError: There is no such episode.
+    """
     if count < 1:
         raise ValueError(f"count is {count}: a sheet needs at least 1 frame.")
     if episode is not None and not -store.episodes <= episode < store.episodes:
@@ -117,7 +136,13 @@ def sheet_pictures(store: RolloutStore, count: int = 16, episode: int | None = N
 
 
 def episode_pictures(store: RolloutStore, number: int, factor: int = 4) -> Iterator[Picture]:
-    """The pictures of one episode, with its action, reward and return drawn below them."""
+    """Yield the pictures of one episode with step, action, reward, return and instruction drawn below each.
+
+    Args:
+        store: The store.
+        number: Number of the episode, negative from the end.
+        factor: Enlargement.
+    """
     episode, names = store.episode_at(number), action_names(store)
     restart = np.zeros(episode.rows, bool) if episode.restart is None else episode.restart
     total = 0.0

@@ -1,4 +1,4 @@
-"""The mark of steps that were not the expert's own choice: an optional extra column of a store.
+"""The optional extra column that tells which actions the expert chose, and which are, for example, random.
 
 Legend: `N` rows of a store.
 """
@@ -11,11 +11,11 @@ import numpy as np
 from flexlam_rl.utils.errors import StoreError
 
 EXPERT_CHOSE = "expert_chose"
-"""Name of the extra column: bool, whether the expert chose the action of a row. A row without an action has true."""
+"""Name of the extra column: bool, whether the expert chose the row's action. Rows without an action have True."""
 
 
 def is_marked(stores: Iterable[Any]) -> bool:
-    """Whether any of the stores tells which actions the expert chose."""
+    """Whether any of the stores has the column that tells which actions the expert chose."""
     return any(f"extra/{EXPERT_CHOSE}" in store.column_names for store in stores)
 
 
@@ -26,10 +26,10 @@ def expert_chose(store: Any) -> np.ndarray | None:
         store: A `RolloutStore` or `MemoryStore`.
 
     Returns:
-        (N,) bool, or None for a store without the mark: the expert chose all.
+        (N,) bool, or None if the store has no such column, which means that the expert chose all actions.
 
     Raises:
-        StoreError: The store has a column of that name that is no mark.
+        StoreError: The column does not have one bool per row.
     """
     if not is_marked([store]):
         return None

@@ -1,4 +1,4 @@
-"""Rollouts in memory: episodes straight from an engine, read as a store on disk is, without touching the disk."""
+"""Rollouts in memory: episodes straight from an engine, with the reading interface of a store on disk."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def _no_actions(origin: Origin, rows: int) -> np.ndarray:
 
 
 class MemoryColumn:
-    """One column: `column[rows]`, `column.read(low, high)` and `column.whole()`, as of a store on disk."""
+    """One column with the interface of `Column`: `column[rows]`, `column.read(low, high)` and `column.whole()`."""
 
     def __init__(self, values: np.ndarray) -> None:
         self._values = values
@@ -37,16 +37,16 @@ class MemoryColumn:
         return self._values[rows]
 
     def read(self, low: int, high: int) -> np.ndarray:
-        """Rows from `low` to before `high`."""
+        """Read rows `low` to `high` (not included)."""
         return self._values[low:high]
 
     def whole(self) -> np.ndarray:
-        """All rows, read-only."""
+        """Return all rows, read-only."""
         return self._values
 
 
 class MemoryFrames:
-    """Frames (N, H, W, C) uint8 that samplers read spans of rows from."""
+    """Frames (N, H, W, C) uint8 with the parts of `FrameReader`'s interface that samplers use."""
 
     def __init__(self, frames: np.ndarray) -> None:
         self._frames = frames
@@ -59,25 +59,25 @@ class MemoryFrames:
         return self._frames[rows]
 
     def read(self, low: int, high: int) -> np.ndarray:
-        """Rows from `low` to before `high`."""
+        """Read rows `low` to `high` (not included)."""
         return self._frames[low:high]
 
     def read_spans(self, first: np.ndarray, span: int, out: np.ndarray, places: np.ndarray) -> None:
-        """Copy the `span` rows from each of `first` to the items `places` of `out` (B, span, H, W, C)."""
+        """Copy `span` rows from each of `first` on into `out[places]`; `out` is (B, span, H, W, C)."""
         out[places] = self._frames[first[:, None] + np.arange(span)]
 
 
 class MemoryStore:
-    """Episodes of one task in memory, with the reading side of `RolloutStore` that samplers use.
+    """Episodes of one task in memory, with the parts of `RolloutStore`'s interface that samplers use.
 
     Args:
         level: Name of the task.
-        episodes: What to hold, in order; those without actions are video.
-        origin: Where they come from.
+        episodes: The episodes, in order; those without actions are video.
+        origin: Where the episodes come from.
         split: "train" or "test".
 
     Raises:
-        ValueError: There is no episode.
+        ValueError: There are no episodes.
     """
 
     def __init__(self, level: str, episodes: Sequence[Episode], origin: Origin, split: str = "train") -> None:
@@ -109,14 +109,14 @@ class MemoryStore:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """All columns beside the frames."""
+        """Names of all columns except the frames."""
         return tuple(self._columns)
 
     def column(self, name: str) -> MemoryColumn:
-        """A column by name: one of `column_names`.
+        """Find a column by name.
 
         Raises:
-            ValueError: There is none of that name.
+            ValueError: The name is not in `column_names`.
         """
         if name not in self._columns:
             raise ValueError(f"{self.path} has no column {name!r}: it has {', '.join(self._columns)}.")
@@ -124,17 +124,17 @@ class MemoryStore:
 
     @property
     def action(self) -> MemoryColumn:
-        """Actions, as a store on disk keeps them."""
+        """Actions in their stored form."""
         return self.column("action")
 
     @cached_property
     def acted(self) -> np.ndarray:
-        """Whether the action that follows a row is known, (N,) bool."""
+        """Whether each row has a known action, (N,) bool."""
         return are_actions(self.action.whole()) if self.with_actions else np.zeros(self.rows, bool)
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the frames and of what lies between them; it reads all frames, once."""
+        """Hash of the frames and their segments; it is computed once, from all frames."""
         hasher = hashlib.sha256(f"{self.level} {self.split} {self.frames.row}".encode())
         for array in (self.episode_table["start"], self.segments.start, self.segments.rows, self.frames[:]):
             hasher.update(np.ascontiguousarray(array).data)

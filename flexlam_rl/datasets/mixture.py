@@ -1,7 +1,7 @@
 """Weighted mixtures of rollouts (paper, appendix E.1): "PATH=WEIGHT" texts and mixture files.
 
-A weight says how often each item of a part comes in one pass over all data: 3 shows every transition three times, as
-the paper does with robot video, 0.4 shows a fixed, evenly spread 40 % of them.
+A weight says how often each item of a part occurs in one pass over all data: with 3, every transition occurs three
+times, as in the paper for robot video; with 0.4, a fixed and evenly spread 40 % of them occur once.
 """
 
 import math
@@ -24,8 +24,8 @@ class Part:
 
     Attributes:
         data: Folder of a collection, or of one store in it.
-        weight: How often each of its items comes in one pass; None where no weight was given.
-        tasks: Its tasks; None for all.
+        weight: How often each item occurs in one pass; None if no weight was given.
+        tasks: Names of its tasks; None for all.
     """
 
     data: Path
@@ -34,14 +34,14 @@ class Part:
 
 
 def read_parts(data: Path | Sequence[Path]) -> list[Part]:
-    """Read what a command was given as data.
+    """Read a command's data option into the parts of a mixture.
 
     Args:
-        data: Folders, PATH=WEIGHT, and mixture files: JSON, {"parts": [{"data": PATH, "weight": 3, "tasks": [...]}]},
-            with paths relative to the file; weight and tasks may be left out.
+        data: Folders, PATH=WEIGHT texts, and mixture files: JSON, {"parts": [{"data": PATH, "weight": 3, "tasks":
+            [...]}]}, with paths relative to the file; weight and tasks may be left out.
 
     Raises:
-        ValueError: There is none, a weight is no number above 0, or a file has other entries.
+        ValueError: There is no data, a weight is not a number above 0, or a file has unknown entries.
     """
     given = [data] if isinstance(data, Path) else data
     parts = [part for path in given for part in (_read_file(path) if _is_file(path) else [_read_text(path)])]
@@ -51,15 +51,16 @@ def read_parts(data: Path | Sequence[Path]) -> list[Part]:
 
 
 def open_mixture(parts: Sequence[Part], tasks: Sequence[str] | None = None, split: str = "train") -> Rollouts:
-    """Open a split of all parts. A single part without a weight is a plain collection, as `open_rollouts` opens it.
+    """Open one split of all parts. A single part without a weight gives the same as `open_rollouts`.
 
     Args:
-        parts: What `read_parts` gives.
-        tasks: Of parts that do not name their own; None for all.
-        split: Every part must have it.
+        parts: Result of `read_parts`.
+        tasks: Tasks of the parts that name none themselves; None for all.
+        split: Name of the split, which every part must have.
 
     Raises:
-        StoreError: A part has no such rollouts; frames of parts differ in size; a store comes twice.
+        StoreError: A part has no such rollouts, or the frames of parts differ in size.
+        ValueError: A store is in two parts.
     """
     paths, weights = [], []
     for part in parts:
@@ -74,11 +75,11 @@ def open_mixture(parts: Sequence[Part], tasks: Sequence[str] | None = None, spli
 
 
 class WeightedItems:
-    """The items of one store, numbered as often as its weight says.
+    """The items of one store, repeated as often as its weight says.
 
     Args:
-        items: Those of the store: `len` and `rows`.
-        weight: Above 0.
+        items: Items of the store, which have `len` and `rows`.
+        weight: Weight of the store, above 0.
     """
 
     def __init__(self, items: Any, weight: float) -> None:
@@ -91,7 +92,7 @@ class WeightedItems:
         return self._whole + self._rest
 
     def rows(self, item: np.ndarray) -> np.ndarray:
-        """First rows of items, int64."""
+        """Find the first rows of items, int64."""
         number = item % max(self._count, 1)
         beyond = item >= self._whole
         number[beyond] = (item[beyond] - self._whole) * self._count // max(self._rest, 1)
@@ -104,7 +105,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_text(text: Path) -> Part:
-    """A folder, or PATH=WEIGHT; a folder that is there with such a name is one."""
+    """Read a folder or PATH=WEIGHT; an existing folder whose name has a "=" is taken as a folder."""
     name, sign, weight = text.name.rpartition("=")
     if not sign or text.exists():
         return Part(text)
@@ -125,7 +126,7 @@ def _read_file(file: Path) -> list[Part]:
         )
         if odd or not isinstance(entry.get("data"), str) or not isinstance(entry.get("tasks", []), list):
             raise ValueError(
-                f"Part {number} of {file} is {entry!r}: expected data (a path), and where wanted weight (a number) and "
+                f"Part {number} of {file} is {entry!r}: expected data (a path), and optionally weight (a number) and "
                 "tasks (a list of names)."
             )
         weight = _weight(entry.get("weight", 1), f"part {number} of {file}")

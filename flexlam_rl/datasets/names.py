@@ -1,4 +1,4 @@
-"""Names that become folders: levels, splits, label sets."""
+"""Checks of names that become folders: levels, splits, extra columns."""
 
 from typing import Any
 
@@ -6,28 +6,32 @@ from flexlam_rl.envs.domains.dmlab.levels import DMLAB_PREFIX
 
 
 def level_folder(level: Any) -> str:
-    """The folder of a level: its name, without the `contributed/dmlab30/` that environments take too.
+    """Find the folder of a level: its name, without the prefix `contributed/dmlab30/` that environments also accept.
 
     Raises:
-        ValueError: It is no name of a single folder.
+        ValueError: The level cannot be the name of a folder.
     """
     return folder_name(level.removeprefix(DMLAB_PREFIX) if isinstance(level, str) else level, "level")
 
 
 def split_name(split: Any) -> str:
-    """The name of a split.
+    """Check the name of a split and return it.
 
     Raises:
-        ValueError: It is no name of a single folder.
+        ValueError: The split cannot be the name of a folder.
     """
     return folder_name(split, "split")
 
 
 def folder_name(name: Any, what: str) -> str:
-    """A name that is to be a folder.
+    """Check a name that becomes a folder and return it.
+
+    Args:
+        name: The name.
+        what: What the name stands for, in the error.
 
     Raises:
-        ValueError: It is no text, empty, or would be another folder.
+        ValueError: The name is not a text, is empty or has only dots, contains a slash, or is "zarr.json".
     """
     if not isinstance(name, str) or not name.strip(".") or name == "zarr.json" or any(sign in name for sign in "/\\\0"):
         raise ValueError(f"The {what} {name!r} cannot name a folder: expected one name, without slashes.")

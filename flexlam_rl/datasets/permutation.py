@@ -1,8 +1,8 @@
-"""A shuffle that is a function: item numbers permuted by a key, with nothing stored.
+"""A shuffle as a function: it computes the item at any position from a key, without a stored permutation.
 
-A Feistel network on the smallest power of two that holds all items, walked until the result is an item again (cycle
-walking). It is a bijection for any number of items and any key, needs no memory, and any position can be asked for
-first: 160 million items cost nothing, a cursor is one number.
+It is a Feistel network on the smallest power of two that holds all items, applied until the result is an item (cycle
+walking). It is a bijection for any number of items and any key, needs no memory, and can be evaluated at any position,
+so that even with 160 million items the cursor of a stream is one number.
 """
 
 import operator
@@ -17,7 +17,7 @@ _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser: every bit of the result depends on every bit of `x`."""
+    """Apply SplitMix64's finalizer: every bit of the result depends on every bit of `x`."""
     x = (x ^ (x >> np.uint64(30))) * _MULTIPLIER
     x = (x ^ (x >> np.uint64(27))) * _MULTIPLIER_2
     return x ^ (x >> np.uint64(31))
@@ -28,7 +28,7 @@ class Permutation:
 
     Args:
         n: Number of items.
-        key: Whole numbers, such as (seed, epoch); another key is another shuffle.
+        key: Whole numbers, such as (seed, epoch); different keys give different shuffles.
     """
 
     def __init__(self, n: int, *key: int) -> None:
@@ -43,7 +43,11 @@ class Permutation:
         )
 
     def __call__(self, position: np.ndarray) -> np.ndarray:
-        """Items at positions (int64, all within 0..n-1)."""
+        """Compute the items, int64, at positions.
+
+        Raises:
+            IndexError: A position is not in 0..n-1.
+        """
         position = exact(position, np.int64, "Positions of a permutation")
         if position.size and (position.min() < 0 or position.max() >= self.n):
             raise IndexError(f"Position {position.max()} of a permutation of {self.n} items.")

@@ -1,4 +1,4 @@
-"""Encoding and decoding of stored pictures (PNG, JPEG), several at once, with one to four channels."""
+"""Encoding and decoding of pictures (PNG, JPEG) with one to four channels."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-# modes of Pillow that hold bytes as they are, and those that a lossless conversion makes so
+# Pillow's modes with 8 bits per channel, and those that can be converted to one without loss
 PLAIN = ("L", "LA", "RGB", "RGBA")
 CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA"}
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a picture to (H, W, C) uint8, with the channels that it has.
+    """Decode a picture to (H, W, C) uint8 with all its channels.
 
-    They are 1 for gray, 2 for gray and alpha, 3 for colors, 4 for colors and alpha.
+    C is 1 for gray, 2 for gray and alpha, 3 for colors, and 4 for colors and alpha.
 
     Raises:
-        ValueError: No picture, or one whose values bytes cannot hold.
+        ValueError: The data is not a picture, or its values do not fit into 8 bits.
     """
     if data is None:
         raise ValueError("A row holds no picture (null): expected the bytes of a PNG or JPEG file.")
@@ -27,7 +27,7 @@ def decode(data: bytes) -> np.ndarray:
             mode = picture.mode
             deep = (
                 picture.format == "PNG" and data[24] == 16
-            )  # bits a channel; Pillow drops half of them without a word
+            )  # bits per channel, half of which Pillow would drop silently
             if not deep and mode in (*PLAIN, *CONVERTED):
                 wanted = "RGBA" if mode == "P" and "transparency" in picture.info else CONVERTED.get(mode, mode)
                 pixels = np.asarray(picture if mode == wanted else picture.convert(wanted))
@@ -38,10 +38,10 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def encode_png(frame: np.ndarray) -> bytes:
-    """Encode an (H, W, C) uint8 picture of one to four channels as PNG bytes, lossless.
+    """Encode a picture, (H, W, C) uint8 with one to four channels, as PNG bytes without loss.
 
     Raises:
-        ValueError: Another shape or type.
+        ValueError: The shape or type is wrong.
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or not 1 <= frame.shape[-1] <= 4:
         raise ValueError(
@@ -55,8 +55,12 @@ def encode_png(frame: np.ndarray) -> bytes:
 def decode_all(data: Sequence[bytes], pool: ThreadPoolExecutor | None = None) -> np.ndarray:
     """Decode pictures of one size to (B, H, W, C) uint8.
 
+    Args:
+        data: Encoded pictures.
+        pool: Threads to use; None decodes in this one.
+
     Raises:
-        ValueError: They differ in size or channels.
+        ValueError: A picture cannot be decoded, or pictures differ in size or channels.
     """
     decoded: Iterable[np.ndarray] = map(decode, data) if pool is None else pool.map(decode, data)
     pictures = list(decoded)

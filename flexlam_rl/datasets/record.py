@@ -1,4 +1,4 @@
-"""Recording: a buffer for one running episode, and a Gymnasium wrapper that stores what it sees."""
+"""Recording: a buffer for one running episode, and a Gymnasium wrapper that stores all finished episodes."""
 
 import math
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class EpisodeBuffer:
     """Collects one episode, step by step.
 
     Args:
-        native: Actions are DeepMind Lab's seven native ones, not numbers of a table.
-        actions: How many actions there are, 0 for unknown; or what they are of, where they are not DeepMind Lab's.
+        native: Whether actions are DeepMind Lab's seven native ones instead of numbers in an action table.
+        actions: Number of actions, 0 if unknown; or a description of actions that are not DeepMind Lab's.
         reward: Type of the store's rewards.
     """
 
@@ -36,7 +36,7 @@ class EpisodeBuffer:
         self.clear()
 
     def clear(self, seed: int = -1) -> None:
-        """Begin a new episode."""
+        """Begin a new episode with a seed; -1 if it is unknown."""
         self.seed = int64(seed, "The seed of a recorded episode")
         self._frames = np.empty((0,), np.uint8)
         self._count = 0
@@ -48,22 +48,22 @@ class EpisodeBuffer:
 
     @property
     def length(self) -> int:
-        """Actions so far."""
+        """Number of actions so far."""
         return len(self._actions)
 
     def observe(
         self, frame: np.ndarray, text: str = "", restart: bool = False, extra: Mapping[str, np.ndarray] | None = None
     ) -> None:
-        """The next observation.
+        """Add the next observation.
 
         Args:
             frame: (H, W, C) uint8.
-            text: Its instruction.
-            restart: The map restarted before it.
-            extra: Its values of further columns.
+            text: Instruction shown with the frame.
+            restart: Whether the map restarted just before this frame.
+            extra: Values of extra columns.
 
         Raises:
-            ValueError: It is no picture, or of another shape than the first.
+            ValueError: The frame is not a picture or differs in shape from the first, or a value is of a wrong type.
         """
         frame = as_array(frame, "A recorded frame")
         if not isinstance(text, str):
@@ -72,8 +72,8 @@ class EpisodeBuffer:
             check_pictures(frame[None])
         if frame.dtype != np.uint8 or (self._count and frame.shape != self._frames.shape[1:]):
             raise ValueError(
-                f"A recorded frame is {frame.dtype} {frame.shape}: expected uint8 {self._frames.shape[1:]}, as its "
-                "episode's first."
+                f"A recorded frame is {frame.dtype} {frame.shape}: expected uint8 {self._frames.shape[1:]}, as for the "
+                "first of its episode."
             )
         if self._count == len(self._frames):
             grown = np.empty((max(256, 2 * self._count), *frame.shape), np.uint8)
@@ -88,18 +88,18 @@ class EpisodeBuffer:
         self._count += 1
 
     def act(self, action: Any, reward: Any) -> None:
-        """The action taken from the last observation, and what it brought.
+        """Add the action taken at the last observation, and its reward.
 
         Raises:
-            ValueError: They are no numbers that a store can hold.
+            ValueError: The store cannot hold the action or the reward.
         """
         self.keep(self.action(action), reward)
 
     def keep(self, stored: Any, reward: Any) -> None:
-        """The action taken from the last observation, as `action` gives it, and what it brought.
+        """Add the action taken at the last observation, as converted by `action`, and its reward.
 
         Raises:
-            ValueError: The reward is no number that a store can hold.
+            ValueError: The store cannot hold the reward.
         """
         reward = as_array(reward, "A recorded reward")
         if reward.size != 1:
@@ -111,10 +111,10 @@ class EpisodeBuffer:
         self._rewards.append(number)
 
     def action(self, action: Any) -> Any:
-        """Give an action as it is stored.
+        """Convert an action to its stored form.
 
         Raises:
-            ValueError: It has another shape, is not whole, or is no action of the set.
+            ValueError: The shape is wrong, a number is not whole, or the action is not in the set or space.
         """
         array = as_array(action, "A recorded action")
         if self._spec is not None:
@@ -128,18 +128,18 @@ class EpisodeBuffer:
             return stored
         number = stored.item()
         if number < 0 or (self._actions_known and number >= self._actions_known):
-            expected = f"0 to {self._actions_known - 1}" if self._actions_known else "a number from 0"
+            expected = f"0 to {self._actions_known - 1}" if self._actions_known else "0 or more"
             raise ValueError(f"A recorded action is {number}: expected {expected}.")
         return number
 
     def finish(self, terminated: bool, truncated: bool, key: int = -1, last: bool = True) -> Episode:
-        """The episode; the buffer can be cleared and used again.
+        """Make the episode; afterwards the buffer can be cleared and used again.
 
         Args:
-            terminated, truncated: How it ended.
-            key: Its number in the collection.
-            last: Whether the observation after the last action is a true one (the real engine only repeats the one
-                before).
+            terminated, truncated: How the episode ended.
+            key: Number of the episode in its collection; -1 for none.
+            last: Whether to keep the observation after the last action; the real engine has none and repeats the one
+                before.
         """
         rows = self._count if last else self.length
         restart = np.zeros(rows, bool)
@@ -163,24 +163,25 @@ class EpisodeBuffer:
 class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
     """Stores every finished episode that is played through it, exactly as it was played.
 
+    An episode that is reset before its end is not stored. `close` releases the store. A recorder cannot be copied or
+    used after a fork: make one in each process.
+
     Args:
-        env: One environment (not a vector of them) with image observations, bare or in a `Dict` whose other numbers
-            become further columns, and actions of one of Gymnasium's spaces of numbers.
+        env: A single environment (not a vector) with image observations, bare or in a `Dict` whose other numbers become
+            extra columns. Its actions are in a Gymnasium space of numbers.
         root: Folder of the collection.
         split: "train", "test", ...
-        policy, policy_params: Who played; part of the store's origin.
-        level: Name of the level, None for the environment's own.
-        with_actions: False stores action-free video.
-        origin: Replaces what `origin_of` finds.
-        **layout: chunk, shard, codec, compression, reward of a new store. Rewards are float64 where the environment is
-            not one of this package, whose rewards float32 holds.
-
-    An episode that is reset before its end is not stored. `close` gives the store back. A recorder is neither copied
-    nor used after a fork: make one in each process.
+        policy, policy_params: Name and parameters of the policy that plays; part of the store's origin.
+        level: Name of the level; None for the environment's own.
+        with_actions: False stores video without actions.
+        origin: Origin of the store; None for the result of `origin_of`.
+        **layout: Options of a new store: chunk, shard, codec, compression, reward. By default, rewards are float32 for
+            environments of this package, whose rewards fit, and float64 for others.
 
     Raises:
-        StoreLocked: Another writer is at work on that store.
-        StoreError: The environment has no image observation, actions that a store does not hold, or no level name.
+        StoreLocked: Another writer is open on this store.
+        StoreError: The environment has no image observation or no name for the level, or a store cannot hold its
+            observations or actions.
     """
 
     def __init__(
@@ -198,7 +199,7 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
     ) -> None:
         if not isinstance(env, gym.Env):
             raise StoreError(
-                f"RecordRollouts was given {type(env).__name__}: expected one environment; of a vector, wrap each of "
+                f"RecordRollouts was given {type(env).__name__}: expected one environment; for a vector, wrap each of "
                 "its environments."
             )
         super().__init__(env)
@@ -208,14 +209,14 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
             or (env.spec.id.replace("/", "_") if env.spec is not None else None)
         )
         if level is None:
-            raise StoreError("RecordRollouts cannot name the level of this environment: pass level=.")
+            raise StoreError("RecordRollouts found no name for the level of this environment: give one as level.")
         extra = columns_of(env)
         space = env.observation_space
         self._dict = isinstance(space, gym.spaces.Dict)
         self._words = isinstance(space, gym.spaces.Dict) and isinstance(space.spaces.get(WORDS), gym.spaces.Text)
         origin = origin or origin_of(env, policy, policy_params)
         native, actions = actions_of(env.action_space, origin) if with_actions else (True, 0)
-        # some engines show no observation after the end: their wrappers repeat the one before
+        # some engines have no observation after the end, and repeat the one before
         self._last = origin.engine != "deepmind_lab" and shows_last(env)
         self._with_actions = with_actions
         layout.setdefault("reward", "float32" if _has_dmlab_rewards(env) else "float64")
@@ -225,7 +226,7 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         self._open = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode, and its recording."""
+        """Begin an episode and its recording."""
         self.writer.check_process()
         self._open = False
         observation, info = self.env.reset(seed=seed, options=options)
@@ -236,10 +237,10 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Play a step; at the end of an episode it is stored before this returns."""
+        """Play a step. At the end of an episode, the episode is stored before this returns."""
         if self._open:
             self.writer.check_process()
-        # kept before the environment sees it: it may change the array
+        # converted before the environment gets the array and may change it
         stored = self._buffer.action(action) if self._open and self._with_actions else np.zeros(7, np.int16)
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._open:
@@ -252,7 +253,7 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """Close the environment and give the store back."""
+        """Close the environment and release the store."""
         self.writer.close()
         super().close()
 
@@ -274,7 +275,9 @@ class RecordRollouts(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def _has_dmlab_rewards(env: gym.Env[Any, Any]) -> bool:
-    """Whether rewards are those of this package's environments, which float32 holds: no other wrapper changes them."""
+    """Whether rewards come from this package's environments, whose rewards float32 holds, and no other wrapper may
+    change them.
+    """
     while isinstance(env, gym.Wrapper):
         if not type(env).__module__.startswith(("flexlam_rl.", "gymnasium.wrappers.common")):
             return False

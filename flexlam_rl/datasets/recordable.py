@@ -1,4 +1,4 @@
-"""What a store can hold of an environment: where its data comes from, its further observations, and its actions."""
+"""Description of an environment for a store: origin, extra columns and actions."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,13 +18,13 @@ from flexlam_rl.utils.errors import StoreError
 def origin_of(
     env: Any, policy: str, policy_params: dict[str, Any] | None = None, seed: int = -1, **changes: Any
 ) -> Origin:
-    """Describe where the data of an environment comes from, as far as the environment tells.
+    """Describe where the data of an environment comes from, as far as the environment's attributes tell.
 
     Args:
-        env: A (wrapped) environment.
-        policy, policy_params: Who plays.
-        seed: Root seed of the collection.
-        **changes: Fields of `Origin` to set otherwise.
+        env: An environment, wrapped or not.
+        policy, policy_params: Name and parameters of the policy that plays.
+        seed: Root seed of the collection; -1 if unknown.
+        **changes: Fields of `Origin` to override.
     """
     from flexlam_rl import __version__
 
@@ -48,31 +48,31 @@ def origin_of(
 
 
 def _actions_of(env: Any, spec: EnvSpec | None) -> dict[str, Any]:
-    """Describe the actions of an environment that is not DeepMind Lab, as fields of an origin."""
+    """Describe the actions of an environment other than DeepMind Lab, as fields of an origin."""
     if spec is None and _looks_native(env.action_space):
         return {"action_set": str(env.action_space)}
     try:
         own = spec is not None and env.action_space == env.unwrapped.action_space
         actions = action_spec_of(env.action_space, spec.action_set if own and spec is not None else "")
     except ValueError:
-        return {"action_set": str(env.action_space)}  # `actions_of` refuses them where they are to be stored
+        return {"action_set": str(env.action_space)}  # `actions_of` refuses such actions if they are to be stored
     if own and spec is not None:
         return {"actions": actions, "action_set": spec.action_set, "action_hash": spec.action_hash}
     return {"actions": actions, "action_set": str(env.action_space), "action_hash": actions.hash}
 
 
 def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Types and shapes of what the observations of an environment hold beside picture and instruction.
+    """Find the extra columns of an environment: types and shapes of its observations except picture and instruction.
 
     Raises:
-        StoreError: There is no picture among them, or something that no column holds.
+        StoreError: The observations contain no picture, or something that a column cannot hold.
     """
     space = env.observation_space
     names = env.spec.kwargs.get("observations", ()) if env.spec is not None else ()
     if any(str(name).startswith("BGR") for name in names):
         raise StoreError(
-            f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: the colors of a store are "
-            "red, green, blue."
+            f"RecordRollouts cannot store the observations {', '.join(map(str, names))}: expected the color order red, "
+            "green, blue."
         )
     rest = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {FRAME: space}
     image = rest.pop(FRAME, None)
@@ -89,24 +89,24 @@ def columns_of(env: gym.Env[Any, Any]) -> dict[str, tuple[str, tuple[int, ...]]]
         if inner.shape is None or inner.dtype is None or inner.dtype.kind not in "biuf" or inner.dtype.itemsize > 8:
             raise StoreError(
                 f"RecordRollouts cannot store the observation {name!r} ({inner}): expected numbers; leave it out of "
-                "the environment's."
+                "the environment's observations."
             )
         extra[name] = (inner.dtype.name, inner.shape)
     return extra
 
 
 def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | ActionSpec]:
-    """Find out how a buffer is to keep the actions of an environment.
+    """Find the arguments `native` and `actions` of an `EpisodeBuffer` for an environment.
 
     Args:
-        space: Of the actions.
-        origin: Of the store.
+        space: Action space of the environment.
+        origin: Origin of the store.
 
     Returns:
-        Whether they are native ones, and what they are of: how many there are, or a description.
+        Whether actions are DeepMind Lab's native ones, and the number of actions or their description.
 
     Raises:
-        StoreError: A store does not hold such actions, or they are not those of the origin.
+        StoreError: A store cannot hold such actions, or they differ from those of the origin.
     """
     table = len(origin.action_table)
     if origin.actions is not None:
@@ -115,7 +115,9 @@ def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | Actio
         except ValueError as error:
             raise StoreError(f"RecordRollouts: {error}") from None
         if replace(found, name="", hash="") != replace(origin.actions, name="", hash=""):
-            raise StoreError(f"RecordRollouts got the actions {space}, but an origin with {origin.actions}.")
+            raise StoreError(
+                f"RecordRollouts got the actions {space}: expected those of the origin given, {origin.actions}."
+            )
         return False, origin.actions
     if isinstance(space, gym.spaces.Discrete) and space.start == 0 and space.n <= 2**15 and table in (0, space.n):
         return False, int(space.n)
@@ -125,13 +127,12 @@ def actions_of(space: gym.Space[Any], origin: Origin) -> tuple[bool, int | Actio
         f"{table} discrete actions from 0" if table else "Discrete, MultiDiscrete, MultiBinary, or a Box of numbers"
     )
     raise StoreError(
-        f"RecordRollouts cannot store the actions {space}: expected {wanted}; with_actions=False stores the video "
-        "alone."
+        f"RecordRollouts cannot store the actions {space}: expected {wanted}; with_actions=False stores only the video."
     )
 
 
 def _looks_native(space: gym.Space[Any]) -> bool:
-    """Whether actions are seven whole numbers of 16 bits, as DeepMind Lab's native ones under whatever wrapper."""
+    """Whether actions are seven 16-bit integers, like DeepMind Lab's native ones, whatever wrappers have done."""
     if not isinstance(space, gym.spaces.Box) or space.shape != (7,) or space.dtype.kind not in "iu":
         return False
     limits = np.iinfo(np.int16)

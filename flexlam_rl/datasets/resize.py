@@ -1,4 +1,4 @@
-"""Frames of imported data in a size that is asked for."""
+"""Resizing of imported frames to a given size."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,17 +7,16 @@ import numpy as np
 from PIL import Image
 
 Fit = Literal["crop", "pad", "stretch"]
-LARGEST = 4096  # pixels a side
+LARGEST = 4096  # pixels per side
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Make frames of one size, averaging over pixels where they get smaller.
+    """Resizes frames to one size, averaging over pixels when they get smaller.
 
     Attributes:
-        width, height: Pixels of the result.
-        fit: Of a frame of other proportions, "crop" keeps the middle, "pad" adds black bars, "stretch" changes the
-            proportions.
+        width, height: Size of the result in pixels.
+        fit: How to change the aspect ratio: "crop" keeps the middle, "pad" adds black bars, "stretch" distorts.
     """
 
     width: int
@@ -26,10 +25,10 @@ class Resize:
 
     @classmethod
     def parse(cls, text: str, fit: Fit = "crop") -> "Resize":
-        """Read a size: "128x96" is 128 wide and 96 high, "64" is 64x64.
+        """Parse a size: "128x96" is 128 wide and 96 high, "64" is 64x64.
 
         Raises:
-            ValueError: It is no size.
+            ValueError: The text is not a size.
         """
         parts = text.lower().replace("×", "x").split("x")
         if len(parts) not in (1, 2) or not all(part.isdecimal() and 1 <= int(part) <= LARGEST for part in parts):
@@ -39,7 +38,7 @@ class Resize:
         return cls(int(parts[0]), int(parts[-1]), fit)
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """Resize a frame (H, W, 3)."""
+        """Resize a frame (H, W, 3); a frame of the right size is returned as it is."""
         height, width = frame.shape[:2]
         if (width, height) == (self.width, self.height):
             return frame

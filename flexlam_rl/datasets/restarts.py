@@ -1,7 +1,7 @@
-"""Map restarts of data that does not record them, inferred from the levels' rules (reference A6).
+"""Map restarts inferred from rewards by the levels' rules (reference A6), for data that does not record them.
 
-The public expert data has no column that tells a map restart. Rewards tell them: a goal, an answer, the last apple or
-the platform ends the map. What is inferred errs on the side of a restart too many, which costs a few valid pairs.
+The public expert data has no column for map restarts, but rewards reveal them: a goal, an answer, the last apple or the
+platform ends the map. In doubtful cases a restart is assumed, which costs a few valid pairs.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from flexlam_rl.envs.domains.dmlab.levels import DMLAB_PREFIX
 
 @dataclass(frozen=True)
 class RestartRule:
-    """When a level's map restarts.
+    """A rule for when a level's map restarts: after a number of reward events.
 
     Attributes:
-        unit: Reward of one thing that counts.
-        cycle: Things that end a map.
-        after: Rows after the rewarded one before which the restart may lie: a map ends with the frame of its reward,
-            and the next begins within the same step or the following one.
-        any_sign: Every reward counts as one thing, penalties too.
+        unit: Reward of one event.
+        cycle: Number of events after which the map restarts.
+        after: Offsets from the rewarded row to the rows that may be the first of the new map. The map ends with the
+            frame of the reward, and the next one begins within the same step or the following one.
+        any_sign: Whether every reward counts as one event, penalties included.
     """
 
     unit: float
@@ -44,18 +44,21 @@ RULES: dict[str, RestartRule] = {
 
 
 def restart_rule(level: str) -> RestartRule | None:
-    """The rule of a level, None where the map never restarts within an episode."""
+    """Find the rule of a level; None if its map never restarts within an episode."""
     level = level.removeprefix(DMLAB_PREFIX)
     return next((rule for prefix, rule in RULES.items() if level.startswith(prefix)), None)
 
 
 def infer_restarts(level: str, reward: np.ndarray, rows: int) -> np.ndarray:
-    """Rows that may begin a new map, (rows,) bool.
+    """Find the rows that may begin a new map.
 
     Args:
         level: Name of the level.
-        reward: (T,) of one episode, brought by action t.
-        rows: Frames of the episode, T or T + 1.
+        reward: (T,) rewards of one episode; reward t is for action t.
+        rows: Number of frames of the episode, T or T + 1.
+
+    Returns:
+        (rows,) bool.
     """
     reward, found = np.asarray(reward), np.zeros(rows, bool)
     rule = restart_rule(level)

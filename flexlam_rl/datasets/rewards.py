@@ -1,4 +1,4 @@
-"""Rewards of imported data: a type that holds them, and none that is no number."""
+"""Rewards of imported data: the choice of their type, and their exact conversion."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from flexlam_rl.utils.numbers import exact
 
 
 def reward_type(dtype: DTypeLike) -> str:
-    """Choose the type of a store's rewards: "float32" where it holds every number of `dtype`, else "float64".
+    """Choose the type of a store's rewards: "float32" if it holds every number of `dtype`, else "float64".
 
     Args:
-        dtype: Of the rewards that will be stored.
+        dtype: Type of the rewards to store.
     """
     return "float32" if np.result_type(dtype, np.float32) == np.float32 else "float64"
 
@@ -23,10 +23,10 @@ def exact_rewards(values: Any, dtype: DTypeLike, what: str) -> np.ndarray:
     Args:
         values: (T,) numbers.
         dtype: "float32" or "float64".
-        what: Names the data in the error.
+        what: Name of the data in errors.
 
     Raises:
-        ValueError: One would change, or is NaN or infinite.
+        ValueError: A reward would change, or is NaN or infinite.
     """
     found = exact(values, dtype, f"Reward of {what}")
     wrong = np.flatnonzero(~np.isfinite(found))

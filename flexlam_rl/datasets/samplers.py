@@ -1,7 +1,8 @@
-"""What training reads: transitions and windows, uniform over all valid ones.
+"""Samplers of training data: transitions and windows, uniform over all valid ones.
 
-Legend: `B` items, `L` rows an item, `H W C` a frame. No item ever spans the end of an episode or a map restart: items
-    are counted inside `Segments`.
+An item never crosses the end of an episode or a map restart, because items lie within `Segments`.
+
+Legend: `B` items, `L` rows per item, `H W C` a frame.
 """
 
 import hashlib
@@ -30,19 +31,22 @@ FIELDS = (*STEP_COLUMNS, "previous_action", EXPERT_CHOSE)
 class Spans:
     """All spans of `L` consecutive rows of one or more stores, numbered 0..n-1.
 
-    Args:
-        data: A store, several, or what `open_rollouts` gives.
-        span: Rows an item, `L`.
-        fields: Further columns of a batch: names of step columns, "previous_action" (none before an episode's first
-            action), and "expert_chose" (whether the expert chose the action; true where a store does not tell). An
-            action that is not known is -1, or NaN in continuous dimensions.
-        labels: Only the transitions of this label set, which is sorted like `data`.
-        within: Only items that lie within these rows of each store, from the first to before the second; None for all.
-        cache: None reads the compressed store; True, or a folder, the raw local cache, which is built first where it is
-            missing.
+    With `len()`, `[number]` and `__getitems__` it is a map-style dataset for `torch.utils.data.DataLoader`; `batches`
+    is faster.
 
-    `len()`, `[number]` and `__getitems__` make it a map-style dataset for `torch.utils.data.DataLoader`; `batches` is
-    the faster way.
+    Args:
+        data: A store, a list of stores, or the result of `open_rollouts`.
+        span: Rows per item, `L`.
+        fields: Additional columns of a batch: names of step columns, "previous_action", and "expert_chose" (whether the
+            expert chose the action; True if a store does not tell). An unknown action, or the previous action at an
+            episode's first row, is -1, or NaN in continuous dimensions.
+        labels: Use only the transitions of this label set, whose stores are in the order of `data`.
+        cache: None reads the compressed store. True or a folder reads the raw local cache, which is built first if it
+            is missing.
+        within: For each store, use only items within rows `first` to `last` (not included); None for all.
+
+    Raises:
+        ValueError: A field is unknown, the label set does not belong to the data, or there are no items.
     """
 
     def __init__(
@@ -77,9 +81,9 @@ class Spans:
             ]
         if labels is None and self.rollouts.weights is not None:
             self._items = [WeightedItems(*one) for one in zip(self._items, self.rollouts.weights, strict=True)]
-        # stores may keep rewards in two types: a batch has the wider one
+        # stores may have different types of rewards; a batch has the wider one
         columns = {name: "action" if name == "previous_action" else name for name in self.fields}
-        acting = [store for store in stores if store.with_actions] or stores  # video goes along without actions
+        acting = [store for store in stores if store.with_actions] or stores  # video has no actions to agree on
         self._types = {
             name: np.result_type(*(s.column(column).dtype for s in (acting if column == "action" else stores)))
             for name, column in columns.items()
@@ -100,17 +104,23 @@ class Spans:
 
     @property
     def digest(self) -> str:
-        """Hash of what the items are: contents of the stores, span and labels."""
+        """Hash of everything that determines the items: contents of the stores, span, labels, weights and limits."""
         parts = [*self.rollouts.digests, str(self.span), "" if self.labels is None else self.labels.digest]
         parts += [] if self.rollouts.weights is None else [f"weight {weight}" for weight in self.rollouts.weights]
         parts += [] if self.within is None else [str(self.within)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Number of the store, and first row there, of each item; both (B,) int64.
+        """Find the store of each item and the first row there.
+
+        Args:
+            items: (B,) numbers of items.
+
+        Returns:
+            Numbers of stores, and rows, both (B,) int64.
 
         Raises:
-            IndexError: An item outside 0..n-1.
+            IndexError: An item is not in 0..n-1.
         """
         items = exact(items, np.int64, "Numbers of items")
         if items.size and (items.min() < 0 or items.max() >= len(self)):
@@ -123,16 +133,16 @@ class Spans:
         return number, rows
 
     def read(self, items: np.ndarray, out: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """A batch.
+        """Read a batch.
 
         Args:
             items: (B,) numbers of items.
-            out: Memory for the frames, (B, L, H, W, C) uint8.
+            out: Memory for the frames, (B, L, H, W, C) uint8; None for a new array.
 
         Returns:
             "frames" (B, L, H, W, C) uint8, "level" (B,) number of the store, "row" (B,) first row there, and the
-            fields: (B,) for transitions (those of the first row, so "action" leads from frame 0 to frame 1), (B, L,
-            ...) for windows; "previous_action" is always (B,).
+            fields. A field is (B, ...) for transitions, from the first row, so that "action" leads from frame 0 to
+            frame 1; (B, L, ...) for windows. "previous_action" is always (B, ...).
         """
         number, rows = self.locate(items)
         frames = np.empty((len(rows), self.span, *self.frame_shape), np.uint8) if out is None else out
@@ -142,7 +152,7 @@ class Spans:
         return {"frames": frames, "level": number, "row": rows, **self.columns(number, rows)}
 
     def columns(self, number: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The fields of a batch, without its frames, of items that `locate` found."""
+        """Read the fields of a batch without its frames, given the results of `locate`."""
         found: dict[str, np.ndarray] = {}
         for i in np.unique(number).tolist():
             chosen = np.flatnonzero(number == i)
@@ -168,7 +178,7 @@ class Spans:
         return column[rows[:, None] + np.arange(self.span)] if self._windowed else column[rows]
 
     def _actions(self, number: int) -> np.ndarray:
-        """All actions of a store; video has none anywhere."""
+        """Read all actions of a store; video gets rows without an action."""
         store = self.rollouts.stores[number]
         if store.with_actions:
             whole: np.ndarray = store.action.whole()
@@ -182,25 +192,27 @@ class Spans:
     _windowed = True
 
     def __getitem__(self, item: int) -> dict[str, np.ndarray]:
-        """One item, without the leading `B`."""
+        """Read one item, without the axis `B`; negative numbers count from the end."""
         item = int64(item, "The number of an item")
         batch = self.read(np.array([item + len(self) if item < 0 else item]))
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, items: Sequence[int]) -> list[dict[str, np.ndarray]]:
-        """Several items at once: torch's DataLoader asks for a batch this way, and chunks are then decoded once a
-        batch.
-        """
+        """Read several items at once, which torch's DataLoader uses for a batch; each chunk is then decoded once."""
         batch = self.read(exact(items, np.int64, "Numbers of items"))
         return [{name: values[i] for name, values in batch.items()} for i in range(len(items))]
 
     def batches(self, batch_size: int, **options: Any) -> Batches:
-        """An endless (or finite) shuffled stream of batches: see `Batches` for the options."""
+        """Make a stream of shuffled batches; `Batches` describes the options."""
         return Batches(self, batch_size, **options)
 
 
 class TransitionPairs(Spans):
-    """Pairs of consecutive frames (o_t, o_{t+1}): `Spans` of two rows. "frames" is (B, 2, H, W, C)."""
+    """Transitions: pairs of consecutive frames (o_t, o_{t+1}); "frames" is (B, 2, H, W, C).
+
+    Args:
+        data, fields, labels, cache: As for `Spans`.
+    """
 
     _windowed = False
 
@@ -215,7 +227,12 @@ class TransitionPairs(Spans):
 
 
 class Windows(Spans):
-    """Windows of `length` consecutive frames: "frames" is (B, length, H, W, C)."""
+    """Windows of `length` consecutive frames; "frames" is (B, length, H, W, C).
+
+    Args:
+        data, fields, cache, within: As for `Spans`.
+        length: Frames per window.
+    """
 
     def __init__(
         self,

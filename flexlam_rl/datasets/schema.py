@@ -1,36 +1,36 @@
-"""What a rollout store holds, as Zarr v3 metadata.
+"""The layout of a rollout store as Zarr v3 metadata.
 
-Legend: `N` rows, `H W C` a frame, `E` episodes.
+Legend: `N` rows, `H W C` a frame, `E` episodes, `D` dimensions of an action.
 
 A store is one Zarr group for one level and split, `<root>/<level>/<split>.zarr`. Its rows are frames in the order of
-play; the rows of one episode are contiguous. Row `t` holds the observation *before* action `t` and the reward that
-action `t` brought. An episode of `T` actions has `T + 1` rows where its last observation exists (litelab; the last row
-then holds action -1, reward 0) and `T` where it does not.
+play; the rows of one episode are contiguous. Row `t` has the observation *before* action `t` and the reward for action
+`t`. An episode of `T` actions has `T + 1` rows if its last observation exists (as on litelab; the last row then has
+action -1 and reward 0), else `T`.
 
 ```
 frames           u8   (N, H, W, C)   sharded, zstd, crc32c
-action           i16  (N,)           row of the action table; -1 where no action follows, or none is known
-action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros where no action follows, -32768 in
+action           i16  (N,)           row of the action table; -1 if no action follows, or none is known
+action_native    i16  (N, 7)         DeepMind Lab's seven native actions; zeros if no action follows, -32768 in
                                      episodes whose actions are not known
-reward           f32  (N,)           brought by action t; f64 in a store made with reward="float64"
+reward           f32  (N,)           for action t; f64 in a store made with reward="float64"
 terminated       bool (N,)           action t ended the episode by the level's rules
-truncated        bool (N,)           action t ended the episode by time, or the recording was cut there
+truncated        bool (N,)           action t ended the episode by a time limit
 restart          bool (N,)           the map restarted before this frame: it does not continue the row before
-instruction      i32  (N,)           number in the attribute `instructions`
+instruction      i32  (N,)           index into the attribute `instructions`
 episode          i32  (N,)           number of the episode
-extra/<name>                         further columns: of imported data, and bool `expert_chose` (see marks.py)
+extra/<name>                         extra columns: of imported data, and bool `expert_chose` (see marks.py)
 episodes/        start i64, rows i32, length i32 (actions), return f64, seed i64, key i64, crc u32; all (E,)
 labels/<name>/<part>  i64            sorted rows with a known action (see labels.py)
 ```
-A store whose origin describes its actions (`Origin.actions`: every world but DMLab) has version 2 and no column
-`action_native`; its column `action` is i16 (N,) for one choice, i16 (N, D) for several, and f32 or f64 (N, D) for
-continuous actions, in the environment's own unit. Choices are counted from 0, wherever the space begins. Where no
-action follows, or none is known, all dimensions hold -1, or NaN.
+A store whose origin describes its actions (`Origin.actions`, for every world but DMLab) has version 2 and no column
+`action_native`. Its column `action` is i16 (N,) for one choice, i16 (N, D) for several, and f32 or f64 (N, D) for
+continuous actions, in the environment's own unit. Choices are counted from 0, wherever the space starts. If no action
+follows, or none is known, all dimensions are -1 or NaN.
 
-An episode without actions in a store that has some (partly labelled data) has rewards of 0.
+In a store with actions, an episode without them (partly labeled data) has rewards of 0.
 
-The group's attributes say where the data comes from (`Origin`) and hold the commit record: `commit = {rows, episodes,
-steps, digest}`. Whatever lies beyond `commit.rows` is unfinished work of a writer that died, and counts for nothing.
+The group's attributes say where the data comes from (`Origin`) and contain the commit record: `commit = {rows,
+episodes, steps, digest}`. Rows beyond `commit.rows` are unfinished work of a writer that died; readers ignore them.
 """
 
 import math
@@ -46,13 +46,13 @@ from flexlam_rl.utils.numbers import exact, int64
 from flexlam_rl.utils.plain import json_value
 
 SCHEMA = "flexlam_rl.rollouts"
-VERSIONS = (1, 2)  # the second has actions of any space
+VERSIONS = (1, 2)  # version 2 has actions of any space
 UNKNOWN_NATIVE = -32768  # in all seven native actions of an episode whose actions are not known
 DMLAB_ENGINES = ("litelab", "deepmind_lab")
 COLUMN_CHUNK = 65_536
 EPISODE_CHUNK = 16_384
 
-# per-step columns beside the frames: dtype, shape of a row
+# columns besides the frames: type, shape of a row
 STEP_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "action": ("int16", ()),
     "action_native": ("int16", (7,)),
@@ -76,25 +76,25 @@ EPISODE_COLUMNS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the frames of a store come from. Every writer that appends to the store must have the same.
+    """Where the data of a store comes from. All writers that append to a store must have the same origin.
 
     Attributes:
-        env_id: Gymnasium id, or "" for imported data.
-        engine, engine_version: "litelab" or "deepmind_lab" and its version.
-        textures: Look of the engine ("procedural", "labmaze", or "original").
+        env_id: Gymnasium id; "" for imported data.
+        engine, engine_version: Name ("litelab", "deepmind_lab", ...) and version of the engine.
+        textures: Look of the surfaces ("procedural", "labmaze", or "original").
         action_set: Name of the action set ("dreamer15").
-        action_table: Native actions of the discrete ones, (n, 7) as nested tuples; empty for native actions.
-        action_hash: Hash of that table (`flexlam_rl.envs.domains.dmlab.actions.ActionSet.hash`).
-        frame_skip: 60 Hz frames a step.
+        action_table: Native action of each discrete one, (n, 7) as nested tuples; empty for native actions.
+        action_hash: Hash of the action set.
+        frame_skip: Simulator frames per step.
         hud: "full", "reduced" or "none".
-        policy: Who played, by name.
-        policy_params: How (temperature, checkpoint, ...), JSON values; NumPy's numbers become Python's.
-        seed: Root seed of the collection, -1 when unknown.
-        domain: Name of the world ("dmlab"), "" when unknown.
-        look: How the world is drawn, beside `textures` and `hud`.
-        actions: What the actions are of, where they are not DeepMind Lab's.
-        references: Reference returns where known, {"random": x, "expert": y, ...}.
-        source: What imported data was, JSON values.
+        policy: Name of the policy that played.
+        policy_params: Parameters of the policy (temperature, checkpoint, ...), as JSON values.
+        seed: Root seed of the collection; -1 if unknown.
+        domain: Name of the domain ("dmlab"); "" if unknown.
+        look: How the world is drawn, apart from `textures` and `hud`.
+        actions: Description of actions that are not DeepMind Lab's; None for DeepMind Lab's.
+        references: Known reference returns, {"random": x, "expert": y, ...}.
+        source: Source of imported data, as JSON values.
     """
 
     env_id: str = ""
@@ -129,10 +129,10 @@ class Origin:
             name: json_value(getattr(self, name), f"{name} of an origin")
             for name in ("policy_params", "references", "source", "look")
         }
-        if not self.domain and self.engine in DMLAB_ENGINES:  # origins from before domains were written down
+        if not self.domain and self.engine in DMLAB_ENGINES:  # old stores do not record a domain
             own["domain"] = "dmlab"
         if self.actions is not None:
-            stored_type(self.actions)  # refuses what no column holds
+            stored_type(self.actions)  # raises an error if a column cannot hold them
             if self.action_table:
                 raise ValueError("An origin has an action table and a description of other actions: expected one.")
         for f in fields(self):
@@ -143,10 +143,10 @@ class Origin:
 
     @classmethod
     def of(cls, spec: EnvSpec, **fields: Any) -> "Origin":
-        """Describe data of an environment.
+        """Make the origin of data from an environment.
 
         Args:
-            spec: How the environment is shown and controlled; the frames themselves tell their size.
+            spec: How the environment is shown and controlled; the frame size is not part of an origin.
             **fields: The other fields of an origin: `policy`, `seed`, `action_table`, ...
         """
         shared = ("domain", "engine", "textures", "action_set", "action_hash", "frame_skip", "hud")
@@ -155,7 +155,7 @@ class Origin:
 
     @property
     def spec(self) -> EnvSpec:
-        """How the environment was shown and controlled; the frame size is 0x0 here, `RolloutStore.spec` knows it."""
+        """How the environment was shown and controlled. The frame size is 0x0 here; `RolloutStore.spec` has it."""
         look = {"hud": self.hud, "textures": self.textures, **self.look}
         return EnvSpec(
             domain=self.domain,
@@ -169,35 +169,39 @@ class Origin:
         )
 
     def attributes(self) -> dict[str, Any]:
-        """JSON values."""
+        """Convert to JSON values, for a store's attributes."""
         actions = None if self.actions is None else self.actions.to_json()
         return {**asdict(self), "action_table": [list(row) for row in self.action_table], "actions": actions}
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Origin":
-        """The origin that a store's attributes describe; unknown keys are left aside."""
+        """Make an origin from a store's attributes; unknown keys are ignored."""
         known = {f.name: attributes[f.name] for f in fields(cls) if f.name in attributes}
         if known.get("actions") is not None:
             known["actions"] = ActionSpec.from_json(known["actions"])
         return cls(**known)
 
     def check_same(self, other: "Origin", where: str) -> None:
-        """Refuse to mix data of two origins.
+        """Check that another origin may write to the same store; `references` and `source` may differ.
+
+        Args:
+            other: Origin of the writer.
+            where: Name of the store in the error.
 
         Raises:
-            StoreError: The first field that differs, with both values.
+            StoreError: A field differs; the message gives both values.
         """
         mine, theirs = self.attributes(), other.attributes()
         for name in mine:
             if name not in ("references", "source") and mine[name] != theirs[name]:
                 raise StoreError(
-                    f"{where} holds data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another "
+                    f"{where} has data with {name} {mine[name]!r}, but the writer has {theirs[name]!r}: use another "
                     "folder."
                 )
 
 
 def action_columns(with_actions: bool, actions: ActionSpec | None) -> tuple[str, ...]:
-    """List the columns of actions and rewards that a store has."""
+    """List the columns of a store for actions and rewards."""
     if not with_actions:
         return ()
     return ("action", "action_native", "reward") if actions is None else ("action", "reward")
@@ -206,11 +210,11 @@ def action_columns(with_actions: bool, actions: ActionSpec | None) -> tuple[str,
 def step_columns(
     with_actions: bool, actions: ActionSpec | None, reward: str = "float32"
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Give type and row shape of each column beside the frames.
+    """Find type and row shape of each column of a store, except the frames.
 
     Args:
-        with_actions: False for video alone.
-        actions: Of the origin.
+        with_actions: False for video only.
+        actions: `actions` of the store's origin.
         reward: Type of the rewards.
     """
     left_out = {"action", "action_native", "reward"} - set(action_columns(with_actions, actions))
@@ -221,7 +225,14 @@ def step_columns(
 
 
 def frames_metadata(shape: tuple[int, ...], chunk: int, shard: int, codec: str, level: int) -> dict[str, Any]:
-    """Zarr v3 metadata of the frames: shards of independently compressed and checksummed inner chunks."""
+    """Make the Zarr v3 metadata of the frames: shards of inner chunks that are compressed and checksummed separately.
+
+    Args:
+        shape: Shape of a frame.
+        chunk: Frames per inner chunk.
+        shard: Frames per shard.
+        codec, level: As for `compressor`.
+    """
     inner = [{"name": "bytes"}, *compressor(codec, level, chunk * int(np.prod(shape))), {"name": "crc32c"}]
     sharding = {
         "chunk_shape": [chunk, *shape],
@@ -238,13 +249,16 @@ def frames_metadata(shape: tuple[int, ...], chunk: int, shard: int, codec: str, 
 
 
 def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
-    """The compressor of the frames.
+    """Make the Zarr v3 metadata of the frames' compressor.
 
     Args:
-        codec: "zstd" (smallest), "lz4hc" (decodes two to three times as fast, costs two to four times as much to write)
+        codec: "zstd" (smallest), "lz4hc" (decodes two to three times as fast, takes two to four times as long to write)
             or "none".
-        level: Of that codec.
-        nbytes: Size of an inner chunk; lz4hc takes it as one block.
+        level: Compression level of the codec.
+        nbytes: Size of an inner chunk, which lz4hc compresses as one block.
+
+    Raises:
+        ValueError: The codec is unknown.
     """
     if codec == "zstd":
         return [{"name": "zstd", "configuration": {"level": level, "checksum": False}}]
@@ -267,14 +281,20 @@ def compressor(codec: str, level: int, nbytes: int) -> list[dict[str, Any]]:
 
 
 def extra_metadata(dtype: str, row: tuple[int, ...]) -> dict[str, Any]:
-    """Zarr v3 metadata of a further column: rows as large as pictures get chunks of some megabytes."""
+    """Make the Zarr v3 metadata of an extra column; chunks are smaller if rows are large, such as pictures."""
     return column_metadata(
         dtype, row, min(COLUMN_CHUNK, max(1, 2**22 // max(1, np.dtype(dtype).itemsize * math.prod(row))))
     )
 
 
 def column_metadata(dtype: str, row: tuple[int, ...], chunk: int) -> dict[str, Any]:
-    """Zarr v3 metadata of a small array."""
+    """Make the Zarr v3 metadata of a small array.
+
+    Args:
+        dtype: Type of the values.
+        row: Shape of a row.
+        chunk: Rows per chunk.
+    """
     return {
         "shape": [0, *row],
         "data_type": dtype,

@@ -1,8 +1,8 @@
-"""Which rows may stand together: segments, and the items of a given span in them.
+"""Segments, which say which rows may form an item, and the items of a given span in them.
 
-A segment is a longest run of rows of one episode without a map restart in it; a pair or a window is valid when it lies
-within one segment. A store of ten million rows has some ten thousand segments, so the index of a whole collection is
-small: item -> row is a binary search.
+A segment is a maximal run of rows of one episode without a map restart inside. A pair or window is valid if it lies
+within one segment. A store of ten million rows has about ten thousand segments, so the index of a whole collection is
+small, and a binary search finds the row of an item.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Segments:
     """Runs of rows, in order; the arrays are read-only.
 
     Attributes:
-        start: (S,) int64 first rows.
-        rows: (S,) int64 lengths.
+        start: (S,) int64, first row of each segment.
+        rows: (S,) int64, number of rows of each segment.
     """
 
     start: np.ndarray
@@ -32,8 +32,12 @@ class Segments:
 
     @classmethod
     def find(cls, starts: np.ndarray, rows: np.ndarray, restart_rows: np.ndarray) -> "Segments":
-        """Segments of episodes that begin at `starts` with `rows` rows each, cut before each of `restart_rows`
-        (sorted).
+        """Find the segments of a store.
+
+        Args:
+            starts: First row of each episode, sorted.
+            rows: Number of rows of each episode.
+            restart_rows: Rows before which the map restarted, sorted.
         """
         starts = np.asarray(starts, np.int64)
         ends = starts + np.asarray(rows, np.int64)
@@ -45,11 +49,11 @@ class Segments:
         return cls(begin, end - begin)
 
     def count(self, span: int) -> int:
-        """Number of items of `span` rows."""
+        """Count the items of `span` rows."""
         return int(np.maximum(self.rows - span + 1, 0).sum())
 
     def contains(self, row: np.ndarray, span: int) -> np.ndarray:
-        """Whether `span` rows from each row lie within one segment."""
+        """Whether the `span` rows that begin at each `row` lie within one segment."""
         row = exact(row, np.int64, "Rows")
         number = np.searchsorted(self.start, row, side="right") - 1
         inside = number >= 0
@@ -63,8 +67,8 @@ class Items:
     """All items of one span, numbered 0..n-1 in the order of their rows.
 
     Args:
-        segments: Of one store.
-        span: Rows an item (2 for a transition).
+        segments: Segments of one store.
+        span: Rows per item (2 for a transition).
     """
 
     def __init__(self, segments: Segments, span: int) -> None:
@@ -79,18 +83,18 @@ class Items:
         return self._count
 
     def rows(self, item: np.ndarray) -> np.ndarray:
-        """First rows of items, int64."""
+        """Find the first rows of items, int64."""
         segment = np.searchsorted(self._first, item, side="right") - 1
         return self._start[segment] + (item - self._first[segment])
 
     def numbers(self, row: np.ndarray) -> np.ndarray:
-        """Inverse of `rows`; the rows must begin items."""
+        """Find the numbers of items from their first rows; the inverse of `rows`."""
         segment = np.searchsorted(self._start, row, side="right") - 1
         return self._first[segment] + (np.asarray(row, np.int64) - self._start[segment])
 
 
 class ListedItems:
-    """Items that are listed rows, numbered 0..n-1."""
+    """Items that begin at the given rows, numbered 0..n-1."""
 
     def __init__(self, rows: np.ndarray) -> None:
         self._rows = rows
@@ -99,5 +103,5 @@ class ListedItems:
         return len(self._rows)
 
     def rows(self, item: np.ndarray) -> np.ndarray:
-        """First rows of items, int64."""
+        """Find the first rows of items, int64."""
         return self._rows[item]

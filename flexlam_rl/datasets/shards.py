@@ -1,8 +1,8 @@
-"""Random access to the frames of a store: sharded chunks read by position and decoded straight into a batch.
+"""Random access to the frames of a store: chunks in shards are read by position and decoded directly into a batch.
 
-TensorStore and zarr read the same files; this reader spends about half their processor time on random pairs, since it
-reads every shard's index once, opens few files, decodes a chunk once for all items of a batch that lie in it, and
-decodes whole chunks in place.
+TensorStore and zarr read the same files. For random pairs, this reader needs about half their processor time: it reads
+the index of each shard once, opens few files, decodes a chunk once for all items of a batch, and decodes complete
+chunks in place.
 """
 
 import os
@@ -20,7 +20,7 @@ from flexlam_rl.utils.errors import DamagedData, StoreError
 from flexlam_rl.utils.files import read_json, settled
 from flexlam_rl.utils.numbers import exact
 
-OPEN_SHARDS = 256  # files kept open; the usual limit of a process is 1,024
+OPEN_SHARDS = 256  # files kept open; a process may usually have 1,024
 MISSING = 2**64 - 1
 _readers: "weakref.WeakSet[FrameReader]" = weakref.WeakSet()
 
@@ -35,11 +35,14 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class FrameReader:
-    """The frames of one store, (N, H, W, C) uint8. Safe for threads and, since it reads by position, after a fork.
+    """The frames of one store, (N, H, W, C) uint8. Readers may be used by several threads and after a fork.
 
     Args:
         path: Folder of the Zarr array.
-        length: Committed rows.
+        length: Number of committed rows.
+
+    Raises:
+        StoreError: The array is not sharded, or was not written with this project's codecs.
     """
 
     def __init__(self, path: Path, length: int) -> None:
@@ -63,7 +66,7 @@ class FrameReader:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, H, W, C)."""
+        """Shape of all frames, (N, H, W, C)."""
         return (self._length, *self.row)
 
     dtype = np.dtype(np.uint8)
@@ -74,12 +77,20 @@ class FrameReader:
     def read_spans(
         self, starts: np.ndarray, span: int, out: np.ndarray | None = None, where: np.ndarray | None = None
     ) -> np.ndarray:
-        """`span` consecutive frames from each start, (B, span, H, W, C), into `out[where]` if they are given (`out`
-        C-contiguous).
+        """Read `span` consecutive frames from each start, (B, span, H, W, C).
+
+        Args:
+            starts: (B,) first row of each span.
+            span: Number of frames per span.
+            out: C-contiguous array to write to; None for a new one.
+            where: (B,) indices into `out`, one per span; None for 0 to B - 1.
+
+        Returns:
+            `out`, or the new array.
 
         Raises:
-            IndexError: A frame lies outside the store.
-            DamagedData: A chunk does not fit its checksum; the message names shard and chunk.
+            IndexError: A span has rows that do not exist.
+            DamagedData: A chunk does not match its checksum; the message names shard and chunk.
         """
         starts = exact(starts, np.int64, "The first rows of spans")
         if starts.size and (starts.min() < 0 or starts.max() + span > self._length):
@@ -90,7 +101,7 @@ class FrameReader:
         if out is None:
             out = np.empty((len(starts), span, *self.row), np.uint8)
         chunk = self.chunk
-        # pieces: the part of one item that lies in one chunk
+        # a piece is the part of one item in one chunk
         first = starts // chunk
         count = (starts + span - 1) // chunk - first + 1
         item = np.repeat(np.arange(len(starts)), count)
@@ -113,20 +124,20 @@ class FrameReader:
         return out
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Frames start..stop, (stop - start, H, W, C); the numbers mean what they mean in a slice."""
+        """Read frames `start` to `stop`, which mean the same as in a slice, (stop - start, H, W, C)."""
         start, stop, _ = slice(start, stop).indices(self._length)
         return (
             self.read_spans(np.array([start]), stop - start)[0] if stop > start else np.empty((0, *self.row), np.uint8)
         )
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """NumPy indexing, whatever NumPy allows; only the rows that it names are read."""
+        """Index like a NumPy array, with any key that NumPy accepts; only the selected rows are read."""
         return pick(key, self.shape, self._rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError(
-                f"The frames of {self.path} are read from the disk: they cannot be an array without a copy."
+                f"The frames of {self.path} are read from disk, so they cannot become an array without a copy."
             )
         return np.asarray(self.read(), dtype)
 
@@ -137,7 +148,7 @@ class FrameReader:
         """Decode one chunk into (chunk, H, W, C).
 
         Raises:
-            DamagedData: It does not fit its checksum.
+            DamagedData: The chunk does not match its checksum.
         """
         try:
             self._decode(self.encoded(number), out)
@@ -145,10 +156,10 @@ class FrameReader:
             raise DamagedData(self.describe(number, str(error))) from None
 
     def encoded(self, number: int) -> bytes:
-        """One chunk as it lies in its shard.
+        """Read the encoded bytes of one chunk.
 
         Raises:
-            DamagedData: It was never written.
+            DamagedData: The chunk was never written, or its shard is missing or damaged.
         """
         shard, inner = divmod(number, self.shard // self.chunk)
         file = self._file(shard)
@@ -158,7 +169,12 @@ class FrameReader:
         return file.read(offset, nbytes)
 
     def describe(self, number: int, what: str) -> str:
-        """The sentence about a damaged chunk."""
+        """Describe a damaged chunk in one sentence.
+
+        Args:
+            number: Number of the chunk.
+            what: What is wrong with it.
+        """
         shard, inner = divmod(number, self.shard // self.chunk)
         rows = f"{number * self.chunk} to {min((number + 1) * self.chunk, self._length) - 1}"
         return (
@@ -167,26 +183,26 @@ class FrameReader:
         )
 
     def shard_path(self, shard: int) -> Path:
-        """File of one shard."""
+        """Path of the file of one shard."""
         return self.path.joinpath("c", str(shard), *("0" for _ in self.row))
 
     def index(self, shard: int) -> np.ndarray:
-        """Offset and size of the chunks of one shard, (chunks, 2) uint64, read once.
+        """Read offset and size of the chunks of one shard, (chunks, 2) uint64.
 
         Raises:
-            DamagedData: The shard is missing, or its index does not fit its checksum.
+            DamagedData: The shard is missing, or its index does not match its checksum.
         """
         return self._index(shard, self._file(shard))
 
     def _index(self, shard: int, file: "_ShardFile") -> np.ndarray:
-        # a writer replaces the file of the last shard when it appends: an index belongs to one file, not to a name
+        # an append replaces the file of the last shard, so a kept index is valid only for the file it was read from
         version, index = self._indices.get(shard, (None, None))
         if index is None or version != file.version:
             entries = self.shard // self.chunk
             data = file.read(max(0, file.size - 16 * entries - 4), 16 * entries + 4)
             if len(data) != 16 * entries + 4 or crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
                 raise DamagedData(
-                    f"The index of shard {shard} of {self.path} is damaged: its checksum does not fit "
+                    f"The index of shard {shard} of {self.path} is damaged: it does not match its checksum "
                     f"({self.shard_path(shard)})."
                 )
             index = np.frombuffer(data[:-4], "<u8").reshape(entries, 2)
@@ -213,7 +229,7 @@ class FrameReader:
 
 
 class _ShardFile:
-    """An open shard, closed when its last user lets go of it."""
+    """An open shard, which is closed when it is garbage-collected."""
 
     def __init__(self, path: Path) -> None:
         try:

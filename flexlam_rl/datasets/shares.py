@@ -1,4 +1,4 @@
-"""A share of numbered things as test data."""
+"""Division of numbered episodes or videos into training and test data."""
 
 import math
 
@@ -6,9 +6,16 @@ SPLITS = ("train", "test")
 
 
 def split_of(number: int, share: float) -> str:
-    """Give the split of thing `number`, so that test things are spread evenly.
+    """Choose the split of an item by its number, so that test items are spread evenly.
 
-    Of the first n things, n times the share are test data, rounded down: things that come later move none.
+    Among the first n items, n * share (rounded down) are test data, so items that are added later change nothing.
+
+    Args:
+        number: Number of the item, from 0.
+        share: Share of test data.
+
+    Returns:
+        "train" or "test".
 
     Raises:
         ValueError: The share is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""Reading rollouts: one store, or many levels as one."""
+"""Readers of rollouts: one store, or several read as one."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -32,17 +32,23 @@ from flexlam_rl.utils.numbers import int64
 
 
 class RolloutStore:
-    """The store of one level and split, as it was committed when it was opened.
+    """The store of one level and split, in the state committed when it was opened.
 
-    `store.frames[10:20]`, `store.action[rows]`, `store.reward[:]` index like NumPy; see `schema` for what the columns
-    mean. The columns are attributes: `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`,
-    `instruction`, `episode`.
+    Columns are attributes: `action`, `action_native`, `reward`, `terminated`, `truncated`, `restart`, `instruction`,
+    `episode`; `datasets.schema` describes them. They are indexed like NumPy arrays: `store.frames[10:20]`,
+    `store.action[rows]`, `store.reward[:]`.
+
+    Args:
+        path: Folder of the store.
 
     Attributes:
-        path: Its folder.
-        level, split: Which rollouts.
+        path: Folder of the store.
+        level, split: Names of the level and split.
         frames: (N, H, W, C) uint8, read on demand.
-        actions: What the actions are of, None for DeepMind Lab's.
+        actions: Description of the actions; None for DeepMind Lab's.
+
+    Raises:
+        StoreError: There is no store, or one of another schema version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -67,18 +73,18 @@ class RolloutStore:
         """Open a store.
 
         Raises:
-            StoreError: There is none, or of another schema version.
+            StoreError: There is no store, or one of another schema version.
         """
         return cls(path)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """Everything the group's attributes say, a fresh copy."""
+        """A copy of all attributes of the Zarr group."""
         return copy.deepcopy(self._attributes)
 
     @property
     def origin(self) -> Origin:
-        """Whose rollouts, a fresh copy."""
+        """A copy of the description of where the data comes from."""
         return Origin.from_attributes(copy.deepcopy(self._attributes["origin"]))
 
     @property
@@ -89,45 +95,45 @@ class RolloutStore:
 
     @property
     def fps(self) -> float:
-        """Frames per second, in the world's time; of imported video, those that were kept."""
+        """Frames per second in the world's time; for imported video, the rate of the imported frames."""
         origin = self.origin
         return float(origin.source.get("fps") or 60 / origin.frame_skip)
 
     @property
     def rows(self) -> int:
-        """Committed rows (frames)."""
+        """Number of committed rows (frames)."""
         return int(self._attributes["commit"]["rows"])
 
     @property
     def episodes(self) -> int:
-        """Committed episodes."""
+        """Number of committed episodes."""
         return int(self._attributes["commit"]["episodes"])
 
     @property
     def steps(self) -> int:
-        """Committed actions."""
+        """Number of committed actions; in video without actions, of steps between frames."""
         return int(self._attributes["commit"]["steps"])
 
     @property
     def digest(self) -> str:
-        """Hash chained over all episodes and their contents: equal for equal data."""
+        """Hash chained over all episodes and their contents; equal data has equal digests."""
         return str(self._attributes["commit"]["digest"])
 
     @property
     def with_actions(self) -> bool:
-        """False for action-free video."""
+        """Whether the store has actions and rewards; False for video."""
         return bool(self._attributes["with_actions"])
 
     @property
     def instructions(self) -> list[str]:
-        """Texts that the column `instruction` numbers."""
+        """Texts that the column `instruction` refers to by number."""
         return list(self._attributes["instructions"])
 
     def column(self, name: str) -> Column:
-        """A column by name, "extra/position" and "episodes/start" among them.
+        """Find a column by name, including names such as "extra/position" and "episodes/start".
 
         Raises:
-            StoreError: The store has none of that name.
+            StoreError: The store has no column of that name.
         """
         if name not in self._columns:
             if name not in self.column_names:
@@ -137,7 +143,7 @@ class RolloutStore:
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
-        """All columns beside the frames."""
+        """Names of all columns except the frames."""
         return (
             *step_columns(self.with_actions, self.actions),
             *(f"extra/{name}" for name in self._attributes["extra"]),
@@ -169,16 +175,16 @@ class RolloutStore:
 
     @property
     def episode_table(self) -> dict[str, np.ndarray]:
-        """Columns of the table of episodes: start, rows, length, return, seed, key, crc, (E,) each, read-only."""
+        """The table of episodes: start, rows, length, return, seed, key, crc; each (E,), read-only."""
         return {name: self.column(f"episodes/{name}").whole() for name in EPISODE_COLUMNS}
 
     @cached_property
     def acted(self) -> np.ndarray:
-        """Whether the action that follows a row is known, (N,) bool, read-only."""
+        """Whether each row has a known action, (N,) bool, read-only."""
         known = np.zeros(self.rows, bool)
         if self.with_actions and self.rows:
             known = are_actions(self.action.whole())
-            if self.actions is None and not known.all():  # native actions have no mark of their own
+            if self.actions is None and not known.all():  # with native actions only, the column `action` is -1
                 table = self.episode_table
                 step = np.arange(self.rows) - np.repeat(table["start"], table["rows"])
                 followed = step < np.repeat(table["length"], table["rows"])
@@ -188,7 +194,7 @@ class RolloutStore:
 
     @cached_property
     def segments(self) -> Segments:
-        """Runs of rows without an episode end or a map restart in them."""
+        """Runs of rows that contain neither the end of an episode nor a map restart."""
         column = self.column("restart")
         found = [
             np.flatnonzero(column.read(low, low + column.chunk)) + low for low in range(0, self.rows, column.chunk)
@@ -197,7 +203,7 @@ class RolloutStore:
         return Segments.find(self.episode_table["start"], self.episode_table["rows"], restarts)
 
     def episode_at(self, number: int) -> Episode:
-        """One episode with everything the store knows of it; negative numbers count from the end.
+        """Read one episode completely; negative numbers count from the end.
 
         Raises:
             IndexError: There is no such episode.
@@ -231,21 +237,21 @@ class RolloutStore:
         )
 
     def iter_episodes(self) -> Iterator[Episode]:
-        """All episodes in order."""
+        """Yield all episodes in order."""
         return (self.episode_at(number) for number in range(self.episodes))
 
 
 class Rollouts(Sequence[RolloutStore]):
-    """Several stores read as one; rows of store `i` are addressed as (i, row).
+    """Several stores that are read as one; a row is addressed as (number of the store, row).
 
     Args:
-        stores: In order.
-        weights: How often the items of each store come in one pass over all (see `mixture`); None for once. Stores of
-            a mixture need equal frames only.
+        stores: The stores, in order.
+        weights: How often the items of each store occur in one pass over all (see `datasets.mixture`); None for once
+            each. With weights, only the shapes of frames must agree.
 
     Raises:
-        StoreError: They do not go together: other frame shapes, engines or frame skips, or other actions where they
-            have some.
+        StoreError: There are no stores, or they differ in frame shape, engine, frame skip or, if they have actions, in
+            their actions.
     """
 
     def __init__(self, stores: Sequence[RolloutStore], weights: Sequence[float] | None = None) -> None:
@@ -266,7 +272,7 @@ class Rollouts(Sequence[RolloutStore]):
             ):
                 if mine != theirs and (self.weights is None or what == "frames of shape"):
                     raise StoreError(
-                        f"{one.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts are not read "
+                        f"{one.path} has {what} {mine!r}, {store.path} has {theirs!r}: such rollouts cannot be read "
                         "together."
                     )
 
@@ -278,12 +284,12 @@ class Rollouts(Sequence[RolloutStore]):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """Levels in the order of the stores."""
+        """Level of each store."""
         return tuple(store.level for store in self.stores)
 
     @property
     def steps(self) -> int:
-        """Actions in all stores."""
+        """Number of actions in all stores."""
         return sum(store.steps for store in self.stores)
 
     @property
@@ -293,16 +299,15 @@ class Rollouts(Sequence[RolloutStore]):
 
 
 def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: str | None = None) -> list[Path]:
-    """Folders of the stores under a root: a collection's folder, a folder of several collections (two looks, say), or
-    one store.
+    """Find the folders of stores.
 
     Args:
-        root: That folder.
-        levels: Names, with or without `contributed/dmlab30/`, or a single one; None for all.
-        split: None for all.
+        root: Folder of a collection, of several collections (for example, one per look), or of one store.
+        levels: Name or names of levels, with or without `contributed/dmlab30/`; None for all.
+        split: Name of the split; None for all.
 
     Raises:
-        StoreError: There are none, or a level asked for is missing.
+        StoreError: There are no stores, or a level is missing.
     """
     root = settled(root)
     if (root / "zarr.json").exists() and ".zarr" in (root.suffix, root.resolve().suffix):
@@ -321,16 +326,20 @@ def find_stores(root: str | Path, levels: Sequence[str] | None = None, split: st
         found = [path for path in found if path.parent.name in levels]
     if not found:
         raise StoreError(
-            f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in it, "
-            "or folders that have them."
+            f"{root} holds no rollouts{f' of split {split!r}' if split else ''}: expected <level>/<split>.zarr in "
+            "it, or folders that contain them."
         )
     return found
 
 
 def open_rollouts(root: str | Path, levels: Sequence[str] | None = None, split: str = "train") -> Rollouts:
-    """Open one split of all levels, or of some, under the folder of a collection or of several.
+    """Open one split of some or all levels.
+
+    Args:
+        root, levels: As for `find_stores`.
+        split: Name of the split.
 
     Raises:
-        StoreError: A level is missing, or stores do not go together.
+        StoreError: There are no stores, a level is missing, or the stores cannot be read together.
     """
     return Rollouts([RolloutStore(path) for path in find_stores(root, levels, split)])

@@ -1,7 +1,7 @@
 """Reading TFRecord files of `tf.train.Example` without TensorFlow.
 
-A TFRecord is a sequence of (length u64, masked crc32c of it u32, data, masked crc32c of the data u32); an Example is a
-protocol buffer, a map of names to lists of bytes, floats or integers.
+A TFRecord file is a sequence of (length u64, masked crc32c of the length u32, data, masked crc32c of the data u32). An
+Example is a protocol buffer that maps names to lists of bytes, floats or integers.
 """
 
 import gzip
@@ -20,10 +20,10 @@ Value = np.ndarray | list[bytes]
 
 
 def read_records(path: str | Path) -> Iterator[tuple[bytes, int]]:
-    """The records of a file, gzip-compressed or not, each with the bytes of the file read so far.
+    """Yield the records of a file, gzip-compressed or not, each with the number of the file's bytes read so far.
 
     Raises:
-        DamagedData: A record does not fit its checksum, or the file ends within one.
+        DamagedData: A record does not match its checksum, or the file ends within a record.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -33,10 +33,10 @@ def read_records(path: str | Path) -> Iterator[tuple[bytes, int]]:
         while head := _read(file, 12, path, number):
             length = int.from_bytes(head[:8], "little")
             if len(head) < 12 or _masked(head[:8]) != int.from_bytes(head[8:], "little"):
-                raise DamagedData(f"Record {number} of {path} is damaged: the checksum of its length does not fit.")
+                raise DamagedData(f"Record {number} of {path} is damaged: its length does not match its checksum.")
             data, tail = _read(file, length, path, number), _read(file, 4, path, number)
             if len(data) < length or len(tail) < 4 or _masked(data) != int.from_bytes(tail, "little"):
-                raise DamagedData(f"Record {number} of {path} is damaged: its checksum does not fit.")
+                raise DamagedData(f"Record {number} of {path} is damaged: it does not match its checksum.")
             yield data, raw.tell()
             number += 1
 
@@ -49,7 +49,7 @@ def _read(file: gzip.GzipFile | io.BufferedReader, size: int, path: Path, number
 
 
 def parse_example(data: bytes) -> dict[str, Value]:
-    """Features of a serialised `tf.train.Example`: float32 and int64 arrays, or lists of bytes."""
+    """Parse a serialized `tf.train.Example` into features by name: float32 or int64 arrays, or lists of bytes."""
     found: dict[str, Value] = {}
     for field, features in _fields(data):
         if field != 1:
@@ -71,7 +71,7 @@ def _feature(data: bytes) -> Value:
         if kind == 1:
             return [value for number, value in _fields(content) if number == 1]
         if kind == 2:
-            # packed, or one field a value
+            # either packed, or one field per value
             return np.concatenate(
                 [np.frombuffer(value, "<f4") for _, value in _fields(content)] or [np.empty(0, "<f4")]
             )
@@ -103,7 +103,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """(number, value) of a message: bytes for lengths and fixed sizes, int for variable ones."""
+    """Yield (number, value) of each field of a message; a value is an int for varints, else bytes."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -117,7 +117,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         elif kind in (1, 5):
             size = {1: 8, 5: 4}[kind]
         else:
-            raise DamagedData(f"A record holds a field of wire type {kind}: it is no tf.train.Example.")
+            raise DamagedData(f"A record has a field of wire type {kind}: it is no tf.train.Example.")
         if at + size > len(data):
             raise DamagedData("A record ends within a field: it is no tf.train.Example.")
         yield tag >> 3, data[at : at + size]

@@ -1,4 +1,4 @@
-"""Checking a store: every byte against its checksum, and everything that must agree."""
+"""Validation of a store: every byte against its checksum, and the agreement of all columns and tables."""
 
 import hashlib
 import json
@@ -21,12 +21,13 @@ from flexlam_rl.utils.files import read_json
 
 @dataclass
 class Report:
-    """What a check found.
+    """Result of a validation.
 
     Attributes:
-        path: The store.
-        problems: One sentence each; empty for a good store.
-        rows, episodes, nbytes: What was checked, and the size of its files.
+        path: Folder of the store.
+        problems: One sentence per problem; empty for a good store.
+        rows, episodes: Numbers of rows and episodes in the store.
+        nbytes: Size of its files in bytes.
     """
 
     path: Path
@@ -37,21 +38,24 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no problems."""
         return not self.problems
 
 
 def validate(path: str | Path, progress: Callable[[int, int], None] | None = None, threads: int = 2) -> Report:
-    """Check a store completely: it reads and decodes all of it.
+    """Check a store completely, which reads and decodes all of it.
+
+    Each chunk must match its checksum, and the frames, actions and rewards of each episode the checksum of the episode.
+    Episodes must fill the rows without gaps, returns must be sums of rewards, actions must be in their set or space,
+    label sets must fit the data, and the chained digest must be the committed one.
 
     Args:
-        path: The store.
-        progress: Called with the number of shards done and the number of all.
-        threads: That decode.
+        path: Folder of the store.
+        progress: Called with the number of shards checked and the total.
+        threads: Number of threads that decode.
 
-    Every chunk of every array must fit its checksum; every episode's frames, actions and rewards must fit the checksum
-    of the episode, the episodes must fill the rows without a gap, returns must be the sums of their rewards, actions
-    must be in the action table, and the chained digest must be the one committed.
+    Returns:
+        The report; problems do not raise errors.
     """
     path = Path(path)
     report = Report(path)
@@ -93,7 +97,7 @@ def _damaged_columns(store: RolloutStore) -> Iterator[str]:
 def _damaged_frames(
     store: RolloutStore, damaged: np.ndarray, progress: Callable[[int, int], None] | None, threads: int
 ) -> Iterator[str]:
-    """Decode every chunk of the frames; `damaged` becomes True for the rows of bad ones."""
+    """Decode every chunk of the frames, yield problems, and set `damaged` to True for the rows of bad chunks."""
     frames = store.frames
     inner = frames.shard // frames.chunk
     chunks = math.ceil(store.rows / frames.chunk)
@@ -124,12 +128,12 @@ def _damaged_frames(
 
 
 def _disagreements(store: RolloutStore) -> Iterator[str]:
-    """Columns and tables that do not fit each other."""
+    """Yield disagreements between columns and tables."""
     table, commit = store.episode_table, store.attributes["commit"]
     start, rows, length = (table[name].astype(np.int64) for name in ("start", "rows", "length"))
     where = str(store.path)
     if not np.array_equal(start, np.cumsum(rows) - rows) or rows.sum() != store.rows:
-        yield f"The episodes of {where} do not fill its {store.rows} rows one after the other."
+        yield f"The episodes of {where} do not fill its {store.rows} rows without gaps."
         return
     if length.sum() != commit["steps"]:
         yield f"The commit record of {where} counts {commit['steps']} steps, its episodes {length.sum()}."
@@ -139,7 +143,7 @@ def _disagreements(store: RolloutStore) -> Iterator[str]:
         yield f"Episode {values[counts > 1][0]} is in {where} more than once."
     number = store.episode.whole()
     if not np.array_equal(number, np.repeat(np.arange(store.episodes), rows)):
-        yield f"Column episode of {where} does not fit the table of episodes."
+        yield f"Column episode of {where} does not agree with the table of episodes."
     instruction = store.instruction.whole()
     if instruction.min() < 0 or instruction.max() >= len(store.instructions):
         yield f"Column instruction of {where} names text {instruction.max()}: the table has {len(store.instructions)}."
@@ -158,7 +162,7 @@ def _disagreements(store: RolloutStore) -> Iterator[str]:
 
 
 def _wrong_actions(store: RolloutStore, start: np.ndarray, rows: np.ndarray, length: np.ndarray) -> Iterator[str]:
-    """Actions outside their set or space, and actions where none can follow."""
+    """Yield actions that are not in their set or space, and rows with an action where there must be none."""
     action, where, acted = store.action.whole(), store.path, are_actions(store.action.whole())
     actions = len(store.origin.action_table)
     if store.actions is not None:
@@ -179,7 +183,7 @@ def _wrong_actions(store: RolloutStore, start: np.ndarray, rows: np.ndarray, len
 
 
 def _wrong_episodes(store: RolloutStore, damaged: np.ndarray) -> Iterator[str]:
-    """Episodes whose contents differ from what was committed, and the chain over them."""
+    """Yield episodes whose contents differ from what was committed, and a wrong chained digest."""
     table = store.episode_table
     digest = hashlib.sha256(SCHEMA.encode()).hexdigest()
     columns = action_columns(store.with_actions, store.actions)
@@ -193,7 +197,7 @@ def _wrong_episodes(store: RolloutStore, damaged: np.ndarray) -> Iterator[str]:
                 yield f"Episode {i} of {store.path} (rows {low} to {high - 1}) differs from what was recorded: {what}."
         digest = hashlib.sha256(f"{digest} {json.dumps(entry, sort_keys=True)}".encode()).hexdigest()
     if digest != store.digest:
-        yield f"The digest of {store.path} does not fit its table of episodes."
+        yield f"The digest of {store.path} does not match its table of episodes."
 
 
 def _wrong_labels(store: RolloutStore) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""The writer of a rollout store: append-only, one commit record, safe against a kill at any moment.
+"""The writer of a rollout store: append-only, with one commit record, and safe against a kill at any moment.
 
-An append writes frames and columns past the committed rows first and replaces the group's `zarr.json` last, in one
-rename: its attribute `commit` says how many rows count. Every file is replaced as a whole, so committed rows survive
-whatever happens before the commit, and rows after it count for nothing and are overwritten by the next append.
+An append first writes frames and columns beyond the committed rows. It then replaces the group's `zarr.json` in one
+rename, whose attribute `commit` has the number of committed rows. Every file is replaced as a whole, so committed rows
+survive whatever happens before the commit; rows beyond them are ignored, and the next append overwrites them.
 """
 
 import hashlib
@@ -41,41 +41,47 @@ from flexlam_rl.utils.files import FolderLock, disk_errors, read_json, settled, 
 from flexlam_rl.utils.numbers import int64
 from flexlam_rl.utils.provenance import revision
 
-CHUNK = 4  # frames decoded together; docs/data.md has the measurement
-SHARD = 4096  # frames a file
+CHUNK = 4  # frames per chunk, which are decoded together; docs/data.md has the measurement
+SHARD = 4096  # frames per file
 CODEC, LEVEL = "zstd", 3
 
 
 def store_path(root: str | Path, level: str, split: str) -> Path:
-    """Folder of one store under a root.
+    """Find the folder of a store.
+
+    Args:
+        root: Folder of the collection.
+        level, split: Names of the level and split.
 
     Raises:
-        ValueError: Level or split is no name of a folder.
+        ValueError: Level or split cannot be the name of a folder.
     """
     return settled(root) / level_folder(level) / f"{split_name(split)}.zarr"
 
 
 class RolloutWriter:
-    """Appends episodes to the store of one level and split, which is created on first use and continued afterwards.
+    """Appends episodes to the store of one level and split, which is created by the first writer.
+
+    A writer must not be shared by threads. It cannot be copied, and belongs to the process that made it: a forked
+    process makes its own.
 
     Args:
         root: Folder of the collection.
-        level, split: Name the store, `<root>/<level>/<split>.zarr`; a level with or without `contributed/dmlab30/`.
-        origin: Where the data comes from; a store takes one origin.
-        with_actions: False writes action-free video: no actions, no rewards. Episodes without them may stand in other
-            stores too (partly labelled data).
-        extra: Names, dtypes and row shapes of further columns, {"position": ("float32", (3,))}.
-        chunk, shard, codec, compression: Layout of the frames of a new store; an existing one keeps its own.
-        reward: Type of the rewards of a new store, "float32" or "float64" (0.1 is no number of float32); an existing
-            one keeps its own.
+        level, split: Names of the level, with or without `contributed/dmlab30/`, and the split. The store is
+            `<root>/<level>/<split>.zarr`.
+        origin: Where the data comes from; a store has one origin.
+        with_actions: False writes video without actions and rewards. Stores with actions may also contain episodes
+            without them (partly labeled data).
+        extra: Types and row shapes of extra columns, {"position": ("float32", (3,))}.
+        chunk, shard, codec, compression: Layout of the frames of a new store: frames per chunk and per file, codec and
+            its level as for `schema.compressor`; an existing store keeps its own.
+        reward: Type of the rewards of a new store, "float32" or "float64" (float32 cannot hold 0.1 exactly); an
+            existing store keeps its own.
 
     Raises:
-        ValueError: An argument has a value that no store has.
+        ValueError: An argument has a wrong value.
         StoreLocked: Another writer is open on this store.
-        StoreError: The store holds data of another origin, layout or schema version.
-
-    The table of committed episodes' keys is in `keys`: a collection skips what is there. Not safe for threads, and a
-    writer belongs to the process that made it: it is not copied, and a forked process makes its own.
+        StoreError: The store has data of another origin, other columns or another schema version.
     """
 
     def __init__(
@@ -123,34 +129,35 @@ class RolloutWriter:
 
     @property
     def origin(self) -> Origin:
-        """Where the data comes from, a fresh copy."""
+        """A copy of the description of where the data comes from."""
         return replace(self._origin)
 
     @property
     def rows(self) -> int:
-        """Committed rows."""
+        """Number of committed rows."""
         return int(self._attributes["commit"]["rows"])
 
     @property
     def episodes(self) -> int:
-        """Committed episodes."""
+        """Number of committed episodes."""
         return int(self._attributes["commit"]["episodes"])
 
     @property
     def steps(self) -> int:
-        """Committed actions."""
+        """Number of committed actions."""
         return int(self._attributes["commit"]["steps"])
 
     def append_episode(self, episode: Episode) -> None:
-        """Store and commit one episode: see `append_episodes`."""
+        """Store and commit one episode, as `append_episodes` does."""
         self.append_episodes([episode])
 
     def append_episodes(self, episodes: Iterable[Episode]) -> None:
-        """Store episodes and commit them together; one commit for many is cheaper than one each.
+        """Store episodes and commit them together, which costs less than one commit per episode.
 
         Raises:
-            ValueError: An episode's columns do not fit each other or the store, or its key is in the store.
-            DiskFull: Nothing of this call is stored, everything before it stays.
+            ValueError: An episode's columns do not fit each other or the store, or its key is already in the store.
+            StoreError: The writer is closed, or was made before a fork.
+            DiskFull: The disk is full. No episode of this call is stored; earlier ones are kept.
         """
         self.check_process()
         batch = [self._prepare(episode) for episode in episodes]
@@ -159,32 +166,32 @@ class RolloutWriter:
         keys = [episode.key for episode, _ in batch if episode.key >= 0]
         for key in keys:
             if key in self._keys or keys.count(key) > 1:
-                raise ValueError(f"Episode {key} is already in {self.path}: a store takes a key once.")
+                raise ValueError(f"Episode {key} is already in {self.path}: a store accepts each key once.")
         with disk_errors(self.path):
             self._write(batch)
         self._keys.update(keys)
 
     @property
     def keys(self) -> frozenset[int]:
-        """Keys of the committed episodes."""
+        """Keys of the committed episodes, which a continued collection can skip."""
         return frozenset(self._keys)
 
     def check_process(self) -> None:
         """Check that this process may write.
 
         Raises:
-            StoreError: The writer was closed, or made before a fork.
+            StoreError: The writer is closed, or was made before a fork.
         """
         if os.getpid() != self._process:
             raise StoreError(
-                f"The writer of {self.path} was made before a fork, by process {self._process}: make one in this "
-                "process."
+                f"The writer of {self.path} was made before a fork, by process {self._process}: make another one in "
+                "this process."
             )
         if self._closed:
             raise StoreError(f"The writer of {self.path} is closed: make another one.")
 
     def close(self) -> None:
-        """Give the store back; may be called again. Everything appended is committed already."""
+        """Release the store; further calls do nothing. All appended episodes are already committed."""
         self._closed = True
         self._lock.release()
 
@@ -200,7 +207,7 @@ class RolloutWriter:
     def _open(self) -> dict[str, Any]:
         file = self.path / "zarr.json"
         if not file.exists():
-            for folder in self.path.iterdir():  # what a writer left that died while it created the store
+            for folder in self.path.iterdir():  # left by a writer that died while it created the store
                 if folder.is_dir():
                     shutil.rmtree(folder)
             sweep(self.path)
@@ -222,9 +229,9 @@ class RolloutWriter:
         stored = {name: (dtype, tuple(shape)) for name, (dtype, shape) in attributes["extra"].items()}
         if stored != self._extra:
             raise StoreError(
-                f"{where} has the extra columns {stored}, the writer {self._extra}: they must be the same."
+                f"{where} has the extra columns {stored}, but the writer has {self._extra}: expected the same."
             )
-        for name in ("source", "references"):  # what may grow with the store
+        for name in ("source", "references"):  # these may change as the store grows
             if getattr(self._origin, name):
                 attributes["origin"][name] = getattr(self._origin, name)
         attributes["writers"].append({**self._started, "first_episode": attributes["commit"]["episodes"]})
@@ -259,7 +266,7 @@ class RolloutWriter:
         ]
 
     def _create(self, shape: tuple[int, ...]) -> None:
-        """Begin the arrays of a store that has none."""
+        """Create the arrays of a new store."""
         types = step_columns(self.with_actions, self._origin.actions, self.reward)
         metadata = {"frames": frames_metadata(shape, *self._layout)}
         metadata |= {name: column_metadata(*column, COLUMN_CHUNK) for name, column in types.items()}
@@ -272,14 +279,14 @@ class RolloutWriter:
             write_json(self.path / group / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
 
     def _continue(self, commit: dict[str, Any]) -> None:
-        """Look at the arrays of a store, and remove the unfinished work of a writer that died."""
+        """Check the arrays of an existing store, and remove the unfinished work of a writer that died."""
         sweep(self.path)
         for name in self._arrays():
             metadata = read_json(self.path / name / "zarr.json")
             length = commit["episodes" if name.startswith("episodes/") else "rows"]
             if metadata["shape"][0] < length:
                 raise StoreError(
-                    f"{self.path / name} holds {metadata['shape'][0]} rows, its commit record says {length}: run "
+                    f"{self.path / name} has {metadata['shape'][0]} rows, but its commit record says {length}: run "
                     "flexlam data validate."
                 )
             discard_rows(self.path / name, length, rows_a_file(metadata))
@@ -287,7 +294,7 @@ class RolloutWriter:
                 self.reward = metadata["data_type"]
 
     def _prepare(self, episode: Episode) -> tuple[Episode, dict[str, np.ndarray]]:
-        """Check an episode and lay its columns out as they are stored."""
+        """Check an episode and convert it to the columns of the store."""
         episode = episode.checked(self.reward, self._origin.actions if self.with_actions else None)
         shape = list(episode.frames.shape[1:])
         if self._attributes["frame_shape"] not in ([], shape):
@@ -302,7 +309,9 @@ class RolloutWriter:
         return stored_columns(episode, self._origin, self._extra, self.reward, self.with_actions)
 
     def _write(self, batch: list[tuple[Episode, dict[str, np.ndarray]]]) -> None:
-        attributes: dict[str, Any] = json.loads(json.dumps(self._attributes))  # changed only when it is committed
+        attributes: dict[str, Any] = json.loads(
+            json.dumps(self._attributes)
+        )  # a copy, kept only if the commit succeeds
         if not attributes["frame_shape"]:
             attributes["frame_shape"] = list(batch[0][0].frames.shape[1:])
         commit = attributes["commit"]

@@ -65,7 +65,7 @@ def test_minari(make: Make, tmp_path: Path, channels: int, form: str) -> None:
     export_minari(store, tmp_path / "m", data_format=form)
     np.testing.assert_array_equal(import_minari(tmp_path / "m", tmp_path / "b").frames[:], store.frames[:])
     if channels != 3:
-        with pytest.raises(ValueError, match=f"{channels} channels: JPEG pictures have 3"):
+        with pytest.raises(ValueError, match=f"{channels} channels: expected 3 for JPEG"):
             export_minari(store, tmp_path / "j", data_format=form, jpeg=True)
 
 

@@ -90,7 +90,7 @@ def test_inspect_shares_its_seconds_among_the_stores() -> None:
         ("data sheet data --episode 9", "Episode 9 of"),
         ("data video data --episode 9", "Episode 9 of"),
         ("data sheet data --out sheet.gif", "expected a file that ends in .png"),
-        ("data labels data --name a --count 3 --fraction 0.5", "expected one of the two"),
+        ("data labels data --name a --count 3 --fraction 0.5", "expected exactly one of them"),
     ],
 )
 def test_wrong_use_is_one_sentence(data: Path, arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

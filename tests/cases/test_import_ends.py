@@ -94,7 +94,7 @@ def test_numbers_of_episodes_cut_them(tmp_path: Path, name: str) -> None:
 
 def test_an_episode_in_two_pieces_is_refused(tmp_path: Path) -> None:
     pq.write_table(table([0] * 5, [3, 3, 9, 3, 3]), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match=r"Episode 3 of .* goes on after its end"):
+    with pytest.raises(ValueError, match=r"Episode 3 of .* continues after its end"):
         bring(tmp_path, tmp_path)
 
 
@@ -202,7 +202,7 @@ def test_an_episode_that_goes_on_in_a_later_file_is_not_dropped(tmp_path: Path) 
     pq.write_table(table([0, 1, 0, 0]), tmp_path / "train-00000-of-00002.parquet")
     assert bring(tmp_path, tmp_path).episodes == 2
     pq.write_table(table([0, 0, 1]), tmp_path / "train-00001-of-00002.parquet")
-    with pytest.raises(ValueError, match="Episode 1 has 5 rows in the files and 2 in"):
+    with pytest.raises(ValueError, match="Episode 1 has 5 rows in the files but 2 in"):
         bring(tmp_path, tmp_path)
 
 

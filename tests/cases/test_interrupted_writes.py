@@ -73,5 +73,5 @@ def test_labels_of_two_draws_are_not_mixed(tmp_path: Path) -> None:
     make_labels(rollouts, "few", count=4, seed=1, overwrite=True)  # as if it had been killed after the first level:
     (rollouts.stores[1].path / "labels").rename(tmp_path / "new")
     old.rename(rollouts.stores[1].path / "labels")
-    with pytest.raises(StoreError, match="drawn otherwise"):
+    with pytest.raises(StoreError, match="drawn in another way"):
         load_labels(rollouts, "few")

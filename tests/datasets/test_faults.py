@@ -212,7 +212,7 @@ def test_a_damaged_chunk_is_named_with_its_shard_and_rows(make_store: Make) -> N
     first = shard * 64 + inner * 4
     assert problems == [
         f"Chunk 5 of shard 2 of {store.path}/frames (rows {first} to {first + 3}) is damaged: its checksum does not "
-        f"fit its bytes ({file})."
+        f"match its bytes ({file})."
     ]
 
 

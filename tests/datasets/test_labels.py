@@ -90,7 +90,7 @@ def test_no_frames_are_copied(levels: Rollouts) -> None:
     ("options", "sentence"),
     [
         ({}, "fraction is None, count is None"),
-        ({"fraction": 0.1, "count": 3}, "expected one of the two"),
+        ({"fraction": 0.1, "count": 3}, "expected exactly one of them"),
         ({"count": 2}, "2 labels is too small for 3 levels"),
         ({"count": 2000}, r"A budget of \d+ labels from .*: it has 5\d\d transitions"),
         ({"count": 30, "levels": ["delta"]}, "Level delta is not among the rollouts"),

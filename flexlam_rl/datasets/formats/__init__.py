@@ -1,4 +1,4 @@
-"""Formats that rollouts are imported from and exported to, one file or folder each (see `datasets.format`)."""
+"""Formats that rollouts are imported from and exported to, one file or folder per format (see `datasets.format`)."""
 
 import pkgutil
 
@@ -7,10 +7,10 @@ from flexlam_rl.utils.registry import Registry
 
 
 def built_in() -> dict[str, str]:
-    """Find the formats of this folder: the name of each, and where its `Format` stands."""
+    """Find the formats in this folder: maps each name to the "module:attribute" of its `Format`."""
     found = [module.name for module in pkgutil.iter_modules(__path__)]
     return {name.replace("_", "-"): f"{__name__}.{name}:FORMAT" for name in found}
 
 
 FORMATS: Registry[Format] = Registry("format", built_in(), group="flexlam_rl.formats")
-"""Every format, by its name on the command line."""
+"""All formats, by name on the command line."""

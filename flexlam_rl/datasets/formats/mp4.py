@@ -1,4 +1,4 @@
-"""Export to mp4, one file per episode: for people and for tools that read video."""
+"""Export to mp4 with one file per episode, for people and for tools that read video."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +13,25 @@ from flexlam_rl.utils.video import write_video
 def export_mp4(
     store: RolloutStore, folder: str | Path, progress: Progress = no_progress, *, lossless: bool = False
 ) -> list[Path]:
-    """Write the frames of every episode as H.264, in their own size and at the speed of play. Run again after an
-    interruption, it continues.
+    """Write the frames of each episode as an H.264 video in their own size, at the speed of play. After an
+    interruption, the same call continues.
 
     Args:
-        store: Any store of frames with one or three channels.
-        folder: Made if it is not there.
-        progress: Told the episodes written and their number.
-        lossless: Keep every value of the frames; not every player shows such a file.
+        store: A store whose frames have one or three channels.
+        folder: Folder to write to; created if it is missing.
+        progress: Called with the number of episodes written and the total.
+        lossless: Keep every pixel value; some players cannot show such files.
 
     Returns:
-        The files, `episode-000000.mp4` and on.
+        The files: `episode-000000.mp4` and so on.
 
     Raises:
-        ValueError: Frames with channels that a video has no place for.
-        StoreError: The folder holds something else under the names of these files.
+        ValueError: The frames do not have one or three channels.
+        StoreError: The folder contains other files with these names.
     """
     channels = store.frames.row[-1]
     if channels not in (1, 3):
-        other = "`flexlam data video` draws a fourth beside the others"
+        other = "`flexlam data video` draws a fourth one beside the others"
         raise ValueError(f"{store.path} has frames of {channels} channels: mp4 holds 1 or 3; {other}.")
     folder = Path(folder)
     names = [f"episode-{number:06d}.mp4" for number in range(store.episodes)]
@@ -47,10 +47,10 @@ def export_mp4(
 
 @dataclass(frozen=True, kw_only=True)
 class ToMp4(ExportOptions):
-    """Plain videos, <out>/<level>-<split>/episode-000000.mp4, without actions, rewards, marks, words and restarts."""
+    """Videos, <out>/<level>-<split>/episode-000000.mp4; all other data (actions, rewards, ...) is left out."""
 
     lossless: bool = False
-    """Keep every value of the frames: larger, and not every player shows such a file."""
+    """Keep every pixel value: files are larger, and some players cannot show them."""
 
 
 def _export(store: RolloutStore, out: Path, options: ToMp4, progress: Progress) -> Path:
@@ -64,4 +64,4 @@ def _export(store: RolloutStore, out: Path, options: ToMp4, progress: Progress) 
     return folder
 
 
-FORMAT = Format("mp4", "H.264 videos, one per episode, frames alone", exporter=Exporter(ToMp4, _export))
+FORMAT = Format("mp4", "H.264 videos, one per episode, frames only", exporter=Exporter(ToMp4, _export))

@@ -1,9 +1,9 @@
-"""Import of RL Unplugged's DeepMind Lab records: R2D2 agents in five levels, 72x96 pictures, 15 actions. TensorFlow is
-not needed.
+"""Import of RL Unplugged's DeepMind Lab records (R2D2 agents, five levels, 72x96 pictures, 15 actions), without
+TensorFlow.
 
 A record is one episode, a `tf.train.Example` with `observations_pixels` (PNG), `actions`, `rewards`, `discounts`, and
-what the agent saw of the step before: `observations_action` (one-hot) and `observations_reward`. The last two tell how
-the columns are aligned, so that is checked, not assumed.
+the previous step as the agent saw it: `observations_action` (one-hot) and `observations_reward`. The last two show how
+the columns are aligned, so the alignment is checked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ from flexlam_rl.utils.files import Progress, no_progress
 from flexlam_rl.utils.numbers import exact
 
 NEEDED = ("observations_pixels", "observations_action", "observations_reward", "actions", "rewards", "discounts")
-NUMBER = "episode_id"  # kept as an extra column where it is there
+NUMBER = "episode_id"  # kept as an extra column if it exists
 
 
 def import_rl_unplugged(
@@ -42,28 +42,32 @@ def import_rl_unplugged(
     limit: int | None = None,
     progress: Progress = no_progress,
 ) -> RolloutStore:
-    """Import TFRecord files into the store of a level and split. Run again, it continues.
+    """Import TFRecord files into the store of a level and split. After an interruption, the same call continues.
 
     Args:
         files: A file, a folder of `tfrecord-*`, or a list.
-        root, level, split: The store.
-        origin: Where the data comes from; RL Unplugged does not give the action table, so by default the store has
+        root, level, split: Folder of the collection, and level and split of the store to write.
+        origin: Where the data comes from. RL Unplugged does not publish the action table, so by default the store has
             none.
-        limit: Import no more episodes than this.
-        progress: Told the bytes of the files read and their sum.
+        limit: Largest number of episodes to import; None for all.
+        progress: Called with the number of bytes read and the total.
+
+    Returns:
+        The store.
 
     Raises:
-        ValueError: A record lacks a column, or has a value that the store cannot hold.
-        Misaligned: The actions and rewards of a record do not follow its observations.
-        DamagedData: A record does not fit its checksum.
+        ValueError: A file is missing, a record lacks a column, or the store cannot hold a value.
+        StoreError: The store was imported from other files or with other options.
+        Misaligned: Actions and rewards of a record are shifted against its observations.
+        DamagedData: A record does not match its checksum.
     """
     if isinstance(files, str | Path):
         files = sorted(Path(files).glob("*tfrecord*")) if Path(files).is_dir() else [files]
     for file in files:
         if not Path(file).is_file():
-            raise ValueError(f"{file} is no file: expected TFRecords, or a folder that holds tfrecord-*.")
+            raise ValueError(f"{file} is no file: expected TFRecords, or a folder that contains tfrecord-*.")
     if not files:
-        raise ValueError("No record files: expected a file, a folder that holds tfrecord-*, or a list.")
+        raise ValueError("No record files: expected a file, a folder that contains tfrecord-*, or a list.")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}: expected at least 1 episode.")
     origin = origin or Origin(
@@ -119,7 +123,7 @@ def _episode(
     if (discounts[:-1] == 0).any():
         raise ValueError(
             f"{what} ends at step {int((discounts == 0).argmax())} of {len(discounts)}: expected a discount of 0 at "
-            "the last one only."
+            "the last step only."
         )
     seen = columns["observations_action"].reshape(len(actions), -1).argmax(1)
     moved = len(actions) > 1 and not (
@@ -128,7 +132,7 @@ def _episode(
     )
     if moved:
         raise Misaligned(
-            f"{what} is shifted: the action and reward that an observation shows are not those of the row before."
+            f"{what} is shifted: an observation shows an action or reward that differs from the previous row's."
         )
     return Episode(
         frames=decode_all(columns["observations_pixels"], pool),
@@ -146,13 +150,13 @@ class FromUnplugged(ImportOptions):
     """TFRecords of RL Unplugged's DeepMind Lab data."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """Files, or one folder that holds tfrecord-*."""
+    """Files, or one folder that contains tfrecord-*."""
     level: str
     """Name of the level."""
     split: Split = "train"
     """Split of the store."""
     limit: int | None = None
-    """Import no more episodes than this."""
+    """Largest number of episodes to import."""
 
 
 def _import(options: FromUnplugged, progress: Progress) -> list[RolloutStore]:

@@ -216,7 +216,7 @@ def test_shifted_or_damaged_records_are_refused(tmp_path: Path) -> None:
     data = bytearray(record(example(columns)))
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(DamagedData, match="its checksum does not fit"):
+    with pytest.raises(DamagedData, match="it does not match its checksum"):
         import_rl_unplugged(file, tmp_path / "b", "level")
     file.write_bytes(record(example({"actions": np.array([1])})))
     with pytest.raises(ValueError, match="no column 'observations_pixels'"):

@@ -157,7 +157,7 @@ def test_a_minari_export_is_kept_or_refused(folder: Path, tmp_path: Path, capsys
     assert run(*order) == 0
     assert (data / "main_data.hdf5").stat().st_mtime_ns == time
     assert run(*order, "--jpeg") == 2
-    assert "holds something else: delete it" in capsys.readouterr().err
+    assert "contains something else: delete it" in capsys.readouterr().err
 
 
 def test_progress_ends_where_it_said(make_store: Make, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_labels_are_drawn_and_listed(folder: Path, capsys: pytest.CaptureFixture
         (["import", "teco", "{t}/nowhere", "-o", "{t}/o"], "nowhere is no folder"),
         (["import", "teco", "{t}", "-o", "{t}/o"], "bad.npz is damaged"),
         (["import", "rl-unplugged", "{t}/hub.parquet", "--level", "x", "-o", "{t}/o"], "Record 0 of"),
-        (["import", "minari", "{t}", "-o", "{t}/o"], "holds no Minari dataset"),
+        (["import", "minari", "{t}", "-o", "{t}/o"], "contains no Minari dataset"),
         (["export", "parquet", "{t}/nowhere", "-o", "{t}/o"], "nowhere is no folder"),
         (["export", "mp4", "{d}", "--level", "gamma", "-o", "{t}/o"], "no rollouts of gamma"),
         (["export", "gif", "{d}", "-o", "{t}/o"], "see flexlam data --help"),

@@ -240,7 +240,7 @@ def test_bad_datasets_get_one_sentence(tmp_path: Path) -> None:
 def test_what_lerobot_has_no_place_for_is_refused(tmp_path: Path) -> None:
     odd = [Episode(one.frames[:, :31], one.action, one.reward) for one in episodes(BOX)]
     store = write(tmp_path / "odd", BOX, odd)
-    with pytest.raises(ValueError, match="frames of 32x31: a video that every player shows has an even size"):
+    with pytest.raises(ValueError, match="frames of 32x31: videos need even sizes"):
         export_lerobot(store, tmp_path / "no")
     silent = [*episodes(BOX, 1), Episode(episodes(BOX, 1)[0].frames)]
     with pytest.raises(ValueError, match=r"Episode 1 of .* is video without actions"):

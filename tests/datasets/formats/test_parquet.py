@@ -97,7 +97,7 @@ def test_shifted_recordings_are_refused_and_can_be_moved_back(rows: int, tmp_pat
     table = pq.read_table(FILES[3])
     file = tmp_path / "shifted.parquet"
     pq.write_table(shifted(table, rows), file)
-    with pytest.raises(Misaligned, match=f"stands in row t\\{rows:+d}, expected row t; import with shift={rows}"):
+    with pytest.raises(Misaligned, match=f"is in row t\\{rows:+d}, expected row t; import with shift={rows}"):
         import_parquet(file, tmp_path / "store", "a", "train", REAL)
     store = import_parquet(file, tmp_path / "store", "a", "train", REAL, shift=rows)
     keep = slice(1, None) if rows < 0 else slice(None, -1)

@@ -137,7 +137,7 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     how = HowVideo(fps=2)
     [store] = import_video(tmp_path / "shots", tmp_path / "slow", how=how, split="train", picture_fps=4)
     assert marks(store) == [0, 2, 4, 6, 8, 10]
-    with pytest.raises(ValueError, match="how many pictures a second walk has: give --picture-fps"):
+    with pytest.raises(ValueError, match="pictures per second of walk is not known: give --picture-fps"):
         import_video(tmp_path / "shots", tmp_path / "no", how=how, split="train")
     Image.new("RGBA", (48, 32)).save(tmp_path / "shots/walk/3.png")
     with pytest.raises(ValueError, match=r"3\.png has transparent pixels"):
@@ -181,7 +181,7 @@ def test_a_killed_import_goes_on_and_new_videos_join(tmp_path: Path, monkeypatch
         with pytest.raises(Exception, match=sentence):
             import_video(folder, tmp_path / "killed", how=change, test_share=0.4)
     (folder / "film 1.mp4").unlink()
-    with pytest.raises(Exception, match=r"film 1\.mp4.* of the earlier import is gone"):
+    with pytest.raises(Exception, match=r"film 1\.mp4.* of the earlier import is missing"):
         import_video(folder, tmp_path / "killed", how=how, test_share=0.4)
 
 
@@ -196,7 +196,7 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(tmp_path: Path, caps
     (tmp_path / "empty").mkdir()
     assert "holds no video: expected mp4" in said(tmp_path / "empty")
     assert "nowhere is no folder" in said(tmp_path / "nowhere")
-    assert "--fps 20 is more" in said(good, "--fps", "20")
+    assert "--fps is 20: expected at most" in said(good, "--fps", "20")
     assert "expected WIDTHxHEIGHT" in said(good, "--size", "big")
     assert "cuts is 2.0: expected" in said(good, "--cuts", "2")
     mixed = film(film(tmp_path / "mixed", 8).joinpath("small"), 8, height=16, width=16).parent
@@ -209,5 +209,5 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(tmp_path: Path, caps
     assert "Left out: " in told and "junk.mp4" in told and "they are no videos: note.txt" in told
     assert RolloutStore(tmp_path / "out/bad/train.zarr").rows == 8
     single = film(tmp_path / "single", 1)
-    with pytest.raises(ValueError, match=r"film 0\.mp4 has 1 frame: expected 2"):
+    with pytest.raises(ValueError, match=r"film 0\.mp4 has 1 frame: expected at least 2"):
         import_video(single, tmp_path / "none", split="train")

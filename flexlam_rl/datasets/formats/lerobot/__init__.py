@@ -1,4 +1,4 @@
-"""LeRobot datasets of version 3: parquet and mp4 files, several cameras, texts of tasks, continuous actions."""
+"""LeRobot datasets of version 3: parquet and mp4 files, several cameras, task texts, continuous actions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress
 from flexlam_rl.utils.lazy import lazy_names
 
-# pyarrow is loaded where one of these is used
+# pyarrow is loaded only when one of these is used
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
@@ -28,23 +28,25 @@ class FromLeRobot(ImportOptions):
     """A LeRobot dataset of version 3 on disk."""
 
     folder: tyro.conf.Positional[Path]
-    """Folder with meta/info.json in it."""
+    """Folder that contains meta/info.json."""
     level: str | None = None
-    """Name of the data; None: that of an exported store, or the folder's."""
+    """Name of the level to create; by default that of the exported store, else the folder's name."""
     camera: tuple[str, ...] = ()
-    """Camera whose pictures become the frames, and others that become further columns; none: the only one."""
+    """Camera whose pictures become the frames, then any others to keep as extra columns; may be left out if there is
+    only one camera.
+    """
     size: str | None = None
-    """Size of the frames, as WIDTHxHEIGHT or one number for both; None keeps it."""
+    """Size of the frames, as WIDTHxHEIGHT or one number for both; by default it is kept."""
     fit: Fit = "crop"
-    """How other proportions are changed: crop keeps the middle, pad adds black bars, stretch distorts."""
+    """How to change the aspect ratio: crop keeps the middle, pad adds black bars, stretch distorts."""
     split: Rule | None = None
-    """episodes: a share of the episodes is test data; train, test: all of them are of that split. None: the split of an
-    exported store, else episodes.
+    """episodes: a share of the episodes becomes test data; train or test: all episodes go to that split. By default the
+    split of the exported store, else episodes.
     """
     test_share: float = 0.1
-    """Share of the episodes that is test data."""
+    """Share of the episodes that becomes test data."""
     bounds: tuple[float, float] | None = None
-    """Lowest and highest continuous action in every dimension; None: of all actions in the data."""
+    """Lowest and highest value of continuous actions, for all dimensions; by default those found in the data."""
 
 
 def _import(options: FromLeRobot, progress: Progress) -> list[RolloutStore]:
@@ -71,8 +73,8 @@ class ToLeRobot(ExportOptions):
     frames: Frames = "video"
     """video: mp4 files, lossy; image: PNG pictures in the parquet files, exact."""
     last_frames: LastFrames = "drop"
-    """The observation after the last action, which LeRobot has no row for: drop leaves it out, row gives it one, with
-    actions of 0 and a mark.
+    """What to do with the observation after the last action, which has no place in LeRobot's format: drop leaves it
+    out, row adds a marked row with actions of 0.
     """
 
 

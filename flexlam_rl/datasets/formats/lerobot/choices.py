@@ -1,4 +1,4 @@
-"""Values that options of imports and exports take."""
+"""Allowed values of options of LeRobot imports and exports."""
 
 from typing import Literal
 

@@ -1,5 +1,6 @@
-"""Export as a LeRobot dataset of version 3. Legend: `T` actions of an episode, `R` rows of it in the dataset, `D`
-dimensions of an action.
+"""Export to LeRobot datasets of version 3.
+
+Legend: `T` actions of an episode, `R` its rows in the dataset, `D` dimensions of an action.
 """
 
 import json
@@ -21,19 +22,19 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, atomic_path, disk_errors, no_progress, write_json
 from flexlam_rl.utils.video import write_video
 
-FILE_BYTES = 100 << 20  # of raw frames in a data file with pictures
-FILE_SECONDS = 500  # of a video: LeRobot compares times as float32, which get too coarse in longer ones
+FILE_BYTES = 100 << 20  # limit of raw frames per data file with pictures
+FILE_SECONDS = 500  # limit per video: LeRobot compares times as float32, which is too coarse in longer ones
 
 
 def losses(store: RolloutStore, frames: Frames, last: LastFrames) -> list[str]:
-    """Say what an export does not keep."""
+    """List what an export does not keep, one phrase each."""
     lost = []
     if frames == "video":
         lost.append("frames are lossy H.264 (--frames image keeps every value)")
     if store.with_actions and last == "drop" and (store.episode_table["rows"] > store.episode_table["length"]).any():
         lost.append("the view after each last action is left out (--last-frames row keeps it)")
     if store.restart[:].any():
-        lost.append(f"LeRobot knows no map restarts, they stand in the column {layout.RESTART}")
+        lost.append(f"LeRobot has no map restarts, so they are only in the column {layout.RESTART}")
     return lost
 
 
@@ -44,24 +45,24 @@ def export_lerobot(
     last_frames: LastFrames = "drop",
     progress: Progress = no_progress,
 ) -> Path:
-    """Write a store as a LeRobot dataset. Run again after an interruption, it continues.
+    """Write a store as a LeRobot dataset. After an interruption, the same call continues.
 
-    Further columns that hold pictures become further cameras; other further columns become features of their names.
+    Extra columns with pictures become further cameras; other extra columns become features of the same names.
 
     Args:
-        store: All of its episodes have actions, or none has.
-        folder: Made if it is not there.
-        frames: "video" writes mp4 files (lossy), "image" PNG pictures in the parquet files (exact).
-        last_frames: What becomes of the observation after the last action, which LeRobot has no row for: "drop" leaves
-            it out, "row" gives it one, with actions of 0 and the mark `flexlam_rl.last`.
-        progress: Told the episodes written and their number.
+        store: A store in which all episodes have actions, or none has.
+        folder: Folder to write to; created if it is missing.
+        frames: "video" writes mp4 files (lossy), "image" writes PNG pictures into the parquet files (exact).
+        last_frames: What to do with the observation after the last action, which has no place in LeRobot's format:
+            "drop" leaves it out; "row" adds a row with actions of 0, marked by `flexlam_rl.last`.
+        progress: Called with the number of episodes written and the total.
 
     Returns:
-        The folder. With `frames="image"` and `last_frames="row"` an import gives the same store.
+        The folder. With `frames="image"` and `last_frames="row"`, importing it gives the same store.
 
     Raises:
-        ValueError: Frames that LeRobot has no place for, or episodes without actions among others.
-        StoreError: The folder holds something else.
+        ValueError: LeRobot's format cannot hold the frames or a column, or only some episodes have actions.
+        StoreError: The folder contains something else.
     """
     folder, columns = Path(folder), Columns(store, frames)
     groups = _groups(store, frames)
@@ -106,7 +107,7 @@ def export_lerobot(
 
 
 def _groups(store: RolloutStore, frames: Frames) -> list[list[int]]:
-    """Episodes of each file, as many as it may hold."""
+    """Group episodes into files within the limits of a file."""
     most = FILE_SECONDS * store.fps if frames == "video" else FILE_BYTES / int(np.prod(store.frames.row))
     groups: list[list[int]] = []
     rows = 0
@@ -120,7 +121,7 @@ def _groups(store: RolloutStore, frames: Frames) -> list[list[int]]:
 
 
 def _rows(one: Episode, with_actions: bool, last: LastFrames) -> int:
-    """Rows of an episode in the dataset."""
+    """Number of rows of an episode in the dataset."""
     return one.rows if not with_actions or last == "row" else one.length
 
 
@@ -164,7 +165,7 @@ def _about(
     store: RolloutStore, columns: Columns, number: int, rows: int, index: int, place: dict[str, int], start: int,
     measured: dict[str, stats.Stats],
 ) -> dict[str, Any]:  # fmt: skip
-    """An episode's row in the table of episodes."""
+    """Make an episode's row of the table of episodes."""
     table = {name: column[number].item() for name, column in store.episode_table.items()}
     low = table["start"]
     texts = [store.instructions[i] for i in np.unique(store.instruction.read(low, low + rows))]
@@ -191,7 +192,7 @@ def _write_meta(
     folder: Path, store: RolloutStore, columns: Columns, about: list[dict[str, Any]],
     measured: list[dict[str, stats.Stats]], frames: int,
 ) -> None:  # fmt: skip
-    """Write what describes the dataset; info.json last, because without it there is none."""
+    """Write the dataset's metadata; info.json comes last, because its presence makes the folder a dataset."""
     for name, table in (
         (layout.TASKS, layout.tasks_table(store.instructions)),
         (layout.EPISODES.format(**layout.indices(0)), pa.Table.from_pylist(about)),

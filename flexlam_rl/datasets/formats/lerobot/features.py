@@ -1,4 +1,4 @@
-"""The columns of a store as features of a LeRobot dataset."""
+"""Conversion of a store's columns to features of a LeRobot dataset."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ VIEW = "observation.images.view"
 
 
 class Columns:
-    """What an export writes of each episode.
+    """The features that an export writes per episode.
 
     Args:
-        store: What is exported.
+        store: Store to export.
         frames: "video" or "image".
 
     Attributes:
-        cameras: Features with pictures: `frames` of the store first, then its further columns of pictures.
-        names: Further columns of the store and the features that they become.
+        cameras: Features with pictures: first the store's `frames`, then its extra columns of pictures.
+        names: Maps the store's extra columns to features.
 
     Raises:
-        ValueError: There are frames or columns that LeRobot has no place for, or episodes without actions among others.
+        ValueError: LeRobot's format cannot hold the frames or a column, or only some episodes have actions.
     """
 
     def __init__(self, store: RolloutStore, frames: str) -> None:
@@ -46,18 +46,19 @@ class Columns:
             most = (3,) if self.frames == "video" else (1, 3)
             if channels not in most:
                 raise ValueError(
-                    f"{key} of {store.path} has {channels} channels: LeRobot holds 3, PNG pictures 1 or 3."
+                    f"{key} of {store.path} has {channels} channels: expected 3, or with --frames image 1 or 3."
                 )
             if self.frames == "video" and (height % 2 or width % 2):
                 raise ValueError(
-                    f"{key} of {store.path} has frames of {width}x{height}: a video that every player shows has an "
-                    "even size; --frames image takes any."
+                    f"{key} of {store.path} has frames of {width}x{height}: videos need even sizes; --frames image "
+                    "accepts any."
                 )
         taken = {*layout.COUNTED, layout.ACTION, layout.REWARD, layout.DONE, VIEW}
         for name, feature in self.names.items():
             if "/" in feature or feature in taken or feature.startswith(f"{layout.OURS}."):
                 raise ValueError(
-                    f"The further column {name!r} of {store.path} has a name that LeRobot has no place for."
+                    f"The extra column {name!r} of {store.path} has a name that LeRobot's format cannot hold: expected "
+                    f"one without '/' that is not taken."
                 )
         if store.with_actions and not store.acted[store.episode_table["start"]].all():
             silent = int(store.acted[store.episode_table["start"]].argmin())
@@ -66,7 +67,7 @@ class Columns:
             )
 
     def of(self, one: Episode, rows: int) -> dict[str, np.ndarray]:
-        """Give the numbers of an episode, `rows` rows each: those without an action have 0 there."""
+        """Compute the numeric features of an episode, `rows` rows each; rows without an action get 0."""
         made: dict[str, np.ndarray] = {}
         restart = np.zeros(one.rows, bool) if one.restart is None else one.restart
         if self.store.with_actions:
@@ -85,7 +86,7 @@ class Columns:
         return made
 
     def _actions(self, one: Episode) -> tuple[np.ndarray, np.ndarray | None]:
-        """Actions as their environment takes them, flat, and DeepMind Lab's native ones."""
+        """Compute the actions in their environment's form, flattened, and DeepMind Lab's native ones if they differ."""
         spec = self.store.actions
         if spec is not None and one.action is not None:
             own = own_actions(one.action, spec)
@@ -96,16 +97,16 @@ class Columns:
         return (native, None) if one.action is None else (one.action.astype(np.int64), native)
 
     def pictures(self, one: Episode, camera: str) -> np.ndarray:
-        """Give the pictures of a camera, (R, H, W, C)."""
+        """Find the pictures of a camera, (R, H, W, C)."""
         return one.frames if camera == VIEW else one.extra[self._source[camera]]
 
     def stats(self, one: Episode, rows: int, values: dict[str, np.ndarray]) -> dict[str, stats.Stats]:
-        """Give the statistics of an episode's features."""
+        """Compute the statistics of an episode's features."""
         pictures = {key: stats.of_pictures(self.pictures(one, key)[:rows]) for key in self.cameras}
         return pictures | {name: stats.of_numbers(array) for name, array in values.items()}
 
     def features(self, fps: float) -> dict[str, Any]:
-        """Describe all features, as info.json does."""
+        """Describe all features in the form of info.json."""
         made: dict[str, Any] = {}
         for key, size in self._sizes.items():
             made[key] = {"dtype": self.frames, "shape": list(size), "names": ["height", "width", "channels"]}
@@ -128,6 +129,6 @@ class Columns:
 
 
 def _longer(values: np.ndarray | None, rows: int) -> np.ndarray:
-    """Values with rows of 0 after them, up to `rows`."""
+    """Append rows of 0, up to `rows`."""
     assert values is not None
     return np.concatenate([values, np.zeros((rows - len(values), *values.shape[1:]), values.dtype)])

@@ -1,5 +1,6 @@
-"""Import of LeRobot datasets of version 3. Legend: `T` actions of an episode, `R` rows of it, `D` dimensions of an
-action.
+"""Import of LeRobot datasets of version 3.
+
+Legend: `T` actions of an episode, `R` its rows, `D` dimensions of an action.
 """
 
 import warnings
@@ -31,15 +32,15 @@ from flexlam_rl.utils.files import Progress, no_progress
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is taken of a dataset.
+    """The parts of a dataset that are imported.
 
     Attributes:
-        cameras: The feature that becomes the frames, and further ones that become columns.
-        numbers: Features that become further columns, and the names of these.
-        types: Types and row shapes of all further columns.
-        actions: What the actions are of; None for DeepMind Lab's, or none.
+        cameras: The feature that becomes the frames, then those that become extra columns.
+        numbers: Maps features to the names of the extra columns that they become.
+        types: Types and row shapes of all extra columns.
+        actions: Description of the actions; None for DeepMind Lab's, or if there are none.
         acts: Whether there are actions.
-        size: Of the frames; None keeps it.
+        size: New size of the frames; None keeps it.
     """
 
     cameras: tuple[str, ...]
@@ -62,32 +63,32 @@ def import_lerobot(
     bounds: tuple[float, float] | None = None,
     progress: Progress = no_progress,
 ) -> list[RolloutStore]:
-    """Import a LeRobot dataset. Run again after an interruption, it continues.
+    """Import a LeRobot dataset. After an interruption, the same call continues.
 
-    What this project exported comes back with its origin, actions, restarts, ends and keys. Of other datasets, episodes
-    end where `next.done` says so and are cut where nothing does; without `next.reward` rewards are 0; features of
-    numbers (`observation.state`, ...) become further columns of their names.
+    Datasets that this project exported come back with their origin, actions, restarts, ends and keys. In other
+    datasets, an episode is terminated if `next.done` says so, and cut otherwise; rewards are 0 without `next.reward`;
+    numeric features (`observation.state`, ...) become extra columns of the same names.
 
     Args:
-        folder: With `meta/info.json` in it.
-        root: Folder of the collection.
-        level: Name of the data; None for that of an exported store, or the folder's.
-        cameras: The camera whose pictures become the frames, and others that become further columns; without any, the
-            only one.
-        split: "episodes" sends a share of the episodes to the test split; "train" and "test" take all. None: the split
-            of an exported store, else "episodes".
-        test_share: That share.
-        size: Of the frames; None keeps it.
-        bounds: Lowest and highest continuous action in every dimension; None for those of the data, or of the store
-            that was exported.
-        progress: Told the episodes read and their number.
+        folder: Folder that contains `meta/info.json`.
+        root: Folder of the collection to write to.
+        level: Name of the level to create; None for that of the exported store, else the folder's name.
+        cameras: The camera whose pictures become the frames, then others that become extra columns; empty for the only
+            camera.
+        split: "episodes" sends a share of the episodes to the test split; "train" or "test" sends all there. None for
+            the split of the exported store, else "episodes".
+        test_share: Share of the episodes for the test split.
+        size: New size of the frames; None keeps it.
+        bounds: Lowest and highest continuous action, for all dimensions; None for those of the exported store, else
+            those found in the data.
+        progress: Called with the number of episodes read and the total.
 
     Returns:
         The stores.
 
     Raises:
-        StoreError: There is no dataset of version 3, no such camera, or actions that no store holds.
-        ValueError: A value that the store cannot hold.
+        StoreError: There is no dataset of version 3, no such camera, or stores cannot hold such actions.
+        ValueError: A store cannot hold a value, or a split would be empty.
     """
     data = Dataset(folder)
     ours: dict[str, Any] = data.info.get(layout.OURS, {})
@@ -117,7 +118,7 @@ def import_lerobot(
             for seen, number in enumerate(n for n, of in enumerate(where) if of == name):
                 progress(number, len(where))
                 key = data.episodes[number].get(f"{layout.OURS}.key", number)
-                # episodes without a key come in one order: one is there if as many are
+                # episodes without a key come in a fixed order, so the first `before` of them are stored already
                 if key not in writer.keys and (key >= 0 or seen >= before):
                     writer.append_episode(_episode(data, plan, number, key, writer.reward))
         stores.append(RolloutStore(writer.path))
@@ -171,7 +172,7 @@ def _plan(
 
 
 def _kind(feature: dict[str, Any]) -> str:
-    """Letter of a feature's type, as NumPy has it; of texts and what NumPy does not know, "O"."""
+    """NumPy's letter for a feature's type; "O" for texts and types that NumPy does not have."""
     try:
         return np.dtype(feature["dtype"]).kind
     except TypeError:
@@ -179,12 +180,12 @@ def _kind(feature: dict[str, Any]) -> str:
 
 
 def _shape(data: Dataset, camera: str) -> tuple[int, ...]:
-    """Height, width and channels of a camera's pictures, as they are."""
+    """Read height, width and channels of a camera's pictures before resizing."""
     return data.frames(0, camera).shape[1:]
 
 
 def _actions(data: Dataset, bounds: tuple[float, float] | None) -> ActionSpec:
-    """What the actions are of: LeRobot does not tell their bounds, so they are those of all actions that were taken."""
+    """Describe the actions. LeRobot's format has no bounds, so by default they are those of all actions in the data."""
     feature = data.features[layout.ACTION]
     if _kind(feature) not in "biuf":
         raise StoreError(f"{data.folder} has actions of the type {feature['dtype']}: expected numbers.")
@@ -195,7 +196,7 @@ def _actions(data: Dataset, bounds: tuple[float, float] | None) -> ActionSpec:
             raise StoreError(f"{data.folder} has an action that is not finite: expected numbers.")
         if bounds is not None:
             low, high = (np.full(values.shape[1], bound, kind) for bound in bounds)
-        still = low == high  # a dimension that never moves: any bounds around it do
+        still = low == high  # a dimension that never changes still needs low < high; any bounds around it will do
         low, high = low - still.astype(kind), high + still.astype(kind)
         return action_spec_of(gym.spaces.Box(low, high, dtype=kind.type), layout.ACTION)
     start = np.minimum(low.astype(np.int64), 0)
@@ -237,7 +238,7 @@ def _reward_type(data: Dataset) -> str:
 
 
 def _episode(data: Dataset, plan: _Plan, number: int, key: int, reward: str) -> Episode:
-    """One episode as a store takes it."""
+    """Read one episode in the form that a store accepts."""
     what, about = f"episode {number} of {data.folder}", data.episodes[number]
     wanted = [*plan.numbers, "task_index"]
     wanted += [name for name in (layout.NATIVE, layout.TERMINATED, layout.TRUNCATED, layout.RESTART, layout.LAST,

@@ -1,12 +1,12 @@
-"""What a LeRobot dataset of version 3 looks like on disk.
+"""Layout of a LeRobot dataset of version 3 on disk.
 
 Source: LeRobot's documentation of its dataset format (`LeRobotDataset v3.0`). A folder holds
 
 ```
-meta/info.json                                  features, rate, counts, patterns of the paths below
-meta/tasks.parquet                              texts of tasks and their numbers
+meta/info.json                                  features, frame rate, counts, patterns of the paths below
+meta/tasks.parquet                              task texts and their numbers
 meta/episodes/chunk-000/file-000.parquet        one row per episode: its rows, its files, its times in the videos
-meta/stats.json                                 statistics of the features, to normalize by
+meta/stats.json                                 statistics of the features, for normalization
 data/chunk-000/file-000.parquet                 one row per frame of several episodes
 videos/<camera>/chunk-000/file-000.mp4          the frames of these episodes, one after another
 ```
@@ -28,7 +28,7 @@ INFO, TASKS, STATS = "meta/info.json", "meta/tasks.parquet", "meta/stats.json"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-CHUNK = 1000  # files in a folder
+CHUNK = 1000  # files per folder
 CAMERAS = ("video", "image")
 
 ACTION, REWARD, DONE = "action", "next.reward", "next.done"
@@ -39,19 +39,19 @@ COUNTED: dict[str, str] = {
     "index": "int64",
     "task_index": "int64",
 }
-"""Features that every dataset has, and that follow from the others."""
+"""Features that every dataset has and that can be computed from the others, with their types."""
 OURS = "flexlam_rl"
-"""Entry of info.json, and beginning of the names of features, with what LeRobot has no place for."""
+"""Key in info.json, and prefix of features, for everything that has no place in LeRobot's format."""
 NATIVE, TERMINATED, TRUNCATED, RESTART, LAST = (
     f"{OURS}.{name}" for name in ("action_native", "terminated", "truncated", "restart", "last")
 )
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """Read what a dataset says of itself.
+    """Read a dataset's info.json.
 
     Raises:
-        StoreError: The folder holds no LeRobot dataset, or one of another version.
+        StoreError: The folder contains no LeRobot dataset, or one of another version.
     """
     if not (folder / INFO).is_file():
         raise StoreError(f"{folder} holds no LeRobot dataset: it has no {INFO}.")
@@ -59,14 +59,18 @@ def read_info(folder: Path) -> dict[str, Any]:
     version = info.get("codebase_version")
     if version != VERSION:
         raise StoreError(
-            f"{folder} is a LeRobot dataset of version {version!r}: expected {VERSION!r}; the lerobot package converts "
+            f"{folder} is a LeRobot dataset of version {version!r}: expected {VERSION!r}; the package lerobot converts "
             "older ones."
         )
     return info
 
 
 def read_tasks(folder: Path) -> dict[int, str]:
-    """Read the texts of tasks, by their numbers."""
+    """Read the task texts by number.
+
+    Raises:
+        StoreError: The table has no column of numbers, or no column of texts.
+    """
     table = pq.read_table(folder / TASKS)
     names = [name for name in table.column_names if name != "task_index"]
     text = "task" if "task" in names else names[0] if len(names) == 1 else "__index_level_0__"
@@ -76,7 +80,7 @@ def read_tasks(folder: Path) -> dict[int, str]:
 
 
 def tasks_table(texts: Iterable[str]) -> pa.Table:
-    """Make the table of tasks, such that pandas reads the texts as its index, as LeRobot does."""
+    """Make the table of tasks with the texts as pandas' index, as LeRobot does."""
     names = list(texts)
     table = pa.table({"task_index": pa.array(range(len(names)), pa.int64()), "task": pa.array(names, pa.string())})
     kinds = {"task_index": "int64", "task": "unicode"}
@@ -97,7 +101,7 @@ def read_episodes(folder: Path) -> list[dict[str, Any]]:
     """Read the table of episodes without their statistics, in order.
 
     Raises:
-        StoreError: There is none, or an episode is missing.
+        StoreError: The table is missing or empty, or an episode is missing.
     """
     rows: list[dict[str, Any]] = []
     for file in sorted((folder / "meta/episodes").glob("*/*.parquet")):
@@ -110,5 +114,5 @@ def read_episodes(folder: Path) -> list[dict[str, Any]]:
 
 
 def indices(number: int) -> dict[str, int]:
-    """Place of the file of a number: its chunk, and its number there."""
+    """Find the chunk and the place in it of the file with a given number."""
     return {"chunk_index": number // CHUNK, "file_index": number % CHUNK}

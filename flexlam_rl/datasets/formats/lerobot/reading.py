@@ -1,4 +1,4 @@
-"""Episodes of a LeRobot dataset, one after another."""
+"""Reading of LeRobot datasets, episode by episode."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -20,17 +20,18 @@ class Dataset:
     """A LeRobot dataset of version 3 on disk.
 
     Args:
-        folder: With `meta/info.json` in it.
+        folder: Folder that contains `meta/info.json`.
 
     Attributes:
-        folder: That folder.
-        info: What it says of itself.
-        features: Descriptions of the features by their names.
-        tasks: Texts of the tasks by their numbers.
+        folder: The folder.
+        info: Content of `meta/info.json`.
+        features: Descriptions of the features by name.
+        tasks: Task texts by number.
         episodes: The table of episodes.
+        fps: Frames per second.
 
     Raises:
-        StoreError: It is none, or of another version, or a part of it is missing.
+        StoreError: The folder contains no such dataset, one of another version, or an incomplete one.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -45,7 +46,7 @@ class Dataset:
 
     @property
     def cameras(self) -> list[str]:
-        """Features with pictures."""
+        """Names of the features with pictures."""
         return [name for name, feature in self.features.items() if feature["dtype"] in layout.CAMERAS]
 
     def whole(self, name: str) -> np.ndarray:
@@ -56,17 +57,17 @@ class Dataset:
         return np.concatenate([part.reshape(len(part), -1) for part in parts])
 
     def rows(self, number: int, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Read features of an episode, (R, ...) each; `rows` of pictures of the dtype "image" among them.
+        """Read numeric features of an episode, (R, ...) each.
 
         Raises:
-            StoreError: The data file has another number of rows than the table of episodes says.
+            StoreError: The number of rows in the data file differs from the one in the table of episodes.
         """
         episode = self.episodes[number]
         table = self._table(self._data_file(episode))
         table = table.filter(pc.equal(table["episode_index"], episode["episode_index"]))
         if len(table) != episode["length"]:
             raise StoreError(
-                f"Episode {number} of {self.folder} has {len(table)} rows of data and the length {episode['length']}."
+                f"Episode {number} of {self.folder} has {len(table)} rows of data: expected {episode['length']}."
             )
         table = table.sort_by("frame_index")
         return {name: _numbers(table[name]) for name in names}
@@ -75,7 +76,7 @@ class Dataset:
         """Read the pictures of an episode, (R, H, W, C) uint8.
 
         Raises:
-            ValueError: A video lacks one of them.
+            ValueError: A video lacks one of the pictures.
         """
         episode = self.episodes[number]
         if self.features[camera]["dtype"] == "image":
@@ -100,7 +101,7 @@ class Dataset:
 
 
 class _VideoFrames:
-    """Frames of a camera's videos, read forward: the episodes of a file stand in it one after another."""
+    """Reads frames of a camera's videos forward, because the episodes of a file follow each other in it."""
 
     def __init__(self, fps: float) -> None:
         self._half = Fraction(1) / (2 * Fraction(fps).limit_denominator(1_000_000))
@@ -110,7 +111,7 @@ class _VideoFrames:
         self._next: TimedFrame | None = None
 
     def read(self, file: Path, start: float, count: int) -> np.ndarray:
-        """Read the frames nearest to `start`, and 1/fps, 2/fps, ... after it."""
+        """Read `count` frames: the ones nearest to the times start, start + 1/fps, start + 2/fps, ..."""
         times = [Fraction(start).limit_denominator(1_000_000) + 2 * self._half * i for i in range(count)]
         if file != self._file or self._now is None or times[0] < self._now.time - self._half:
             self._file, self._stream = file, iter(VideoReader(file))
@@ -120,13 +121,13 @@ class _VideoFrames:
             while self._next is not None and self._next.time <= time + self._half:
                 self._now, self._next = self._next, next(self._stream, None)
             if abs(self._now.time - time) > self._half:
-                raise ValueError(f"{file} has no frame at {float(time):.3f} s, where an episode has one.")
+                raise ValueError(f"{file} has no frame at {float(time):.3f} s: expected one for an episode.")
             frames.append(self._now.frame)
         return np.stack(frames)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """A column as an array (R, ...)."""
+    """Convert a column to an array (R, ...)."""
     if column.null_count:
         raise ValueError("A feature of a LeRobot dataset holds a null: expected numbers in every row.")
     chunk = column.combine_chunks()

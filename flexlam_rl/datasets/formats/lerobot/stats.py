@@ -1,4 +1,4 @@
-"""Statistics of features, as LeRobot normalizes by them."""
+"""Statistics of features, which LeRobot uses for normalization."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
-PICTURES = 32  # of an episode, spread over it
+PICTURES = 32  # pictures per episode that are measured, spread evenly
 
 Stats = dict[str, np.ndarray]
 
 
 def of_numbers(values: np.ndarray) -> Stats:
-    """Statistics over the rows of a feature (R, D)."""
+    """Compute statistics over the rows of a feature (R, D)."""
     values = values.reshape(len(values), -1).astype(np.float64)
     found = {
         "min": values.min(0),
@@ -25,7 +25,7 @@ def of_numbers(values: np.ndarray) -> Stats:
 
 
 def of_pictures(frames: np.ndarray) -> Stats:
-    """Statistics per color of pictures (R, H, W, C), values from 0 to 1; each (C, 1, 1)."""
+    """Compute statistics per channel of pictures (R, H, W, C), scaled to [0, 1]; each is (C, 1, 1)."""
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, PICTURES).round().astype(int))]
     found = of_numbers(chosen.reshape(-1, frames.shape[-1]))
     pictures = {name: values[:, None, None] / 255 for name, values in found.items() if name != "count"}
@@ -33,7 +33,7 @@ def of_pictures(frames: np.ndarray) -> Stats:
 
 
 def together(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
-    """Statistics of all episodes from those of each; quantiles are means of theirs, weighted by their rows."""
+    """Combine statistics of episodes; quantiles are averaged, weighted by the numbers of rows."""
     made: dict[str, Stats] = {}
     for name in parts[0]:
         stack = {key: np.stack([part[name][key] for part in parts]) for key in parts[0][name]}
@@ -53,5 +53,5 @@ def together(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
 
 
 def plain(stats: Mapping[str, Stats]) -> dict[str, Any]:
-    """Statistics as JSON values."""
+    """Convert statistics to JSON values."""
     return {name: {key: value.tolist() for key, value in one.items()} for name, one in stats.items()}

@@ -1,4 +1,4 @@
-"""Minari, Farama's exchange format of offline reinforcement learning; lossless, there and back."""
+"""Minari, Farama's exchange format for offline reinforcement learning; exports are lossless."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,11 @@ class FromMinari(ImportOptions):
     """A Minari dataset with image observations."""
 
     folder: tyro.conf.Positional[Path]
-    """Folder of its data, <dataset id>/data."""
+    """Folder of the dataset's data, <dataset id>/data."""
     level: str | None = None
-    """Name of the level; datasets that this project exported know theirs."""
+    """Name of the level; may be left out for datasets that this project exported."""
     split: Split | None = None
-    """Split of the store; by default what the dataset says, else train."""
+    """Split of the store; by default that of the exported store, else train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class ToMinari(ExportOptions):
     """Minari datasets, <out>/dmlab/<level>/<split>-v0; lossless."""
 
     jpeg: bool = False
-    """Store JPEG pictures, as Minari does by itself: smaller, and not the same pictures."""
+    """Store JPEG pictures, which is Minari's default: smaller, but lossy."""
     format: Literal["hdf5", "arrow"] = "hdf5"
     """Minari's file format."""
 

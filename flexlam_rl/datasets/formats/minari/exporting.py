@@ -1,7 +1,7 @@
-"""Export to Minari, Farama's exchange format; lossless.
+"""Export to Minari, Farama's exchange format, without losses.
 
-Minari stores image observations as JPEG unless it is told not to. Its episodes have one observation more than actions:
-where a store has no last observation, the one before stands in for it, marked, and is left out again on the way back.
+Minari stores image observations as JPEG unless told otherwise. Its episodes have one observation more than actions: if
+a store has no last observation, the one before is repeated and marked, and an import leaves it out again.
 """
 
 import json
@@ -31,31 +31,31 @@ def export_minari(
     data_format: str = "hdf5",
     progress: Progress = no_progress,
 ) -> Any:
-    """Write a store as a Minari dataset, which appears whole or not at all. One of the same content that is there
-    already is kept.
+    """Write a store as a Minari dataset, atomically. An existing dataset with the same content is kept.
 
     Args:
         store: A store with actions.
-        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); must not
-            hold another one.
-        dataset_id: Name and version, by default "dmlab/<level>/<split>-v0".
-        jpeg: Store JPEG pictures, as Minari does by itself; smaller and not the same pictures.
+        folder: Folder of the dataset's data (Minari looks for `<MINARI_DATASETS_PATH>/<dataset_id>/data`); it must not
+            contain anything else.
+        dataset_id: Name and version; by default "dmlab/<level>/<split>-v0".
+        jpeg: Store JPEG pictures, which is Minari's default: smaller, but lossy.
         data_format: Minari's "hdf5" or "arrow".
-        progress: Told the episodes written and their number.
+        progress: Called with the number of episodes written and the total.
 
     Returns:
         The `minari.MinariDataset`.
 
     Raises:
-        StoreError: The store has no actions, or `folder` holds something else.
-        ValueError: JPEG pictures of other than three channels.
+        StoreError: An episode has no actions, some episodes have discrete and others native actions, or `folder`
+            contains something else.
+        ValueError: JPEG is asked for and frames do not have three channels.
     """
     minari, storage, buffer = load_minari()
     if not store.with_actions:
-        raise StoreError(f"{store.path} holds video without actions: Minari needs them.")
+        raise StoreError(f"{store.path} is video without actions: Minari needs actions.")
     height, width, channels = store.frames.row
     if jpeg and channels != 3:
-        raise ValueError(f"{store.path} has frames of {channels} channels: JPEG pictures have 3, export without jpeg.")
+        raise ValueError(f"{store.path} has frames of {channels} channels: expected 3 for JPEG; export without jpeg.")
     if not store.acted[store.episode_table["start"]].all():
         silent = int(store.acted[store.episode_table["start"]].argmin())
         raise StoreError(
@@ -64,7 +64,8 @@ def export_minari(
     numbered = are_actions(store.action[:][store.episode_table["start"]])
     if len(set(numbered.tolist())) > 1:
         raise StoreError(
-            f"{store.path} has episodes with discrete and others with native actions: Minari has one action space."
+            f"{store.path} has episodes with discrete and others with native actions: a Minari dataset has one action "
+            "space."
         )
     native = not numbered.any()
     space = gym.spaces.Box(0, 255, (height, width, channels), np.uint8)
@@ -75,13 +76,13 @@ def export_minari(
         actions = gym.spaces.Box(-512, 512, (7,), np.int16)
     else:
         actions = gym.spaces.Discrete(max(len(store.origin.action_table), int(store.action[:].max()) + 1))
-    folder = Path(folder).resolve()  # HDF5 and Arrow read a path that is not absolute as something else
+    folder = Path(folder).resolve()  # HDF5 and Arrow interpret relative paths in their own ways
     about = {name: store.attributes[name] for name in ("level", "split", "origin", "extra", "instructions")}
     about |= {"digest": store.digest, "jpeg": jpeg, "data_format": data_format}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         found = read_about(minari.MinariDataset(folder)) if (folder / "metadata.json").exists() else {}
         if found != json.loads(json.dumps(about)):
-            raise StoreError(f"{folder} holds something else: delete it, or export to another folder.")
+            raise StoreError(f"{folder} contains something else: delete it, or export to another folder.")
         return minari.MinariDataset(folder)
     with disk_errors(folder), atomic_folder(folder) as temporary:
         written = storage.new(temporary, space, actions, data_format=data_format, jpeg_encoding=jpeg)
@@ -110,7 +111,7 @@ def _buffers(store: RolloutStore, buffer: Any, native: bool, progress: Progress)
         length, pad = one.length, int(not one.has_last)
         said = [one.instruction] * one.rows if isinstance(one.instruction, str) else list(one.instruction)
         restart = np.zeros(one.rows, bool) if one.restart is None else one.restart
-        # one info an observation, none of them a bare number: Minari's arrow format cannot read those back
+        # one info per observation, each an array: Minari's arrow format cannot read bare numbers back
         infos: dict[str, Any] = {
             "restart": restart,
             "instruction": np.array([texts[text] for text in said], np.int32),

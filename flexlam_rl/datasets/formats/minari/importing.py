@@ -1,4 +1,4 @@
-"""Import from Minari, Farama's exchange format; what this project exported comes back as it was."""
+"""Import from Minari, Farama's exchange format. Stores that this project exported come back unchanged."""
 
 import warnings
 from dataclasses import replace
@@ -33,37 +33,38 @@ def import_minari(
     progress: Progress = no_progress,
     **layout: Any,
 ) -> RolloutStore:
-    """Import a Minari dataset with image observations. Run again after an interruption, it continues.
+    """Import a Minari dataset with image observations. After an interruption, the same call continues.
+
+    In datasets that this project did not export, the info `map_reset` becomes map restarts. Other infos are left out,
+    with a warning that names them.
 
     Args:
         dataset: A `minari.MinariDataset`, or the folder of its data.
-        root: Folder of the collection.
-        level, split, origin: By default those of the store it was exported from; other datasets need a level.
-        progress: Told the episodes read and their number.
-        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the
-            dataset.
+        root: Folder of the collection to write to.
+        level, split, origin: By default those of the exported store; other datasets need a level.
+        progress: Called with the number of episodes read and the total.
+        **layout: Options of a new store: chunk, shard, codec, compression, reward. By default, rewards get a type that
+            holds those of the dataset.
 
     Returns:
-        The store. Of infos that are not this package's, `map_reset` becomes map restarts; the others are left out, with
-        a warning that names them.
+        The store.
 
     Raises:
-        StoreError: The observations are no images, the actions of a space that no store holds, or level and split are
-            unknown.
-        ValueError: A value that the store cannot hold.
+        StoreError: The observations are not images, stores cannot hold the actions, or the level is unknown.
+        ValueError: The store cannot hold a value.
     """
     minari, _, _ = load_minari()
     if isinstance(dataset, str | Path):
         dataset = Path(dataset).resolve()
         if not (dataset / "metadata.json").exists():
             raise StoreError(
-                f"{dataset} holds no Minari dataset: expected its folder `data`, with metadata.json in it."
+                f"{dataset} contains no Minari dataset: expected its folder `data`, with metadata.json in it."
             )
         dataset = minari.MinariDataset(dataset)
     about = read_about(dataset)
     level, split = level or about.get("level"), split or about.get("split", "train")
     if level is None:
-        raise StoreError(f"The Minari dataset {dataset.id!r} names no level: pass level=.")
+        raise StoreError(f"The Minari dataset {dataset.id!r} names no level: give one as level.")
     space, actions = dataset.observation_space, dataset.action_space
     if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
         raise StoreError(
@@ -71,7 +72,7 @@ def import_minari(
             "width, channels)."
         )
     kept = Origin.from_attributes(about["origin"]) if about else origin
-    # DeepMind Lab's actions have columns of their own; what an exported store or a caller says of them holds
+    # DeepMind Lab's actions have their own columns; an exported store's or the caller's origin says whether these are
     native = isinstance(actions, gym.spaces.Box) and actions.shape == (7,) and actions.dtype.kind in "iu"
     native = native and (kept is None or kept.actions is None)
     try:
@@ -80,7 +81,7 @@ def import_minari(
         raise StoreError(f"The Minari dataset {dataset.id!r}: {error}") from None
     if kept is not None and kept.actions is None and not native and not isinstance(actions, gym.spaces.Discrete):
         raise StoreError(
-            f"The Minari dataset {dataset.id!r} has the actions {actions}, and its origin says that they are DeepMind "
+            f"The Minari dataset {dataset.id!r} has the actions {actions}, but its origin says that they are DeepMind "
             "Lab's: expected Discrete, or seven native ones."
         )
     source: dict[str, Any] = {"format": "minari", "id": dataset.id}
@@ -108,7 +109,7 @@ def import_minari(
                 left_out |= set(infos) - {RESTART}
                 infos = {name: infos[name] for name in {RESTART} & set(infos)}
             episode = _episode(one, infos, native, texts, extra, seeds[number], what, writer.reward, origin.actions)
-            # they come in one order, so an episode without a key is there if as many are
+            # episodes without a key come in a fixed order, so the first `before` of them are stored already
             if episode.key not in writer.keys and (episode.key >= 0 or number >= before):
                 writer.append_episode(episode)
         path = writer.path
@@ -116,7 +117,7 @@ def import_minari(
     if left_out:
         names = ", ".join(sorted(left_out))
         warnings.warn(
-            f"Infos of the Minari dataset {dataset.id!r} are left out, a store has no place for them: {names}.",
+            f"Infos of the Minari dataset {dataset.id!r} are left out, because a store has no place for them: {names}.",
             stacklevel=2,
         )
     return RolloutStore(path)

@@ -1,4 +1,4 @@
-"""Minari itself, and what this package writes into a dataset's metadata."""
+"""Access to Minari itself, and to this package's entries in a dataset's metadata."""
 
 import json
 from typing import Any
@@ -6,14 +6,17 @@ from typing import Any
 OURS = "flexlam_rl"  # key of a dataset's metadata that holds a store's attributes
 KEEP_SEED = "flexlam_seed"  # Minari's own seeds cannot be negative
 SINGLE = ("restart", "instruction", "has_last", "key", KEEP_SEED)
-RESTART = "map_reset"  # the info by which environments of this package tell that the map restarted
+RESTART = "map_reset"  # the info in which environments of this package report that the map restarted
 
 
 def load_minari() -> Any:
-    """Import Minari: the package, its storage and its buffer of an episode.
+    """Import Minari.
+
+    Returns:
+        The package, its class of storages, and its class of episode buffers.
 
     Raises:
-        ImportError: It is not installed.
+        ImportError: Minari is not installed.
     """
     try:
         import minari
@@ -27,6 +30,6 @@ def load_minari() -> Any:
 
 
 def read_about(dataset: Any) -> dict[str, Any]:
-    """Read what `export_minari` wrote of the store; empty for other datasets."""
+    """Read the store's attributes that `export_minari` wrote; empty for other datasets."""
     described: dict[str, Any] = json.loads(dataset.storage.metadata.get(OURS, "{}"))
     return described

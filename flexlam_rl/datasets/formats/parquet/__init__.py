@@ -14,7 +14,7 @@ from flexlam_rl.envs.domains.dmlab.levels import level_named
 from flexlam_rl.utils.files import Progress
 from flexlam_rl.utils.lazy import lazy_names
 
-# pyarrow is loaded where one of these is used
+# pyarrow is loaded only when one of these is used
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
@@ -29,25 +29,26 @@ __getattr__, __dir__ = lazy_names(
 
 @dataclass(frozen=True, kw_only=True)
 class FromParquet(ImportOptions):
-    """Files in the layout of the public DMLab expert data; shifted actions are found from the frames and refused."""
+    """Files in the layout of the public DMLab expert data. Data whose actions are shifted is detected and refused."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """Files in their order, or one folder that holds them."""
+    """Files in order, or one folder that contains them."""
     level: str | None = None
-    """Name of the level; files that this project exported know theirs."""
+    """Name of the level; may be left out for files that this project exported."""
     split: Split | None = None
-    """Take the files of this split (those of a single other one are called so); by default each split that the files
-    name gets a store of its own, train if they name none."""
+    """Import only the files of this split; if all files are of a single other split, they are imported as this one. By
+    default each split that the files name gets its own store; files without a split become train."""
     action_set: Literal["dreamer15", "impala9"] = "dreamer15"
-    """What the numbers of the actions mean."""
+    """Action set that the numbers of actions refer to."""
     policy: str = "unknown"
-    """Who played."""
+    """Name of the policy that played."""
     trust: bool = False
     """Do not check the alignment of actions and frames."""
     shift: int = 0
     """Take the action of row t from row t + shift."""
     restarts: Literal["auto", "rules", "none"] = "auto"
-    """Map restarts from the column map_frame_number, else from the level's rules; always from the rules; or none."""
+    """Source of map restarts. auto: the column restart or map_frame_number, else the level's rules; rules: the level's
+    rules; none: no restarts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +56,12 @@ class ToParquet(ExportOptions):
     """The layout of the public DMLab expert data: <out>/<level>/*.parquet."""
 
     last_frames: Literal["drop", "row"] = "drop"
-    """The layout has no place for the view after the last action: leave it out, or add a row for it with action -1."""
+    """What to do with the view after the last action, which has no place in the layout: drop leaves it out, row adds a
+    row with action -1."""
 
 
 def _import(options: FromParquet, progress: Progress) -> list[RolloutStore]:
-    """Import files, those of each split into a store of its own."""
+    """Import files, each split into its own store."""
     from flexlam_rl.datasets.formats.parquet.files import by_split
     from flexlam_rl.datasets.formats.parquet.importing import import_parquet
 
@@ -67,7 +69,8 @@ def _import(options: FromParquet, progress: Progress) -> list[RolloutStore]:
     if None in groups and len(groups) > 1:
         named = ", ".join(repr(name) for name in groups if name is not None)
         raise ValueError(
-            f"{groups[None][0]} names no split, others are of {named}: import each split by itself, with --split."
+            f"{groups[None][0]} names no split, but other files are of {named}: import each split by itself, with "
+            "--split."
         )
     if options.split is not None and len(groups) > 1:
         if options.split not in groups:
@@ -91,14 +94,14 @@ def _import(options: FromParquet, progress: Progress) -> list[RolloutStore]:
 
 
 def _origin(files: list[Path], options: FromParquet) -> tuple[str, Origin]:
-    """The level and origin of files of one split."""
+    """Find the level and origin of files of one split."""
     from flexlam_rl.datasets.formats.parquet.files import exported_from
 
     ours: dict[str, Any] = exported_from(files[0])
     for file in files[1:]:
         if exported_from(file) != ours:
             raise ValueError(f"{file} was exported from other rollouts than {files[0]}: import them one by one.")
-    if ours:  # it names its engine and its actions: litelab's data must not pass for the real engine's
+    if ours:  # its own origin names the engine: litelab's data must not pass for the real engine's
         return options.level or ours["level"], Origin.from_attributes(ours)
     if options.level is None:
         raise ValueError(

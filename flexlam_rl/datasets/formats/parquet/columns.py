@@ -1,4 +1,4 @@
-"""Columns of parquet files as arrays, without a value lost or changed on the way."""
+"""Conversion of parquet columns to arrays without losing or changing a value."""
 
 import re
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from flexlam_rl.datasets.formats.parquet.files import exported_from
 from flexlam_rl.utils.numbers import exact
 
 REQUIRED = ("observation", "action", "reward", "terminated", "truncated")
-# columns of our own exports that restore what the layout has no place for
+# columns that our own exports add for data that has no place in the layout
 OWN = ("episode_index", "episode_seed", "episode_key", "action_native")
-EPISODE = ("episode_index", "episode_id", "episode")  # a change of these numbers ends an episode, in anybody's files
+EPISODE = ("episode_index", "episode_id", "episode")  # in any file, an episode ends where this number changes
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Layout:
     """Columns of a set of files.
 
     Attributes:
-        names: In order.
-        extra: Dtype and row shape of those that become extra columns of the store.
-        own: Those of `OWN` that our own export wrote.
-        episode: The one that numbers the episodes, if there is one.
+        names: Names of all columns, in order.
+        extra: Type and row shape of the columns that become extra columns of the store.
+        own: Columns of `OWN` that our own export wrote.
+        episode: Column with the number of the episode; None if there is none.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ def read_layout(paths: list[Path]) -> Layout:
     """Read the columns of files that make up one store.
 
     Raises:
-        ValueError: A column is missing or of a type that a store does not hold, or the files differ.
+        ValueError: A column is missing, stores do not support its type, or the files differ in their columns.
     """
     schema = pq.read_schema(paths[0])
     missing = [name for name in REQUIRED if name not in schema.names]
@@ -47,9 +47,9 @@ def read_layout(paths: list[Path]) -> Layout:
         raise ValueError(f"{paths[0]} has no column {missing[0]!r}: expected {', '.join(REQUIRED)}.")
     for path in paths[1:]:
         if not pq.read_schema(path).equals(schema):
-            raise ValueError(f"{path} has other columns than {paths[0]}: files of one store have the same.")
+            raise ValueError(f"{path} has other columns than {paths[0]}: expected the same in all files of a store.")
     if len(set(schema.names)) < len(schema.names):
-        raise ValueError(f"{paths[0]} has two columns of one name: its columns are {', '.join(schema.names)}.")
+        raise ValueError(f"{paths[0]} has two columns of the same name: its columns are {', '.join(schema.names)}.")
     own = frozenset(exported_from(paths[0]).get("own_columns", ())) & set(OWN)
     first = next(pq.ParquetFile(paths[0]).iter_batches(1), None)
     extra: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -63,11 +63,11 @@ def read_layout(paths: list[Path]) -> Layout:
                 raise ValueError(f"{where}: expected text.")
         elif field.name in REQUIRED or field.name == "restart":
             if not _is_number(field.type):
-                raise ValueError(f"{where}: expected one number a row.")
+                raise ValueError(f"{where}: expected one number per row.")
         else:
             inner = field.type.value_type if _is_list(field.type) else field.type
             if not _is_number(inner):
-                raise ValueError(f"{where}: expected numbers, or lists of as many in every row.")
+                raise ValueError(f"{where}: expected numbers, or lists of numbers with the same length in every row.")
             if not re.fullmatch(r"\w[\w .-]*", field.name):
                 raise ValueError(f"{where}: expected a name of letters, digits, '_', '-', '.' and spaces.")
             if field.name not in own:
@@ -80,17 +80,22 @@ def read_layout(paths: list[Path]) -> Layout:
 
 
 def numbers(table: pa.Table, name: str, where: str) -> np.ndarray:
-    """One column of numbers: (n,), or (n, k) for lists of k.
+    """Read a column of numbers: (n,), or (n, k) for lists of k numbers.
+
+    Args:
+        table: The rows.
+        name: Name of the column.
+        where: Name of the rows' source in errors.
 
     Raises:
-        ValueError: A null, or lists of several lengths.
+        ValueError: The column has nulls, or lists of different lengths.
     """
     column = table[name]
     where = f"Column {name!r} of {where}"
     if column.null_count:
         raise ValueError(
-            f"{where} has {column.null_count} nulls, the first in row {_first_null(column)}: a store has a value in "
-            "every row."
+            f"{where} has {column.null_count} nulls, the first in row {_first_null(column)}: expected a value in every "
+            "row."
         )
     if not _is_list(column.type):
         return np.asarray(column.to_numpy())
@@ -101,31 +106,35 @@ def numbers(table: pa.Table, name: str, where: str) -> np.ndarray:
     if len(set(lengths.tolist())) > 1:
         row = int(np.flatnonzero(lengths != lengths[0])[0])
         raise ValueError(
-            f"{where} has lists of {lengths[0]} and, in row {row}, of {lengths[row]} numbers: expected one length."
+            f"{where} has lists of {lengths[0]} numbers and, in row {row}, of {lengths[row]}: expected one length."
         )
     flat = array.flatten()
     if flat.null_count:
-        raise ValueError(f"{where} has {flat.null_count} nulls in its lists: a store has a value everywhere.")
+        raise ValueError(f"{where} has {flat.null_count} nulls in its lists: expected a value everywhere.")
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(array), -1)
 
 
 def flags(table: pa.Table, name: str, where: str) -> np.ndarray:
-    """A column of booleans, also where they are written as 0 and 1."""
+    """Read a column of booleans, which may be written as 0 and 1, (n,) bool."""
     return exact(numbers(table, name, where), bool, f"{name} of {where}")
 
 
 def pictures(table: pa.Table) -> list[Any]:
-    """The encoded pictures of the rows."""
+    """Read the encoded picture of each row; None where there is none."""
     return [(row or {}).get("bytes") for row in table["observation"].to_pylist()]
 
 
 def texts(table: pa.Table, where: str) -> list[str]:
-    """The column `instruction`."""
+    """Read the column `instruction`.
+
+    Raises:
+        ValueError: A row has no text.
+    """
     column = table["instruction"]
     if column.null_count:
         raise ValueError(
             f"Column 'instruction' of {where} has a null in row {_first_null(column)}: expected a text in every row, "
-            "it may be empty."
+            "which may be empty."
         )
     found: list[str] = column.to_pylist()
     return found

@@ -1,4 +1,4 @@
-"""Rows of parquet files as episodes."""
+"""Conversion of rows of parquet files to episodes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,13 +16,21 @@ from flexlam_rl.utils.numbers import exact
 
 
 def cut(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa.Table]:
-    """Give tables of one episode each.
+    """Split the rows of files into tables of one episode each.
 
-    They are cut after terminated or truncated rows (and a last frame behind them), where the number of the episode
-    changes, and at the ends of files or of the stream.
+    An episode ends after a terminated or truncated row (and the row of its last frame, if there is one), where the
+    number of the episode changes, and at the end of a file or, with `one_stream`, of the stream.
+
+    Args:
+        paths: The files, in order.
+        one_stream: Whether episodes may continue in the next file.
+        columns: Columns of the files.
+
+    Raises:
+        ValueError: The rows of an episode are not together.
     """
     kept: list[pa.Table] = []
-    ended, last = False, False  # of the row before: the episode's last action, or the frame after it
+    ended, last = False, False  # whether the previous row has its episode's last action, or the frame after that
     before: Path | None = None
     number, seen = None, set[int]()
 
@@ -36,7 +44,7 @@ def cut(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa
         if before is not None and not (one_stream and follows(path, before)):
             yield from rest()
             ended, last, number = False, False, None
-            seen = seen if one_stream else set()  # files of their own number their episodes anew
+            seen = seen if one_stream else set()  # independent files number their episodes anew
         before = path
         for batch in pq.ParquetFile(path).iter_batches(1024):
             table = pa.Table.from_batches([batch])
@@ -55,7 +63,7 @@ def cut(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa
                     if each[row] in seen:
                         where = f"{path} (column {columns.episode})"
                         raise ValueError(
-                            f"Episode {each[row]} of {where} goes on after its end: expected its rows together."
+                            f"Episode {each[row]} of {where} continues after its end: expected its rows together."
                         )
                     seen.add(each[row])
                 number = each[-1]
@@ -70,7 +78,19 @@ def cut(paths: Sequence[Path], one_stream: bool, columns: Layout) -> Iterator[pa
 
 
 def episode_of(table: pa.Table, columns: Layout, key: int, shift: int, reward: str, what: str) -> Episode:
-    """Make the episode of a table that has more rows than the shift takes."""
+    """Make an episode from its table.
+
+    Args:
+        table: Rows of the episode, more of them than the shift drops.
+        columns: Columns of the files.
+        key: Key of the episode.
+        shift: The action of row t is taken from row t + shift; rows without an action are dropped.
+        reward: Type of the store's rewards.
+        what: Name of the episode in errors.
+
+    Raises:
+        ValueError: A value is missing, or the store cannot hold it.
+    """
     keep = slice(max(0, -shift), table.num_rows - max(0, shift))
     action = exact(
         numbers(table, "action", what)[keep.start + shift : keep.stop + shift], np.int16, f"Action of {what}"

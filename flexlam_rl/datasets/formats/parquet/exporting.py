@@ -17,7 +17,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.files import Progress, atomic_file, disk_errors, no_progress
 
 ROW_GROUP = 200
-Part = tuple[int, int, int | None]  # episode, first row, last row
+Part = tuple[int, int, int | None]  # episode, first row, row after the last
 
 
 def export_parquet(
@@ -28,23 +28,25 @@ def export_parquet(
     episodes_per_file: int = 64,
     progress: Progress = no_progress,
 ) -> list[Path]:
-    """Write a store in the parquet layout. Run again after an interruption, it continues with the file that is missing.
+    """Write a store in the parquet layout. After an interruption, the same call continues with the missing files.
+
+    A store that was imported from parquet gets its original files back, with their names, columns, types and schema
+    metadata. Files of other stores are named as on the Hugging Face hub.
 
     Args:
-        store: Any store with actions. One that was imported from parquet gets its files back under their names, with
-            their columns, types and schema metadata.
-        folder: Made if it is not there.
-        last_frames: The layout has one row per action, so it has no place for the observation after the last: "drop"
-            leaves it out, "row" adds a row for it with action -1, which `import_parquet` understands.
-        episodes_per_file: Of other stores, whose files are named as the hub names them.
-        progress: Told the files written and their number.
+        store: A store with discrete actions, one number each.
+        folder: Folder to write to; created if it is missing.
+        last_frames: What to do with the observation after the last action, which has no place in the layout of one row
+            per action: "drop" leaves it out; "row" adds a row with action -1, which `import_parquet` understands.
+        episodes_per_file: Number of episodes per file, for stores that were not imported from parquet.
+        progress: Called with the number of files written and the total.
 
     Returns:
         The files.
 
     Raises:
-        ValueError: The store has no discrete actions of one number each, or frames that PNG cannot hold.
-        StoreError: The folder holds something else under the names of these files.
+        ValueError: The store has other actions or none, or PNG cannot hold its frames.
+        StoreError: The folder contains other files with these names.
     """
     _check(store, episodes_per_file)
     folder = Path(folder)
@@ -75,7 +77,7 @@ def export_parquet(
     schema = _schema(store, names)
     if came and "schema" in source:
         schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(source["schema"])))
-    every_row = came or last_frames == "row"  # what came from files of this layout had a row there
+    every_row = came or last_frames == "row"  # imported last frames had rows of their own
     written = []
     with disk_errors(folder):
         options = {"last_frames": last_frames, "episodes_per_file": episodes_per_file}
@@ -97,15 +99,15 @@ def export_parquet(
 
 
 def _check(store: RolloutStore, episodes_per_file: int) -> None:
-    """Refuse what the layout cannot hold, before anything is written."""
+    """Check that the layout can hold the store, before anything is written."""
     if episodes_per_file < 1:
         raise ValueError(f"episodes_per_file is {episodes_per_file}: expected at least 1.")
     if not store.with_actions:
-        raise ValueError(f"{store.path} holds video without actions: the parquet layout needs them.")
+        raise ValueError(f"{store.path} is video without actions: the parquet layout needs actions.")
     if store.actions is not None and not store.actions.is_single:
         raise ValueError(
             f"{store.path} has actions of {store.actions.dims} dimensions: the parquet layout has one number per "
-            "action; export it to minari."
+            "action; export to minari instead."
         )
     native = store.action[:][store.episode_table["start"]] < 0
     if native.any():
@@ -121,8 +123,8 @@ def _check(store: RolloutStore, episodes_per_file: int) -> None:
 
 
 def _own_columns(store: RolloutStore) -> list[str]:
-    """Name the own columns that bring the store back: where episodes end, seeds, keys, native actions beside the
-    table's.
+    """List the additional columns that an import needs to restore the store: ends of episodes, seeds, keys, and native
+    actions that differ from the table's.
     """
     table = store.episode_table
     found = ["episode_index"]
@@ -142,13 +144,13 @@ def _own_columns(store: RolloutStore) -> list[str]:
     taken = set(found) & set(store.attributes["extra"])
     if taken:
         raise ValueError(
-            f"{store.path} has an extra column {sorted(taken)[0]!r}: the parquet layout uses that name for its own."
+            f"{store.path} has an extra column {sorted(taken)[0]!r}: the export uses this name for a column of its own."
         )
     return found
 
 
 def _refill(store: RolloutStore, sizes: Sequence[int]) -> list[list[Part]]:
-    """Which parts (episode, first row, last row) fill files of the given numbers of rows, in order."""
+    """Find the parts (episode, first row, row after the last) that fill files of given numbers of rows, in order."""
     groups: list[list[Part]] = []
     number, start = 0, 0
     lengths: list[int] = store.episode_table["rows"].tolist()
@@ -190,7 +192,7 @@ def _schema(store: RolloutStore, names: Iterable[str]) -> pa.Schema:
 
 
 def _features(schema: pa.Schema) -> Mapping[str, Any]:
-    """The hub's description of the columns."""
+    """Make the Hugging Face hub's description of the columns."""
     features: dict[str, Any] = {}
     for field in schema:
         if field.name == "observation":

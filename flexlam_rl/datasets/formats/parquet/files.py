@@ -1,4 +1,4 @@
-"""Which parquet files belong together: their order, their splits, and what their metadata says."""
+"""Lists of parquet files that belong together: their order, splits and metadata."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-OURS = "flexlam_rl"  # key of a schema's metadata that holds where a store came from
+OURS = "flexlam_rl"  # key in a schema's metadata for the origin of the exported store
 _PART = re.compile(r"(.+)-(\d{5})-of-\d{5}\.parquet$")
 
 Files = str | Path | Sequence[str | Path]
@@ -21,26 +21,26 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 def exported_from(file: str | Path) -> dict[str, Any]:
-    """Read what `export_parquet` left in a file: level, split and attributes of the origin (`Origin.from_attributes`).
+    """Read what `export_parquet` recorded in a file: level, split and attributes for `Origin.from_attributes`.
 
     Returns:
-        An empty dictionary for other files.
+        The entries; an empty dictionary for other files.
     """
     described: dict[str, Any] = json.loads(metadata(Path(file)).get(OURS, "{}"))
     return described
 
 
 def parquet_files(files: Files) -> list[Path]:
-    """List the files of a folder in the order of their names, or those named.
+    """List parquet files: those of a folder in the order of their names, or the given ones.
 
     Raises:
-        ValueError: There are none, or one does not exist.
+        ValueError: There are no files, one does not exist, or one is not a parquet file.
     """
     if isinstance(files, str | Path):
         files = sorted(Path(files).glob("*.parquet")) if Path(files).is_dir() else [files]
     paths = [Path(file) for file in files]
     if not paths:
-        raise ValueError("No parquet files: expected a file, a folder that holds some, or a list.")
+        raise ValueError("No parquet files: expected a file, a folder that contains some, or a list.")
     for path in paths:
         if not path.is_file():
             raise ValueError(f"{path} is no file: expected a parquet file.")
@@ -52,9 +52,9 @@ def parquet_files(files: Files) -> list[Path]:
 
 
 def by_split(files: Files) -> dict[str | None, list[Path]]:
-    """Group files by the split that they name; None for those that name none.
+    """Group files by split; files that name none are under None.
 
-    Our own exports name it in their metadata, the hub's files as in `test-00000-of-00002.parquet`.
+    Our own exports name their split in the metadata, the hub's files in the file name (`test-00000-of-00002.parquet`).
     """
     groups: dict[str | None, list[Path]] = {}
     for path in parquet_files(files):
@@ -68,12 +68,12 @@ def of_split(files: Files, split: str) -> list[Path]:
     """List the files of one split.
 
     Args:
-        files: A folder gives those of the split, a file or a list must be of one split.
-        split: Its name. Files that name a single other split are taken for it: the caller may call a split as they
-            like.
+        files: A folder, from which the files of the split are taken, or a file or list, which must be of one split.
+        split: Name of the split. If all files name a single other split, they are taken as this one, so that callers
+            can rename a split.
 
     Raises:
-        ValueError: Files of several splits that cannot be told apart, which would mix training and test data.
+        ValueError: The files are of several splits, so that training and test data would be mixed.
     """
     groups = by_split(files)
     if len(groups) == 1:
@@ -88,13 +88,11 @@ def of_split(files: Files, split: str) -> list[Path]:
 
 
 def follows(path: Path, before: Path) -> bool:
-    """Whether a file may continue the last episode of another: their names do not say that one between them is
-    missing.
-    """
+    """Whether a file may continue the last episode of the file `before`: by their names, no file between is missing."""
     one, other = _PART.match(before.name), _PART.match(path.name)
     return one is None or other is None or (one[1] == other[1] and int(other[2]) == int(one[2]) + 1)
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is named as a part of the hub's stream."""
+    """Whether a file is named like a part of a dataset on the hub."""
     return _PART.match(path.name) is not None

@@ -1,11 +1,15 @@
 """Import of the Hugging Face parquet layout of the public DMLab expert data.
 
-Columns: `observation` (struct of PNG bytes and path: the hub's Image feature), `action` int32, `reward` float32,
-`terminated`, `truncated` bool, one row an action; row t holds the observation before action t and the reward that it
-brought. Known further columns: `map_frame_number` (falls where the map restarted), `restart` (true where it did; in
-this project's own exports), `instruction`, and the number of the episode (`episode_index`, `episode_id` or `episode`:
-an episode ends where it changes). Every other column of numbers is kept as an extra column, so that nothing is lost on
-the way back; the `path` of a picture is not kept.
+A file has one row per action; row t has the observation before action t and the reward for it. Columns:
+
+- `observation`: struct of PNG bytes and path, the hub's Image feature; the path is not kept;
+- `action` int32, `reward` float32, `terminated` bool, `truncated` bool;
+- optional: `map_frame_number`, which decreases where the map restarts;
+- optional: `restart`, true where the map restarted (in this project's own exports);
+- optional: `instruction`;
+- optional: `episode_index`, `episode_id` or `episode`; an episode ends where this number changes.
+
+All other columns of numbers become extra columns, so that an export can restore them.
 """
 
 import os
@@ -31,7 +35,7 @@ from flexlam_rl.datasets.writer import RolloutWriter, store_path
 from flexlam_rl.utils.files import Progress, no_progress
 from flexlam_rl.utils.numbers import exact
 
-ALIGNMENT_ROWS = 600  # of each file
+ALIGNMENT_ROWS = 600  # rows of each file that are checked
 Trust = Literal["check", "trust"]
 
 
@@ -49,30 +53,31 @@ def import_parquet(
     progress: Progress = no_progress,
     **layout: Any,
 ) -> RolloutStore:
-    """Import parquet files into the store of a level and split. Run again after an interruption, it continues.
+    """Import parquet files into the store of a level and split. After an interruption, the same call continues.
 
     Args:
-        files: A file, a folder (of several splits: those of `split` are taken), or a list; the files of a folder are
-            read in the order of their names.
-        root, level, split: The store.
-        origin: Where the data comes from; its action table serves the alignment check.
-        alignment: "check" recovers the alignment of actions from the frames of each file and refuses shifted data;
-            "trust" does not.
-        shift: Take the action of row t from row t + shift (for data that the check found shifted); the rows that lose
-            theirs are dropped. An episode that loses its last rows is a cut one: how it ended is dropped with them.
-        restarts: "auto" uses `restart` or `map_frame_number` where one is there and else the rules of the level
-            (`restarts`), "rules" always the rules, "none" no restarts.
-        one_stream: Whether episodes run across files; None decides by the hub's names (`train-00000-of-00012.parquet`).
-        progress: Told the rows read and the rows of all files.
-        **layout: chunk, shard, codec, compression, reward of a new store; rewards have a type that holds those of the
-            files.
+        files: A file, a list, or a folder, whose files of the split are read in the order of their names.
+        root, level, split: Folder of the collection, and level and split of the store to write.
+        origin: Where the data comes from; its action table is needed for the alignment check.
+        alignment: "check" finds the alignment of actions from the frames of each file and refuses shifted data;
+            "trust" does not check.
+        shift: Take the action of row t from row t + shift, for data that the check found to be shifted. Rows without an
+            action are dropped; an episode that loses its last rows loses its end too and counts as cut.
+        restarts: Source of map restarts. "auto": the column `restart` or `map_frame_number` if there is one, else the
+            level's rules (`datasets.restarts`); "rules": the level's rules; "none": no restarts.
+        one_stream: Whether episodes continue from file to file; None decides by the files' names
+            (`train-00000-of-00012.parquet`).
+        progress: Called with the number of rows read and the total.
+        **layout: Options of a new store: chunk, shard, codec, compression, reward. By default, rewards get a type that
+            holds those of the files.
 
     Returns:
         The store.
 
     Raises:
-        Misaligned: Actions do not lead from the frame of their row to the next.
-        StoreError, ValueError: Files, columns or values that do not fit.
+        Misaligned: Actions do not lead from the frame in their own row to the next one, or the check cannot tell.
+        StoreError: The store was imported from other files or with other options.
+        ValueError: Files, columns or values are wrong; the message names them.
     """
     paths = of_split(files, split)
     columns = read_layout(paths)
@@ -110,7 +115,7 @@ def import_parquet(
                 rows = piece.num_rows - abs(shift)
                 if key in there and there[key] != rows:
                     raise ValueError(
-                        f"Episode {key} has {rows} rows in the files and {there[key]} in {writer.path}: import to "
+                        f"Episode {key} has {rows} rows in the files but {there[key]} in {writer.path}: import to "
                         "another folder."
                     )
                 if key in there or rows < 1:
@@ -130,7 +135,7 @@ def _check(path: Path, origin: Origin, shift: int, columns: Layout, pool: Thread
     """Check the alignment in the middle of a file."""
     if not origin.action_table:
         raise ValueError(
-            f"The alignment of {path} cannot be checked without an action table: give one in the origin, or "
+            f"The alignment of {path} cannot be checked without an action table: give an origin that has one, or "
             "alignment='trust'."
         )
     known = {"map_frame_number", "restart", columns.episode} & set(columns.names)

@@ -1,4 +1,4 @@
-"""TECO's DMLab-40k: one npz a trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,), in and out."""
+"""Import and export of TECO's DMLab-40k: one npz per trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,)."""
 
 from flexlam_rl.datasets.format import Format
 from flexlam_rl.datasets.formats.teco.exporting import EXPORTER, export_teco

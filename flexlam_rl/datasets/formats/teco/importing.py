@@ -1,8 +1,9 @@
-"""Import of TECO's DMLab videos: one npz a trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,).
+"""Import of TECO's DMLab videos: one npz per trajectory, `video` (T, 64, 64, 3) uint8 and `actions` (T,).
 
-40,000 walks of 300 frames through random mazes, with three actions and no rewards: for pretraining and prediction only.
-Which action of a row leads where is not documented there, so it is recovered from the frames when the turns of the
-actions are given. What `export_teco` wrote comes back with what it tells: origin, pose, depth, seeds and ends.
+The dataset has 40,000 walks of 300 frames through random mazes, with three actions and no rewards; it is meant for
+pretraining and prediction. It does not document how actions are aligned with frames, so the alignment is checked with
+the frames if the turns of the actions are given. Files of `export_teco` come back with origin, pose, depth, seeds and
+ends.
 """
 
 import zipfile
@@ -41,29 +42,36 @@ def import_teco(
     limit: int | None = None,
     progress: Progress = no_progress,
 ) -> RolloutStore:
-    """Import a folder of npz files (also in subfolders), in the order of their names. Run again, it continues.
+    """Import a folder of npz files, in the order of their names. After an interruption, the same call continues.
 
     Args:
-        folder: Holds the files.
-        root: Of the store.
-        level, split: Of the store; by default those of an export's `RECORD`, else "teco_dmlab" and "train".
-        origin: By default what `RECORD` tells, which is trusted. With another that has an action table, the alignment
-            of actions and frames is checked on the first files; without one it is not, and the source says so.
-        with_actions: False imports the video alone.
+        folder: Folder that contains the files, also in subfolders.
+        root: Folder of the collection to write to.
+        level, split: Level and split of the store; by default those of an export's `RECORD`, else "teco_dmlab" and
+            "train".
+        origin: Where the data comes from. By default the origin in `RECORD`, which is trusted. If another origin has an
+            action table, the alignment of actions and frames is checked on the first files; the store's source says
+            whether it was checked.
+        with_actions: False imports the video only.
         shift: Take the action of frame t from row t + shift.
-        limit: Import no more files than this.
-        progress: Told the files read and their number.
+        limit: Largest number of files to import; None for all.
+        progress: Called with the number of files read and the total.
+
+    Returns:
+        The store.
 
     Raises:
-        ValueError: No files, a file without `video` and `actions` of one length, or an action that is no number of one.
+        ValueError: There are no files, `video` and `actions` of a file are missing or differ in length, or an action is
+            negative or not in the action table.
         StoreError: The store was imported from other files or with other options.
-        Misaligned: The action table says that the actions are shifted against the frames.
+        Misaligned: The actions are shifted against the frames, or the frames cannot tell.
+        DamagedData: A file cannot be read.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}: expected at least 1 file.")
     files = sorted(Path(folder).rglob("*.npz"))[:limit]
     if not files:
-        raise ValueError(f"{folder} holds no npz files: expected TECO's, one a trajectory.")
+        raise ValueError(f"{folder} contains no npz files: expected TECO's, one per trajectory.")
     told = read_json(Path(folder) / RECORD) if (Path(folder) / RECORD).exists() else {}
     trusted = origin is None and bool(told)
     if origin is None:
@@ -83,7 +91,7 @@ def import_teco(
         usable = np.concatenate([np.append(np.ones(len(actions) - 1, bool), False) for _, actions in parts])
         check_alignment(frames, actions, origin.action_table, usable, str(folder))
     if extra and shift:
-        raise ValueError(f"shift is {shift}: {Path(folder) / RECORD} says that the rows are aligned, expected 0.")
+        raise ValueError(f"shift is {shift}: expected 0, because {Path(folder) / RECORD} says that rows are aligned.")
     origin = replace(origin, source=source)
     with RolloutWriter(root, level, split, origin, with_actions=with_actions, extra=extra) as writer:
         batch: list[Episode] = []
@@ -103,7 +111,7 @@ def import_teco(
 
 
 def _more(file: Path, extra: Iterable[str], told: dict[str, Any]) -> dict[str, Any]:
-    """What the files of an export have besides: further columns, and what its record says of the episode."""
+    """Read what only files of an export have: extra columns, and the record's entries of the episode."""
     if not told:
         return {}
     with np.load(file, allow_pickle=False) as data:
@@ -114,7 +122,7 @@ def _more(file: Path, extra: Iterable[str], told: dict[str, Any]) -> dict[str, A
 
 
 def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames and the action after each of them; frames whose action is unknown are left out, but for the last."""
+    """Read frames and the action after each; frames without an action are left out, except for the last one."""
     try:
         with np.load(file, allow_pickle=False) as data:
             missing: Sequence[str] = [name for name in ("video", "actions") if name not in data]
@@ -126,7 +134,7 @@ def _load(file: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
     if video.dtype != np.uint8 or video.ndim != 4 or len(video) != len(actions):
         raise ValueError(
             f"{file} has video {video.dtype} {video.shape} and {len(actions)} actions: expected uint8 (T, H, W, "
-            "channels) and T."
+            "channels) and T actions."
         )
     actions = exact(actions, np.int16, f"Action of {file}")
     if (actions < 0).any():
@@ -140,21 +148,21 @@ class FromTeco(ImportOptions):
     """A folder of TECO's npz files."""
 
     folder: tyro.conf.Positional[Path]
-    """Holds the files, also in subfolders."""
+    """Folder that contains the files, also in subfolders."""
     level: str | None = None
-    """Name of the store; by default that of an export, else teco_dmlab."""
+    """Name of the level; by default that of the exported store, else teco_dmlab."""
     split: Split | None = None
-    """Split of the store; by default that of an export, else train."""
+    """Split of the store; by default that of the exported store, else train."""
     turns: tuple[int, ...] = ()
-    """How far each action looks right, in pixels a frame (left: negative), such as -20 20 0; needed to check the
+    """How far each action looks right, in pixels per frame (negative for left), such as -20 20 0; needed to check the
     alignment.
     """
     no_actions: bool = False
-    """Import the video alone."""
+    """Import the video only."""
     shift: int = 0
     """Take the action of frame t from row t + shift."""
     limit: int | None = None
-    """Import no more files than this."""
+    """Largest number of files to import."""
 
 
 def _import(options: FromTeco, progress: Progress) -> list[RolloutStore]:
@@ -174,7 +182,7 @@ def _import(options: FromTeco, progress: Progress) -> list[RolloutStore]:
 
 
 def _origin(turns: tuple[int, ...]) -> Origin:
-    # how far its actions walk is not documented; the check needs the turns only
+    # TECO does not document how far its actions move; the check needs only the turns
     table = tuple((turn, 0, 0, 0, 0, 0, 0) for turn in turns)
     return Origin(engine="deepmind_lab", action_set="teco, turns only", action_table=table, policy=WALK)
 

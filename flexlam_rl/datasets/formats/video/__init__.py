@@ -1,4 +1,4 @@
-"""Video without actions: files that FFmpeg opens, and folders of pictures."""
+"""Video without actions: files that FFmpeg can read, and folders of pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,31 +21,33 @@ class FromVideo(ImportOptions):
     """Your own video, without actions: mp4, m4v, mov, mkv, webm, avi, gif, and folders of PNG or JPEG pictures."""
 
     folder: tyro.conf.Positional[Path]
-    """Folder that holds them, also in folders below it."""
+    """Folder that contains the videos, also in subfolders."""
     level: str | None = None
-    """Name of the data; None: the folder's."""
+    """Name of the level to create; by default the folder's name."""
     size: str | None = None
-    """Size of the frames, as WIDTHxHEIGHT or one number for both; None keeps that of the videos."""
+    """Size of the frames, as WIDTHxHEIGHT or one number for both; by default that of the videos."""
     fit: Fit = "crop"
-    """How other proportions are changed: crop keeps the middle, pad adds black bars, stretch distorts."""
+    """How to change the aspect ratio: crop keeps the middle, pad adds black bars, stretch distorts."""
     fps: float | None = None
-    """Frames per second, the nearest one to each moment; None keeps all. The paper samples real video at 1.6."""
+    """Frames per second to keep, nearest frames first; by default all are kept. The paper samples real video at 1.6."""
     picture_fps: float | None = None
-    """Pictures per second of folders of pictures."""
+    """Pictures per second in folders of pictures."""
     cuts: float | None = THRESHOLD
-    """Change between frames, from 0 to 1, from which on it is a scene cut, shown in scene-cuts-<split>.png; None: there
-    are no cuts.
+    """Change between two frames, from 0 to 1, that counts as a scene cut (see scene-cuts-<split>.png); None: there are
+    no cuts.
     """
     split: Rule | None = None
-    """What is test data. videos: a share of the videos; time: the end of each video; folders: what lies in the folders
-    train and test; train, test: everything is of that split. None: folders where all videos lie in such, else videos.
+    """How to choose test data. videos: a share of the videos; time: the end of each video; folders: by folders named
+    train and test; train or test: all videos go to that split. By default folders if all videos are in such folders,
+    else videos.
     """
     test_share: float = 0.1
-    """Share of the videos, or of each video's time, that is test data."""
+    """Share of the videos, or of each video's time, that becomes test data."""
     rows: int | None = None
-    """Most frames of an episode; a longer video becomes several. None: as many as take 256 MiB."""
+    """Largest number of frames per episode; longer videos become several episodes. By default as many as fit in
+    256 MiB."""
     skip: bool = False
-    """Leave out videos that cannot be read, and name them, instead of stopping at the first."""
+    """Leave out videos that cannot be read, with a warning, instead of stopping at the first one."""
 
 
 def _import(options: FromVideo, progress: Progress) -> list[RolloutStore]:

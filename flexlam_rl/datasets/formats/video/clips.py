@@ -1,4 +1,4 @@
-"""What counts as a video: files that FFmpeg opens, and folders of numbered pictures."""
+"""Videos to import: files that FFmpeg can read, and folders of numbered pictures."""
 
 import re
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ PICTURES = (".png", ".jpg", ".jpeg")
 
 
 class Clip(Protocol):
-    """One video.
+    """One video; iterating yields its frames.
 
     Attributes:
-        name: Path in the folder of the import.
-        nbytes: Its size on disk.
-        fps: Frames per second; None for unknown.
-        seconds: Its length; None for unknown.
+        name: Path relative to the imported folder.
+        nbytes: Size on disk in bytes.
+        fps: Frames per second; None if unknown.
+        seconds: Duration in seconds; None if unknown.
     """
 
     @property
@@ -52,12 +52,12 @@ class FileClip:
 
     @property
     def fps(self) -> Fraction | None:
-        """Frames per second, on average."""
+        """Average frames per second; None if the file does not say it."""
         return self._reader.fps
 
     @property
     def seconds(self) -> float | None:
-        """Length, where the file says it."""
+        """Duration in seconds; None if the file does not say it."""
         return self._reader.seconds
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -69,7 +69,7 @@ class FolderClip:
     """A folder of pictures, in the order of the numbers in their names.
 
     Attributes:
-        fps: Pictures per second; None for unknown, where they have no times either.
+        fps: Pictures per second; None if unknown.
     """
 
     name: str
@@ -79,7 +79,7 @@ class FolderClip:
 
     @property
     def seconds(self) -> float | None:
-        """Length, where the rate is known."""
+        """Duration in seconds; None if `fps` is unknown."""
         return None if self.fps is None else float(len(self.files) / self.fps)
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -100,17 +100,17 @@ class FolderClip:
 
 
 def find_clips(folder: Path, picture_fps: float | None = None) -> tuple[list[Clip], list[str]]:
-    """Find all videos in a folder and the folders below it.
+    """Find all videos in a folder and its subfolders, except hidden ones.
 
     Args:
-        folder: Searched; hidden files and folders are not.
-        picture_fps: Pictures per second of folders of pictures.
+        folder: Folder to search.
+        picture_fps: Pictures per second in folders of pictures.
 
     Returns:
-        The videos in the order of their names, where numbers count as numbers; and names of other files.
+        The videos, sorted by name with numbers in numeric order, and the names of all other files.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There are no videos.
     """
     rate = None if picture_fps is None else Fraction(picture_fps).limit_denominator(1_000_000)
     clips: list[Clip] = []
@@ -138,13 +138,13 @@ def find_clips(folder: Path, picture_fps: float | None = None) -> tuple[list[Cli
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts "frame 2" before "frame 10"."""
+    """Make a sort key that puts "frame 2" before "frame 10"."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
 def _colors(picture: np.ndarray, file: Path) -> np.ndarray:
-    """A decoded picture as red, green, blue."""
+    """Convert a decoded picture to RGB."""
     channels = picture.shape[-1]
     if channels in (2, 4):
         if picture[..., -1].min() < 255:

@@ -1,4 +1,4 @@
-"""A picture of where scenes are cut: the change between frames with its threshold, and the frames around it."""
+"""A picture of the detected scene cuts: changes between frames, the threshold, and frames close to it."""
 
 import itertools
 
@@ -14,15 +14,15 @@ CUT, LINE = (240, 110, 90), (120, 180, 240)
 
 
 def cuts_picture(store: RolloutStore, threshold: float) -> Picture:
-    """Draw a store of imported video.
+    """Draw the scene cuts of a store of imported video.
 
     Args:
-        store: It has the column `extra/scene_change`.
-        threshold: Change from which on it is a cut.
+        store: A store with the column `extra/scene_change`.
+        threshold: Smallest change that counts as a cut.
 
     Returns:
-        A picture of four rows: the change over all frames; how often each change occurs (logarithmic); the pairs of
-        frames closest to the threshold that are cuts, and those that are not.
+        A picture of four rows: the change over all frames; a histogram of changes (logarithmic); the cuts closest to
+        the threshold, as pairs of frames; and the pairs closest to it that are not cuts.
     """
     change = store.column("extra/scene_change").whole()
     first = np.zeros(len(change), bool)
@@ -52,7 +52,7 @@ def _text(draw: ImageDraw.ImageDraw, x: float, y: float, text: str) -> None:
 
 
 def _top(change: np.ndarray, threshold: float) -> float:
-    """Upper end of an axis that shows all changes and the threshold."""
+    """Find an upper end of the axis that shows all changes and the threshold."""
     return max(threshold * 1.25, float(change.max(initial=0)) * 1.05)
 
 

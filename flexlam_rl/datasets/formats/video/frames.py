@@ -1,4 +1,4 @@
-"""Frames of a video at a chosen rate."""
+"""Sampling of a video's frames at a given rate."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ import numpy as np
 
 
 class Shot(NamedTuple):
-    """A frame of a video, and how it follows the one before.
+    """A frame of a video with its change from the frame before.
 
     Attributes:
         time: Seconds since the beginning of the video.
         frame: (H, W, 3) uint8.
-        change: Largest change between two frames of the video since the last frame that was taken (`SceneChange`).
+        change: Largest change (`SceneChange`) between consecutive frames of the video since the previous shot.
     """
 
     time: Fraction
@@ -23,20 +23,20 @@ class Shot(NamedTuple):
 
 
 def resample(shots: Iterable[Shot], fps: Fraction) -> Iterator[Shot]:
-    """Take the frame nearest to each of the times 0, 1/fps, 2/fps, ...; of two that are as near, the earlier.
+    """Take the frame nearest to each of the times 0, 1/fps, 2/fps, ...; the earlier one if two are equally near.
 
-    The paper samples all video at 1.6 frames per second (appendix E.1). A frame that stands longer than 1/fps is taken
-    more than once.
+    The paper samples all video at 1.6 frames per second (appendix E.1). A frame that is shown for longer than 1/fps is
+    taken more than once.
 
     Args:
-        shots: In the order of their times.
-        fps: Frames per second that are wanted.
+        shots: Shots in the order of their times.
+        fps: Wanted frames per second.
     """
     count, change, gap = 0, 0.0, Fraction(0)
     before: Shot | None = None
     for one in itertools.chain(shots, [None]):
         if before is not None:
-            # the last frame stands as long as the one before it
+            # the last frame is assumed to be shown as long as the one before it
             gap = gap if one is None else one.time - before.time
             while count == 0 or Fraction(count) / fps <= before.time + gap / 2:
                 yield Shot(Fraction(count) / fps, before.frame, change)

@@ -1,4 +1,7 @@
-"""Import of videos without actions. Legend: `R` rows of a piece, `H W` a frame."""
+"""Import of videos without actions.
+
+Legend: `R` rows of a piece, `H W` size of a frame.
+"""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,19 +30,20 @@ from flexlam_rl.utils.pictures import write_png
 from flexlam_rl.utils.video import TimedFrame
 
 CHANGE = "scene_change"
-PIECE_BYTES = 1 << 28  # of frames in memory at a time
-PIECES = 1 << 20  # numbers kept for the pieces of one video
+PIECE_BYTES = 1 << 28  # limit of the frames in memory at a time
+PIECES = 1 << 20  # keys reserved for the pieces of one video
 
 
 @dataclass(frozen=True)
 class HowVideo:
-    """How the frames of videos are taken.
+    """How to take frames from videos.
 
     Attributes:
-        size: Of the frames; None keeps that of the videos, which must then be one.
+        size: Size of the frames; None keeps that of the videos, which must then be the same for all.
         fps: Frames per second; None keeps all frames.
-        cuts: Change between two frames from which on they belong to two scenes; None for videos without cuts.
-        rows: Largest number of frames of an episode; a longer video becomes several. None: by its size in memory.
+        cuts: Smallest change between two frames that counts as a scene cut; None for videos without cuts.
+        rows: Largest number of frames per episode; longer videos become several episodes. None for as many as fit in
+            `PIECE_BYTES`.
     """
 
     size: Resize | None = None
@@ -55,22 +59,22 @@ class HowVideo:
                 f"cuts is {self.cuts}: expected a change of more than 0 and at most 1, or None for no cuts."
             )
         if self.rows is not None and self.rows < 2:
-            raise ValueError(f"rows is {self.rows}: expected at least 2 frames an episode.")
+            raise ValueError(f"rows is {self.rows}: expected at least 2 frames per episode.")
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames per second, exactly."""
+        """Frames per second as an exact fraction; None to keep all frames."""
         return None if self.fps is None else Fraction(self.fps).limit_denominator(1_000_000)
 
     def shots(self, clip: Iterable[TimedFrame], watch: bool = True) -> Iterator[Shot]:
-        """Give all that is taken of a video.
+        """Take frames from a video.
 
-        Cuts are looked for between all frames of the video: at 1.6 frames per second two frames of one scene may differ
-        as much as two scenes.
+        Changes are measured between all frames of the video, because at 1.6 frames per second two frames of one scene
+        may differ as much as two scenes.
 
         Args:
             clip: The video.
-            watch: Whether changes are asked for.
+            watch: Whether to measure changes; if False, they are 0.
         """
         scene = SceneChange() if watch and self.cuts is not None else lambda frame: 0.0
         shots = (Shot(time, frame, scene(frame)) for time, frame in clip)
@@ -91,36 +95,36 @@ def import_video(
     skip: bool = False,
     progress: Progress = no_progress,
 ) -> list[RolloutStore]:
-    """Import all videos of a folder, without actions and rewards. Run again, it continues, with videos that were added
-    too.
+    """Import all videos of a folder, without actions and rewards. The same call again continues an interrupted import
+    and adds new videos.
 
-    Every video is an episode that was cut, or several where it is long; a scene cut is a restart. The column
-    `extra/scene_change` keeps the largest change before each frame, and a picture `scene-cuts-<split>.png`
-    beside each store shows the threshold among these numbers.
+    Each video becomes one cut episode, or several if it is long; a scene cut becomes a restart. The column
+    `extra/scene_change` holds the largest change before each frame. A picture `scene-cuts-<split>.png` beside each
+    store shows these changes and the threshold.
 
     Args:
-        folder: Searched with all folders below it.
-        root: Folder of the collection.
-        level: Name of the data; None for the folder's.
+        folder: Folder to search, with its subfolders.
+        root: Folder of the collection to write to.
+        level: Name of the level to create; None for the folder's name.
         how: Size, rate and cuts.
-        split: See `SplitRule`.
-        test_share: See `SplitRule`.
-        picture_fps: Pictures per second of folders of pictures.
-        skip: Leave out videos that cannot be read, with a warning that names each, instead of raising. Of a long one,
-            the episodes before the damage stay.
-        progress: Told bytes of the videos read, and their sum.
+        split: Rule of a `SplitRule`; None to choose by the folders' names.
+        test_share: Share of test data, as for `SplitRule`.
+        picture_fps: Pictures per second in folders of pictures.
+        skip: Leave out videos that cannot be read, each with a warning, instead of raising an error. Episodes before
+            the damaged part of a long video are kept.
+        progress: Called with the number of bytes read and the total.
 
     Returns:
         The stores, training data first.
 
     Raises:
-        ValueError: A video does not open, has fewer than two frames or changes its size; videos differ in size; or an
-            option has a value that does not fit.
-        StoreError: The store was imported from other videos, or with other options.
+        ValueError: A video cannot be read, has fewer than two frames or changes its size; videos differ in size; or an
+            option has a wrong value.
+        StoreError: The store was imported from other videos or with other options.
     """
     folder, how = Path(folder), how or HowVideo()
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder: expected one that holds videos.")
+        raise ValueError(f"{folder} is no folder: expected one that contains videos.")
     level = level or folder.resolve().name
     clips, others = find_clips(folder, picture_fps)
     clips = _in_order(clips, [store_path(root, level, name) for name in ("train", "test")])
@@ -139,18 +143,18 @@ def import_video(
         "test_share": rule.share if rule.rule in ("videos", "time") else None,
     }
     splits = list(rule.splits(clips))
-    for name in splits:  # all are looked at before the first is written
+    for name in splits:  # all stores are checked before the first one is written
         stored_lengths(store_path(root, level, name), source)
     job = _Job(how, rule, skip, progress, len(splits) * sum(clip.nbytes for clip in clips))
     stores = [job.write(root, level, name, clips, good, source) for name in splits]
     if others:
         shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        warnings.warn(f"Left out, they are no videos: {shown}.", stacklevel=2)
+        warnings.warn(f"Left out, because they are no videos: {shown}.", stacklevel=2)
     return stores
 
 
 def _in_order(clips: list[Clip], stores: Sequence[Path]) -> list[Clip]:
-    """Videos that were imported before first, in their order then, so that each keeps its number."""
+    """Sort videos so that those of an earlier import come first, in their former order, and keep their numbers."""
     known = {f"{clip.name} ({clip.nbytes} bytes)": clip for clip in clips}
     before: list[str] = []
     for path in stores:
@@ -160,13 +164,13 @@ def _in_order(clips: list[Clip], stores: Sequence[Path]) -> list[Clip]:
             before = files if len(files) > len(before) else before
     for file in before:
         if file not in known:
-            raise StoreError(f"{file} of the earlier import is gone or has changed: use another folder.")
+            raise StoreError(f"{file} of the earlier import is missing or has changed: use another folder.")
     first = [known[file] for file in before]
     return first + [clip for clip in clips if clip not in first]
 
 
 def _checked(clips: Sequence[Clip], how: HowVideo, skip: bool) -> list[Clip]:
-    """The videos that open, by their first frames, before anything is written."""
+    """Find the videos that can be read, by decoding their first frames, before anything is written."""
     good: list[Clip] = []
     shapes: dict[tuple[int, ...], str] = {}
     for clip in clips:
@@ -189,7 +193,7 @@ def _checked(clips: Sequence[Clip], how: HowVideo, skip: bool) -> list[Clip]:
 
 
 def _common_rate(clips: Sequence[Clip], how: HowVideo) -> Fraction | None:
-    """Frames per second of what is imported; None where videos differ, or do not say it."""
+    """Find the frames per second of the imported data; None if videos differ or do not say it."""
     rates = {clip.fps: clip.name for clip in clips}
     if how.rate is None:
         if len(rates) > 1:
@@ -203,20 +207,20 @@ def _common_rate(clips: Sequence[Clip], how: HowVideo) -> Fraction | None:
         return next(iter(rates))
     for rate, name in rates.items():
         if rate is None:
-            raise ValueError(f"Nothing says how many pictures a second {name} has: give --picture-fps.")
+            raise ValueError(f"The number of pictures per second of {name} is not known: give --picture-fps.")
         if how.rate > rate * Fraction(1001, 1000):
-            raise ValueError(f"{name} has {float(rate):g} frames per second: --fps {how.fps:g} is more.")
+            raise ValueError(f"--fps is {how.fps:g}: expected at most the {float(rate):g} frames per second of {name}.")
     return how.rate
 
 
 @dataclass
 class _Job:
-    """An import under way.
+    """A running import.
 
     Attributes:
-        how, rule, skip, progress: As in `import_video`.
-        total: Bytes to read, a video once for each split.
-        done: Bytes read.
+        how, rule, skip, progress: As for `import_video`.
+        total: Bytes to read, counting each video once per split.
+        done: Bytes read so far.
     """
 
     how: HowVideo
@@ -249,7 +253,7 @@ class _Job:
         return store
 
     def _append(self, writer: RolloutWriter, number: int, clip: Clip) -> None:
-        """Store one video, or its part of the split, piece by piece; pieces that are there already are passed over."""
+        """Store one video, or its part of the split, piece by piece; pieces that are stored already are skipped."""
         shots = self.how.shots(clip)
         if self.rule.rule == "time":
             count = sum(1 for _ in self.how.shots(clip, watch=False))
@@ -267,16 +271,17 @@ class _Job:
         if rows < 2:
             at = "" if self.how.fps is None else f" at {self.how.fps:g} per second"
             part = f" in its {writer.split} part" if self.rule.rule == "time" else ""
-            raise ValueError(f"{clip.name} has {rows} frame{at}{part}: expected 2 at least, which make a transition.")
+            raise ValueError(f"{clip.name} has {rows} frame{at}{part}: expected at least 2, which make a transition.")
 
 
 def _pieces(shots: Iterable[Shot], rows: int | None) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Cut a video into pieces that fit into memory.
 
-    A piece begins with the last frame of the one before, so that no transition is lost.
+    A piece begins with the last frame of the previous one, so that no transition is lost.
 
     Yields:
-        Time of its end in seconds, (R, H, W, 3) frames, and (R,) the change before each, 0 for the first.
+        The time of the piece's end in seconds, its frames (R, H, W, 3), and the change before each, (R,), which is 0
+        for the first.
     """
 
     def piece() -> tuple[float, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Which video, or which part of it, goes to which split."""
+"""Division of videos, or of parts of them, into splits."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ class SplitRule:
     """A rule that divides videos into training and test data.
 
     Attributes:
-        rule: "videos": a share of the videos is test data, spread evenly over their order. "time": the last share of
-            every video is. "folders": the folders `train` and `test` say it. "train", "test": all of them.
-        share: Of test data, for "videos" and "time".
+        rule: "videos": a share of the videos becomes test data, spread evenly over their order. "time": the last part
+            of each video becomes test data. "folders": by folders named `train` and `test`. "train" or "test": all
+            videos go to that split.
+        share: Share of test data, for "videos" and "time".
     """
 
     rule: Rule
@@ -25,12 +26,18 @@ class SplitRule:
 
     @classmethod
     def choose(cls, rule: Rule | None, share: float, clips: Sequence[Clip]) -> "SplitRule":
-        """Settle the rule; without one, folders `train` and `test` count where all videos lie in them, else "videos".
+        """Make a rule and check it against the videos.
+
+        Args:
+            rule: The rule; None for "folders" if there are folders `train` and `test` that contain all videos, else for
+                "videos".
+            share: Share of test data.
+            clips: The videos.
 
         Raises:
-            ValueError: The videos do not fit the rule.
+            ValueError: The share is out of range, or the rule does not suit the videos.
         """
-        split_of(0, share)  # refuses what is no share
+        split_of(0, share)  # raises an error if the share is out of range
         tops = {clip.name.split("/")[0] for clip in clips}
         if rule is None:
             rule = "folders" if tops == set(SPLITS) else "videos"
@@ -49,7 +56,7 @@ class SplitRule:
         return made
 
     def split_of(self, number: int, clip: Clip) -> str | None:
-        """Split of the video of this number; None where it has a part in both."""
+        """Find the split of the video with a given number; None if it has a part in both splits."""
         if self.rule == "time":
             return None
         if self.rule == "folders":
@@ -59,12 +66,12 @@ class SplitRule:
         return self.rule
 
     def splits(self, clips: Sequence[Clip]) -> Iterator[str]:
-        """Give the splits that there will be."""
+        """Yield the splits that contain videos."""
         for split in SPLITS:
             if any(self.split_of(number, clip) in (None, split) for number, clip in enumerate(clips)):
                 yield split
 
     def part(self, split: str, frames: int) -> tuple[int, int]:
-        """First frame, and the one after the last, of a video's part in a split, for the rule "time"."""
+        """Find a video's part in a split, for the rule "time": the first frame and the one after the last."""
         cut = frames - max(1, round(frames * self.share))
         return (0, cut) if split == "train" else (cut, frames)
