@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from flexlam_rl.commands.common import bar
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budgets:
@@ -69,7 +71,6 @@ def run(options: Budgets) -> int:
     from flexlam_rl.models.flexlam.translator import Translator
     from flexlam_rl.nn.pretrained import model_digest
     from flexlam_rl.utils.numbers import whole
-    from flexlam_rl.utils.progress import bar
 
     for name, low in (("looked_at", 1), ("examples", 1), ("watch", 0)):
         whole(getattr(options, name), name, low)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from flexlam_rl.commands.common import need_data
+from flexlam_rl.commands.common import bar, need_data
 from flexlam_rl.envs.domain import find_domain, tasks_named
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 from flexlam_rl.utils.options import formerly
@@ -201,7 +201,6 @@ def _export(options: Options) -> None:
     """Write TECO's npz files of the store that was collected."""
     from flexlam_rl.datasets.formats.teco import export_teco
     from flexlam_rl.datasets.store import RolloutStore, find_stores
-    from flexlam_rl.utils.progress import bar
 
     for path in find_stores(options.out, options.tasks, options.split):
         store = RolloutStore(path)

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from flexlam_rl.commands import budgets, exchange, labels
-from flexlam_rl.commands.common import need_data, subcommands
-from flexlam_rl.utils.progress import bar
+from flexlam_rl.commands.common import bar, need_data, subcommands
 
 SPEED_SECONDS = 2.0  # seconds for the pairs of all stores together, and again for the windows
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from flexlam_rl.commands.common import subcommands
+from flexlam_rl.commands.common import bar, subcommands
 from flexlam_rl.datasets.format import Exporter, Format, Importer, existing_folder
 from flexlam_rl.datasets.formats import FORMATS
 from flexlam_rl.datasets.store import RolloutStore, find_stores
-from flexlam_rl.utils.progress import bar
 
 Run = Callable[[Any], int]
 
@@ -21,10 +20,13 @@ def formats() -> list[Format]:
     for name in FORMATS.names():
         try:
             if not isinstance(one := FORMATS.get(name), Format):
-                raise TypeError(f"{one!r} is no Format")
+                raise TypeError(f"{one!r} is not a Format")
             found.append(one)
         except Exception as error:
-            print(f"The format {name!r} is left out, it cannot be loaded: {str(error).rstrip('.')}.", file=sys.stderr)
+            print(
+                f"The format {name!r} is left out, because it cannot be loaded: {str(error).rstrip('.')}.",
+                file=sys.stderr,
+            )
     return found
 
 

@@ -123,7 +123,9 @@ def test_a_format_that_cannot_be_loaded_is_left_out(
     monkeypatch.setitem(FORMATS._built_in, "broken", "no_such_module:FORMAT")
     assert main(["data", "export", "mp4", str(tmp_path / "rollouts"), "-o", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
-    assert said.startswith("The format 'broken' is left out, it cannot be loaded: No module named 'no_such_module'.\n")
+    assert said.startswith(
+        "The format 'broken' is left out, because it cannot be loaded: No module named 'no_such_module'.\n"
+    )
 
 
 def test_two_formats_do_not_share_their_options(
