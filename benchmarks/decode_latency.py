@@ -151,7 +151,7 @@ def theirs(policy: Policy, rows: int, budget: int) -> Callable[[Tensor, Tensor |
         if codes is not None:
             x = torch.cat([sequence.embed_codes(codes), x], dim=1)
         on_stride = step % c.stride == 0
-        # after the 34th frame, it goes back one frame, as if it could slide its window at no cost
+        # after the 34th frame, the cache is cropped back to its old length, as if the window slid at no cost
         before = cache.get_seq_length()
         history = before + x.shape[1] - (0 if on_stride else c.patches) if step < c.frames else before
         hidden = forward(x)

@@ -31,7 +31,7 @@ LEVELS = (
 )
 BUDGETS = (1, 4, 16)
 SEED, STEPS, EVERY, FACTOR = 1, 120, 2, 2
-"""Seed of the episodes and draws; number of decisions; decisions per picture; side of the square of each pixel."""
+"""Seed of the episodes and draws; number of decisions; decisions per picture; side of the square drawn per pixel."""
 
 
 def tile(episode: Episode, step: int, name: str) -> Picture:

@@ -95,11 +95,11 @@ class Resumable:
             return self._actions[-1], None
         if past is not None:
             if _seen(observation) != past.seen:
-                raise Elsewhere("the actions taken before lead to other observations now")
+                raise Elsewhere("the same actions now lead to other observations")
             try:
                 state = self._policy.restore(past.memory)
             except (ValueError, LookupError, TypeError) as error:
-                raise Elsewhere(f"the policy cannot go on: {error}") from error
+                raise Elsewhere(f"the policy cannot continue: {error}") from error
             self._past = None
             self._resumed()
         self._observation, self._state = observation, state

@@ -58,7 +58,7 @@ def read_snapshot(path: Path) -> Any:
         OSError: The file cannot be read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"There is no {path}.")
+        raise FileNotFoundError(f"There is no file {path}.")
     try:
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
@@ -68,7 +68,7 @@ def read_snapshot(path: Path) -> Any:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return _put_together(json.loads(header["record"]), found)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise StoreError(f"{path} is damaged: it is no whole snapshot ({error}).") from None
+        raise StoreError(f"{path} is damaged: it is not a complete snapshot ({error}).") from None
 
 
 def _is_tensor(value: Any) -> bool:

@@ -14,7 +14,14 @@ class Watcher:
         return False
 
     def frames(self, key: Any, frame: np.ndarray, step: int, total: float) -> None:
-        """Take the frame that the policy sees next, (H, W, C) uint8, the step, and the return so far."""
+        """Take a frame that the policy is about to see.
+
+        Args:
+            key: Key of the episode.
+            frame: The frame, (H, W, C) uint8.
+            step: Number of steps so far.
+            total: Return so far.
+        """
 
     def stepped(self, playing: int) -> None:
         """Note that `playing` environments have taken a step."""

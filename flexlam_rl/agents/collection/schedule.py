@@ -74,6 +74,12 @@ def episode_seeds(seed: int, level: str, split: str, keys: Iterable[int]) -> np.
     Training seeds are even and test seeds odd for every root seed, so that no training set shares a maze with a test
     set. Within a level and split, no two episodes have the same seed.
 
+    Args:
+        seed: Root seed.
+        level: Name of the level.
+        split: "train" or "test".
+        keys: Numbers of the episodes.
+
     Raises:
         ValueError: There is no such split.
     """

@@ -86,7 +86,17 @@ def _observed(settings: Settings) -> list[str]:
 
 
 def play_keys(settings: Settings, task: str, split: str, keys: list[int]) -> list[Episode]:
-    """Play the episodes of these numbers on one core. This is what processes and Ray's workers run."""
+    """Play episodes on one core. This is what processes and Ray's workers run.
+
+    Args:
+        settings: Who plays, and how the task is shown and controlled.
+        task: Name of the task.
+        split: "train" or "test".
+        keys: Numbers of the episodes.
+
+    Returns:
+        The episodes, in the order in which they ended.
+    """
     if settings.spec.engine != "deepmind_lab":
         queue = iter(keys)
         played = play_here(settings, task, split, lambda: next(queue, None), len(keys), threads=1)

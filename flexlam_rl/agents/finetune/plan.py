@@ -110,7 +110,7 @@ def _check(plan: FinetunePlan) -> None:
     if plan.start is not None and plan.what != "pixel":
         raise ValueError(f"start is {plan.start!r}; only --what pixel starts from a pixel expert.")
     if plan.anchor and plan.what not in ("prior", "pixel"):
-        raise ValueError(f"anchor is {plan.anchor}, and --what {plan.what} starts from nothing: leave it out.")
+        raise ValueError(f"anchor is {plan.anchor}, but --what {plan.what} starts from fresh weights: leave it out.")
 
 
 def _start(plan: FinetunePlan) -> str | None:

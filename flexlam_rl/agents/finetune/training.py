@@ -51,7 +51,7 @@ class PriorRun(RewardRun):
         start = bundle.prior()
         if isinstance(start, ContinuousPrior):
             raise ValueError(
-                f"{bundle.source} has a {type(start).__name__}, which tells no probabilities of its draws; expected "
+                f"{bundle.source} has a {type(start).__name__}, which gives no probabilities of its draws; expected "
                 "a bundle with the interleaved or the factored prior."
             )
         extra = self.saved()

@@ -85,7 +85,7 @@ class LatentControls(Controls):
         spec = None if lam is None else lam.latent
         if conditions.kind == "vectors":
             if spec is None:
-                raise ValueError("lam is None; this model is told vectors of latent actions: name whose with lam=PATH.")
+                raise ValueError("lam is None; this model is told latent actions: name their model with lam=PATH.")
             wanted, rest = divmod(conditions.count, spec.dim)
             if rest or wanted > spec.slots:
                 raise ValueError(
@@ -105,7 +105,7 @@ class LatentControls(Controls):
             raise ValueError(f"budget is {budget!r}; expected a whole number from {lowest} to {highest}, or None.")
         if not lowest <= self.budget <= highest:
             wanted_budget = str(highest) if lowest == highest else f"{lowest}..{highest}"
-            raise ValueError(f"budget is {budget}; expected {wanted_budget}, of which the model is told.")
+            raise ValueError(f"budget is {budget}; expected {wanted_budget}, which the model can be told.")
         self.space = spaces.MultiDiscrete([codes] * int(self.budget))
 
     @in_own_modes

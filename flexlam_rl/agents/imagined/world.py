@@ -96,7 +96,7 @@ def make_controls(
     """
     conditions = model.conditions
     if conditions.kind == "nothing":
-        raise ValueError(f"This {type(model).__name__} is told nothing of what happens: there is nothing to act by.")
+        raise ValueError(f"This {type(model).__name__} is told nothing about steps, so that it cannot take actions.")
     if actions not in (None, "latent", "native"):
         raise ValueError(f"actions is {actions!r}; expected 'latent', 'native' or None.")
     if conditions.kind == "actions":
@@ -129,10 +129,12 @@ def load_steps(given: Any, lam: Any, device: str, decode_steps: int | None) -> t
     """
     model, lam, spec = load_world_model(given, unshared(lam), device)
     if not isinstance(model, SteppedWorldModel):
-        raise ValueError(f"A {type(model).__name__} is no world model that can be stepped frame by frame.")
+        raise ValueError(f"A {type(model).__name__} is not a world model that can be stepped frame by frame.")
     if decode_steps is not None:
         if not hasattr(model, "decode_steps"):
-            raise ValueError(f"decode_steps is {decode_steps}; a {type(model).__name__} has none, leave it out.")
+            raise ValueError(
+                f"decode_steps is {decode_steps}; a {type(model).__name__} has no such steps: leave it out."
+            )
         model = copy.copy(model)  # shares the weights
         model.decode_steps = whole(decode_steps, "decode_steps", 1)
     return model, lam, spec

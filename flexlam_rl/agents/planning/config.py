@@ -81,6 +81,12 @@ def planner_record(config: PlannerConfig) -> dict[str, Any]:
 def make_planner(config: PlannerConfig, env: Any, seed: int = 0, device: str = "cpu") -> PlanningPolicy:
     """Make the policy of a configuration for an environment or batch.
 
+    Args:
+        config: The configuration.
+        env: Environment or batch that it will play.
+        seed: Seed of the search.
+        device: Device of the models.
+
     Raises:
         CheckpointError: A model cannot be read.
         ValueError: A field does not fit the models, or the models do not fit the environment.

@@ -53,7 +53,7 @@ class PlanningPolicy:
         seed: int = 0,
     ) -> None:
         if rewards.model is None:
-            raise ValueError("reward is None; a planner needs a reward model, or all plans are as good.")
+            raise ValueError("reward is None; a planner needs a reward model, because without one all plans are equal.")
         self.model, self.controls, self.rewards = model, controls, rewards
         self.options, self.seed = options or Search(), whole(seed, "seed")
         rows = batch_size(env)

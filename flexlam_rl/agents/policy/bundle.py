@@ -227,7 +227,7 @@ def files_hash(folder: Path) -> str:
         return digest(files)
     except OSError as error:
         raise CheckpointError(
-            f"{folder} is no whole bundle: {Path(error.filename).relative_to(folder)} is missing or cannot be read."
+            f"{folder} is not a complete bundle: {Path(error.filename).relative_to(folder)} is missing or unreadable."
         ) from None
 
 

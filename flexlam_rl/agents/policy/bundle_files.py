@@ -64,7 +64,7 @@ def push_bundle(
         bundle: The bundle.
         decoding: Default options of its policy's decisions.
         private: Whether a new repository is private; None for the hub's default.
-        token: Hub token, True for the stored one, None for the client's default.
+        token: Token of the hub; None for the one that `hf auth login` keeps.
         message: Commit message.
 
     Returns:

@@ -86,7 +86,7 @@ def make_bundle(
         # runs of earlier versions do not name it
         if trained.get("lam", own) != own:
             raise CheckpointError(
-                f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it anew on "
+                f"{runs[name] / name} was trained on the codes of another LAM than that of {run}; train it again on "
                 "this one."
             )
     record = records[stage]
@@ -119,7 +119,7 @@ def _budget_head(run: Path, parts: Mapping[str, Path]) -> PretrainedModel | None
     for part, place in parts.items():
         if trained[part] != model_digest(place):
             raise CheckpointError(
-                f"{run / 'budget'} was trained on another {part} model than {place}; train it anew on this one, or "
+                f"{run / 'budget'} was trained on another {part} model than {place}; train it again on this one, or "
                 "move its folder away."
             )
     return OPTIONAL["budget"](folder)

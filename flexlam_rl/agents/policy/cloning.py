@@ -54,8 +54,7 @@ class CloningPolicy:
         places = [folder for folder in (root / "bc" / "best" / "bc", root / "bc", root) if (folder / CONFIG).is_file()]
         if not places:
             raise CheckpointError(
-                f"{root} holds no behaviour cloning model; expected {root / 'bc' / 'best' / 'bc'} as training "
-                "writes it."
+                f"{root} holds no behavior cloning model; expected {root / 'bc' / 'best' / 'bc'} as training writes it."
             )
         self.model = BehaviourCloning.from_pretrained(places[0], device=device).eval().requires_grad_(False)
         config = self.model.config

@@ -117,6 +117,6 @@ def check_environment(
         if value not in values:
             known = " and ".join(map(repr, values))
             raise ValueError(
-                f"The policy was trained with {name} {known}; the environment has {value!r}: "
-                "any_look=True, on the command line --any-look, plays it nevertheless."
+                f"The policy was trained with {name} {known}; the environment has {value!r}: use any_look=True, "
+                "or on the command line --any-look, to play it nevertheless."
             )

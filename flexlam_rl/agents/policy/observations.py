@@ -26,8 +26,8 @@ def read_frames(observation: Any, frame: tuple[int, int, int]) -> tuple[np.ndarr
     """
     if isinstance(observation, tuple):
         raise ValueError(
-            "The observation is a tuple; expected frames: gymnasium's reset gives (observation, info), of which the "
-            "first is meant."
+            "The observation is a tuple; expected frames: gymnasium's reset returns (observation, info), so pass only "
+            "the observation."
         )
     if isinstance(observation, dict):
         if FRAME not in observation:

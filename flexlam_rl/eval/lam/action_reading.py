@@ -35,7 +35,13 @@ def shared_names(parts: Sequence[tuple[Transitions, Sequence[str]]]) -> list[str
 
 
 def balanced(data: Transitions, names: Sequence[str], wanted: Sequence[str], most: int) -> tuple[Transitions, Tensor]:
-    """Take equally many transitions of each wanted name, at most `most`.
+    """Take equally many transitions of each wanted name.
+
+    Args:
+        data: The transitions.
+        names: Names of the actions in their world.
+        wanted: Names to take.
+        most: Largest number of transitions per name.
 
     Returns:
         The transitions, in mixed order, and the number of each one's name in `wanted`.

@@ -95,6 +95,13 @@ def prediction_errors(lam: SlotModel, data: Transitions, codes: Tensor, budget: 
 
     The error is a squared error, or a flow loss at pure noise, where the latents are the only source of information
     about the next frame.
+
+    Args:
+        lam: The model.
+        data: The transitions.
+        codes: Their latents.
+        budget: Number of latents that are used, K.
+        seed: Seed of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(data.obs.shape, generator=generator).to(codes.device)
@@ -110,7 +117,16 @@ def prediction_errors(lam: SlotModel, data: Transitions, codes: Tensor, budget: 
 def likeness(
     lam: PixelModel, data: Transitions, codes: Tensor, budget: int, steps: int = 4, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Compute PSNR in dB and SSIM of the decoded next frames, (B,) each."""
+    """Compute the likeness of decoded and true next frames.
+
+    Args:
+        lam, data, codes, budget: As for `prediction_errors`.
+        steps: Number of steps of the decoder.
+        seed: Seed of the decoder's noise.
+
+    Returns:
+        PSNR in dB and SSIM, (B,) each.
+    """
     psnr, ssim = [], []
     generator = torch.Generator().manual_seed(seed)
     for rows in data.chunks():
@@ -238,7 +254,14 @@ def gradient_reach(lam: SlotModel, data: Transitions, seed: int = 0) -> dict[str
 
 @torch.no_grad()
 def translate(translator: Translator, lam: SlotModel, data: Transitions, codes: Tensor, budget: int) -> dict[str, Any]:
-    """Measure a translator on the first `budget` codes of transitions.
+    """Measure a translator on the first codes of transitions.
+
+    Args:
+        translator: The translator.
+        lam: Latent action model of the codes.
+        data: The transitions, with actions.
+        codes: Their codes, (B, M).
+        budget: Number of codes that are used, K.
 
     Returns:
         {loss, loss_se, accuracy, accuracy_se, recall, recalls, confusion}, as means over `data`. `accuracy` is the
@@ -289,6 +312,9 @@ def _scores(outputs: Tensor, action: Tensor | None, spec: ActionSpec) -> dict[st
 
 def translation(translator: Translator, lam: SlotModel, data: Transitions, codes: Tensor) -> list[dict[str, Any]]:
     """Measure a translator on true, shuffled and random codes at each budget, and on the null.
+
+    Args:
+        translator, lam, data, codes: As for `translate`.
 
     Returns:
         Rows {codes, k} with the figures of `translate`.

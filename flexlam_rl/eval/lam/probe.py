@@ -88,6 +88,12 @@ def action_recovery(lam: SlotModel, codes: Tensor, data: Transitions, budgets: l
     "codes + previous action" is what a translator sees. The controls are shuffled codes, the previous action, the
     commonest action, and the change between the two frames averaged to 8 x 8.
 
+    Args:
+        lam: The latent action model.
+        codes: Latents of the transitions.
+        data: The transitions, with actions.
+        budgets: Values of K.
+
     Returns:
         Rows {from, k, accuracy, accuracy_se}. Continuous actions have "explained" and "explained_se", the share of
         their variance, instead.

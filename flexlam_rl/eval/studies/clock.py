@@ -75,6 +75,12 @@ class Clock:
 
         A job of less than a second was nearly finished before, and says nothing about others. A training that continued
         that of an earlier command is counted by its pace, not by the seconds that remained.
+
+        Args:
+            name: Name of the job.
+            kind: Kind of the job.
+            steps: Length of the job, in steps or episodes.
+            seconds: Seconds that it took in this command.
         """
         self.left = [job for job in self.left if job[0] != name]
         pace = self._paces.pop(kind, 0.0)

@@ -30,7 +30,13 @@ def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
 
 
 def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> Model:
-    """Load the model `name` of a run, frozen and in evaluation mode.
+    """Load a model of a run, frozen and in evaluation mode.
+
+    Args:
+        kind: Class of the model.
+        run: Folder of the run, as for `model_folder`.
+        name: Name of the model, as for `model_folder`.
+        device: Device of the model.
 
     Raises:
         CheckpointError: There is no such model, or it cannot be used.

@@ -54,7 +54,14 @@ def episode_seed(seed: int, level: str, number: int) -> int:
 
 
 def all_jobs(levels: Sequence[str], budgets: Sequence[int | str], episodes: int, seed: int) -> list[Job]:
-    """Return all episodes of a run."""
+    """List all episodes of a run.
+
+    Args:
+        levels: Names of the levels.
+        budgets: Budgets to play.
+        episodes: Number of episodes per level and budget.
+        seed: Seed of the run.
+    """
     return [
         Job(level, k, i, episode_seed(seed, level, i)) for k in budgets for level in levels for i in range(episodes)
     ]

@@ -99,9 +99,9 @@ def checked(options: Options) -> Options:
     for name in ("temperature", "action_temperature"):
         value = getattr(options, name)
         if value is not None and not 0 <= value < math.inf:
-            raise ValueError(f"{name} is {value}; a number from 0 on is needed.")
+            raise ValueError(f"{name} is {value}; a number of at least 0 is needed.")
     if options.seed < 0:
-        raise ValueError(f"seed is {options.seed}; a number from 0 on is needed.")
+        raise ValueError(f"seed is {options.seed}; a number of at least 0 is needed.")
     if not options.tasks:
         raise ValueError("tasks is empty; name at least one task.")
     return replace(options, tasks=_spelled_out(options))

@@ -140,7 +140,14 @@ class Folder:
     def finish(
         self, jobs: Iterable[Job], summary: dict[str, Any], timing: dict[str, Any], behaviour: dict[str, Any]
     ) -> None:
-        """Write the results of `jobs`, all of which have been played."""
+        """Write the results of episodes, all of which have been played.
+
+        Args:
+            jobs: The episodes, in the order of the results.
+            summary: Summary per column.
+            timing: Wall-clock times.
+            behaviour: What the policies did, per column (`diagnostics.shares`).
+        """
         rows = [_row(self.played[job.level, job.budget, job.number]) for job in jobs]
         text = io.StringIO()
         writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
@@ -214,7 +221,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ValueError(f"{path} holds no suite's run: {CONFIG} is missing.") from None
     except ValueError as error:
-        raise StoreError(f"{path / CONFIG} is damaged: it is no JSON ({error}).") from None
+        raise StoreError(f"{path / CONFIG} is damaged: it is not JSON ({error}).") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise ValueError(f"{path} holds something other than a suite's run; give another folder.")
     if record.get("version") != VERSION:
@@ -238,7 +245,7 @@ def read_results(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} cannot be read as a suite's results: {error}.") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("version") != VERSION:
-        raise ValueError(f"{file} is no suite's result of version {VERSION}.")
+        raise ValueError(f"{file} is not a suite's result of version {VERSION}.")
     return record
 
 

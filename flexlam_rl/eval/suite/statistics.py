@@ -92,7 +92,11 @@ def interval_ends(scores: Scores, statistic: Statistic) -> tuple[float, float]:
 
 
 def difference_ends(first: Scores, second: Scores, statistic: Statistic, paired: bool) -> tuple[float, float]:
-    """Compute the ends of the interval of a difference, as `interval_ends` does for a statistic."""
+    """Compute the ends of the interval of a difference, as `interval_ends` does for a statistic.
+
+    Args:
+        first, second, statistic, paired: As for `difference`.
+    """
     one, two = influences(first, statistic), influences(second, statistic)
     parts = [b - a for a, b in zip(one, two, strict=True)] if paired else [*one, *two]
     half = _half_width(parts, min(_kept(first, statistic), _kept(second, statistic)))

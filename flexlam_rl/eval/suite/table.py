@@ -20,7 +20,17 @@ _STATISTICS = {"iqm": interquartile_mean, "mean": mean_of_levels}
 
 
 def reference_of(task: str, engine: str, domain: str = "dmlab", name: str = "expert") -> Reference | None:
-    """Find the reference returns of a task on an engine; None where they have not been measured."""
+    """Find the reference returns of a task.
+
+    Args:
+        task: Name of the task.
+        engine: Engine on which they were measured.
+        domain: Domain of the task.
+        name: Name of the expert.
+
+    Returns:
+        The reference; None where it has not been measured.
+    """
     try:
         return find_domain(domain).reference(task, EnvSpec(domain, engine), name)
     except ValueError:  # results of a task that the domain no longer has

@@ -154,7 +154,7 @@ class TorchScript(Extractor):
         try:
             self.net = torch.jit.load(str(path), map_location="cpu").eval()
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{path} is no TorchScript file: {str(error).splitlines()[0]}") from None
+            raise ValueError(f"{path} is not a TorchScript file: {str(error).splitlines()[0]}") from None
         self.name = f"torchscript-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
     def vectors(self, frames: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def record_clips(level: str, spec: EnvSpec, count: int, length: int, player: str
         starts = [Start(i, evaluation_seed(1000 * seed + i)) for i in range(count * _TRIES)]
         for _, episode in play_episodes(env, make_expert(player, env, seed=seed), in_order(starts), record):
             if episode.action is None:
-                raise ValueError(f"The action set {spec.action_set!r} has no single numbers, which clips are told.")
+                raise ValueError(f"The actions of {spec.action_set!r} are not single numbers, as clips need them.")
             first = _first_run(np.asarray(episode.restart), length)
             if first is None:
                 continue

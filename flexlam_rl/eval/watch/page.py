@@ -149,7 +149,7 @@ def serve(page: Any, host: str, port: int) -> str:
             port = found.getsockname()[1]
     except OSError as error:
         raise OSError(
-            f"Port {port} of {host!r} cannot be had ({error.strerror}): name another, or 0 for any."
+            f"Port {port} of {host!r} cannot be used ({error.strerror}): name another one, or 0 for any free one."
         ) from None
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,

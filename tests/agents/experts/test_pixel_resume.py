@@ -96,7 +96,7 @@ def test_a_longer_run_goes_on_and_another_recipe_is_refused(tmp_path: Path) -> N
     train(replace(TOY, steps=64), ToyWorld(), tmp_path / "run")
     train(replace(TOY, steps=128), ToyWorld(), tmp_path / "run")
     assert state(tmp_path / "run")[1]["step"] == 128
-    with pytest.raises(ValueError, match="holds a run with gru 8, the command says 16"):
+    with pytest.raises(ValueError, match="holds a run with gru 8, but the command says 16"):
         train(replace(TOY, gru=16), ToyWorld(), tmp_path / "run")
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flexlam_rl.cli", "expert", "train", "--tasks", LEVELS[0], "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
-    assert "is no state of a pixel expert's training" in done.stderr
+    assert "is not a state of a pixel expert's training" in done.stderr
     done = subprocess.run([*command, "--envs", "2"], capture_output=True, text=True, env=dict(os.environ))
     assert "envs is 2; expected at least 4" in done.stderr
 

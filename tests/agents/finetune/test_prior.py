@@ -104,7 +104,7 @@ def test_killed_and_resumed_equals_uninterrupted(bundle, tmp_path):
     (tensors, extra), (others, other) = states
     assert extra == other and set(tensors) == set(others) and lines[0] == lines[1]
     assert all(torch.equal(value, others[name]) for name, value in tensors.items())
-    with pytest.raises(ValueError, match="holds a run with budget 2, the command says 3"):
+    with pytest.raises(ValueError, match="holds a run with budget 2, but the command says 3"):
         finetune(replace(SMALL, budget=3), DarkWorld(bundle), bundle, tmp_path / "whole")
     with pytest.raises(ValueError, match="budget is 9"):
         finetune(replace(SMALL, budget=9), DarkWorld(bundle), bundle, tmp_path / "other")
@@ -113,5 +113,5 @@ def test_killed_and_resumed_equals_uninterrupted(bundle, tmp_path):
 
 def test_a_prior_without_probabilities_is_refused(make_bundle_folder, tmp_path):
     other = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="continuous"))
-    with pytest.raises(ValueError, match="has a ContinuousPrior, which tells no probabilities"):
+    with pytest.raises(ValueError, match="has a ContinuousPrior, which gives no probabilities"):
         PriorRun(replace(SMALL, budget=4), DarkWorld(other), other, tmp_path / "run")

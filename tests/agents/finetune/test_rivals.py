@@ -113,7 +113,7 @@ def test_the_command_tells_hours_and_refuses_in_a_sentence(bundle_folder, tmp_pa
     assert "1,000,000 steps left" in capsys.readouterr().out and not (tmp_path / "run").exists()
     for more, words in (
         (["--budget", "9"], "budget is 9; expected 1..4"),
-        (["--what", "native", "--anchor", "0.1"], "starts from nothing"),
+        (["--what", "native", "--anchor", "0.1"], "starts from fresh weights"),
         (["--start", "x"], "only --what pixel starts from a pixel expert"),
         (["--level", "nowhere"], "nowhere"),
         (["--envs", "0"], "envs is 0"),

@@ -157,7 +157,7 @@ def test_a_translator_of_another_lam_is_refused(run, data, tmp_path):
     train_stage("translator", other)
     with pytest.raises(
         CheckpointError,
-        match=r"other/translator was trained on the codes of another LAM than that of .*; train it anew",
+        match=r"other/translator was trained on the codes of another LAM than that of .*; train it again",
     ):
         make_bundle(run, tmp_path / "out", [data], aligned=other.out)
     assert not (tmp_path / "out").exists()
@@ -233,7 +233,7 @@ def edit(path: Path, change) -> None:
             lambda f: edit(f / "config.json", lambda r: r["config"]["environment"].update(action_set="impala9")),
             ["action set", "'impala9'"],
         ),
-        (lambda f: shutil.rmtree(f / "translator"), ["no whole bundle", "translator"]),
+        (lambda f: shutil.rmtree(f / "translator"), ["not a complete bundle", "translator"]),
         (
             lambda f: (f / "lam/model.safetensors").write_bytes((f / "lam/model.safetensors").read_bytes()[:-100]),
             ["damaged or truncated"],

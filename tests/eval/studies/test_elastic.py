@@ -86,7 +86,7 @@ def test_the_strength_of_edges_is_the_mean_sobel_gradient():
         ({"thresholds": ()}, "thresholds is"),
         ({"lengths": (4, 4)}, "none twice"),
         ({"objective": "clip"}, "objective is 'clip'"),
-        ({"objective": "perceptual:random"}, "has no usual ones"),
+        ({"objective": "perceptual:random"}, "has no default thresholds"),
         ({"held_out": 2}, "held_out is 2; expected at least the 4 blocks"),
         ({"bins": 1}, "bins is 1"),
     ],

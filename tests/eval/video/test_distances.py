@@ -93,7 +93,7 @@ def test_a_torchscript_file_looks_at_whole_clips_and_is_named_by_its_digest(tmp_
     with pytest.raises(ValueError, match="sees motion by itself"):
         clip_vectors(extractor, clips(2), True)
     (tmp_path / "other.pt").write_bytes(b"no archive")
-    for argument, said in (("", "needs a file"), (str(tmp_path / "other.pt"), "is no TorchScript file")):
+    for argument, said in (("", "needs a file"), (str(tmp_path / "other.pt"), "is not a TorchScript file")):
         with pytest.raises(ValueError, match=said):
             make_extractor(f"torchscript:{argument}")
     with pytest.raises(ValueError, match="Unknown extractor 'lpips'"):

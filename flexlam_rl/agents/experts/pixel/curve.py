@@ -63,7 +63,7 @@ def draw_curve(run: Path, out: Path) -> None:
     unknown = [task for task, reference in references.items() if reference is None]
     if unknown:
         raise ValueError(
-            f"{run} was trained on {unknown[0]!r} of {spec.domain}, which has no reference return: a curve in per cent "
+            f"{run} was trained on {unknown[0]!r} of {spec.domain}, which has no reference return: a curve in percent "
             "of it cannot be drawn."
         )
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ def draw_curve(run: Path, out: Path) -> None:
     if len(rows) > 1:
         axes.plot(steps, np.mean(rows, 0), color="black", linewidth=2, label="mean")
     axes.axhline(0, color="tab:grey", linestyle=":")
-    axes.set(xlabel="agent steps", ylabel="per cent of the scripted expert", title=f"Pixel expert ({spec.engine})")
+    axes.set(xlabel="agent steps", ylabel="percent of the scripted expert", title=f"Pixel expert ({spec.engine})")
     axes.legend(fontsize=7, loc="upper left")
     with atomic_file(out) as file:
         figure.savefig(file, format="png")

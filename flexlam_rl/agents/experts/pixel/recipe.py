@@ -42,9 +42,9 @@ class Recipe(PPORecipe):
         whole(self.clone_steps, "clone_steps")
         real(self.kickstart, "kickstart")
         if self.teacher == "none" and self.teacher_memory is not None:
-            raise ValueError(f"teacher_memory is {self.teacher_memory}, and there is no teacher: leave it out.")
+            raise ValueError(f"teacher_memory is {self.teacher_memory}, but there is no teacher: leave it out.")
         if self.anchor and self.start is None:
-            raise ValueError(f"anchor is {self.anchor}, and there is nothing to start from: leave it out.")
+            raise ValueError(f"anchor is {self.anchor}, but the training starts from fresh weights: leave it out.")
 
     def drive_share(self, step: int) -> float:
         """Return the share of segments that the teacher drives at an agent step."""

@@ -88,7 +88,14 @@ def parts(policy: Any) -> dict[str, torch.nn.Module]:
 
 
 def save_policy(folder: Path, network: Network, policy: Any, about: dict[str, Any]) -> None:
-    """Write a policy. Each file is written atomically, the config last."""
+    """Write a policy. Each file is written atomically, the config last.
+
+    Args:
+        folder: Folder to write into; it is made if it is missing.
+        network: The environment that the policy was trained in, and its sizes.
+        policy: The policy.
+        about: Further values for config.json.
+    """
     weights = {
         f"{part}.{name}": value for part, module in parts(policy).items() for name, value in module.state_dict().items()
     }

@@ -70,15 +70,15 @@ class RewardRun(ABC):
                 extra: dict[str, Any] = json.loads(file.metadata()["extra"])
                 before = {**self.later, **extra["recipe"]}
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} is no state of {self.title}: {error}.") from None
+            raise CheckpointError(f"{path} is not a state of {self.title}: {error}.") from None
         for name, value in self.options.same_run().items():
             if before.get(name) != value:
                 raise ValueError(
-                    f"{path.parent} holds a run with {name} {before.get(name)!r}, the command says {value!r}: use "
+                    f"{path.parent} holds a run with {name} {before.get(name)!r}, but the command says {value!r}: use "
                     "another folder."
                 )
         if "history" not in extra:
-            raise CheckpointError(f"{path} is no state of {self.title}: it has no history.")
+            raise CheckpointError(f"{path} is not a state of {self.title}: it has no history.")
         return extra
 
     def load(self, extra: dict[str, Any]) -> None:

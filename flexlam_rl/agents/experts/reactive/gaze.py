@@ -1,4 +1,4 @@
-"""Reactive expert of psychlab_visual_search: as the scripted one, but its last looks tell how to cross the fixation."""
+"""Reactive expert of psychlab_visual_search: as scripted, but its last two looks decide how to swing over the cross."""
 
 from flexlam_rl.agents.experts.scripted import memory as mem
 from flexlam_rl.agents.experts.scripted.gaze import CENTRE, answer, look, towards

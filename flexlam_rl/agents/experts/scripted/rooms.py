@@ -11,8 +11,8 @@ from flexlam_rl.envs.litelab.rng import below, uniform
 
 # The doorway between the deferred-effects rooms (reference A6.9).
 DOOR_NEAR, DOOR_FAR = 250.0, 470.0
-POOL = 600.0  # radius in which a platform may lie; then how near the player's path must come to find it
-REACH = 70.0
+POOL = 600.0  # radius in which a platform may lie
+REACH = 70.0  # how near the player's path must come to a point to search it
 NEAR_X, NEAR_Y = 58.0, 46.0  # wider than on a planned way: these experts walk freely and look 20 units ahead at a time
 NATLAB_VIEW = 1000.0
 NATLAB_SIZE = 2048.0

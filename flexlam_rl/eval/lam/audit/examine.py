@@ -148,6 +148,19 @@ def transfer(
     A reader is fitted to half of the steps. The latents of other steps are decoded onto frames of other walks, the
     decoded transitions are encoded again, and the reader names the action. The control reads the latents of another
     transition.
+
+    Args:
+        subject: The subject, which has a decoder.
+        latents: Latents of the first steps, (B, ...).
+        walks: Pairs of steps.
+        order: Order of the rows, (B,), of which the first half is fitted.
+        budget: Number of codes, K.
+        steps: Number of steps of the decoder.
+        moved: Largest number of transitions to move.
+        seed: Seed of the noise and of the shuffle.
+
+    Returns:
+        The share of the control's errors that is avoided.
     """
     decoder = subject.decoder
     assert decoder is not None

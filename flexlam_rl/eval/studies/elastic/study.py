@@ -78,7 +78,7 @@ class Options(StudyOptions):
         if self.objective != SQUARED and not self.objective.startswith(PERCEPTUAL):
             raise ValueError(f"objective is {self.objective!r}; expected {SQUARED}, or {PERCEPTUAL}NAME.")
         if self.objective != SQUARED and self.thresholds is None:
-            raise ValueError(f"thresholds is None; the objective {self.objective!r} has no usual ones.")
+            raise ValueError(f"thresholds is None; the objective {self.objective!r} has no default thresholds.")
         if self.held_out < self.blocks:
             raise ValueError(f"held_out is {self.held_out}; expected at least the {self.blocks} blocks of a clip.")
 

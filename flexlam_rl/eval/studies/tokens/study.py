@@ -180,7 +180,9 @@ def plan(options: Options) -> Study[Job]:
         folder = folder_of(name)
         read_config(folder)
         if options.rule not in (None, "entropy") and not (folder / "budget").is_dir():
-            raise ValueError(f"rule is {options.rule!r}, but {name} has no budget head: flexlam train budget.")
+            raise ValueError(
+                f"rule is {options.rule!r}, but {name} has no budget head: train one with `flexlam train budget`."
+            )
         slots.add(str(name))
     number_list("fixed", options.fixed, 1)
     if len(slots) < len(options.bundles):
