@@ -53,7 +53,7 @@ def test_a_stop_at_half_time_keeps_episodes_of_a_small_run(tmp_path, monkeypatch
         assert play(stopped) == INTERRUPTED
     kept = [line for line in (stopped / "episodes.jsonl").read_text(encoding="utf-8").splitlines() if "level" in line]
     assert 1 <= len(kept) < 4
-    assert f"{len(kept)} of 4 episodes are kept" in capsys.readouterr().err
+    assert f"{len(kept)} of 4 episodes are stored" in capsys.readouterr().err
     assert play(stopped) == 0
     assert (stopped / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
