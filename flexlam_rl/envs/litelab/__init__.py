@@ -1,4 +1,4 @@
-"""The embedded engine: a drop-in for the module `deepmind_lab` (`from flexlam_rl.envs import litelab as
+"""The embedded engine: a drop-in replacement for the module `deepmind_lab` (`from flexlam_rl.envs import litelab as
 deepmind_lab`).
 """
 
@@ -9,7 +9,7 @@ _FROM_PROPERTIES = ("LISTABLE", "READABLE", "READ_WRITABLE", "WRITABLE")
 
 
 def __getattr__(name: str) -> Any:
-    # loaded on demand, because the engine's compiled parts take a while to import
+    # loaded on demand, because importing the engine's compiled parts is slow
     if name in _FROM_LAB:
         from flexlam_rl.envs.litelab import lab
 

@@ -1,7 +1,7 @@
-"""The compiled calls that single environments, batches and the Lab face use: begin, play and draw a range of worlds.
+"""The compiled calls behind single environments, batches and `Lab`: begin, play and draw a range of worlds.
 
-There are few entry points, because numba compiles everything below an entry point anew for it, and three, because these
-can be compiled side by side (`compiling`).
+There are few entry points, because numba compiles all functions below an entry point again for each one. There are
+three instead of one, because they can be compiled in parallel (`compiling`).
 """
 
 import inspect
@@ -25,7 +25,7 @@ RESULT = np.dtype([("reward", "f8"), ("end", "i8"), ("restarts", "i8"), ("frames
 
 @kernel
 def begin_range(worlds, jobs, low, high):
-    """Begin episodes in those of worlds low..high-1 whose jobs say so."""
+    """Begin episodes in those of worlds low..high-1 whose job asks for it."""
     for i in range(low, high):
         if jobs[i].what & BEGIN:
             begin(worlds, i, jobs[i].seed)
@@ -33,9 +33,10 @@ def begin_range(worlds, jobs, low, high):
 
 @kernel
 def play_range(worlds, jobs, results, low, high, frames):
-    """Play up to `frames` frames in those of worlds low..high-1 whose jobs say so.
+    """Play up to `frames` frames in those of worlds low..high-1 whose job asks for it.
 
-    `results[i]` tells the reward, RUNNING, TERMINATED or TRUNCATED, the map restarts and the frames played.
+    `results[i]` gets the reward, the end (RUNNING, TERMINATED or TRUNCATED), and the numbers of map restarts and of
+    frames played.
     """
     for i in range(low, high):
         w = worlds[i]
@@ -55,9 +56,9 @@ def play_range(worlds, jobs, results, low, high, frames):
 
 @kernel
 def draw_range(worlds, jobs, low, high, look, rgb, depth, hud):
-    """Draw those of worlds low..high-1 whose jobs say so into `rgb[i]`.
+    """Draw those of worlds low..high-1 whose job asks for it into `rgb[i]`.
 
-    `depth` holds one image a world, or a single one as scratch.
+    `depth` has one image per world, or a single one as scratch memory.
     """
     for i in range(low, high):
         if jobs[i].what & DRAW:
@@ -68,7 +69,7 @@ ENTRIES = ("begin_range", "play_range", "draw_range")
 
 
 def compiled(entry: str, **given: Any) -> Callable[..., None]:
-    """An entry point, compiled for those of the arguments given by name that it takes."""
+    """Compile an entry point for the types of the given arguments; those that it does not have are ignored."""
     function: Any = globals()[entry]
     names = inspect.signature(function.py_func).parameters
     found: Callable[..., None] = function.compile(tuple(numba.typeof(given[name]) for name in names))
@@ -76,13 +77,12 @@ def compiled(entry: str, **given: Any) -> Callable[..., None]:
 
 
 def direct_serve(**given: Any) -> Callable[..., None]:
-    """A function that does jobs through compiled entry points for arguments of exactly these types.
+    """Make a function that does jobs through compiled entry points for arguments of exactly the given types.
 
-    It skips numba's look at every argument's type, which costs more than 3 microseconds a call for a look; callers must
-    keep to the types of the arguments given here by name. It takes `begins` (whether any job begins an episode), then
-    `worlds, jobs, results, low, high, frames, look, rgb, depth, hud`, and does the jobs of worlds low..high-1: begin,
-    play, draw, in this order. All of it runs without the interpreter lock, so that a pool of threads can share a batch
-    out.
+    It skips numba's check of the argument types, which takes more than 3 microseconds per call for a look, so callers
+    must always pass the types given here. It takes `begins` (whether any job begins an episode), then `worlds, jobs,
+    results, low, high, frames, look, rgb, depth, hud`, and does the jobs of worlds low..high-1 in the order begin, play,
+    draw. It runs without the GIL, so that threads can share a batch.
     """
     begin_all, play_all, draw_all = (compiled(entry, **given) for entry in ENTRIES)
 

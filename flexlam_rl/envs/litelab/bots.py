@@ -1,8 +1,8 @@
-"""The opponents of lasertag (reference A6.6): they look for enemies and items, chase, strafe in fights, aim with
+"""The opponents of lasertag (reference A6.6), which look for enemies and items, chase, strafe in fights, and aim with
 errors.
 
-A bot acts through the same seven numbers as the agent and moves by the same physics. `act` may also play the agent
-itself, as an opponent of equal skill.
+A bot acts with the same seven numbers as the agent and moves by the same physics. `act` can also play the agent itself,
+as an opponent of equal skill.
 """
 
 import numpy as np
@@ -19,24 +19,24 @@ OTHER_ACCURACY = 0.75
 CAMPER = (0.3, 0.5, 0.5)
 SKILLS = 3
 
-TURN_PER_MS = 0.24 / 0.1056  # look units: 240 degrees a second
+TURN_PER_MS = 0.24 / 0.1056  # look units: 240 degrees per second
 THINK_MS = 100
 # Not in the tables: chosen so that a wandering player lives about as long as the recorded ones, and an opponent of
 # equal skill scores about half of what people do (benchmarks/rules_balance.py).
-TURN_GAIN = 0.1  # share of the remaining angle turned in a frame
-AIM_CHANGE_MS = 600  # on average
+TURN_GAIN = 0.1  # share of the remaining angle turned per frame
+AIM_CHANGE_MS = 600  # mean time between changes of the aim error
 AIM_ERROR = 0.3  # radians at accuracy 0
 TRIGGER_HELD = 0.55  # share of a fight in which the trigger is held
 FIRE_CONE = 0.14  # radians between view and enemy within which a bot shoots
-ALERT_MS = 500  # an enemy out of sight for less is shot at again at once
-FORGET_MS = 3000  # chases an enemy out of sight for so long
+ALERT_MS = 500  # an enemy that was out of sight for less than this is shot at without a reaction time
+FORGET_MS = 3000  # a bot chases an enemy that is out of sight for this long
 GOAL_MS = 6000
-NEAR_SIGHT = 100.0  # sees all around within this distance
-SIGHT_COS = 0.34  # else within 70 degrees of its view
+NEAR_SIGHT = 100.0  # within this distance, a bot sees in all directions
+SIGHT_COS = 0.34  # farther away, it sees within 70 degrees of its view axis
 KEEP_FAR, KEEP_NEAR = 220.0, 110.0  # distance kept in a fight
 NEED_HEALTH = 80
 UNREACHED = 65535
-HOP_CHANCE = 0.06  # of a jump at a decision in a fight
+HOP_CHANCE = 0.06  # chance of a jump per decision in a fight
 
 _DR = np.array([0, -1, 0, 1])
 _DC = np.array([1, 0, -1, 0])
@@ -44,7 +44,7 @@ _DC = np.array([1, 0, -1, 0])
 
 @kernel
 def reset(w, k):
-    """Forget everything, at a spawn."""
+    """Reset bot `k` at a spawn."""
     p = w.players[k]
     p.skill = (k - 1) % SKILLS if k > 0 else 0
     p.enemy = -1
@@ -67,13 +67,13 @@ def reset(w, k):
 
 @kernel
 def cell_of(w, p):
-    """(row, col) of the maze cell a player stands in."""
+    """(row, col) of the maze cell in which a player stands."""
     return int(w.rows - 1 - np.floor(p.pos[1] / s.CELL)), int(np.floor(p.pos[0] / s.CELL))
 
 
 @kernel
 def flood(w, dist, row, col):
-    """Write into `dist` how many steps each cell is from (row, col), UNREACHED where there is no way."""
+    """Write the number of steps from (row, col) to each cell into `dist`; UNREACHED if there is no way."""
     for r in range(w.rows):
         for c in range(w.cols):
             dist[r, c] = UNREACHED
@@ -96,7 +96,7 @@ def flood(w, dist, row, col):
 
 @kernel
 def _visible(w, k, j):
-    """Whether bot `k` sees player `j`: in its field of view or near, and nothing between."""
+    """Whether bot `k` sees player `j`, who must be near or in its field of view, with nothing in between."""
     p, q = w.players[k], w.players[j]
     if q.alive == 0:
         return False
@@ -119,7 +119,7 @@ def _set_target(w, p, row, col):
 
 @kernel
 def _desire(p, it):
-    """How much a bot wants an item."""
+    """Score of how much a bot wants an item."""
     if it.kind == s.WEAPON:
         return 3.0 if p.ammo[it.group] == 0 else 0.3
     if it.kind == s.HEALTH:
@@ -131,7 +131,7 @@ def _desire(p, it):
 
 @kernel
 def _choose_goal(w, k):
-    """Walk to the item with the most desire for its distance, else to a random open cell."""
+    """Choose the item with the best ratio of desire and distance as the target, else a random open cell."""
     p = w.players[k]
     row, col = cell_of(w, p)
     flood(w, p.dist, row, col)
@@ -161,7 +161,7 @@ def _choose_goal(w, k):
 
 @kernel
 def _choose_enemy(w, k):
-    """Keep a visible enemy, take the nearest visible one, else remember the last for a while."""
+    """Keep an enemy that is visible, else take the nearest visible one, else remember the last one for a while."""
     p = w.players[k]
     if p.enemy >= 0 and w.players[p.enemy].alive == 0:
         p.enemy = -1
@@ -196,7 +196,7 @@ def _choose_enemy(w, k):
 
 @kernel
 def _choose_weapon(p, far):
-    """The best weapon with rounds for a distance: no rockets at one's own feet, lightning only within its reach."""
+    """The best weapon with rounds for a distance: no rockets at close range, lightning only within its reach."""
     p.weapon = s.GAUNTLET
     if p.ammo[s.MACHINEGUN] > 0:
         p.weapon = s.MACHINEGUN
@@ -210,7 +210,7 @@ def _choose_weapon(p, far):
 
 @kernel
 def _think(w, k):
-    """Decide on enemy, way and weapon, ten times a second."""
+    """Decide on enemy, target and weapon; called ten times per second."""
     p = w.players[k]
     _choose_enemy(w, k)
     p.hop = 0
@@ -246,7 +246,7 @@ def _wrap(angle):
 
 @kernel
 def _look(w, p, yaw, pitch, command):
-    """Turn towards a direction, in radians, as fast as a bot may."""
+    """Turn towards a direction, in radians, within a bot's limit of speed."""
     unit = 0.1056 * np.pi / 180.0
     most = TURN_PER_MS * w.dt_ms
     dyaw = _wrap(yaw - p.yaw * (2.0 * np.pi / 65536.0)) / unit * TURN_GAIN
@@ -257,7 +257,7 @@ def _look(w, p, yaw, pitch, command):
 
 @kernel
 def _walk(p, dx, dy, command):
-    """Set the move buttons to the one of eight directions nearest to (dx, dy)."""
+    """Set the move buttons to the nearest of eight directions to (dx, dy)."""
     angle = _wrap(np.arctan2(dy, dx) - p.yaw * (2.0 * np.pi / 65536.0))
     octant = int(np.rint(angle / (np.pi / 4.0)))
     command[3] = 1 if abs(octant) <= 1 else (-1 if abs(octant) >= 3 else 0)
@@ -266,10 +266,10 @@ def _walk(p, dx, dy, command):
 
 @kernel
 def _follow(w, p, command):
-    """Walk one cell down the distance field; returns the direction, (0, 0) when there."""
+    """Walk one cell down the distance field and return the direction; (0, 0) at the target."""
     row, col = cell_of(w, p)
     if p.target[0] < 0 or row < 0 or col < 0 or row >= w.rows or col >= w.cols:
-        return 0.0, 0.0  # no target: the distances are those of an earlier life or episode
+        return 0.0, 0.0  # without a target, the distances are left from an earlier life or episode
     best = p.dist[row, col]
     if best == UNREACHED or best == 0:
         return 0.0, 0.0
@@ -311,7 +311,7 @@ def _fight(w, k, command):
     command[3] = 1 if far > KEEP_FAR or p.weapon == s.GAUNTLET else (-1 if far < KEEP_NEAR else 0)
     command[5] = p.hop
     off = abs(_wrap(yaw - p.yaw * (2.0 * np.pi / 65536.0)))
-    # the first sight already counted as one decision's time
+    # sees_ms already includes one decision's time at first sight
     if p.sees_ms - THINK_MS >= REACTION_MS[p.skill] and off < FIRE_CONE + 15.0 / far:
         command[4] = p.shoot
 
@@ -326,11 +326,11 @@ def walk_on(w, p, command):
 
 @kernel
 def act(w, k, command):
-    """Write player `k`'s action for this frame into `command` (7 ints, as a native action)."""
+    """Write player `k`'s action for this frame into `command` (7 ints, a native action)."""
     p = w.players[k]
     command[:] = 0
     if p.alive == 0:
-        command[4] = 1  # come back as soon as possible
+        command[4] = 1  # the trigger brings a tagged player back as soon as possible
         return
     p.think_ms -= w.dt_ms
     p.goal_ms -= w.dt_ms

@@ -1,4 +1,4 @@
-"""Where the player looks from and to."""
+"""Position and direction of the player's view."""
 
 import numpy as np
 

@@ -11,7 +11,12 @@ _RETICLE_SHADE = 200
 
 
 def camera_view(batch: Any, i: int, view: str) -> np.ndarray:
-    """TOP_DOWN, PLAYER_VIEW (with a grey 3x3 reticle) or PLAYER_VIEW_NO_RETICLE of world `i` of a `Worlds`.
+    """Draw a camera view of one world.
+
+    Args:
+        batch: A `Worlds`.
+        i: Number of the world.
+        view: TOP_DOWN, PLAYER_VIEW (with a gray 3x3 reticle) or PLAYER_VIEW_NO_RETICLE.
 
     Returns:
         (alt height, alt width, 3) uint8.

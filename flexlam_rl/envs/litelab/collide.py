@@ -1,8 +1,8 @@
 """Sweeping a player's box, or a ray, through the solids of a world.
 
 The rules are those of Quake 3's brush collision (reference A0), recovered from the recorded traces: a solid is a convex
-set of planes, a swept box is a point against planes pushed out by the box, and a move ends an eighth of a unit before
-the plane it hits. Distances are world units.
+set of planes; a swept box is treated as a point against planes that are pushed out by the box; and a move ends an
+eighth of a unit before the plane it hits. Distances are in world units.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 EPSILON = 0.125  # every move stops this far before a plane
 FLOOR = 1.0  # top of a maze's floor
-PROTRUSION = 1.0  # a maze's walls stand this far out of their cell, into the open one
+PROTRUSION = 1.0  # a maze's walls protrude this far from their cell into the open one
 HALF = 15.0  # half width of a player's hull
 BOTTOM = -24.0  # feet, from a player's origin
 DOOR_HALF_LENGTH = 49.0
 DOOR_HALF_THICKNESS = 1.0
-DOOR_TRAVEL = 92.0  # recorded: 100 (its length and a unit at either end) less a lip of 8
+DOOR_TRAVEL = 92.0  # recorded: 100 (its length and a unit at either end) minus a lip of 8
 
-# How much of a trace was inside a solid.
+# How much of a trace is inside a solid.
 CLEAR, START_SOLID, ALL_SOLID = range(3)
 
 
@@ -34,7 +34,7 @@ def cell_at(w, row, col):
 
 @kernel
 def _sweep_box(sx, sy, ex, ey, x0, y0, x1, y1):
-    """A point going from s to e against an upright box: (fraction, nx, ny, solid), fraction 2 without a hit."""
+    """Sweep a point from s to e against an upright box: (fraction, nx, ny, solid); fraction 2 means no hit."""
     enter = -1.0
     leave = 1.0
     nx = 0.0
@@ -85,7 +85,7 @@ def _sweep_box(sx, sy, ex, ey, x0, y0, x1, y1):
 
 @kernel
 def _door_box(w, row, col):
-    """The slab of the door in a cell, as x0, y0, x1, y1. An open one has slid into the wall beside it, but for a
+    """The slab of the door in a cell, as x0, y0, x1, y1. An open door has slid into the wall beside it, except for a
     lip.
     """
     cx = col * s.CELL + 0.5 * s.CELL
@@ -108,7 +108,7 @@ def _door_box(w, row, col):
 
 @kernel
 def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
-    """`trace` in a maze. Walls and doors are taken as endlessly high: no move may leave the map over them."""
+    """`trace` in a maze. Walls and doors count as infinitely high, so that no move leaves the map over them."""
     best = 1.0
     nx = 0.0
     ny = 0.0
@@ -124,7 +124,7 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
         best = max(0.0, (a - EPSILON) / (a - b))
         nz = 1.0
     if sx == ex and sy == ey and sz != ez:
-        return best, nx, ny, nz, solid  # upwards or downwards along endless walls
+        return best, nx, ny, nz, solid  # a vertical move cannot hit infinitely high walls
     reach = half + PROTRUSION + EPSILON
     col0 = int(np.floor((min(sx, ex) - reach) / s.CELL))
     col1 = int(np.floor((max(sx, ex) + reach) / s.CELL))
@@ -138,8 +138,8 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
                 continue
             for part in range(2):
                 if kind == s.WALL:
-                    # Two slabs make the cross of a cell whose faces stand out: where two such faces meet, the corner
-                    # stays empty.
+                    # Two slabs make up a cell whose faces protrude in a cross: where two such faces meet, the corner is
+                    # empty.
                     x0 = col * s.CELL - half
                     x1 = x0 + s.CELL + 2.0 * half
                     y0 = up * s.CELL - half
@@ -177,7 +177,7 @@ def _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom):
 
 @kernel
 def _sweep_brush(b, sx, sy, sz, ex, ey, ez, half, bottom, top):
-    """A box going from s to e against a convex solid: (fraction, nx, ny, nz, solid), fraction 2 without a hit."""
+    """Sweep a box from s to e against a convex solid: (fraction, nx, ny, nz, solid); fraction 2 means no hit."""
     enter = -1.0
     leave = 1.0
     nx = 0.0
@@ -265,7 +265,7 @@ def _trace_brushes(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
 
 @kernel
 def _trace_terrain(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
-    """Against the ground, which carries the middle of the hull's bottom, and the world's brushes (its border)."""
+    """`trace` on a terrain: against the ground, which carries the middle of the hull's bottom, and against brushes."""
     best, nx, ny, nz, solid = _trace_brushes(w, sx, sy, sz, ex, ey, ez, half, bottom, top)
     if solid == ALL_SOLID:
         return best, nx, ny, nz, solid
@@ -286,8 +286,9 @@ def _trace_terrain(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
 def trace(w, sx, sy, sz, ex, ey, ez, half, bottom, top):
     """Sweep a box from s to e.
 
-    `half` is its half width, `bottom` and `top` its lower and upper end from the origin. Returns (fraction, nx, ny, nz,
-    solid): how far it gets (1 all the way), the normal of what stops it, and CLEAR, START_SOLID or ALL_SOLID.
+    `half` is half its width; `bottom` and `top` are its lower and upper ends, relative to the origin. Returns
+    (fraction, nx, ny, nz, solid): how far the box gets (1 for all the way), the normal of the surface that stops it,
+    and CLEAR, START_SOLID or ALL_SOLID.
     """
     if w.geometry == s.GRID:
         return _trace_grid(w, sx, sy, sz, ex, ey, ez, half, bottom)
@@ -331,7 +332,7 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
         at = max(at, min(tx, ty))
         if at >= t:
             return t
-        # On into the next cell, unless its own walls stand out into the way.
+        # Step into the next cell, unless its own walls protrude into the way.
         if tx < ty:
             if east == s.WALL:
                 return at
@@ -357,7 +358,7 @@ def _ray_grid(w, x, y, z, dx, dy, dz, max_dist):
 
 @kernel
 def _ray_terrain(w, x, y, z, dx, dy, dz, max_dist):
-    """March in steps of a quarter cell of the height table, then halve the step that went under."""
+    """March in steps of a quarter cell of the height table, then bisect the step that went below the ground."""
     step = 0.25 * terrain.SPACING
     t = 0.0
     while t < max_dist:

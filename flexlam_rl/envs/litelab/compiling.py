@@ -1,8 +1,8 @@
-"""The first compilation of litelab: its entry points side by side, each in a process of its own, and how far they are.
+"""The first compilation of litelab, with its entry points in parallel processes and reports of progress.
 
     python -m flexlam_rl.envs.litelab.compiling ENTRY
 
-compiles one of them into the cache, and prints a line per finished function.
+compiles one entry point into the cache and prints a line per finished function.
 """
 
 import contextlib
@@ -23,19 +23,20 @@ from flexlam_rl.envs.litelab.pool import core_count
 from flexlam_rl.utils.startup import interrupts_held
 
 FUNCTIONS = {"begin_range": 195, "play_range": 283, "draw_range": 101}
-"""About how many functions each entry point compiles, some of them several times for different types."""
+"""Approximate number of functions that each entry point compiles, counting several types of one function."""
 
 
 def is_compiled() -> bool:
-    """Whether all of litelab's machine code lies on disk."""
+    """Whether all of litelab's machine code is cached on disk."""
     return all(kernel.is_compiled(getattr(batch, entry)) for entry in batch.ENTRIES)
 
 
 def compile_all(report: Callable[[int, int], None]) -> None:
-    """Compile what is not on disk yet, on several cores where there are some and the machine code can be kept.
+    """Compile the entry points that are not cached yet, on several cores if there are some and the cache is writable.
 
     Args:
-        report: Told how many functions are done, and about how many there are; from several threads, one at a time.
+        report: Called with the number of functions done and the approximate total; from several threads, but one at a
+            time.
     """
     todo = [entry for entry in batch.ENTRIES if not kernel.is_compiled(getattr(batch, entry))]
     total, done, guard = sum(FUNCTIONS[entry] for entry in todo), 0, threading.Lock()
@@ -46,7 +47,7 @@ def compile_all(report: Callable[[int, int], None]) -> None:
             done += 1
             report(done, max(total, done + 1))
 
-    # the last one is compiled here; a process that fails leaves its part to this one too
+    # this process compiles the last entry point, and then all those whose process has failed
     others = todo[:-1] if core_count() > 1 and kernel.CACHE_FOLDER is not None else []
     with contextlib.ExitStack() as stack:
         for entry in others:
@@ -64,21 +65,21 @@ def _compile(entry: str, finished: Callable[[], None]) -> None:
 
 
 class _Ends(event.Listener):
-    """Hands the end of each compilation on."""
+    """Calls a function at the end of each compilation."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
 
     def on_start(self, event: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_end(self, event: Any) -> None:
-        """Hand it on."""
+        """Call the function."""
         self._function()
 
 
 def _arguments() -> dict[str, Any]:
-    """Arguments of the types that `Worlds` gives."""
+    """Make arguments of the types that `Worlds` passes."""
     return {
         "worlds": np.zeros(1, s.WORLD),
         "jobs": np.zeros(1, batch.JOB),
@@ -95,12 +96,12 @@ def _arguments() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _elsewhere(entry: str, finished: Callable[[], None]) -> Iterator[None]:
-    """Compile an entry point in another process during the block, and wait for it at its end."""
-    # the folder of the package may be on the path of this process alone
+    """Compile an entry point in another process while the block runs, and wait for the process at the end."""
+    # the package's folder may be on the path of this process only
     root = str(Path(__file__).resolve().parents[3])
     code = f"import sys; sys.path.insert(0, {root!r}); from flexlam_rl.envs.litelab.compiling import main; main()"
     command = [sys.executable, "-c", code, entry]
-    with interrupts_held():  # Ctrl-C is this process's to answer; what fails there fails here once more, and is seen
+    with interrupts_held():  # only this process handles Ctrl-C; an error there is discarded, but occurs here again
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     reader = threading.Thread(target=_follow, args=(process.stdout, finished), daemon=True)
     reader.start()
@@ -119,7 +120,7 @@ def _follow(lines: IO[str], finished: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    """Compile the entry point that the command line names."""
+    """Compile the entry point named on the command line."""
     _compile(sys.argv[1], lambda: print(flush=True))
 
 

@@ -1,7 +1,7 @@
-"""`dmenv.Lab`: a `dm_env.Environment` over litelab, as DeepMind Lab's own `dmenv_module`.
+"""`dmenv.Lab`: a `dm_env.Environment` on litelab, with the interface of DeepMind Lab's own `dmenv_module`.
 
-One step plays one frame, actions are dictionaries by name, and the last observation of an episode is the true last
-frame (the real module asks its engine for one that does not exist).
+A step plays one frame, actions are dictionaries by name, and the last observation of an episode is its true last frame
+(the real module asks its engine for one that does not exist).
 """
 
 from operator import index
@@ -18,7 +18,7 @@ _LARGEST = 2**31 - 1
 
 
 def set_runfiles_path(path: str) -> None:
-    """Set the folder that error sentences name."""
+    """Set the folder that error messages name."""
     litelab.set_runfiles_path(path)
 
 
@@ -42,7 +42,7 @@ class Lab(dm_env.Environment):
 
     Raises:
         NotImplementedError: An observation has a dynamic shape.
-        TypeError, RuntimeError, ValueError: As `litelab.Lab`.
+        TypeError, RuntimeError, ValueError: As for `litelab.Lab`.
     """
 
     def __init__(self, level: str, observation_names: list[str], config: dict[str, str]) -> None:
@@ -71,16 +71,16 @@ class Lab(dm_env.Environment):
         }
 
     def reset(self) -> dm_env.TimeStep:
-        """Begin the next episode of the Lab's own stream."""
+        """Begin the next episode of the Lab's own stream of seeds."""
         self._lab.reset()
         self._needs_reset = False
         return dm_env.restart(self._observation())
 
     def step(self, action: dict[str, Any]) -> dm_env.TimeStep:
-        """Play one frame; buttons that `action` does not name are 0. After the last step it begins an episode.
+        """Play one frame; actions that `action` does not name are 0. After the last step, it begins an episode.
 
         Raises:
-            InvalidAction: There is no action of a name, or its value is no integer.
+            InvalidAction: There is no action of that name, or its value is not an integer.
         """
         if self._needs_reset:
             return self.reset()
@@ -96,7 +96,7 @@ class Lab(dm_env.Environment):
         return dm_env.termination(reward=reward, observation=self._observation())
 
     def action_spec(self) -> dict[str, specs.BoundedArray]:
-        """One bounded int32 scalar an action, by name."""
+        """Specs of the actions by name: one bounded int32 scalar each."""
         return {
             row["name"]: specs.BoundedArray(
                 shape=(), dtype=np.int32, name=row["name"], minimum=row["min"], maximum=row["max"]
@@ -105,7 +105,7 @@ class Lab(dm_env.Environment):
         }
 
     def observation_spec(self) -> dict[str, specs.Array]:
-        """The asked-for observations, by name."""
+        """Specs of the chosen observations by name."""
         return dict(self._spec)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""What surrounds psychlab's pillar: a blue dome with rings of light, the screen's frame and stand, and the pillar's
-top.
+"""The surroundings of psychlab's pillar: a blue dome with rings of light, the screen's frame and stand, and the
+pillar's top.
 
-The player stands still, so what is far away is a cube map around the eye. Heights of the rings and measures of the
-frame were read off the recordings; all of it is drawn by code.
+The player stands still, so the distant surroundings are a cube map around the eye. Heights of the rings and sizes of
+the frame were measured on the recordings; everything is drawn by code.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from flexlam_rl.envs.litelab.textures import pack
 
-FACE = 160  # texels a side of a face of the cube map
-FRONT = 256  # texels a side of the frame's picture
-FRONT_SIZE = 208.0  # world units it measures
+FACE = 160  # texels per side of a face of the cube map
+FRONT = 256  # texels per side of the frame's picture
+FRONT_SIZE = 208.0  # size of the frame's picture in world units
 FRONT_LEFT, FRONT_TOP = -104.0, 204.0
-PILLAR = 128  # texels a side of the pillar's top
+PILLAR = 128  # texels per side of the pillar's top
 PILLAR_HALF = 32.0  # half its width in world units
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ class Dome(NamedTuple):
     """Pictures of psychlab's surroundings, packed as in textures.py."""
 
     cube: NDArray[np.uint32]  # (6, FACE, FACE): faces +x, +y, -x, -y, up, down
-    front: NDArray[np.uint32]  # (FRONT, FRONT): frame and stand in the screen's plane, alpha 0 where one sees past them
+    front: NDArray[np.uint32]  # (FRONT, FRONT): frame and stand in the screen's plane, alpha 0 beside them
     pillar: NDArray[np.uint32]  # (PILLAR, PILLAR): the pillar's top, north up
 
 
@@ -45,7 +45,7 @@ def _paint(image: Floats, where: NDArray[np.bool_], color: Floats | tuple[float,
 
 
 def _surroundings(azimuth: Floats, elevation: Floats) -> Floats:
-    """Colours of directions; angles in radians and degrees."""
+    """Colors of directions; angles in radians and degrees."""
     h = np.clip(elevation, 0, 60)[..., None]
     image = np.concatenate([1.05 * h + 1, 1.15 * h + 61, 1.3 * h + 126], axis=-1)
     around = np.abs((np.degrees(azimuth) + 180) % 360 - 180)  # 0 east, 180 west
@@ -135,7 +135,7 @@ def _pillar() -> Floats:
 
 
 def build_dome() -> Dome:
-    """Draw all pictures (once a process, a few hundredths of a second)."""
+    """Draw all pictures, which takes a few hundredths of a second, once per process."""
 
     def packed(image: Floats) -> NDArray[np.uint32]:
         return np.asarray(pack(np.clip(np.floor(image + 0.5), 0, 255)), np.uint32)

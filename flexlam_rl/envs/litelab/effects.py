@@ -1,6 +1,6 @@
 """Lights and shadows drawn over a finished picture: spawn rings, shadows of opponents, shots, rockets and their bursts.
 
-All of them are see-through, so they read the depth buffer but never write it. Times are engine milliseconds.
+All are transparent, so they read the depth buffer but never write it. Times are in engine milliseconds.
 """
 
 import numpy as np
@@ -10,17 +10,17 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.weapons import BURST_MS
 
 SPAWN_MS = 250  # the rings around a player who has just arrived
-# A ring's slope above the eye's horizon, half width, first and last ms, dashed. Read off the first frames of the
-# recordings.
+# A ring's slope above the eye's horizon, half width, first and last ms, and whether it is dashed; measured on the first
+# frames of the recordings.
 RINGS = (
     (0.69, 0.055, 0, 40, 0), (-0.70, 0.05, 0, 110, 0), (0.33, 0.02, 40, 170, 1), (-0.62, 0.045, 110, 170, 0), (0.48, 0.05, 170, 250, 0),
     (-0.25, 0.015, 170, 250, 0),
 )  # fmt: skip
 
 SHADOW_RADIUS = 15.0
-SHADOW_EDGE = 9.0  # over which it fades
+SHADOW_EDGE = 9.0  # width over which the edge fades
 SHADOW_REACH = 128.0  # a shadow fades with the height above the floor
-GUN = (14.0, 8.0, -9.0)  # where one's own shots seem to leave, from the eye: forward, right, up
+GUN = (14.0, 8.0, -9.0)  # where the player's own shots seem to start, relative to the eye: forward, right, up
 
 CYAN = (110.0, 230.0, 215.0)
 FIRE = (255.0, 150.0, 50.0)
@@ -37,7 +37,7 @@ def _add(rgb, y, x, color, amount):
 
 @kernel
 def _screen(eye, height, width, x, y, z):
-    """(column, row, depth) of a point; depth is at most 0 behind the eye."""
+    """(column, row, depth) of a point in the picture; depth is 0 or less behind the eye."""
     ox, oy, oz = x - eye[0], y - eye[1], z - eye[2]
     flat = ox * eye[3] + oy * eye[4]
     forward = eye[5] * flat - eye[6] * oz
@@ -47,7 +47,7 @@ def _screen(eye, height, width, x, y, z):
 
 @kernel
 def _glow(eye, x, y, z, radius, inner, color, amount, rgb, depth):
-    """A round light: full inside when `inner` is 0, else a ring between inner * radius and radius."""
+    """Draw a round light: a disc if `inner` is 0, else a ring between inner * radius and radius."""
     height, width = depth.shape
     cx, cy, far = _screen(eye, height, width, x, y, z)
     if far < 4.0:
@@ -67,7 +67,7 @@ def _glow(eye, x, y, z, radius, inner, color, amount, rgb, depth):
 
 @kernel
 def _beam(eye, ax, ay, az, bx, by, bz, thick, color, amount, rgb, depth):
-    """A straight light of a thickness in world units (at least a pixel)."""
+    """Draw a straight light with a thickness in world units, at least one pixel wide."""
     height, width = depth.shape
     _, _, fa = _screen(eye, height, width, ax, ay, az)
     _, _, fb = _screen(eye, height, width, bx, by, bz)
@@ -100,7 +100,7 @@ def _beam(eye, ax, ay, az, bx, by, bz, thick, color, amount, rgb, depth):
 
 @kernel
 def _spawn_rings(w, eye, rgb):
-    """Circles around the player: lines of equal elevation."""
+    """Draw circles around the player, which are lines of equal elevation."""
     height, width, _ = rgb.shape
     for y in range(height):
         v = (height - 1 - 2 * y) / width
@@ -123,14 +123,14 @@ def _spawn_rings(w, eye, rgb):
 
 @kernel
 def _shadow(p, floor, eye, rgb, depth):
-    """A round shadow under a player, on the floor at height `floor`."""
+    """Draw a round shadow under a player, on the floor at height `floor`."""
     height, width = depth.shape
     above = p.pos[2] - 24.0 - floor
     if above > SHADOW_REACH:
         return
     x0, x1, y0, y1 = 0, width, 0, height
     if eye[6] < 0.4:
-        # about level: the shadow is small and near the row of its centre
+        # nearly level view: the shadow is small and near the row of its center
         cx, cy, far = _screen(eye, height, width, p.pos[0], p.pos[1], floor)
         if far < 1.0:
             return
@@ -160,7 +160,7 @@ def _shadow(p, floor, eye, rgb, depth):
 
 @kernel
 def _shot(w, k, eye, rgb, depth):
-    """What one sees of a player's last shot."""
+    """Draw the visible part of a player's last shot."""
     p = w.players[k]
     fade = min(1.0, p.flash_ms / 50.0)
     if k == 0:
@@ -203,14 +203,14 @@ def _rocket(m, eye, rgb, depth):
 
 @kernel
 def draw_effects(w, eye, rgb, depth):
-    """Draw all lights over rgb (H, W, 3); `eye` as in sprites.py."""
+    """Draw all lights and shadows over rgb (H, W, 3); `eye` as in sprites.py."""
     floor = 1.0
     if w.family == s.PSYCHLAB:
         floor = 72.0
     elif w.family == s.DEFERRED:
         floor = 0.0
     for k in range(w.player_count):
-        # one's own shadow lies between the feet
+        # the player's own shadow lies between its feet, so it is visible only in a steep view
         if w.players[k].alive == 1 and (k > 0 or eye[6] >= 0.4) and w.geometry != s.TERRAIN and w.family != s.WATERMAZE:
             _shadow(w.players[k], floor, eye, rgb, depth)
     for k in range(w.player_count):

@@ -1,3 +1,3 @@
-"""How an episode stands after a step."""
+"""States of an episode after a step."""
 
 RUNNING, TERMINATED, TRUNCATED = range(3)

@@ -23,7 +23,7 @@ from flexlam_rl.envs.litelab.weapons import equip, fire_only
 
 @kernel
 def start(w, seed):
-    """Begin an episode: the rules draw the map, then the first (re)start places items and player."""
+    """Begin an episode: the level's rules draw the map, then the first start of the map places items and player."""
     w.seed = np.uint64(seed)
     w.rng = mix(np.uint64(seed) + np.uint64(0x632BE59BD9B4E019))
     w.frame = 0
@@ -52,7 +52,7 @@ def start(w, seed):
     else:
         watermaze.begin(w)
     _restart(w)
-    # spawn points stand on whole numbers, so another pose is one from the middle of an episode
+    # spawn points have whole coordinates, so any other pose is taken from the middle of an episode
     if w.given_start == 1 and (w.start_pos[0] != np.rint(w.start_pos[0]) or w.start_pos[1] != np.rint(w.start_pos[1])):
         start_clock_anywhere(w)
     else:
@@ -73,10 +73,10 @@ def _entities(w):
 
 @kernel
 def _restart_frame(w):
-    """The frame with which a restart begins: the new pose is seen, nothing moves.
+    """Play the first frame of a restart, in which the new pose is seen and nothing moves.
 
-    The player arrives above the floor and stands on it a frame later; not so on another map, nor at a pose given by the
-    user.
+    The player appears above the floor and stands on it one frame later, except on another map or at a pose given by
+    the user.
     """
     p = w.players[0]
     pitch = p.pitch
@@ -97,7 +97,7 @@ def _restart_frame(w):
 
 @kernel
 def _restart(w):
-    """Load the map (again): items, doors, spawn. Costs no frame (reference A3); the clock of the episode goes on."""
+    """Load the map (again): items, doors, spawn. It takes no frame (reference A3), and the episode's time continues."""
     w.map_frame = 0
     w.map_ms = 0
     w.map_over = 0
@@ -119,7 +119,7 @@ def _restart(w):
         prepare(w)
     w.start_blocked = 0
     if w.given_start == 1:
-        # the user's pose is at rest, without the moments after a spawn
+        # at a user's pose the player is at rest, without the effects of a spawn
         place(w, w.players[0], w.start_pos[0], w.start_pos[1], w.start_pos[2], w.players[0].yaw)
         w.start_blocked = 0 if stand(w, w.players[0]) else 1
     if w.given_angles == 1:
@@ -145,7 +145,7 @@ def _frame(w, action):
             )  # before the move: recorded rewards come one frame after the step into an item's box
         if w.family == s.PSYCHLAB:
             move(w, p, action[0], action[1], 0, 0, action[5], action[6])
-        elif w.family != s.LASERTAG:  # where dead players stand still and living ones are in each other's way
+        elif w.family != s.LASERTAG:  # lasertag moves players itself, because they are in each other's way
             move(w, p, action[0], action[1], action[2], action[3], action[5], action[6])
     w.frame += 1
     w.map_frame += 1
@@ -171,14 +171,14 @@ def _frame(w, action):
     if w.family != s.LASERTAG:
         fire_only(w, 0 if w.family == s.PSYCHLAB else action[4])
     if w.frame == 1:
-        p.spin[:] = 0.0  # the original has no earlier angle to compare with
+        p.spin[:] = 0.0  # the original has no earlier angle to compute a spin from
 
 
 @kernel
 def advance(worlds, i, action, frames):
-    """Play up to `frames` frames of world `i` with one native action (7 ints); returns the reward they brought.
+    """Play up to `frames` frames of world `i` with one native action (7 ints) and return the sum of rewards.
 
-    Stops early at the end of the episode, after which `running` is 0.
+    It stops early at the end of the episode, after which `running` is 0.
     """
     w = worlds[i]
     total = 0.0

@@ -1,4 +1,4 @@
-"""Events of the psychlab level: one `xdata:psychlab` a finished trial."""
+"""Events of the psychlab level: one `xdata:psychlab` per finished trial."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ _MODES = ("shape", "color", "conjunction")
 
 
 def trial_events(world: Any, seen: int) -> tuple[list[tuple[str, list[Any]]], int]:
-    """Events of the trials that finished after the first `seen` ones, and how many have finished now.
+    """List the events of the trials after the first `seen` ones, and count all trials that have finished.
 
-    An event is ("xdata:psychlab", [text]); the text has one `name = value` a line: trial, response (1 present, 0
+    An event is ("xdata:psychlab", [text]). The text has one `name = value` per line: trial, response (1 present, 0
     absent), correct, reaction time in frames, set size, mode, and whether the target was present.
     """
     count = int(world["psy_trials"])

@@ -1,6 +1,6 @@
-"""Models of what grows and lies on natlab's ground: cacti, bushes, agaves and rocks.
+"""Models of the plants and rocks on natlab's ground: cacti, bushes, agaves and rocks.
 
-The shapes follow the recordings, in which the real maps' own textures were missing.
+The shapes follow the recordings, in which the real maps' textures are missing.
 """
 
 import math
@@ -13,7 +13,7 @@ from flexlam_rl.envs.litelab.solids import Model, ball, path, rod, upright
 
 CACTUS, STUMP, BUSH, AGAVE, ROCK = range(5)
 KINDS = 5
-HEIGHTS = (159.0, 72.0, 104.0, 58.0, 30.0)  # of the models
+HEIGHTS = (159.0, 72.0, 104.0, 58.0, 30.0)  # heights of the models in world units
 
 Colors = list[tuple[int, int, int]]
 
@@ -71,7 +71,7 @@ def _rock() -> Model:
 
 
 def plants() -> list[tuple[Model, Colors]]:
-    """Model and colours by daylight, by kind."""
+    """List model and colors per daylight of each kind."""
     return [
         (_cactus(), [(0, 0, 0), (74, 98, 52)]),
         ([upright(-10, 62, 12, 10, part=1), ball(0, 0, 62, 10, part=1)], [(0, 0, 0), (82, 106, 56)]),

@@ -1,8 +1,8 @@
-"""The two-dimensional overlay: weapon bar, ammunition, health, head, armour, score and clock (reference A0).
+"""The two-dimensional overlay: weapon bar, ammunition, health, head, armor, score and clock (reference A0).
 
-Everything is placed on DMLab's virtual screen of 640 x 480 and averaged into the picture's pixels, so that at 64 x 64
-digits become the smears of the original. Its crosshair does not show at 64 x 64 in the recordings, and is drawn from a
-width of 160 on.
+Everything is placed on DMLab's virtual screen of 640 x 480 and averaged into the picture's pixels, so that digits are
+as blurred at 64 x 64 as in the original. In the recordings the crosshair is not visible at 64 x 64; here it is drawn
+for widths of 160 or more.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ from flexlam_rl.envs.litelab.kernel import kernel
 WHITE = (255.0, 255.0, 255.0)
 BLACK = (0.0, 0.0, 0.0)
 AMBER = (185.0, 128.0, 5.0)  # digits
-PALE = (205.0, 205.0, 205.0)  # digits of more than 100
-LOW = (215.0, 30.0, 20.0)  # digits of less than 25
+PALE = (205.0, 205.0, 205.0)  # digits of numbers above 100
+LOW = (215.0, 30.0, 20.0)  # digits of numbers below 25
 CYAN = (150.0, 255.0, 255.0)
 BLUE = (0.0, 0.0, 255.0)
 WEAPONS = ((235.0, 235.0, 222.0), (190.0, 170.0, 60.0), (225.0, 60.0, 40.0), (90.0, 140.0, 255.0), (80.0, 220.0, 120.0))
@@ -34,7 +34,7 @@ SEGMENTS = (
     0b1101111,
 )
 MINUS, COLON = 10, 11
-GRID = 50  # points a side at which a character's box is sampled
+GRID = 50  # sample points per side of a character's box
 
 
 @kernel
@@ -46,7 +46,7 @@ def _blend(rgb, y, x, color, share):
 
 @kernel
 def _rect(rgb, x0, y0, x1, y1, color, alpha):
-    """Blend a rectangle of the virtual screen, pixels at its edge by the part that they lie inside."""
+    """Blend a rectangle of the virtual screen; pixels at its edge are blended by their share inside."""
     height, width, _ = rgb.shape
     x0 *= width / 640.0
     x1 *= width / 640.0
@@ -60,7 +60,7 @@ def _rect(rgb, x0, y0, x1, y1, color, alpha):
 
 @kernel
 def _ellipse(rgb, cx, cy, rx, ry, color, alpha):
-    """Blend an ellipse of the virtual screen, averaged over two by two points a pixel."""
+    """Blend an ellipse of the virtual screen, averaged over 2 x 2 points per pixel."""
     height, width, _ = rgb.shape
     per_x = 640.0 / width
     per_y = 480.0 / height
@@ -76,7 +76,7 @@ def _ellipse(rgb, cx, cy, rx, ry, color, alpha):
 
 
 def _glyphs() -> np.ndarray:
-    """(12, GRID, GRID) bool: where the box of each character is inked, row by row from the top."""
+    """Make the masks of the characters, (12, GRID, GRID) bool, rows from the top."""
     v, u = np.meshgrid((np.arange(GRID) + 0.5) / GRID, (np.arange(GRID) + 0.5) / GRID, indexing="ij")
     upper, left, right = v <= 0.5, u < 0.34, u > 0.66
     segments = (v < 0.20, upper & left, upper & right, abs(v - 0.5) < 0.08, ~upper & left, ~upper & right, v > 0.80)
@@ -92,7 +92,7 @@ INK = _glyphs()
 
 @kernel
 def _character(rgb, number, x0, y0, w, h, color, alpha):
-    """Blend one character into its box of the virtual screen, averaged over two by two points a pixel."""
+    """Blend one character into its box of the virtual screen, averaged over 2 x 2 points per pixel."""
     height, width, _ = rgb.shape
     per_x = 640.0 / width
     per_y = 480.0 / height
@@ -129,7 +129,7 @@ def _number(rgb, value, right, y, w, h, color, alpha):
 
 @kernel
 def _clock(rgb, seconds, shift, color, alpha):
-    """Time left, m:ss, at the top right."""
+    """Draw the time left, m:ss, at the top right."""
     right = 629.0 + shift
     y = 2.0 + shift
     _character(rgb, seconds % 10, right - 9.0, y, 9.0, 14.0, color, alpha)
@@ -141,7 +141,7 @@ def _clock(rgb, seconds, shift, color, alpha):
 
 @kernel
 def _weapon_bar(p, rgb):
-    """Icons of the weapons one has, with a frame around the one in use."""
+    """Draw icons of the player's weapons, with a frame around the one in use."""
     count = 0
     for k in range(5):
         count += p.owned[k] != 0
@@ -174,7 +174,7 @@ def _status_bar(p, rgb):
 
 @kernel
 def _score_and_clock(w, rgb):
-    """The score in a blue box at least two characters wide, and the time that is left."""
+    """Draw the score in a blue box at least two characters wide, and the time left."""
     score = int(np.floor(w.total))
     digits = 1 + (score < 0)
     rest = abs(score) // 10
@@ -191,9 +191,9 @@ def _score_and_clock(w, rgb):
 
 @kernel
 def draw_hud(w, rgb, hud):
-    """Draw the overlay onto `rgb` (H, W, 3); `hud` is 0 for the crosshair only, 1 with the head icon, 2 for all.
+    """Draw the overlay onto `rgb` (H, W, 3); `hud` is 0 for the crosshair only, 1 to add the head icon, 2 for all.
 
-    A tagged player who waits to come back sees score and clock alone, as in the recordings.
+    A tagged player who waits to come back sees only score and clock, as in the recordings.
     """
     width = rgb.shape[1]
     p = w.players[0]

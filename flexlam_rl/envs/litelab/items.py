@@ -1,4 +1,4 @@
-"""Items: what the player touches, and when a taken item comes back."""
+"""Items: which one the player touches, and when a taken item comes back."""
 
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
@@ -6,7 +6,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 @kernel
 def touched_item(w, p):
-    """Index of the first active item whose pickup box (reference A0) holds the player's origin, or -1."""
+    """Index of the first active item whose pickup box (reference A0) contains the player's origin, or -1."""
     for k in range(w.item_count):
         it = w.items[k]
         if it.active == 1:
@@ -28,7 +28,7 @@ def take(w, k):
 
 @kernel
 def respawn_items(w):
-    """Bring back the items whose time has come."""
+    """Bring back the items whose respawn time has passed."""
     for k in range(w.item_count):
         it = w.items[k]
         if it.active == 0 and it.kind != s.NO_ITEM and it.respawn_at >= 0 and w.map_ms >= it.respawn_at:
@@ -38,7 +38,7 @@ def respawn_items(w):
 
 @kernel
 def add_item(w, kind, look, x, y, z, reward):
-    """Append an item with defaults (solid white, medium size, bobbing, never comes back); returns its index."""
+    """Append an item with defaults (solid white, medium size, bobbing, no respawn) and return its index."""
     k = w.item_count
     w.item_count += 1
     it = w.items[k]

@@ -1,10 +1,10 @@
-"""The decorator of every compiled function of litelab, and where its machine code is cached.
+"""The decorators of litelab's compiled functions, and the cache of their machine code.
 
-Numba's own cache notices a change of the file a function stands in, but not of the functions it calls in other files,
-which litelab's kernels do all the time; and it files machine code under the path of the source, so that each checkout
-compiles for itself. Here the folder of a file's kernels is named by a hash of that file and of all litelab files that
-it imports, directly or not: an edit compiles afresh what may depend on it and nothing else, and every copy of the same
-sources shares the same machine code.
+Numba's own cache notices changes of the file that defines a function, but not of functions in other files that it
+calls, which is common in litelab. It also stores machine code by the path of the source, so that every checkout
+compiles again. Here, the folder of a file's kernels is named by a hash of that file and of all project files that it
+imports, directly or not. An edit therefore recompiles exactly what may depend on it, and all copies of the same sources
+share their machine code.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _IMPORT = re.compile(r"^\s*from flexlam_rl([\w.]*) import (?:\(([^)]*)\)|(.*))",
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    """Files of this project that a file imports directly (it imports by full name, with `from`)."""
+    """Find the files of this project that a file imports directly with `from ... import`, by full names."""
     found = set()
     for package, several, one in _IMPORT.findall(path.read_text(encoding="utf-8")):
         folder = _PACKAGE.joinpath(*package.split(".")[1:])
@@ -40,7 +40,7 @@ def _imports(path: Path) -> frozenset[Path]:
 
 @cache
 def _sources_hash(path: Path) -> str:
-    """Hash of a file and of all files of this project that it depends on."""
+    """Hash a file and all files of this project that it depends on."""
     seen: set[Path] = set()
     todo = [path, Path(__file__).resolve()]
     while todo:
@@ -71,7 +71,7 @@ def _cache_folder() -> Path | None:
     if _writable(folder):
         return folder
     warnings.warn(
-        f"The cache folder {str(folder)!r} is not writable, so litelab compiles anew in every process; set "
+        f"The cache folder {str(folder)!r} is not writable, so litelab is compiled again in every process; set "
         "FLEXLAM_CACHE_DIR to a writable folder.",
         stacklevel=2,
     )
@@ -84,7 +84,7 @@ CACHE_FOLDER = _cache_folder()
 
 
 class _Locator(_CacheLocator):
-    """Tells numba the folder of one function's machine code: the hash of its sources, not their path."""
+    """Tells numba the folder of a function's machine code, which depends on the hash of its sources, not on a path."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._hash = _sources_hash(Path(function.__code__.co_filename).resolve())
@@ -109,10 +109,10 @@ class _Store(CompileResultCacheImpl):
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, except that what cannot be read is compiled anew.
+    """Numba's cache, except that unreadable entries are compiled again instead of raising an error.
 
-    An entry may be damaged, name classes that this version of the package no longer has, or have been overwritten by
-    another process that compiled the same function for other types at the same moment.
+    An entry may be damaged, refer to classes that this version of the package no longer has, or have been overwritten
+    by another process that compiled the same function for other types at the same moment.
     """
 
     _impl_class = _Store
@@ -134,7 +134,7 @@ class _Cache(FunctionCache):
 
 
 def kernel(function: F) -> F:
-    """Compile `function` without the interpreter lock, cached on disk."""
+    """Compile `function` to run without the GIL, with its machine code cached on disk."""
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     if CACHE_FOLDER is not None:
         compiled._cache = _Cache(function)
@@ -142,11 +142,11 @@ def kernel(function: F) -> F:
 
 
 def loop_kernel(function: F) -> F:
-    """`kernel` for a function none of whose array arguments overlap.
+    """`kernel` for a function whose array arguments never overlap.
 
-    Only with that promise may the compiler turn a loop that reads from tables and writes to arrays into vector
-    instructions (it makes those of drawing twice as fast). Numba makes it for its own ufuncs and has no public option
-    for it; where a version lacks the hook, the loops still compile as usual.
+    Only with this promise can the compiler vectorize loops that read from tables and write to arrays, which makes those
+    of drawing twice as fast. Numba uses it for its own ufuncs, but has no public option for it. If a version of numba
+    lacks the hook, the loops are compiled as usual.
     """
     compiled = kernel(function)
     compiler: Any = getattr(compiled, "_compiler", None)
@@ -161,6 +161,6 @@ def loop_kernel(function: F) -> F:
 
 
 def is_compiled(function: Callable[..., Any]) -> bool:
-    """Whether machine code of a kernel lies on disk, so that its first call need not compile for minutes."""
+    """Whether a kernel's machine code is cached on disk; if not, its first call may compile for minutes."""
     store = getattr(function, "_cache", None)
     return isinstance(store, _Cache) and any(Path(store.cache_path).glob(f"*{function.__name__}-*.nbc"))

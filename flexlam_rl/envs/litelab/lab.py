@@ -1,8 +1,7 @@
-"""`Lab`: a drop-in for `deepmind_lab.Lab` over one litelab world.
+"""`Lab`: a drop-in replacement for `deepmind_lab.Lab` with one litelab world.
 
-Every legal and illegal call answers as the real one was recorded to (tests/parity/lab-api.json), with two exceptions:
-`reset` after `close` raises instead of crashing the process, and the calls that a closed real one would crash on raise
-too.
+Legal and illegal calls give the recorded answers of the real one (tests/parity/lab-api.json). The only exceptions are
+calls after `close` that crash the real engine's process, `reset` among them: they raise errors here.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ _ACTIONS = (
 )
 _LOW = np.array([low for _, low, _ in _ACTIONS], np.intc)
 _HIGH = np.array([high for _, _, high in _ACTIONS], np.intc)
-_GENERATED = (s.EXPLORE, s.LASERTAG, s.LANGUAGE)  # families whose maps the real one compiles, and caches
+_GENERATED = (s.EXPLORE, s.LASERTAG, s.LANGUAGE)  # families whose maps the real engine compiles and caches
 
 _UNINITIALISED, _RUNNING, _ENDED, _CLOSED = range(4)
 _runfiles = os.path.dirname(os.path.abspath(__file__))
@@ -46,7 +45,7 @@ def version() -> str:
 
 
 def runfiles_path() -> str:
-    """The folder that error sentences name; litelab reads no files from it."""
+    """The folder that error messages name; litelab reads no files from it."""
     return _runfiles
 
 
@@ -64,29 +63,29 @@ def _type_error(position: int, expected: str, value: object) -> TypeError:
 
 
 class Lab:
-    """One litelab world behind DeepMind Lab's Python interface.
+    """One litelab world with DeepMind Lab's Python interface.
 
     Args:
         level: `contributed/dmlab30/<level>`.
-        observations: List of names of `observation_spec()`.
+        observations: List of names from `observation_spec()`.
         config: Text settings by name: width, height, mixerSeed, allowHoldOutLevels, minimalUI, reducedUI,
             episodeLengthSeconds, overrideEntityLayer, the level's parameters, ... (see `settings`).
-        renderer: "software" or "hardware"; both mean litelab's own.
-        level_cache: An object with `fetch(key, path) -> bool` and `write(key, path)`, called once an episode with a
-            small text file that holds the maze.
-        temp_folder: Where that file stands.
+        renderer: "software" or "hardware"; both select litelab's renderer.
+        level_cache: An object with `fetch(key, path) -> bool` and `write(key, path)`, which are called once per episode
+            with a small text file that contains the maze.
+        temp_folder: Folder of that file.
 
     Raises:
         TypeError: An argument or a setting has a wrong type.
         RuntimeError: A setting is refused, or the level does not exist.
-        ValueError: An observation is unknown, or a maze text impossible.
+        ValueError: An observation is unknown, or the text of a maze is not playable.
     """
 
     def __init__(
         self,
         level: str,
         observations: list[str],
-        config: dict[str, str] = {},  # noqa: B006  the real one's signature; it is only read
+        config: dict[str, str] = {},  # noqa: B006  the real signature; the default is only read
         renderer: str = "software",
         level_cache: Any = None,
         temp_folder: str | None = None,
@@ -122,12 +121,13 @@ class Lab:
         self.__dict__.update(writable(state))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Lab":
-        return copy_but(self, memo, "_level_cache")  # a cache is shared, whatever it holds open
+        return copy_but(self, memo, "_level_cache")  # copies share the cache, which may hold open files
 
     def reset(self, episode: int = -1, seed: int | None = None) -> bool:
-        """Begin an episode; without a seed, the next of this Lab's own stream. Returns True.
+        """Begin an episode; without a seed, the next one of this Lab's own stream. Returns True.
 
         Raises:
+            ValueError: The seed is neither an int nor None.
             RuntimeError: The Lab is closed.
         """
         index(episode)
@@ -137,7 +137,7 @@ class Lab:
             raise RuntimeError("Environment in wrong status to reset.")
         if seed is None:
             seed = int(self._stream.integers(2**31))
-        number = ((seed + 2**31) % 2**32) - 2**31  # a C int, as the real one takes it
+        number = ((seed + 2**31) % 2**32) - 2**31  # wraps to a C int, as in the real one
         if number < 0:
             number += 2**31
         self._properties.apply()
@@ -150,11 +150,12 @@ class Lab:
         return True
 
     def step(self, action: np.ndarray, num_steps: int = 1) -> float:
-        """Play `num_steps` frames with a (7,) intc action; values outside their range are clipped. Returns the reward.
+        """Play `num_steps` frames with a (7,) intc action and return the reward; values out of range are clipped.
 
         Raises:
+            TypeError: The action is not a NumPy array.
+            ValueError: The action has a wrong shape or dtype.
             RuntimeError: No episode is running.
-            ValueError: The action has another shape or dtype.
         """
         if not isinstance(action, np.ndarray):
             raise TypeError(f"argument 1 must be numpy.ndarray, not {type(action).__name__}")
@@ -175,17 +176,17 @@ class Lab:
         return float(reward)
 
     def observations(self) -> dict[str, Any]:
-        """The current observations, by name: fresh arrays, and str for texts. Draws only what was asked for.
+        """Read the chosen observations by name, as new arrays, or str for texts.
 
         Raises:
-            RuntimeError: No episode is running; also after its end.
+            RuntimeError: No episode is running, or it has ended.
         """
         if self._status != _RUNNING:
             raise RuntimeError("Environment in wrong status for call to observations()")
         return self._batch.observe_one()
 
     def events(self) -> list[tuple[str, list[Any]]]:
-        """Events since the last step or reset, also after the end of the episode: psychlab's trials, else none."""
+        """List the events of the last step, also after the end of an episode; only psychlab has any (its trials)."""
         if self._status not in (_RUNNING, _ENDED):
             raise RuntimeError("Environment in wrong status for call to events()")
         return [event for _, events in self._batch.events() for event in events]
@@ -195,47 +196,55 @@ class Lab:
         return self._status == _RUNNING
 
     def num_steps(self) -> int:
-        """Frames asked for since the last reset."""
+        """Number of frames asked for since the last reset."""
         return self._steps
 
     def observation_spec(self) -> list[dict[str, Any]]:
-        """All observations that the level has: dictionaries with name, shape and dtype; 0 in a shape is dynamic."""
+        """List all observations: dictionaries with name, shape and dtype; a 0 in a shape means a dynamic size."""
         given = self._given
         return ob.observation_spec(given.width, given.height, given.alt_width, given.alt_height)
 
     def action_spec(self) -> list[dict[str, Any]]:
-        """The seven native actions: dictionaries with name, min and max."""
+        """List the seven native actions: dictionaries with name, min and max."""
         return [{"min": low, "max": high, "name": name} for name, low, high in _ACTIONS]
 
     def read_property(self, key: str) -> str:
-        """The value of a property as text. KeyError if there is none, TypeError if it cannot be read."""
+        """Read a property as text.
+
+        Raises:
+            KeyError: There is no such property.
+            TypeError: The property cannot be read.
+        """
         return self._properties.read(key)
 
     def write_property(self, key: str, value: str) -> None:
-        """Set a property; a level parameter takes effect at the next reset. KeyError, TypeError as for
-        `read_property`.
+        """Set a property; a level parameter takes effect at the next reset.
+
+        Raises:
+            KeyError: There is no such property.
+            TypeError: The property cannot be set, or not to this value.
         """
         self._properties.write(key, value)
 
     def properties(self, key: str = "") -> dict[str, int]:
-        """The properties under `key`, by full name: sums of READABLE 1, WRITABLE 2 and LISTABLE 4."""
+        """List the properties under `key` by full name, each with a sum of READABLE 1, WRITABLE 2 and LISTABLE 4."""
         return self._properties.list(key)
 
     def close(self) -> bool:
-        """Close; returns whether it was open."""
+        """Close the Lab; returns whether it was open."""
         was_open = self._status != _CLOSED
         self._status = _CLOSED
         return was_open
 
     def _maze_of(self, seed: int) -> tuple[str, str]:
-        """Entity and variations layer of the episode with a 64-bit seed, without touching the one that is running."""
+        """Find entity and variations layer of the episode with a 64-bit seed; the running episode is not changed."""
         scratch = Worlds([self._given], [], threads=1)
         scratch.begin_raw(seed)
         world = scratch.worlds[0]
         return ob.maze_text(world, "letter"), ob.maze_text(world, "variation")
 
     def _offer_to_cache(self) -> None:
-        """DeepMind Lab's level cache protocol, with the maze text in the place of the compiled map."""
+        """Use DeepMind Lab's level cache protocol with the maze's text in place of the compiled map."""
         world = self._batch.worlds[0]
         text = ob.maze_text(world, "letter") + "\n" + ob.maze_text(world, "variation")
         kind = "aas" if self._given.level.family == s.LASERTAG else "noaas"

@@ -16,8 +16,7 @@ def _folder() -> Path:
     except ImportError as error:
         raise ImportError(
             'textures="labmaze" needs the packages labmaze and pillow (labmaze has wheels up to Python 3.12), but '
-            f"{error.name} is not installed; "
-            'use textures="procedural" or install them.'
+            f'{error.name} is not installed; use textures="procedural" or install them.'
         ) from error
     return Path(labmaze.assets.ROOT_DIR)
 
@@ -32,7 +31,7 @@ def _image(path: Path, size: int) -> np.ndarray:
     return pixels.reshape(size, block, size, block, 3).mean((1, 3))
 
 
-# Lit parts that DMLab's shaders add to a style: kind and style, file, colour of its light (fitted to recorded frames).
+# Glowing parts that DMLab's shaders add to a style: kind and style, file, color of the light (fitted to recordings).
 _LIGHTS = {
     ("wall", "style_01"): ("wall_light_m", (0.0, 135.0, 250.0)),
     ("floor", "style_01"): ("floor_light_m", (0.0, 135.0, 250.0)),
@@ -41,7 +40,7 @@ _LIGHTS = {
 
 
 def walls_and_floors() -> np.ndarray:
-    """The first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
+    """Read the first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
     folder = _folder()
     images = []
     for kind, names in (("wall", tx.WALL_STYLES), ("floor", tx.FLOOR_STYLES)):
@@ -58,6 +57,6 @@ def walls_and_floors() -> np.ndarray:
 
 
 def sky() -> np.ndarray:
-    """The sky of the explore, lasertag and language levels, (5, SKY_SIZE, SKY_SIZE, 3)."""
+    """Read the sky of the explore, lasertag and language levels, (5, SKY_SIZE, SKY_SIZE, 3)."""
     folder = _folder()
     return np.stack([_image(folder / "sky_03" / f"{side}.png", tx.SKY_SIZE) for side in _SIDES])

@@ -23,21 +23,21 @@ from flexlam_rl.envs.litelab.pictures import pictures as pictures_of_walls
 class Natlab(NamedTuple):
     """Sky and soil of natlab."""
 
-    skies: np.ndarray  # (3, GRADIENT, 3) uint8: night, day, dawn, from straight down to straight up
+    skies: np.ndarray  # (3, GRADIENT, 3) uint8: night, day, dawn; from straight down to straight up
     patches: np.ndarray  # (TILE, TILE) uint8: brightness of the ground around 128
 
 
 class Look(NamedTuple):
-    """Arrays that `render.draw` reads; packed colours are uint32, red in the low byte."""
+    """Arrays that `render.draw` reads; packed colors are uint32, red in the low byte."""
 
-    texels: np.ndarray  # packed: atlas, sky and pictures behind each other, which the next three are views of
-    atlas: np.ndarray  # (TEXTURES, TEXELS), mip levels behind each other
+    texels: np.ndarray  # packed: atlas, sky and pictures one after the other; the next three are views of it
+    atlas: np.ndarray  # (TEXTURES, TEXELS), mip levels one after the other
     sky: np.ndarray  # (SKIES, 5, SKY_SIZE, SKY_SIZE): faces east, north, west, south, up; column, row
     pictures: np.ndarray  # (PICTURES, PICTURE_TEXELS)
-    repeat: np.ndarray  # (TEXTURES,) float32: how often a texture repeats in a world unit
+    repeat: np.ndarray  # (TEXTURES,) float32: repetitions of a texture per world unit
     lights: np.ndarray  # uint32, see shade.lights
     sprites: shapes.Atlas  # items and opponents from all sides
-    patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second colour
+    patterns: np.ndarray  # (PATTERNS, TEXELS) uint8: share of an object's second color
     psychlab: dome.Dome
     natlab: Natlab
 
@@ -46,7 +46,7 @@ TEXTURE_SETS = ("procedural", "labmaze")
 
 
 def _images(textures: str) -> tuple[np.ndarray, np.ndarray]:
-    """Walls and floors (40, SIZE, SIZE, 3) and the city's sky (5, SKY_SIZE, SKY_SIZE, 3) of a set."""
+    """Make walls and floors (40, SIZE, SIZE, 3) and the city's sky (5, SKY_SIZE, SKY_SIZE, 3) of a set of textures."""
     if textures == "procedural":
         return surfaces.walls_and_floors(), skies.city()
     if textures == "labmaze":
@@ -56,15 +56,15 @@ def _images(textures: str) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=len(TEXTURE_SETS))
 def load_look(textures: str = "procedural") -> Look:
-    """Build (once a process) a look.
+    """Build a look, once per process.
 
     Args:
         textures: "procedural" (drawn by code, the same on every platform) or "labmaze" (DMLab's walls, floors and sky
-            from that package).
+            from the package of that name).
 
     Raises:
-        ValueError: for another name.
-        ImportError: for "labmaze" where that package is not installed.
+        ValueError: There are no such textures.
+        ImportError: The package labmaze is needed and not installed.
     """
     walls_and_floors, city = _images(textures)
     images = np.concatenate([walls_and_floors, surfaces.special()])

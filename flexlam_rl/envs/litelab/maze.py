@@ -1,9 +1,9 @@
-"""Random text mazes: rooms, winding corridors, connections and markers, by the steps that DMLab's documentation and
-reference A4 describe.
+"""Random text mazes with rooms, winding corridors, connections and markers, made by the steps that DMLab's
+documentation and reference A4 describe.
 
-A maze of odd size is a lattice: cells with odd row and column are rooms or corridors, the cells between two of them are
-walls or passages. The same parameters give the same statistics as the pip package `labmaze`; the random numbers are
-litelab's own.
+A maze has odd size and is a lattice: cells with odd row and column are rooms or corridors, and cells between two of
+them are walls or passages. With the same parameters, mazes have the same statistics as those of the pip package
+`labmaze`; the random numbers are litelab's own.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ def set_cells(w):
 
 @kernel
 def scatter(w, marker, count):
-    """Write `marker` on up to `count` uniformly random blank cells."""
+    """Write `marker` into up to `count` blank cells, chosen uniformly."""
     blank = np.empty(w.rows * w.cols, np.int32)
     n = 0
     for r in range(w.rows):
@@ -73,7 +73,7 @@ def scatter(w, marker, count):
 
 @kernel
 def _room_side(w, stretched):
-    """An odd side: uniform in [min, middle], and if it is the stretched one, longer by up to the rest."""
+    """Draw an odd side length, uniform in [min, middle]; a stretched side gets longer by up to the rest."""
     middle = (w.room_min + w.room_max) // 2
     side = w.room_min + 2 * below(w, (middle - w.room_min) // 2 + 1)
     if stretched:
@@ -83,7 +83,7 @@ def _room_side(w, stretched):
 
 @kernel
 def _place_rooms(w, region, corner):
-    """Put up to room_count rooms on the lattice where they do not overlap; returns how many found a place."""
+    """Put up to room_count rooms on the lattice without overlap, and return the number of rooms that found a place."""
     rows, cols = region.shape
     rooms = 0
     for _ in range(w.room_count):
@@ -123,7 +123,7 @@ def _place_rooms(w, region, corner):
 
 @kernel
 def fill_with_corridors(w, region, rooms):
-    """Carve a random depth-first tree into every connected rest of the lattice; returns the number of regions."""
+    """Carve a random depth-first tree into each connected part of the remaining lattice; returns the number of regions."""
     rows, cols = region.shape
     regions = rooms
     stack = np.empty((rows * cols // 4 + 1, 2), np.int32)
@@ -163,13 +163,13 @@ def fill_with_corridors(w, region, rooms):
 
 @kernel
 def _connect(w, region, regions):
-    """Open one random passage between each two neighbouring regions, and each other candidate with probability
+    """Open one random passage between each two neighboring regions, and each other candidate with probability
     extra_connections.
     """
     rows, cols = region.shape
     seen = np.zeros((regions + 1, regions + 1), np.int32)
     chosen = np.zeros((regions + 1, regions + 1), np.int32)
-    # first the uniform choice among the candidates of each pair, in one pass; then the opening
+    # the first pass chooses uniformly among the candidates of each pair, the second one opens them
     for opening in range(2):
         for r in range(1, rows - 1):
             for c in range(1 + r % 2, cols - 1, 2):
@@ -198,7 +198,7 @@ def _openings(letter, r, c):
 
 @kernel
 def _remove_dead_ends(w, region, rooms):
-    """Wall up corridor cells with a single opening until none is left."""
+    """Turn corridor cells with a single opening into walls until there are none."""
     rows, cols = region.shape
     letter = w.letter
     for r0 in range(1, rows - 1):
@@ -220,10 +220,9 @@ def _corridor(letter, region, rooms, r, c):
 
 @kernel
 def _bend_length(letter, region, rooms, r, c, side, turn):
-    """Base length of the U-turn of corridor with a corner at (r, c); 0 if there is none that a straight way could
-    replace.
+    """Base length of a corridor's U-turn with a corner at (r, c); 0 if there is none that a straight way can replace.
 
-    The base runs from the corner towards `side` (east or south), the legs to the right (`turn` 1) or left (-1) of it.
+    The base runs from the corner towards `side` (east or south), the legs to its right (`turn` 1) or left (-1).
     """
     dr, dc = _STEP_ROW[side], _STEP_COL[side]
     ur, uc = turn * dc, turn * dr
@@ -270,15 +269,15 @@ def _touches(mark, r, c, side, turn, length):
 
 @kernel
 def _find_bend(w, region, rooms, low, high, mark):
-    """First U-turn in reading order with a base of `low` to `high` cells (through a mark, if there are marks): row,
-    col, side, turn, length.
+    """Find the first U-turn in reading order with a base of `low` to `high` cells (that touches a mark, if there are
+    marks): row, col, side, turn, length.
     """
     letter = w.letter
     for r in range(1, w.rows, 2):
         for c in range(1, w.cols, 2):
             if not _corridor(letter, region, rooms, r, c) or _openings(letter, r, c) != 2:
                 continue
-            for side in range(0, 4, 3):  # bases to the east and to the south
+            for side in range(0, 4, 3):  # bases towards the east and the south
                 for turn in range(1, -2, -2):
                     length = _bend_length(letter, region, rooms, r, c, side, turn)
                     if low <= length <= high and (len(mark) == 0 or _touches(mark, r, c, side, turn, length)):
@@ -288,7 +287,7 @@ def _find_bend(w, region, rooms, low, high, mark):
 
 @kernel
 def _cut_bend(w, region, mark, r, c, side, turn, length):
-    """Replace a U-turn by the straight way between its legs, and mark that way."""
+    """Replace a U-turn by the straight way between the ends of its legs, and mark that way."""
     letter = w.letter
     dr, dc = _STEP_ROW[side], _STEP_COL[side]
     ur, uc = turn * dc, turn * dr
@@ -307,10 +306,10 @@ def _cut_bend(w, region, mark, r, c, side, turn, length):
 
 @kernel
 def _straighten(w, region, rooms):
-    """Cut U-turns of corridors in rounds: a narrow one, then a wide one, each with those that this makes; on while
-    there are wide ones.
+    """Cut U-turns of corridors in rounds until there are no wide ones left.
 
-    So some narrow turns stay, as they do in labmaze's mazes.
+    A round cuts a narrow one, then a wide one, each followed by the U-turns that this creates. Some narrow ones
+    therefore remain, as in labmaze's mazes.
     """
     nowhere = np.empty((0, 0), np.uint8)
     mark = np.zeros((w.rows, w.cols), np.uint8)
@@ -328,7 +327,7 @@ def _straighten(w, region, rooms):
 
 @kernel
 def _mark_room(w, corner, object_letter):
-    """Put the spawn markers, then the object markers, on shuffled cells of a room."""
+    """Put the spawn markers, then the object markers, into random cells of a room."""
     height, width = corner[2], corner[3]
     cells = np.arange(height * width)
     shuffle(w, cells, len(cells))

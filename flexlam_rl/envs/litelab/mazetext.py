@@ -1,10 +1,10 @@
-"""What users may ask of a maze: its parameters, or its text (config keys overrideEntityLayer and
+"""Checks of mazes that users ask for by parameters or by text (config keys overrideEntityLayer and
 overrideVariationsLayer).
 
-Entity layer: one character a cell; `*` is wall, everything else is floor; `P` spawn point, `A` apple or object, `G`
-goal, `O` place of a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon, `u` pickup;
-other printable characters mean nothing. Variations layer: `A` to `Z` give a cell the look of that variation, everything
-else the look of corridors.
+The entity layer has one character per cell. `*` is wall, everything else is floor: `P` spawn point, `A` apple or
+object, `G` goal, `O` place of a language object, `H` door crossed north-south, `I` door crossed east-west, `w` weapon,
+`u` pickup; other printable characters have no meaning. In the variations layer, `A` to `Z` give a cell the look of that
+variation, everything else the look of corridors.
 """
 
 import numpy as np
@@ -17,16 +17,15 @@ _WALL = "*"
 
 
 def load_maze_text(w: np.void, entities: str = "", variations: str = "") -> None:
-    """Fix the maze of a world from text, for all episodes from the next one on; an empty text leaves that layer to the
-    level.
+    """Set the maze of a world from text, for all episodes from the next one on.
 
     Args:
-        w: a world record with its level's parameters set.
-        entities: entity layer, equally long lines.
-        variations: variations layer, of the same size.
+        w: World record with its level's parameters.
+        entities: Entity layer, lines of equal length; "" leaves it to the level.
+        variations: Variations layer of the same size; "" leaves it to the level.
 
     Raises:
-        ValueError: the level has no maze, or the text is no maze that the level could be played in.
+        ValueError: The level has no maze, or cannot be played in this one.
     """
     if (entities or variations) and w["geometry"] != s.GRID:
         raise ValueError(
@@ -61,7 +60,7 @@ def check_parameters(w: np.void) -> None:
     """Check the parameters of a generated maze.
 
     Raises:
-        ValueError: no playable maze has such parameters; the sentence names one.
+        ValueError: No playable maze has such parameters; the message names the wrong one.
     """
     if w["geometry"] != s.GRID or w["family"] == s.LANGUAGE or w["given_maze"] == 1:
         return
@@ -70,12 +69,12 @@ def check_parameters(w: np.void) -> None:
     rooms_too = w["level"] != QUADRANTS
     for key, value in (sizes | ({"roomMinSize": low, "roomMaxSize": high} if rooms_too else {})).items():
         if value % 2 == 0:
-            raise ValueError(f"{key} is {value}, but mazes and rooms have odd sizes.")
+            raise ValueError(f"{key} is {value}, but mazes and rooms must have odd sizes.")
     if not rooms_too:
         return
     if not low <= min(high, width - 2, height - 2):
         raise ValueError(
-            f"roomMinSize is {low}, but must not exceed roomMaxSize {high} and the inside of a {width} by {height} "
+            f"roomMinSize is {low}, but must exceed neither roomMaxSize {high} nor the inside of a {width} by {height} "
             "maze."
         )
     spawns, objects, rooms = (int(w[name]) for name in ("spawns_per_room", "objects_per_room", "room_count"))
@@ -90,12 +89,12 @@ def check_parameters(w: np.void) -> None:
         if not rewards and rooms * objects > 2 * s.MAX_ITEMS:
             raise ValueError(
                 f"roomCount {rooms} times objectCount {objects} is more than the {2 * s.MAX_ITEMS} object cells that "
-                "a world holds."
+                "a world can hold."
             )
 
 
 def _grid(name: str, text: str) -> np.ndarray:
-    """Text as a (rows, cols) uint8 array; blank lines around it are ignored."""
+    """Convert a text to a (rows, cols) uint8 array; blank lines before and after it are ignored."""
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     if not any(lines):
         raise ValueError(f"{name} is {text!r}, but a maze needs at least one line of cells.")
@@ -117,7 +116,7 @@ def _grid(name: str, text: str) -> np.ndarray:
 
 
 def _check(w: np.void, grid: np.ndarray) -> None:
-    """Raise ValueError when the level's rules cannot be played in a maze."""
+    """Raise ValueError if the level's rules cannot be played in a maze."""
     spawns = _cells(grid, "P")
     if not spawns:
         raise ValueError("overrideEntityLayer has no spawn point 'P'; at least one is needed.")
@@ -161,7 +160,7 @@ def _cells(grid: np.ndarray, letters: str) -> set[tuple[int, int]]:
 
 
 def _reachable(grid: np.ndarray, start: tuple[int, int]) -> set[tuple[int, int]]:
-    """Cells that can be walked to from `start` if all doors were open."""
+    """Find the cells that could be reached from `start` if all doors were open."""
     found, frontier = {start}, [start]
     while frontier:
         r, c = frontier.pop()

@@ -1,4 +1,4 @@
-"""The 40 object shapes (reference A6.3), built of solids; in alphabetical order, as DeepMind Lab numbers them.
+"""The 40 object shapes (reference A6.3), built of solids, in alphabetical order, which is also DeepMind Lab's order.
 
 Sizes follow the recordings of the real engine: a shoe is 58 units long and 42 high, a ladder 95 high, a tomato 35 wide.
 """
@@ -279,7 +279,7 @@ SHAPE_NAMES: tuple[str, ...] = tuple(_OBJECTS)
 
 
 def object_model(name: str) -> Model:
-    """The model of one of the 40 object shapes.
+    """Make the model of one of the 40 object shapes.
 
     Raises:
         ValueError: `name` is not one of `SHAPE_NAMES`.

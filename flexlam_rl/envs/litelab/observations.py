@@ -1,7 +1,8 @@
 """Observations of litelab: DeepMind Lab's names, shapes and types, read from world records.
 
-Readers work on a slice of worlds at once, so that a single environment and a batch share them. Legend: `N` worlds, `H
-    W` image.
+Readers work on a slice of worlds at once, so that single environments and batches share them.
+
+Legend: `N` worlds, `H W` size of an image.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ HUD_LEVELS = {"none": 0, "reduced": 1, "full": 2}
 DEPTH_FULL = 4096.0  # world units at which the 8-bit depth saturates
 
 _U8, _F8 = np.uint8, np.float64
-# name -> layout of an image: channels in order (D is depth) and whether the channels come last
+# name -> layout of an image: its channels in order (D is depth), and whether the channels come last
 IMAGES: dict[str, tuple[str, bool]] = {
     "RGB_INTERLEAVED": ("RGB", True),
     "RGBD_INTERLEAVED": ("RGBD", True),
@@ -35,8 +36,8 @@ TEXTS = ("INSTR", "DEBUG.MAZE.LAYOUT", "DEBUG.MAZE.VARIATION", "DEBUG.PLAYERS.NA
 
 
 def observation_spec(width: int, height: int, alt_width: int = 0, alt_height: int = 0) -> list[dict[str, Any]]:
-    """DeepMind Lab's `observation_spec()`: dictionaries with name, shape and dtype, in its order; 0 in a shape is
-    dynamic.
+    """Make DeepMind Lab's `observation_spec()`: dictionaries with name, shape and dtype, in its order. A 0 in a shape
+    means a dynamic size.
     """
 
     def image(channels: int, last: bool, w: int = width, h: int = height) -> tuple[int, ...]:
@@ -66,12 +67,12 @@ NAMES: tuple[str, ...] = tuple(row["name"] for row in observation_spec(4, 4))
 
 
 def degrees(turns: np.ndarray) -> np.ndarray:
-    """Angles in 65536ths of a turn as degrees in [-180, 180)."""
+    """Convert angles from 65536ths of a turn to degrees in [-180, 180)."""
     return (((np.asarray(turns, _F8) + 32768) % 65536) - 32768) * (360.0 / 65536.0)
 
 
 def _velocity(worlds: np.ndarray) -> np.ndarray:
-    """Velocity in the player's frame, (forward, left, up) (N, 3); it turns with the yaw alone."""
+    """Velocity in the player's frame, (forward, left, up), (N, 3); the frame turns with the yaw only."""
     p = worlds["players"][:, 0]
     yaw = p["yaw"] * (2 * np.pi / 65536)
     cos, sin = np.cos(yaw), np.sin(yaw)
@@ -97,13 +98,13 @@ def _column(values: np.ndarray) -> np.ndarray:
     return values.astype(_F8)[:, None]
 
 
-# name -> (N,) worlds -> (N, ...) fresh array
+# name -> (N,) worlds -> (N, ...) new array
 NUMBERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "MAP_FRAME_NUMBER": lambda w: _column(w["map_frame"]),
     "FRAMES_REMAINING_AT_60": lambda w: _column(np.maximum(w["episode_frames"] - w["frame"], 0)),
     "VEL.TRANS": _velocity,
     "VEL.ROT": lambda w: w["players"]["spin"][:, 0].copy(),
-    "TEAM.SCORE": lambda w: np.zeros((len(w), 2)),  # no level of litelab has teams
+    "TEAM.SCORE": lambda w: np.zeros((len(w), 2)),  # litelab's levels have no teams
     "DEBUG.POS.TRANS": lambda w: w["players"]["pos"][:, 0].copy(),
     "DEBUG.POS.ROT": lambda w: _rotation(w["players"][:, 0]),
     "DEBUG.PLAYER_ID": lambda w: np.ones((len(w), 1), _U8),
@@ -112,7 +113,7 @@ NUMBERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DEBUG.FLAGS.RED_HOME": lambda w: np.zeros((len(w), 4)),
     "DEBUG.FLAGS.BLUE_HOME": lambda w: np.zeros((len(w), 4)),
 }
-# name -> (N, P) players -> (N, P, ...) fresh array; P is the number of players in the level
+# name -> (N, P) players -> (N, P, ...) new array; P is the number of players in the level
 PLAYERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DEBUG.PLAYERS.ARMOR": lambda p: p["armor"].astype(_F8),
     "DEBUG.PLAYERS.GADGET": lambda p: p["weapon"].astype(_F8) + 1,
@@ -132,7 +133,7 @@ BOT_NAMES = ("Cygni", "Leonis", "Epsilon")
 
 
 def arrange(channels: str, last: bool, rgb: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
-    """An image observation (N, H, W, C) or (N, C, H, W) from (N, H, W, 3) RGB and (N, H, W) depth; a fresh array."""
+    """Make an image observation (N, H, W, C) or (N, C, H, W) from (N, H, W, 3) RGB and (N, H, W) depth, as a new array."""
     planes = rgb[..., ::-1] if channels.startswith("BGR") else rgb
     if channels.endswith("D"):
         assert depth is not None
@@ -144,9 +145,7 @@ def arrange(channels: str, last: bool, rgb: np.ndarray, depth: np.ndarray | None
 
 
 def maze_text(world: Any, field: str) -> str:
-    """Entity layer (`field="letter"`) or variations layer (`"variation"`) of a world with a maze, rows ending in
-    newlines.
-    """
+    """Entity layer (`field="letter"`) or variations layer (`"variation"`) of a world with a maze, one line per row."""
     if world["geometry"] != s.GRID:
         return ""
     rows, cols = int(world["rows"]), int(world["cols"])
@@ -157,7 +156,7 @@ def maze_text(world: Any, field: str) -> str:
 
 
 def instruction(world: Any) -> str:
-    """INSTR: the language level's task, '' elsewhere."""
+    """INSTR: the language level's task; '' in other levels."""
     if world["family"] != s.LANGUAGE:
         return ""
     from flexlam_rl.envs.litelab.levels import language
@@ -166,7 +165,7 @@ def instruction(world: Any) -> str:
 
 
 def text(name: str, world: Any, player_name: str) -> str:
-    """A text observation of one world."""
+    """Make a text observation of one world."""
     if name == "INSTR":
         return instruction(world)
     if name == "DEBUG.MAZE.LAYOUT":

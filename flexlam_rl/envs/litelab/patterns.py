@@ -1,7 +1,7 @@
-"""The two-colour patterns of objects (reference A6.3) as tiles that repeat every 32 world units.
+"""The two-color patterns of objects (reference A6.3) as tiles that repeat every 32 world units.
 
-A tile holds the share of the second colour, 0 to 255, and is kept with its halvings, so that a far object shows the
-blend of its two colours instead of noise, as mip-mapping does.
+A tile has the share of the second color, 0 to 255, at several mip levels, so that a distant object shows the blend of
+its two colors instead of noise.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 
-TILE = 64  # texels a side, half a world unit each
+TILE = 64  # texels per side, half a world unit each
 LEVELS = 7
 TEXELS = sum((TILE >> k) ** 2 for k in range(LEVELS))
 PATTERNS = s.SWIRLS + 1
@@ -18,12 +18,12 @@ PATTERNS = s.SWIRLS + 1
 
 @kernel
 def tile_start(level):
-    """Index of the first texel of a level."""
+    """Index of the first texel of a mip level."""
     return 4 * (TILE * TILE - (TILE >> level) * (TILE >> level)) // 3
 
 
 def _tile(pattern: int) -> NDArray[np.float64]:
-    """Share of the second colour, (4 TILE, 4 TILE), each 0 or 1: four samples a texel and direction."""
+    """Share of the second color, (4 TILE, 4 TILE), each 0 or 1: four samples per texel and direction."""
     v, u = np.meshgrid(
         (np.arange(4 * TILE) + 0.5) / 8.0, (np.arange(4 * TILE) + 0.5) / 8.0, indexing="ij"
     )  # world units, 0 to 32
@@ -37,7 +37,7 @@ def _tile(pattern: int) -> NDArray[np.float64]:
     elif pattern == s.DISCS:
         on = np.hypot(u % 16 - 8, v % 16 - 8) < 6
     elif pattern == s.HEX:
-        # outlines of hexagons: nearly as far from the nearest centre as from the second nearest
+        # outlines of hexagons: points whose distances to the nearest and second nearest center are about equal
         centres = [(x + shift, y + shift) for x in range(-16, 49, 16) for y in range(-16, 49, 16) for shift in (0, 8)]
         far = np.sort(np.stack([np.hypot((u - x), (v - y) * 1.15) for x, y in centres]), axis=0)
         on = far[1] - far[0] < 2.2
@@ -54,7 +54,7 @@ def _tile(pattern: int) -> NDArray[np.float64]:
 
 
 def build_patterns() -> NDArray[np.uint8]:
-    """All tiles with their halvings, (PATTERNS, TEXELS) uint8."""
+    """Make all tiles with their mip levels, (PATTERNS, TEXELS) uint8."""
     rows = []
     for pattern in range(PATTERNS):
         x = _tile(pattern).reshape(TILE, 4, TILE, 4).mean((1, 3)) * 255.0

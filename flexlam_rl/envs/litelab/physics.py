@@ -1,7 +1,7 @@
-"""Movement of a player for one frame: Quake 3's player movement, from its documented behaviour and the recorded traces
+"""Movement of a player for one frame: Quake 3's player movement, from its documented behavior and the recorded traces
 (reference A0).
 
-Velocities are units per engine second and whole numbers after every frame, as the original keeps them.
+Velocities are in units per engine second, and are rounded to whole numbers after every frame, as in the original.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ SPEED = 320.0
 GRAVITY = 800.0
 JUMP_SPEED = 270.0
 FRICTION = 6.0
-STOP_SPEED = 100.0  # friction does not fade below this speed
+STOP_SPEED = 100.0  # below this speed, friction no longer decreases with the speed
 GROUND_ACCELERATION = 10.0
 AIR_ACCELERATION = 1.0
 STEP = 18.0
-OVERCLIP = 1.001  # sliding leaves a plane by a thousandth
-WALKABLE = 0.7  # least z of the normal of ground one can stand on
+OVERCLIP = 1.001  # sliding along a plane moves off it by a thousandth
+WALKABLE = 0.7  # least z of the normal of ground that players can stand on
 GROUND_REACH = 0.25
-THROWN = 10.0  # speed off the ground above which it no longer holds
-LANDING_MS = 250  # after a fall faster than LANDING_SPEED, walls do not slow the player for so long
+THROWN = 10.0  # a player that moves up and off the ground faster than this is in the air
+LANDING_MS = 250  # time after a fall faster than LANDING_SPEED in which walls do not slow the player
 LANDING_SPEED = 200.0
 HULL_TOP = 32.0
 DUCK_TOP = 16.0
@@ -33,7 +33,7 @@ DUCK_SCALE = 0.25
 
 @kernel
 def stand(w, p):
-    """Raise a player whose feet are in the ground by up to a step; False if it is in something solid even so."""
+    """Raise a player whose feet are in the ground by up to a step; returns False if it is still in something solid."""
     x, y, z = p.pos[0], p.pos[1], p.pos[2]
     _, _, _, _, solid = trace(w, x, y, z, x, y, z, HALF, BOTTOM, DUCK_TOP)
     if solid == CLEAR:
@@ -48,7 +48,7 @@ def stand(w, p):
 
 @kernel
 def _clip(vx, vy, vz, nx, ny, nz):
-    """Velocity along a plane: the part into it is taken away, and a thousandth more."""
+    """Remove the part of a velocity that points into a plane, and a thousandth more."""
     into = vx * nx + vy * ny + vz * nz
     into = into * OVERCLIP if into < 0.0 else into / OVERCLIP
     return vx - nx * into, vy - ny * into, vz - nz * into
@@ -56,9 +56,9 @@ def _clip(vx, vy, vz, nx, ny, nz):
 
 @kernel
 def _slide(w, p, dt, top, gravity, nx, ny, nz):
-    """Move for `dt` seconds along whatever is in the way, up to four contacts; True if anything was.
+    """Move for `dt` seconds and slide along up to four contacts; returns whether there was any.
 
-    (nx, ny, nz) is the normal of the plane stood on, all 0 in the air.
+    (nx, ny, nz) is the normal of the plane on which the player stands, all 0 in the air.
     """
     keep_x, keep_y, keep_z = p.vel[0], p.vel[1], p.vel[2]
     vx, vy, vz = keep_x, keep_y, keep_z
@@ -73,7 +73,7 @@ def _slide(w, p, dt, top, gravity, nx, ny, nz):
     x, y, z = p.pos[0], p.pos[1], p.pos[2]
     f, hx, hy, hz, solid = trace(w, x, y, z, x + vx * dt, y + vy * dt, z + vz * dt, HALF, BOTTOM, top)
     if f == 1.0 and solid != ALL_SOLID:
-        # nothing in the way, as in most frames
+        # the usual case of nothing in the way
         p.pos[0] = x + vx * dt
         p.pos[1] = y + vy * dt
         p.pos[2] = z + vz * dt
@@ -117,7 +117,7 @@ def _slide(w, p, dt, top, gravity, nx, ny, nz):
         if count >= 5:
             stuck = True
             break
-        # The same plane again: rounding kept the move inside it, so push off by one unit per second.
+        # The same plane again: rounding has kept the player inside it, so push off by one unit per second.
         again = False
         for k in range(count):
             if nx * planes[k, 0] + ny * planes[k, 1] + nz * planes[k, 2] > 0.99:
@@ -144,7 +144,7 @@ def _slide(w, p, dt, top, gravity, nx, ny, nz):
                 hx, hy, hz = _clip(hx, hy, hz, planes[j, 0], planes[j, 1], planes[j, 2])
                 if cx * planes[i, 0] + cy * planes[i, 1] + cz * planes[i, 2] >= 0.0:
                     continue
-                # Two planes hold the move: only the way along their crease is left.
+                # Two planes stop the move, so only the direction along their crease is left.
                 ux = planes[i, 1] * planes[j, 2] - planes[i, 2] * planes[j, 1]
                 uy = planes[i, 2] * planes[j, 0] - planes[i, 0] * planes[j, 2]
                 uz = planes[i, 0] * planes[j, 1] - planes[i, 1] * planes[j, 0]
@@ -183,7 +183,7 @@ def _slide(w, p, dt, top, gravity, nx, ny, nz):
 
 @kernel
 def _step_slide(w, p, dt, top, gravity, nx, ny, nz):
-    """Slide, and if something is in the way try again from a step higher."""
+    """Slide, and if something is in the way, try again from one step higher."""
     x, y, z = p.pos[0], p.pos[1], p.pos[2]
     vx, vy, vz = p.vel[0], p.vel[1], p.vel[2]
     if not _slide(w, p, dt, top, gravity, nx, ny, nz):
@@ -216,7 +216,10 @@ def _step_slide(w, p, dt, top, gravity, nx, ny, nz):
 
 @kernel
 def _find_ground(w, p, top, falling):
-    """The normal of the plane below (0 if none); sets on_ground. `falling` is the fall speed before the frame."""
+    """Set on_ground and return the normal of the plane below, 0 if there is none.
+
+    `falling` is the speed of the fall before the frame.
+    """
     f, nx, ny, nz, solid = trace(
         w, p.pos[0], p.pos[1], p.pos[2], p.pos[0], p.pos[1], p.pos[2] - GROUND_REACH, HALF, BOTTOM, top
     )
@@ -234,7 +237,7 @@ def _find_ground(w, p, top, falling):
 
 @kernel
 def _brake(p, dt):
-    """Friction. In the air only what is left of a standstill."""
+    """Apply friction on the ground, and stop horizontal movement below a speed of 1."""
     speed = np.sqrt(p.vel[0] * p.vel[0] + p.vel[1] * p.vel[1] + (0.0 if p.on_ground == 1 else p.vel[2] * p.vel[2]))
     if speed < 1.0:
         p.vel[0] = 0.0
@@ -260,7 +263,7 @@ def _accelerate(p, dt, dx, dy, dz, wish, rate):
 
 @kernel
 def _level(x, y, z, nx, ny, nz):
-    """A direction laid onto the ground plane, as a unit vector."""
+    """Project a direction onto the ground plane, as a unit vector."""
     x, y, z = _clip(x, y, z, nx, ny, nz)
     norm = np.sqrt(x * x + y * y + z * z)
     if norm > 0.0:
@@ -270,9 +273,9 @@ def _level(x, y, z, nx, ny, nz):
 
 @kernel
 def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
-    """One frame of player `p`: turn, then move (reference A0), lasting w.dt_ms.
+    """Turn, then move player `p` for one frame of w.dt_ms (reference A0).
 
-    `look_*` are in look units (-512..512), `strafe` and `forward` -1, 0 or 1, `jump` and `crouch` 0 or 1.
+    `look_*` are in look units (-512..512), `strafe` and `forward` are -1, 0 or 1, `jump` and `crouch` are 0 or 1.
     """
     turn(p, look_right, look_down)
     dt = 0.001 * w.dt_ms
@@ -295,7 +298,7 @@ def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
 
     if p.on_ground == 1 and rise > 0:
         if p.jump_held == 1:
-            rise = 0  # a held button does not jump again, nor does it slow the walk
+            rise = 0  # holding the button neither jumps again nor slows the walk
         else:
             p.jump_held = 1
             p.on_ground = 0
@@ -315,7 +318,7 @@ def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
     length = np.sqrt(wx * wx + wy * wy + wz * wz)
     wish = 0.0
     if length > 0.0:
-        # The buttons share one budget, jump and crouch included.
+        # All buttons share one budget of speed, including jump and crouch.
         wish = length * SPEED / np.sqrt(forward * forward + strafe * strafe + rise * rise)
         wx /= length
         wy /= length
@@ -327,7 +330,7 @@ def move(w, p, look_right, look_down, strafe, forward, jump, crouch):
         _accelerate(p, dt, wx, wy, wz, wish, AIR_ACCELERATION if loose else GROUND_ACCELERATION)
         if loose:
             p.vel[2] -= GRAVITY * dt
-        # Going up or down a slope keeps the speed.
+        # A slope does not change the speed.
         before = np.sqrt(p.vel[0] ** 2 + p.vel[1] ** 2 + p.vel[2] ** 2)
         vx, vy, vz = _clip(p.vel[0], p.vel[1], p.vel[2], nx, ny, nz)
         after = np.sqrt(vx * vx + vy * vy + vz * vz)

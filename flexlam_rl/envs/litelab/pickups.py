@@ -1,8 +1,8 @@
-"""The models with their own colours: apple, goal, cake, box, mushroom, lasertag's pickups, and the opponents.
+"""Models with fixed colors: apple, goal, cake, box, mushroom, lasertag's pickups, and the opponents.
 
 Apple, goal and cake follow the recordings: a dark red ball 26 units wide with a stem; a stack of three drops, red below
-and brass above, 40 units high; a white cake 58 units wide with a red top. The others follow their descriptions in the
-reference (A6.6, A6.7, A6.9).
+and brass above, 40 units high; a white cake 58 units wide with a red top. The others follow the descriptions in
+reference A6.6, A6.7 and A6.9.
 """
 
 import math
@@ -111,15 +111,15 @@ _SPECIALS: tuple[tuple[int, Model, Colors], ...] = (
 
 
 def specials() -> tuple[tuple[int, Model, Colors], ...]:
-    """(look number, model, colours of the parts) of each special model."""
+    """List (look number, model, colors of the parts) of each special model."""
     return _SPECIALS
 
 
 def _bot(lean: float, lift: float) -> Model:
-    """An opponent as the recordings show them: a large round head with a stripe, on a small body that tapers off above
-    the ground.
+    """Make an opponent that looks as in the recordings: a large round head with a stripe, on a small body that tapers
+    off above the ground.
 
-    Part 1 is the head, 2 the body, 3 stripe, visor and gun; z is counted from the feet. `lean` swings the arms, `lift`
+    Part 1 is the head, 2 the body, 3 stripe, visor and gun; z is measured from the feet. `lean` swings the arms, `lift`
     moves the head.
     """
     z = 51 + lift
@@ -138,5 +138,5 @@ def _bot(lean: float, lift: float) -> Model:
 
 
 def bots() -> tuple[Model, ...]:
-    """Poses of an opponent: standing, two of walking, crouching."""
+    """Make the poses of an opponent: standing, walking (two), crouching."""
     return _bot(0, 0), _bot(5, 2), _bot(-5, 2), _bot(0, -16)

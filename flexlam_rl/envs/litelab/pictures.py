@@ -1,7 +1,7 @@
 """The 80 pictures that hang on maze walls: four styles of 20, drawn by code after DMLab's.
 
-Photographs in grey, red signs on cream paper, paintings on cream paper, and pale reliefs. Elementary arithmetic and
-integer hashes only, so that every platform agrees.
+The styles are gray photographs, red signs on cream paper, paintings on cream paper, and pale reliefs. Only elementary
+arithmetic and integer hashes are used, so that results are the same on every platform.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _INKS = ((205.0, 40.0, 40.0), (232.0, 140.0, 50.0), (226.0, 190.0, 60.0), (60.0,
 
 
 def _number(picture: int, k: int) -> float:
-    """The k-th draw of a picture, in [0, 1)."""
+    """The k-th random number of a picture, in [0, 1)."""
     return float(scatter(picture, k, 77))
 
 
@@ -48,7 +48,7 @@ def _photograph(k: int) -> np.ndarray:
 
 
 def _shapes(k: int) -> list[np.ndarray]:
-    """The signs: discs, bars, crosses, triangles and their pairs."""
+    """Draw the shapes of the signs: discs, bars, crosses, triangles and their pairs."""
     upright = np.abs(_X - 0.5) < 0.5 * (_Y - 0.25)
     hanging = np.abs(_X - 0.5) < 0.5 * (0.75 - _Y)
     return [
@@ -108,6 +108,6 @@ def _relief(k: int) -> np.ndarray:
 
 
 def pictures() -> np.ndarray:
-    """All wall pictures, (PICTURES, PICTURE_SIZE, PICTURE_SIZE, 3)."""
+    """Draw all wall pictures, (PICTURES, PICTURE_SIZE, PICTURE_SIZE, 3)."""
     styles = (_photograph, _sign, _painting, _relief)
     return np.stack([style(k) for style in styles for k in range(PER_STYLE)])

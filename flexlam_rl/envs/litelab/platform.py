@@ -1,4 +1,4 @@
-"""The water maze's platform while it stands above the water: a grey octagon with dark stripes."""
+"""The water maze's platform when it is above the water: a gray octagon with dark stripes."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def draw_platform(w, eye, rgb, depth):
             u = (2 * px + 1 - width) / width
             dx = flat * eye[3] + u * eye[4]
             dy = flat * eye[4] - u * eye[3]
-            # the ray's stretch inside the eight sides
+            # the part of the ray inside the eight sides
             enter, leave = 0.0, 1e9
             for k in range(4):
                 nx = 1.0 if k == 0 else (0.0 if k == 1 else diagonal)

@@ -1,4 +1,4 @@
-"""A persistent pool of threads for compiled calls that release the interpreter lock."""
+"""A persistent pool of threads for compiled calls that release the GIL."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def core_count() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
@@ -21,22 +21,25 @@ def _work(tasks: "SimpleQueue[Any]", done: "SimpleQueue[Any]") -> None:
         try:
             task()
             done.put(None)
-        except BaseException as error:  # handed to the caller of run
+        except BaseException as error:  # passed to the caller of run
             done.put(error)
         del task
 
 
 def _end_threads(pid: int, tasks: "SimpleQueue[Any]", threads: int) -> None:
-    if pid == os.getpid():  # they do not exist in a fork
+    if pid == os.getpid():  # the threads do not exist in a forked process
         for _ in range(threads):
             tasks.put(None)
 
 
 class Pool:
-    """Runs lists of calls on `threads` threads, the calling one among them.
+    """Runs lists of calls on several threads, including the calling one.
 
-    The threads start at the first use, in whatever process that is, so a pool may cross a fork before or between uses.
-    A copy, also a pickled one, starts its own; the threads of a pool that nobody holds any more end.
+    Threads start at the first use in a process, so a process may fork before or between uses. A copy, also a pickled
+    one, starts its own threads. The threads of a pool end when the pool is garbage-collected.
+
+    Args:
+        threads: Number of threads.
     """
 
     def __init__(self, threads: int) -> None:
@@ -52,10 +55,10 @@ class Pool:
         for _ in range(self.threads - 1):
             threading.Thread(target=_work, args=(self._tasks, self._done), name="litelab", daemon=True).start()
         self._end = weakref.finalize(self, _end_threads, self._pid, self._tasks, self.threads - 1)
-        self._end.atexit = False  # threads of the process end with it
+        self._end.atexit = False  # at the end of the process, its threads end anyway
 
     def run(self, calls: Sequence[Callable[[], Any]]) -> None:
-        """Run all calls and return when the last has ended; an exception of any of them is raised here."""
+        """Run all calls and return when the last one has ended; an exception in any call is raised here."""
         if self.threads == 1 or len(calls) == 1:
             for call in calls:
                 call()
@@ -73,7 +76,7 @@ class Pool:
                 own()
             except BaseException as error:
                 failure = error
-            # take over what no thread has begun yet
+            # run the calls that no thread has started yet
             try:
                 own = tasks.get_nowait()
                 waiting -= 1
@@ -88,7 +91,7 @@ class Pool:
         return Pool, (self.threads,)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         if self._end is not None:
             self._end()
         self._pid = -1

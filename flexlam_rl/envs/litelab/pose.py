@@ -1,10 +1,10 @@
-"""Pose of a player: where it is put, and how it turns."""
+"""Pose of a player: placing and turning."""
 
 import numpy as np
 
 from flexlam_rl.envs.litelab.kernel import kernel
 
-ARRIVAL = 13.875  # of a spawn point above where one stands
+ARRIVAL = 13.875  # height of a spawn point above the standing position
 EYE = 26.0
 TURN = 0.1056 * 65536.0 / 360.0  # 65536ths of a turn per look unit
 PITCH_LIMIT = 16000
@@ -13,7 +13,7 @@ SPIN_PER_UNIT = 360.0 / 65536.0 / 0.016  # degrees per second of a turn by one 6
 
 @kernel
 def wrap(angle):
-    """An angle in 65536ths of a turn, as -32768..32767."""
+    """Wrap an angle in 65536ths of a turn into -32768..32767."""
     return (angle + 32768) % 65536 - 32768
 
 
@@ -40,7 +40,7 @@ def place(w, p, x, y, z, yaw):
 
 @kernel
 def lift(p):
-    """Let a player that stands appear as much above the floor as spawn points are, until `land`."""
+    """Lift a standing player to the height of a spawn point, until `land`."""
     p.pos[2] += ARRIVAL
     p.arriving = 1
 
@@ -55,8 +55,8 @@ def land(p):
 
 @kernel
 def turn(p, look_right, look_down):
-    """Turn by one frame of mouse movement. The input adds up without loss; the angle itself is a whole number of
-    65536ths.
+    """Turn by one frame of mouse movement. Angles are whole numbers of 65536ths; the remainder is kept for the next
+    frame.
     """
     yaw = p.look_rest[1] - look_right * TURN
     pitch = p.look_rest[0] + look_down * TURN

@@ -1,7 +1,7 @@
 """Properties of a Lab: level parameters, mazes of any seed, and the engine's constants (reference A2).
 
-`params.*` can be read and written, and take effect at the next reset; `func.entityLayer.<seed>` and
-`func.variationsLayer.<seed>` give the maze of the episode with that seed (as `params.generatedSeed` shows it);
+`params.*` can be read and written; new values take effect at the next reset. `func.entityLayer.<seed>` and
+`func.variationsLayer.<seed>` are the maze of the episode with that seed, which `params.generatedSeed` shows.
 `engine.fps` is 60.
 """
 
@@ -28,9 +28,9 @@ class Properties:
     """The properties of one Lab.
 
     Args:
-        given: Its settings; written parameters are stored there.
-        batch: Its world, a batch of one.
-        maze_of: Entity and variations layer of the episode of a 64-bit seed.
+        given: Settings of the Lab, in which written parameters are stored.
+        batch: World of the Lab, as a batch of one.
+        maze_of: Function of a 64-bit seed that returns entity and variations layer of its episode.
     """
 
     def __init__(self, given: Settings, batch: Worlds, maze_of: Callable[[int], tuple[str, str]]) -> None:
@@ -45,11 +45,11 @@ class Properties:
         return self._batch.worlds
 
     def began(self, seed: int) -> None:
-        """An episode with this 64-bit seed began."""
+        """Note that an episode with this 64-bit seed has begun."""
         self._seed = seed
 
     def apply(self) -> None:
-        """Put parameters that were written since the last reset into the world."""
+        """Apply parameters that were written since the last reset to the world."""
         if self._changed:
             fill_world(self._worlds[0], self._given)
             self._changed = False
@@ -62,10 +62,10 @@ class Properties:
         return values
 
     def read(self, key: str) -> str:
-        """Value of a property.
+        """Read the value of a property.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such property.
             TypeError: It cannot be read.
         """
         _check_text(1, key)
@@ -86,7 +86,7 @@ class Properties:
         Raises:
             KeyError: There is no such property.
             TypeError: It cannot be written, or not with this value.
-            ValueError: The value is an impossible maze text.
+            ValueError: The value is the text of a maze that is not playable.
         """
         _check_text(1, key)
         _check_text(2, value)
@@ -94,7 +94,7 @@ class Properties:
         params = self._given.params
         if group != "params" or name not in params:
             if group == "params" and name in self._params():
-                return  # what an episode writes down about itself is written anew by the next
+                return  # values that describe an episode are replaced by the next one's
             raise self._refusal(key, "writable")
         before = params[name]
         params[name] = value
@@ -109,11 +109,11 @@ class Properties:
         self._changed = True
 
     def list(self, key: str) -> dict[str, int]:
-        """Properties one level below `key`, by full name, with what they allow.
+        """List the properties one level below `key` by full name, each with its permissions.
 
         Raises:
             KeyError: There is no such property.
-            TypeError: It has nothing below it.
+            TypeError: It has no properties below it.
         """
         _check_text(1, key)
         if key == "":

@@ -1,7 +1,8 @@
 """Horizontal rays from the camera to the first wall: the part of rendering that depends on the map.
 
-Walls are vertical, so the wall that a pixel shows depends on its ray's azimuth alone. A table over azimuth holds, for
-each sampled ray, the plane of the wall it meets; `view.py` then intersects every pixel with that plane exactly.
+Walls are vertical, so the wall that a pixel shows depends only on the azimuth of its ray. A table over azimuth has, for
+each sampled ray, the plane of the wall that the ray meets; `view.py` then intersects every pixel with that plane
+exactly.
 """
 
 import numpy as np
@@ -18,8 +19,8 @@ from flexlam_rl.envs.litelab.kernel import kernel
 QX, QY, TX, TY, T0, TOP, TEXTURE, LIGHT, PICTURE, CENTRE, PICTURE_Z, RIGHT, NEAR = range(13)
 HIT = 13
 
-_STRIDE = 4  # rays of the table that are cast first; those between two that meet the same wall need no cast
-LIP = 6.0  # what an open door leaves visible of its leaf: it travels 92 of its 98 units (recorded)
+_STRIDE = 4  # every fourth ray of the table is cast first; rays between two that meet the same wall need no cast
+LIP = 6.0  # visible part of an open door's leaf, which moves by 92 of its 98 units (recorded)
 _LEAF = 1.0  # half the thickness of a door leaf
 
 
@@ -70,7 +71,7 @@ def _door(w, row, col, ex, ey, dx, dy, hit):
                 _plane_y(hit, ex, ey, cy + face)
             else:
                 _plane_x(hit, ex, ey, cx + face)
-            # the leaf carries its texture along when it slides
+            # the texture moves with the sliding leaf
             hit[T0] -= shift
     if side == 0 and da > 0.0 and shift > 0.0:
         t = (low - pa) / da
@@ -96,7 +97,7 @@ def _opaque(w, row, col):
 
 @kernel
 def cast_grid(w, ex, ey, dx, dy, hit):
-    """Walk a ray through the text maze to the first wall or door leaf; returns a number of that face."""
+    """Follow a ray through the text maze to the first wall or door leaf and return a number of that face."""
     rows = w.rows
     cols = w.cols
     col = min(max(int(np.floor(ex * (1.0 / s.CELL))), 0), cols - 1)
@@ -117,7 +118,7 @@ def cast_grid(w, ex, ey, dx, dy, hit):
         if next_x < next_y:
             ahead = col + 2 * east - 1
             if ahead < 0 or ahead >= cols or w.cell[row, ahead] == s.WALL:
-                # wall brushes stand one unit into the open cell
+                # walls protrude one unit into the open cell
                 _plane_x(hit, ex, ey, (col + 1) * s.CELL - 1.0 if east else col * s.CELL + 1.0)
                 side = s.EAST if east else s.WEST
                 lights = (
@@ -152,9 +153,7 @@ def cast_grid(w, ex, ey, dx, dy, hit):
 
 @kernel
 def cast_segments(w, ex, ey, dx, dy, hit):
-    """Find the nearest wall piece that a ray meets from its front; returns its number (MAX_SEGMENTS if there is
-    none).
-    """
+    """Find the nearest wall piece whose front a ray meets; returns its number, or MAX_SEGMENTS if there is none."""
     best = 0.0
     found = s.MAX_SEGMENTS
     for k in range(w.segment_count):
@@ -163,7 +162,7 @@ def cast_segments(w, ex, ey, dx, dy, hit):
             continue
         wx = g.x1 - g.x0
         wy = g.y1 - g.y0
-        # outward distance of the eye on the left side, and speed towards the piece
+        # distance of the eye from the piece's left side, and speed of the ray towards it
         ox = g.x0 - ex
         oy = g.y0 - ey
         gap = wy * ox - wx * oy
@@ -199,7 +198,7 @@ def cast_segments(w, ex, ey, dx, dy, hit):
     gap = wy * ox - wx * oy
     hit[QX] = wy / gap
     hit[QY] = -wx / gap
-    # point 0 is on the viewer's right
+    # from the front, point 0 is on the viewer's right
     hit[TX] = wx / length
     hit[TY] = wy / length
     hit[T0] = -(ox * wx + oy * wy) / length
@@ -216,8 +215,8 @@ def cast_segments(w, ex, ey, dx, dy, hit):
 
 @kernel
 def _direction(a, diamond, cos_yaw, sin_yaw):
-    """Horizontal ray of table coordinate `a`: a tangent right of the view axis, or a diamond angle in -2..2 (a full
-    turn).
+    """Horizontal ray of the table coordinate `a`: a tangent to the right of the view axis, or a diamond angle in -2..2
+    (a full turn).
     """
     f = 1.0
     r = a
@@ -242,8 +241,8 @@ def _cast(w, ex, ey, dx, dy, hit):
 
 @kernel
 def table(w, ex, ey, cos_yaw, sin_yaw, low, step, diamond, n, index, hits):
-    """Cast the rays low + step * k, k < n; index[k] becomes the row of `hits` (n + 1 rows) that ray k meets. Returns
-    the rows used.
+    """Cast the rays low + step * k, k < n, and set index[k] to the row of `hits` (n + 1 rows) that ray k meets. Returns
+    the number of rows used.
     """
     used = 1
     dx, dy = _direction(low, diamond, cos_yaw, sin_yaw)

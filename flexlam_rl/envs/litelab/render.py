@@ -1,10 +1,10 @@
 """The view of one world: walls, floor and sky, then sprites and HUD.
 
-Camera (reference A0): 90 degrees wide, height after the aspect ratio, eye at origin + view height, no roll. A pixel's
-ray is forward + u * right + v * up, so that depth is the distance along the view axis. Walls are vertical and the
-nearest one hides what is behind it, so a table of horizontal rays (rays.py) tells which wall plane a pixel meets; the
-pixel then intersects that plane exactly. Only silhouettes are quantised, to the table's sampling. All of it without
-state: a picture depends on the world alone.
+Camera (reference A0): 90 degrees wide, height by the aspect ratio, eye at origin + view height, no roll. A pixel's ray
+is forward + u * right + v * up, so that depth is the distance along the view axis. Walls are vertical and the nearest
+one hides what is behind it, so a table of horizontal rays (rays.py) tells which wall plane a pixel meets; the pixel
+then intersects that plane exactly. Only silhouettes are quantized, to the table's sampling. Drawing has no state: a
+picture depends on the world only.
 """
 
 from flexlam_rl.envs.litelab import render_natlab, render_psychlab
@@ -19,9 +19,9 @@ from flexlam_rl.envs.litelab.view import draw_view
 
 @kernel
 def surface(w):
-    """(floor texture, height of the floor, ceiling texture, height of the ceiling, light of the floor of 256, sky).
+    """Return (floor texture, height of the floor, ceiling texture, height of the ceiling, light of the floor, sky).
 
-    A floor texture of -1 stands for each maze cell's own, a ceiling texture of -1 for the sky.
+    Light is 0 to 256. A floor texture of -1 stands for the one of each maze cell, a ceiling texture of -1 for the sky.
     """
     if w.family == s.WATERMAZE:
         return tx.WATER, 16.0, -1, 1e9, 256, tx.SKY_POOL
@@ -32,11 +32,11 @@ def surface(w):
 
 @kernel
 def draw(worlds, i, look, rgb, depth, hud):
-    """Draw world `i` for its player.
+    """Draw world `i` as its player sees it.
 
-    `rgb` is (H, W, 3) uint8, `depth` (H, W) float32 (world units along the view axis, 65536 for the sky); both are
-    overwritten. `hud` is 0 for none (the crosshair stays, as with DMLab's minimalUI), 1 for head icon and crosshair
-    (reducedUI), 2 for all.
+    `rgb` is (H, W, 3) uint8, `depth` is (H, W) float32 in world units along the view axis, 65536 for the sky; both are
+    overwritten. `hud` is 0 for the crosshair only (DMLab's minimalUI), 1 for head icon and crosshair (reducedUI), 2 for
+    all.
     """
     w = worlds[i]
     if w.family == s.NATLAB:

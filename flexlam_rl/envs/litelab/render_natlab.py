@@ -1,9 +1,9 @@
 """The view of natlab: a height field under a sky, with plants and rocks.
 
-For every azimuth the ground is sampled outwards once; since only what rises above everything nearer is seen, a pixel's
-ground is found by its slope in the running maximum of the samples' slopes. Beyond the field's border one sees the sky,
-also below the horizon, as in the recordings. Everything is drawn by code; the real maps' models and textures are not
-part of this.
+For every azimuth, the ground is sampled outwards once. Only ground that rises above everything nearer is visible, so a
+pixel's ground is found by its slope in the running maximum of the samples' slopes. Beyond the field's border, the sky
+is visible also below the horizon, as in the recordings. Everything is drawn by code, without the real maps' models and
+textures.
 """
 
 import numpy as np
@@ -15,21 +15,21 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.sprites import draw_one, view_of
 
 SKY_DEPTH = 65536.0
-FIRST_STEP = 20.0  # between samples of the ground, growing with the distance
+FIRST_STEP = 20.0  # first distance between samples of the ground; it grows outwards
 GROWTH = 0.08
 SAMPLES = 64
-HIGHEST = 1.2  # slope above which no ground is ever seen: steeper than any hill of the terrain
-GRADIENT = 64  # colours of a sky from straight down to straight up
+HIGHEST = 1.2  # slope above which no ground is visible: steeper than any hill of the terrain
+GRADIENT = 64  # number of colors of a sky from straight down to straight up
 TILE = 64  # side of the tile of ground patches, 8 world units each
-TOO_SMALL = 0.6  # pixels: what is lower is not drawn
+TOO_SMALL = 0.6  # height in pixels below which plants are not drawn
 
-# Height of the sun's light (of 256) and its slope from west and south, by w.sky: night, day, dawn.
+# Brightness of the sun's light (0 to 256) and its slope from west and south, by w.sky: night, day, dawn.
 LIGHT = (72, 256, 168)
 SUN = ((0.0, 0.0), (0.5, 0.35), (0.9, -0.3))
 PLANT_LIGHT = (40, 230, 120)
-# The ground's colour by daylight; a map has one.
+# Color of the ground by daylight; each map has one.
 SOILS = ((166, 140, 104), (150, 138, 84), (172, 122, 88))
-# Sky colours at slopes z / (1 + |z|) of the view, from the zenith down: measured by night, chosen by day and dawn.
+# Sky colors at slopes z / (1 + |z|) of the view, from the zenith down: measured for night, chosen for day and dawn.
 _AT = (0.5, 0.40, 0.30, 0.17, 0.06, 0.0, -0.09, -0.17, -0.25, -0.33, -0.41, -0.6)
 _NIGHT = ((3, 20, 30), (6, 30, 44), (10, 44, 64), (17, 60, 86), (28, 72, 95), (38, 76, 95), (52, 81, 92), (78, 90, 85), (115, 110, 85),
           (158, 141, 102), (222, 195, 136), (255, 222, 150))  # fmt: skip
@@ -40,14 +40,14 @@ _DAWN = ((38, 52, 96), (62, 68, 112), (98, 84, 122), (156, 104, 116), (214, 132,
 
 
 def skies() -> np.ndarray:
-    """Colours of the three skies, (3, GRADIENT, 3) uint8, from z / (1 + |z|) = -1 to 1."""
+    """Make the colors of the three skies, (3, GRADIENT, 3) uint8, from z / (1 + |z|) = -1 to 1."""
     at = (np.arange(GRADIENT) + 0.5) * 2 / GRADIENT - 1
     rows = [[np.interp(at, _AT[::-1], np.array(colors)[::-1, c]) for c in range(3)] for colors in (_NIGHT, _DAY, _DAWN)]
     return np.floor(np.array(rows).transpose(0, 2, 1) + 0.5).astype(np.uint8)
 
 
 def patches() -> np.ndarray:
-    """Brightness of the ground, (TILE, TILE) uint8 around 128; repeats."""
+    """Make the tile of the ground's brightness, (TILE, TILE) uint8 around 128, which repeats."""
     rng = np.random.default_rng(11)
     total = np.zeros((TILE, TILE))
     for cells, height in ((8, 12.0), (16, 9.0), (32, 7.0), (64, 5.0)):
@@ -62,8 +62,9 @@ def patches() -> np.ndarray:
 def _profile(h, ex, ey, ez, dx, dy, sun_x, sun_y, steps, z, top, lit):
     """Sample the ground outwards from the eye in a unit direction, up to the field's border.
 
-    Fills height, running maximum of the slope, and light of the stretch that ends at each sample. Returns how many
-    samples there are and the distance of the last one, the border; the others are `steps` away.
+    For each sample, this sets its height (`z`), the running maximum of the slope (`top`), and the light between it and
+    the sample before (`lit`). Returns the number of samples and the distance of the last one, which is at the border;
+    distances of the others are in `steps`.
     """
     border = 4.0 * terrain.SIZE
     if abs(dx) > 1e-9:
@@ -102,7 +103,7 @@ def _profile(h, ex, ey, ez, dx, dy, sun_x, sun_y, steps, z, top, lit):
 
 @kernel
 def _put_ground(patches, x, y, soil, lit, fade, rgb, py, px):
-    """Colour the pixel of a ground point."""
+    """Color the pixel of a ground point."""
     patch = float(patches[int(y * 0.125) & (TILE - 1), int(x * 0.125) & (TILE - 1)]) - 128.0
     tone = lit * (1.0 + patch * fade)
     rgb[py, px, 0] = min(255, int(soil[0] * tone))
@@ -112,7 +113,7 @@ def _put_ground(patches, x, y, soil, lit, fade, rgb, py, px):
 
 @kernel
 def _put_sky(sky, slope, rgb, py, px):
-    """Colour the pixel of a ray that rises by `slope` a unit of horizontal way."""
+    """Color the pixel of a ray that rises by `slope` per unit of horizontal distance."""
     row = min(int((slope / (1.0 + abs(slope)) + 1.0) * (0.5 * GRADIENT)), GRADIENT - 1)
     rgb[py, px, 0] = sky[row, 0]
     rgb[py, px, 1] = sky[row, 1]
@@ -121,7 +122,7 @@ def _put_sky(sky, slope, rgb, py, px):
 
 @kernel
 def _draw_level(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
-    """Pitch 0: a column is one azimuth, and its ground ends at one row."""
+    """Draw ground and sky at pitch 0, where a column is one azimuth and its ground ends at one row."""
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, _, _ = eye
     z = np.empty(SAMPLES, np.float32)
@@ -143,7 +144,7 @@ def _draw_level(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
             d1 = steps[k] if k < last - 1 else border
             z0, z1 = z[k - 1] - ez, z[k] - ez
             while py >= 0 and slope <= top[k]:
-                # the ray passes the line between samples k - 1 and k
+                # the ray meets the line between samples k - 1 and k
                 g0 = z0 - slope * d0
                 t = (d0 + (g0 / (g0 - z1 + slope * d1) if g0 < 0.0 else 0.0) * (d1 - d0)) * inverse
                 depth[py, px] = t
@@ -159,8 +160,8 @@ def _draw_level(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
 
 @kernel
 def _draw_pitched(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth):
-    """Any pitch: profiles all around, as dense as at the sides of a level picture, each sampled when a pixel first
-    needs it.
+    """Draw ground and sky at any pitch, with profiles in all directions, as dense as at the sides of a level picture.
+    A profile is sampled when a pixel first needs it.
     """
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, cos_pitch, sin_pitch = eye
@@ -189,11 +190,11 @@ def _draw_pitched(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth
             slope = dz * inverse
             if count[a] == 0:
                 if slope > HIGHEST:
-                    # no need for a profile
+                    # the ray goes above all ground, so no profile is needed
                     _put_sky(sky, slope, rgb, py, px)
                     depth[py, px] = SKY_DEPTH
                     continue
-                # of all pixels that share this profile the first gives the direction
+                # the first pixel that needs this profile determines its direction
                 count[a], border[a] = _profile(
                     heights, ex, ey, ez, dx * inverse, dy * inverse, sun[0], sun[1], steps, z[a], top[a], lit[a]
                 )
@@ -219,7 +220,7 @@ def _draw_pitched(heights, patches, sky, soil, sun, steps, fade, eye, rgb, depth
 @kernel
 def _draw_ground(w, natlab, eye, rgb, depth):
     steps = np.empty(SAMPLES)
-    fade = np.empty(SAMPLES)  # of the ground's patches with the distance
+    fade = np.empty(SAMPLES)  # contrast of the ground's patches, which decreases with the distance
     steps[0] = 0.0
     fade[0] = 1.0 / 128.0
     for k in range(1, SAMPLES):

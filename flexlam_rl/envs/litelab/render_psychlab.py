@@ -1,7 +1,7 @@
 """The view of psychlab: a screen seen from a pillar under a dome.
 
-What the screen shows follows from the trial (reference A6.8) and is worked out for every pixel from where its ray meets
-the screen, so a picture and the rules' gaze agree exactly.
+The content of the screen follows from the trial (reference A6.8). It is computed for every pixel at the point where its
+ray meets the screen, so pictures agree exactly with the gaze in the level's rules.
 """
 
 from flexlam_rl.envs.litelab import dome
@@ -13,7 +13,7 @@ FAR = 1000.0  # depth of the dome
 PILLAR_TOP = 72.0
 PILLAR_Y = -32.0
 
-# The array: 7 x 7 cells of 56 pixels of a 512-pixel screen, the shapes drawn with 14-pixel squares.
+# The array: 7 x 7 cells of 56 pixels on a 512-pixel screen, with shapes made of 14-pixel squares.
 PIXELS = 512.0
 ARRAY_START = 59.0
 CELL = 56.0
@@ -37,7 +37,7 @@ CROSS_THICK = 0.0125  # half its thickness
 
 @kernel
 def screen_point(ex, ey, ez, dx, dy, dz):
-    """Where a ray from the eye meets the screen: (on it, u, v, distance); u and v in 0..1, v down."""
+    """Find where a ray from the eye meets the screen: (hit, u, v, distance), with u and v in 0..1, v down."""
     if dy <= 1e-9:
         return False, 0.0, 0.0, 0.0
     t = (rules.SCREEN_Y - ey) / dy
@@ -55,7 +55,7 @@ def _button(w, response):
 
 @kernel
 def screen_color(w, u, v):
-    """Packed colour of a point of the screen."""
+    """Packed color of a point of the screen."""
     if w.psy_phase == rules.BLANK:
         return BLACK if w.frame == 0 else WHITE
     if w.psy_phase == rules.FIXATION:

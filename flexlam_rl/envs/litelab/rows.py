@@ -1,10 +1,10 @@
-"""What the pixels of one row show, as plain loops over the row that compile to vector instructions.
+"""Drawing of the pixels of one row, as simple loops over the row that compile to vector instructions.
 
-Loops are in float32 and int32, and free of branches. Texture coordinates are integers of which 2 ** FRACTION make one
-repeat, so that cell, texel and place in a light table are shifts of one number. `u` holds the pixels' place right of
-the view axis; the ray of pixel x is (forward_x + u[x] * right_x, forward_y + u[x] * right_y, dz), and depth counts its
-lengths. `flat[x]` is 1 where floor, ceiling or sky shows instead of the wall; `place` and `light` receive the numbers
-of texel and light in `Look.texels` and `Look.lights`.
+Loops use float32 and int32 and have no branches. Texture coordinates are integers with 2 ** FRACTION per repeat, so
+that cell, texel and place in a light table are shifts of one number. `u[x]` is the position of pixel x to the right of
+the view axis; its ray is (forward_x + u[x] * right_x, forward_y + u[x] * right_y, dz), and depth is measured in lengths
+of the ray. `flat[x]` is 1 where floor, ceiling or sky is visible instead of the wall. `place` and `light` get the
+indices of texel and light in `Look.texels` and `Look.lights`.
 """
 
 import numpy as np
@@ -20,15 +20,15 @@ ONE = float(1 << FRACTION)
 LIGHT_SHIFT = FRACTION - STEP_BITS
 TEXEL_SHIFT = FRACTION - tx.SIZE_BITS
 
-# Rows of the table of walls, float32: plane and direction as in rays.py, then texture coordinates, in 1 / ONE of a
-# repeat; FACE is the texture's number and the light table's.
+# Rows of the table of walls, float32: plane and direction as in rays.py, then texture coordinates in units of 1 / ONE
+# of a repeat; FACE combines the numbers of the texture and of the light table.
 QX, QY, TX, TY, U0, V0, PER_UNIT, FACE, REACH, RISE, PICTURE = range(11)
 WALL = 11
 
 
 @kernel
 def prepare_walls(hits, count, repeat, ez, step, walls):
-    """Rewrite the hits of a table for the loops."""
+    """Convert the hits of a table to the table of walls."""
     for k in range(count):
         texture = int(hits[k, rays.TEXTURE])
         per_unit = float(repeat[texture]) * ONE
@@ -47,7 +47,7 @@ def prepare_walls(hits, count, repeat, ez, step, walls):
 
 @loop_kernel
 def azimuths(u, h, low, per_step, last, diamond, index, met):
-    """met[x]: the wall that the ray (h forward, u[x] sideways) meets."""
+    """Set met[x] to the wall that the ray (h forward, u[x] sideways) meets."""
     f0 = np.float32(0.5 - low * per_step)
     f1 = np.float32(per_step)
     top = np.float32(last)
@@ -71,7 +71,9 @@ def azimuths(u, h, low, per_step, last, diamond, index, met):
 
 @loop_kernel
 def depths(u, met, walls, forward_x, forward_y, right_x, right_y, over, bound, near, flat):
-    """near[x]: inverse depth of the wall; flat[x]: 1 where floor, ceiling or sky hides or tops it. Returns how many."""
+    """Set near[x] to the inverse depth of the wall, and flat[x] to 1 where floor, ceiling or sky is visible instead.
+    Returns the number of such pixels.
+    """
     count = 0
     hx = np.float32(forward_x)
     hy = np.float32(forward_y)
@@ -92,7 +94,7 @@ def depths(u, met, walls, forward_x, forward_y, right_x, right_y, over, bound, n
 
 @kernel
 def mip_level(covered):
-    """Mip level of a pixel that covers so many texels of level 0."""
+    """Mip level of a pixel that covers `covered` texels of level 0."""
     return (
         np.int32(covered > np.float32(1.0))
         + np.int32(covered > np.float32(2.0))
@@ -141,8 +143,8 @@ def wall_row(
 
 @loop_kernel
 def cell_floor_row(ground, px, py, ax, ay, t, level, flat, place, light, depth_row):
-    """Floor of a text maze: each cell's own texture under its baked light. (px, py) is the texture coordinate at column
-    0.
+    """Draw the floor of a text maze: each cell's own texture with its baked light. (px, py) are the texture coordinates
+    at column 0.
     """
     x0 = np.float32(px)
     y0 = np.float32(py)
@@ -174,7 +176,7 @@ def cell_floor_row(ground, px, py, ax, ay, t, level, flat, place, light, depth_r
 
 @loop_kernel
 def plain_row(base, lit, px, py, ax, ay, t, level, flat, place, light, depth_row):
-    """Floor or ceiling of one texture under one light."""
+    """Draw a floor or ceiling with one texture and one light."""
     x0 = np.float32(px)
     y0 = np.float32(py)
     x1 = np.float32(ax)
@@ -197,9 +199,9 @@ def plain_row(base, lit, px, py, ax, ay, t, level, flat, place, light, depth_row
 
 @loop_kernel
 def sky_row(base, ex, ey, ez, u, forward_x, forward_y, right_x, right_y, dz, flat, place, light, depth_row):
-    """Sky: a cube without its lower face around the world's origin.
+    """Draw the sky: a cube without its lower face around the world's origin.
 
-    In the recordings it stands still while the player moves, and its north and west faces are mirrored.
+    As in the recordings, it does not move with the player, and its north and west faces are mirrored.
     """
     hx = np.float32(forward_x)
     hy = np.float32(forward_y)
@@ -241,7 +243,7 @@ def sky_row(base, ex, ey, ez, u, forward_x, forward_y, right_x, right_y, dz, fla
 
 @kernel
 def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y, right_x, right_y, dz, h, step, place):
-    """Replace wall texels by those of the pictures that hang there."""
+    """Replace wall texels by those of the pictures on the walls."""
     for x in range(u.size):
         k = np.uint32(met[x])
         picture = int(walls[PICTURE, k])
@@ -269,11 +271,11 @@ def picture_row(u, met, near, flat, walls, hits, base, ez, forward_x, forward_y,
 
 @loop_kernel
 def colors(texels, lights, place, light, packed):
-    """Texel times light / 256, packed."""
+    """Compute packed colors: texel * light / 256."""
     for x in range(packed.size):
         texel = texels[np.uint32(place[x])]
         lit = lights[np.uint32(light[x])]
-        # red and blue have room for the product beside each other
+        # red and blue are multiplied together, because there is room for both products
         red_blue = (np.uint32((texel & np.uint32(0xFF00FF)) * lit) >> np.uint32(8)) & np.uint32(0xFF00FF)
         green = (np.uint32((texel & np.uint32(0x00FF00)) * lit) >> np.uint32(8)) & np.uint32(0x00FF00)
         packed[x] = red_blue | green
@@ -281,7 +283,7 @@ def colors(texels, lights, place, light, packed):
 
 @loop_kernel
 def unpack(packed, row):
-    """Packed colours as 3 * W bytes."""
+    """Convert packed colors to 3 * W bytes."""
     for x in range(packed.size):
         color = packed[x]
         row[3 * x] = np.uint8(color)

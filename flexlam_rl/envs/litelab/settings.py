@@ -1,6 +1,6 @@
-"""What the `config` dictionary of a Lab means to litelab: engine settings, level parameters and the user's own worlds.
+"""Interpretation of a Lab's `config` dictionary: engine settings, level parameters and the user's own worlds.
 
-Keys and error sentences are those of DeepMind Lab (reference A1, A2); `startPosition` and `startAngles` are litelab's
+Keys and error messages are those of DeepMind Lab (reference A1, A2); `startPosition` and `startAngles` are litelab's
 own.
 """
 
@@ -16,7 +16,7 @@ from flexlam_rl.envs.litelab.levels.table import LEVELS, QUADRANTS, LevelSpec
 TEXTURES = ("procedural", "labmaze")
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 320, 240
 
-# Keys of the engine that mean nothing here; their values are taken and have no effect.
+# Keys of the engine that are accepted without effect.
 _IGNORED = frozenset(
     (
         "levelDirectory",
@@ -40,7 +40,7 @@ _IGNORED = frozenset(
         "textureRandomization",
     )
 )
-# Keys of the engine that ask for something litelab does not have.
+# Keys of the engine for features that litelab does not have.
 _UNSUPPORTED = frozenset(["server", "client", "port", "serverPort", "record", "demo", "video", "demofiles"])
 _OFF = frozenset(("", "0", "false", "no"))
 
@@ -59,11 +59,11 @@ _MAZE_FIELDS = {
 }
 _TAG_FIELDS = {"botCount": "bot_count", "weaponCount": "weapon_count", "pickupCount": "pickup_count"}
 FIELDS: dict[int, dict[str, str]] = {s.EXPLORE: _MAZE_FIELDS, s.LASERTAG: {**_MAZE_FIELDS, **_TAG_FIELDS}}
-# a maze without rooms
+# parameters of a maze without rooms
 _QUADRANT_FIELDS = {key: _MAZE_FIELDS[key] for key in ("mazeWidth", "mazeHeight", "extraConnectionProbability")}
-# Level parameters of maze levels that concern how the original builds its maps; readable and writable, without effect.
+# Parameters of maze levels for the original's map building; they can be read and written, without effect.
 _BUILD: dict[str, str] = {"decalFrequency": "0.1", "decalScale": "1", "quickRestart": "true", "wallDecoration": ""}
-# Bounds that keep a world within its record.
+# Bounds of parameters within which a world fits into its record.
 _BOUNDS = {
     "maze_width": (5, s.MAX_CELLS - 1),
     "maze_height": (5, s.MAX_CELLS - 1),
@@ -83,21 +83,21 @@ _MAX_SECONDS = 30_000_000
 
 
 class SettingError(RuntimeError):
-    """A key or value of the config that the level refuses, in DeepMind Lab's words."""
+    """A key or value of the config that the level refuses, with DeepMind Lab's message."""
 
 
 @dataclass
 class Settings:
-    """A whole config, parsed.
+    """A parsed config.
 
     Attributes:
         level: The level.
-        width, height: Size of the images.
+        width, height: Size of the images in pixels.
         alt_width, alt_height: Size of the DEBUG.CAMERA images.
         hud: "full", "reduced" or "none".
         mixer_seed: 32 bits that are mixed into every seed.
         hold_out: Whether seeds belong to the held-out stream.
-        random_seed: Seed of the stream that unseeded resets continue, None for a fresh one.
+        random_seed: Seed of the stream for resets without a seed; None for a random one.
         player_name: Name of the agent.
         textures: litelab's look, "procedural" or "labmaze".
         params: Level parameters as text, by name (properties `params.*`).
@@ -118,23 +118,23 @@ class Settings:
 
     @property
     def camera(self) -> tuple[float, float, float] | None:
-        """Position of the TOP_DOWN camera, None for the level's own."""
+        """Position of the TOP_DOWN camera; None for the level's own."""
         values = [self.params[f"camera.{k}"] for k in (1, 2, 3)]
         return None if "" in values else (float(values[0]), float(values[1]), float(values[2]))
 
     @property
     def camera_yaw(self) -> float:
-        """Degrees of the direction that is up in the TOP_DOWN picture."""
+        """Direction that is up in the TOP_DOWN picture, in degrees."""
         return float(self.params["cameraLook.2"])
 
 
 def _fields(spec: LevelSpec) -> dict[str, str]:
-    """Level parameters and world fields of a level."""
+    """Map a level's parameters to world fields."""
     return _QUADRANT_FIELDS if spec.code == QUADRANTS else FIELDS.get(spec.family, {})
 
 
 def number_text(value: float) -> str:
-    """A number as Lua prints it: whole numbers without a point."""
+    """Format a number as Lua does: whole numbers without a decimal point."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
@@ -152,7 +152,7 @@ def _integer(key: str, text: str) -> int:
 
 
 def find_level(name: str, runfiles: str) -> LevelSpec:
-    """The level of a DeepMind Lab path (`contributed/dmlab30/<level>`), or of litelab's own (`litelab/<level>`).
+    """Find a level by DeepMind Lab's path (`contributed/dmlab30/<level>`), or litelab's own one (`litelab/<level>`).
 
     Raises:
         RuntimeError: litelab has no such level.
@@ -167,7 +167,7 @@ def find_level(name: str, runfiles: str) -> LevelSpec:
 
 
 def default_params(spec: LevelSpec) -> dict[str, str]:
-    """The level's parameters and their values as text, before a config changes them."""
+    """Default parameters of a level, with their values as text."""
     params = {"episodeLengthSeconds": str(spec.seconds), "randomSeed": "false", "datasetPath": ""}
     params |= {"startPosition": "", "startAngles": ""}
     params |= {f"camera.{k}": "" for k in (1, 2, 3)}
@@ -184,11 +184,16 @@ def default_params(spec: LevelSpec) -> dict[str, str]:
 
 
 def parse(level: str, config: Mapping[Any, Any], runfiles: str) -> Settings:
-    """Parse a Lab's `config` as DeepMind Lab would: engine settings first, then the level's.
+    """Parse a Lab's `config` like DeepMind Lab: first the engine's settings, then the level's.
+
+    Args:
+        level: Path of the level.
+        config: The settings.
+        runfiles: Folder that error messages name.
 
     Raises:
-        TypeError: A key or value is no text.
-        RuntimeError: A setting is refused; the sentence names it.
+        TypeError: A key or value is not a text.
+        RuntimeError: A setting is refused; the message names it.
     """
     engine: dict[str, str] = {"levelName": level}
     rest: dict[str, str] = {}
@@ -294,11 +299,11 @@ def _field_value(key: str, name: str, text: str) -> float:
 
 
 def fill_world(w: Any, settings: Settings) -> None:
-    """Write level, rules' parameters and the user's own world and pose into a world record (numpy void or 0-d record).
+    """Write level, parameters, and the user's own maze and pose into a world record (NumPy void or 0-d record).
 
     Raises:
-        RuntimeError: A parameter is out of range; the sentence names it.
-        ValueError: The maze text is impossible; the sentence says where.
+        RuntimeError: A parameter is out of range; the message names it.
+        ValueError: The text of the maze is not playable; the message says where.
     """
     spec, params = settings.level, settings.params
     w["level"], w["family"], w["geometry"] = spec.code, spec.family, spec.geometry

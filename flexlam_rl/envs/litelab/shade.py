@@ -1,7 +1,7 @@
 """Light on floors and walls of a text maze.
 
-DMLab's maps carry baked light: floors darken towards walls, walls towards the floor and inner corners, and corridors
-are dimmer than rooms. The tables here follow the ratio of recorded frames to unlit textures, which these exponentials
+DMLab's maps have baked light: floors get darker towards walls, walls towards the floor and inner corners, and corridors
+are darker than rooms. The tables here follow the ratio of recorded frames to unlit textures, which these exponentials
 fit within 0.03.
 """
 
@@ -13,12 +13,12 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 STEP_BITS = 4
 STEPS = 1 << STEP_BITS  # samples of light along a cell's side
-# Configurations of a wall face: bit 0 an inner corner at its low end (west or south), bit 1 at its high end, bit 2 a
-# wall opposite.
+# Configurations of a wall face: bit 0 for an inner corner at its low end (west or south), bit 1 at its high end, bit 2
+# for a wall opposite.
 WALL_LIGHTS = 8
-UNLIT = 8  # full light everywhere: walls whose textures carry their own
+UNLIT = 8  # full light everywhere, for walls whose textures contain their own light
 
-# Where the parts of `lights` begin that follow the floors
+# Offsets of the parts of `lights` after the floors
 WALLS = 256 * STEPS * STEPS
 EVEN = WALLS + (WALL_LIGHTS + 1) * STEPS * STEPS
 
@@ -28,8 +28,8 @@ CORRIDOR_WALL = 0.83
 
 
 def floor_light() -> np.ndarray:
-    """(256, STEPS, STEPS) uint8: light by the mask of blocked neighbours (bit 0 east, then counter-clockwise), rows
-    from the north.
+    """Make the light of floors, (256, STEPS, STEPS) uint8, by the mask of blocked neighbors (bit 0 east, then
+    counterclockwise), rows from the north.
     """
     at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
     x, y = np.meshgrid(at, at[::-1])
@@ -52,8 +52,8 @@ def floor_light() -> np.ndarray:
 
 
 def wall_light() -> np.ndarray:
-    """(WALL_LIGHTS + 1, STEPS, STEPS) uint8: light by configuration, depth below the top and place along the wall
-    (eastwards, northwards).
+    """Make the light of walls, (WALL_LIGHTS + 1, STEPS, STEPS) uint8, by configuration, depth below the top and place
+    along the wall (eastwards or northwards).
     """
     at = (np.arange(STEPS) + 0.5) * (100.0 / STEPS)
     along, z = np.meshgrid(at, at[::-1])
@@ -70,7 +70,9 @@ def wall_light() -> np.ndarray:
 
 
 def lights() -> np.ndarray:
-    """(EVEN + 256,) uint32, 1 to 256 of 256: `floor_light`, `wall_light` and, from EVEN on, each value itself."""
+    """Make the table of lights, (EVEN + 256,) uint32 from 1 to 256: `floor_light`, `wall_light` and, from EVEN on, each
+    value itself.
+    """
     return np.concatenate([floor_light().ravel(), wall_light().ravel(), np.arange(256, dtype=np.uint8)]).astype(
         np.uint32
     ) + np.uint32(1)
@@ -83,9 +85,7 @@ def _blocked(w, row, col):
 
 @kernel
 def prepare(w):
-    """Fill `w.ground` (blocked neighbours in the high byte, floor texture in the low one) after the maze was made or
-    changed.
-    """
+    """Fill `w.ground` (blocked neighbors in the high byte, floor texture in the low one) after the maze has changed."""
     for row in range(w.rows):
         for col in range(w.cols):
             mask = 0

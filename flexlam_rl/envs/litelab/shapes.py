@@ -1,8 +1,8 @@
 """Pictures of the models from all sides: the atlas that sprites are drawn from.
 
-Every model is drawn once, from ANGLES directions around it and a little from above, into SIZE x SIZE texels. A texel
-keeps what does not depend on the object's colours: brightness, part number, and where on the object it lies, so that a
-pattern can be projected on it. Sprites then cost one look-up a pixel, whatever their model.
+Every model is drawn once into SIZE x SIZE texels, from ANGLES directions around it and slightly from above. A texel has
+everything that does not depend on the object's colors: brightness, part number, and its place on the object, so that a
+pattern can be projected onto it. Sprites then need one look-up per pixel, whatever their model.
 """
 
 import math
@@ -18,22 +18,21 @@ from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.solids import meet
 
 ANGLES = 16
-SIZE = 40  # texels a side
-ELEVATION = math.radians(7.0)  # typical of a player looking at an object a few steps away
+SIZE = 40  # texels per side
+ELEVATION = math.radians(7.0)  # typical for a player that looks at an object a few steps away
 
 # Numbers of models in the atlas: an item's look number is its model, the opponents' poses follow the 40 shapes.
 BOT_STAND, BOT_WALK_A, BOT_WALK_B, BOT_CROUCH = range(s.SHAPES + 40, s.SHAPES + 44)
 PLANTS = s.SHAPES + 44
 MODELS = PLANTS + foliage.KINDS
 
-# Light falls on objects from below in most places of the recordings (the bright floor): undersides are bright, tops
-# dark.
+# In most places of the recordings, objects are lit from below by the bright floor: undersides are bright, tops dark.
 AMBIENT = 0.5
 DIRECT = 0.55
 LIGHT = np.array([0.25, 0.4, -0.88])  # to the viewer's right, towards the viewer, up
 SUN = np.array([0.35, 0.35, 0.87])  # plants are lit from above
 
-# Size corrections of A6.3 (small, large); "medium" is 1 for all.
+# Size corrections of A6.3 for small and large; medium is 1 for all.
 SMALL, LARGE = 0.62, 1.62
 _CORRECTIONS = {
     "car": (0.8, 1.02), "cassette": (0.95, 1.45), "chair": (0.84, 1.15), "cow": (0.81, 1.06), "banana": (SMALL, 1.4), "hat": (SMALL, 1.4),
@@ -48,7 +47,7 @@ class Atlas(NamedTuple):
         np.uint32
     ]  # (MODELS, ANGLES, SIZE, SIZE): bits 0-7 brightness (0: see through), 8-10 part, 12-21 and 22-31 pattern place
     box: NDArray[np.float32]  # (MODELS, 3): half width, bottom and top of the views in world units at scale 1
-    palette: NDArray[np.uint8]  # (MODELS, 8, 3): colours of the parts; part 0 takes the object's own
+    palette: NDArray[np.uint8]  # (MODELS, 8, 3): colors of the parts; part 0 has the object's own
 
 
 def look_of(name: str) -> int:
@@ -70,7 +69,7 @@ def scale_of(name: str, size: str) -> float:
 
 @kernel
 def _place_on(value):
-    """A pattern coordinate as ten bits: quarter units, kept positive."""
+    """Encode a pattern coordinate in ten bits, in quarter units and made positive."""
     return np.uint32(int(value * 4.0 + 512.0) & 1023)
 
 
@@ -78,8 +77,7 @@ def _place_on(value):
 def draw_views(prims, box, elevation, light, out):
     """Draw a model's views into `out` (ANGLES, SIZE, SIZE).
 
-    View k is what one sees from the direction 2 pi k / ANGLES, counted counter-clockwise from the model's front (x
-    axis).
+    View k is from the direction 2 pi k / ANGLES, counterclockwise from the model's front (x axis).
     """
     views, size, _ = out.shape
     normal = np.zeros(3)
@@ -88,16 +86,16 @@ def draw_views(prims, box, elevation, light, out):
     for k in range(views):
         angle = 2.0 * np.pi * k / views
         ca, sa = np.cos(angle), np.sin(angle)
-        dx, dy, dz = -ca * ce, -sa * ce, -se  # from the viewer
+        dx, dy, dz = -ca * ce, -sa * ce, -se  # direction of the view
         for j in range(size):
             z = box[2] - (j + 0.5) / size * (box[2] - box[1])
             for i in range(size):
                 across = ((i + 0.5) / size * 2.0 - 1.0) * box[0]
-                # a point of the upright plane through the axis; the viewer's right is (-sin, cos)
+                # a point in the upright plane through the axis; the viewer's right is (-sin, cos)
                 px, py = -sa * across, ca * across
                 best, part = 1e9, 0
                 for n in range(prims.shape[0]):
-                    # in the picture's plane, is the ray near enough to the primitive?
+                    # skip primitives that are too far from the ray in the picture's plane
                     away = across + sa * prims[n, 12] - ca * prims[n, 13]
                     over = (z - prims[n, 14]) * ce + se * (ca * prims[n, 12] + sa * prims[n, 13])
                     if away * away + over * over > prims[n, 15]:
@@ -135,7 +133,7 @@ _Entry = tuple[int, solids.Model, list[tuple[int, int, int]]]
 
 
 def _all_models() -> list[_Entry]:
-    """(number in the atlas, model, colours of its parts) of everything."""
+    """List (number in the atlas, model, colors of its parts) of all models."""
     objects: list[_Entry] = [(look_of(name), models.object_model(name), []) for name in models.SHAPE_NAMES]
     poses: list[_Entry] = [(BOT_STAND + k, pose, []) for k, pose in enumerate(pickups.bots())]
     plants: list[_Entry] = [(PLANTS + k, model, colors) for k, (model, colors) in enumerate(foliage.plants())]
@@ -144,7 +142,7 @@ def _all_models() -> list[_Entry]:
 
 @lru_cache(maxsize=1)
 def build_atlas() -> Atlas:
-    """Draw all models (about a tenth of a second, once a process)."""
+    """Draw all models, which takes about a tenth of a second, once per process."""
     texels = np.zeros((MODELS, ANGLES, SIZE, SIZE), np.uint32)
     box = np.zeros((MODELS, 3), np.float32)
     palette = np.full((MODELS, 8, 3), 255, np.uint8)

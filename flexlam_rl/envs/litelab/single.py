@@ -1,4 +1,4 @@
-"""One litelab world behind the small interface that `DMLabEnv` uses for either engine."""
+"""`LitelabEngine`: one litelab world with the interface that `DMLabEnv` uses for both engines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ class LitelabEngine:
     Args:
         level: Path of the level, `contributed/dmlab30/<level>`.
         names: Observations that `reset` and `step` return.
-        config: DeepMind Lab's config strings, and litelab's own.
+        config: DeepMind Lab's config strings, including litelab's own.
     """
 
     name = "litelab"
@@ -35,28 +35,28 @@ class LitelabEngine:
 
     @property
     def worlds(self) -> np.ndarray:
-        """The world's record, (1,)."""
+        """The world record, (1,)."""
         return self.batch.worlds
 
     def prepare(self, action: Sequence[int]) -> np.ndarray:
-        """A native action in the form that `step` takes."""
+        """Convert a native action to the form that `step` takes."""
         job = np.zeros(1, JOB)
         job["what"] = PLAY | self._what
         job["action"] = action
         return job
 
     def reset(self, seed: int) -> Any:
-        """Begin the episode of a seed in [0, 2**31); returns the first observation (the bare one if there is one
-        name).
-        """
+        """Begin the episode of a seed in [0, 2**31) and return its first observation, bare if there is one name."""
         rgb = self.batch.new_picture() if self.batch.needs_rgb else None
         self.batch.begin(_FIRST, [seed], rgb)
         return self._unwrap(rgb)
 
     def step(self, action: np.ndarray, frames: int) -> tuple[Any, float, int, int, int]:
-        """Play `frames` frames of a prepared action.
+        """Play `frames` frames with a prepared action.
 
-        Returns (observation, reward, end, map restarts, frames played); `end` is 0 running, 1 terminated, 2 truncated.
+        Returns:
+            (observation, reward, end, map restarts, frames played); `end` is 0 (running), 1 (terminated) or 2
+            (truncated).
         """
         played = self.batch
         if self._only_rgb:
@@ -73,7 +73,7 @@ class LitelabEngine:
         return seen[0] if self._single else {name: values[0] for name, values in seen.items()}
 
     def observe(self) -> Any:
-        """The current observation, drawn anew if it has pictures."""
+        """Make the current observation, drawing its pictures."""
         rgb = None
         if self.batch.needs_rgb:
             rgb = self.batch.new_picture()
@@ -81,12 +81,12 @@ class LitelabEngine:
         return self._unwrap(rgb)
 
     def picture(self, width: int, height: int) -> np.ndarray:
-        """The player's view at another size, (height, width, 3) uint8."""
+        """Draw the player's view in another size, (height, width, 3) uint8."""
         return self.batch.picture(0, width, height)
 
     def events(self) -> list[tuple[str, list[Any]]]:
-        """Events since the last call or reset (psychlab's trials; other levels have none)."""
+        """List events since the last call or reset; only psychlab has any (its trials)."""
         return [event for _, events in self.batch.events() for event in events]
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""

@@ -1,7 +1,7 @@
 """Skies drawn by code: the five upper faces of a cube (east, north, west, south, up), as `rows.sky_row` reads them.
 
-The city stands dark against a blue gradient, with pale outlines, as in DMLab's explore levels; overhead hang wire-frame
-crystals.
+A dark city with pale outlines stands against a blue gradient, as in DMLab's explore levels, with wire-frame crystals
+overhead.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ _TOP, _HORIZON = (139.0, 217.0, 255.0), (89.0, 163.0, 255.0)
 _TOWER, _HAZE, _RIM = (70.0, 77.0, 86.0), (82.0, 126.0, 176.0), (150.0, 226.0, 250.0)
 POOL = (152.0, 227.0, 255.0)
 
-# Hazy blocks and dark towers of each face: left and right edge, height above the horizon, all as shares of the face
-# from its left (as stored) and of its half height.
+# Hazy blocks and dark towers of each face: left and right edge as shares of the face from its left (as stored), and
+# height above the horizon as a share of half its height.
 _BLOCKS = (
     ((0.09, 0.18, -0.36), (0.22, 0.30, 0.0), (0.28, 0.48, 0.18), (0.56, 0.61, -0.2), (0.70, 0.87, 0.18)),
     ((0.12, 0.22, 0.0), (0.45, 0.52, 0.08), (0.60, 0.68, 0.30), (0.80, 0.93, 0.18)),
@@ -27,10 +27,10 @@ _TOWERS = (
     ((0.222, 0.238, 0.33), (0.250, 0.256, 0.33), (0.462, 0.506, 0.63), (0.690, 0.712, 0.38)),
     ((0.207, 0.264, 0.49), (0.385, 0.495, 0.36), (0.748, 0.818, 0.36)),
 )
-# Lit stripes on towers: face, left and right edge, height, colour.
+# Lit stripes on towers: face, left and right edge, height, color.
 _STRIPES = ((1, 0.363, 0.378, 0.40, (237.0, 172.0, 43.0)), (3, 0.756, 0.770, 0.35, (45.0, 150.0, 105.0)))
-# Corners of the crystals on the upper face, as shares of it; each is closed and crossed by a line from its first corner
-# to its fourth.
+# Corners of the crystals on the upper face, as shares of the face; each is a closed polygon with a line from its first
+# corner to its fourth.
 _CRYSTALS = (
     ((0.20, 0.28), (0.26, 0.22), (0.40, 0.24), (0.47, 0.30), (0.38, 0.35), (0.24, 0.34)),
     ((0.83, 0.14), (0.90, 0.24), (0.90, 0.34), (0.76, 0.45), (0.74, 0.32), (0.74, 0.24)),
@@ -42,8 +42,8 @@ _CRYSTALS = (
 
 
 def _fill(image: np.ndarray, x0: float, x1: float, top: float, color: tuple[float, ...], share: float = 1.0) -> None:
-    """Mix a colour into the columns x0..x1 (shares of the face) below the height `top` (1 at the cube's edge, 0 at the
-    horizon).
+    """Mix a color into the columns x0..x1 (shares of the face) below the height `top`, which is 1 at the cube's edge
+    and 0 at the horizon.
     """
     part = image[max(int((1.0 - top) * 0.5 * _N + 0.5), 0) :, max(int(x0 * _N + 0.5), 0) : int(x1 * _N + 0.5)]
     part += (np.array(color) - part) * share
@@ -63,7 +63,7 @@ def _side(face: int) -> np.ndarray:
         if number == face:
             _fill(image, x0, x1, top, color)
     _fill(image, 0.0, 1.0, -0.70, _TOWER)
-    # the seam to the upper face shows as a dotted dark line
+    # the seam with the upper face is visible as a dotted dark line
     image[0, ::2] = (110.0, 170.0, 190.0)
     return image
 
@@ -74,7 +74,7 @@ def _above() -> np.ndarray:
     for corners in _CRYSTALS:
         pieces = [*zip(corners, (*corners[1:], corners[0]), strict=True), (corners[0], corners[3])]
         for (x0, y0), (x1, y1) in pieces:
-            # only texels around the line
+            # only texels close to the line
             low_x, low_y = int(min(x0, x1) * _N) - 2, int(min(y0, y1) * _N) - 2
             part = image[low_y : int(max(y0, y1) * _N) + 3, low_x : int(max(x0, x1) * _N) + 3]
             y, x = np.meshgrid(
@@ -89,12 +89,12 @@ def _above() -> np.ndarray:
 
 
 def city() -> np.ndarray:
-    """The sky of the explore, lasertag and language levels, (5, SKY_SIZE, SKY_SIZE, 3)."""
+    """Draw the sky of the explore, lasertag and language levels, (5, SKY_SIZE, SKY_SIZE, 3)."""
     return np.stack([_side(0), _side(1), _side(2), _side(3), _above()])
 
 
 def pool() -> np.ndarray:
-    """The even sky of the water maze."""
+    """Draw the uniform sky of the water maze."""
     image = np.empty((5, _N, _N, 3))
     image[:] = POOL
     return image

@@ -1,8 +1,8 @@
-"""Solids that models are built of: ellipsoids, boxes and round rods, and the rays that meet them.
+"""Solids of which models are built: ellipsoids, boxes and round rods, and their intersection with rays.
 
-A model is a list of primitives, each with a part number (part 0 takes an object's own colours, parts 1 to 7 those given
-with the model). Units are world units at medium scale; x points forward, y to the left, z up, and a model stands on z =
-0.
+A model is a list of primitives, each with a part number: part 0 has an object's own colors, parts 1 to 7 have those
+given with the model. Units are world units at medium scale; x points forward, y to the left, z up, and a model stands
+on z = 0.
 """
 
 import itertools
@@ -16,14 +16,14 @@ from flexlam_rl.envs.litelab.kernel import kernel
 BALL, BRICK, ROD = range(3)
 
 # One primitive: kind, part, taper (top radius over bottom radius of a rod), then the rows of the 3x3 matrix and the
-# offset that carry model space to the primitive's own space (unit ball; cube of half width 1; rod of bottom radius 1
-# along z from -1 to 1).
+# offset that transform model space to the primitive's own space (unit ball; cube of half width 1; rod of bottom radius
+# 1 along z from -1 to 1).
 Primitive = tuple[int, int, float, NDArray[np.float64], NDArray[np.float64]]
 Model = list[Primitive]
 
 
 def _frame(direction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows: two unit vectors across `direction`, and its own unit vector."""
+    """Make a matrix whose rows are two unit vectors across `direction`, and its own unit vector."""
     axis = direction / np.linalg.norm(direction)
     helper = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
     across = np.cross(helper, axis)
@@ -50,7 +50,7 @@ def ball(
     yaw: float = 0,
     part: int = 0,
 ) -> Primitive:
-    """An ellipsoid with centre and half axes."""
+    """Make an ellipsoid from its center and half axes."""
     size = np.array([rx, rx if ry is None else ry, rx if rz is None else rz])
     return BALL, part, 1.0, (_turn(tilt, yaw) / size).T, np.array([x, y, z], float)
 
@@ -58,7 +58,7 @@ def ball(
 def brick(
     x: float, y: float, z: float, hx: float, hy: float, hz: float, tilt: float = 0, yaw: float = 0, part: int = 0
 ) -> Primitive:
-    """A box with centre and half widths."""
+    """Make a box from its center and half widths."""
     return BRICK, part, 1.0, (_turn(tilt, yaw) / np.array([hx, hy, hz])).T, np.array([x, y, z], float)
 
 
@@ -69,9 +69,9 @@ def rod(
     r1: float | None = None,
     part: int = 0,
 ) -> Primitive:
-    """A round rod (cylinder, cone) from `start` to `end`, with the radius at either end."""
+    """Make a round rod (cylinder or cone) from `start` to `end`, with the radii at its ends."""
     a, b = np.array(start, float), np.array(end, float)
-    if r1 is not None and r1 > r0:  # the wide end is the bottom, so that the taper is at most 1
+    if r1 is not None and r1 > r0:  # the wider end becomes the bottom, so that the taper is at most 1
         a, b, r0, r1 = b, a, r1, r0
     taper = 1.0 if r1 is None else max(r1 / r0, 1e-3)
     half = np.linalg.norm(b - a) / 2
@@ -81,7 +81,7 @@ def rod(
 def upright(
     z0: float, z1: float, r0: float, r1: float | None = None, x: float = 0, y: float = 0, part: int = 0
 ) -> Primitive:
-    """An upright rod."""
+    """Make an upright rod."""
     return rod((x, y, z0), (x, y, z1), r0, r1, part)
 
 
@@ -96,21 +96,21 @@ def ring(
     start: float = 0,
     turn: float = 360,
 ) -> Model:
-    """An upright ring, or an arc of `turn` degrees from `start`, of straight pieces in the plane of x and z."""
+    """Make an upright ring, or an arc of `turn` degrees from `start`, of straight pieces in the plane of x and z."""
     at = [math.radians(start + turn * i / pieces) for i in range(pieces + 1)]
     points = [(x + rx * math.cos(t), 0.0, z + rz * math.sin(t)) for t in at]
     return [rod(a, b, thick, part=part) for a, b in itertools.pairwise(points)]
 
 
 def path(points: list[tuple[float, float]], radii: list[float], part: int = 0) -> Model:
-    """A bent rod through points (x, z), with the radius at each, and a ball in each joint."""
+    """Make a bent rod through points (x, z), with the radius at each, and a ball at each joint."""
     at = [(x, 0.0, z) for x, z in points]
     rods = [rod(a, b, p, q, part) for a, b, p, q in zip(at[:-1], at[1:], radii[:-1], radii[1:], strict=True)]
     return rods + [ball(*a, r, part=part) for a, r in zip(at[1:-1], radii[1:-1], strict=True)]
 
 
 def _reach(primitive: Primitive, direction: NDArray[np.float64]) -> float:
-    """How far a primitive reaches in a direction."""
+    """Extent of a primitive in a direction."""
     kind, _, _, matrix, centre = primitive
     parts = np.abs(np.linalg.inv(matrix).T @ direction)
     if kind == BALL:
@@ -123,7 +123,7 @@ def _reach(primitive: Primitive, direction: NDArray[np.float64]) -> float:
 
 
 def extent(model: Model) -> tuple[float, float, float]:
-    """(radius about the z axis, lowest, highest z) that hold the model."""
+    """Find (radius about the z axis, lowest z, highest z) that enclose the model."""
     around = [np.array([math.cos(t), math.sin(t), 0.0]) for t in np.arange(24) * (math.pi / 12)]
     radius = max(_reach(p, d) for p in model for d in around)
     up = np.array([0.0, 0.0, 1.0])
@@ -131,7 +131,7 @@ def extent(model: Model) -> tuple[float, float, float]:
 
 
 def pack(model: Model) -> NDArray[np.float64]:
-    """Rows of 16: kind, part, taper, matrix (9), centre (3), squared radius of a ball around the primitive."""
+    """Pack a model into rows of 16: kind, part, taper, matrix (9), center (3), squared radius of an enclosing ball."""
     rows = []
     for kind, part, taper, matrix, centre in model:
         lengths = np.linalg.norm(np.linalg.inv(matrix), axis=0)
@@ -142,8 +142,8 @@ def pack(model: Model) -> NDArray[np.float64]:
 
 @kernel
 def meet(prim, ox, oy, oz, dx, dy, dz, normal):
-    """Distance along the ray to a primitive, or a huge number; writes the outward normal (not of unit length) in model
-    space.
+    """Distance along a ray to a primitive, or a huge number; writes the outward normal, not of unit length, in model
+    space to `normal`.
     """
     kind = int(prim[0])
     m = prim[3:12]

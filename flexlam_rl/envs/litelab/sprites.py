@@ -1,8 +1,8 @@
-"""Items and opponents, drawn over the walls with the depth buffer; shots and other lights are in effects.py.
+"""Items and opponents, drawn over the walls with the depth buffer. Shots and other lights are in effects.py.
 
-A sprite stands upright in its object's axis and faces the eye; every pixel's ray meets that plane exactly, so size and
-place are right at any pitch and distance. Which of the model's views is shown follows from where the eye is and how the
-object is turned. Items bob by 8 units in about 1.2 s and turn once in 1.024 s of engine time, as in the recordings.
+A sprite is an upright plane through its object's axis that faces the eye. Each pixel's ray meets the plane exactly, so
+size and place are correct at any pitch and distance. The view of the model depends on the position of the eye and the
+object's yaw. Items bob by 8 units in about 1.2 s and turn once in 1.024 s of engine time, as in the recordings.
 """
 
 import numpy as np
@@ -13,17 +13,17 @@ from flexlam_rl.envs.litelab.camera import TURN, camera
 from flexlam_rl.envs.litelab.kernel import kernel
 
 NEAR = 2.0
-ITEM_LIGHT = (150, 256, 210)  # of 256, under natlab's skies: night, day, dawn
-BASE = -4.125  # lowest point of a bobbing item below its origin, at the bottom of its way
-GROUND = -12.0  # the same for one that does not bob and stands on the ground
+ITEM_LIGHT = (150, 256, 210)  # light of items, 0 to 256, under natlab's skies: night, day, dawn
+BASE = -4.125  # lowest point of a bobbing item relative to its origin, at the bottom of its movement
+GROUND = -12.0  # the same for an item that stands on the ground without bobbing
 
 
 @kernel
 def draw_one(look, model, view, pattern, colors, x, y, z, scale, light, eye, rgb, depth):
     """Draw view number `view` (of shapes.ANGLES) of a model that stands at (x, y, z).
 
-    `eye` is (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch); `colors` (8, 3) uint8 holds the colour of each part,
-    part 0 takes the pattern's two colours from rows 0 and 1 instead. `light` is of 256.
+    `eye` is (x, y, z, cos yaw, sin yaw, cos pitch, sin pitch). `colors`, (8, 3) uint8, has the color of each part,
+    except that part 0 has the pattern's two colors in rows 0 and 1. `light` is 0 to 256.
     """
     height, width = depth.shape
     half = look.sprites.box[model, 0] * scale
@@ -36,7 +36,7 @@ def draw_one(look, model, view, pattern, colors, x, y, z, scale, light, eye, rgb
     if away < 1.0:
         return
     nx, ny = ox / away, oy / away
-    # the corners on the screen
+    # the sprite's corners on the screen
     left, right, top, bottom, clipped = 1e9, -1e9, 1e9, -1e9, False
     for corner in range(4):
         across = half if corner & 1 else -half
@@ -113,17 +113,17 @@ def draw_one(look, model, view, pattern, colors, x, y, z, scale, light, eye, rgb
 
 @kernel
 def view_of(ox, oy, yaw):
-    """Number of the view that shows an object, turned by `yaw` radians, that lies at (ox, oy) from the eye."""
+    """Number of the view of an object at (ox, oy) relative to the eye that is turned by `yaw` radians."""
     angle = np.arctan2(-oy, -ox) - yaw
     return int(np.floor(angle * (shapes.ANGLES / (2.0 * np.pi)) + 0.5)) & (shapes.ANGLES - 1)
 
 
 @kernel
 def hue_color(hue, out):
-    """Write the bright colour of a hue in degrees to `out` (3,) uint8."""
+    """Write the bright color of a hue in degrees to `out`, (3,) uint8."""
     h = (hue % 360.0) / 60.0
     for c in range(3):
-        # distance on the circle of six from this channel's full hue
+        # distance of the hue from the one at which this channel is full, on a circle of six
         d = abs((h - 2.0 * c + 3.0) % 6.0 - 3.0)
         out[c] = int(55.0 + 200.0 * min(1.0, max(0.0, 2.0 - d)))
 
@@ -136,7 +136,7 @@ def _draw_items(w, look, eye, colors, rgb, depth):
         if it.active == 0:
             continue
         ox, oy = it.pos[0] - eye[0], it.pos[1] - eye[1]
-        # behind the eye, or outside a right angle around the view axis by more than the largest object
+        # skip items behind the eye, or outside the 90 degrees of view by more than the largest object
         ahead = ox * eye[3] + oy * eye[4]
         if eye[6] == 0.0 and (ahead < -80.0 or abs(ox * eye[4] - oy * eye[3]) > ahead + 160.0):
             continue

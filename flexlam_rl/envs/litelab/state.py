@@ -1,16 +1,15 @@
-"""The whole state of one litelab world, as one numpy record that compiled functions read and write.
+"""The complete state of one litelab world, as one NumPy record that compiled functions read and write.
 
-A world holds everything that an episode needs: clock, random stream, maze, items, players, and the rules' own
-    variables. N worlds
-are one array of N records, so a single environment and a batch run the same compiled code. Units are those of DMLab:
-    100 world
-units a maze cell, engine milliseconds, angles in 65536ths of a turn. World axes: x East, y North, z up; yaw is
-counter-clockwise from East; positive pitch looks down.
+A world has everything that an episode needs: clock, random stream, maze, items, players, and the variables of the
+level's rules. N worlds are one array of N records, so a single environment and a batch run the same compiled code.
+
+Units are those of DMLab: 100 world units per maze cell, engine milliseconds, angles in 65536ths of a turn. The axes are
+x east, y north, z up. Yaw is counterclockwise from east; a positive pitch looks down.
 """
 
 import numpy as np
 
-MAX_CELLS = 64  # rows and columns of a text maze, at most
+MAX_CELLS = 64  # largest number of rows and columns of a text maze
 MAX_ITEMS = 64
 MAX_PLAYERS = 4  # player 0 is the agent, the others are bots
 MAX_MISSILES = 16
@@ -18,24 +17,24 @@ MAX_SEGMENTS = 64  # vertical wall pieces of a world without a maze
 MAX_BRUSHES = 96  # convex solids of a world without a maze
 MAX_TRIALS = 80
 MAX_PLANTS = 64  # rocks, bushes and cacti of a terrain
-TERRAIN_POINTS = 65  # points a side of a terrain's height table
+TERRAIN_POINTS = 65  # points per side of a terrain's height table
 
-CELL = 100.0  # world units a maze cell
+CELL = 100.0  # world units per maze cell
 WALL_HEIGHT = 100.0
 
-# Families of levels: which rules, geometry and renderer a world uses.
+# Families of levels, which determine rules, geometry and renderer of a world.
 EXPLORE, LANGUAGE, LASERTAG, NATLAB, PSYCHLAB, DEFERRED, WATERMAZE = range(7)
 # Geometry: a text maze, a list of segments and brushes, or a height field.
 GRID, POLYGONS, TERRAIN = range(3)
 
-# Contents of a maze cell, as far as movement and sight go.
+# Contents of a maze cell that matter for movement and sight.
 OPEN, WALL, DOOR_H, DOOR_I = range(4)  # DOOR_H: slab along x, crossed north-south; DOOR_I: slab along y
 # Sides of a cell, as seen from inside it; decals[row, col, side] hangs on that side's wall.
 EAST, NORTH, WEST, SOUTH = range(4)
 
 # Kinds of items.
 NO_ITEM, REWARD, GOAL, WEAPON, HEALTH, ARMOR, BOX = range(7)
-# What an item looks like: below SHAPES a special model, from SHAPES on one of the 40 object shapes (see shapes.py).
+# Looks of items: below SHAPES a special model, from SHAPES on one of the 40 object shapes (see shapes.py).
 (
     LOOK_APPLE,
     LOOK_GOAL,
@@ -49,7 +48,7 @@ NO_ITEM, REWARD, GOAL, WEAPON, HEALTH, ARMOR, BOX = range(7)
     LOOK_RAILGUN,
 ) = range(10)
 SHAPES = 16
-# Patterns of the two-coloured objects.
+# Patterns of the two-colored objects.
 SOLID, CHEQUERED, CROSSES, DIAGONAL_STRIPE, DISCS, HEX, PINSTRIPE, SPOTS, SWIRLS = range(9)
 
 # Weapons, in the order of player["ammo"].
@@ -59,17 +58,17 @@ ITEM = np.dtype(
     [
         ("pos", "f8", 3),  # origin of the item
         ("kind", "u1"),
-        ("active", "u1"),  # visible and touchable now
+        ("active", "u1"),  # whether it is visible and can be touched
         ("look", "u1"),
         ("pattern", "u1"),
-        ("color", "u1", (2, 3)),  # the two colours of the pattern, RGB
+        ("color", "u1", (2, 3)),  # the two colors of the pattern, RGB
         ("scale", "f4"),
-        ("bob", "u1"),  # bobs and spins
-        ("group", "u1"),  # rules' own use: category, goal or distractor group, weapon number
-        ("cell", "i2", 2),  # row, col where there is a maze, else -1
+        ("bob", "u1"),  # whether it bobs and spins
+        ("group", "u1"),  # for the level's rules: category, goal or distractor group, weapon number
+        ("cell", "i2", 2),  # row, col in a maze, else -1
         ("reward", "i4"),
-        ("wait_ms", "i4"),  # respawn time after a pickup in engine ms, -1 never
-        ("respawn_at", "i8"),  # engine ms at which it comes back, -1 never
+        ("wait_ms", "i4"),  # engine ms from a pickup to the respawn; -1 for never
+        ("respawn_at", "i8"),  # engine ms at which it comes back; -1 for never
     ],
     align=True,
 )
@@ -85,37 +84,37 @@ PLAYER = np.dtype(
         ("on_ground", "u1"),
         ("crouched", "u1"),
         ("jump_held", "u1"),
-        ("arriving", "u1"),  # hangs above its spawn point for the frame of a restart
+        ("arriving", "u1"),  # is lifted above the floor for the frame of a restart
         ("fire_held", "u1"),
         ("alive", "u1"),
         ("weapon", "u1"),
-        ("look_rest", "f8", 2),  # pitch, yaw: looking not yet turned into a whole 65536th
-        ("knockback_ms", "i4"),  # no friction, air acceleration, and walls do not slow while above 0
-        ("landing_ms", "i4"),  # after a fast fall: walls do not slow while above 0
+        ("look_rest", "f8", 2),  # pitch, yaw: remainder of the look input below a whole 65536th
+        ("knockback_ms", "i4"),  # while above 0: no friction, acceleration as in the air, and walls do not slow
+        ("landing_ms", "i4"),  # while above 0, after a fast fall: walls do not slow
         ("health", "i4"),
         ("armor", "i4"),
         ("ammo", "i4", 5),  # -1 infinite
         ("owned", "u1", 5),
         ("reload_ms", "i4"),
-        ("life_ms", "i4"),  # since the last spawn
-        ("decay_ms", "i4"),  # since health above 100 last fell by one
-        ("dead_ms", "i4"),  # since death
+        ("life_ms", "i4"),  # time since the last spawn
+        ("decay_ms", "i4"),  # time since health above 100 was last lowered
+        ("dead_ms", "i4"),  # time since death
         ("spawn_yaw", "i4"),  # yaw of the last spawn, which DMLab reports as the yaw of a dead player
         ("dead_yaw", "i4"),  # where a dead player looks (towards who tagged it); drawn instead of yaw while alive is 0
         ("score", "i4"),
-        ("flash_ms", "i4"),  # muzzle flash and tracer still drawn
+        ("flash_ms", "i4"),  # time for which muzzle flash and tracer are still drawn
         ("shot_end", "f8", 3),  # where the last hitscan shot ended
         # bots
         ("skill", "u1"),  # 0 Cygni, 1 Leonis, 2 Epsilon
         ("enemy", "i1"),  # player number, -1 none
-        ("sees_ms", "i4"),  # how long the enemy has been in sight without a break
-        ("lost_ms", "i4"),  # how long it has been out of sight
-        ("hurt_by", "i1"),  # who shot last, -1 none
-        ("think_ms", "i4"),  # until the next decision
-        ("rest_ms", "i4"),  # stands still for so long
-        ("aim_ms", "i4"),  # until the aim error changes
-        ("goal_ms", "i4"),  # until the next choice of a target
-        ("goal_item", "i1"),  # item walked to, -1 none
+        ("sees_ms", "i4"),  # time for which the enemy has been in sight without a break
+        ("lost_ms", "i4"),  # time for which it has been out of sight
+        ("hurt_by", "i1"),  # number of the player that last shot it, -1 none
+        ("think_ms", "i4"),  # time until the next decision
+        ("rest_ms", "i4"),  # time for which it stands still
+        ("aim_ms", "i4"),  # time until the aim error changes
+        ("goal_ms", "i4"),  # time until the next choice of a target
+        ("goal_item", "i1"),  # item that it walks to, -1 none
         ("target", "i2", 2),
         ("strafe", "i1"),
         ("strafe_ms", "i4"),
@@ -127,7 +126,7 @@ PLAYER = np.dtype(
     align=True,
 )
 
-# `burst_ms`: how much longer the burst of a rocket that hit is seen, at pos
+# `burst_ms`: remaining time for which the burst of a rocket is visible at pos
 MISSILE = np.dtype(
     [("pos", "f8", 3), ("vel", "f8", 3), ("owner", "i1"), ("active", "u1"), ("age_ms", "i4"), ("burst_ms", "i4")],
     align=True,
@@ -138,19 +137,19 @@ SEGMENT = np.dtype(
         ("x0", "f8"), ("y0", "f8"), ("x1", "f8"), ("y1", "f8"),  # seen from its left side, going from 0 to 1
         ("z0", "f8"), ("z1", "f8"),
         ("texture", "u1"),
-        ("picture", "u1"),  # 0 none, else a picture hangs in its middle
+        ("picture", "u1"),  # 0 none, else the picture in its middle
         ("active", "u1"),
     ],
     align=True,
 )  # fmt: skip
 
-# What stands on a terrain; rocks and cacti are solid (a brush each), bushes are not.
+# Things on a terrain: rocks and cacti are solid (a brush each), bushes are not.
 ROCK, BUSH, CACTUS = range(3)
 PLANT = np.dtype(
     [("pos", "f8", 3), ("kind", "u1"), ("radius", "f4"), ("height", "f4"), ("turn", "f4")], align=True
 )  # pos on the ground
 
-# A convex solid: the half-spaces n.x <= d, of which `sides` are used; the bounds speed up tests.
+# A convex solid: the intersection of the first `sides` half-spaces n.x <= d; the bounds speed up tests.
 BRUSH = np.dtype(
     [("sides", "u1"), ("active", "u1"), ("normal", "f8", (8, 3)), ("dist", "f8", 8), ("lo", "f8", 3), ("hi", "f8", 3)],
     align=True,
@@ -158,7 +157,7 @@ BRUSH = np.dtype(
 
 WORLD = np.dtype(
     [
-        # which level, and the parameters of its rules (config may override them before a reset)
+        # level and parameters of its rules (config can change them before a reset)
         ("level", "u1"),
         ("family", "u1"),
         ("geometry", "u1"),
@@ -178,13 +177,13 @@ WORLD = np.dtype(
         ("bot_count", "u1"),
         ("weapon_count", "u1"),
         ("pickup_count", "u1"),
-        # fixed by the user: config keys overrideEntityLayer, overrideVariationsLayer, startPosition, startAngles
+        # given by the user: config keys overrideEntityLayer, overrideVariationsLayer, startPosition, startAngles
         ("given_maze", "u1"),
         ("given_variations", "u1"),
         ("given_start", "u1"),
         ("given_angles", "u1"),
         ("start_pos", "f8", 3),
-        ("start_blocked", "u1"),  # the given start is in a wall of the current map
+        ("start_blocked", "u1"),  # whether the given start is in a wall of the current map
         ("start_angles", "f8", 2),  # pitch, yaw in degrees
         # clock
         ("rng", "u8"),
@@ -196,8 +195,8 @@ WORLD = np.dtype(
         ("dt_ms", "i4"),  # engine ms of the current frame
         ("clock_residue", "i4"),  # see clock.py
         ("clock_lead", "i4"),
-        ("map_over", "u1"),  # the next frame begins with a restart
-        ("episode_over", "u1"),  # ended by the rules, not by time
+        ("map_over", "u1"),  # whether the next frame is a restart
+        ("episode_over", "u1"),  # whether the rules, not the time, have ended the episode
         ("restarts", "i4"),  # map restarts in this episode
         ("reward", "f8"),  # collected in this frame
         ("total", "f8"),  # collected in this episode
@@ -211,7 +210,7 @@ WORLD = np.dtype(
         ("decal", "u1", (MAX_CELLS, MAX_CELLS, 4)),  # 0 none, else picture number + 1
         ("wall_texture", "u1", 27),  # by variation
         ("floor_texture", "u1", 27),
-        ("ground", "u4", (MAX_CELLS, MAX_CELLS)),  # what drawing needs of a cell, filled by shade.prepare
+        ("ground", "u4", (MAX_CELLS, MAX_CELLS)),  # data of a cell for drawing, from shade.prepare
         # other geometry
         ("segments", SEGMENT, MAX_SEGMENTS),
         ("segment_count", "i4"),
@@ -233,16 +232,16 @@ WORLD = np.dtype(
         # rules' own variables
         ("goal_row", "i2"),
         ("goal_col", "i2"),
-        ("left", "i4"),  # objects still to take before the map ends
+        ("left", "i4"),  # number of objects to take before the map ends
         ("picked", "i4"),
         ("variant", "u1"),  # deferred effects: configuration; language: map
-        ("chosen", "u1", MAX_ITEMS),  # object locations: which slots hold apples in this episode
+        ("chosen", "u1", MAX_ITEMS),  # object locations: which slots have apples in this episode
         ("category_look", "u1", 16),
         ("category_pattern", "u1", 16),
         ("category_color", "u1", (16, 2, 3)),
         ("category_good", "u1", 16),
         ("task", "u1"),  # language: row of the task table
-        ("words", "i2", 4),  # language: colours and shapes of the instruction, -1 unused
+        ("words", "i2", 4),  # language: colors and shapes of the instruction, -1 unused
         ("platform", "f8", 2),  # water maze
         ("platform_up", "u1"),
         ("platform_ms", "i4"),
@@ -259,7 +258,7 @@ WORLD = np.dtype(
         ("psy_present", "u1"),
         ("psy_mode", "u1"),
         ("psy_set_size", "i4"),
-        ("psy_items", "i1", (7, 7, 2)),  # shape, colour of each cell, -1 empty
+        ("psy_items", "i1", (7, 7, 2)),  # shape, color of each cell, -1 empty
         ("psy_started", "i4"),  # frame at which the array appeared
         ("psy_log", "i4", (MAX_TRIALS, 6)),  # response, correct, frames, set size, mode, target present
     ],

@@ -1,9 +1,9 @@
-"""Walls and floors drawn by code: five styles each, in two colours, each normal and bright, after DMLab's MISHMASH
-theme.
+"""Walls and floors drawn by code, after DMLab's MISHMASH theme: five styles each, in two colors, each normal and
+bright.
 
-A pattern is drawn once on a fine grid as brightness (1 = the base colour) and as a share of an accent colour, and then
-coloured; the mean of each texture equals that of DMLab's. Only integer hashes and elementary arithmetic are used, so
-that every platform agrees.
+A pattern is drawn once on a fine grid, as brightness (1 = the base color) and as the share of an accent color, and then
+colored; the mean of each texture equals that of DMLab's. Only integer hashes and elementary arithmetic are used, so
+that results are the same on every platform.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _FINE = 2 * tx.SIZE
 _Y, _X = np.meshgrid((np.arange(_FINE) + 0.5) / _FINE, (np.arange(_FINE) + 0.5) / _FINE, indexing="ij")
 Pattern = tuple[np.ndarray, np.ndarray]
 
-# Mean colours, in the order of textures.WALL_STYLES and FLOOR_STYLES.
+# Mean colors, in the order of textures.WALL_STYLES and FLOOR_STYLES.
 WALL_COLORS = (
     (85, 120, 75), (166, 197, 156), (143, 32, 26), (213, 124, 104), (190, 141, 9), (212, 184, 52), (77, 94, 114), (120, 136, 154),
     (152, 82, 0), (232, 119, 14), (77, 75, 80), (145, 143, 148), (92, 122, 54), (164, 193, 118), (154, 74, 49), (217, 143, 112),
@@ -29,11 +29,11 @@ FLOOR_COLORS = (
     (23, 92, 50), (79, 148, 106), (85, 137, 150), (155, 207, 220), (208, 168, 62), (245, 226, 119), (62, 146, 208), (118, 203, 241),
     (183, 107, 44), (213, 168, 119), (48, 132, 205), (118, 177, 213),
 )  # fmt: skip
-GLOW = (0.0, 135.0, 250.0)  # light of the lines that shine in the first style
+GLOW = (0.0, 135.0, 250.0)  # light of the glowing lines in the first style
 
 
 def scatter(*numbers: Any) -> Any:
-    """A number in [0, 1) for each tuple of integers (numbers or arrays, which broadcast), the same on every
+    """Hash each tuple of integers (numbers or arrays, which broadcast) to a number in [0, 1), the same on every
     platform.
     """
     h: Any = np.uint64(0x9E3779B9)
@@ -45,7 +45,7 @@ def scatter(*numbers: Any) -> Any:
 
 
 def _near(distance: np.ndarray, half: float) -> np.ndarray:
-    """1 within `half` of a line, 0 outside, with an edge one fine texel wide."""
+    """Mask that is 1 within `half` of a line and 0 outside, with an edge one fine texel wide."""
     return np.clip((half - distance) * _FINE + 0.5, 0.0, 1.0)
 
 
@@ -54,14 +54,14 @@ def _inside(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
 
 
 def _segment(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    """Distance to an upright or level line piece."""
+    """Distance to a vertical or horizontal line segment."""
     dx = np.maximum(np.maximum(min(x0, x1) - _X, _X - max(x0, x1)), 0.0)
     dy = np.maximum(np.maximum(min(y0, y1) - _Y, _Y - max(y0, y1)), 0.0)
     return np.maximum(dx, dy)
 
 
 def _lines(pieces: tuple[tuple[float, ...], ...], half: float) -> np.ndarray:
-    """Where any of some polylines (x0, y0, x1, y1, ...) passes."""
+    """Mask of several polylines (x0, y0, x1, y1, ...)."""
     cover = np.zeros_like(_X)
     for p in pieces:
         for k in range(0, len(p) - 2, 2):
@@ -73,7 +73,7 @@ def circuit() -> Pattern:
     """Circuit board with square chips, and a lit strip of ticks at the foot."""
     light = np.ones_like(_X)
     for k in range(18):
-        # overlapping darker boards
+        # darker boards that overlap
         x, y = scatter(k, 1), scatter(k, 2)
         cover = ((_X - x) % 1.0 < 0.12 + 0.2 * scatter(k, 3)) & ((_Y - y) % 1.0 < 0.06 + 0.16 * scatter(k, 4))
         light *= 1.0 - (0.11 if k % 2 else -0.05) * cover
@@ -103,7 +103,7 @@ def herringbone() -> Pattern:
     fx, fy = _X * n - i, _Y * n - j
     kind = (i - j) % 4
     level = kind < 2
-    # the brick's first square and the place inside the brick
+    # first square of the brick, and position inside the brick
     bi = np.where(kind == 1, i - 1, i) % n
     bj = np.where(kind == 2, j - 1, j) % n
     along = np.where(level, fx + (kind == 1), fy + (kind == 2))
@@ -156,7 +156,7 @@ def tiles() -> Pattern:
 
 def hexagons() -> Pattern:
     """A honeycomb with clusters of darker cells and faintly lit edges."""
-    # flat-topped cells in columns 0.1 apart, every other column set off by half a cell
+    # flat-topped cells in columns 0.1 apart, with every other column shifted by half a cell
     columns, rows = 10, 8
     best = np.full_like(_X, 9.0)
     second = np.full_like(_X, 9.0)
@@ -168,7 +168,7 @@ def hexagons() -> Pattern:
             j = np.floor(_Y * rows - shift) + dj
             dx = np.abs(_X * columns - i - 0.5)
             dy = np.abs(_Y * rows - shift - j - 0.5)
-            # distance whose unit ball is a hexagon
+            # a distance whose unit ball is a hexagon
             d = np.maximum(dy, 0.5 * dy + 0.75 * dx)
             nearer = d < best
             second = np.where(nearer, best, np.minimum(second, d))
@@ -207,7 +207,7 @@ def dots() -> Pattern:
 
 
 def bars() -> Pattern:
-    """Three columns of bevelled blocks, the middle one paler and set off."""
+    """Three columns of beveled blocks, the middle one paler and shifted."""
     i = np.floor(_X * 3.0).astype(int)
     y = _Y * 3.0 + np.where(i == 1, 0.45, 0.0)
     fx, fy = _X * 3.0 - i, y % 1.0
@@ -218,7 +218,7 @@ def bars() -> Pattern:
 
 
 def weave() -> Pattern:
-    """Basket weave: squares of four strips, level and upright in turn."""
+    """Basket weave: squares of four strips, alternating between horizontal and vertical."""
     n = 8
     i, j = np.floor(_X * n).astype(int), np.floor(_Y * n).astype(int)
     level = (i + j) % 2 == 0
@@ -226,7 +226,7 @@ def weave() -> Pattern:
     return 1.14 - 0.50 * (np.abs(f - 0.5) > 0.36), np.zeros_like(_X)
 
 
-# Contrast of each pattern in its four colours, so that walls and floors vary as much as the originals at a distance.
+# Contrast of each pattern in its four colors, so that walls and floors vary as much as the originals at a distance.
 WALL_CONTRAST = (
     (0.62, 0.36, 0.75, 0.38), (0.84, 0.85, 0.63, 0.88), (0.95, 0.92, 0.97, 0.90), (1.12, 0.78, 1.13, 0.74), (0.88, 0.55, 0.68, 0.50),
 )  # fmt: skip
@@ -243,7 +243,7 @@ def _halve(image: np.ndarray) -> np.ndarray:
 
 
 def _paint(pattern: Pattern, color: tuple[int, int, int], accent: np.ndarray | None, contrast: float) -> np.ndarray:
-    """Colour a pattern so that its mean is `color`; an accent of None adds GLOW there instead of mixing a colour in."""
+    """Color a pattern so that its mean is `color`; an accent of None adds GLOW instead of mixing in a color."""
     light, share = (_halve(part) for part in pattern)
     light = 1.0 + (light - light.mean()) * contrast
     base = np.array(color, np.float64)
@@ -257,7 +257,7 @@ def _paint(pattern: Pattern, color: tuple[int, int, int], accent: np.ndarray | N
 
 
 def walls_and_floors() -> np.ndarray:
-    """The first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
+    """Draw the first 40 textures of the atlas, (40, SIZE, SIZE, 3)."""
     images = []
     kinds = (
         (WALL_PATTERNS, WALL_COLORS, WALL_CONTRAST, circuit),
@@ -279,7 +279,7 @@ def door() -> Pattern:
 
 
 def special() -> np.ndarray:
-    """The textures from textures.DOOR on, (TEXTURES - DOOR, SIZE, SIZE, 3)."""
+    """Draw the textures from textures.DOOR on, (TEXTURES - DOOR, SIZE, SIZE, 3)."""
     rooms = textures_rooms.textures()
     images = [_paint(door(), (29, 36, 39), np.array((0.0, 0.0, 0.0)), 1.0)]
     images += [rooms[number] for number in range(tx.DOOR + 1, tx.TEXTURES)]

@@ -1,8 +1,8 @@
-"""The ground of natlab: a table of heights on a square grid, two triangles a cell.
+"""The ground of natlab: a table of heights on a square grid, with two triangles per cell.
 
-The real maps are prebuilt models and stand not here; this is lowland with hills that resembles the recorded paths: nine
-tenths of the steps on slopes below 0.25, nothing steeper than one can walk up, some 200 units from the lowest to the
-highest ground.
+The real maps are prebuilt models, which are not used here. This lowland with hills resembles the recorded paths: nine
+tenths of the steps are on slopes below 0.25, all slopes can be walked up, and the highest ground is about 200 units
+above the lowest.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from flexlam_rl.envs.litelab.rng import mix
 SIZE = 2048.0  # side of the field; its south-west corner is the origin
 SPACING = SIZE / (s.TERRAIN_POINTS - 1)
 LOWLAND = -60.0
-MAX_SLOPE = 0.75  # of a triangle, so that the z of its normal is at least 0.8: everything can be walked up
+MAX_SLOPE = 0.75  # of a triangle; the z of its normal is then at least 0.8, so everything can be walked up
 WAVE = 720.0  # size of the hills
 RIPPLE = 224.0
 RIPPLE_HEIGHT = 9.0
 HILL_HEIGHT = 240.0
-HILL_FROM, HILL_TO = 0.52, 0.95  # noise below the first is lowland, above the second a summit
+HILL_FROM, HILL_TO = 0.52, 0.95  # noise below the first value is lowland, above the second a summit
 
 
 @kernel
@@ -58,7 +58,7 @@ def build(w):
             hill = part * part * (3.0 - 2.0 * part)
             z = LOWLAND + HILL_HEIGHT * hill + RIPPLE_HEIGHT * (2.0 * _noise(ripples, x / RIPPLE, y / RIPPLE) - 1.0)
             w.terrain_height[j, i] = z
-    # Shave what is too steep: repeated passes let no neighbour stand higher than one can walk.
+    # Flatten what is too steep: repeated passes lower points that are too high above a neighbor to walk up.
     most = MAX_SLOPE * SPACING * 0.7071
     changed = True
     while changed:
@@ -75,7 +75,7 @@ def build(w):
 
 @kernel
 def _cell(x):
-    """Index of a cell and the place in it, for a coordinate; outside the field the border goes on level."""
+    """Find the cell of a coordinate and the place in it; outside the field, the border's height continues."""
     t = min(max(x / SPACING, 0.0), s.TERRAIN_POINTS - 1.0)
     i = min(int(t), s.TERRAIN_POINTS - 2)
     return i, t - i

@@ -1,4 +1,4 @@
-"""Surface textures of litelab: numbers, sizes and mip layout, and their drawing by code.
+"""Surface textures of litelab: numbers, sizes and mip layout.
 
 Numbers in the atlas: 0 to 19 walls, 20 to 39 floors, then special surfaces. `w.wall_texture[v]` and
 `w.floor_texture[v]` both hold style numbers 0 to 19 (a floor's atlas number is FLOORS + its style number);
@@ -10,7 +10,7 @@ import numpy as np
 WALLS = 0
 FLOORS = 20
 DOOR, WATER, POOL_WALL, DEFERRED_WALL, DEFERRED_FLOOR, DEFERRED_CEILING, DEFERRED_DOOR, TERRAIN = range(40, 48)
-POOL_PICTURES = 48  # the eight walls of the water maze that carry a picture
+POOL_PICTURES = 48  # first of the eight walls of the water maze with a picture
 TEXTURES = 56
 
 WALL_STYLES = (
@@ -31,7 +31,7 @@ CORRIDOR_WALL = 0  # style_01_green
 CORRIDOR_FLOOR = 0  # style_01_orange
 
 SIZE_BITS = 7
-SIZE = 1 << SIZE_BITS  # texels a side at level 0
+SIZE = 1 << SIZE_BITS  # texels per side at level 0
 LEVELS = 6  # 128, 64, 32, 16, 8, 4
 LEVEL_START = np.array(
     [sum((SIZE >> k) ** 2 for k in range(level)) for level in range(LEVELS + 1)]
@@ -46,7 +46,7 @@ PICTURE_LEVEL_START = np.array(
 )
 PICTURE_TEXELS = int(PICTURE_LEVEL_START[PICTURE_LEVELS])
 PICTURE_WIDTH = 32.0  # world units
-PICTURE_HEIGHT = 50.0  # of its middle
+PICTURE_HEIGHT = 50.0  # height of a picture's middle
 
 SKY_CITY, SKY_POOL = range(2)
 SKIES = 2
@@ -63,7 +63,7 @@ def pack(image: np.ndarray) -> np.ndarray:
 
 
 def mips(image: np.ndarray, levels: int) -> np.ndarray:
-    """Flatten an (S, S, 3 or 4) image and its halvings into packed texels."""
+    """Flatten an (S, S, 3 or 4) image and its mip levels into packed texels."""
     parts = []
     x = np.asarray(image, np.float64)
     for _ in range(levels):

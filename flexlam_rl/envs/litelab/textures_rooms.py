@@ -1,8 +1,8 @@
 """Surfaces of the rooms without a maze: the water maze's pool, and the deferred-effects rooms.
 
-Colours and measures were read off recorded frames; all of it is drawn by code. Textures are (SIZE, SIZE, 3) and repeat;
-along a wall they run to the viewer's left, which is how wall coordinates run in a room's segments, and their first row
-lies at the wall's top.
+Colors and sizes were measured on recorded frames; everything is drawn by code. Textures are (SIZE, SIZE, 3) and repeat.
+Along a wall, they run to the viewer's left, like the wall coordinates of a room's segments; their first row is at the
+top of the wall.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ ROOM = 135.0  # world units of a room's wall texture: two panels of 67.5
 CEILING = 160.0  # world units between lamps
 WATER = 256.0
 
-# Colours of the pool's eight pictures, counter-clockwise from the east, and of their shapes.
+# Colors of the pool's eight pictures, counterclockwise from the east, and of their shapes.
 PICTURE_COLORS = (
     (143, 208, 4),
     (140, 10, 14),
@@ -39,7 +39,7 @@ def _grid(size: float) -> tuple[Floats, Floats]:
 
 
 def _noise(seed: int, cells: int) -> Floats:
-    """Smooth noise in -1..1 that repeats, with `cells` lattice points a side."""
+    """Smooth noise in -1..1 that repeats, with `cells` lattice points per side."""
     lattice = np.random.default_rng(seed).uniform(-1, 1, (cells, cells))
     at = np.arange(tx.SIZE) * cells / tx.SIZE
     low = at.astype(int)
@@ -51,7 +51,7 @@ def _noise(seed: int, cells: int) -> Floats:
 
 
 def water() -> Floats:
-    """Small bright meshes around darker blue, on broad lighter and darker areas."""
+    """Water: small bright meshes around darker blue, on large lighter and darker areas."""
     ripple = np.abs(_noise(1, 20) + 0.45 * _noise(2, 40))
     mesh = np.exp(-((ripple / 0.32) ** 2))
     broad = _noise(3, 4) + 0.5 * _noise(4, 8)
@@ -63,7 +63,7 @@ def water() -> Floats:
 def _lines(
     image: Floats, across: Floats, down: Floats, pieces: tuple[tuple[float, float, float, float], ...], color: Floats
 ) -> None:
-    """Dark lines (x0, y0, x1, y1), upright or level, in a tile of 96 units, and one unit of shade beside them."""
+    """Draw dark vertical or horizontal lines (x0, y0, x1, y1) in a tile of 96 units, with one unit of shade beside."""
     for x0, y0, x1, y1 in pieces:
         inside_x = np.maximum(np.maximum(x0 - across, across - x1), 0)
         inside_y = np.maximum(np.maximum(y0 - down, down - y1), 0)
@@ -80,7 +80,7 @@ _CIRCUIT = (
 
 
 def pool_wall() -> Floats:
-    """Blue wall with dark circuit lines and a bright line at the water."""
+    """A blue wall with dark circuit lines and a bright line at the water."""
     across, down = _grid(POOL)
     image = np.empty((tx.SIZE, tx.SIZE, 3))
     image[:] = (32, 112, 171)
@@ -93,7 +93,7 @@ def pool_wall() -> Floats:
 
 
 def _shape(number: int, x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Where picture `number` shows its light shape; x to the right and y up from the picture's middle."""
+    """Mask of the light shape of picture `number`; x is to the right and y up from the picture's middle."""
     r = np.hypot(x, y)
     if number == 0:  # circle and cross
         return (r < 26) | ((np.abs(x) < 12) & (np.abs(y) < 44)) | ((np.abs(y) < 12) & (np.abs(x) < 44))
@@ -114,9 +114,7 @@ def _shape(number: int, x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 def pool_picture(number: int) -> Floats:
-    """The stretch of the pool's wall with picture `number`, 192 units wide, the picture a little right of its
-    middle.
-    """
+    """The part of the pool's wall with picture `number`, 192 units wide, with the picture slightly right of its middle."""
     image = pool_wall()
     across, down = _grid(POOL)
     x, z = across - POOL / 2 - 11, POOL - down  # from the viewer's left
@@ -137,7 +135,7 @@ def pool_picture(number: int) -> Floats:
 
 
 def room_wall() -> Floats:
-    """Two yellow panels between dark posts, a blue-grey rail above and below (80 units high)."""
+    """Two yellow panels between dark posts, a blue-gray rail above and below (80 units high)."""
     across, down = _grid(ROOM)
     z = 80.0 - down
     x = across % (ROOM / 2)
@@ -167,20 +165,20 @@ def room_wall() -> Floats:
 
 
 def _lamps(across: Floats, down: Floats) -> Floats:
-    """Light of the lamps, one in the middle of each square of the ceiling, 0..1."""
+    """Light of the lamps, 0..1; one lamp is in the middle of each square of the ceiling."""
     x, y = (across + CEILING / 2) % CEILING - CEILING / 2, (down + CEILING / 2) % CEILING - CEILING / 2
     return np.asarray(np.exp(-((np.hypot(x, y) / 44.0) ** 2)))
 
 
 def room_floor() -> Floats:
-    """Dark floor, a little brighter below the lamps."""
+    """A dark floor, slightly brighter below the lamps."""
     across, down = _grid(CEILING)
     tone = 42 + 16 * _lamps(across, down) + 1.5 * _noise(7, 32)
     return np.stack([tone, tone, tone * 1.01], axis=-1)
 
 
 def room_ceiling() -> Floats:
-    """Grey tiles in a grid, bright around the lamps."""
+    """A ceiling of gray tiles in a grid, bright around the lamps."""
     across, down = _grid(CEILING)
     light = 0.46 + 0.62 * _lamps(across, down)
     image = np.empty((tx.SIZE, tx.SIZE, 3))
@@ -194,7 +192,7 @@ def room_ceiling() -> Floats:
 
 
 def room_door() -> Floats:
-    """A dark steel door with level ribs and a yellow seam."""
+    """A dark steel door with horizontal ribs and a yellow seam."""
     across, down = _grid(ROOM)
     image = np.empty((tx.SIZE, tx.SIZE, 3))
     image[:] = (74, 80, 88)
@@ -207,7 +205,7 @@ def room_door() -> Floats:
 
 
 def ground() -> Floats:
-    """Natlab's sandy soil, as seen on maps from above."""
+    """Natlab's sandy soil, for views from above."""
     tone = 1.0 + 0.10 * _noise(9, 8) + 0.06 * _noise(10, 32)
     return np.asarray(np.array([108.0, 86.0, 64.0]) * tone[..., None])
 
@@ -225,7 +223,7 @@ SIZES: dict[int, float] = {
 
 
 def textures() -> dict[int, Floats]:
-    """Atlas number -> image (SIZE, SIZE, 3) of all surfaces of the levels without a maze."""
+    """Draw all surfaces of the levels without a maze; maps atlas numbers to images (SIZE, SIZE, 3)."""
     images = {
         tx.WATER: water(),
         tx.POOL_WALL: pool_wall(),

@@ -1,5 +1,5 @@
-"""A view from above (DEBUG.CAMERA.TOP_DOWN): solids by casting rays down, surfaces in the mean colour of their
-texture.
+"""A view from above (DEBUG.CAMERA.TOP_DOWN): rays cast downwards find the solids, which have the mean colors of their
+textures.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ _ITEM_COLOURS = {
 
 @kernel
 def _surface(w, palette, x, y, z, colour):
-    """Mean colour of what stands at a point: `palette` has one row a texture of the atlas."""
+    """Mean color of the solid at a point; `palette` has one row per texture of the atlas."""
     light = 1.0
     number = tx.DEFERRED_FLOOR
     if w.geometry == s.GRID:
@@ -82,7 +82,7 @@ def top_view(w, palette, cx, cy, cz, turn, rgb):
                 x += dx * far
                 y += dy * far
                 z -= far
-                # a hair inside, so that a side counts to the open cell before it
+                # slightly before the hit, so that a wall's side belongs to the open cell in front of it
                 _surface(w, palette, x - 0.01 * dx, y - 0.01 * dy, z, colour)
             else:
                 colour[:] = 0.0
@@ -90,11 +90,11 @@ def top_view(w, palette, cx, cy, cz, turn, rgb):
                 rgb[py, px, k] = np.uint8(colour[k])
 
 
-_palettes: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by id of the atlas, which is kept so that ids stay unique
+_palettes: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by id of the atlas; it is kept, so that its id stays unique
 
 
 def _palette(atlas: np.ndarray) -> np.ndarray:
-    """Mean colour of every texture, (TEXTURES, 3) float64."""
+    """Compute the mean color of every texture, (TEXTURES, 3) float64."""
     if id(atlas) not in _palettes:
         last = atlas[:, -((tx.SIZE >> (tx.LEVELS - 1)) ** 2) :]  # the smallest mip level
         _palettes[id(atlas)] = atlas, np.stack([((last >> shift) & 255).mean(axis=1) for shift in (0, 8, 16)], axis=-1)
@@ -102,9 +102,7 @@ def _palette(atlas: np.ndarray) -> np.ndarray:
 
 
 def default_camera(world: Any, width: int, height: int) -> tuple[float, float, float]:
-    """Where DeepMind Lab puts the camera: high enough over the middle of a maze to see all of it, else at (0, 0,
-    500).
-    """
+    """Position of DeepMind Lab's camera: above the middle of a maze, high enough to see all of it; else (0, 0, 500)."""
     if world["geometry"] != s.GRID:
         return 0.0, 0.0, 500.0
     x, y = float(world["cols"]) * 50.0, float(world["rows"]) * 50.0
@@ -120,8 +118,18 @@ def top_down(
     camera: tuple[float, float, float],
     yaw: float,
 ) -> np.ndarray:
-    """The view of world `i` from `camera`, with items as discs and players as discs with a nose: (height, width, 3)
-    uint8.
+    """Draw world `i` from above, with items as discs and players as discs with a nose.
+
+    Args:
+        worlds: World records.
+        i: Number of the world.
+        atlas: Textures of the look.
+        width, height: Size of the picture in pixels.
+        camera: Position (x, y, z) of the camera.
+        yaw: Direction that is up in the picture, in degrees.
+
+    Returns:
+        (height, width, 3) uint8.
     """
     rgb = np.zeros((height, width, 3), np.uint8)
     turn = np.radians(yaw)
@@ -148,7 +156,7 @@ def _disc(
     radius: float,
     colour: tuple[int, ...],
 ) -> None:
-    """Fill a disc that lies level at `pos`; at least one pixel."""
+    """Fill a horizontal disc at `pos`, at least one pixel large."""
     height, width, _ = rgb.shape
     dx, dy, depth = pos[0] - camera[0], pos[1] - camera[1], camera[2] - pos[2]
     if depth <= 1.0:

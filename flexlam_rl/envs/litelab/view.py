@@ -1,8 +1,8 @@
 """Walls, floor and sky of every level that has walls.
 
-The pixels of a picture row share the elevation of their rays. A table over azimuth (rays.py) names the wall plane that
-each meets, whose exact depth then says whether wall, floor or sky shows; only silhouettes are quantised, to the table's
-sampling.
+The rays of a picture row's pixels have the same elevation. A table over azimuth (rays.py) has the wall plane that each
+ray meets; its exact depth then tells whether wall, floor or sky is visible. Only silhouettes are quantized, to the
+table's sampling.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from flexlam_rl.envs.litelab.kernel import kernel
 
 @kernel
 def draw_view(w, eye, look, surface, rgb, depth):
-    """Draw the view; `eye` is `camera.camera`'s tuple, `surface` is `render.surface`'s."""
+    """Draw the view; `eye` is the result of `camera.camera`, `surface` of `render.surface`."""
     height, width = depth.shape
     ex, ey, ez, cos_yaw, sin_yaw, cos_pitch, sin_pitch = eye
     floor_texture, floor, ceiling_texture, ceiling, lamp, sky_number = surface
@@ -34,7 +34,7 @@ def draw_view(w, eye, look, surface, rgb, depth):
         low = 0.5 * step - 1.0
         ray_step = step
     else:
-        # two rays a pixel in the row whose rays lie closest
+        # two rays per pixel in the row whose rays are closest together
         low = -1.0 / h_low
         n = int(2.0 * width * h_high / h_low) + 2
         ray_step = 2.0 / h_low / (n - 1)
@@ -44,7 +44,7 @@ def draw_view(w, eye, look, surface, rgb, depth):
     walls = np.empty((rows.WALL, count), np.float32)
     rows.prepare_walls(hits, count, look.repeat, ez, step, walls)
     hung = False
-    alike = True  # one height and repeat for all walls saves a quarter of their cost
+    alike = True  # if all walls have the same height and repeat, drawing them costs a quarter less
     for k in range(count):
         hung |= hits[k, rays.PICTURE] > 0.0
         alike &= walls[rows.V0, k] == walls[rows.V0, 0] and walls[rows.PER_UNIT, k] == walls[rows.PER_UNIT, 0]
@@ -68,7 +68,7 @@ def draw_view(w, eye, look, surface, rgb, depth):
         dz = v * cos_pitch - sin_pitch
         hx = h * cos_yaw
         hy = h * sin_yaw
-        # floor or ceiling lies at one depth in the whole row
+        # floor or ceiling has the same depth in the whole row
         q_flat = dz / ((floor if dz < 0.0 else ceiling) - ez)
         over = dz >= 0.0 and open_sky
         rows.azimuths(u, h, low, 1.0 / ray_step, n - 1, diamond, index, met)

@@ -1,7 +1,7 @@
-"""Weapons and damage (reference A6.6): ammunition, reload, hitscan, rockets, splash, knock-back, armor, tags, health
-decay.
+"""Weapons and damage (reference A6.6): ammunition, reload, hitscan, rockets, splash damage, knock-back, armor, tags,
+decay of health.
 
-In levels without opponents `fire_only` plays the same shots, which bring no reward but change ammunition, health and
+In levels without opponents, `fire_only` plays the same shots. They give no reward, but change ammunition, health and
 the picture.
 """
 
@@ -16,31 +16,31 @@ from flexlam_rl.envs.litelab.rng import uniform
 DAMAGE = (50, 7, 100, 8, 100)
 RELOAD_MS = (400, 100, 800, 50, 1500)
 RANGE = (32.0, 8192.0, 8192.0, 768.0, 8192.0)
-PICKUP_AMMO = (0, 100, 10, 100, 10)  # rounds that come with the weapon
-MACHINEGUN_SPREAD = 200.0 / 8192.0  # of a unit of range, at most
-EMPTY_MS = 500  # click of a weapon without rounds
+PICKUP_AMMO = (0, 100, 10, 100, 10)  # rounds that come with a weapon
+MACHINEGUN_SPREAD = 200.0 / 8192.0  # largest deviation per unit of range
+EMPTY_MS = 500  # reload time of a weapon without rounds
 ROCKET_SPEED = 900.0
 SPLASH_DAMAGE = 100.0
 SPLASH_RADIUS = 120.0
 ROCKET_LIFE_MS = 15000
-BURST_MS = 300  # how long a rocket's burst is seen
+BURST_MS = 300  # time for which a rocket's burst is visible
 
 START_HEALTH = 125
 MAX_HEALTH = 100
 MAX_ARMOR = 200
-ARMOR_SHARE = 0.66  # of the damage that armor takes
-KNOCKBACK_SPEED = 5.0  # units per second for a point of damage
-KNOCKBACK_MAX = 200  # points of damage that count
+ARMOR_SHARE = 0.66  # share of the damage that armor absorbs
+KNOCKBACK_SPEED = 5.0  # units per second per point of damage
+KNOCKBACK_MAX = 200  # largest number of points of damage that count for the knock-back
 DECAY_MS = 1000
 FLASH_MS = 50
-RESPAWNED = 2  # fire_held after a respawn: the press that brought the player back shoots only once it has been let go
+RESPAWNED = 2  # fire_held after a respawn: the trigger must be released before it shoots again
 DEAD_VIEW_HEIGHT = -16.0
 HULL = 15.0
 
 
 @kernel
 def equip(p):
-    """What every player has after a spawn: 125 health, gauntlet, machinegun with 100 rounds."""
+    """Give a player the equipment of a spawn: 125 health, gauntlet, machinegun with 100 rounds."""
     p.alive = 1
     p.health = START_HEALTH
     p.armor = 0
@@ -61,7 +61,7 @@ def equip(p):
 
 @kernel
 def decay(w, p):
-    """Health and armor above 100 fall by one each engine second."""
+    """Lower health and armor above 100 by one per engine second."""
     p.decay_ms += w.dt_ms
     if p.decay_ms >= DECAY_MS:
         p.decay_ms -= DECAY_MS
@@ -73,7 +73,7 @@ def decay(w, p):
 
 @kernel
 def best_weapon(p):
-    """The highest weapon with rounds."""
+    """The weapon with the highest number that has rounds."""
     for weapon in range(s.RAILGUN, s.GAUNTLET, -1):
         if p.owned[weapon] == 1 and p.ammo[weapon] > 0:
             return weapon
@@ -82,7 +82,7 @@ def best_weapon(p):
 
 @kernel
 def aim_vector(yaw, pitch):
-    """Unit vector of a view; angles in 65536ths of a turn."""
+    """Unit vector of a view direction; angles are in 65536ths of a turn."""
     a = yaw * (2.0 * np.pi / 65536.0)
     b = pitch * (2.0 * np.pi / 65536.0)
     return np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), -np.sin(b)
@@ -114,7 +114,7 @@ def _box_distance(p, ox, oy, oz, dx, dy, dz):
 
 @kernel
 def nearest_player(w, ignored, skipped, ox, oy, oz, dx, dy, dz, limit):
-    """(player number, distance) of the nearest living player on a ray, (-1, limit) if none; `skipped` is a bit mask."""
+    """Find the nearest living player on a ray: (number, distance), or (-1, limit). `skipped` is a bit mask of players."""
     best = -1
     distance = limit
     for k in range(w.player_count):
@@ -129,7 +129,7 @@ def nearest_player(w, ignored, skipped, ox, oy, oz, dx, dy, dz, limit):
 
 @kernel
 def _die(w, k, attacker):
-    """Player `k` is tagged: body hidden, the score goes to the attacker, or away for a self-tag."""
+    """Tag player `k`: its body is hidden, and the attacker gets a point, or loses one if it tagged itself."""
     p = w.players[k]
     p.alive = 0
     p.dead_ms = 0
@@ -155,9 +155,9 @@ def _die(w, k, attacker):
 
 @kernel
 def damage(w, k, attacker, points, dx, dy, dz):
-    """Hurt player `k` with `points` from direction (dx, dy, dz), of unit length: knock-back, armor, health, tag.
+    """Hurt player `k` with `points` of damage along the unit vector (dx, dy, dz): knock-back, armor, health, tag.
 
-    Half the points count against oneself.
+    Damage to oneself counts half.
     """
     p = w.players[k]
     if p.alive == 0:
@@ -181,14 +181,12 @@ def damage(w, k, attacker, points, dx, dy, dz):
 
 @kernel
 def _splash(w, x, y, z, owner, direct):
-    """A rocket bursts: everybody in reach and in sight is hurt, except player `direct`, who was hit by the rocket
-    itself.
-    """
+    """Burst a rocket: all players in reach and in sight are hurt, except player `direct`, who was hit by the rocket."""
     for k in range(w.player_count):
         p = w.players[k]
         if k == direct or p.alive == 0:
             continue
-        # distance to the hull, not to its centre
+        # distance to the hull, not to its center
         ex = max(abs(p.pos[0] - x) - HULL, 0.0)
         ey = max(abs(p.pos[1] - y) - HULL, 0.0)
         ez = max(max(p.pos[2] - 24.0 - z, z - p.pos[2] - 32.0), 0.0)
@@ -199,7 +197,7 @@ def _splash(w, x, y, z, owner, direct):
         length = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-6)
         if ray_hit(w, x, y, z, dx / length, dy / length, dz / length, length) < length:
             continue
-        # pushed from a point below the centre, so that players are lifted
+        # the push comes from below the center, so that players are lifted
         dz += 24.0
         length = np.sqrt(dx * dx + dy * dy + dz * dz)
         damage(w, k, owner, points, dx / length, dy / length, dz / length)
@@ -207,7 +205,7 @@ def _splash(w, x, y, z, owner, direct):
 
 @kernel
 def _launch(w, k, ox, oy, oz, dx, dy, dz):
-    """Fire a rocket (the oldest one gives way when all are flying)."""
+    """Fire a rocket; if all are flying, the oldest one is replaced."""
     slot = 0
     oldest = -1
     for i in range(s.MAX_MISSILES):
@@ -228,7 +226,7 @@ def _launch(w, k, ox, oy, oz, dx, dy, dz):
 
 @kernel
 def move_missiles(w):
-    """One frame of all rockets."""
+    """Move all rockets for one frame."""
     for i in range(s.MAX_MISSILES):
         m = w.missiles[i]
         if m.active == 0:
@@ -245,7 +243,7 @@ def move_missiles(w):
         if hit >= 0:
             damage(w, hit, m.owner, DAMAGE[s.ROCKET], dx, dy, dz)
         if hit < 0 and m.pos[2] >= s.WALL_HEIGHT and w.geometry == s.GRID:
-            m.active = 0  # gone into the sky
+            m.active = 0  # the rocket has flown into the sky
         elif hit >= 0 or free < step:
             m.active = 0
             m.burst_ms = BURST_MS
@@ -256,7 +254,7 @@ def move_missiles(w):
 
 @kernel
 def _shoot(w, k, weapon):
-    """The shot itself: along the view from the eye; remembers where it ended. Returns whether it happened at all."""
+    """Shoot from the eye along the view and remember where the shot ended; returns whether there was a shot."""
     p = w.players[k]
     dx, dy, dz = aim_vector(p.yaw, p.pitch)
     ox, oy, oz = p.pos[0], p.pos[1], p.pos[2] + p.view_height
@@ -279,7 +277,7 @@ def _shoot(w, k, weapon):
     if weapon == s.GAUNTLET and hit < 0:
         return False
     if weapon == s.RAILGUN:
-        # goes through players up to the wall
+        # the shot passes through players up to the wall
         passed = 0
         while hit >= 0:
             damage(w, hit, k, DAMAGE[weapon], dx, dy, dz)
@@ -296,12 +294,12 @@ def _shoot(w, k, weapon):
 
 @kernel
 def trigger(w, k, fire):
-    """One frame of player `k`'s weapon: reload, then shoot if the trigger is held."""
+    """Play one frame of player `k`'s weapon: reload, then shoot if the trigger is held."""
     p = w.players[k]
     p.flash_ms = max(p.flash_ms - w.dt_ms, 0)
     p.life_ms += w.dt_ms
-    # what is left of the reload carries over while the trigger is held, so that the rate of fire does not depend on the
-    # frame
+    # the remainder of the reload is carried over while the trigger is held, so that the rate of fire does not depend on
+    # the length of frames
     p.reload_ms -= w.dt_ms
     if fire == 0 or p.alive == 0:
         p.reload_ms = max(p.reload_ms, 0)
@@ -335,7 +333,7 @@ def take_weapon(p, weapon):
 
 @kernel
 def take_health(p, points):
-    """Add health up to 100; False when the player needs none."""
+    """Add health up to 100; returns False if the player needs none."""
     if p.health >= MAX_HEALTH:
         return False
     p.health = min(p.health + points, MAX_HEALTH)
@@ -344,7 +342,7 @@ def take_health(p, points):
 
 @kernel
 def take_armor(p, points):
-    """Add armor up to 200; False when the player has that much."""
+    """Add armor up to 200; returns False if the player already has that much."""
     if p.armor >= MAX_ARMOR:
         return False
     p.armor = min(p.armor + points, MAX_ARMOR)
@@ -353,6 +351,6 @@ def take_armor(p, points):
 
 @kernel
 def fire_only(w, fire):
-    """Shooting and health in levels without opponents."""
+    """Play one frame of shooting and health in levels without opponents."""
     decay(w, w.players[0])
-    trigger(w, 0, fire)  # only a machinegun is there, so nothing flies
+    trigger(w, 0, fire)  # there are no rockets to move, because players have no rocket launcher

@@ -1,6 +1,6 @@
-"""A batch of litelab worlds: played, begun and drawn on all cores, observed as arrays over the batch.
+"""`Worlds`: a batch of litelab worlds that are begun, played and drawn on all cores, and observed as arrays.
 
-Legend: `N` worlds, `H W` image.
+Legend: `N` worlds, `H W` size of an image.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ from flexlam_rl.envs.litelab.look import load_look
 from flexlam_rl.envs.litelab.pool import Pool, core_count
 from flexlam_rl.envs.litelab.settings import Settings, fill_world
 
-_CHUNKS_A_THREAD = 2  # so that a thread with quick worlds can take over work
+_CHUNKS_A_THREAD = 2  # more than one, so that a thread with fast worlds can take over work
 _HOLD_OUT_BIT = 1 << 31  # episode seeds have 31 bits, so this bit separates the held-out stream
 
-# the compiled call of a look: the same for all worlds, and slow to find when worlds are copied by the thousand
+# the compiled call per look, shared by all worlds, because finding it is slow when thousands of worlds are copied
 _calls: dict[str, Callable[..., None]] = {}
 
 
 def world_seed(seed: int, mixer_seed: int, hold_out: bool) -> int:
-    """The 64-bit seed of a world: 31 bits of episode seed, the hold-out bit and 32 bits of mixer seed never overlap."""
+    """Make the 64-bit seed of a world from 31 bits of episode seed, the hold-out bit and 32 bits of mixer seed."""
     return (mixer_seed << 32) | (_HOLD_OUT_BIT if hold_out else 0) | (seed & (_HOLD_OUT_BIT - 1))
 
 
@@ -36,15 +36,15 @@ class Worlds:
     """`N` worlds with the same observations and look.
 
     Args:
-        given: Every world's settings; sizes, overlay, seeds' stream and look are those of the first.
-        names: Observations.
-        threads: Threads to use, None for one a core.
+        given: Settings of each world; image sizes, overlay, stream of seeds and look are those of the first.
+        names: Names of observations.
+        threads: Number of threads; None for one per core.
 
     Attributes:
         worlds: The world records, (N,).
-        players: Players of every world's level, (N,).
+        players: Number of players in each world's level, (N,).
         has_events: Whether any level has events.
-        results: What the last `do` brought, (N,) records of `batch.RESULT`.
+        results: Results of the last `do`, (N,) records of `batch.RESULT`.
     """
 
     def __init__(self, given: Sequence[Settings], names: Sequence[str], threads: int | None = None) -> None:
@@ -76,7 +76,7 @@ class Worlds:
         self._link()
 
     def _link(self) -> None:
-        """Find what all worlds of the process share: the look and the compiled call."""
+        """Find the look and the compiled call, which all worlds of the process share."""
         textures = self.settings[0].textures
         self.look = load_look(textures)
         if textures not in _calls:
@@ -99,17 +99,22 @@ class Worlds:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state["worlds"].dtype != s.WORLD:
-            raise ValueError("This litelab environment was pickled by another version of flexlam_rl: make it anew.")
+            raise ValueError("This litelab environment was pickled by another version of flexlam_rl: make a new one.")
         self.__dict__.update(writable(state))
         self._link()
 
     def new_picture(self) -> np.ndarray:
-        """An empty (N, H, W, 3) uint8 array."""
+        """Allocate an uninitialized (N, H, W, 3) uint8 array for pictures."""
         return np.empty((len(self.worlds), *self._size, 3), np.uint8)
 
     def do(self, jobs: np.ndarray, frames: int, rgb: np.ndarray | None, begins: bool = False) -> None:
-        """Do every world's job; jobs that draw do so into `rgb` (N, H, W, 3), which must be there then, and jobs that
-        begin an episode need `begins`. See `batch.direct_serve`.
+        """Do each world's job (see `batch.direct_serve`).
+
+        Args:
+            jobs: (N,) records of `batch.JOB`.
+            frames: Number of frames to play.
+            rgb: (N, H, W, 3) uint8 to draw into; it must be given if a job draws.
+            begins: Whether any job begins an episode.
         """
         picture = self._unseen if rgb is None else rgb
         calls = []
@@ -137,9 +142,7 @@ class Worlds:
             self._read_texts(np.flatnonzero(changed))
 
     def play(self, actions: np.ndarray, skip: np.ndarray | None, frames: int, rgb: np.ndarray | None) -> None:
-        """Play `actions` (N, 7) in every world that the bool array `skip` does not name, and draw into `rgb` if
-        given.
-        """
+        """Play `actions` (N, 7) in all worlds, except where `skip` (N,) is True, and draw into `rgb` if it is given."""
         jobs = self._jobs
         jobs["what"] = PLAY if rgb is None else PLAY | DRAW
         if skip is not None:
@@ -148,7 +151,11 @@ class Worlds:
         self.do(jobs, frames, rgb)
 
     def begin(self, which: np.ndarray, episode_seeds: Sequence[int], rgb: np.ndarray | None) -> None:
-        """Begin episodes in worlds `which` with seeds in [0, 2**31), and draw them into `rgb` if given."""
+        """Begin episodes with seeds in [0, 2**31) in the worlds `which`, and draw them into `rgb` if it is given.
+
+        Raises:
+            ValueError: The given start position is inside a wall.
+        """
         given = self.settings[0]
         jobs = self._jobs
         jobs["what"] = 0
@@ -162,11 +169,11 @@ class Worlds:
             x, y, z = (float(v) for v in self.worlds[i]["start_pos"])
             self.worlds["running"][i] = 0
             raise ValueError(
-                f"startPosition is {x:g} {y:g} {z:g}, which is inside a wall of this map; give a place that is free."
+                f"startPosition is {x:g} {y:g} {z:g}, which is inside a wall of this map: expected a free place."
             )
 
     def begin_raw(self, seed: int) -> None:
-        """Begin an episode in world 0 with a 64-bit world seed; draws nothing."""
+        """Begin an episode in world 0 with a 64-bit world seed, without drawing it."""
         self._jobs["what"] = 0
         self._jobs["what"][0] = BEGIN
         self._jobs["seed"][0] = seed
@@ -183,15 +190,17 @@ class Worlds:
                 texts[i] = ob.text(name, self.worlds[i], self.settings[i].player_name)
 
     def observe(self, rgb: np.ndarray | None) -> Any:
-        """The batch's observations, drawn images given: one batch for one name, else a dictionary of them. Texts are
-        tuples.
+        """Make the batch's observations: bare for one name, else a dictionary. Texts are tuples of strings.
+
+        Args:
+            rgb: (N, H, W, 3) uint8, the drawn pictures; None if no observation needs them.
         """
         if len(self.names) == 1:
             return self._one(self.names[0], rgb)
         return {name: self._one(name, rgb) for name in self.names}
 
     def observe_one(self) -> dict[str, Any]:
-        """The observations of world 0, by name, drawn anew if they need a picture."""
+        """Make the observations of world 0 by name, drawing a picture if they need one."""
         rgb = None
         if self.needs_rgb:
             rgb = self.new_picture()
@@ -216,11 +225,11 @@ class Worlds:
         return pictures if last else np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
 
     def camera(self, i: int, view: str) -> np.ndarray:
-        """A DEBUG.CAMERA view of world `i`, (alt height, alt width, 3) uint8."""
+        """Draw a DEBUG.CAMERA view of world `i`, (alt height, alt width, 3) uint8."""
         return camera_view(self, i, view)
 
     def events(self) -> list[tuple[int, tuple[Any, ...]]]:
-        """Events since the last call, of the worlds that have any: (world, events)."""
+        """List (world, events) for worlds that have had events since the last call."""
         found = []
         for i in self._events:
             events, self._trials[i] = trial_events(self.worlds[i], self._trials[i])
@@ -229,8 +238,12 @@ class Worlds:
         return found
 
     def picture(self, i: int, width: int, height: int, hud: int | None = None) -> np.ndarray:
-        """The view of world `i` at another size, (height, width, 3) uint8; `hud` as in `render.draw`, None for the
-        batch's.
+        """Draw the view of world `i` in another size, (height, width, 3) uint8.
+
+        Args:
+            i: Number of the world.
+            width, height: Size in pixels.
+            hud: As for `render.draw`; None for the batch's.
         """
         rgb = np.empty((1, height, width, 3), np.uint8)
         job = np.zeros(1, JOB)

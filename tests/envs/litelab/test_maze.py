@@ -326,7 +326,7 @@ def test_variations_layer() -> None:
             "1 rows of 3, but the maze has 11 rows of 11",
         ),
         ("language_execute_random_task", "overrideVariationsLayer", "AAA", "needs overrideEntityLayer too"),
-        ("explore_goal_locations_small", "mazeWidth", "12", "mazeWidth is 12, but mazes and rooms have odd sizes"),
+        ("explore_goal_locations_small", "mazeWidth", "12", "mazeWidth is 12, but mazes and rooms must have odd sizes"),
         ("explore_goal_locations_small", "roomMinSize", "11", "roomMinSize is 11"),
         ("explore_goal_locations_small", "spawnCount", "9", "fewer than the 1 object cells"),
         ("explore_object_rewards_many", "objectCount", "7", "fewer than the 8 object cells"),

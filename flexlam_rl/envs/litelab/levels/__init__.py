@@ -1,1 +1,1 @@
-"""Rules of the levels, one file a family."""
+"""Rules of the levels, one file per family."""

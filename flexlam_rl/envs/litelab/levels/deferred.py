@@ -1,9 +1,9 @@
-"""Rules of rooms_exploit_deferred_effects_train (reference A6.9): ten pickups end the episode, so one should take the
-cakes.
+"""Rules of rooms_exploit_deferred_effects_train (reference A6.9): ten pickups end the episode, so the cakes are the
+better choice.
 
-One of three configurations an episode: apples and a box in one room; apples there and cakes behind a closed door; the
-same with the door open and the floor bright. The box costs 3 and brightens the floor, which in the test level opens the
-door.
+An episode has one of three configurations: apples and a box in one room; apples in it and cakes behind a closed door;
+the same with the door open and the floor bright. The box costs 3 and brightens the floor, which opens the door in the
+test level.
 """
 
 import numpy as np
@@ -20,10 +20,10 @@ ONE_ROOM, DOOR_CLOSED, DOOR_OPEN = range(3)
 APPLE_REWARD = 1
 BOX_REWARD = -3
 CAKE_REWARD = 10
-PICKUPS = 10  # that end the episode
-END_MS = 200  # after the last of them
+PICKUPS = 10  # pickups that end the episode
+END_MS = 200  # time from the last pickup to the end
 
-GRID = 5  # places a side
+GRID = 5  # places per side of a room
 SPACING = 120.0
 ROOM_1 = (-208.0, -240.0)
 ROOM_2 = (520.0, -240.0)
@@ -33,7 +33,7 @@ START_Z = 24.125
 
 @kernel
 def begin(w):
-    """Start of an episode: draw the configuration."""
+    """Begin an episode: draw the configuration."""
     w.variant = below(w, 3)
     w.picked = 0
     w.end_ms = -1
@@ -74,7 +74,7 @@ def restart(w):
 
 @kernel
 def tick(w, item):
-    """One frame; `item` is the touched one or -1."""
+    """Play one frame; `item` is the touched item or -1."""
     if item >= 0 and w.picked < PICKUPS:
         w.reward += w.items[item].reward
         if w.items[item].kind == s.BOX:

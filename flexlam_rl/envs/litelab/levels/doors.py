@@ -1,4 +1,4 @@
-"""Which doors are open after a (re)start of an obstructed-goals map (reference A6.4)."""
+"""The choice of open doors at a (re)start of an obstructed-goals map (reference A6.4)."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, shuffle
 
-DOORS_CLOSED = 0.5  # share that stays closed of the doors off the way to the goal
+DOORS_CLOSED = 0.5  # share of the doors off the way to the goal that stays closed
 
 _STEP_ROW = np.array([0, -1, 0, 1])
 _STEP_COL = np.array([1, 0, -1, 0])
@@ -19,7 +19,7 @@ def _is_door(w, r, c):
 
 @kernel
 def _random_way(w, row, col):
-    """Cells of one random depth-first way from the goal to a cell, as row * cols + col."""
+    """Find the cells of a random depth-first way from the goal to a cell, as row * cols + col."""
     seen = np.zeros((w.rows, w.cols), np.uint8)
     way = np.empty(w.rows * w.cols, np.int32)
     ways = np.empty(4, np.int32)
@@ -49,7 +49,7 @@ def _random_way(w, row, col):
 
 @kernel
 def draw_doors(w, row, col):
-    """Close all doors, open those on one random way between the goal and the spawn cell, then half of the others."""
+    """Close all doors, then open those on a random way between the goal and the spawn cell and half of the others."""
     for r in range(w.rows):
         for c in range(w.cols):
             w.door_open[r, c] = 0

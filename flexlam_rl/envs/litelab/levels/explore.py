@@ -1,5 +1,5 @@
 """Rules of the explore levels: goal locations, object locations, object rewards, obstructed goals (reference A6.1 to
-A6.4), and of litelab's own maze without anything to find.
+A6.4), and of litelab's own maze without rewards.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ from flexlam_rl.envs.litelab.rng import below, shuffle
 GOAL_REWARD = 10
 GOOD_REWARD = 2
 BAD_REWARD = -1
-APPLE_SHARE = 0.5  # of the apple cells hold an apple
+APPLE_SHARE = 0.5  # share of the apple cells that have an apple
 
-# The 16 colours of the two-coloured objects.
+# The 16 colors of the two-colored objects.
 PALETTE = np.array(
     [
         (0, 0, 0), (0, 0, 170), (0, 170, 0), (0, 170, 170), (170, 0, 0), (170, 0, 170), (170, 85, 0), (170, 170, 170),
@@ -35,7 +35,7 @@ _SHAPES = len(SHAPE_NAMES)
 
 @kernel
 def begin(w):
-    """Start of an episode: maze, look, and what stays the same in all of the episode."""
+    """Begin an episode: draw the maze, its look, and everything that stays the same for the whole episode."""
     if w.level == QUADRANTS:
         quadrants.begin(w)
         return
@@ -56,7 +56,7 @@ def begin(w):
 
 @kernel
 def restart(w):
-    """(Re)start of the map: everything taken is back, the player in a new place."""
+    """(Re)start the map: all items are back, and the player is in a new place."""
     w.picked = 0
     if w.level == QUADRANTS:
         spawns = find_letters(w, SPAWN)
@@ -82,7 +82,7 @@ def restart(w):
 
 @kernel
 def touch(w, item):
-    """The player touches item number `item`: reward, and the end of the map when nothing is left to do in it."""
+    """Handle the touch of item number `item`: give the reward, and end the map when nothing is left to find."""
     take(w, item)
     it = w.items[item]
     w.reward += it.reward
@@ -96,7 +96,7 @@ def touch(w, item):
 
 @kernel
 def _choose_goal(w):
-    """One goal cell for the episode, from which some spawn cell can be reached."""
+    """Choose a goal cell for the episode, from which a spawn cell can be reached."""
     goals = find_letters(w, GOAL)
     shuffle(w, goals, len(goals))
     goal = goals[0]
@@ -111,7 +111,7 @@ def _choose_goal(w):
 
 @kernel
 def _choose_apples(w):
-    """Half of the apple cells hold an apple, the same ones in all of the episode."""
+    """Choose the apple cells that have an apple for the whole episode."""
     cells = find_letters(w, APPLE)
     shuffle(w, cells, len(cells))
     w.left = int(np.floor(APPLE_SHARE * len(cells)))
@@ -121,8 +121,8 @@ def _choose_apples(w):
 
 @kernel
 def _draw_categories(w):
-    """A look for every category, fixed for the episode and all different: shape, pattern and two colours; the first
-    ones are good.
+    """Draw a look for each category for the whole episode: shape, pattern and two colors, all different. The first
+    categories are the good ones.
     """
     w.left = w.good_categories
     for k in range(w.categories):
@@ -145,7 +145,7 @@ def _draw_categories(w):
 
 @kernel
 def _place_categories(w, spawn):
-    """One object of every category, on a uniform choice among the slots that can be reached."""
+    """Place one object of each category, in slots chosen uniformly among those that can be reached."""
     mask = reachable_from(w, spawn // w.cols, spawn % w.cols)
     slots = find_letters(w, APPLE)
     n = 0

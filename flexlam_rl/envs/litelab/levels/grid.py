@@ -1,4 +1,4 @@
-"""Cells of a text maze as one number, row * cols + col: finding, reaching and filling them."""
+"""Operations on cells of a text maze, which are given as one number, row * cols + col."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from flexlam_rl.envs.litelab.maze import SPAWN
 from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below
 
-ITEM_Z = 16.125  # an item's origin: dropped to the floor (top at 1) with a radius of 15
+ITEM_Z = 16.125  # height of an item's origin: it has a radius of 15 and lies on the floor, whose top is at 1
 PLAYER_Z = 25.125
 
 _STEP_ROW = np.array([0, -1, 0, 1])  # by side: east, north, west, south
@@ -18,7 +18,7 @@ _STEP_COL = np.array([1, 0, -1, 0])
 
 @kernel
 def find_letters(w, letter):
-    """Cells that hold `letter`, in reading order, as row * cols + col."""
+    """Find the cells with `letter`, in reading order, as row * cols + col."""
     found = np.empty(w.rows * w.cols, np.int32)
     n = 0
     for r in range(w.rows):
@@ -31,7 +31,7 @@ def find_letters(w, letter):
 
 @kernel
 def reachable_from(w, row, col):
-    """Cells that can be walked to from a cell if all doors were open: a (rows, cols) mask."""
+    """Find the cells that could be reached from a cell if all doors were open, as a (rows, cols) mask."""
     mask = np.zeros((w.rows, w.cols), np.uint8)
     stack = np.empty((w.rows * w.cols, 2), np.int32)
     mask[row, col] = 1
@@ -74,13 +74,13 @@ def add_item_in_cell(w, kind, look, cell, reward):
 
 @kernel
 def spawn_in_cell(w, cell):
-    """Place the player in the middle of a cell, looking anywhere."""
+    """Place the player in the middle of a cell, with a random yaw."""
     place(w, w.players[0], cell_x(w, cell), cell_y(w, cell), PLAYER_Z, below(w, 65536))
 
 
 @kernel
 def spawns_in(w, mask):
-    """The spawn cells inside a mask."""
+    """Find the spawn cells inside a mask."""
     spawns = find_letters(w, SPAWN)
     n = 0
     for i in range(len(spawns)):

@@ -22,7 +22,7 @@ from flexlam_rl.envs.litelab.rng import below, between, normal, shuffle
 GOAL_REWARD = 10
 COLOR_NOISE = 1.0  # standard deviation of each channel
 
-# What the instruction asks for.
+# Kinds of tasks.
 PICK, PICK_BOTH, ALL_SHAPE, ALL_COLOR, SHAPE_NEAR_SHAPE, SHAPE_NEAR_COLOR, COLOR_NEAR_COLOR = range(7)
 TWO = TWO_AREAS  # either of the two maps with two rooms
 
@@ -55,19 +55,19 @@ _COLORS = len(COLOR_NAMES)
 _SHAPES = len(SHAPE_NAMES)
 _RGB = np.array(COLOR_RGB, np.float64)
 _WEIGHT, _KIND, _MAP, _OBJECTS = range(4)
-# w.words: the colour and shape looked for, then those of what it is near; -1 where the instruction does not name one
+# w.words: color and shape of the target, then those of the object near it; -1 if the instruction does not name one
 _COLOR, _SHAPE, _NEAR_COLOR, _NEAR_SHAPE = range(4)
 
 
 @kernel
 def penalty(bonus, distractors):
-    """Reward of touching one of `distractors` wrong objects where a right answer would bring `bonus`."""
+    """Reward for touching one of `distractors` wrong objects, if a right answer gives `bonus`."""
     return -int(np.floor(bonus / distractors + 0.5))
 
 
 @kernel
 def begin(w):
-    """Start of an episode: everything is drawn at the restarts, except a maze that the user gave."""
+    """Begin an episode: prepare a maze given by the user; everything else is drawn at restarts."""
     w.variant = 255
     if w.given_maze == 1:
         set_cells(w)
@@ -76,7 +76,7 @@ def begin(w):
 
 @kernel
 def restart(w):
-    """A new task, with its map, look, instruction and objects."""
+    """(Re)start with a new task: draw its map, look, instruction and objects."""
     _draw_task(w)
     draw_theme(w)
     spawns = find_letters(w, SPAWN)
@@ -103,7 +103,7 @@ def restart(w):
 
 @kernel
 def touch(w, item):
-    """The player touches item number `item`: the last object asked for, or any other, ends the map."""
+    """Handle the touch of item number `item`: the last wanted object, or any wrong one, ends the map."""
     take(w, item)
     it = w.items[item]
     every = TASKS[w.task, _KIND] == ALL_SHAPE or TASKS[w.task, _KIND] == ALL_COLOR
@@ -123,10 +123,10 @@ def touch(w, item):
 
 @kernel
 def _fits(w, task, slots):
-    """Whether a task can be set: on its own map, or on a maze of the user's."""
+    """Whether a task is possible on its own map, or on a maze given by the user."""
     if w.given_maze == 0:
         return True
-    if w.variant == 255:  # not one of the level's maps: no rooms to be near in
+    if w.variant == 255:  # not one of the level's maps, so it has no rooms in which objects are near each other
         return TASKS[task, _KIND] <= ALL_COLOR and TASKS[task, _OBJECTS] <= slots
     return TASKS[task, _MAP] == (TWO if w.variant == TWO_ROOMS else w.variant)
 
@@ -155,7 +155,7 @@ def _draw_task(w):
 
 @kernel
 def _other(w, n, a, b):
-    """A number in [0, n) that is neither `a` nor `b`."""
+    """Draw a number in [0, n) that is neither `a` nor `b`."""
     while True:
         x = below(w, n)
         if x != a and x != b:
@@ -175,7 +175,7 @@ def _add(w, slot, color, shape, group):
 
 @kernel
 def _pick(w, slots, objects):
-    """One object that differs from all others in colour and shape; either or both are named."""
+    """Place a target that differs from all other objects in color and shape; the instruction names one or both."""
     color, shape = below(w, _COLORS), below(w, _SHAPES)
     named = below(w, 3)
     w.words[_COLOR] = color if named != 1 else -1
@@ -187,7 +187,7 @@ def _pick(w, slots, objects):
 
 @kernel
 def _pick_both(w, slots, objects):
-    """One object among others of which half share its colour and half its shape; both are named."""
+    """Place a target among objects of which half have its color and half its shape; the instruction names both."""
     color, shape = below(w, _COLORS), below(w, _SHAPES)
     w.words[_COLOR] = color
     w.words[_SHAPE] = shape
@@ -201,7 +201,7 @@ def _pick_both(w, slots, objects):
 
 @kernel
 def _every(w, slots, objects, kind):
-    """At least two objects of one shape or colour, and at least two others."""
+    """Place at least two targets of one shape or color, and at least two other objects."""
     if objects > 4:
         objects = between(w, 4, objects)
     w.left = between(w, 2, objects - 2)
@@ -224,8 +224,8 @@ def _every(w, slots, objects, kind):
 
 @kernel
 def _near(w, kind):
-    """A target beside its anchor; elsewhere the same word with another neighbour, the anchor with another, and neither
-    of them.
+    """Place a pair of objects in each room: the target with its anchor in one, and in the others pairs that have only
+    one of them or neither.
     """
     colors = kind == COLOR_NEAR_COLOR
     near_color = kind != SHAPE_NEAR_SHAPE
@@ -233,7 +233,7 @@ def _near(w, kind):
     anchor = _other(w, _COLORS, target if colors else -1, -1) if near_color else _other(w, _SHAPES, target, -1)
     w.words[_COLOR if colors else _SHAPE] = target
     w.words[_NEAR_COLOR if near_color else _NEAR_SHAPE] = anchor
-    common = below(w, _SHAPES)  # colours only: one shape for all
+    common = below(w, _SHAPES)  # if only colors are named, all objects have one shape
     rooms = 4 if w.variant == FOUR_ROOMS else 2
     order = np.arange(rooms)
     shuffle(w, order, rooms)
@@ -246,7 +246,7 @@ def _near(w, kind):
                     cells[n] = r * w.cols + c
                     n += 1
         shuffle(w, cells, 2)
-        # rooms in turn: target and anchor, target word and no anchor, no target word and anchor, neither
+        # by room: target and anchor, an object like the target, an object like the anchor, neither
         for j in range(2):
             is_target = j == 0 and i < 2
             is_anchor = j == 1 and i % 2 == 0
@@ -264,14 +264,14 @@ def _near(w, kind):
 
 @kernel
 def _room(w, r, c):
-    """Number of the room of a slot, by the halves or quarters of the map that its corners lie in."""
+    """Number of a slot's room, by the half or quarter of the map."""
     if w.variant == FOUR_ROOMS:
         return 0 if r < 3 else 3 if r > 5 else 1 if c < 4 else 2
     return 0 if c < w.cols // 2 else 1
 
 
 def instruction(w: np.void) -> str:
-    """The words of the instruction (INSTR) of a language world, e.g. "cyan hat" or "wine_glass near magenta object"."""
+    """Make the instruction (INSTR) of a language world, such as "cyan hat" or "wine_glass near magenta object"."""
     kind = TASKS[w["task"], _KIND]
     color, shape, near_color, near_shape = (int(x) for x in w["words"])
     words = ["Every"] if kind in (ALL_SHAPE, ALL_COLOR) else []

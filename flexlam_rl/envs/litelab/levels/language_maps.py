@@ -84,7 +84,7 @@ EEE...FFF
 
 
 def _grids(texts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as one padded uint8 array (map, row, col), and their rows and columns."""
+    """Convert texts to one padded uint8 array (map, row, col), and their numbers of rows and columns."""
     rows = [text.split() for text in texts]
     size = np.array([(len(r), len(r[0])) for r in rows], np.int32)
     grid = np.zeros((len(texts), size[:, 0].max(), size[:, 1].max()), np.uint8)
@@ -101,7 +101,7 @@ _VARIATIONS = np.where(_grids(_ROOMS)[0] >= ord("A"), _grids(_ROOMS)[0].astype(n
 
 @kernel
 def load_map(w, which):
-    """Make a fixed map the world's maze."""
+    """Copy a fixed map into the world's maze."""
     w.rows = _SIZE[which, 0]
     w.cols = _SIZE[which, 1]
     for r in range(w.rows):
@@ -112,9 +112,7 @@ def load_map(w, which):
 
 @kernel
 def match_map(w):
-    """Which fixed map the world's maze is, or 255 for another one; its rooms are filled in unless the user gave
-    variations.
-    """
+    """Find which fixed map the world's maze is, 255 if none; its rooms become variations unless the user gave some."""
     for which in range(len(_SIZE)):
         same = w.rows == _SIZE[which, 0] and w.cols == _SIZE[which, 1]
         r = 0

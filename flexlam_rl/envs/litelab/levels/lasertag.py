@@ -1,6 +1,6 @@
 """Rules of lasertag (reference A6.6): a new maze each episode, bots to tag, weapons and pickups, respawns.
 
-Tagging another player gives +1, tagging oneself -1, being tagged nothing. Everybody plays against everybody.
+Tagging another player gives +1, tagging oneself -1, and being tagged 0. There are no teams.
 """
 
 import numpy as np
@@ -33,15 +33,15 @@ HEALTH_POINTS = 50
 ARMOR_POINTS = 50
 ITEM_Z = 16.125  # as in the explore levels
 START_Z = 25.125
-RESPAWN_Z = START_Z + 9.0  # a respawn drops the player from there
-RESPAWN_MS = 1700  # from when on the trigger brings a tagged player back
-FORCED_MS = RESPAWN_MS + 20000  # when it comes back by itself; recorded ones waited 20.9 s without
-WIDTH = 30.0  # of a hull
+RESPAWN_Z = START_Z + 9.0  # height from which a respawn drops the player
+RESPAWN_MS = 1700  # from this time on, the trigger brings a tagged player back
+FORCED_MS = RESPAWN_MS + 20000  # time of a respawn without the trigger; recorded players waited 20.9 s
+WIDTH = 30.0  # width of a hull
 
 
 @kernel
 def begin(w):
-    """Start of an episode: a new maze with weapon and pickup cells, the bots' colour."""
+    """Begin an episode: draw a new maze with weapon and pickup cells, and the bots' color."""
     if w.given_maze == 0:
         maze.generate(w, BLANK)
         maze.scatter(w, WEAPON_LETTER, w.weapon_count)
@@ -81,7 +81,7 @@ def _place_items(w):
 
 @kernel
 def _blocked(w, k, x, y):
-    """Whether a living player other than `k` stands where a hull at (x, y) would be."""
+    """Whether the hull of player `k` at (x, y) would overlap another living player."""
     for j in range(w.player_count):
         q = w.players[j]
         if j != k and q.alive == 1 and abs(q.pos[0] - x) < WIDTH and abs(q.pos[1] - y) < WIDTH:
@@ -91,7 +91,7 @@ def _blocked(w, k, x, y):
 
 @kernel
 def spawn(w, k, z):
-    """Bring player `k` to a random spawn cell where nobody stands (to any if all are taken)."""
+    """Put player `k` into a random free spawn cell, or into any one if all are taken."""
     chosen_x = 1.5 * s.CELL
     chosen_y = 1.5 * s.CELL
     for allow_blocked in range(2):
@@ -118,7 +118,7 @@ def spawn(w, k, z):
 
 @kernel
 def restart(w):
-    """(Re)start of the map: items, and everybody at a spawn point."""
+    """(Re)start the map: place the items, and all players at spawn points."""
     w.map_over = 0
     _place_items(w)
     for k in range(w.player_count):
@@ -129,7 +129,7 @@ def restart(w):
 
 @kernel
 def touch(w, k, item):
-    """Player `k` touches an item: takes it if it has use for it."""
+    """Handle the touch of an item by player `k`, who takes it if it is of use."""
     it = w.items[item]
     p = w.players[k]
     if it.kind == s.WEAPON:
@@ -144,7 +144,7 @@ def touch(w, k, item):
 
 @kernel
 def _move_around_others(w, k, action):
-    """Move player `k`; where that would lead into another player, keep what part of the move does not."""
+    """Move player `k`; if that leads into another player, keep only the x or y part of the move if it is free."""
     p = w.players[k]
     x, y = p.pos[0], p.pos[1]
     was_blocked = _blocked(w, k, x, y)
@@ -169,9 +169,7 @@ def _move_around_others(w, k, action):
 
 @kernel
 def _dead(w, k, fire):
-    """A tagged player waits: pressing the trigger brings it back after a while, and after a long while nothing is
-    needed.
-    """
+    """Let a tagged player wait: after RESPAWN_MS the trigger brings it back, after FORCED_MS it comes back by itself."""
     p = w.players[k]
     p.dead_ms += w.dt_ms
     if (p.dead_ms >= RESPAWN_MS and fire == 1) or p.dead_ms >= FORCED_MS:
@@ -181,7 +179,7 @@ def _dead(w, k, fire):
 
 @kernel
 def tick(w, action):
-    """One frame of everybody; `action` is the agent's."""
+    """Play one frame of all players; `action` is the agent's."""
     command = np.zeros(7, np.int64)
     for k in range(w.player_count):
         p = w.players[k]

@@ -1,7 +1,7 @@
-"""Names of the object shapes and colours, in the order of their numbers.
+"""Names of the object shapes and colors, in the order of their numbers.
 
-An item's look is `state.SHAPES` + the index in SHAPE_NAMES. The words are those of DMLab's instructions (reference A6.3
-and A6.5).
+An item's look is `state.SHAPES` plus the index in SHAPE_NAMES. The names are the words of DMLab's instructions
+(reference A6.3 and A6.5).
 """
 
 SHAPE_NAMES: tuple[str, ...] = (
@@ -11,7 +11,7 @@ SHAPE_NAMES: tuple[str, ...] = (
     "shoe", "spoon", "suitcase", "tennis_racket", "tomato", "toothbrush", "tree", "tv", "wine_glass", "zebra",
 )  # fmt: skip
 
-# Colours of the language level's objects, and the pure RGB (HSL saturation 100 %, lightness 50 %) that each means.
+# Colors of the language level's objects, and the pure RGB (HSL saturation 100 %, lightness 50 %) that each means.
 COLOR_NAMES: tuple[str, ...] = ("red", "green", "blue", "cyan", "magenta", "yellow")
 COLOR_RGB: tuple[tuple[int, int, int], ...] = (
     (255, 0, 0),

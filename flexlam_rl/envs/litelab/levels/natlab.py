@@ -1,8 +1,8 @@
 """Rules of natlab_varying_map_regrowth (reference A6.7): gather mushrooms on a terrain; each grows again after about a
 minute.
 
-There are 100 maps; which one is drawn anew for each episode. A map is a seed of the terrain, with its own mushrooms,
-waits, spawn points and sky, so that it is the same in every episode that draws it.
+Each episode draws one of 100 maps. A map is a seed of the terrain, mushrooms, waiting times, spawn points and sky, so
+it is the same in all episodes that draw it.
 """
 
 import numpy as np
@@ -17,23 +17,23 @@ from flexlam_rl.envs.litelab.rng import below, between, mix, normal, uniform
 
 MAPS = 100
 SIZE = 2048.0  # side of the playing field
-MARGIN = 80.0  # nothing grows nearer to the border
+MARGIN = 80.0  # nothing grows closer to the border
 MUSHROOMS_MIN, MUSHROOMS_MAX = 5, 27
 MUSHROOMS_MEAN, MUSHROOMS_SD = 17.7, 4.5
-CLUSTERED = 0.15  # share that grows beside another one
+CLUSTERED = 0.15  # share of mushrooms that grow beside another one
 NEAR_MIN, NEAR_MAX = 32.0, 220.0
-APART = 180.0  # between clusters, at least
-SPAWN_APART = 220.0  # between mushrooms and spawn points, at least
+APART = 180.0  # least distance between clusters
+SPAWN_APART = 220.0  # least distance between mushrooms and spawn points
 WAIT_MIN_MS, WAIT_MAX_MS = 48000, 72000
-MUSHROOM_ABOVE = 12.0  # origin of a mushroom above the ground
-# Rocks, bushes and cacti: how many, radius and height from and to. They keep away from mushrooms and spawn points.
+MUSHROOM_ABOVE = 12.0  # height of a mushroom's origin above the ground
+# Rocks, bushes and cacti: number, range of the radius, range of the height. They keep away from mushrooms and spawns.
 PLANTS = ((14, 16.0, 40.0, 16.0, 44.0), (14, 30.0, 56.0, 50.0, 110.0), (26, 10.0, 16.0, 70.0, 190.0))
 PLANT_APART = 70.0
-GROVE = 0.5  # share that stands near another plant
+GROVE = 0.5  # share of plants that stand near another one
 GROVE_NEAR, GROVE_FAR = 70.0, 260.0
-SINK = 8.0  # solids reach this far below the ground at their middle
-START_ABOVE = 24.25  # feet on the ground, however it slopes
-# Of 19 maps, 9 are at night, 6 by day and 4 at dawn.
+SINK = 8.0  # solids reach this far below the ground at their center
+START_ABOVE = 24.25  # height of the player's origin that puts its feet on the ground, whatever the slope
+# Shares of the skies: 9 of 19 maps are at night, 6 by day and 4 at dawn.
 NIGHT, DAY, DAWN = range(3)
 SKIES = (9, 6, 4)
 
@@ -61,7 +61,7 @@ def _nearest_spawn(w, x, y):
 
 @kernel
 def _place_mushroom(w):
-    """Draw a place: beside another mushroom, or away from all."""
+    """Draw a place for a mushroom, either beside another one or away from all."""
     for _ in range(200):
         if w.item_count > 0 and uniform(w) < CLUSTERED:
             other = w.items[below(w, w.item_count)]
@@ -88,7 +88,7 @@ def _place_mushroom(w):
 
 @kernel
 def _plant_fits(w, x, y, apart):
-    """Whether a plant leaves room for the border, the mushrooms, the spawn points and the other plants."""
+    """Whether a plant keeps its distance from the border, mushrooms, spawn points and other plants."""
     if x < MARGIN or x > SIZE - MARGIN or y < MARGIN or y > SIZE - MARGIN or _nearest(w, x, y) < apart:
         return False
     if _nearest_spawn(w, x, y) < apart:
@@ -102,7 +102,7 @@ def _plant_fits(w, x, y, apart):
 
 @kernel
 def _grow_plants(w):
-    """Draw rocks, bushes and cacti, many of them in groves."""
+    """Place rocks, bushes and cacti, many of them in groves."""
     w.plant_count = 0
     for kind in range(len(PLANTS)):
         count, radius_from, radius_to, height_from, height_to = PLANTS[kind]
@@ -135,7 +135,7 @@ def _grow_plants(w):
 
 @kernel
 def draw_map(w, number):
-    """Lay out map `number` of 0..99; leaves the world's random stream as it was."""
+    """Lay out map `number`, 0..99, without advancing the world's random stream."""
     stream = w.rng
     w.terrain_seed = mix(np.uint64(number) + np.uint64(0x6E61746C6162))
     terrain.build(w)
@@ -153,7 +153,7 @@ def draw_map(w, number):
 
 @kernel
 def begin(w):
-    """Start of an episode: draw one of the maps."""
+    """Begin an episode: draw one of the maps."""
     w.variant = below(w, MAPS)
     draw_map(w, w.variant)
 
@@ -170,7 +170,7 @@ def spawn_point(w, k):
 
 @kernel
 def spawn_points(w):
-    """How many spawn points the map has: 9 or 10."""
+    """Number of spawn points of the map, 9 or 10."""
     return 9 + int(w.terrain_seed & np.uint64(1))
 
 
@@ -184,7 +184,7 @@ def restart(w):
 
 @kernel
 def touch(w, item):
-    """Eat a mushroom; it grows again after its own wait and a random part of up to half as much."""
+    """Eat a mushroom; it grows again after its own waiting time plus a random extra of up to half of it."""
     it = w.items[item]
     w.reward += it.reward
     it.active = 0

@@ -1,6 +1,6 @@
 """Rules of psychlab_visual_search (reference A6.8): fixate a cross, search the array, answer by looking at a button.
 
-The player stands on a pillar and acts only by looking. The gaze is the centre ray of the view on the screen.
+The player stands on a pillar and acts only by looking. The gaze is where the view's center ray meets the screen.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from flexlam_rl.envs.litelab.levels.rooms_geometry import psychlab_pillar
 from flexlam_rl.envs.litelab.pose import place
 from flexlam_rl.envs.litelab.rng import below, shuffle, uniform
 
-# The player's place, and the screen: a square in the plane y = SCREEN_Y.
+# Place of the player, and the screen: a square in the plane y = SCREEN_Y.
 START = (0.0, -32.0, 96.125)
 SCREEN_Y = 58.5
 SCREEN_LEFT = -56.0
@@ -20,9 +20,9 @@ SCREEN_SIZE = 112.0
 
 # Phases of a trial (w.psy_phase): nothing on the screen, the cross, the array with the buttons.
 BLANK, FIXATION, SEARCH = range(3)
-# Where the gaze is (w.psy_hover).
+# Targets of the gaze (w.psy_hover).
 NOWHERE, ON_ABSENT, ON_PRESENT = range(3)
-# What tells the target from the distractors (w.psy_mode).
+# Features that distinguish the target from the distractors (w.psy_mode).
 SHAPE, COLOR, CONJUNCTION = range(3)
 
 # Screen coordinates run from 0 to 1, y down: (left, right, top, bottom).
@@ -41,7 +41,7 @@ MAX_TRIALS = s.MAX_TRIALS
 
 @kernel
 def gaze(w):
-    """(x, y) on the screen that the player looks at, each in 0..1 with y down; (-1, -1) when it looks elsewhere."""
+    """Point (x, y) of the screen that the player looks at, each in 0..1 with y down; (-1, -1) if it looks elsewhere."""
     p = w.players[0]
     yaw = p.yaw * (2.0 * np.pi / 65536.0)
     pitch = p.pitch * (2.0 * np.pi / 65536.0)
@@ -63,7 +63,7 @@ def _inside(x, y, box):
 
 @kernel
 def begin(w):
-    """Start of an episode: the first trial of the easiest block."""
+    """Begin an episode with the first trial of the easiest block."""
     psychlab_pillar(w)
     w.psy_phase = BLANK
     w.psy_wait = 1
@@ -87,7 +87,7 @@ def restart(w):
 
 @kernel
 def _draw_distractor(w, cell):
-    """Fill a cell of the array with what the mode allows beside the target."""
+    """Fill a cell of the array with a distractor that the mode allows."""
     if w.psy_mode == SHAPE:
         cell[0] = 1 + below(w, SHAPES - 1)
         cell[1] = TARGET_COLOR
@@ -102,7 +102,7 @@ def _draw_distractor(w, cell):
 
 @kernel
 def _show_array(w):
-    """Draw a trial of the current set size: mode, presence of the target, cells."""
+    """Draw a trial with the current set size: mode, presence of the target, and cells."""
     w.psy_phase = SEARCH
     w.psy_hover = NOWHERE
     w.psy_started = w.frame
@@ -123,7 +123,7 @@ def _show_array(w):
 
 @kernel
 def _next_block(w):
-    """The staircase: at difficulty K a block has K trials; all right goes up, at most half right goes down."""
+    """Step the staircase: at difficulty K a block has K trials; if all are right it goes up, if at most half, down."""
     k = w.psy_difficulty
     if w.psy_trial_in_block < k:
         return
@@ -139,7 +139,7 @@ def _next_block(w):
 
 @kernel
 def _answer(w, response):
-    """End a trial whose button the gaze has just left."""
+    """End the trial after the gaze has left a button."""
     correct = 1 if response == w.psy_present else 0
     row = w.psy_log[w.psy_trials]
     row[0] = response
@@ -163,7 +163,7 @@ def _answer(w, response):
 
 @kernel
 def tick(w):
-    """One frame: compare the gaze with what is on the screen."""
+    """Play one frame: compare the gaze with what is on the screen."""
     if w.psy_phase == BLANK:
         if w.psy_wait > 0:
             w.psy_wait -= 1

@@ -1,8 +1,9 @@
-"""The maze of `maze_quadrants`: corridors alone, each quarter with a wall and a floor of its own (the dissertation's
+"""The maze of `maze_quadrants`: corridors without rooms, each quarter with its own wall and floor (the dissertation's
 DMLab-40k, appendix B.13).
 
-It says 7x7; here that is the size of the text maze, walls around it included, as DMLab counts (`mazeWidth`). How its
-mazes are drawn is not given: a random tree over the lattice, and some of the other passages, so that there are loops.
+The dissertation says 7x7; here, that is the size of the text maze including its outer walls, as DMLab counts
+(`mazeWidth`). It does not say how mazes are drawn; here, a maze is a random tree over the lattice plus some of the
+other passages, so that there are loops.
 """
 
 import numpy as np
@@ -20,11 +21,11 @@ QUARTERS = 4
 
 @kernel
 def begin(w):
-    """Start of an episode: a new maze, and what its quarters look like."""
+    """Begin an episode: draw a new maze and the look of its quarters."""
     if w.given_maze == 0:
         _draw_maze(w)
     set_cells(w)
-    # the quarters meet beside the middle, on a different side of it in each maze: its own row is a corridor
+    # the middle row and column belong to corridors, so the quarters meet on a random side of them
     top, left = w.rows // 2 + below(w, 2), w.cols // 2 + below(w, 2)
     if w.given_variations == 0:
         for r in range(w.rows):
@@ -42,7 +43,7 @@ def begin(w):
 
 @kernel
 def _draw_maze(w):
-    """Corridors that reach every place of the lattice, which are the spawn points."""
+    """Draw corridors that reach all places of the lattice, which become spawn points."""
     rows, cols = int(w.maze_height), int(w.maze_width)
     w.rows = rows
     w.cols = cols

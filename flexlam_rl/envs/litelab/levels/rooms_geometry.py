@@ -1,7 +1,7 @@
 """Solids and visible walls of the levels without a maze: deferred-effects rooms, water maze, psychlab's pillar,
 natlab's border.
 
-Measured on the recordings (positions of contact with walls, floors and ceilings; reference A6.8 to A6.10).
+Sizes were measured on the recordings, from contacts with walls, floors and ceilings (reference A6.8 to A6.10).
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.textures import DEFERRED_DOOR, DEFERRED_WALL, POOL_PICTURES, POOL_WALL
 
-THICK = 64.0  # of walls and floors, outwards
+THICK = 64.0  # thickness of walls and floors, outwards
 
 # Deferred effects. Two rooms side by side, a passage between them.
 ROOM_HEIGHT = 80.0
@@ -19,7 +19,7 @@ ROOM_NORTH = 272.0
 PASSAGE_HALF = 64.0
 DOOR_EAST = 344.0
 
-# Water maze. Three kinds of walls: facing an axis, facing a diagonal, and those between them (angle from the nearer
+# Water maze. Three kinds of walls: facing an axis, facing a diagonal, and those in between (angle from the closer
 # axis).
 POOL_AXIS = 760.0
 POOL_DIAGONAL = 1074.0 * np.sqrt(0.5)
@@ -29,14 +29,14 @@ POOL_FLOOR = 16.0  # the water carries the player
 POOL_HEIGHT = 192.0
 POOL_SIDES = 16
 PLATFORM_APOTHEM = 64.0
-PLATFORM_BRUSH = POOL_SIDES + 1  # its number in w.brushes
+PLATFORM_BRUSH = POOL_SIDES + 1  # number of the platform in w.brushes
 
 FIELD = 2048.0  # side of natlab's field
 
 
 @kernel
 def _box(w, x0, y0, z0, x1, y1, z1):
-    """Append a box to the brushes; returns its number."""
+    """Append a box to the brushes and return its number."""
     k = w.brush_count
     w.brush_count += 1
     b = w.brushes[k]
@@ -53,7 +53,7 @@ def _box(w, x0, y0, z0, x1, y1, z1):
 
 @kernel
 def _plane(w, k, nx, ny, d):
-    """Cut brush `k` with an upright plane: it keeps n.x <= d."""
+    """Cut brush `k` with an upright plane, keeping n.x <= d."""
     b = w.brushes[k]
     b.normal[b.sides, 0] = nx
     b.normal[b.sides, 1] = ny
@@ -64,7 +64,7 @@ def _plane(w, k, nx, ny, d):
 
 @kernel
 def _wall(w, x0, y0, x1, y1, z1, texture):
-    """Append a visible wall, seen from the left of the way from 0 to 1."""
+    """Append a wall that is visible from the left of the line from (x0, y0) to (x1, y1)."""
     g = w.segments[w.segment_count]
     w.segment_count += 1
     g.x0 = x0
@@ -80,7 +80,7 @@ def _wall(w, x0, y0, x1, y1, z1, texture):
 
 @kernel
 def clear(w):
-    """Take away all brushes and segments."""
+    """Remove all brushes and segments."""
     w.brush_count = 0
     w.segment_count = 0
 
@@ -125,7 +125,7 @@ def deferred_rooms(w, two_rooms, door_open):
 
 @kernel
 def pool_plane(k):
-    """Wall number `k` of 16 of the water maze, counter-clockwise from East: (nx, ny, d), the pool is n.x <= d."""
+    """Plane (nx, ny, d) of the water maze's wall `k` of 16, counterclockwise from east; the pool is n.x <= d."""
     quarter = (k // 4) * 0.5 * np.pi
     part = k % 4
     if part == 0:
@@ -149,7 +149,7 @@ def water_maze(w):
         nx, ny, d = pool_plane(k)
         bx, by, before = pool_plane((k + POOL_SIDES - 1) % POOL_SIDES)
         ax, ay, after = pool_plane((k + 1) % POOL_SIDES)
-        # its corners with its neighbours, inside and outside
+        # corners with the neighboring walls, inside and outside
         det = nx * by - ny * bx
         x0 = (d * by - ny * before) / det
         y0 = (nx * before - d * bx) / det
@@ -173,7 +173,7 @@ def water_maze(w):
         if k % 2 == 1:
             _wall(w, x0, y0, x1, y1, POOL_HEIGHT, POOL_WALL)
             continue
-        # every second wall carries a picture as wide as it is high
+        # every second wall has a square picture
         half = 0.5 * POOL_HEIGHT / np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
         ax, ay = (0.5 + half) * x0 + (0.5 - half) * x1, (0.5 + half) * y0 + (0.5 - half) * y1
         bx, by = (0.5 - half) * x0 + (0.5 + half) * x1, (0.5 - half) * y0 + (0.5 + half) * y1
@@ -199,7 +199,7 @@ def _platform(w):
 
 @kernel
 def raise_platform(w, top):
-    """Let the platform's top stand at height `top`."""
+    """Raise the platform so that its top is at height `top`."""
     b = w.brushes[PLATFORM_BRUSH]
     b.active = 1
     b.hi[2] = top
@@ -207,14 +207,14 @@ def raise_platform(w, top):
 
 @kernel
 def psychlab_pillar(w):
-    """The square pillar on which psychlab's player stands; jumping and crouching are all it can do."""
+    """Build the square pillar on which psychlab's player stands, who can only jump and crouch."""
     clear(w)
     _box(w, -32.0, -64.0, 0.0, 32.0, 0.0, 72.0)
 
 
 @kernel
 def natlab_border(w):
-    """The invisible border of natlab's field."""
+    """Build the invisible border of natlab's field."""
     clear(w)
     low = -1e4
     high = 1e4
@@ -226,7 +226,7 @@ def natlab_border(w):
 
 @kernel
 def solid_post(w, x, y, radius, z0, z1):
-    """An eight-sided post around (x, y): a rock or the trunk of a cactus."""
+    """Build an eight-sided post around (x, y): a rock or the trunk of a cactus."""
     k = _box(w, x - radius, y - radius, z0, x + radius, y + radius, z1)
     c = np.sqrt(0.5)
     for i in range(4):

@@ -12,7 +12,7 @@ LEVEL_FOLDER, OWN_FOLDER = "contributed/dmlab30/", "litelab/"
 
 @dataclass(frozen=True)
 class LevelSpec:
-    """One level: `code` is its number in a world record, `params` the world fields that its rules read."""
+    """One level. `code` is its number in a world record, `params` are the world fields that its rules read."""
 
     name: str
     code: int
@@ -23,7 +23,7 @@ class LevelSpec:
 
     @property
     def path(self) -> str:
-        """Folder and name: that of DeepMind Lab where it has the level."""
+        """Folder and name of the level; DeepMind Lab's if it has the level."""
         return (OWN_FOLDER if self.code == QUADRANTS else LEVEL_FOLDER) + self.name
 
 

@@ -1,6 +1,4 @@
-"""What a text maze looks like: a floor and a wall for every variation, and pictures on some of the walls (reference
-A4).
-"""
+"""The look of a text maze: a floor and a wall texture per variation, and pictures on some walls (reference A4)."""
 
 import numpy as np
 
@@ -17,16 +15,16 @@ _STEP_COL = np.array([1, 0, -1, 0])
 
 @kernel
 def solid(w, row, col):
-    """Whether a cell is wall; everything outside the text is."""
+    """Whether a cell is a wall, as is everything outside the maze."""
     return row < 0 or col < 0 or row >= w.rows or col >= w.cols or w.cell[row, col] == s.WALL
 
 
 @kernel
 def draw_theme(w):
-    """Draw textures and pictures for the maze that `cell` and `variation` hold.
+    """Draw textures and pictures for the maze in `cell` and `variation`.
 
-    Corridors always look alike. A tenth of the wall faces, but no more than there are pictures, get one picture each,
-    all different.
+    Corridors always look the same. A tenth of the wall faces, but no more than there are pictures, get one picture
+    each, all different.
     """
     w.floor_texture[0] = CORRIDOR_FLOOR
     w.wall_texture[0] = CORRIDOR_WALL

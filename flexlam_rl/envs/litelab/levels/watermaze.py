@@ -1,7 +1,7 @@
 """Rules of rooms_watermaze (reference A6.10, timing from the recordings): find a platform hidden under the water.
 
-Whoever walks onto it is held at its centre while it rises; it pays +1 five times, an engine second apart, and one
-second later the map starts again from another place, with the same platform for the whole episode.
+A player who steps on it is held at its center while it rises. It gives +1 five times, one engine second apart, and one
+second later the map restarts with the player in another place. The platform stays the same for the whole episode.
 """
 
 import numpy as np
@@ -21,20 +21,20 @@ SPAWNS = (
 )  # fmt: skip
 
 REWARDS = 5
-FIRST_REWARD_MS = 240  # after the touch
+FIRST_REWARD_MS = 240  # time after the touch
 REWARD_EVERY_MS = 1000
-FIRST_PULL_MS = 50  # into the centre, velocity cancelled
+FIRST_PULL_MS = 50  # time of the first pull to the center, which also stops the player
 PULL_EVERY_MS = 100
-RISE_MS = 128  # until the platform rises
-RISE_SPEED = 0.51  # units an engine ms
-RISE = 78.0  # units it lifts the player
+RISE_MS = 128  # time until the platform rises
+RISE_SPEED = 0.51  # units per engine ms
+RISE = 78.0  # units by which it lifts the player
 OVERSHOOT = 9.0  # the player is thrown up a little
 OVERSHOOT_MS = 100.0
 
 
 @kernel
 def begin(w):
-    """Start of an episode: hide the platform, uniformly over a disc."""
+    """Begin an episode: hide the platform, uniformly over a disc."""
     r = PLACEMENT_RADIUS * np.sqrt(uniform(w))
     angle = uniform(w) * 2.0 * np.pi
     w.platform[0] = r * np.cos(angle)
@@ -56,7 +56,7 @@ def restart(w):
 
 @kernel
 def on_platform(w, p):
-    """Whether a player's hull overlaps the octagon."""
+    """Whether a player's hull overlaps the platform's octagon."""
     dx = max(abs(p.pos[0] - w.platform[0]) - HULL, 0.0)
     dy = max(abs(p.pos[1] - w.platform[1]) - HULL, 0.0)
     return (
@@ -69,7 +69,7 @@ def on_platform(w, p):
 
 @kernel
 def lift(ms):
-    """How far the platform has carried the player up, `ms` after the touch."""
+    """Height by which the platform has lifted the player, `ms` after the touch."""
     t = ms - RISE_MS
     if t <= 0:
         return 0.0
@@ -82,7 +82,7 @@ def lift(ms):
 
 @kernel
 def _hold(w, p, before):
-    """Pull the held player to the centre at each tick of the script, and carry it up."""
+    """Pull the held player to the center at each tick of the script, and lift it."""
     if w.platform_ms >= FIRST_PULL_MS and (
         before < FIRST_PULL_MS
         or (w.platform_ms - FIRST_PULL_MS) // PULL_EVERY_MS > (before - FIRST_PULL_MS) // PULL_EVERY_MS
@@ -100,7 +100,7 @@ def _hold(w, p, before):
 
 @kernel
 def tick(w):
-    """One frame."""
+    """Play one frame."""
     p = w.players[0]
     if w.platform_up == 0:
         if on_platform(w, p):
