@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from flexlam_rl.commands.common import bar
+from flexlam_rl.utils.progress import lasting_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def run(options: Budgets) -> int:
         title = f"{store.level}/{store.split}"
         if title in seen:  # several collections of the same levels
             title = f"{store.path.resolve().parents[1].name}/{title}"
-        with bar(title) as progress:
+        with lasting_bar(title) as progress:
             (found,) = stored_budgets(lam, what, Rollouts([store]), translator, options.device, progress)
         if not found[:, 0].any():
             print(f"{title}: no transitions.")

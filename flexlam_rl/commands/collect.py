@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from flexlam_rl.commands.common import bar, need_data
+from flexlam_rl.commands.common import need_data
 from flexlam_rl.envs.domain import find_domain, tasks_named
 from flexlam_rl.envs.domains.dmlab.levels import LEVELS, OWN
 from flexlam_rl.utils.options import formerly
+from flexlam_rl.utils.progress import lasting_bar
 
 # the 16 levels of the paper's data: all except the one that it does not use
 PAPER = tuple(name for name in LEVELS if name != "lasertag_three_opponents_small")
@@ -205,6 +206,6 @@ def _export(options: Options) -> None:
     for path in find_stores(options.out, options.tasks, options.split):
         store = RolloutStore(path)
         folder = options.out / "npz" / store.level / store.split
-        with bar(f"{store.level}/{store.split} as npz") as progress:
+        with lasting_bar(f"{store.level}/{store.split} as npz") as progress:
             files = export_teco(store, folder, progress)
         print(f"{folder}: {len(files)} files.")

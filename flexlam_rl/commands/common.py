@@ -1,8 +1,7 @@
-"""What commands share: options of a level, subcommands, a progress bar, and the check for the packages of rollouts."""
+"""What commands share: options of a level, subcommands, and the check for the packages of rollouts."""
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from functools import reduce
 from importlib import import_module
@@ -44,26 +43,6 @@ def subcommands(title: str, about: str, options: Mapping[str, type]) -> Any:
     made = make_dataclass(title, [("do", conf.OmitSubcommandPrefixes[union])], frozen=True)
     made.__doc__ = about
     return made
-
-
-@contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr while the block runs, if stderr is a terminal.
-
-    Args:
-        title: Name of the work.
-
-    Yields:
-        A function to call with the amount done and the total.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def need_data() -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import tyro
 
 from flexlam_rl.commands import budgets, exchange, labels
-from flexlam_rl.commands.common import bar, need_data, subcommands
+from flexlam_rl.commands.common import need_data, subcommands
+from flexlam_rl.utils.progress import lasting_bar
 
 SPEED_SECONDS = 2.0  # seconds for the pairs of all stores together, and again for the windows
 
@@ -118,7 +119,7 @@ def _validate(paths: list[Path], threads: int) -> int:
 
     reports = []
     for path in paths:
-        with bar(f"{path.parent.name}/{path.stem}") as progress:
+        with lasting_bar(f"{path.parent.name}/{path.stem}") as progress:
             reports.append(validate(path, progress, threads))
     for found in reports:
         state = "good" if found.good else f"{len(found.problems)} problems"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from flexlam_rl.commands.common import bar, subcommands
+from flexlam_rl.commands.common import subcommands
 from flexlam_rl.datasets.format import Exporter, Format, Importer, existing_folder
 from flexlam_rl.datasets.formats import FORMATS
 from flexlam_rl.datasets.store import RolloutStore, find_stores
+from flexlam_rl.utils.progress import lasting_bar
 
 Run = Callable[[Any], int]
 
@@ -57,7 +58,7 @@ def _subcommands(title: str, about: str, runs: Mapping[str, tuple[type, Run]]) -
 
 def run_import(importer: Importer, options: Any) -> int:
     """Import rollouts; print what the stores now hold, and on stderr what they cannot hold."""
-    with warnings.catch_warnings(record=True) as said, bar("import") as progress:
+    with warnings.catch_warnings(record=True) as said, lasting_bar("import") as progress:
         warnings.simplefilter("always", UserWarning)
         stores = importer.run(options, progress)
     for warning in said:
@@ -75,7 +76,7 @@ def run_export(exporter: Exporter, options: Any) -> int:
         # several collections in one folder get separate targets
         collection = path.parent.parent
         out = options.out / collection.relative_to(folder) if collection.is_relative_to(folder) else options.out
-        with warnings.catch_warnings(record=True) as said, bar(f"{store.level}/{store.split}") as progress:
+        with warnings.catch_warnings(record=True) as said, lasting_bar(f"{store.level}/{store.split}") as progress:
             warnings.simplefilter("always", UserWarning)
             target = exporter.run(store, out, options, progress)
         for warning in said:

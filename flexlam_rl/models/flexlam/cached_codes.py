@@ -8,7 +8,6 @@ Legend: `N` rows of the rollouts, `M` slots, `C H W` a frame.
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts
@@ -46,7 +45,7 @@ def stored_codes(
     kind = np.int16 if lam.code_count <= 2**15 else np.int32
     found: list[np.ndarray] = []
     rows = sum(store.rows for store in rollouts.stores)
-    with lasting_bar("encoding transitions", Console(stderr=True), every=10.0) as report:
+    with lasting_bar("encoding transitions") as report:
         for store in rollouts.stores:
             before = sum(map(len, found))
 

@@ -100,14 +100,12 @@ class _Parts:
 
     def rank(self, job: Job) -> Rows:
         """Rank the rules of a bundle."""
-        from rich.console import Console
-
         from flexlam_rl.datasets import open_rollouts
         from flexlam_rl.eval.studies.tokens.ranking import curves, watched_decisions
         from flexlam_rl.utils.progress import lasting_bar
 
         o = self.options
-        with lasting_bar(job.name, Console(stderr=True)) as progress:
+        with lasting_bar(job.name) as progress:
             seen = watched_decisions(
                 self.bundles[job.number], open_rollouts(o.data, split="test"), o.windows, o.length, o.seed, progress
             )
