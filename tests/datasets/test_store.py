@@ -183,7 +183,7 @@ def test_bad_episodes_are_refused_and_store_nothing(make_store: Make) -> None:
             (replace(good, frames=good.frames[:5]), "10 actions has 5 frames"),
             (replace(good, reward=good.reward[:5]), r"reward of an episode has shape \(5,\)"),
             (replace(good, instruction=["a"]), "1 instructions"),
-            (replace(good, action=None, action_native=None), "without actions"),
+            (replace(good, action=None, action_native=None), "only one of actions and rewards"),
             (replace(good, key=3), "Episode 3 is already in"),
         ):
             with pytest.raises(ValueError, match=sentence):
