@@ -67,7 +67,10 @@ def bring(table: pa.Table, folder: Path, **options: Any) -> RolloutStore:
         ({"terminated": pa.array(["False"] * N)}, "'terminated' .* has the type string"),
         ({"health": pa.array([1, None, 3, 4, 5, 6], pa.int32())}, "'health' .* 1 nulls, the first in row 1"),
         ({"health": pa.array([1.0, None, 3, 4, 5, 6])}, "'health' .* 1 nulls"),
-        ({"place": pa.array([[1, 2], [3], [4, 5, 6], [1, 2], [1, 2], [1, 2]])}, "lists of 2 numbers and, in row 1, of 1"),
+        (
+            {"place": pa.array([[1, 2], [3], [4, 5, 6], [1, 2], [1, 2], [1, 2]])},
+            "lists of 2 numbers and, in row 1, of 1",
+        ),
         ({"place": pa.array([[1, 2], None, [4, 5, 6], [1], [1, 2], [1, 2]])}, "'place' .* 1 nulls"),
         ({"place": pa.array([[1, 2], [1, None], *[[1, 2]] * 4])}, "1 nulls in its lists"),
         ({"place": pa.array([[[1]]] * N)}, "'place' .* has the type list"),

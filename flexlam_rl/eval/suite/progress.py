@@ -102,6 +102,8 @@ class Progress(Videos):
     def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
+        else:  # the first steps may take seconds, and a line is due by then
+            print(f"suite: {self._words()}, starting", flush=True)
         return self
 
     def __exit__(

@@ -366,6 +366,7 @@ def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, m
     assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
     assert len(lines) > 100
+    assert lines.pop(0) == "suite: 0/1 episodes, starting"
     assert lines.pop(0) == "suite: 0/1 episodes, 0 % of the steps"  # one step tells nothing of the time yet
     shares = [
         int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1])

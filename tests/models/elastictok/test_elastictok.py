@@ -208,7 +208,7 @@ def test_a_regressor_guesses_each_block_from_what_came_so_far(small, clips):
         (lambda m, x: m.decode(torch.zeros(2, 4, 8, dtype=torch.int64), 4), "Latents have shape"),
         (lambda m, x: m.decode(torch.zeros(2, 3, 8), 4), "expected codes, int64"),
         (lambda m, x: m.decode(torch.full((2, 3, 8), 64_000), 4), r"Codes include 64000; expected 0\.\.63999"),
-        (lambda m, x: search_clips(m, x, 0.1, "regressed"), "needs a regressor"),
+        (lambda m, x: search_clips(m, x, 0.1, "regressed"), "no regressor is given"),
         (lambda m, x: search_clips(m, x, 0.1, "best"), "how is 'best'"),
     ],
 )

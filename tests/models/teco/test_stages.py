@@ -72,7 +72,7 @@ def test_models_without_latent_dynamics_train_in_the_same_way(rollouts, vqgan, t
 @pytest.mark.parametrize(
     ("kind", "options", "said"),
     [
-        (TECOOptions, {"condition": "latents"}, "latents need both"),
+        (TECOOptions, {"condition": "latents"}, "latents need a lam_run"),
         (TECOOptions, {"budget": 0}, "budget"),
         (VQGANOptions, {"adversarial": -1.0}, "adversarial is -1.0"),
     ],

@@ -126,7 +126,7 @@ def test_latent_actions_are_those_that_led_to_a_frame():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"condition": "latents"}, "latents need both"),
+        ({"condition": "latents"}, "latents need a lam_run"),
         ({"condition": "actions", "every": 2}, "every is 2"),
         ({"every": 0}, "every"),
     ],
