@@ -74,6 +74,7 @@ class SlotModel(PretrainedModel, ABC):
         self.config = config
         self.quantizer = quantizer_of(config)
         self.encoder = self.build_encoder(self.quantizer.inputs)
+        self.norm: nn.Module = nn.Identity()  # between both; a model may put another in its place
         # FSQ's vectors lie in [-1, 1]; a linear layer can tell a null outside that range from every code
         dim = self.quantizer.dim
         self.null = nn.Parameter(torch.full((dim,), 1.5) + 0.1 * torch.randn(dim))
@@ -130,7 +131,7 @@ class SlotModel(PretrainedModel, ABC):
         """Encode transitions between two frames (B, C, H, W) as slot vectors (B, M, d), with gradients, and codes int64
         (B, M) if there are any; `generator` is the random stream of the noise in training.
         """
-        return self.quantizer(self.encoder(obs, next_obs).float(), generator)
+        return self.quantizer(self.norm(self.encoder(obs, next_obs).float()), generator)
 
     @in_own_modes
     def encode(self, obs: Tensor, next_obs: Tensor) -> Tensor:

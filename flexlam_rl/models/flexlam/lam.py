@@ -6,7 +6,7 @@ Shapes: B batch, C H W frame, M slots, d numbers per slot, V codes.
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flexlam_rl.models.flexlam.config import LAMConfig
 from flexlam_rl.models.flexlam.decoder import build_decoder
@@ -17,7 +17,6 @@ from flexlam_rl.models.slot_model import StepLoss
 from flexlam_rl.nn.flow_matching import sample_times
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
-from flexlam_rl.nn.quantizers import Quantized
 from flexlam_rl.nn.slot_norm import SlotNorm
 from flexlam_rl.nn.streams import Streams
 
@@ -32,18 +31,14 @@ class LAM(PixelModel):
     def __init__(self, config: LAMConfig) -> None:
         super().__init__(config)
         dim = self.quantizer.dim
-        normalized = config.normalize and config.quantizer == "fsq"
-        self.norm = SlotNorm(config.slots, dim) if normalized else nn.Identity()
+        if config.normalize and config.quantizer == "fsq":
+            self.norm = SlotNorm(config.slots, dim)
         self.decoder = build_decoder(config.decoder, frame_size(config), config.channels, config.slots, dim)
 
     def build_encoder(self, out_dim: int) -> TransitionEncoder:
         """Make the two-frame ViT."""
         c = self.config
         return TransitionEncoder(c.encoder, frame_size(c), c.channels, c.slots, out_dim)
-
-    def quantize(self, obs: Tensor, next_obs: Tensor, generator: torch.Generator | None = None) -> Quantized:
-        """See `SlotModel.quantize`."""
-        return self.quantizer(self.norm(self.encoder(obs, next_obs).float()), generator)
 
     @property
     def title(self) -> str:
