@@ -6,13 +6,14 @@ including nuisance, is rewarded.
 Shapes: n environments, M slots, K budget, C H W frame.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from flexlam_rl.agents.rewards.density import Scores
 from flexlam_rl.agents.rewards.window_density import Mode
-from flexlam_rl.models.flexlam.decode import Decoder
-from flexlam_rl.models.flexlam.sequence import SequenceModel
+from flexlam_rl.models.flexlam.priors import CodePrior, Prior, decoder_of
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.utils.numbers import whole
@@ -40,12 +41,17 @@ class FlexLAMDensity:
     def __init__(
         self,
         lam: SlotModel,
-        sequence: SequenceModel,
+        sequence: Prior,
         rows: int,
         budget: int = 1,
         window: int | None = None,
         mode: Mode = "conditional",
     ) -> None:
+        if not isinstance(sequence, CodePrior):
+            raise ValueError(
+                f"the prior is a {type(sequence).__name__}, which gives no likelihood of codes; expected an "
+                "interleaved or factored one."
+            )
         if (lam.config.slots, lam.code_count) != (sequence.config.slots, sequence.config.codes):
             raise ValueError(
                 f"the LAM has {lam.config.slots} slots of {lam.code_count} codes, the sequence model "
@@ -55,14 +61,14 @@ class FlexLAMDensity:
             raise ValueError(f"mode is {mode!r}; expected 'conditional' or 'joint'.")
         self.lam, self.rows, self.mode = lam, whole(rows, "rows", 1), mode
         self.budget = whole(budget, "budget", 1, lam.config.slots)
-        self.decoder = Decoder(sequence, context=window)
+        self.decoder: Any = decoder_of(sequence, context=window)
         self.window = self.decoder.config.frames
-        self._state = self.decoder.initial_state(rows)
+        self._state: Any = self.decoder.initial_state(rows)
         self._hidden: Tensor | None = None
         self._last: Tensor | None = None
         self._coded: tuple[Tensor, Tensor, Tensor] | None = None
         # scores of the transitions before the newest, the latest last; 0 where there is none
-        self._totals = torch.zeros(rows, self.window - 2, device=sequence.head.weight.device)
+        self._totals = torch.zeros(rows, self.window - 2, device=self.decoder.device)
         self._count = torch.zeros(rows, dtype=torch.long, device=self._totals.device)
 
     @in_own_modes

@@ -4,6 +4,7 @@ Shapes: B rows, K budget, M codes per block, D width.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.interfaces import Generated
 from flexlam_rl.nn.cuda_graphs import CudaGraphs
 from flexlam_rl.nn.modes import in_own_modes
+from flexlam_rl.nn.sampling import choose
 from flexlam_rl.utils.numbers import whole
 
 
@@ -70,7 +72,15 @@ class CodeGenerator(ABC):
 
         return Generated(*self.graphs.run(key, replayed, *inputs))
 
-    @abstractmethod
+    @in_own_modes
+    def log_probs(self, state: Any, hidden: Tensor, codes: Tensor) -> Tensor:
+        """Compute log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
+
+        State and hidden are as for `generate`; K lies in 1..M.
+        """
+        budget = whole(codes.shape[1], "the number of codes", 1, self.config.slots)
+        return self._generate(state, hidden, budget, None, 1.0, None, given=codes)[1]
+
     def _generate(
         self,
         state: Any,
@@ -80,8 +90,35 @@ class CodeGenerator(ABC):
         temperature: float,
         draws: Tensor | None,
         stops: Stops | None = None,
+        given: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Codes and their log-probabilities, each (B, K), or fewer where `stops` ends all rows."""
+        """Codes, drawn or `given`, and their log-probabilities, each (B, K), or fewer where `stops` ends all rows."""
+        step = self._stepper(state)
+        codes: list[Tensor] = []
+        logits: list[Tensor] = []
+        for i in range(budget):
+            scores = self._logits(hidden).float()
+            if stops is not None and stops.before(i, scores):
+                break
+            logits.append(scores)
+            drawn = None if draws is None else draws[:, i]
+            codes.append(choose(scores, generator, temperature, drawn) if given is None else given[:, i])
+            if stops is not None and stops.after(i + 1, hidden, codes[-1]):
+                break
+            if i + 1 < budget:
+                hidden = step(codes[-1], i)
+        chosen = torch.stack(codes, 1)
+        return chosen, torch.stack(logits, 1).log_softmax(-1).gather(-1, chosen[..., None])[..., 0]
+
+    @abstractmethod
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """Logits (B, V) of the code that is predicted from states (B, D)."""
+
+    @abstractmethod
+    def _stepper(self, state: Any) -> Callable[[Tensor, int], Tensor]:
+        """Make the function that takes code i of every row, int64 (B,), and i, and gives the states (B, D) from which
+        the next code is predicted.
+        """
 
     @abstractmethod
     def _read(self, state: Any) -> tuple[Tensor, ...]:

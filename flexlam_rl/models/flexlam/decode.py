@@ -11,13 +11,13 @@ order:
 Shapes: B rows, M codes per block, N patches per frame, K budget, S cache entries, D width, V codes, C H W frame.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.flexlam.code_generation import CodeGenerator
 from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
 from flexlam_rl.models.flexlam.layout import block_start
@@ -26,9 +26,7 @@ from flexlam_rl.nn.cuda_graphs import CudaGraphs
 from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.rotary import rotary
-from flexlam_rl.nn.sampling import choose
 from flexlam_rl.nn.sampling import pick as pick
-from flexlam_rl.utils.numbers import whole
 
 _EMPTY = -(10**9)
 
@@ -182,27 +180,11 @@ class Decoder(CodeGenerator):
         state.step.add_(1)
         return hidden[:, -1]
 
-    @in_own_modes
-    def log_probs(self, state: DecodeState, hidden: Tensor, codes: Tensor) -> Tensor:
-        """Compute log-probabilities (B, K) of given codes, int64 (B, K), as the first ones of the current block.
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self.model.head(hidden)
 
-        State and hidden are as for `generate`; K lies in 1..M.
-        """
-        budget = whole(codes.shape[1], "the number of codes", 1, self.config.slots)
-        return self._generate(state, hidden, budget, None, 1.0, None, given=codes)[1]
-
-    def _generate(
-        self,
-        state: DecodeState,
-        hidden: Tensor,
-        budget: int,
-        generator: torch.Generator | None,
-        temperature: float,
-        draws: Tensor | None,
-        stops: Stops | None = None,
-        given: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        config, model = self.config, self.model
+    def _stepper(self, state: DecodeState) -> Callable[[Tensor, int], Tensor]:
+        config = self.config
         frame = state.step - 1
         start = block_start(frame, config.slots, config.patches, config.stride)
         assert isinstance(start, Tensor)
@@ -211,30 +193,20 @@ class Decoder(CodeGenerator):
         see_blocks = (state.block_frame < now) & (state.block_frame > now - config.frames)
         # the newest frame's patches have entries of their own behind the rings, even if it is on the stride
         see_strides = (state.stride_frame < now) & (state.stride_frame > now - config.frames)
-        mask = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
-        mask[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
-        mask[:, 0, 0, self.code_end : self.stride_end] = see_strides.repeat_interleave(config.patches, -1)
-        mask = self.transformer.additive(mask)
+        seen = torch.ones(len(frame), 1, 1, self.size, dtype=torch.bool, device=start.device)
+        seen[:, 0, 0, : self.code_end] = see_blocks.repeat_interleave(config.slots, -1)
+        seen[:, 0, 0, self.code_end : self.stride_end] = see_strides.repeat_interleave(config.patches, -1)
+        mask = self.transformer.additive(seen)
         turns = self.transformer.turns(*self._rotary(positions))
-        codes, log_probs = [], []
-        for i in range(budget):
-            logits = model.head(hidden).float()
-            if stops is not None and stops.before(i, logits):
-                break
-            log_p = logits.log_softmax(-1)
-            drawn = None if draws is None else draws[:, i]
-            code = choose(logits, generator, temperature, drawn) if given is None else given[:, i]
-            codes.append(code)
-            log_probs.append(log_p.gather(-1, code[:, None])[:, 0])
-            if stops is not None and stops.after(i + 1, hidden, code):
-                break
-            if i + 1 < budget:
-                end = self.frame_end + i + 1
-                turn = [(first[..., i : i + 1, :], second[..., i : i + 1, :]) for first, second in turns]
-                x = model.embed_codes(code[:, None], i)
-                write = [(slice(None), slice(end - 1, end))]
-                hidden = self.transformer.advance(state.cache, x, turn, mask[..., :end], write)[:, 0]
-        return torch.stack(codes, 1), torch.stack(log_probs, 1)
+
+        def step(code: Tensor, i: int) -> Tensor:
+            end = self.frame_end + i + 1
+            turn = [(first[..., i : i + 1, :], second[..., i : i + 1, :]) for first, second in turns]
+            write = [(slice(None), slice(end - 1, end))]
+            x = self.model.embed_codes(code[:, None], i)
+            return self.transformer.advance(state.cache, x, turn, mask[..., :end], write)[:, 0]
+
+        return step
 
     def _read(self, state: DecodeState) -> tuple[Tensor, ...]:
         return (*state.cache, *state[1:])

@@ -17,6 +17,10 @@ from flexlam_rl.agents.rewards.flexlam_density import FlexLAMDensity
 from flexlam_rl.agents.rewards.viper import VectorViperReward, ViperReward
 from flexlam_rl.agents.rewards.window_density import WindowDensity
 from flexlam_rl.models.flexlam.config import PRESETS as FLEXLAM
+from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS
+from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
+from flexlam_rl.models.flexlam.factored.config import SIZES
+from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.videogpt.config import VIPER_PRESETS, VideoGPTConfig
@@ -69,9 +73,10 @@ def model() -> VideoGPT:
     return spread(VideoGPT(VideoGPTConfig(replace(sizes.vqvae, image_size=SIZE, down_space=16), sizes.prior)))
 
 
-def flexlam(rows: int, **options: object) -> FlexLAMDensity:
+def flexlam(rows: int, factored: bool = False, **options: object) -> FlexLAMDensity:
     lam = spread(LAM(FLEXLAM["debug"].lam))
-    sequence = SequenceModel(replace(FLEXLAM["debug"].sequence, slots=4, codes=lam.code_count))
+    kind, size = (FactoredPrior, SIZES["debug"]) if factored else (SequenceModel, FLEXLAM["debug"].sequence)
+    sequence = kind(replace(size, slots=4, codes=lam.code_count))
     return FlexLAMDensity(lam, spread(sequence, 1), rows, **options)
 
 
@@ -103,12 +108,16 @@ def test_the_reward_is_the_models_likelihood_of_each_window(model, mode, stride)
         assert logs[t - 1] == pytest.approx(float(expected), rel=1e-4)
 
 
-@pytest.mark.parametrize(("backend", "mode"), [("videogpt", "conditional"), ("flexlam", "joint")])
+@pytest.mark.parametrize(
+    ("backend", "mode"), [("videogpt", "conditional"), ("flexlam", "joint"), ("factored", "joint")]
+)
 def test_a_recording_has_exactly_the_rewards_that_were_given(model, backend, mode):
     def density():
-        return WindowDensity(model, 1, 3, mode=mode) if backend == "videogpt" else flexlam(1, budget=2, mode=mode)
+        if backend == "videogpt":
+            return WindowDensity(model, 1, 3, mode=mode)
+        return flexlam(1, backend == "factored", budget=2, mode=mode)
 
-    env = ViperReward(Wheel(restart=4, size=64 if backend == "flexlam" else SIZE), density())
+    env = ViperReward(Wheel(restart=4, size=SIZE if backend == "videogpt" else 64), density())
     first, _, one = play(env, ACTIONS)
     second, _, two = play(env, ACTIONS[::-1])
     begins = torch.zeros(16, 1, dtype=torch.bool)
@@ -130,9 +139,10 @@ def test_nothing_before_a_restart_or_an_end_is_seen_after_it(model, backend):
     assert torch.equal(one[3:], two[3:]) and one[1] != two[1] and bool(one[2].isnan())
 
 
-def test_a_flexlam_budget_of_more_codes_adds_what_they_say():
+@pytest.mark.parametrize("factored", [False, True])
+def test_a_flexlam_budget_of_more_codes_adds_what_they_say(factored):
     frames = torch.randint(0, 256, (4, 1, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    densities = [flexlam(1, budget=k) for k in (1, 3)]
+    densities = [flexlam(1, factored, budget=k) for k in (1, 3)]
     for t, now in enumerate(frames):
         if t:
             short, long = (density.score(now) for density in densities)
@@ -140,7 +150,7 @@ def test_a_flexlam_budget_of_more_codes_adds_what_they_say():
             assert torch.allclose(long.total, long.codes.sum(1))
         for density in densities:
             density.advance(now, torch.tensor([t == 0]))
-    whole = flexlam(1, budget=3, mode="joint")
+    whole = flexlam(1, factored, budget=3, mode="joint")
     whole.advance(frames[0], torch.tensor([True]))
     first = whole.score(frames[1])
     assert torch.allclose(first.total, first.codes.sum(1) * (whole.window - 1))
@@ -280,5 +290,8 @@ def test_models_that_cannot_score_frames_and_other_frames_are_refused(model):
     for given, said in ((object(), r"has no log_prob"), (clips, "trained with per_frame"), (flexlam(2), "2 rows")):
         with pytest.raises(ValueError, match=said):
             ViperReward(Wheel(), given)
+    lam = LAM(FLEXLAM["debug"].lam)
+    with pytest.raises(ValueError, match="the prior is a ContinuousPrior, which gives no likelihood of codes"):
+        FlexLAMDensity(lam, ContinuousPrior(CONTINUOUS["debug"]), 1)
     with pytest.raises(ValueError, match="frames are 64x64; the model's are 32x32"):
         ViperReward(Wheel(size=64), model)

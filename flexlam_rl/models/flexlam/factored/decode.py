@@ -3,18 +3,17 @@
 Shapes: B rows, M codes per block, N tokens per frame, K budget, S cache entries, D width, V codes.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.flexlam.code_generation import CodeGenerator
 from flexlam_rl.models.flexlam.factored.history import TimeDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.nn.kv_cache import CachedTransformer, KVCache
 from flexlam_rl.nn.modes import in_own_modes
-from flexlam_rl.nn.sampling import choose
 
 
 class FactoredState(NamedTuple):
@@ -60,31 +59,12 @@ class FactoredDecoder(CodeGenerator, TimeDecoder):
         """Compute the head's state (B, D) after the newest frame's tokens."""
         return self._head(state, seen + self.model.told(hidden[:, -seen.shape[1] :]), 0)
 
-    def _generate(
-        self,
-        state: Any,
-        hidden: Tensor,
-        budget: int,
-        generator: torch.Generator | None,
-        temperature: float,
-        draws: Tensor | None,
-        stops: Stops | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        head = self.model.head
-        codes: list[Tensor] = []
-        logits: list[Tensor] = []
-        for i in range(budget):
-            scores = head.logits(hidden).float()
-            if stops is not None and stops.before(i, scores):
-                break
-            logits.append(scores)
-            codes.append(choose(scores, generator, temperature, None if draws is None else draws[:, i]))
-            if stops is not None and stops.after(i + 1, hidden, codes[-1]):
-                break
-            if i + 1 < budget:
-                hidden = self._head(state, head.embed(codes[-1][:, None], i), self.config.patches + i)
-        chosen = torch.stack(codes, 1)
-        return chosen, torch.stack(logits, 1).log_softmax(-1).gather(-1, chosen[..., None])[..., 0]
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self.model.head.logits(hidden)
+
+    def _stepper(self, state: Any) -> Callable[[Tensor, int], Tensor]:
+        embed, first = self.model.head.embed, self.config.patches
+        return lambda code, i: self._head(state, embed(code[:, None], i), first + i)
 
     def _read(self, state: Any) -> tuple[Tensor, ...]:
         return (state.head_keys, state.head_values)
