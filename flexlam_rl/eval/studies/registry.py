@@ -9,7 +9,7 @@ STUDIES: Registry[StudyDefinition] = Registry(
         name: f"flexlam_rl.eval.studies.{name}:STUDY"
         for name in (
             *("alignment", "ablations", "matched", "imitability"),
-            *("reward", "viper", "elastic", "consistency", "lamo", "priors", "finetune", "teco"),
+            *("reward", "viper", "elastic", "consistency", "lamo", "priors", "finetune", "teco", "videogpt"),
         )
     }
     | {"budgets": "flexlam_rl.eval.studies.tokens.study:STUDY"},

@@ -4,12 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from flexlam_rl.eval.studies.over_seeds import claim_line
 from flexlam_rl.eval.studies.study import Rows, Study
-from flexlam_rl.eval.video.curves import curve
 from flexlam_rl.models.lamo.collapse import signs_of_collapse
-
-ENOUGH = 3
-"""Number of training seeds that a claim needs."""
 
 
 def report(study: Study[Any], options: Any) -> str:
@@ -74,16 +71,7 @@ def _claims(rows: Rows, options: Any) -> list[str]:
     lines = []
     for title, measure, one, other, sign in claims:
         first, second = (_values(rows, *arm, far, measure) for arm in (one, other))
-        shared = sorted(first.keys() & second.keys())
-        if not shared:
-            continue
-        found = curve(np.array([[first[seed] - second[seed]] for seed in shared]))
-        low, high = found.low[0], found.high[0]
-        ends = "no interval" if low is None or high is None else f"95 % {low:.3f} to {high:.3f}"
-        verdict = "not tested, fewer than three seeds"
-        if len(shared) >= ENOUGH and low is not None and high is not None:
-            verdict = "found" if min(sign * low, sign * high) > 0 else "not found"
-        lines.append(f"- {title}: {found.mean[0]:+.3f} ({ends}, {len(shared)} seeds): {verdict}")
+        lines += claim_line(title, first, second, sign)
     return lines
 
 

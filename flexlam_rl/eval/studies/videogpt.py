@@ -1,0 +1,217 @@
+"""`flexlam study videogpt`: the ablations of VideoGPT (dissertation, section 2.4), over training seeds.
+
+Each arm differs from "base" in one thing. The arms "balanced" and "space-heavy" have equally many codes of a clip, in
+other shapes, and differ from each other. All VQ-VAEs train for the same number of steps, and so do all priors. The
+contrasts (`CLAIMS`) are fixed here, before any run; the training seed is their unit.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flexlam_rl.eval.studies.over_seeds import Claim, over_seeds
+from flexlam_rl.eval.studies.study import ArmJob, Study, StudyDefinition, StudyOptions
+from flexlam_rl.models.videogpt.config import PRESETS, Preset
+from flexlam_rl.models.videogpt.recipes import PresetName
+from flexlam_rl.utils.options import tidy, whole
+
+BATCH = 32
+"""Clips that are encoded or sampled together."""
+
+
+class Arm(NamedTuple):
+    """What an arm trains."""
+
+    vqvae: dict[str, Any] | None
+    """Options of its VQ-VAE; None for the one of "base"."""
+    prior: dict[str, Any] | None
+    """Options of its prior; None for an arm that is about the VQ-VAE alone."""
+
+
+def arms_of(preset: Preset) -> dict[str, Arm]:
+    """Return the arms by name, with the options that differ from the preset."""
+    own, prior = preset.vqvae, preset.prior
+    time, space = own.down_time, own.down_space
+    return {
+        "base": Arm({}, {}),
+        "no-attention": Arm({"attention": False, "blocks": 2 * own.blocks}, None),
+        "no-normalise": Arm({"normalise": False}, None),
+        "codebooks-4": Arm({"codebooks": 4, "down_space": 2 * space}, {}),
+        "balanced": Arm({"down_time": time // 2, "down_space": space}, {}),
+        "space-heavy": Arm({"down_time": 2 * time, "down_space": space // 2}, {}),
+        "half-depth": Arm(None, {"depth": max(1, prior.depth // 2)}),
+    }
+
+
+def claims_of(distance: str) -> list[Claim]:
+    """Return the paper's claims: one arm's figure minus another's, and its expected sign."""
+    return [
+        Claim("axial attention lowers the NMSE", "nmse", "base", "no-attention", -1),
+        Claim("a normalised loss keeps more codes alive", "codes_alive", "base", "no-normalise", 1),
+        Claim(f"one codebook beats four at equally many codes in {distance}", distance, "base", "codebooks-4", -1),
+        Claim(f"balanced codes beat space-heavy ones in {distance}", distance, "balanced", "space-heavy", -1),
+        Claim("a deeper prior needs fewer bits per code", "bits_per_code", "base", "half-depth", -1),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """Train VideoGPT with and without axial attention, with other codes, losses and depths, and compare them."""
+
+    data: Path
+    """Folder of the rollouts (a training and a test split)."""
+    out: Path
+    """Folder of the study; the same command continues it."""
+    preset: PresetName = "tiny"
+    """Preset of sizes, lengths and rates."""
+    seeds: int = 3
+    """Number of trainings of each arm."""
+    vqvae_steps: int | None = None
+    """Number of steps of every VQ-VAE, instead of the preset's."""
+    prior_steps: int | None = None
+    """Number of steps of every prior, instead of the preset's."""
+    clips: int = 256
+    """Number of held-out clips to reconstruct, and of clips to sample."""
+    extractor: str = "efficientnet-lite0"
+    """Network of the perceptual and the Fréchet distances, which are named after it."""
+    device: str = field(default="cpu", metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: An option is out of range.
+        """
+        tidy(self)
+        for name in ("seeds", "vqvae_steps", "prior_steps"):
+            whole(self, name, 1)
+        whole(self, "clips", 2)
+
+
+def plan(options: Options) -> Study[ArmJob]:
+    """Make the study.
+
+    Raises:
+        ValueError: The data have too few clips, or there is no such extractor.
+    """
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.video.extractors import make_extractor
+    from flexlam_rl.train.clips import spread_windows
+
+    make_extractor(options.extractor)
+    frames = PRESETS[options.preset].vqvae.frames
+    there = len(spread_windows(open_rollouts(options.data, split="test"), frames, 1))
+    if there < options.clips:
+        raise ValueError(f"clips is {options.clips}; the test split has {there} clips of {frames} frames.")
+    arms = arms_of(PRESETS[options.preset])
+    study = Study(
+        title="videogpt",
+        jobs=[ArmJob(name, seed) for seed in range(options.seeds) for name in arms],
+        train=lambda job: train(job, arms[job.arm], options),
+        measure=lambda job: [{"arm": job.arm, "seed": job.seed, **measured(job, arms[job.arm], options)}],
+        report=lambda: report(study, options),
+        out=options.out,
+        config=options,
+    )
+    return study
+
+
+def _run(name: str, seed: int, options: Options) -> Path:
+    return options.out / "runs" / f"{name}-{seed}"
+
+
+def train(job: ArmJob, arm: Arm, options: Options) -> None:
+    """Train an arm's models, or continue them."""
+    from flexlam_rl.models.videogpt.stages.definitions import VideoGPTOptions, VQVAEOptions
+    from flexlam_rl.train.run_stage import train_stage
+
+    run = _run(job.arm, job.seed, options)
+    shared: dict[str, Any] = {
+        "data": options.data, "out": run, "preset": options.preset, "seed": job.seed, "device": options.device,
+    }  # fmt: skip
+    if arm.vqvae is not None:
+        train_stage("vqvae", VQVAEOptions(**shared, steps=options.vqvae_steps, **arm.vqvae))
+    if arm.prior is not None:
+        source = None if arm.vqvae is not None else _run("base", job.seed, options)
+        train_stage("videogpt", VideoGPTOptions(**shared, steps=options.prior_steps, vqvae_run=source, **arm.prior))
+
+
+def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
+    """Measure reconstructions of held-out clips, and samples of the prior, if the arm has one."""
+    import torch
+
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.video.extractors import make_extractor
+    from flexlam_rl.eval.video.figures import distribution_figures, reconstruction_figures
+    from flexlam_rl.models.videogpt.videogpt import VideoGPT
+    from flexlam_rl.models.videogpt.vqvae import VQVAE
+    from flexlam_rl.train.clips import held_out_clips, spread_windows, write_clips
+
+    run = _run(job.arm, job.seed, options)
+    figures: dict[str, float] = {}
+    extractor = make_extractor(options.extractor)
+    if arm.vqvae is not None:
+        vqvae = VQVAE.from_pretrained(run / "vqvae/best/vqvae", device=options.device).eval()
+        figures |= {name: _saved(run / "vqvae")[name] for name in ("codes_alive", "perplexity")}
+    else:
+        vqvae = VideoGPT.from_pretrained(run / "videogpt/best/videogpt", device=options.device).vqvae
+    windows = spread_windows(open_rollouts(options.data, split="test"), vqvae.config.frames, 1)
+    clips = held_out_clips(windows, 1, options.clips)["frames"]
+    with torch.no_grad():
+        rebuilt = torch.cat([vqvae.reconstruct(part.to(options.device)).cpu() for part in clips.split(BATCH)])
+    if arm.vqvae is not None:
+        found = reconstruction_figures(clips, rebuilt, extractor)
+        figures |= {f"rebuilt-{name}" if name.startswith("frechet") else name: x for name, x in found.items()}
+    shown = [clips[0], rebuilt[0]]
+    if arm.prior is not None:
+        model = VideoGPT.from_pretrained(run / "videogpt/best/videogpt", device=options.device).eval()
+        generator = torch.Generator(options.device).manual_seed(job.seed)
+        counts = [len(part) for part in clips.split(BATCH)]
+        made = torch.cat([model.sample(count, generator=generator).cpu() for count in counts])
+        figures |= distribution_figures(clips, made, extractor)
+        figures |= distribution_figures(rebuilt, made, extractor, "frechet-to-rebuilt")
+        figures |= {name: _saved(run / "videogpt")[name] for name in ("bits_per_code", "bits_per_value")}
+        shown += list(made[:3])
+    write_clips(options.out / "clips" / f"{job.name}.png", shown)
+    return figures
+
+
+def _saved(stage: Path) -> dict[str, float]:
+    """Figures of a stage's best checkpoint."""
+    found: dict[str, float] = json.loads((stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def report(study: Study[ArmJob], options: Options) -> str:
+    """Write results.json and summary.md of the jobs so far, and return the page."""
+    rows, name = study.rows(), options.extractor.partition(":")[0]
+    distance = f"frechet-{name}"
+    columns = [
+        ("NMSE", "nmse", 4), ("PSNR", "psnr", 2), ("codes alive", "codes_alive", 3), ("perplexity", "perplexity", 1),
+        (f"rebuilt-{distance}", f"rebuilt-{distance}", 1), (distance, distance, 1),
+        (f"frechet-motion-{name}", f"frechet-motion-{name}", 1), ("bits per code", "bits_per_code", 3),
+        ("bits per value", "bits_per_value", 4),
+    ]  # fmt: skip
+    lines = [
+        f"# VideoGPT's ablations: {options.preset}, {options.clips} held-out clips", "",
+        "Means over seeds. Reconstructions (rebuilt-...) are compared with their clips, samples with other clips.", "",
+        f"| arm | seeds | {' | '.join(title for title, _, _ in columns)} |", "|---" * (2 + len(columns)) + "|",
+    ]  # fmt: skip
+    for arm in arms_of(PRESETS[options.preset]):
+        own = [row for row in rows if row["arm"] == arm]
+        if own:
+            cells = " | ".join(_cell(own, figure, digits) for _, figure, digits in columns)
+            lines.append(f"| {arm} | {len(own)} | {cells} |")
+    page = "\n".join([*lines, "", *(line for claim in claims_of(distance) for line in claim.lines(rows))])
+    study.write(rows, page)
+    return page
+
+
+def _cell(rows: Sequence[dict[str, Any]], figure: str, digits: int) -> str:
+    values = [row[figure] for row in rows if figure in row]
+    return over_seeds(values, digits)[0] if values else ""
+
+
+STUDY = StudyDefinition(Options, plan, "VideoGPT's ablations: attention, codes, loss and depth (section 2.4)")
