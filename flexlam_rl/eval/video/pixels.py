@@ -16,6 +16,8 @@ from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
 __all__ = ["bits_per_dimension", "edge_strength", "normalised_error", "peak_signal_to_noise", "structural_similarity"]
 
 _WINDOW = 11
+_CHUNK = 64
+"""Number of pictures whose SSIM is computed at once."""
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
@@ -37,9 +39,13 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(f"Pictures are {size}; SSIM needs {_WINDOW} pixels or more on each side.")
     a, b = a.clamp(-1, 1).double(), b.clamp(-1, 1).double()
     options: dict[str, Any] = {"sigma": 1.5, "kernel_size": _WINDOW, "data_range": 2.0, "return_full_image": True}
-    windows = structural_similarity_index_measure(a, b, reduction="none", **options)[1]
     edge = _WINDOW // 2  # removes windows that the library fills with mirrored pixels
-    return windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)).float()
+    found = []
+    # thousands of pictures at once would need tens of gigabytes on a CPU
+    for first, second in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
+        windows = structural_similarity_index_measure(first, second, reduction="none", **options)[1]
+        found.append(windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)).float())
+    return torch.cat(found)
 
 
 def normalised_error(a: Tensor, b: Tensor, variance: float) -> Tensor:

@@ -15,6 +15,8 @@ def test_a_picture_is_wholly_like_itself_and_the_measure_is_symmetric():
     a, b = pictures(0), pictures(1)
     assert torch.allclose(structural_similarity(a, a), torch.ones(2), atol=1e-6)
     assert torch.equal(structural_similarity(a, b), structural_similarity(b, a))
+    many = structural_similarity(a.repeat(50, 1, 1, 1), b.repeat(50, 1, 1, 1))  # in several parts
+    assert torch.allclose(many, structural_similarity(a, b).repeat(50), atol=1e-6)
     assert (structural_similarity(a, b) < 0.3).all()
 
 
