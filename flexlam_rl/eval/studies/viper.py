@@ -40,6 +40,8 @@ class Options(StudyOptions):
     """Number of environments that play at once."""
     beta: float = 1.0
     """Weight of the bonus in the arm "viper"."""
+    entropy: float = 0.003
+    """Weight of PPO's entropy bonus in all arms."""
     episodes: int = 20
     """Number of episodes of a measurement."""
     device: str = field(default="cpu", metadata={"identity": False})
@@ -55,6 +57,8 @@ class Options(StudyOptions):
             whole(self, name, 1)
         if not self.beta > 0:
             raise ValueError(f"beta is {self.beta}; expected a number above 0 (the arm 'beta0' has 0).")
+        if not 0 <= self.entropy < float("inf"):
+            raise ValueError(f"entropy is {self.entropy}; expected a number of 0 or more.")
         if not self.arms or len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms is {self.arms}; expected at least one, and none twice.")
         if ("adversarial" in self.arms) != (self.data is not None):
@@ -119,7 +123,7 @@ def train_arm(job: ArmJob, options: Options, bundle: Any) -> None:
 
     recipe = Recipe(
         tasks=(options.level,), steps=options.steps, envs=options.envs, teacher="none", seed=job.seed,
-        evaluate_every=max(1, options.steps), evaluation_episodes=1, device=options.device,
+        entropy=options.entropy, evaluate_every=max(1, options.steps), evaluation_episodes=1, device=options.device,
     )  # fmt: skip
 
     def density(rows: int) -> Any:

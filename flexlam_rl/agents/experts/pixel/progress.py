@@ -27,8 +27,8 @@ def segment_figures(
 
     Returns:
         Figures named "figure/task": mean return of the episodes that ended; how often the likeliest action agrees with
-        the teacher's choice, separately where the student and where the teacher drives; entropy where the student
-        drives; and the weight of the imitation.
+        the teacher's choice, separately where the student and where the teacher drives; entropy and reward per step
+        where the student drives; and the weight of the imitation.
     """
     figures: dict[str, float] = {}
     own = ~rollout.driven.numpy()
@@ -45,6 +45,7 @@ def segment_figures(
                 figures[f"{part}/{name}"] = float(agree[:, chosen][known].mean())
         if (own & (tasks == number)).any():
             figures[f"entropy/{name}"] = float(rollout.entropies.numpy()[:, own & (tasks == number)].mean())
+            figures[f"reward/{name}"] = float(rollout.rewards.numpy()[:, own & (tasks == number)].mean())
     return figures
 
 
