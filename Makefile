@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 PROJECT := setup.cfg pyproject.toml constraints.txt
 # a trained policy needs torch; without one the suite plays the random policy
 SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),models)
-# of `make suite`: 5 take minutes; the suite's own default is 50, see docs/suite.md
-EPISODES ?= 5
+# of `make suite`: 2 take minutes; the suite's own default is 50, see docs/suite.md
+EPISODES ?= 2
 # one test process a core: the compiled kernels are cached on disk and shared
 WORKERS ?= auto
 
@@ -30,18 +30,18 @@ $(BIN)/python:
 
 # editable, so that the checkout is what runs
 COMMA := ,
-INSTALL = @echo "Installing $(1) into $(VENV) ..."; $(BIN)/python tools/install.py $(VENV) "$(1)"
+INSTALL = @echo "Installing $(1) into $(VENV) ..."; $(BIN)/python tools/install.py $(VENV) "$(1)" $(2)
 
 $(VENV)/.installed: $(PROJECT) | $(BIN)/python
 	$(call INSTALL,.)
 	@touch $@
 
 $(VENV)/.installed-suite-$(SUITE_EXTRA): $(PROJECT) | $(BIN)/python
-	$(call INSTALL,.$(SUITE_EXTRA:%=[%]))
+	$(call INSTALL,.$(SUITE_EXTRA:%=[%]),--kernels)
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
-	$(call INSTALL,.[test$(COMMA)dev])
+	$(call INSTALL,.[test$(COMMA)dev],--kernels)
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
@@ -50,8 +50,9 @@ $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
 
 install: $(VENV)/.installed
 
+# chunks of 16: with few episodes, larger ones leave a core idle
 suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
-	$(BIN)/python -m eval.suite --episodes $(EPISODES)
+	$(BIN)/python -m eval.suite --episodes $(EPISODES) --chunk 16
 
 # compiled once here, and not by each test process at the same time
 COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compile_all; compile_all(lambda done, total: None)"

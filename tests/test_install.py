@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,13 @@ def installed(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "EVERY", 0.2)
 
-    def run(script: str) -> int:
+    def run(script: str, *more: str) -> int:
         python = tmp_path / "venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
         python.write_text(script)
         python.chmod(0o755)
-        return module.install(tmp_path / "venv", ".[models]")
+        monkeypatch.setattr(sys, "argv", ["install.py", str(tmp_path / "venv"), ".[models]", *more])
+        return module.main()
 
     return run
 
@@ -55,3 +57,33 @@ def test_lines_tell_what_pip_does(installed, capsys):
 def test_what_pip_says_is_shown_where_it_fails(installed, capsys):
     assert installed("#!/bin/sh\necho 'ERROR: No matching distribution'\nexit 3\n") == 3
     assert capsys.readouterr().out.splitlines()[-1] == "ERROR: No matching distribution"
+
+
+KERNELS = """#!/bin/sh
+log="$(dirname "$0")/log"
+if [ "$1" = -c ]; then
+    echo compiling >> "$log"; echo "1 4"; sleep 0.8; echo "3 4"; sleep 0.8; echo compiled >> "$log"; exit 0
+fi
+for last in "$@"; do :; done
+echo "pip $last" >> "$log"
+sleep 0.5
+echo "pip $last done" >> "$log"
+"""
+
+
+def test_litelab_is_compiled_beside_the_installation_of_all_but_its_own_packages(installed, tmp_path, capsys):
+    assert installed(KERNELS, "--kernels") == 0
+    did = (tmp_path / "venv" / "bin" / "log").read_text().splitlines()
+    assert did[:2] == ["pip .", "pip . done"] and set(did[2:4]) == {"compiling", "pip .[models]"}
+    assert did[4:] == ["pip .[models] done", "compiled"]
+    said = capsys.readouterr().out
+    assert "; [#####...............] 1 of 4 of litelab's functions compiled" in said
+    assert "Compiling litelab ..." in said and "[###############.....] 3 of 4 of litelab's functions compiled" in said
+
+
+@pytest.mark.parametrize("what", ["pip", "compiling"])
+def test_a_failure_of_pip_is_a_failure_and_one_of_compiling_is_not(installed, what, capsys):
+    script = KERNELS.replace("sleep 0.5", "case $last in '.[models]') exit 4;; esac")
+    if what == "compiling":
+        script = KERNELS.replace('echo "1 4"', "exit 5")
+    assert installed(script, "--kernels") == (0 if what == "compiling" else 4)
