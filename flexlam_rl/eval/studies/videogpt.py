@@ -72,10 +72,10 @@ class Options(StudyOptions):
     """Number of steps of every VQ-VAE, instead of the preset's."""
     prior_steps: int | None = None
     """Number of steps of every prior, instead of the preset's."""
-    clips: int = 256
+    clips: int = 128
     """Number of held-out clips to reconstruct, and of clips to sample."""
     extractor: str = "efficientnet-lite0"
-    """Network of the perceptual and the Fréchet distances, which are named after it."""
+    """Network of the Fréchet distances, which are named after it."""
     device: str = field(default="cpu", metadata={"identity": False})
 
     def __post_init__(self) -> None:
@@ -143,10 +143,13 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
     import torch
 
     from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.video.distances import clip_vectors
     from flexlam_rl.eval.video.extractors import make_extractor
-    from flexlam_rl.eval.video.figures import distribution_figures, reconstruction_figures
+    from flexlam_rl.eval.video.figures import distribution_figures
+    from flexlam_rl.eval.video.pixels import normalised_error
     from flexlam_rl.models.videogpt.videogpt import VideoGPT
     from flexlam_rl.models.videogpt.vqvae import VQVAE
+    from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
     from flexlam_rl.train.clips import held_out_clips, spread_windows, write_clips
 
     run = _run(job.arm, job.seed, options)
@@ -157,21 +160,26 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
         figures |= {name: _saved(run / "vqvae")[name] for name in ("codes_alive", "perplexity")}
     else:
         vqvae = VideoGPT.from_pretrained(run / "videogpt/best/videogpt", device=options.device).vqvae
-    windows = spread_windows(open_rollouts(options.data, split="test"), vqvae.config.frames, 1)
+    frames = vqvae.config.frames
+    windows = spread_windows(open_rollouts(options.data, split="test"), frames, 1)
     clips = held_out_clips(windows, 1, options.clips)["frames"]
     with torch.no_grad():
         rebuilt = torch.cat([vqvae.reconstruct(part.to(options.device)).cpu() for part in clips.split(BATCH)])
+    real, again = (clip_vectors(extractor, x) for x in (clips, rebuilt))
     if arm.vqvae is not None:
-        found = reconstruction_figures(clips, rebuilt, extractor)
-        figures |= {f"rebuilt-{name}" if name.startswith("frechet") else name: x for name, x in found.items()}
+        truth, found = (to_unit(x.flatten(0, 1)) for x in (clips, rebuilt))
+        figures["nmse"] = float(normalised_error(found, truth, float(truth.var())).mean())
+        figures["psnr"] = float(peak_signal_to_noise(found, truth).mean())
+        figures |= distribution_figures(real, again, extractor, frames, "rebuilt-frechet")
     shown = [clips[0], rebuilt[0]]
     if arm.prior is not None:
         model = VideoGPT.from_pretrained(run / "videogpt/best/videogpt", device=options.device).eval()
         generator = torch.Generator(options.device).manual_seed(job.seed)
         counts = [len(part) for part in clips.split(BATCH)]
         made = torch.cat([model.sample(count, generator=generator).cpu() for count in counts])
-        figures |= distribution_figures(clips, made, extractor)
-        figures |= distribution_figures(rebuilt, made, extractor, "frechet-to-rebuilt")
+        drawn = clip_vectors(extractor, made)
+        figures |= distribution_figures(real, drawn, extractor, frames)
+        figures |= distribution_figures(again, drawn, extractor, frames, "frechet-to-rebuilt")
         figures |= {name: _saved(run / "videogpt")[name] for name in ("bits_per_code", "bits_per_value")}
         shown += list(made[:3])
     write_clips(options.out / "clips" / f"{job.name}.png", shown)

@@ -39,30 +39,36 @@ def perceptual_distance(extractor: Extractor, a: Tensor, b: Tensor) -> Tensor:
 
 
 @in_own_modes
-def clip_vectors(extractor: Extractor, clips: Tensor, motion: bool = False) -> Tensor:
+def clip_vectors(extractor: Extractor, clips: Tensor) -> Tensor:
     """Compute the features of clips (N, T, C, H, W) that a Fréchet distance compares.
 
     Args:
         extractor: Extractor: one of clips gives one vector per clip, (N, F); one of pictures gives one vector per
             frame, (N * T, F).
         clips: The clips.
-        motion: Whether to compute, with an extractor of pictures, the change of features from each frame to the next,
-            (N * (T - 1), F). Sets of the same pictures in another order then differ.
-
-    Raises:
-        ValueError: Clips of one frame have no motion, or the extractor looks at whole clips.
     """
-    if motion and (extractor.clips or clips.shape[1] < 2):
-        why = "sees motion by itself" if extractor.clips else f"is asked for motion in clips of {clips.shape[1]} frame"
-        raise ValueError(f"The extractor {extractor.name!r} {why}.")
     if extractor.clips:
         parts = clips.split(max(1, _CHUNK // clips.shape[1]))
         return torch.cat([extractor.vectors(to_unit(part)) for part in parts])
     pictures = clips.flatten(0, 1).split(_CHUNK)
-    vectors = torch.cat([extractor.vectors(to_unit(part)) for part in pictures])
-    if not motion:
-        return vectors
-    return vectors.unflatten(0, clips.shape[:2]).diff(dim=1).flatten(0, 1)
+    return torch.cat([extractor.vectors(to_unit(part)) for part in pictures])
+
+
+def motion(vectors: Tensor, frames: int) -> Tensor:
+    """Compute how the features of frames change from each frame to the next, (N * (T - 1), F).
+
+    Sets of the same pictures in another order then differ.
+
+    Args:
+        vectors: Features of the frames of clips, (N * T, F).
+        frames: T.
+
+    Raises:
+        ValueError: Clips of one frame have no motion.
+    """
+    if frames < 2:
+        raise ValueError(f"Motion is asked for in clips of {frames} frame; expected two or more.")
+    return vectors.unflatten(0, (-1, frames)).diff(dim=1).flatten(0, 1)
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:

@@ -6,7 +6,7 @@ Shapes: N clips, T frames, C H W picture. Frames are uint8, or float in [-1, 1].
 from torch import Tensor
 
 from flexlam_rl.eval.video.curves import compare_frames
-from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance
+from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance, motion
 from flexlam_rl.eval.video.extractors import Extractor
 from flexlam_rl.eval.video.pixels import normalised_error
 from flexlam_rl.nn.frames import to_unit
@@ -25,15 +25,19 @@ def reconstruction_figures(truth: Tensor, rebuilt: Tensor, extractor: Extractor)
     figures["nmse"] = float(
         normalised_error(to_unit(rebuilt.flatten(0, 1)), to_unit(truth.flatten(0, 1)), variance).mean()
     )
-    return figures | distribution_figures(truth, rebuilt, extractor)
+    real, again = (clip_vectors(extractor, x) for x in (truth, rebuilt))
+    return figures | distribution_figures(real, again, extractor, truth.shape[1])
 
 
-def distribution_figures(real: Tensor, made: Tensor, extractor: Extractor, of: str = "frechet") -> dict[str, float]:
+def distribution_figures(
+    real: Tensor, made: Tensor, extractor: Extractor, frames: int, of: str = "frechet"
+) -> dict[str, float]:
     """Compute Fréchet distances between two sets of clips, which need not correspond to each other.
 
     Args:
-        real, made: Clips, (N, T, C, H, W), the same number in each set.
-        extractor: Extractor, which is named in the figures.
+        real, made: Features of the clips of both sets, as `clip_vectors` gives them; the same number in each set.
+        extractor: Extractor of the features, which is named in the figures.
+        frames: Number of frames of each clip, T.
         of: First part of the names, so that samples against reconstructions (VideoGPT's "FVD*") have another name than
             samples against real clips.
 
@@ -44,9 +48,10 @@ def distribution_figures(real: Tensor, made: Tensor, extractor: Extractor, of: s
         ValueError: The sets differ in size, on which the distance depends.
     """
     if real.shape != made.shape:
-        raise ValueError(f"Sets of clips of shapes {tuple(real.shape)} and {tuple(made.shape)}; expected equal ones.")
-    kinds = {of: False} if extractor.clips else {of: False, f"{of}-motion": True}
-    return {
-        f"{name}-{extractor.name}": frechet_distance(*(clip_vectors(extractor, x, motion) for x in (real, made)))
-        for name, motion in kinds.items()
-    }
+        raise ValueError(
+            f"Sets of features of shapes {tuple(real.shape)} and {tuple(made.shape)}; expected equal ones."
+        )
+    figures = {f"{of}-{extractor.name}": frechet_distance(real, made)}
+    if not extractor.clips:
+        figures[f"{of}-motion-{extractor.name}"] = frechet_distance(motion(real, frames), motion(made, frames))
+    return figures

@@ -37,14 +37,14 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[-2:]) < _WINDOW:
         size = f"{a.shape[-1]}x{a.shape[-2]}"
         raise ValueError(f"Pictures are {size}; SSIM needs {_WINDOW} pixels or more on each side.")
-    a, b = a.clamp(-1, 1).double(), b.clamp(-1, 1).double()
+    a, b = a.clamp(-1, 1).float(), b.clamp(-1, 1).float()
     options: dict[str, Any] = {"sigma": 1.5, "kernel_size": _WINDOW, "data_range": 2.0, "return_full_image": True}
     edge = _WINDOW // 2  # removes windows that the library fills with mirrored pixels
     found = []
     # thousands of pictures at once would need tens of gigabytes on a CPU
     for first, second in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
         windows = structural_similarity_index_measure(first, second, reduction="none", **options)[1]
-        found.append(windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)).float())
+        found.append(windows[..., edge:-edge, edge:-edge].mean(dim=(1, 2, 3)))
     return torch.cat(found)
 
 

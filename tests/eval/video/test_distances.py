@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import sqrtm
 
 from flexlam_rl.eval.video.curves import curve, horizon_values, over_seeds
-from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance, perceptual_distance
+from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance, motion, perceptual_distance
 from flexlam_rl.eval.video.extractors import Extractor, make_extractor
 from flexlam_rl.eval.video.figures import distribution_figures, reconstruction_figures
 
@@ -47,22 +47,24 @@ def test_only_motion_notices_frames_in_another_order():
     pan = torch.stack([torch.stack([texture[:, :, 2 * t + i : 2 * t + i + 32] for t in range(8)]) for i in range(4)])
     mixed = pan[:, torch.randperm(8, generator=torch.Generator().manual_seed(1))]
     still = frechet_distance(clip_vectors(extractor, pan), clip_vectors(extractor, mixed))
-    moved = frechet_distance(clip_vectors(extractor, pan, True), clip_vectors(extractor, mixed, True))
+    moved = frechet_distance(*(motion(clip_vectors(extractor, x), 8) for x in (pan, mixed)))
     assert still < 1e-6 < 0.01 < moved
 
 
 def test_figures_carry_the_extractors_name_and_none_is_called_what_it_is_not():
     extractor = make_extractor("random")
-    figures = reconstruction_figures(clips(), clips(), extractor) | distribution_figures(
-        clips(), clips(seed=1), extractor, "frechet-star"
-    )
+    real, made = (clip_vectors(extractor, clips(seed=seed)) for seed in (0, 1))
+    figures = reconstruction_figures(clips(), clips(), extractor)
+    figures |= distribution_figures(real, made, extractor, clips().shape[1], "frechet-star")
     assert set(figures) == {
         "psnr", "ssim", "nmse", "perceptual-random", "frechet-random", "frechet-motion-random",
         "frechet-star-random", "frechet-star-motion-random",
     }  # fmt: skip
     assert figures["nmse"] == 0.0 and figures["ssim"] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="expected equal ones"):
-        distribution_figures(clips(4), clips(3), extractor)
+        distribution_figures(real, made[1:], extractor, clips().shape[1])
+    with pytest.raises(ValueError, match="clips of 1 frame"):
+        motion(real, 1)
 
 
 def test_efficientnet_reads_its_published_weights():
@@ -90,8 +92,8 @@ def test_a_torchscript_file_looks_at_whole_clips_and_is_named_by_its_digest(tmp_
     assert extractor.clips and extractor.name.startswith("torchscript-")
     expected = (clips(2).float() / 127.5 - 1).mean(dim=(3, 4)).transpose(1, 2).flatten(1)
     assert torch.allclose(clip_vectors(extractor, clips(2)), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="sees motion by itself"):
-        clip_vectors(extractor, clips(2), True)
+    vectors = [clip_vectors(extractor, clips(2, seed=seed)) for seed in (0, 1)]
+    assert list(distribution_figures(*vectors, extractor, 1)) == [f"frechet-{extractor.name}"]
     (tmp_path / "other.pt").write_bytes(b"no archive")
     for argument, said in (("", "needs a file"), (str(tmp_path / "other.pt"), "is not a TorchScript file")):
         with pytest.raises(ValueError, match=said):

@@ -14,6 +14,7 @@ from flexlam_rl.eval.studies.consistency.predicting import Arm
 from flexlam_rl.eval.studies.consistency.report import show
 from flexlam_rl.eval.studies.study import Rows
 from flexlam_rl.eval.video.curves import compare_frames, curve
+from flexlam_rl.eval.video.distances import clip_vectors
 from flexlam_rl.eval.video.extractors import Extractor
 from flexlam_rl.eval.video.figures import distribution_figures
 from flexlam_rl.eval.video.loop_closure import compare_views, find_views
@@ -30,7 +31,8 @@ def measure(job: Job, options: Options, arm: Arm, whole: PosedClips, extractor: 
     row |= {"protocol": job.protocol, "clips": len(truth), "told": arm.kind}
     row["curves"] = {name: curve(found).to_json() for name, found in values.items()}
     row["mean"] = {name: float(found.mean()) for name, found in values.items()}
-    row["frechet"] = distribution_figures(truth, made, extractor)
+    real, drawn = (clip_vectors(extractor, x) for x in (truth, made))
+    row["frechet"] = distribution_figures(real, drawn, extractor, horizon)
     if clips.places is not None and clips.yaws is not None:
         views = find_views(clips.places, clips.yaws, context)
         row["loop"] = {name: compare_views(found, views) for name, found in values.items()}
