@@ -1,16 +1,20 @@
 """Audit of video rewards: the figures are right, and the study plays, scores and reports."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from flexlam_rl.agents.environments import make_single
 from flexlam_rl.agents.rewards.density import Scores
 from flexlam_rl.cli import main
+from flexlam_rl.envs.domain import find_domain
+from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.studies.reward.figures import audit, auroc, heat_map, score_video
 from flexlam_rl.eval.studies.reward.study import Options
-from flexlam_rl.eval.studies.reward.video import Video
+from flexlam_rl.eval.studies.reward.video import Video, record
 
 MAZE = "explore_goal_locations_small"
 
@@ -44,7 +48,10 @@ def test_an_audit_ranks_episodes_and_steps():
     assert figures["auroc_random"] == 1.0 and figures["auroc_perturbed"] == 0.75
     assert figures["score_expert"] == 85.0
     assert figures["rank"] == pytest.approx(1 - 6 * 2 / (6 * 35))  # two neighbors change places
-    assert scored.codes["random"].tolist() == [15.0, -15.0]
+    assert scored.codes["random"].tolist() == [15.0, -15.0] and "above_repeated" not in figures
+    kinds = (*kinds[:2], "repeated", "repeated", *kinds[4:])
+    figures = audit(score_video(Brightness(6), replace(video, kinds=kinds)), replace(video, kinds=kinds))
+    assert figures["above_repeated"] == 85.0 - 85.0  # the brighter of 85 and 40, not their mean
     assert heat_map(scored.codes["random"]).tolist() == [[255, 0]]
 
 
@@ -52,7 +59,18 @@ def test_auroc_counts_ties_half():
     assert auroc(np.array([1.0, 2.0]), np.array([1.0, 0.0])) == (0.5 + 1 + 1 + 1) / 4
 
 
-def test_the_study_scores_three_kinds_of_video_and_goes_on_where_it_was(make_bundle_folder, tmp_path, capsys):
+def test_repeated_actions_are_played_once_each_from_the_first_episode():
+    spec = find_domain("dmlab").resolve(EnvSpec(engine="litelab"))
+    video = record(MAZE, spec, 2, 6, "reactive", 0.5, 0, ("random", "repeated"))
+    count = make_single(spec, MAZE).action_space.n
+    assert video.kinds == ("random",) * 2 + ("repeated",) * count
+    firsts = video.frames[0]
+    assert all(torch.equal(firsts[0], first) for first in firsts[2:]) and not torch.equal(firsts[0], firsts[1])
+    lasts = {video.frames[-1, i].numpy().tobytes() for i in range(2, 2 + count)}
+    assert len(lasts) > count // 2
+
+
+def test_the_study_scores_four_kinds_of_video_and_goes_on_where_it_was(make_bundle_folder, tmp_path, capsys):
     bundle = make_bundle_folder(tmp_path / "bundle", frame_skip=30)
     command = [
         "study", "reward", "--out", str(tmp_path / "audit"), "--bundle", str(bundle), "--levels", MAZE,
@@ -70,7 +88,8 @@ def test_the_study_scores_three_kinds_of_video_and_goes_on_where_it_was(make_bun
     result = tmp_path / "audit" / "results" / f"{MAZE}.json"
     written = result.stat().st_mtime_ns
     assert main(command) == 0 and result.stat().st_mtime_ns == written
-    assert "expert over random" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "expert over random" in said and "above repeated" in said
 
 
 @pytest.mark.parametrize(

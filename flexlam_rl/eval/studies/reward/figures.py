@@ -57,8 +57,10 @@ def audit(scored: Scored, video: Video) -> dict[str, float]:
 
     Returns:
         "auroc_<kind>", the probability that an expert's episode scores higher than one of that kind (0.5 is chance),
-        where an episode's score is the mean over its steps; "auroc_step_<kind>", the same for single steps; and "rank",
-        Spearman's correlation of score and return over all episodes, 0 where all returns are equal.
+        where an episode's score is the mean over its steps; "auroc_step_<kind>", the same for single steps; "rank",
+        Spearman's correlation of score and return over all episodes, 0 where all returns are equal; and, if there are
+        repeated actions, "above_repeated", the expert's score minus that of the likeliest of them. Below 0, an agent
+        gains most by repeating that action.
     """
     kinds, means = np.array(video.kinds), np.nanmean(scored.totals, axis=0)
     figures = {f"score_{kind}": float(means[kinds == kind].mean()) for kind in dict.fromkeys(video.kinds)}
@@ -67,6 +69,8 @@ def audit(scored: Scored, video: Video) -> dict[str, float]:
             figures[f"auroc_{kind}"] = auroc(means[kinds == "expert"], means[kinds == kind])
             mine, theirs = (scored.totals[:, kinds == one].ravel() for one in ("expert", kind))
             figures[f"auroc_step_{kind}"] = auroc(mine[~np.isnan(mine)], theirs[~np.isnan(theirs)])
+    if "repeated" in video.kinds:
+        figures["above_repeated"] = figures["score_expert"] - float(means[kinds == "repeated"].max())
     flat = np.ptp(video.returns) == 0 or np.ptp(means) == 0
     figures["rank"] = 0.0 if flat else float(spearmanr(means, video.returns).statistic)
     return figures | {"seconds": scored.seconds}

@@ -15,8 +15,8 @@ Modes = Literal["conditional", "joint"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """Audit video rewards: before an agent is trained on one, the expert's video should be likelier than perturbed and
-    random video.
+    """Audit video rewards: before an agent is trained on one, the expert's video should be likelier than perturbed,
+    random and repetitive video.
     """
 
     out: Path
@@ -169,7 +169,8 @@ def measure(job: Job, options: Options, spec: Any, made: dict[str, Make]) -> Row
 
 EXPLAINED = (
     "AUROC of the mean score of episodes, averaged over levels: 0.5 is chance. Rank: Spearman's correlation of score "
-    "and return over all episodes of a level. Steps are those of all episodes at once."
+    "and return over all episodes of a level. Above repeated: the expert's score minus that of the likeliest repeated "
+    "action, mean over levels, and the number of levels where it is above 0. Steps are those of all episodes at once."
 )
 
 
@@ -178,21 +179,27 @@ def report(study: Study[Job]) -> str:
 
     rows = study.rows()
     lines = [
-        "| density | levels | expert over random | expert over perturbed | rank with return | ms per step |",
-        "|---|---|---|---|---|---|",
+        "| density | levels | expert over random | expert over perturbed | above repeated | rank with return "
+        "| ms per step |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(row["density"] for row in rows):
         own = [row for row in rows if row["density"] == name]
         mean = {
             key: float(np.mean([row[key] for row in own]))
-            for key in ("auroc_random", "auroc_perturbed", "rank", "seconds")
+            for key in ("auroc_random", "auroc_perturbed", "above_repeated", "rank", "seconds")
         }
-        shares = " | ".join(f"{mean[key]:.2f}" for key in ("auroc_random", "auroc_perturbed", "rank"))
-        lines.append(f"| {name} | {len(own)} | {shares} | {1000 * mean['seconds']:.1f} |")
+        shares = " | ".join(f"{mean[key]:.2f}" for key in ("auroc_random", "auroc_perturbed"))
+        above = f"{mean['above_repeated']:+.2f} ({sum(row['above_repeated'] > 0 for row in own)} of {len(own)})"
+        lines.append(
+            f"| {name} | {len(own)} | {shares} | {above} | {mean['rank']:.2f} | {1000 * mean['seconds']:.1f} |"
+        )
     table = "\n".join(lines)
     page = f"# Audit of video rewards\n\n{EXPLAINED}\n\n{table}"
     study.write(rows, page)
     return table
 
 
-STUDY = StudyDefinition(Options, plan, "does a video reward tell the expert's video from perturbed and random video")
+STUDY = StudyDefinition(
+    Options, plan, "does a video reward tell the expert's video from perturbed, random and repetitive video"
+)
