@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from flexlam_rl.agents.experts.pixel.progress import segment_figures
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.training import Run, train
 from flexlam_rl.agents.rewards.bonuses import RandomNetworkDistillation
@@ -59,3 +61,5 @@ def test_rewards_are_the_densitys_and_not_the_tasks(tmp_path):
     follows = ~rollout.ends[:-1]
     assert torch.allclose(rollout.rewards[:-1][follows], (red[1:] - red[:-1])[follows], atol=1e-6)
     assert rollout.rewards.abs().max() > 0
+    figures = segment_figures(rollout, ("cheap",), run.collector.tasks, np.zeros(1))
+    assert figures["reward/cheap"] == pytest.approx(float(rollout.rewards.mean()))
