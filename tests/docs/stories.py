@@ -119,7 +119,10 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "docs/parity.md": ("tests/parity/test_traces.py",),
     "docs/real-dmlab.md": ("tests/eval/suite/test_suite_real.py",),
     "docs/two-worlds.md": ("tests/eval/lam/test_transfer.py", "tests/eval/test_tables.py"),
-    "docs/video.md": ("tests/models/videogpt/test_stages.py", "tests/eval/studies/test_reward.py"),
+    "docs/video.md": (
+        "tests/models/videogpt/test_stages.py",
+        *(f"tests/eval/studies/test_{name}.py" for name in ("reward", "videogpt", "viper")),
+    ),
     "docs/vizdoom.md": ("tests/test_vizdoom_end_to_end.py",),
     "docs/world-models.md": ("tests/models/teco/test_stages.py", "tests/eval/studies/test_consistency.py"),
     "flexlam_rl/checkpoints/pixel-expert/README.md": ("tests/agents/experts/test_pixel_resume.py",),
