@@ -30,16 +30,24 @@ class Bonus(Protocol):
         ...
 
 
+_MEMORY = 200
+"""Number of training steps over which the standard deviation of the errors is followed."""
+
+
 class _Learned(nn.Module):
-    """What both bonuses share: an error that is divided by its running standard deviation, and an optimizer."""
+    """What both bonuses share: an error that is divided by its running standard deviation, and an optimizer.
+
+    The deviation is that of recent errors. Over all errors since the beginning, when nothing was known, the bonus would
+    fade within the first tens of thousands of steps.
+    """
 
     count: Tensor
     mean: Tensor
-    squares: Tensor
+    variance: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("count", "mean", "squares"):
+        for name in ("count", "mean", "variance"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
         self.optimizer: torch.optim.Adam
 
@@ -52,10 +60,10 @@ class _Learned(nn.Module):
         raise NotImplementedError
 
     def bonus(self, before: Tensor, frames: Tensor) -> Tensor:
-        """Compute the errors (n,), divided by the standard deviation of all errors so far; see `Bonus`."""
+        """Compute the errors (n,), divided by the standard deviation of recent errors; see `Bonus`."""
         with own_modes():
             found = self.errors(to_unit(before), to_unit(frames))
-            spread = (self.squares / self.count.clamp_min(1)).sqrt()
+            spread = self.variance.sqrt()
             return found / spread.float() if float(spread) > 0 else found / found.mean().clamp_min(1e-12)
 
     def learn(self, before: Tensor, frames: Tensor) -> None:
@@ -72,12 +80,12 @@ class _Learned(nn.Module):
             self.optimizer.step()
 
     def _follow(self, errors: Tensor) -> None:
-        """Update the running deviation with a batch, by Welford's method."""
-        count = self.count + len(errors)
+        """Update the running deviation with a batch."""
+        self.count += 1
+        rate = 1.0 / min(float(self.count), _MEMORY)
         gap = errors.mean() - self.mean
-        self.squares += (errors - errors.mean()).square().sum() + gap.square() * self.count * len(errors) / count
-        self.mean += gap * len(errors) / count
-        self.count.copy_(count)
+        self.variance.copy_((1 - rate) * (self.variance + rate * gap.square()) + rate * errors.var(correction=0))
+        self.mean += rate * gap
 
 
 class RandomNetworkDistillation(_Learned):

@@ -239,6 +239,17 @@ def test_a_bonus_falls_with_what_is_seen_and_continues_from_a_saved_state(kind, 
     assert torch.equal(bonus.bonus(known, new), other.bonus(known, new))
 
 
+def test_a_bonus_follows_recent_errors_so_that_it_does_not_fade():
+    bonus = RandomNetworkDistillation()
+    errors = torch.rand(64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for _ in range(50):
+        bonus._follow(errors)
+    assert float(bonus.variance) == pytest.approx(float(errors.var(correction=0)), rel=1e-6)
+    for _ in range(1500):
+        bonus._follow(errors / 100)
+    assert float(bonus.variance) ** 0.5 == pytest.approx(float(errors.std(correction=0)) / 100, rel=0.2)
+
+
 def test_beta_weighs_a_bonus_that_learns_from_every_step_but_those_across_a_restart(model):
     seen: list[int] = []
 
