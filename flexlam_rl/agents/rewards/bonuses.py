@@ -30,7 +30,7 @@ class Bonus(Protocol):
         ...
 
 
-_MEMORY = 200
+_MEMORY = 50
 """Number of training steps over which the standard deviation of the errors is followed."""
 
 
