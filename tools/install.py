@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 EVERY = 5.0
@@ -82,10 +82,10 @@ def _bar(done: int, total: int) -> str:
     return f"[{'#' * round(20 * done / max(1, total)):.<20}] {done} of {total}"
 
 
-def watch(processes: Sequence[subprocess.Popen[str]], words: Callable[[], str], began: float) -> None:
-    """Wait until processes have ended, and tell what they are doing meanwhile."""
+def watch(process: subprocess.Popen[str], words: Callable[[], str], began: float) -> None:
+    """Wait until a process has ended, and tell what it is doing meanwhile."""
     terminal, told = sys.stdout.isatty(), time.monotonic()
-    while any(process.poll() is None for process in processes):
+    while process.poll() is None:
         time.sleep(0.1)
         now = time.monotonic()
         if now - told >= (0.3 if terminal else EVERY):
@@ -110,7 +110,7 @@ def install(venv: Path, requirement: str, compiling: Compiling | None = None) ->
 
         reader = threading.Thread(target=follow, daemon=True)
         reader.start()
-        watch([process], lambda: str(phase) if compiling is None else f"{phase}; {compiling}", began)
+        watch(process, lambda: str(phase) if compiling is None else f"{phase}; {compiling}", began)
         reader.join()
     if process.returncode:
         print("".join(lines), end="")
@@ -136,7 +136,7 @@ def main() -> int:
         code = install(given.venv, given.requirement, compiling) if extras else 0
         if not code and compiling.process.poll() is None:
             print("Compiling litelab ...", flush=True)
-            watch([compiling.process], lambda: str(compiling), time.monotonic())
+            watch(compiling.process, lambda: str(compiling), time.monotonic())
     finally:
         compiling.process.terminate()
         compiling.process.wait()

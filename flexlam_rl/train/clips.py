@@ -107,6 +107,17 @@ def held_out_clips(windows: Windows, every: int, count: int) -> dict[str, Tensor
     return to_device(clip_batch(read, every), "cpu")
 
 
+def check_enough_clips(rollouts: Rollouts, frames: int, every: int, clips: int) -> None:
+    """Refuse a test split with fewer than `clips` clips of `frames` frames, `every` rows apart.
+
+    Raises:
+        ValueError: There are fewer.
+    """
+    there = len(spread_windows(rollouts, frames, every))
+    if there < clips:
+        raise ValueError(f"clips is {clips}; the test split has {there} clips of {frames} frames.")
+
+
 def data_variance(windows: Windows, count: int = 64) -> float:
     """Compute the variance of pixel values in [-0.5, 0.5], from `count` windows, rounded to six significant digits."""
     frames = next(windows.batches(min(count, len(windows)), seed=1, workers=0))["frames"]

@@ -2,12 +2,12 @@
 
 Each arm differs from "base" in one thing. The arms "balanced" and "space-heavy" have equally many codes of a clip, in
 other shapes, and differ from each other. All VQ-VAEs train for the same number of steps, and so do all priors. The
-contrasts (`CLAIMS`) are fixed here, before any run; the training seed is their unit.
+contrasts (`claims_of`) are fixed here, before any run; the training seed is their unit.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from flexlam_rl.eval.studies.over_seeds import Claim, over_seeds
 from flexlam_rl.eval.studies.study import ArmJob, Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.videogpt.config import PRESETS, Preset
 from flexlam_rl.models.videogpt.recipes import PresetName
+from flexlam_rl.utils.files import read_json
 from flexlam_rl.utils.options import tidy, whole
 
 BATCH = 32
@@ -98,13 +99,10 @@ def plan(options: Options) -> Study[ArmJob]:
     """
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.video.extractors import make_extractor
-    from flexlam_rl.train.clips import spread_windows
+    from flexlam_rl.train.clips import check_enough_clips
 
     make_extractor(options.extractor)
-    frames = PRESETS[options.preset].vqvae.frames
-    there = len(spread_windows(open_rollouts(options.data, split="test"), frames, 1))
-    if there < options.clips:
-        raise ValueError(f"clips is {options.clips}; the test split has {there} clips of {frames} frames.")
+    check_enough_clips(open_rollouts(options.data, split="test"), _frames(options), 1, options.clips)
     arms = arms_of(PRESETS[options.preset])
     study = Study(
         title="videogpt",
@@ -116,6 +114,24 @@ def plan(options: Options) -> Study[ArmJob]:
         config=options,
     )
     return study
+
+
+def _frames(options: Options) -> int:
+    """Frames of a clip, the same in all arms."""
+    return PRESETS[options.preset].vqvae.frames
+
+
+@lru_cache(maxsize=1)
+def _held_out(options: Options) -> tuple[Any, Any]:
+    """Held-out clips, uint8 (N, T, C, H, W), and their features; all arms are measured on them."""
+    from flexlam_rl.datasets import open_rollouts
+    from flexlam_rl.eval.video.distances import clip_vectors
+    from flexlam_rl.eval.video.extractors import make_extractor
+    from flexlam_rl.train.clips import held_out_clips, spread_windows
+
+    windows = spread_windows(open_rollouts(options.data, split="test"), _frames(options), 1)
+    clips = held_out_clips(windows, 1, options.clips)["frames"]
+    return clips, clip_vectors(make_extractor(options.extractor), clips)
 
 
 def _run(name: str, seed: int, options: Options) -> Path:
@@ -142,7 +158,6 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
     """Measure reconstructions of held-out clips, and samples of the prior, if the arm has one."""
     import torch
 
-    from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.video.distances import clip_vectors
     from flexlam_rl.eval.video.extractors import make_extractor
     from flexlam_rl.eval.video.figures import distribution_figures
@@ -150,22 +165,20 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
     from flexlam_rl.models.videogpt.videogpt import VideoGPT
     from flexlam_rl.models.videogpt.vqvae import VQVAE
     from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
-    from flexlam_rl.train.clips import held_out_clips, spread_windows, write_clips
+    from flexlam_rl.train.clips import write_clips
 
     run = _run(job.arm, job.seed, options)
     figures: dict[str, float] = {}
-    extractor = make_extractor(options.extractor)
+    extractor, frames = make_extractor(options.extractor), _frames(options)
+    clips, real = _held_out(options)
     if arm.vqvae is not None:
         vqvae = VQVAE.from_pretrained(run / "vqvae/best/vqvae", device=options.device).eval()
         figures |= {name: _saved(run / "vqvae")[name] for name in ("codes_alive", "perplexity")}
     else:
         vqvae = VideoGPT.from_pretrained(run / "videogpt/best/videogpt", device=options.device).vqvae
-    frames = vqvae.config.frames
-    windows = spread_windows(open_rollouts(options.data, split="test"), frames, 1)
-    clips = held_out_clips(windows, 1, options.clips)["frames"]
     with torch.no_grad():
         rebuilt = torch.cat([vqvae.reconstruct(part.to(options.device)).cpu() for part in clips.split(BATCH)])
-    real, again = (clip_vectors(extractor, x) for x in (clips, rebuilt))
+    again = clip_vectors(extractor, rebuilt)
     if arm.vqvae is not None:
         truth, found = (to_unit(x.flatten(0, 1)) for x in (clips, rebuilt))
         figures["nmse"] = float(normalised_error(found, truth, float(truth.var())).mean())
@@ -188,7 +201,7 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
 
 def _saved(stage: Path) -> dict[str, float]:
     """Figures of a stage's best checkpoint."""
-    found: dict[str, float] = json.loads((stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, float] = read_json(stage / "best" / "metrics.json")
     return found
 
 

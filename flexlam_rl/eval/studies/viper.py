@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from flexlam_rl.agents.experts.pixel.ppo import PPORecipe
 from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.utils.options import tidy, whole
 
@@ -40,15 +41,15 @@ class Options(StudyOptions):
     """Number of environments that play at once."""
     beta: float = 1.0
     """Weight of the bonus in the arm "viper"."""
-    entropy: float = 0.003
+    entropy: float = PPORecipe.entropy
     """Weight of PPO's entropy bonus, in all arms."""
-    discount: float = 0.99
+    discount: float = PPORecipe.discount
     """Discount factor of the rewards per step, in all arms. A likelihood rewards each step by itself; a small factor
     keeps the agent from ways into views where everything is likely.
     """
-    learning_rate: float = 5e-4
+    learning_rate: float = PPORecipe.learning_rate
     """Learning rate, in all arms."""
-    epochs: int = 2
+    epochs: int = PPORecipe.epochs
     """PPO's passes over each rollout, in all arms."""
     episodes: int = 20
     """Number of episodes of a measurement."""

@@ -43,9 +43,10 @@ def segment_figures(
             known = choices[:, chosen] != NO_CHOICE
             if known.any():
                 figures[f"{part}/{name}"] = float(agree[:, chosen][known].mean())
-        if (own & (tasks == number)).any():
-            figures[f"entropy/{name}"] = float(rollout.entropies.numpy()[:, own & (tasks == number)].mean())
-            figures[f"reward/{name}"] = float(rollout.rewards.numpy()[:, own & (tasks == number)].mean())
+        mine = own & (tasks == number)
+        if mine.any():
+            figures[f"entropy/{name}"] = float(rollout.entropies.numpy()[:, mine].mean())
+            figures[f"reward/{name}"] = float(rollout.rewards.numpy()[:, mine].mean())
     return figures
 
 

@@ -18,7 +18,7 @@ from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance
 from flexlam_rl.eval.video.extractors import make_extractor
 from flexlam_rl.models.lamo.config import PRESETS
 from flexlam_rl.models.lamo.lamo import LaMo
-from flexlam_rl.train.clips import held_out_clips, spread_windows
+from flexlam_rl.train.clips import check_enough_clips, held_out_clips, spread_windows
 
 BATCH = 32
 
@@ -31,9 +31,7 @@ def check(options: Any) -> None:
     """
     make_extractor(options.extractor)
     length = _length(options, PRESETS[options.preset].lamo.history)
-    windows = spread_windows(open_rollouts(options.data, split="test"), length, options.every)
-    if len(windows) < options.clips:
-        raise ValueError(f"clips is {options.clips}; the test split has {len(windows)} clips of {length} frames.")
+    check_enough_clips(open_rollouts(options.data, split="test"), length, options.every, options.clips)
 
 
 def _length(options: Any, history: int) -> int:
