@@ -55,7 +55,7 @@ suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 	$(BIN)/python -m eval.suite --episodes $(EPISODES) --chunk 16
 
 # compiled once here, and not by each test process at the same time
-COMPILE := $(BIN)/python -c "from flexlam_rl.envs.litelab.compiling import compile_all; compile_all(lambda done, total: None)"
+COMPILE := $(BIN)/python -m flexlam_rl.envs.litelab.compiling > /dev/null
 
 # in the order of tests/conftest.py, long files first, and not those with the most tests
 test: $(VENV)/.installed-test

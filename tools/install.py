@@ -60,10 +60,8 @@ class Compiling:
         venv: The virtual environment.
     """
 
-    CODE = "from flexlam_rl.envs.litelab.compiling import compile_all as c; c(lambda *n: print(*n, flush=True))"
-
     def __init__(self, venv: Path) -> None:
-        command = [str(venv / "bin" / "python"), "-c", self.CODE]
+        command = [str(venv / "bin" / "python"), "-m", "flexlam_rl.envs.litelab.compiling"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._done, self._total = 0, 1
         self._reader = threading.Thread(target=self._follow, daemon=True)

@@ -1,6 +1,6 @@
 """The compiled calls behind single environments, batches and `Lab`: begin, play and draw a range of worlds.
 
-There are few entry points, because numba compiles all functions below an entry point again for each one. There are
+There are few entry points, because numba optimizes all functions below an entry point again for each one. There are
 three instead of one, because they can be compiled in parallel (`compiling`).
 """
 

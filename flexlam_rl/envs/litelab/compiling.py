@@ -1,11 +1,13 @@
-"""The first compilation of litelab, with its entry points in parallel processes and reports of progress.
+"""The first compilation of litelab, with drawing in a parallel process, and with reports of progress.
 
-    python -m flexlam_rl.envs.litelab.compiling ENTRY
+    python -m flexlam_rl.envs.litelab.compiling [ENTRY]
 
-compiles one entry point into the cache and prints a line per finished function.
+compiles all entry points, or one, into the cache, and prints a line per finished function: the numbers of functions done
+and in all.
 """
 
 import contextlib
+import itertools
 import subprocess
 import sys
 import threading
@@ -22,8 +24,14 @@ from flexlam_rl.envs.litelab.look import load_look
 from flexlam_rl.envs.litelab.pool import core_count
 from flexlam_rl.utils.startup import interrupts_held
 
-FUNCTIONS = {"begin_range": 195, "play_range": 283, "draw_range": 101}
-"""Approximate number of functions that each entry point compiles, counting several types of one function."""
+FUNCTIONS = {"begin_range": 251, "play_range": 108, "draw_range": 154}
+"""Approximate number of functions that each entry point compiles after those before it, counting several types of one
+function.
+"""
+APART = "draw_range"
+"""The entry point that is compiled in another process. The others have most of their functions in common, and one process
+compiles these only once.
+"""
 
 
 def is_compiled() -> bool:
@@ -47,15 +55,13 @@ def compile_all(report: Callable[[int, int], None]) -> None:
             done += 1
             report(done, max(total, done + 1))
 
-    # this process compiles the last entry point, and then all those whose process has failed
-    others = todo[:-1] if core_count() > 1 and kernel.CACHE_FOLDER is not None else []
-    with contextlib.ExitStack() as stack:
-        for entry in others:
-            stack.enter_context(_elsewhere(entry, finished))
-        for entry in reversed(todo):
-            if entry not in others:
+    here = [entry for entry in todo if entry != APART]
+    if here != todo and here and core_count() > 1 and kernel.CACHE_FOLDER is not None:
+        with _elsewhere(APART, finished):
+            for entry in here:
                 _compile(entry, finished)
-    for entry in others:
+        todo = [APART]  # if its process has failed, it is compiled here, and otherwise found
+    for entry in todo:
         _compile(entry, finished)
 
 
@@ -120,8 +126,16 @@ def _follow(lines: IO[str], finished: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    """Compile the entry point named on the command line."""
-    _compile(sys.argv[1], lambda: print(flush=True))
+    """Compile the entry point named on the command line, or all."""
+
+    def report(done: int, total: int) -> None:
+        print(done, total, flush=True)
+
+    if entries := sys.argv[1:]:
+        counted = itertools.count(1)
+        _compile(entries[0], lambda: report(next(counted), FUNCTIONS[entries[0]]))
+    else:
+        compile_all(report)
 
 
 if __name__ == "__main__":

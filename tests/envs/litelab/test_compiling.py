@@ -7,9 +7,10 @@ import numpy as np
 from flexlam_rl.envs.litelab import batch, compiling, kernel
 
 
-def test_entry_points_are_compiled_in_processes_of_their_own(monkeypatch):
-    """Machine code lies on disk by now, so each process finds what it should compile and ends."""
-    batch.compiled("draw_range", **compiling._arguments())
+def test_drawing_is_compiled_in_a_process_of_its_own(monkeypatch):
+    """Machine code lies on disk by now, so the process finds what it should compile and ends."""
+    for entry in batch.ENTRIES:
+        batch.compiled(entry, **compiling._arguments())
     started, compiled, reported = [], [], []
     popen, here = subprocess.Popen, batch.compiled
 
@@ -26,10 +27,20 @@ def test_entry_points_are_compiled_in_processes_of_their_own(monkeypatch):
     monkeypatch.setattr(compiling.subprocess, "Popen", start)
     monkeypatch.setattr(batch, "compiled", compile_here)
     compiling.compile_all(lambda done, total: reported.append((done, total)))
-    assert [process.args[-1] for process in started] == ["begin_range", "play_range"]
-    assert [process.returncode for process in started] == [0, 0]
-    assert compiled == ["draw_range", "begin_range", "play_range"]
+    assert [process.args[-1] for process in started] == ["draw_range"]
+    assert [process.returncode for process in started] == [0]
+    assert compiled == ["begin_range", "play_range", "draw_range"]
     assert all(done < total for done, total in reported)
+
+
+def test_one_core_compiles_everything_here(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(compiling, "core_count", lambda: 1)
+    monkeypatch.setattr(kernel, "is_compiled", lambda function: False)
+    monkeypatch.setattr(compiling.subprocess, "Popen", None)
+    monkeypatch.setattr(batch, "compiled", lambda entry, **given: compiled.append(entry))
+    compiling.compile_all(lambda done, total: None)
+    assert compiled == list(batch.ENTRIES)
 
 
 def test_what_is_on_disk_starts_nothing(monkeypatch):
@@ -42,12 +53,12 @@ def test_what_is_on_disk_starts_nothing(monkeypatch):
 
 def test_a_process_that_fails_leaves_its_part_to_this_one(monkeypatch):
     monkeypatch.setattr(compiling, "core_count", lambda: 2)
-    monkeypatch.setattr(kernel, "is_compiled", lambda function: function is batch.draw_range)
+    monkeypatch.setattr(kernel, "is_compiled", lambda function: function is batch.begin_range)
     monkeypatch.setattr(compiling.sys, "executable", "/bin/false")
     compiled = []
     monkeypatch.setattr(batch, "compiled", lambda entry, **given: compiled.append(entry))
     compiling.compile_all(lambda done, total: None)
-    assert compiled == ["play_range", "begin_range"]
+    assert compiled == ["play_range", "draw_range"]
 
 
 def test_finished_functions_are_counted():
