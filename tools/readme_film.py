@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.console import Console
 
 from flexlam_rl.agents.environments import compile_first, make_single
@@ -20,8 +19,7 @@ from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.datasets.episode import Episode
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.eval.demo import played
-from flexlam_rl.utils.files import atomic_path
-from flexlam_rl.utils.pictures import GAP, PAPER, Picture, beside, caption, enlarged
+from flexlam_rl.utils.pictures import GAP, PAPER, Picture, beside, caption, enlarged, write_animation
 
 LEVELS = (
     "explore_goal_locations_small",
@@ -61,19 +59,10 @@ def main(path: Path) -> None:
         episodes.append({name: played(env, policy, STEPS, SEED, lambda *_: None) for name, policy in who.items()})
         env.close()
     pictures = [
-        Image.fromarray(sheet([[tile(played, step, name) for name, played in row.items()] for row in episodes]))
+        sheet([[tile(played, step, name) for name, played in row.items()] for row in episodes])
         for step in range(0, STEPS, EVERY)
     ]
-    with atomic_path(path) as written:
-        pictures[0].save(
-            written,
-            "WEBP",
-            save_all=True,
-            append_images=pictures[1:],
-            duration=round(1000 * EVERY / 15),
-            loop=0,
-            quality=60,
-        )
+    write_animation(path, pictures, 15 / EVERY)
 
 
 if __name__ == "__main__":

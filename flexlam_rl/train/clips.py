@@ -3,6 +3,7 @@
 Shapes: B clips, T frames, C H W frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from flexlam_rl.train.definition import RunConfig, Splits
 from flexlam_rl.train.options import StageOptions
 from flexlam_rl.train.source import to_device
 from flexlam_rl.utils.options import whole
-from flexlam_rl.utils.pictures import above, beside, write_png
+from flexlam_rl.utils.pictures import above, beside, contact_sheet, enlarged, write_animation, write_png
 
 
 @dataclass(frozen=True)
@@ -172,3 +173,19 @@ def write_clips(path: Path, clips: list[Tensor]) -> None:
     rows = [beside(list(np.ascontiguousarray(clip.movedim(1, -1).cpu().numpy()))) for clip in clips]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, above(rows))
+
+
+def write_film(path: Path, clips: Sequence[Tensor], columns: int, fps: float = 5.0, factor: int = 2) -> None:
+    """Write clips of one length, uint8 (T, C, H, W) each, side by side as an animation.
+
+    Args:
+        path: The file, which gets the ending .webp.
+        clips: The clips, in reading order.
+        columns: Number of clips in a row.
+        fps: Frames per second.
+        factor: Side of the square that is drawn per pixel.
+    """
+    shots = [np.ascontiguousarray(clip.movedim(1, -1).cpu().numpy()) for clip in clips]
+    pictures = [enlarged(contact_sheet(moment, columns), factor) for moment in zip(*shots, strict=True)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_animation(path.with_suffix(".webp"), pictures, fps)

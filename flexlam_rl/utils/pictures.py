@@ -126,6 +126,32 @@ def write_png(path: Path | str, picture: Picture) -> None:
         Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
 
 
+def write_animation(path: Path | str, pictures: Sequence[Picture], fps: float, quality: int = 60) -> None:
+    """Write pictures of one size, each converted by `shown`, as an endless WebP animation.
+
+    Args:
+        path: The file.
+        pictures: At least one.
+        fps: Pictures per second.
+        quality: Quality of the compression, 0 (smallest) to 100 (best).
+
+    Raises:
+        OSError: The folder does not exist or cannot be written.
+        ValueError: A picture does not have 1, 3 or 4 channels.
+    """
+    first, *others = (Image.fromarray(shown(picture)) for picture in pictures)
+    with atomic_path(Path(path)) as written:
+        first.save(
+            written,
+            "WEBP",
+            save_all=True,
+            append_images=others,
+            duration=round(1000 / fps),
+            loop=0,
+            quality=quality,
+        )
+
+
 def png_bytes(picture: Picture) -> bytes:
     """Encode a picture, converted by `shown`, as a PNG file in memory, with fast compression.
 

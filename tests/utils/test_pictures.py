@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexlam_rl.utils.pictures import GAP, above, beside, caption, contact_sheet, evenly, write_figure, write_png
+from flexlam_rl.utils.pictures import (
+    GAP,
+    above,
+    beside,
+    caption,
+    contact_sheet,
+    evenly,
+    write_animation,
+    write_figure,
+    write_png,
+)
 
 
 def _flat(value: int, height: int = 8, width: int = 12) -> np.ndarray:
@@ -78,3 +88,13 @@ def test_a_figure_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
         write_figure(path, Fails(), 100)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_animation_has_every_picture_at_its_time(tmp_path: Path) -> None:
+    write_animation(tmp_path / "a.webp", [_flat(20), _flat(120), _flat(220)], fps=4)
+    with Image.open(tmp_path / "a.webp") as film:
+        assert (film.format, film.n_frames, film.info["loop"]) == ("WEBP", 3, 0)
+        for number, value in enumerate((20, 120, 220)):
+            film.seek(number)
+            assert abs(np.asarray(film.convert("RGB")).astype(int) - value).max() < 8
+            assert film.info["duration"] == 250

@@ -165,7 +165,7 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
     from flexlam_rl.models.videogpt.videogpt import VideoGPT
     from flexlam_rl.models.videogpt.vqvae import VQVAE
     from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
-    from flexlam_rl.train.clips import write_clips
+    from flexlam_rl.train.clips import write_clips, write_film
 
     run = _run(job.arm, job.seed, options)
     figures: dict[str, float] = {}
@@ -195,6 +195,8 @@ def measured(job: ArmJob, arm: Arm, options: Options) -> dict[str, float]:
         figures |= distribution_figures(again, drawn, extractor, frames, "frechet-to-rebuilt")
         figures |= {name: _saved(run / "videogpt")[name] for name in ("bits_per_code", "bits_per_value")}
         shown += list(made[:3])
+        # four clips of the data above eight samples
+        write_film(options.out / "clips" / job.name, [*clips[:: len(clips) // 4 or 1][:4], *made[:8]], columns=4)
     write_clips(options.out / "clips" / f"{job.name}.png", shown)
     return figures
 

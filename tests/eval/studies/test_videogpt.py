@@ -45,7 +45,7 @@ def test_a_study_trains_measures_and_goes_on(rollouts, tmp_path: Path, capsys) -
         assert rows[arm]["frechet-random"] > 0 and rows[arm]["bits_per_code"] > 0
     assert rows["base"]["rebuilt-frechet-random"] > 0
     assert "axial attention lowers the NMSE" in page and "fewer than three seeds" in page
-    assert (out / "clips" / "base-0.png").exists()
+    assert (out / "clips" / "base-0.png").exists() and (out / "clips" / "base-0.webp").exists()
     (out / "results" / "half-depth-0.json").unlink()
     assert main([*command, "--dry-run"]) == 0
     assert "1 of 7 jobs left" in capsys.readouterr().out
