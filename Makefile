@@ -50,9 +50,11 @@ $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
 
 install: $(VENV)/.installed
 
-# chunks of 16: with so few episodes, the suite's own 32 would leave a core idle
+# two episodes of ten levels in two chunks of the same size; the suite's own 32 rows would leave a core idle
+CHUNK = $(if $(filter 2,$(EPISODES)),--chunk 10)
+
 suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
-	$(BIN)/python -m eval.suite --episodes $(EPISODES) --chunk 16
+	$(BIN)/python -m eval.suite --episodes $(EPISODES) $(CHUNK)
 
 # compiled once here, and not by each test process at the same time
 COMPILE := $(BIN)/python -m flexlam_rl.envs.litelab.compiling > /dev/null
