@@ -121,7 +121,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "docs/two-worlds.md": ("tests/eval/lam/test_transfer.py", "tests/eval/test_tables.py"),
     "docs/video.md": (
         "tests/models/videogpt/test_stages.py",
-        *(f"tests/eval/studies/test_{name}.py" for name in ("reward", "videogpt", "viper")),
+        *(f"tests/eval/studies/test_{name}.py" for name in ("consistency", "reward", "videogpt", "viper")),
     ),
     "docs/vizdoom.md": ("tests/test_vizdoom_end_to_end.py",),
     "docs/world-models.md": ("tests/models/teco/test_stages.py", "tests/eval/studies/test_consistency.py"),
