@@ -61,7 +61,7 @@ def test_what_pip_says_is_shown_where_it_fails(installed, capsys):
 
 KERNELS = """#!/bin/sh
 log="$(dirname "$0")/log"
-if [ "$1" = -c ]; then
+if [ "$2" = flexlam_rl.envs.litelab.compiling ]; then
     echo compiling >> "$log"; echo "1 4"; sleep 0.8; echo "3 4"; sleep 0.8; echo compiled >> "$log"; exit 0
 fi
 for last in "$@"; do :; done
