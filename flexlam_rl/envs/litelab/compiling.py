@@ -2,12 +2,11 @@
 
     python -m flexlam_rl.envs.litelab.compiling [ENTRY]
 
-compiles all entry points, or one, into the cache, and prints a line per finished function: the numbers of functions done
-and in all.
+compiles all entry points, or one, into the cache, and prints a line per finished function; for all, the numbers of
+functions done and in all.
 """
 
 import contextlib
-import itertools
 import subprocess
 import sys
 import threading
@@ -127,15 +126,10 @@ def _follow(lines: IO[str], finished: Callable[[], None]) -> None:
 
 def main() -> None:
     """Compile the entry point named on the command line, or all."""
-
-    def report(done: int, total: int) -> None:
-        print(done, total, flush=True)
-
     if entries := sys.argv[1:]:
-        counted = itertools.count(1)
-        _compile(entries[0], lambda: report(next(counted), FUNCTIONS[entries[0]]))
+        _compile(entries[0], lambda: print(flush=True))
     else:
-        compile_all(report)
+        compile_all(lambda done, total: print(done, total, flush=True))
 
 
 if __name__ == "__main__":
