@@ -16,6 +16,7 @@ def test_every_arm_trains_and_is_measured_and_finished_jobs_are_not_done_again(r
     command = [
         "study", "lamo", "--data", str(rollouts), "--out", str(tmp_path / "out"), "--preset", "debug", "--seeds", "1",
         "--horizons", "1", "2", "--steps", "2", "4", "--clips", "6", "--extractor", "random",
+        "--midway-steps", "5", "--decoder-steps", "4", "--lamo-steps", "3",
     ]  # fmt: skip
     assert main([*command, "--dry-run"]) == 0
     assert "5 of 5 jobs left" in capsys.readouterr().out and not (tmp_path / "out").exists()
@@ -26,6 +27,9 @@ def test_every_arm_trains_and_is_measured_and_finished_jobs_are_not_done_again(r
     others = [(arm, steps, horizon) for arm, steps in (("mixture", None), ("state", 4)) for horizon in (1, 2)]
     assert kinds == [("midway", None, None), ("decoder", None, None), *flows, *others]
     assert all(row["psnr"] > 0 and row["frechet-random"] > 0 for row in rows[2:])
+    trained = {"seed-0/midway": 5, "seed-0/lamo_decoder": 4, "flow-0/lamo": 3, "state-0/lamo": 3}
+    for run, steps in trained.items():
+        assert json.loads((tmp_path / "out/runs" / run / "config.json").read_text())["loop"]["steps"] == steps
     page = (tmp_path / "out/summary.md").read_text()
     assert "| mixture | 1 |" in page and "not tested, fewer than three seeds" in page and "Midway, seed 0" in page
     monkeypatch.setattr("flexlam_rl.train.run_stage.train_stage", lambda *given: pytest.fail("trained again"))
@@ -55,6 +59,7 @@ def test_a_claim_is_found_where_its_interval_is_on_the_right_side():
         ({"horizons": (3, 1)}, "horizons is"),
         ({"steps": ()}, "steps is"),
         ({"seeds": 0}, "seeds"),
+        ({"lamo_steps": 0}, "lamo_steps"),
         ({"clips": 1}, "clips"),
     ],
 )

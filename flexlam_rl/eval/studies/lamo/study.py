@@ -34,6 +34,12 @@ class Options(StudyOptions):
     """Numbers of steps of the flow head."""
     clips: int = 256
     """Number of held-out clips, with one sample of each."""
+    midway_steps: int | None = None
+    """Number of training steps of every Midway, instead of the preset's."""
+    decoder_steps: int | None = None
+    """Number of training steps of every pixel decoder, instead of the preset's."""
+    lamo_steps: int | None = None
+    """Number of training steps of every model that predicts, instead of the preset's."""
     extractor: str = "efficientnet-lite0"
     """Network of the Fréchet distances, which are named after it."""
     device: str = field(default="cpu", metadata={"identity": False})
@@ -45,7 +51,7 @@ class Options(StudyOptions):
             ValueError: An option is out of range.
         """
         tidy(self)
-        for name in ("seeds", "every"):
+        for name in ("seeds", "every", "midway_steps", "decoder_steps", "lamo_steps"):
             whole(self, name, 1)
         whole(self, "clips", 2)
         for name in ("horizons", "steps"):
@@ -87,7 +93,11 @@ def loop_steps(job: ArmJob, options: Options) -> int:
     from flexlam_rl.models.lamo.recipes import RECIPES
 
     recipe = RECIPES[options.preset]
-    return {"midway": recipe.midway, "decoder": recipe.decoder}.get(job.arm, recipe.lamo).steps
+    if job.arm == "midway":
+        return options.midway_steps or recipe.midway.steps
+    if job.arm == "decoder":
+        return options.decoder_steps or recipe.decoder.steps
+    return options.lamo_steps or recipe.lamo.steps
 
 
 def folder(job: ArmJob, options: Options) -> Path:
@@ -103,7 +113,7 @@ def train(job: ArmJob, options: Options) -> None:
 
     common: dict[str, Any] = {
         "data": options.data, "out": folder(job, options), "preset": options.preset, "every": options.every,
-        "seed": job.seed, "device": options.device,
+        "seed": job.seed, "device": options.device, "steps": loop_steps(job, options),
     }  # fmt: skip
     if job.arm == "midway":
         train_stage("midway", MidwayOptions(**common))
