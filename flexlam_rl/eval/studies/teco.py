@@ -6,7 +6,6 @@ All trainings have the same arithmetic: shorter windows take more steps, costlie
 continues with the same command; more seeds extend a finished one. See docs/world-models.md.
 """
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.utils.files import read_json, write_atomically
 from flexlam_rl.utils.options import tidy, whole
 
 COSTS = {
@@ -204,18 +204,16 @@ def _train(options: Options, job: Job) -> None:
 
 
 def _measure(options: Options, job: Job) -> Rows:
-    found = json.loads((_run(options, job) / job.stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+    found = read_json(_run(options, job) / job.stage / "best" / "metrics.json")
     return [{"model": job.arm, "seed": job.seed, "steps": job.length, **found}]
 
 
 def _report(study: Study[Job], options: Options) -> str:
     """Write and return the table of held-out losses, with the command that compares predictions."""
-    from flexlam_rl.utils.files import write_atomically
-
     done = [job for job in study.jobs if study.is_finished(job)]
     lines = ["| model | seed | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
     for job in done:
-        [row] = json.loads(study.result(job).read_text(encoding="utf-8"))
+        [row] = read_json(study.result(job))
         values = (f"{row[name]:.4f}" if name in row else "" for name in FIGURES)
         lines.append(f"| {job.arm} | {job.seed} | {job.length} | {' | '.join(values)} |")
     models = [

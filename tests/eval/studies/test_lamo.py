@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from flexlam_rl.cli import main
 from flexlam_rl.eval.studies.lamo.report import _claims
@@ -30,6 +31,8 @@ def test_every_arm_trains_and_is_measured_and_finished_jobs_are_not_done_again(r
     trained = {"seed-0/midway": 5, "seed-0/lamo_decoder": 4, "flow-0/lamo": 3, "state-0/lamo": 3}
     for run, steps in trained.items():
         assert json.loads((tmp_path / "out/runs" / run / "config.json").read_text())["loop"]["steps"] == steps
+    with Image.open(tmp_path / "out/clips/mixture-0.webp") as film:  # four frames of context and two of the future
+        assert film.n_frames == 6 and film.width > 2 * film.height
     page = (tmp_path / "out/summary.md").read_text()
     assert "| mixture | 1 |" in page and "not tested, fewer than three seeds" in page and "Midway, seed 0" in page
     monkeypatch.setattr("flexlam_rl.train.run_stage.train_stage", lambda *given: pytest.fail("trained again"))

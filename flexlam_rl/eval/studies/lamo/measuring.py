@@ -18,9 +18,11 @@ from flexlam_rl.eval.video.distances import clip_vectors, frechet_distance
 from flexlam_rl.eval.video.extractors import make_extractor
 from flexlam_rl.models.lamo.config import PRESETS
 from flexlam_rl.models.lamo.lamo import LaMo
-from flexlam_rl.train.clips import check_enough_clips, held_out_clips, spread_windows
+from flexlam_rl.train.clips import check_enough_clips, held_out_clips, spread_windows, write_film
 
 BATCH = 32
+SHOWN = 6
+"""Number of clips in an animation."""
 
 
 def check(options: Any) -> None:
@@ -38,13 +40,15 @@ def _length(options: Any, history: int) -> int:
     return history + 1 + max(options.horizons)
 
 
-def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Rows:
-    """Measure a model, with one row per number of steps and horizon.
+def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any, film: Path) -> Rows:
+    """Measure a model, with one row per number of steps and horizon, and write an animation of its rollouts.
 
     Args:
         folder: Folder of a trained LaMo or of the baseline.
         steps: Numbers of steps of the flow head; None for a head without steps.
         options: Options of the study.
+        film: File of the animation: held-out clips, and below them their first frames with the rollouts after them,
+            at the last number of steps.
     """
     model = LaMo.from_pretrained(folder, device=options.device).eval()
     extractor, context = make_extractor(options.extractor), model.config.history + 1
@@ -67,6 +71,9 @@ def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any) -> Row
                     "ms_per_frame": round(1000 * seconds / (len(clips) * max(options.horizons)), 3),
                 }
             )  # fmt: skip
+    shown = torch.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).long()
+    below = torch.cat([clips[:, :context], made], 1)
+    write_film(film, [*clips[shown], *below[shown]], columns=len(shown))
     return rows
 
 

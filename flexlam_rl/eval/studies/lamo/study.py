@@ -127,17 +127,16 @@ def train(job: ArmJob, options: Options) -> None:
 
 def measured(job: ArmJob, options: Options) -> Rows:
     """Measure a trained job: a model's own figures, or the quality of its rollouts at each horizon."""
-    import json
-
     from flexlam_rl.eval.studies.lamo.measuring import rollout_rows
+    from flexlam_rl.utils.files import read_json
 
     run = folder(job, options)
     if job.arm in ("midway", "decoder"):
         stage = "midway" if job.arm == "midway" else "lamo_decoder"
-        figures = json.loads((run / stage / "best" / "metrics.json").read_text(encoding="utf-8"))
+        figures = read_json(run / stage / "best" / "metrics.json")
         return [{"arm": job.arm, "seed": job.seed, **figures}]
     own = options.steps if job.arm == "flow" else (max(options.steps),) if job.arm == "state" else (None,)
-    rows = rollout_rows(run / "lamo/best/lamo", own, options)
+    rows = rollout_rows(run / "lamo/best/lamo", own, options, options.out / "clips" / job.name)
     return [{"arm": job.arm, "seed": job.seed, **row} for row in rows]
 
 
