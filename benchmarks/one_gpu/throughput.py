@@ -1,5 +1,5 @@
-"""Part (b): training throughput, including data, of LAM, prior, ElasticTok, TECO, Midway and LaMo, beside the measured
-peak and the counted roofline.
+"""Part (b): training throughput, including data, of LAM, prior, VideoGPT, ElasticTok, TECO, Midway and LaMo, beside the
+measured peak and the counted roofline.
 """
 
 from collections.abc import Callable
@@ -35,6 +35,13 @@ from flexlam_rl.models.teco.recipes import RECIPES as TECO_RECIPES
 from flexlam_rl.models.teco.stages.dynamics import DynamicsStage
 from flexlam_rl.models.teco.stages.sources import TransitionSource, held_out
 from flexlam_rl.models.teco.teco import TECO
+from flexlam_rl.models.videogpt.config import PRESETS as VIDEOGPT_SIZES
+from flexlam_rl.models.videogpt.config import VideoGPTConfig
+from flexlam_rl.models.videogpt.recipes import RECIPES as VIDEOGPT_RECIPES
+from flexlam_rl.models.videogpt.stages.videogpt import VideoGPTStage
+from flexlam_rl.models.videogpt.stages.vqvae import VQVAEStage
+from flexlam_rl.models.videogpt.videogpt import VideoGPT
+from flexlam_rl.models.videogpt.vqvae import VQVAE
 from flexlam_rl.train.clips import ClipSource, held_out_clips, spread_windows
 from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, held_out_windows
 from flexlam_rl.train.trainer import LoopConfig, Stage
@@ -77,6 +84,7 @@ def run(session: Session, figures: dict[str, Any]) -> None:
     data = random_rollouts() if device != "cpu" else random_rollouts(1, 60)
     for preset in size.throughput_presets:
         measures = {"lam": _lam, "sequence": _sequence}
+        measures |= {"vqvae": _vqvae, "videogpt": _videogpt} if preset in VIDEOGPT_RECIPES else {}
         measures |= {"elastictok": _elastictok} if preset in ELASTIC_RECIPES else {}
         measures |= {"teco": _teco} if preset in TECO_RECIPES else {}
         measures |= {"midway": _midway, "lamo": _lamo} if preset in LAMO_RECIPES else {}
@@ -112,6 +120,32 @@ def _sequence(session: Session, figures: dict[str, Any], preset: str, data: Roll
         return SequenceStage(SequenceModel(recipe.sizes.sequence), lam, source, held_out_windows(data, 1, frames))
 
     return _measured(session, figures, loop, stage, "codes_per_s", (frames - 1) * recipe.sizes.sequence.slots)
+
+
+def _vqvae(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes = VIDEOGPT_SIZES[preset].vqvae
+    loop = quick(VIDEOGPT_RECIPES[preset].vqvae, session, steps=session.size.throughput_steps)
+    clips = spread_windows(data, sizes.frames, 1)
+
+    def stage() -> VQVAEStage:
+        source = ClipSource(clips, 1, loop.batch, 0, device=session.device)
+        return VQVAEStage(VQVAE(sizes), source, held_out_clips(clips, 1, 2)["frames"])
+
+    return _measured(session, figures, loop, stage, "frames_per_s", sizes.frames)
+
+
+def _videogpt(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:
+    sizes = VIDEOGPT_SIZES[preset]
+    loop = quick(VIDEOGPT_RECIPES[preset].prior, session, steps=session.size.throughput_steps)
+    clips = spread_windows(data, sizes.vqvae.frames, 1)
+
+    def stage() -> VideoGPTStage:
+        source = ClipSource(clips, 1, loop.batch, 0, device=session.device)
+        # includes the codes of the frozen VQ-VAE
+        model = VideoGPT(VideoGPTConfig(sizes.vqvae, sizes.prior)).to(session.device)
+        return VideoGPTStage(model, source, held_out_clips(clips, 1, 2))
+
+    return _measured(session, figures, loop, stage, "frames_per_s", sizes.vqvae.frames)
 
 
 def _elastictok(session: Session, figures: dict[str, Any], preset: Any, data: Rollouts) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_every_part_has_run(rehearsed):
     parts = json.loads((rehearsed[0] / "out" / "one_gpu.json").read_text())["parts"]
     assert all(parts[name]["done"] and "error" not in parts[name] for name in PARTS)
     assert parts["latency"]["4"]["ours_ms"] > 0
-    for stage in ("lam", "sequence", "elastictok", "teco", "midway", "lamo"):
+    for stage in ("lam", "sequence", "vqvae", "videogpt", "elastictok", "teco", "midway", "lamo"):
         assert 0 < parts["throughput"][f"debug/{stage}"]["share_of_roofline"] < 1.5
         assert parts["throughput"][f"debug/{stage}"]["operations_per_step"] > 1e6
     assert parts["collect"]["frames"] >= 900
