@@ -13,9 +13,9 @@ from flexlam_rl.agents.experts.pixel.network import PixelConfig, PixelNetwork
 from flexlam_rl.agents.experts.pixel.player import PixelExpert
 from flexlam_rl.agents.experts.pixel.recipe import Recipe
 from flexlam_rl.agents.experts.pixel.scales import Scales, estimate_advantages
-from flexlam_rl.agents.experts.pixel.segments import Collector, Rows
+from flexlam_rl.agents.experts.pixel.segments import NO_CHOICE, Collector, Rows
 from flexlam_rl.agents.experts.pixel.training import Run
-from flexlam_rl.agents.experts.pixel.update import update
+from flexlam_rl.agents.experts.pixel.update import surrogate, update
 from flexlam_rl.agents.experts.registry import make_expert
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.cli import main
@@ -64,6 +64,25 @@ def test_a_segment_the_teacher_drives_teaches_by_imitation_alone(tmp_path: Path)
     )
     assert figures["policy"] == figures["value"] == figures["entropy"] == 0.0 and figures["imitation"] > 0.0
     assert torch.equal(run.network.value.weight, before)
+
+
+def test_steps_without_a_choice_of_the_teacher_are_not_imitated(tmp_path: Path) -> None:
+    run = Run(Recipe(tasks=("cheap",), teacher="scripted", envs=4, rollout=16), ToyWorld(), tmp_path)
+    rollout = run.collector.collect(run.network, run.random, 1.0, run.scales)
+    rollout.choices[:] = NO_CHOICE
+    figures = update(
+        run.network, run.optimiser, run.scales, rollout, run.collector.tasks, np.ones(1), run.recipe, run.random
+    )
+    assert figures["imitation"] == 0.0
+
+
+def test_the_objective_is_clipped_where_a_larger_step_would_raise_it() -> None:
+    ratio = torch.tensor([1.5, 0.5, 1.5, 0.5], requires_grad=True)
+    gain = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    found = surrogate(ratio.log(), torch.zeros(4), gain, 0.2)
+    assert torch.allclose(found, torch.tensor([1.2, 0.5, -1.5, -0.8]))
+    found.sum().backward()
+    assert ratio.grad is not None and torch.allclose(ratio.grad, torch.tensor([0.0, 1.0, -1.0, 0.0]))
 
 
 def test_steps_of_a_batch_equal_the_unrolled_segment(tmp_path: Path) -> None:
