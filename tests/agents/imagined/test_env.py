@@ -67,11 +67,14 @@ def test_an_episode_is_the_same_in_every_process(toy):
 
 def test_what_led_to_a_frame_counts_with_the_next(toy):
     env = ImaginedEnv(**toy)
-    at = int(env.reset(seed=2)[0][0, :, 0].argmax())
-    for action, step in (([1, 0], 1), ([2, 3], 3), ([0, 1], 2), ([0, 0], 0)):
+    at, rewards = int(env.reset(options={"episode_seed": 2})[0][0, :, 0].argmax()), []
+    assert at == 2
+    for action, step in (([1, 0], 1), ([1, 3], 2), ([0, 1], 1), ([0, 0], 0)):
         frame, reward, *_ = env.step(action)
         at = (at + step) % 8
         assert int(frame[0, :, 0].argmax()) == at and reward == float(at == 5)
+        rewards.append(reward)
+    assert rewards == [0.0, 1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -14,7 +14,7 @@ from flexlam_rl.agents.imagined.rewards import FrameRewards
 from flexlam_rl.agents.imagined.vector import ImaginedVectorEnv
 from flexlam_rl.agents.planning.config import PlannerConfig, planner_record, read_planner
 from flexlam_rl.agents.planning.policy import PlanningPolicy
-from flexlam_rl.agents.planning.shooting import Search, search
+from flexlam_rl.agents.planning.shooting import Search, imagine, search
 from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.rollout import Start, Tally, in_order, play_episodes
 from flexlam_rl.envs.domains.dmlab.vector import make_vector
@@ -68,6 +68,21 @@ def test_a_rows_plan_depends_on_no_other_row_and_rounds_find_better_ones():
     # as many numbers drawn as 4 rounds of 16 from the start would not do as well
     wide = search(memory, video, controls, rewards, Search(**{**few, "candidates": 64}), rng(*range(8)))
     assert more.values.mean() > wide.values.mean()
+
+
+def test_sequences_of_a_row_are_compared_under_the_same_chance():
+    class Light:
+        """Rewards a frame's brightness, which is chance."""
+
+        frames = 2
+
+        def reward(self, frames):
+            return frames.flatten(2).amax(2).float()
+
+    memory, video = begun(Native(), ActionControls(4), [2, 3])
+    same = np.zeros((2 * 4, 3), np.int64)
+    values = imagine(memory, video, ActionControls(4), FrameRewards(Light()), same, [1, 2], 1.0).reshape(2, 4)
+    assert np.ptp(values, axis=1).tolist() == [0.0, 0.0] and values[0, 0] != values[1, 0]
 
 
 def returns(policy_of, episodes=6):

@@ -279,6 +279,17 @@ def test_the_discriminator_learns_to_tell_the_agents_pairs_from_the_experts():
     assert imitation.score(expert[:8, 1]).total.min() > agent.max() + 0.3
 
 
+def test_the_discriminator_learns_from_no_pair_across_a_beginning():
+    learned = []
+    imitation = AdversarialImitation(lambda count, draws: torch.zeros(count, 2, 3, 16, 16), 4, size=16, batch=3)
+    imitation.learn = lambda expert, agent: learned.append((len(expert), agent))
+    first, second = torch.randint(0, 256, (2, 4, 3, 16, 16), dtype=torch.uint8)
+    imitation.advance(first, torch.ones(4, dtype=torch.bool))
+    imitation.advance(second, torch.tensor([True, False, False, False]))
+    ((count, agent),) = learned
+    assert count == 3 and torch.equal(agent, torch.stack([first[1:], second[1:]], 1))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

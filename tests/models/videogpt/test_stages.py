@@ -17,6 +17,7 @@ from flexlam_rl.models.videogpt.stages.definitions import VIDEOGPT_STAGE, VideoG
 from flexlam_rl.models.videogpt.stages.maskgit import MaskGITOptions
 from flexlam_rl.models.videogpt.videogpt import VideoGPT
 from flexlam_rl.models.videogpt.vqvae import VQVAE
+from flexlam_rl.nn.maskgit import pass_log_probs
 from flexlam_rl.train import run_stage
 from flexlam_rl.train.clips import led_to
 from flexlam_rl.train.definition import Splits
@@ -158,6 +159,11 @@ def test_a_maskgit_trains_on_frozen_codes_and_depends_on_no_later_frame(rollouts
         changed[:, t] = 255 - changed[:, t]
         moved = ((model.log_prob(changed) - before).abs() > 1e-5)[0]
         assert not moved[:t].any() and moved[t:].all()
+    first = model.encode(frames)[:, :1].flatten(2)
+    alone = pass_log_probs(
+        lambda shown, hidden: model.logits(first[:, :0], shown, hidden), first[:, 0], model.config.passes
+    )
+    assert torch.allclose(before[:, 0], alone.sum(1), rtol=1e-4)
     assert model.rollout(frames[:, :2], None).shape == (1, 2, 3, 64, 64)
     # a window is scored as the reward scores it
     density = WindowDensity(model, 1, window=3)

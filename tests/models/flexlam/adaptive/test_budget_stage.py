@@ -147,6 +147,30 @@ def test_states_are_those_of_play(kind):
     assert len(seen) == 5 * (slots - 1)
 
 
+@pytest.mark.parametrize("moment", ["ahead", "before", "after"])
+@pytest.mark.parametrize(("tolerance", "length"), [(0.0, 4), (0.1, 1)])
+def test_a_tolerance_of_zero_stops_nothing_even_where_nothing_is_missing(moment, tolerance, length):
+    class Sure:
+        name = "sure"
+
+        def ahead(self, state):
+            return torch.zeros(2, 4) if moment == "ahead" else None
+
+        def after(self, k, hidden, codes):
+            return torch.zeros(2) if moment == "after" else None
+
+        def before(self, logits):
+            return torch.zeros(2) if moment == "before" else None
+
+    rule = Sure()
+    rule.tolerance = tolerance
+    stops = Stops(rule, torch.zeros(2, 3), 4)
+    for k in range(1, 4):
+        stops.after(k, torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
+        stops.before(k, torch.zeros(2, 5))
+    assert stops.lengths.tolist() == [length, length]
+
+
 def test_batches_begin_where_they_were_left(run, rollouts):
     lam, translator, what = models_of(run)
     for split in ("train", "test"):
