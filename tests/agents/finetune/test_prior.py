@@ -80,6 +80,16 @@ def test_gradient_reaches_every_part_of_the_prior_and_values_alone_leave_it(bund
     run.close()
 
 
+def test_the_anchor_holds_the_prior_where_it_was(bundle, tmp_path):
+    moved = []
+    for anchor in (1e-9, 10.0):
+        recipe = replace(SMALL, learning_rate=3e-3, value_steps=0, anchor=anchor, epochs=4)
+        run = PriorRun(recipe, DarkWorld(bundle), bundle, tmp_path / str(anchor))
+        moved.append([run.iterate()["anchor"] for _ in range(4)][-1])
+        run.close()
+    assert moved[0] > 2 * moved[1] > 0.0
+
+
 class Killed(Exception):
     """Stands for a kill."""
 
