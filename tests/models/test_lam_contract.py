@@ -117,6 +117,38 @@ def test_all_that_trains_gets_gradient_and_nothing_else(name):
     assert {key for key, p in model.named_parameters() if p.grad is not None and p.grad.any()} == wanted
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_is_to_be_predicted_is_the_next_frame(name):
+    model = build(name)
+    obs, next_obs = frames()
+    nothing, noise = model.null.expand(3, model.config.slots, -1), torch.zeros_like(obs)
+    errors = [model.prediction_error(obs, after, nothing, noise) for after in (next_obs, next_obs.flip(0))]
+    assert ((errors[0] - errors[1]).abs()[[0, 2]] > 1e-6).all()
+    model.lengths = lambda *_: torch.zeros(3, dtype=torch.long)  # the slots tell nothing
+    losses = [model(obs, after, torch.Generator().manual_seed(0)).losses for after in (next_obs, next_obs.flip(0))]
+    assert ((losses[0] - losses[1]).abs()[[0, 2]] > 1e-6).all()
+    if name in ("lapo", "adaworld"):  # the others' loss has a random time, or a target that moves
+        assert torch.allclose(losses[0], errors[0], rtol=1e-4)
+
+
+def test_laoms_target_is_the_moving_average_of_its_encoder():
+    model = build("laom")
+    with torch.no_grad():
+        for p in model.target.parameters():
+            p.add_(1.0)
+    decay = model.config.target_decay
+    wanted = [
+        decay * old + (1 - decay) * new
+        for old, new in zip(model.target.parameters(), model.encoder.frames.parameters(), strict=True)
+    ]
+    model.train()(*frames(), torch.Generator().manual_seed(0))
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(model.target.parameters(), wanted, strict=True))
+    with torch.no_grad():
+        model(*frames(), torch.Generator().manual_seed(0))
+    model.eval()(*frames(), torch.Generator().manual_seed(0))
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(model.target.parameters(), wanted, strict=True))
+
+
 LOOP = LoopConfig(steps=6, batch=6, warmup=2, lr=2e-3, eval_every=6, save_every=2, log_every=2)
 
 
