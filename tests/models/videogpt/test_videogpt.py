@@ -198,6 +198,16 @@ def test_the_vqvae_rebuilds_the_clips_shape_and_its_grid_is_what_it_says(attenti
         model.encode(clips(size=16))
 
 
+def test_the_error_is_divided_by_the_datas_variance_where_it_is_normalised():
+    config, errors = replace(PRESETS["debug"].vqvae, image_size=32, variance=0.05), []
+    for normalise in (False, True):
+        torch.manual_seed(0)
+        out = VQVAE(replace(config, normalise=normalise)).eval().loss(clips())
+        errors.append(out.loss - out.figures["commitment"])
+        assert float(out.figures["nmse"]) == pytest.approx(float(errors[0]) / 0.05, rel=1e-4)
+    assert float(errors[1]) == pytest.approx(float(errors[0]) / 0.05, rel=1e-4)
+
+
 def test_axial_attention_looks_along_every_axis():
     config = replace(PRESETS["debug"].vqvae, image_size=32, down_time=1, down_space=8)
     model = spread(VQVAE(config))
