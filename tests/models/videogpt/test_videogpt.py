@@ -198,6 +198,7 @@ def test_the_vqvae_rebuilds_the_clips_shape_and_its_grid_is_what_it_says(attenti
         model.encode(clips(size=16))
 
 
+@torch.no_grad()
 def test_the_error_is_divided_by_the_datas_variance_where_it_is_normalised():
     config, errors = replace(PRESETS["debug"].vqvae, image_size=32, variance=0.05), []
     for normalise in (False, True):
