@@ -13,6 +13,7 @@ from flexlam_rl.models.flexlam.cached_codes import keep_codes
 from flexlam_rl.models.flexlam.config import PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.stages.sequence import encode_windows
+from flexlam_rl.train.clips import ClipSource, held_out_clips, spread_windows
 from flexlam_rl.train.data import CurriculumSource, PairSource
 from flexlam_rl.train.resident import ResidentSpans, fits
 
@@ -95,3 +96,24 @@ def test_frames_are_shared_only_by_items_of_the_same_rollouts(stores):
     one = ResidentSpans(TransitionPairs(stores[:1]), "cpu")
     with pytest.raises(ValueError, match="are of other rollouts"):
         ResidentSpans(TransitionPairs(stores[1:]), "cpu", one)
+
+
+def test_a_clips_actions_are_those_that_led_to_its_frames():
+    actions = np.random.default_rng(0).integers(0, 15, 30).astype(np.int16)
+    shown = np.concatenate([[0], actions.cumsum() % 256]).astype(np.uint8)  # each action adds to the brightness
+    frames = np.broadcast_to(shown[:, None, None, None], (31, 8, 12, 3)).copy()
+    store = MemoryStore("a", [Episode(frames, actions, np.zeros(30, np.float32))], Origin(engine="litelab"))
+    windows = spread_windows(Rollouts([store]), 4, 1, ("action",))  # type: ignore[list-item]
+    host = ClipSource(windows, 1, 6, 0).next()
+    batches = [
+        (torch.from_numpy(host["frames"]).movedim(-1, 2), torch.from_numpy(host["actions"])),
+        tuple(held_out_clips(windows, 1, 6)[name] for name in ("frames", "actions")),
+    ]
+    for frames, told in batches:
+        light = frames[:, :, 0, 0, 0].long()
+        assert torch.equal(told[:, 1:], light.diff() % 256) and (told[:, 0] == -1).all()
+
+
+def test_the_curriculum_gives_short_windows_for_as_many_steps_as_it_says(stores):
+    source = CurriculumSource(Rollouts(stores), 4, 2, 4, 2, 0)
+    assert [source.next()["frames"].shape[:2] for _ in range(4)] == [(4, 2), (4, 2), (2, 4), (2, 4)]
