@@ -204,6 +204,15 @@ def test_a_restarted_map_begins_the_history_anew_but_not_the_episode(bundle):
         assert np.array_equal(plain.last.codes[0], got[t])
 
 
+def test_a_new_episode_remembers_nothing_not_even_the_last_action(bundle):
+    seen, starts = frames(8, 16), np.zeros((8, 16), bool)
+    starts[[0, 5]] = True
+    policy = LatentActionPolicy(bundle)
+    actions, codes = play(policy, seen, starts, deterministic=True)
+    anew = play(policy, seen[5:], deterministic=True)
+    assert np.array_equal(actions[5:], anew[0]) and np.array_equal(codes[5:], anew[1])
+
+
 def test_vector_loop_with_partial_resets(bundle):
     seen = frames(7, 3)
     policy = LatentActionPolicy(bundle, deterministic=True)

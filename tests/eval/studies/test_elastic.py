@@ -62,6 +62,8 @@ def test_figures_of_known_costs():
     assert row["adaptive"]["mean"] == 0.75 and row["tokens"]["mean"] == 2.75
     assert row["same model"]["mean"] == pytest.approx(0.5)
     assert row["constant"]["mean"] == pytest.approx(0.25 + 0.75 * 0.375)
+    assert row["over same model"]["mean"] == pytest.approx(0.25)
+    assert row["over constant"]["mean"] == pytest.approx(0.5 - 0.75 * 0.375)
     assert row["tokens of constant"]["mean"] == pytest.approx(2 + 2 * 0.5 / 0.75)
     assert row["tokens of constant, worst block"]["mean"] == pytest.approx(2 + 2 * 0.3 / 0.4)
     by_task = {row["task"]: row for row in levels(rows, (0.5,))}

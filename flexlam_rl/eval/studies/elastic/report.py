@@ -74,8 +74,8 @@ def shares(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
     """Compute one row per threshold (table 4.2).
 
     It holds the share of blocks that meet the threshold with adaptive lengths; the same with constant lengths of the
-    same mean, for the same model and for models trained for one length; and the number of tokens that the latter need
-    for the same share and for the same worst block.
+    same mean, for the same model and for models trained for one length, and how far adaptive lengths are ahead of each;
+    and the number of tokens that the latter need for the same share and for the same worst block.
     """
     table = []
     for threshold in thresholds:
@@ -87,10 +87,12 @@ def shares(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
             last, lengths = caps[-1], [row["cap"] for row in caps]
             row = {"tokens": last["tokens"], "adaptive": last["share"]}
             row["same model"] = _at(last["tokens"], lengths, [one["share at the cap"] for one in caps])
+            row["over same model"] = _gap(last["share"], row["same model"])
             constants = sorted(_of(rows, "constant", threshold, seed=seed), key=lambda one: one["length"])
             if constants:
                 trained = [one["length"] for one in constants]
                 row["constant"] = _at(last["tokens"], trained, [one["share"] for one in constants])
+                row["over constant"] = _gap(last["share"], row["constant"])
                 row["tokens of constant"] = _reached(last["share"], trained, [one["share"] for one in constants])
                 worst = [-one["worst"] for one in constants]
                 row["tokens of constant, worst block"] = _reached(-last["worst"], trained, worst)
@@ -104,6 +106,10 @@ def shares(rows: list[Row], thresholds: Iterable[float]) -> list[Row]:
 def _at(length: float, lengths: list[int], values: list[float]) -> float | None:
     """Interpolate a value linearly at a length between measured ones; None outside of them."""
     return float(np.interp(length, lengths, values)) if lengths[0] <= length <= lengths[-1] else None
+
+
+def _gap(share: float, other: float | None) -> float | None:
+    return None if other is None else share - other
 
 
 def _reached(value: float, lengths: list[int], values: list[float]) -> float | None:
