@@ -209,8 +209,18 @@ def test_a_new_episode_remembers_nothing_not_even_the_last_action(bundle):
     starts[[0, 5]] = True
     policy = LatentActionPolicy(bundle)
     actions, codes = play(policy, seen, starts, deterministic=True)
+    assert policy.spent.tolist() == [3 * M] * 16
     anew = play(policy, seen[5:], deterministic=True)
     assert np.array_equal(actions[5:], anew[0]) and np.array_equal(codes[5:], anew[1])
+
+
+def test_each_environment_acts_by_its_own_budget(bundle):
+    seen, budgets = frames(6, 16), np.arange(16) % M + 1
+    actions = play(LatentActionPolicy(bundle, budgets), seen, deterministic=True)[0]
+    alone = [play(LatentActionPolicy(bundle, k), seen, deterministic=True)[0] for k in range(1, M + 1)]
+    for i, k in enumerate(budgets):
+        assert np.array_equal(actions[:, i], alone[k - 1][:, i])
+    assert not np.array_equal(alone[0], alone[M - 1])
 
 
 def test_vector_loop_with_partial_resets(bundle):
