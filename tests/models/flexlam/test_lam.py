@@ -168,10 +168,11 @@ def test_training_and_inference_give_the_decoder_the_same_slots():
 
 
 def test_times_are_a_share_of_pure_noise_and_the_rest_inside():
-    tau = sample_times(20_000, torch.Generator().manual_seed(0), DEBUG.decoder.noise_share, -1.5, 1.0)
-    share = (tau == 0).float().mean()
-    assert abs(share - DEBUG.decoder.noise_share) < 0.02
-    assert tau.min() >= 0 and tau.max() < 1
+    for share in (0.0, 0.1, 0.5):
+        tau = sample_times(20_000, torch.Generator().manual_seed(0), share, -1.5, 0.7)
+        assert abs((tau == 0).float().mean() - share) < 0.02 and tau.min() >= 0 and tau.max() < 1
+        inside = tau[tau > 0].logit()
+        assert abs(inside.mean() + 1.5) < 0.05 and abs(inside.std() - 0.7) < 0.05
 
 
 def test_the_sampler_integrates_a_known_flow(monkeypatch):
