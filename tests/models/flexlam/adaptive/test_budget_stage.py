@@ -24,6 +24,7 @@ from flexlam_rl.models.flexlam.options import TrainArgs
 from flexlam_rl.models.flexlam.pipeline import train_stage
 from flexlam_rl.models.flexlam.priors import PRIORS, decoder_of, load_prior
 from flexlam_rl.models.flexlam.translator import Translator
+from flexlam_rl.nn.action_distance import actions_differ
 from flexlam_rl.nn.pretrained import CheckpointError, model_digest
 from flexlam_rl.train.run_stage import open_splits
 
@@ -184,6 +185,16 @@ def test_batches_begin_where_they_were_left(run, rollouts):
     here, there = one.next_batch("cpu"), other.next_batch("cpu")
     assert here["frames"].equal(there["frames"]) and here["codes"].equal(there["codes"])
     assert here["codes"].shape[-1] == 5 and (here["codes"][..., -1] >= 1).all()
+    # k*, and whether the action of the first n codes is another than that of all, where the action before is known
+    known, frames = one._known(here, 0), here["frames"]
+    (b, t), spec = here["codes"].shape[:2], translator.config.actions
+    codes, obs = here["codes"][..., :-1].flatten(0, 1).long(), frames[:, :t].flatten(0, 1)
+    use = torch.arange(b * t) % t > 0
+    previous = own_previous(translator, lam.keep_prefix(codes, 4), obs, ~use)
+    outputs = [translator(lam.keep_prefix(codes, n), previous, obs)[use] for n in (1, 2, 3, 4)]
+    assert known["differs"].equal(torch.stack([actions_differ(some, outputs[3], spec) for some in outputs[:3]], 1))
+    assert known["differs"].any() and not known["differs"].all()
+    assert known["k"].equal(here["codes"][..., -1].flatten()[use].long()) and known["codes"].equal(codes[use])
     loss, _ = one.loss(here, torch.Generator().manual_seed(0))
     loss.backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in one.model.parameters())
