@@ -207,6 +207,8 @@ def test_figures_of_the_stage():
     chances = torch.full((1000,), 0.25)
     assert calibration_error(chances, torch.arange(1000) % 4 == 0) == pytest.approx(0)
     assert calibration_error(chances, torch.arange(1000) % 2 == 0) == pytest.approx(0.25)
+    both = torch.tensor([0.25, 0.75]).repeat(500)  # errors of different bins do not cancel
+    assert calibration_error(both, both > 0.5) == pytest.approx(0.25)
 
 
 def test_bad_options_are_refused(tmp_path):
