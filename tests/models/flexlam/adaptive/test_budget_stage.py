@@ -13,6 +13,7 @@ from flexlam_rl.datasets import open_rollouts
 from flexlam_rl.models.flexlam.adaptive import stored
 from flexlam_rl.models.flexlam.adaptive.choosing import choose
 from flexlam_rl.models.flexlam.adaptive.definition import BUDGET_STAGE, BudgetOptions
+from flexlam_rl.models.flexlam.adaptive.head import BudgetConfig, BudgetHead
 from flexlam_rl.models.flexlam.adaptive.objectives import Agreement, own_previous
 from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.flexlam.adaptive.stage import calibration_error, first_below
@@ -199,6 +200,16 @@ def test_batches_begin_where_they_were_left(run, rollouts):
     loss.backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in one.model.parameters())
     assert all(p.grad is None for frozen in one.frozen for p in frozen.parameters())
+
+
+def test_a_chance_of_change_depends_on_the_number_of_codes():
+    torch.manual_seed(0)
+    head = BudgetHead(BudgetConfig(slots=4, codes=8, state_width=6, step_width=5))
+    hidden, codes = torch.randn(3, 5), torch.tensor([0, 3, 7])
+    each = torch.stack([head.change_logits(k, hidden, codes) for k in (1, 2, 3)], 1)
+    assert (each.diff(dim=1).abs() > 1e-4).all()
+    together = head.change_logits(torch.arange(1, 4), hidden[:, None].expand(-1, 3, -1), codes[:, None].expand(-1, 3))
+    assert torch.allclose(each, together, atol=1e-6)
 
 
 def test_figures_of_the_stage():
