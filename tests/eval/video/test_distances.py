@@ -135,3 +135,23 @@ def test_an_extractor_of_clips_gives_no_maps():
 
     with pytest.raises(ValueError, match="'blind' gives no maps"):
         perceptual_distance(Blind(), noise(1, 3, 8, 8), noise(1, 3, 8, 8))
+
+
+def test_a_perceptual_distance_compares_directions_of_features():
+    class Pixels(Extractor):
+        name = "pixels"
+
+        def __init__(self, scale: float) -> None:
+            self.scale = scale
+
+        def vectors(self, frames: torch.Tensor) -> torch.Tensor:
+            return frames.flatten(1)
+
+        def maps(self, frames: torch.Tensor) -> list[torch.Tensor]:
+            return [self.scale * frames, frames]
+
+    red, green = torch.zeros(2, 1, 3, 4, 4).unbind()
+    red[:, 0], green[:, 1] = 1.0, 0.5
+    for scale in (1.0, 7.0):
+        assert float(perceptual_distance(Pixels(scale), red, green)) == pytest.approx(2.0, abs=1e-5)
+        assert float(perceptual_distance(Pixels(scale), red, 0.3 * red)) == pytest.approx(0.0, abs=1e-5)
