@@ -49,6 +49,8 @@ def test_only_motion_notices_frames_in_another_order():
     still = frechet_distance(clip_vectors(extractor, pan), clip_vectors(extractor, mixed))
     moved = frechet_distance(*(motion(clip_vectors(extractor, x), 8) for x in (pan, mixed)))
     assert still < 1e-6 < 0.01 < moved
+    v = noise(6, 4)
+    assert torch.equal(motion(v, 3), torch.stack([v[1] - v[0], v[2] - v[1], v[4] - v[3], v[5] - v[4]]))
 
 
 def test_figures_carry_the_extractors_name_and_none_is_called_what_it_is_not():
