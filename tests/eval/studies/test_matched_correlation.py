@@ -65,3 +65,9 @@ def test_rows_without_a_partner_are_left_out():
     assert correlations([row for row in rows if row["layer"] == "oracle"]) == []
     assert "No correlations yet" in correlation_page([])
     assert within(np.arange(4.0), np.arange(4.0), np.array([1, 1, 2, 2])) != 1  # two of a budget say nothing
+
+
+def test_groups_count_by_their_size():
+    x, groups = np.array([1.0, 2, 3, 1, 2, 3, 4, 5, 9, 1]), np.array([0] * 3 + [1] * 5 + [2] * 2)
+    y = np.array([1.0, 2, 3, 5, 4, 3, 2, 1, 1, 9])  # the last group is too small
+    assert within(x, y, groups) == pytest.approx((3 * 1 - 5 * 1) / 8)
