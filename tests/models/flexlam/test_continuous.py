@@ -173,3 +173,19 @@ def test_what_does_not_fit_is_refused_in_a_sentence(args):
     decoder = ContinuousDecoder(build())
     with pytest.raises(ValueError, match="budget is 9"):
         decoder.generate(decoder.initial_state(1), torch.zeros(1, CONFIG.width), 9)
+
+
+@torch.no_grad()
+def test_noise_is_on_the_past_and_not_on_what_is_predicted(monkeypatch):
+    net = build(head="mixture", noise=0.5)
+    frames, latents = window(None)
+    monkeypatch.setattr(net, "states_of", lambda frames, blocks, dropped: torch.zeros(2, LONG, CONFIG.width))
+    losses = [net.loss(frames, latents, rng(), noisy=noisy) for noisy in (True, False)]
+    assert torch.equal(*losses)  # where the past is not seen, its noise makes no difference
+
+
+@torch.no_grad()
+def test_every_slot_asks_for_itself():
+    features, _ = build().features(torch.randn(2, CONFIG.width, generator=rng()), M)
+    apart = torch.cdist(features, features) + torch.eye(M)
+    assert (apart > 1e-3).all()

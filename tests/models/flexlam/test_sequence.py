@@ -243,3 +243,11 @@ def test_an_evaluation_is_the_mean_over_all_phases_and_the_trained_prefixes():
     means = loss.cumsum(0) / torch.arange(1, 5)  # of the first k codes
     assert figures["loss"] == pytest.approx(float(means[lengths - 1].mean()), rel=1e-4)
     assert figures["loss_first"] == pytest.approx(float(loss[0]), rel=1e-5)
+
+
+def test_a_share_of_frames_and_blocks_is_dropped():
+    frames, blocks = Dropped.draw(20_000, 0.1, 0.7, torch.Generator().manual_seed(0))
+    assert abs(frames.float().mean() - 0.1) < 0.02 and abs(blocks.float().mean() - 0.7) < 0.02
+    frames, blocks = Dropped.draw(1000, 0.0, 1.0, torch.Generator().manual_seed(0))
+    assert not frames.any() and blocks.all()
+    assert Dropped.draw(8, 0.0, 0.0, torch.Generator().manual_seed(0)) is None
