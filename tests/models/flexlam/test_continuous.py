@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(args):
 
 @torch.no_grad()
 def test_noise_is_on_the_past_and_not_on_what_is_predicted(monkeypatch):
-    net = build(head="mixture", noise=0.5)
+    net = build(head="mixture", codes=None, noise=0.5)
     frames, latents = window(None)
     monkeypatch.setattr(net, "states_of", lambda frames, blocks, dropped: torch.zeros(2, LONG, CONFIG.width))
     losses = [net.loss(frames, latents, rng(), noisy=noisy) for noisy in (True, False)]
