@@ -144,3 +144,10 @@ def test_over_groups_rare_kinds_come_as_often_as_common_ones(levels: Rollouts) -
     again = make_labels(levels, "diverse-2", count=120, validation=0.25, seed=2, groups=groups)[0]
     other = make_labels(levels, "diverse-3", count=120, validation=0.25, seed=3, groups=groups)[0]
     assert again.digest == train.digest != other.digest
+    # not even where the validation labels are a kind of their own
+    kinds = [
+        np.isin(np.arange(store.rows), rows).astype(int)
+        for store, rows in zip(levels.stores, validation.rows, strict=True)
+    ]
+    rival = make_labels(levels, "diverse-4", count=120, validation=0.25, seed=2, groups=kinds)[0]
+    assert all(not set(rows) & set(held_out) for rows, held_out in zip(rival.rows, validation.rows, strict=True))
