@@ -4,9 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from flexlam_rl.agents.policy.bundle import load_bundle
+from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.cli import main
-from flexlam_rl.eval.studies.tokens.ranking import at_tokens, best_rule, curves
+from flexlam_rl.datasets import Windows, open_rollouts
+from flexlam_rl.eval.studies.tokens.ranking import at_tokens, best_rule, curves, watched_decisions
 from flexlam_rl.eval.studies.tokens.report import averaged, verdicts
 from flexlam_rl.utils.command_line import WRONG_USE
 
@@ -34,6 +38,15 @@ def test_a_rule_that_knows_more_ranks_higher():
     assert at_tokens(rows, "random", 8) == pytest.approx(1) and at_tokens(rows, "random", 4) < 0.6
 
 
+def test_budgets_of_two_decisions_by_hand():
+    agreed = np.array([[1, 0, 1, 1], [0, 0, 0, 1]], bool)
+    rows = curves({"agreed": agreed, "entropy": np.array([[0.9, 0.9, 0.0, 0.9]] * 2)})
+    (hindsight,) = (row for row in rows if row["rule"] == "hindsight")
+    assert (hindsight["tokens"], hindsight["agreement"]) == (3.5, 1.0)  # 3 and 4: until nothing changes any more
+    stopped = [row for row in rows if row["rule"] == "entropy" and row["tolerance"]]
+    assert {(row["tokens"], row["agreement"]) for row in stopped if row["tolerance"] < 0.9} == {(3.0, 0.5)}
+
+
 def test_bundles_are_averaged_and_aims_are_judged():
     def row(bundle, budget, tokens, value):
         return {"bundle": bundle, "budget": budget, "tokens": tokens, "iqm": value, "iqm_minus_random": value,
@@ -50,6 +63,25 @@ def test_bundles_are_averaged_and_aims_are_judged():
     assert "158.5 is at least the best fixed budget's" in said and "are reached" in said and "keeps 99%" in said
     worse = [{**one, "iqm_minus_random": 30.0} if "auto" in one["budget"] else one for one in means.values()]
     assert "is below" in verdicts(worse)[0] and "are not reached" in verdicts(worse)[0]
+
+
+@torch.no_grad()
+def test_a_prefix_agrees_where_its_action_is_that_of_all_codes(bundle, rollouts):
+    models, video = load_bundle(bundle), open_rollouts(rollouts, split="test")
+    frames = next(Windows(video, 6).batches(4, seed=0, workers=0))["frames"]
+    policy, state, wanted = LatentActionPolicy(models, deterministic=False, seed=0), None, []
+    policy.begin_episodes(np.arange(4), np.arange(4))
+    actions = np.zeros(4, np.int64)
+    for step in range(6):
+        previous = torch.from_numpy(actions).view(-1, 1)
+        actions, state = policy.predict(frames[:, step], state)
+        codes, obs = torch.from_numpy(policy.last.codes), torch.from_numpy(frames[:, step]).movedim(-1, 1).contiguous()
+        kept = [models.lam.keep_prefix(codes, k) for k in range(1, models.slots + 1)]
+        best = [models.translator(slots, previous, obs).argmax(-1) for slots in kept]
+        if step:
+            wanted.append(torch.stack([one == best[-1] for one in best], 1).numpy())
+    found = watched_decisions(models, video, 4, 6)
+    assert np.array_equal(found["agreed"], np.concatenate(wanted)) and not found["agreed"].all()
 
 
 @pytest.fixture(scope="module")
