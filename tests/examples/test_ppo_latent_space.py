@@ -8,12 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = """
+import runpy, sys, pytest
+from tests.eval.conftest import shorten_episodes
+shorten_episodes(pytest.MonkeyPatch())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def test_both_curves(bundle_folder, tmp_path):
     pytest.importorskip("stable_baselines3")
     command = [
         sys.executable,
+        "-c",
+        CODE,
         str(ROOT / "examples/ppo_latent_space.py"),
         "--out",
         str(tmp_path / "out"),
