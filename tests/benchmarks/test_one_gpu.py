@@ -19,12 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("latency", "throughput", "collect", "train", "suite", "seeds")
 MISSING = ("stable_baselines3", "sb3_contrib", "zarr", "minari", "labmaze", "torchrl", "tensordict", "tianshou", "ray")
 BLOCKED = f"""
-import contextlib, io, json, runpy, sys
+import contextlib, io, json, runpy, sys, pytest
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {MISSING!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
+from tests.eval.conftest import shorten_episodes
+shorten_episodes(pytest.MonkeyPatch())
 ends = []
 for options in json.loads(sys.argv[1]):
     sys.argv, code = ["one_gpu", *options], 0
