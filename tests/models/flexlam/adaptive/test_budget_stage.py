@@ -196,6 +196,11 @@ def test_batches_begin_where_they_were_left(run, rollouts):
     assert known["differs"].equal(torch.stack([actions_differ(some, outputs[3], spec) for some in outputs[:3]], 1))
     assert known["differs"].any() and not known["differs"].all()
     assert known["k"].equal(here["codes"][..., -1].flatten()[use].long()) and known["codes"].equal(codes[use])
+    phases, states = [], one.prior.code_states
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one.prior, "code_states", lambda *given: (phases.append(given[2]), states(*given))[1])
+        one._known(here, 3)
+    assert phases == [3]  # the interleaved prior's states depend on it
     loss, _ = one.loss(here, torch.Generator().manual_seed(0))
     loss.backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in one.model.parameters())
