@@ -20,15 +20,9 @@ from flexlam_rl.eval.lam.usage import code_usage, number_usage
 from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
+from tests.models.weights import shaken
 
 DEBUG = PRESETS["debug"].lam
-
-
-def shaken(model):
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model.requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,14 @@ MODELS = {
 }
 
 
-def summaries(model, seen, told):
+def past_latents(model, seen):
+    """Latents of all frames but the last."""
     z = model.latents(seen)
-    return model.temporal((z[0] if isinstance(model, TECO) else z)[:, :-1], told[:, 1:])
+    return (z[0] if isinstance(model, TECO) else z)[:, :-1]
+
+
+def summaries(model, seen, told):
+    return model.temporal(past_latents(model, seen), told[:, 1:])
 
 
 @pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
@@ -81,8 +86,7 @@ def test_training_and_prediction_tell_the_same_steps(config):
     model.temporal.register_forward_hook(lambda _, given, made: seen.append(given))
     told = torch.tensor([[-1, 0, 2, 1, 0]])
     model.loss(codes(1, 5), told, rng(), silent=False)
-    z = model.latents(codes(1, 5))
-    past = (z[0] if isinstance(model, TECO) else z)[:, :-1]  # the loss of frame t is computed from the frames before t
+    past = past_latents(model, codes(1, 5))  # the loss of frame t is computed from the frames before t
     assert torch.allclose(seen[-1][0], past, atol=1e-6) and torch.equal(seen[-1][1], told[:, 1:])
     model.next_frame(model.remember(video(1, 3)), told[:, :4], rng())
     assert seen[-1][0].shape[1] == 3 and torch.equal(seen[-1][1], told[:, 1:4])

@@ -28,18 +28,15 @@ from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.action_distance import actions_differ
 from flexlam_rl.nn.pretrained import CheckpointError, model_digest
 from flexlam_rl.train.run_stage import open_splits
+from tests.models.weights import shaken
 
 
-def shaken(folder):
+def shake(folder):
     """Move a trained model's weights apart, so that its codes matter."""
     kind = {"lam": LAM, "translator": Translator}.get(folder.name)
     model = load_prior(folder) if kind is None else kind.from_pretrained(folder)
     torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(std=0.3)
-    model.save_pretrained(folder)
+    shaken(model).save_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +45,10 @@ def run(tmp_path_factory, rollouts):
     out = tmp_path_factory.mktemp("budget") / "run"
     args = TrainArgs(data=rollouts, out=out, preset="debug", label_count=60, steps=4, prior="factored")
     train_stage("lam", args)
-    shaken(out / "lam/best/lam")
+    shake(out / "lam/best/lam")
     for stage in ("sequence", "translator"):
         train_stage(stage, args)
-        shaken(out / stage / "best" / stage)
+        shake(out / stage / "best" / stage)
     return out
 
 

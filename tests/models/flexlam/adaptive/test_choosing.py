@@ -14,16 +14,10 @@ from flexlam_rl.models.flexlam.config import PRESETS, TranslatorConfig, fixed
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.action_distance import action_distance, actions_differ
+from tests.models.weights import shaken
 
 DEBUG = PRESETS["debug"].lam
 SLOTS = DEBUG.slots
-
-
-def shaken(model):
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model.requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="module")
