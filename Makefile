@@ -8,6 +8,8 @@ PROJECT := setup.cfg pyproject.toml constraints.txt
 SUITE_EXTRA := $(if $(wildcard flexlam_rl/checkpoints/litelab-tiny/config.json),models)
 # of `make suite`: 2 take minutes; the suite's own default is 50, see docs/suite.md
 EPISODES ?= 2
+# where Python may not write bytecode, each of the hundreds of processes of the tests compiles torch's 2,000 files anew
+unexport PYTHONDONTWRITEBYTECODE
 # one test process a core: the compiled kernels are cached on disk and shared
 WORKERS ?= auto
 
