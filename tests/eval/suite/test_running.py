@@ -20,7 +20,7 @@ from flexlam_rl.utils.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[3]
 LEVELS = ("rooms_exploit_deferred_effects_train", "psychlab_visual_search")
-STEPS = 225  # of the first one's episodes, which are short here
+STEPS = 75  # of the first one's episodes, which are short here
 
 pytestmark = pytest.mark.usefixtures("short_episodes")
 
@@ -96,7 +96,7 @@ def test_so_does_every_other_policy(policy, bundle_folder, cloning_run, stop_at,
     levels = LEVELS if policy in ("random", "reactive") else LEVELS[:1]
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given, levels=levels)) == 0
-    stopped_and_continued(tmp_path / "run", given, stop_at, [175, 49], levels=levels)
+    stopped_and_continued(tmp_path / "run", given, stop_at, [58, 16], levels=levels)
     assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
@@ -111,7 +111,7 @@ def test_so_do_experts_that_see_pixels(kind, stop_at, tmp_path, request):
     given = ("--policy", f"{kind}:{folder}")
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given)) == 0
-    stopped_and_continued(tmp_path / "run", given, stop_at, [100])
+    stopped_and_continued(tmp_path / "run", given, stop_at, [33])
     assert (tmp_path / "run" / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
@@ -151,7 +151,7 @@ def test_what_was_kept_and_does_not_fit_is_left_aside_with_a_sentence(fault, sto
     given, out = ("--policy", "random"), tmp_path / "run"
     stop_at(0)
     assert main(arguments(tmp_path / "whole", *given)) == 0
-    stop_at(75)
+    stop_at(25)
     assert main(arguments(out, *given)) == INTERRUPTED
     stop_at(0)
     capsys.readouterr()
@@ -189,7 +189,7 @@ def test_a_policy_that_does_not_tell_its_state_is_stopped_at_once(stop_at, tmp_p
             return np.full(self.rows, 6), state
 
     monkeypatch.setattr(policies.POLICIES, "_registered", {"turn": Turn})
-    stop_at(50)
+    stop_at(17)
     assert main(arguments(tmp_path / "run", "--policy", "turn")) == INTERRUPTED
     assert "none had ended yet" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
