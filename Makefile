@@ -52,8 +52,8 @@ $(VENV)/.installed-bench: $(PROJECT) | $(BIN)/python
 
 install: $(VENV)/.installed
 
-# two episodes of ten levels in two chunks of the same size; the suite's own 32 rows would leave a core idle
-CHUNK = $(if $(filter 2,$(EPISODES)),--chunk 10)
+# two episodes of 11 levels in two chunks of the same size; the suite's own 32 rows would leave a core idle
+CHUNK = $(if $(filter 2,$(EPISODES)),--chunk 11)
 
 suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 	$(BIN)/python -m eval.suite --episodes $(EPISODES) $(CHUNK)

@@ -9,7 +9,6 @@ folder=${1:-.whl}
 packages=(
     gymnasium farama-notifications                                 # environments
     tyro docstring-parser typeguard shtab                          # command lines
-    vector-quantize-pytorch einx frozendict loguru torch-einops-utils  # finite scalar quantization
     numcodecs google-crc32c                                        # stores
 )
 mkdir -p "$folder"

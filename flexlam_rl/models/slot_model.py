@@ -55,7 +55,7 @@ def latent_spec(config: Any) -> LatentSpec:
     Raises:
         ValueError: The quantizer is unknown, or does not take its options.
     """
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):
         quantizer = quantizer_of(config)
     return LatentSpec(config.slots, quantizer.dim, quantizer.codes, config.prefix)
 
@@ -80,8 +80,7 @@ class SlotModel(PretrainedModel, ABC):
         self.null = nn.Parameter(torch.full((dim,), 1.5) + 0.1 * torch.randn(dim))
         # without prefixes, a model never uses its null, so it must not count as a parameter that trains
         self.null.requires_grad_(config.prefix)
-        if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
-            self.quantizer.to(self.null.device)
+        self.quantizer.to(self.null.device)  # some quantizers make their tables on the CPU
 
     def let_train(self) -> None:
         """Let all parameters that train require gradients, and no others, as in a new model."""

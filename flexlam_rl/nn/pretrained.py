@@ -160,9 +160,8 @@ class PretrainedModel(nn.Module, ModelHubMixin):
         name = pretrained_model_name_or_path
         config_path, weights_path = _locate(name, revision)
         config = cls._read_config(name, config_path)
-        # on "meta", no random numbers are drawn for weights that are replaced at once, so the caller's stream is
-        # unchanged
-        with torch.device("meta"):
+        # not on "meta", for which torch imports its compiler; the caller's random stream is unchanged
+        with torch.random.fork_rng(devices=[]):
             model = cls(config)
         _fill(model, _read_weights(weights_path), weights_path)
         return model.to(target)

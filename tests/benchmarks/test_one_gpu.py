@@ -18,6 +18,7 @@ from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("latency", "throughput", "collect", "train", "suite", "seeds")
 MISSING = ("stable_baselines3", "sb3_contrib", "zarr", "minari", "labmaze", "torchrl", "tensordict", "tianshou", "ray")
+MISSING += ("vector_quantize_pytorch", "einx")
 BLOCKED = f"""
 import contextlib, io, json, runpy, sys, pytest
 class Absent:

@@ -197,6 +197,27 @@ def test_bad_names_and_options_are_named():
         lam.keep_prefix(torch.zeros(4, 4, dtype=torch.long), 2)
 
 
+@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (5,), (3, 3), (8, 8, 8, 5, 5, 5)])
+def test_fsq_is_that_of_vector_quantize_pytorch(levels):
+    library = pytest.importorskip("vector_quantize_pytorch").FSQ(levels=list(levels))
+    own = FSQ(levels)
+    z = (2 * torch.randn(50, 16, len(levels), generator=torch.Generator().manual_seed(0))).requires_grad_()
+    found, (vectors, codes) = own(z), library(z)
+    assert torch.allclose(found.vectors, vectors, atol=1e-6) and torch.equal(found.codes, codes.long())
+    weights = torch.arange(z.numel()).view_as(z).cos()
+    gradients = [torch.autograd.grad((out * weights).sum(), z)[0] for out in (found.vectors, vectors)]
+    assert torch.allclose(*gradients, atol=1e-5)
+    assert own.codes == library.codebook_size
+    everything = torch.arange(own.codes)
+    assert torch.allclose(own.lookup(everything), library.indices_to_codes(everything[:, None])[:, 0], atol=1e-6)
+    assert torch.equal(own.lookup(found.codes), found.vectors.detach())
+
+
+def test_a_level_of_two_is_refused():
+    with pytest.raises(ValueError, match=r"levels is \(5, 2\); expected at least 3 in each dimension"):
+        FSQ((5, 2))
+
+
 def test_numbers_that_drift_out_of_reach_come_back():
     inside, beyond = torch.tensor([[[1.4, -1.5, 0.0, 1.5]], [[3.0, -4.0, 0.0, 1.0]]])[:, None]
     plain, held = (

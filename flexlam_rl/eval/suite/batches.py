@@ -82,17 +82,6 @@ def in_batches(jobs: Iterable[Job], spec: EnvSpec, size: int) -> Iterator[list[J
             yield ordered[first : first + size]
 
 
-def shortest_first(batch: list[Job], spec: EnvSpec) -> list[list[Job]]:
-    """Divide a batch in two if some of its levels have shorter episodes than others: these are played first, so that a
-    run that would fit into one batch soon has a result to show.
-    """
-    lengths = {job.level: episode_steps(spec, job.level) for job in batch}
-    parts: list[list[Job]] = [[], []]
-    for job in batch:
-        parts[lengths[job.level] > min(lengths.values())].append(job)
-    return [part for part in parts if part]
-
-
 def budget_number(job: Job) -> int:
     """Return the budget of a job as a number; 0 for words."""
     return job.budget if isinstance(job.budget, int) else 0

@@ -21,7 +21,7 @@ from flexlam_rl.agents.policy.registry import Player
 from flexlam_rl.agents.watchers import TimeShares
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
-from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches, shortest_first
+from flexlam_rl.eval.suite.batches import Job, all_jobs, in_batches
 from flexlam_rl.eval.suite.diagnostics import adviser_for, print_behaviour, shares
 from flexlam_rl.eval.suite.options import Options, checked
 from flexlam_rl.eval.suite.playing import play_batch
@@ -296,8 +296,6 @@ def _play(
     others = [job for job in jobs if job not in set(begun)]
     size = options.num_envs or _side_by_side(len(jobs), spec, player)
     batches = [*([begun] if begun else []), *in_batches(others, spec, size)]
-    if len(batches) == 1 and not begun:
-        batches = shortest_first(batches[0], spec)
     say = partial(console.print, soft_wrap=True, highlight=False)
     adviser = adviser_for(options.adviser, spec, player)
     rows = Rows(wanted, folder.played, _title(player), spec.engine, spec.domain, say)

@@ -62,8 +62,7 @@ class ElasticTok(PretrainedModel):
         self.to_pixels = nn.Linear(width, numbers)
         # a baseline that always keeps all tokens never uses its null or the mark of dropped slots
         self.null.requires_grad_(config.least < config.tokens)
-        if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
-            self.quantizer.to(self.null.device)
+        self.quantizer.to(self.null.device)  # some quantizers make their tables on the CPU
 
     def sample_lengths(self, rows: int, blocks: int, generator: torch.Generator) -> Tensor:
         """Draw lengths (rows, blocks) for training, independent for each block and uniform over the allowed ones."""

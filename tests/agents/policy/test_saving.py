@@ -1,6 +1,8 @@
 """Policies that are saved, uploaded and moved: what is loaded again decides as what was saved."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,13 @@ def test_a_policy_moves_to_the_gpu_alone(bundle_folder):
         policy(FRAMES[1])
     policy.reset()
     assert np.array_equal(policy(FRAMES[0]), first)
+
+
+def test_a_policy_loads_and_decides_without_torchs_compiler_which_takes_seconds_to_import(bundle_folder: Path):
+    code = (
+        "import sys, numpy as np; from flexlam_rl import LatentActionPolicy; "
+        "policy = LatentActionPolicy.from_pretrained(sys.argv[1], 2); policy.predict(np.zeros((64, 64, 3), np.uint8)); "
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(bundle_folder)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "[]"
