@@ -203,7 +203,7 @@ def measure(levels: list[str], rounds: int, seconds: float, with_peers: bool) ->
     facts = machine()
     explore = [level for level in levels if level.startswith("explore_")] or levels
     fresh_process(FIRST_STEP)  # leaves compiled code on disk
-    first_step_s = min(fresh_process(FIRST_STEP)[1] for _ in range(3))
+    first_step_s = min(fresh_process(FIRST_STEP)[1] for _ in range(rounds))
     mib_per_env = float(fresh_process(MEMORY)[0]) if Path("/proc/self/statm").exists() else float("nan")
     resets = {level: reset_ms(level) for level in levels}
     peers = started_peers() if with_peers else {}

@@ -19,7 +19,7 @@ def test_report_of_a_short_run(tmp_path: Path) -> None:
         sys.executable,
         str(ROOT / "benchmarks" / "loader.py"),
         "--frames",
-        "1200",
+        "600",
         "--seconds",
         "0.02",
         "--json",
@@ -30,7 +30,7 @@ def test_report_of_a_short_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
-    assert result["frames"] == 1200
+    assert result["frames"] == 600
     for way in ("store", "raw_cache", "minari", "minari_lossless", "hdf5", "memmap"):
         assert result[way]["pairs_per_s"] > 0 and result[way]["windows_per_s"] > 0, way
         assert result[way]["pairs_per_cpu_s"] > 0 and result[way]["windows_per_cpu_s"] > 0, way
