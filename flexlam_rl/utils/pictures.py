@@ -115,7 +115,7 @@ def enlarged(picture: Picture, factor: int) -> Picture:
 
 
 def write_png(path: Path | str, picture: Picture) -> None:
-    """Write a picture, converted by `shown`, as a PNG file with the strongest compression.
+    """Write a picture, converted by `shown`, as a PNG file.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
@@ -123,7 +123,7 @@ def write_png(path: Path | str, picture: Picture) -> None:
     """
     picture = shown(picture)
     with atomic_path(Path(path)) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+        Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def write_animation(path: Path | str, pictures: Sequence[Picture], fps: float, quality: int = 60) -> None:

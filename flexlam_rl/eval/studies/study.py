@@ -147,7 +147,9 @@ class StudyDefinition:
 
 
 def run_study(study: Study[Any]) -> None:
-    """Run all jobs that are not done, write the report after each result, and print it at the end.
+    """Run all jobs that are not done, and print the report at the end.
+
+    It is written after results, too, unless reports would take more than a tenth of the time, and on Ctrl-C.
 
     Raises:
         TrainingError: The folder holds another study.
@@ -164,13 +166,26 @@ def run_study(study: Study[Any]) -> None:
 
 def _run(study: Study[Any]) -> None:
     from flexlam_rl.train.identity import check_folder
-    from flexlam_rl.train.progress import watched
-    from flexlam_rl.utils.files import write_atomically
 
     if study.out is not None:
         study.out.mkdir(parents=True, exist_ok=True)
         if study.config is not None:
             check_folder(study.out, study.config)
+    pages = _Pages(study)
+    try:
+        _run_jobs(study, pages)
+    except KeyboardInterrupt:
+        pages.catch_up()
+        raise
+    page = study.report()
+    if page:
+        print(page)
+
+
+def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
+    from flexlam_rl.train.progress import watched
+    from flexlam_rl.utils.files import write_atomically
+
     clock = study.clock()
     for number, job in enumerate(study.jobs, 1):
         done = study.is_finished(job)
@@ -189,12 +204,30 @@ def _run(study: Study[Any]) -> None:
             path = study.result(job)
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
-            study.report()
+            pages.came()
         if not done:
             clock.done(job.name, job.kind, study.steps(job), time.monotonic() - began)
-    page = study.report()
-    if page:
-        print(page)
+
+
+class _Pages:
+    """Writes a study's report after results, so that at most a tenth of the time goes into reports."""
+
+    def __init__(self, study: Study[Any]) -> None:
+        self._study, self._due, self._stale = study, 0.0, False
+
+    def came(self) -> None:
+        """Note a new result."""
+        self._stale = True
+        began = time.monotonic()
+        if began >= self._due:
+            self.catch_up()
+            self._due = began + 10 * (time.monotonic() - began)
+
+    def catch_up(self) -> None:
+        """Write the report if results have come since the last one."""
+        if self._stale:
+            self._study.report()
+            self._stale = False
 
 
 def _tell(study: Study[Any], clock: Clock, job: Any, pace: Any) -> None:

@@ -1,7 +1,8 @@
 """What every study does: keep results, continue, say what is left, and write nothing where only asked for a plan."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,28 @@ def test_a_stopped_study_keeps_its_results_and_the_same_command_does_only_the_re
     longer = Toy(tmp_path, "abcd")
     run_study(longer.study)
     assert longer.trained == ["d"]
+
+
+def test_reports_take_a_tenth_of_the_time_at_most_and_none_is_missing_after_a_stop(tmp_path, monkeypatch):
+    now, pages = 0.0, []
+    monkeypatch.setattr("flexlam_rl.eval.studies.study.time", SimpleNamespace(monotonic=lambda: now))
+    toy = Toy(tmp_path, "abcdefghijklmnopqrstuvwxyz", fails_at="z")
+    train, report = toy.study.train, toy.study.report
+
+    def trained(job):
+        nonlocal now
+        train(job)
+        now += 1.0
+
+    def reported():
+        nonlocal now
+        pages.append(report())
+        now += 0.5
+
+    toy.study = replace(toy.study, train=trained, report=reported)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(toy.study)
+    assert [page[-1] for page in pages] == ["a", "f", "k", "p", "u", "y"]
 
 
 def test_another_studys_folder_is_refused_before_anything_is_trained(tmp_path):
