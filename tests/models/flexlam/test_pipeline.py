@@ -19,6 +19,7 @@ from flexlam_rl.models.baselines.idm import IDM, BehaviourCloning
 from flexlam_rl.models.flexlam import cached_codes
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.options import TrainArgs
 from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.models.flexlam.priors import load_prior
 from flexlam_rl.models.flexlam.recipes import RECIPES
@@ -48,10 +49,18 @@ def test_all_stages_run_in_a_row_and_their_models_load(args):
     assert again["lam"]["loss"] == figures["lam"]["loss"]
 
 
+@pytest.fixture(scope="module")
+def trained(rollouts, tmp_path_factory):
+    """Options with which a LAM was trained."""
+    args = TrainArgs(data=rollouts, out=tmp_path_factory.mktemp("flexlam"), preset="debug", label_count=60)
+    train_stage("lam", args)
+    return args
+
+
 @pytest.mark.parametrize("stage", ["bc", "features", "shuffled", "random", "previous"])
-def test_baselines_train_on_the_translators_labels_and_load(args, stage):
-    train_stage("lam", replace(args, out=args.out / "flexlam"))
-    train_stage(stage, replace(args, lam_run=args.out / "flexlam"))
+def test_baselines_train_on_the_translators_labels_and_load(trained, tmp_path, stage):
+    args = replace(trained, out=tmp_path, lam_run=trained.out)
+    train_stage(stage, args)
     kind = {"bc": BehaviourCloning, "features": FeatureTranslator}.get(stage, Translator)
     model = kind.from_pretrained(args.out / stage / "best" / (stage if stage in ("bc", "features") else "translator"))
     assert model.config.actions.name == "dreamer15"
