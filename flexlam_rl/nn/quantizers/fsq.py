@@ -55,12 +55,17 @@ class FSQ(Quantizer):
         bounded = (numbers + (offset / half).atanh()).tanh() * half - offset
         middle = self.counts // 2
         vectors = (bounded + (bounded.round() - bounded).detach()) / middle  # rounded, with the gradient of no rounding
-        codes = ((vectors * middle + middle) * self.places).sum(-1).round().long()
+        codes = self.codes_of(vectors)
         assert self.codes is not None
         beyond = torch.zeros((), dtype=torch.float32, device=z.device)
         if self.saturation:
             beyond = self.saturation * (z.float().abs() - REACH).clamp_min(0).square().mean()
         return Quantized(vectors.to(z.dtype), codes, beyond, entropy_bits(codes, self.codes))
+
+    def codes_of(self, vectors: Tensor) -> Tensor:
+        """Codes int64 (...) of vectors (..., d) that `lookup` gives, also after rounding to bfloat16."""
+        middle = self.counts // 2
+        return ((vectors * middle + middle) * self.places).sum(-1).round().long()
 
     def lookup(self, codes: Tensor) -> Tensor:
         middle = self.counts // 2

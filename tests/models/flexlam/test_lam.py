@@ -79,9 +79,8 @@ def test_every_code_survives_the_round_trip(levels, precision):
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast"):
         vectors = lam.embed(codes)
         assert len(torch.unique(vectors.reshape(len(codes), -1), dim=0)) == lam.code_count
-        table = lam.quantizer.table
-        back = table.codes_to_indices(vectors.to(torch.bfloat16).float() if precision == "bf16" else vectors)
-    assert torch.equal(back.long().reshape(-1), codes[:, 0])
+        back = lam.quantizer.codes_of(vectors.to(torch.bfloat16).float() if precision == "bf16" else vectors)
+    assert torch.equal(back.reshape(-1), codes[:, 0])
 
 
 def test_codes_are_the_same_under_autocast_of_the_bottleneck():
