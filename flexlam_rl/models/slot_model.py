@@ -50,12 +50,12 @@ def quantizer_of(config: Any) -> Quantizer:
 
 
 def latent_spec(config: Any) -> LatentSpec:
-    """Find the structure of the latent actions of a configuration, without making weights.
+    """Find the structure of the latent actions of a configuration, without making a model.
 
     Raises:
         ValueError: The quantizer is unknown, or does not take its options.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         quantizer = quantizer_of(config)
     return LatentSpec(config.slots, quantizer.dim, quantizer.codes, config.prefix)
 
