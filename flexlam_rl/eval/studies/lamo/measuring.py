@@ -4,7 +4,7 @@ Shapes: N clips, T frames, C H W frame.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,7 @@ def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any, film: 
     """
     model = LaMo.from_pretrained(folder, device=options.device).eval()
     extractor, context = make_extractor(options.extractor), model.config.history + 1
-    rollouts = open_rollouts(options.data, split="test")
-    windows = spread_windows(rollouts, _length(options, model.config.history), options.every)
-    clips = held_out_clips(windows, options.every, options.clips)["frames"]
+    clips = _clips(options, model.config.history)
     rows: Rows = []
     for count in steps:
         generator, began = torch.Generator(options.device).manual_seed(0), time.perf_counter()
@@ -63,18 +61,33 @@ def rollout_rows(folder: Path, steps: Sequence[int | None], options: Any, film: 
             for part in clips.split(BATCH)
         ]
         made, seconds = torch.cat(parts), time.perf_counter() - began
-        for horizon in options.horizons:
-            truth, found = (x[:, horizon - 1 : horizon] for x in (clips[:, context:], made))
-            rows.append(
-                {
-                    "steps": count, "horizon": horizon, **_figures(truth, found, extractor),
-                    "ms_per_frame": round(1000 * seconds / (len(clips) * max(options.horizons)), 3),
-                }
-            )  # fmt: skip
+        speed = {"ms_per_frame": round(1000 * seconds / (len(clips) * max(options.horizons)), 3)}
+        rows += [{"steps": count, **row, **speed} for row in _by_horizon(clips[:, context:], made, options, extractor)]
     shown = torch.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).long()
     below = torch.cat([clips[:, :context], made], 1)
     write_film(film, [*clips[shown], *below[shown]], columns=len(shown))
     return rows
+
+
+def repeated_rows(options: Any) -> Rows:
+    """Measure the last frame that is shown, repeated, on the same clips, with one row per horizon."""
+    context = PRESETS[options.preset].lamo.history + 1
+    clips = _clips(options, context - 1)
+    last = clips[:, context - 1 : context].expand(-1, max(options.horizons), -1, -1, -1)
+    return list(_by_horizon(clips[:, context:], last, options, make_extractor(options.extractor)))
+
+
+def _clips(options: Any, history: int) -> Tensor:
+    """Read the held-out clips, (N, T, C, H, W)."""
+    rollouts = open_rollouts(options.data, split="test")
+    windows = spread_windows(rollouts, _length(options, history), options.every)
+    return held_out_clips(windows, options.every, options.clips)["frames"]
+
+
+def _by_horizon(truth: Tensor, made: Tensor, options: Any, extractor: Any) -> Iterator[dict[str, Any]]:
+    for horizon in options.horizons:
+        one, other = (frames[:, horizon - 1 : horizon] for frames in (truth, made))
+        yield {"horizon": horizon, **_figures(one, other, extractor)}
 
 
 def _figures(truth: Tensor, made: Tensor, extractor: Any) -> dict[str, float]:

@@ -25,7 +25,8 @@ def _kinds(options: Any) -> list[tuple[str, str, int | None]]:
     """Return the title, the arm and the number of steps of each row of the table."""
     flows = [(f"flow, {steps} steps", "flow", steps) for steps in options.steps]
     most = max(options.steps)
-    return [(f"states (flow, {most} steps)", "state", most), ("mixture", "mixture", None), *flows]
+    repeated = ("last frame repeated", "repeat", None)
+    return [repeated, (f"states (flow, {most} steps)", "state", most), ("mixture", "mixture", None), *flows]
 
 
 def _values(rows: Rows, arm: str, steps: int | None, horizon: int, measure: str) -> dict[int, float]:
@@ -43,16 +44,19 @@ def _table(rows: Rows, options: Any) -> list[str]:
     lines = [f"Each cell: {distance} / PSNR / SSIM, mean over seeds.", "", f"| | seeds | {heads} | ms per frame |"]
     lines.append("|---" * (3 + len(options.horizons)) + "|")
     for title, arm, steps in _kinds(options):
-        cells, seeds, speeds = [], 0, []
+        cells, seeds = [], 0
+        speeds = [
+            row["ms_per_frame"] for row in rows if (row["arm"], row.get("steps")) == (arm, steps) and arm != "repeat"
+        ]
         for horizon in options.horizons:
             found = [_values(rows, arm, steps, horizon, name) for name in (distance, "psnr", "ssim")]
             seeds = len(found[0])
             if seeds:
                 far, psnr, ssim = (np.mean(list(values.values())) for values in found)
                 cells.append(f"{far:.1f} / {psnr:.2f} / {ssim:.4f}")
-                speeds += list(_values(rows, arm, steps, horizon, "ms_per_frame").values())
         if seeds:
-            lines.append(f"| {title} | {seeds} | {' | '.join(cells)} | {np.mean(speeds):.1f} |")
+            count, speed = (str(seeds), f"{np.mean(speeds):.1f}") if speeds else ("", "")
+            lines.append(f"| {title} | {count} | {' | '.join(cells)} | {speed} |")
     return lines if len(lines) > 4 else []
 
 

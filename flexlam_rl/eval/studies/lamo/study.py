@@ -1,5 +1,6 @@
 """The study of LaMo: for each seed, it trains a Midway, a pixel decoder, and on them the flow, the mixture, and the
-baseline that predicts states. Each of these is rolled out on the same held-out clips.
+baseline that predicts states. Each of these is rolled out on the same held-out clips; there, the last frame that is
+shown is also repeated.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, 
 from flexlam_rl.models.lamo.recipes import PresetName
 from flexlam_rl.utils.options import tidy, whole
 
-Arm = Literal["midway", "decoder", "flow", "mixture", "state"]
+Arm = Literal["repeat", "midway", "decoder", "flow", "mixture", "state"]
 ARMS: tuple[Arm, ...] = ("midway", "decoder", "flow", "mixture", "state")
 
 
@@ -72,7 +73,7 @@ def plan(options: Options) -> Study[ArmJob]:
     check(options)
     study = Study(
         title="lamo",
-        jobs=[ArmJob(arm, seed) for seed in range(options.seeds) for arm in ARMS],
+        jobs=[ArmJob("repeat", 0), *(ArmJob(arm, seed) for seed in range(options.seeds) for arm in ARMS)],
         train=lambda job: train(job, options),
         measure=lambda job: measured(job, options),
         report=lambda: report(study, options),
@@ -93,6 +94,8 @@ def loop_steps(job: ArmJob, options: Options) -> int:
     from flexlam_rl.models.lamo.recipes import RECIPES
 
     recipe = RECIPES[options.preset]
+    if job.arm == "repeat":
+        return 1
     if job.arm == "midway":
         return options.midway_steps or recipe.midway.steps
     if job.arm == "decoder":
@@ -111,6 +114,8 @@ def train(job: ArmJob, options: Options) -> None:
     from flexlam_rl.models.lamo.stages.definitions import LaMoOptions, MidwayOptions, PixelDecoderOptions
     from flexlam_rl.train.run_stage import train_stage
 
+    if job.arm == "repeat":
+        return
     common: dict[str, Any] = {
         "data": options.data, "out": folder(job, options), "preset": options.preset, "every": options.every,
         "seed": job.seed, "device": options.device, "steps": loop_steps(job, options),
@@ -127,9 +132,11 @@ def train(job: ArmJob, options: Options) -> None:
 
 def measured(job: ArmJob, options: Options) -> Rows:
     """Measure a trained job: a model's own figures, or the quality of its rollouts at each horizon."""
-    from flexlam_rl.eval.studies.lamo.measuring import rollout_rows
+    from flexlam_rl.eval.studies.lamo.measuring import repeated_rows, rollout_rows
     from flexlam_rl.utils.files import read_json
 
+    if job.arm == "repeat":
+        return [{"arm": job.arm, "seed": job.seed, **row} for row in repeated_rows(options)]
     run = folder(job, options)
     if job.arm in ("midway", "decoder"):
         stage = "midway" if job.arm == "midway" else "lamo_decoder"
