@@ -16,6 +16,8 @@ from tests.eval.suite.test_running import LEVELS
 
 LEVEL = LEVELS[0]
 
+pytestmark = pytest.mark.usefixtures("short_episodes")
+
 
 @pytest.fixture(scope="module")
 def bundle(make_bundle_folder, tmp_path_factory):
@@ -45,7 +47,7 @@ def test_a_chosen_budget_is_played_counted_and_continued(bundle, tmp_path, monke
         nonlocal count
         stepped(self, playing)
         count += 1
-        if count == 300:
+        if count == 25:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Progress, "stepped", step)
@@ -55,7 +57,7 @@ def test_a_chosen_budget_is_played_counted_and_continued(bundle, tmp_path, monke
     finally:
         signal.signal(signal.SIGINT, before)
     assert play(tmp_path / "stopped", bundle, budget) == 0
-    assert "continue at step 300" in " ".join(capsys.readouterr().out.split())
+    assert "continue at step 25" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "stopped/results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
 
 

@@ -63,6 +63,7 @@ def test_policies_play_on_the_real_engine(policy, bundle_folder, tmp_path, capsy
 SHORT = min(SUITE, key=lambda name: LEVEL_FACTS[name].frames)
 
 
+@pytest.mark.usefixtures("short_episodes")
 @pytest.mark.parametrize(
     ("policy", "line"),
     [
