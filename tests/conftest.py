@@ -86,17 +86,16 @@ def learned_expert_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start_flexlam(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """start_flexlam("render", ...) starts the command in a process that heeds Ctrl-C, with its output in pipes.
 
-    A process started in the background of a shell without a terminal ignores SIGINT, which a test may well be.
+    A process started in the background of a shell without a terminal ignores SIGINT, which a test may well be. `code`
+    runs the command, with its arguments in sys.argv[1:].
     """
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flexlam_rl.cli import "
-        "main; sys.exit(main(sys.argv[1:]))"
-    )
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    plain = "import sys; from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, code: str = plain) -> subprocess.Popen[str]:
         root = str(Path(__file__).resolve().parents[1])
         return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-c", heed + code, *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": root},
             stdout=subprocess.PIPE,

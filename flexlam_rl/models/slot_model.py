@@ -80,7 +80,8 @@ class SlotModel(PretrainedModel, ABC):
         self.null = nn.Parameter(torch.full((dim,), 1.5) + 0.1 * torch.randn(dim))
         # without prefixes, a model never uses its null, so it must not count as a parameter that trains
         self.null.requires_grad_(config.prefix)
-        self.quantizer.to(self.null.device)  # some quantizers make their tables on the CPU
+        if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
+            self.quantizer.to(self.null.device)
 
     def let_train(self) -> None:
         """Let all parameters that train require gradients, and no others, as in a new model."""

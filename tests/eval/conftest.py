@@ -65,6 +65,16 @@ def shorten_episodes(patch: pytest.MonkeyPatch) -> None:
             patch.setitem(known, name, replace(level, seconds=level.seconds // 12))
 
 
+SHORT_FLEXLAM = """
+import sys, pytest
+from tests.eval.conftest import shorten_episodes
+shorten_episodes(pytest.MonkeyPatch())
+from flexlam_rl.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""Code that runs the command `flexlam` in a process with short episodes."""
+
+
 @pytest.fixture(scope="module")
 def short_episodes() -> Iterator[None]:
     """Episodes of DMLab's levels are short while a module's tests run, in this process."""

@@ -149,7 +149,8 @@ class StudyDefinition:
 def run_study(study: Study[Any]) -> None:
     """Run all jobs that are not done, and print the report at the end.
 
-    It is written after results, too, unless reports would take more than a tenth of the time, and on Ctrl-C.
+    It is written after results, too, unless reports would take more than a tenth of the time, and where a job
+    fails or is stopped.
 
     Raises:
         TrainingError: The folder holds another study.
@@ -174,7 +175,7 @@ def _run(study: Study[Any]) -> None:
     pages = _Pages(study)
     try:
         _run_jobs(study, pages)
-    except KeyboardInterrupt:
+    except BaseException:
         pages.catch_up()
         raise
     page = study.report()

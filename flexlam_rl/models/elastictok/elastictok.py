@@ -62,7 +62,8 @@ class ElasticTok(PretrainedModel):
         self.to_pixels = nn.Linear(width, numbers)
         # a baseline that always keeps all tokens never uses its null or the mark of dropped slots
         self.null.requires_grad_(config.least < config.tokens)
-        self.quantizer.to(self.null.device)  # some quantizers make their tables on the CPU
+        if self.null.device.type != "meta":  # some quantizers make their tables on the CPU
+            self.quantizer.to(self.null.device)
 
     def sample_lengths(self, rows: int, blocks: int, generator: torch.Generator) -> Tensor:
         """Draw lengths (rows, blocks) for training, independent for each block and uniform over the allowed ones."""

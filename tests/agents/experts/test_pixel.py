@@ -23,6 +23,7 @@ from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.datasets.writer import store_path
 from flexlam_rl.envs.domains.dmlab.env import DMLabEnv
 from flexlam_rl.envs.domains.dmlab.vector import DMLabVectorEnv
+from tests.eval.conftest import SHORT_FLEXLAM
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_world import ToyWorld
@@ -166,20 +167,11 @@ def test_an_episode_does_not_depend_on_what_plays_beside_it(folder: Path) -> Non
         assert (own[0][0] == state[0][17]).all()
 
 
-SHORT = """
-import sys, pytest
-from tests.eval.conftest import shorten_episodes
-shorten_episodes(pytest.MonkeyPatch())
-from flexlam_rl.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 def collect(folder: Path, out: Path, *more: str) -> RolloutStore:
     given = ["collect", "--tasks", LEVEL, "--steps", "1", "--out", str(out), "--engine", "litelab"]
     given += ["--expert", f"pixel:{folder}", "--temperature", "0.9", *more]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-    subprocess.run([sys.executable, "-c", SHORT, *given], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", SHORT_FLEXLAM, *given], check=True, env=environment)
     return RolloutStore(store_path(out, LEVEL, "train"))
 
 

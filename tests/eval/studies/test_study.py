@@ -61,14 +61,17 @@ def test_a_stopped_study_keeps_its_results_and_the_same_command_does_only_the_re
     assert longer.trained == ["d"]
 
 
-def test_reports_take_a_tenth_of_the_time_at_most_and_none_is_missing_after_a_stop(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_reports_take_a_tenth_of_the_time_at_most_and_none_is_missing_at_an_end(error, tmp_path, monkeypatch):
     now, pages = 0.0, []
     monkeypatch.setattr("flexlam_rl.eval.studies.study.time", SimpleNamespace(monotonic=lambda: now))
-    toy = Toy(tmp_path, "abcdefghijklmnopqrstuvwxyz", fails_at="z")
+    toy = Toy(tmp_path, "abcdefghijklmnopqrstuvwxyz")
     train, report = toy.study.train, toy.study.report
 
     def trained(job):
         nonlocal now
+        if job.name == "z":
+            raise error
         train(job)
         now += 1.0
 
@@ -78,7 +81,7 @@ def test_reports_take_a_tenth_of_the_time_at_most_and_none_is_missing_after_a_st
         now += 0.5
 
     toy.study = replace(toy.study, train=trained, report=reported)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         run_study(toy.study)
     assert [page[-1] for page in pages] == ["a", "f", "k", "p", "u", "y"]
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,16 +13,10 @@ import pytest
 
 from flexlam_rl.cli import main
 from flexlam_rl.utils.command_line import INTERRUPTED, WRONG_USE
+from tests.eval.conftest import SHORT_FLEXLAM
 
 ROOT = Path(__file__).resolve().parents[3]
 SHORT = "rooms_exploit_deferred_effects_train"  # 60 s at most, and 5 s here
-CODE = """
-import sys, pytest
-from tests.eval.conftest import shorten_episodes
-shorten_episodes(pytest.MonkeyPatch())
-from flexlam_rl.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 pytestmark = pytest.mark.usefixtures("short_episodes")
 
@@ -164,7 +157,7 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
     """SIGKILL twice in mid-run, once with a half-written line left behind."""
     out = tmp_path / "killed"
     given = ("--checkpoint", str(bundle_folder), "--budget", "1,3", "--num-envs", "1")
-    command = [sys.executable, "-c", CODE, "suite", "--out", str(out), *given]
+    command = [sys.executable, "-c", SHORT_FLEXLAM, "suite", "--out", str(out), *given]
     command += ["--episodes", "3", "--levels", SHORT, "--no-plots"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     log = out / "episodes.jsonl"
@@ -190,16 +183,22 @@ def test_killed_at_random_and_continued_equals_uninterrupted(played, bundle_fold
     assert records[0] == records[1]
 
 
-def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path):
+def test_interrupt_is_one_sentence_and_loses_nothing(bundle_folder, tmp_path, start_flexlam):
     out = tmp_path / "run"
-    # a process in the background of a shell without a terminal ignores SIGINT
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)" + CODE
-    given = ["suite", "--out", str(out), "--checkpoint", str(bundle_folder), "--budget", "1", "--num-envs", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *given, "--levels", SHORT],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=tmp_path,
-    ) as process:  # fmt: skip
+    arguments = [
+        "suite",
+        "--out",
+        str(out),
+        "--checkpoint",
+        str(bundle_folder),
+        "--budget",
+        "1",
+        "--num-envs",
+        "1",
+        "--levels",
+        SHORT,
+    ]
+    with start_flexlam(*arguments, code=SHORT_FLEXLAM) as process:
         deadline = time.monotonic() + 120
         while not (out / "episodes.jsonl").exists() or len((out / "episodes.jsonl").read_bytes().splitlines()) < 2:
             assert process.poll() is None and time.monotonic() < deadline
@@ -352,19 +351,3 @@ def test_videos_and_plots(bundle_folder, tmp_path):
     assert sorted(p.name for p in (out / "videos").iterdir()) == [f"{SHORT}-K1.mp4", f"{SHORT}-K2.mp4"]
     assert (out / "levels.png").stat().st_size > 1000
     assert (out / "aggregate.png").stat().st_size > 1000
-
-
-def test_lines_tell_how_far_it_is_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
-    for name in ("EVERY", "RATE"):
-        monkeypatch.setattr(f"flexlam_rl.eval.suite.progress.{name}", 0.0)
-    assert suite(tmp_path / "run", "--policy", "random", episodes=1) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suite:")]
-    assert len(lines) > 60
-    assert lines.pop(0) == "suite: 0/1 episodes, starting"
-    assert lines.pop(0) == "suite: 0/1 episodes, 1 % of the steps"  # one step tells nothing of the time yet
-    shares = [
-        int(re.fullmatch(r"suite: 0/1 episodes, (\d+) % of the steps, about \d+\.\d min left", line)[1])
-        for line in lines
-    ]
-    assert shares == sorted(shares)
-    assert shares[0] < 5 and shares[-1] > 50
