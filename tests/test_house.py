@@ -51,7 +51,10 @@ def imported(name: str, path: Path) -> set[str]:
     return {target for target in found if target in MODULES and target != name}
 
 
-IMPORTS = {name: imported(name, path) for name, path in MODULES.items()}
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Modules of this package that each module imports."""
+    return {name: imported(name, path) for name, path in MODULES.items()}
 
 
 def room(name: str) -> str:
@@ -63,14 +66,14 @@ def test_every_room_is_on_the_map() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room(name) in FLOORS])
-def test_a_file_knows_only_rooms_below_it(name: str) -> None:
-    above = {target for target in IMPORTS[name] if room(target) in FLOORS and FLOORS[room(target)] > FLOORS[room(name)]}
+def test_a_file_knows_only_rooms_below_it(name: str, imports: dict[str, set[str]]) -> None:
+    above = {target for target in imports[name] if room(target) in FLOORS and FLOORS[room(target)] > FLOORS[room(name)]}
     assert not above, f"{name} imports {', '.join(sorted(above))}, which stand above it"
 
 
-def test_no_two_files_import_each_other_in_a_circle() -> None:
+def test_no_two_files_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(imports).prepare()
     except CycleError as circle:
         pytest.fail(f"circle of imports: {' -> '.join(circle.args[1])}")
 

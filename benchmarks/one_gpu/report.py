@@ -97,35 +97,56 @@ def _bundle(session: Session) -> None:
 
 
 def _plots(session: Session, parts: dict[str, dict[str, Any]]) -> None:
-    import matplotlib
+    """Draw the plots whose points are not the drawn ones, since drawing takes a second of the machine."""
+    measured = {k: row for k, row in parts.get("latency", {}).items() if isinstance(row, dict)}
+    latency = {
+        name.removesuffix("_ms"): sorted((int(k), row[name]) for k, row in measured.items() if row.get(name))
+        for name in ("ours_ms", "transformers_ms", "paper_ms")
+    }
+    training = {stage: _losses(session, stage) for stage in ("lam", "sequence", "translator")}
+    for name, points, draw in (("training.png", training, _training), ("latency.png", latency, _latency)):
+        if session.drawn.get(name) != points:
+            data = io.BytesIO()
+            draw(points).savefig(data, format="png", dpi=110)
+            _put(session, name, data.getvalue())
+            session.drawn[name] = points
 
-    matplotlib.use("Agg")
+
+Points = list[tuple[int, float]]
+
+
+def _losses(session: Session, stage: str) -> dict[str, Points]:
+    path = session.work / "seed-0" / stage / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return {part: [(row["step"], row["loss"]) for row in rows if row["part"] == part] for part in ("train", "eval")}
+
+
+def _training(stages: dict[str, dict[str, Points]]) -> Any:
+    """Draw the losses of all stages over their steps."""
     from matplotlib.figure import Figure
 
-    curves = [(stage, session.work / "seed-0" / stage / "metrics.jsonl") for stage in ("lam", "sequence", "translator")]
     figure = Figure((10, 3), layout="constrained")
-    for axes, (stage, path) in zip(figure.subplots(1, 3), curves, strict=True):
+    for axes, (stage, losses) in zip(figure.subplots(1, 3), stages.items(), strict=True):
         axes.set(title=stage, xlabel="step", ylabel="loss")
-        if path.exists():
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            for part in ("train", "eval"):
-                points = [(row["step"], row["loss"]) for row in rows if row["part"] == part]
-                axes.plot(*zip(*points, strict=True), label=part) if points else None
-            axes.legend()
-    _save(session, "training.png", figure)
-    measured = {k: row for k, row in parts.get("latency", {}).items() if isinstance(row, dict)}
+        _lines(axes, losses)
+    return figure
+
+
+def _latency(ways: dict[str, Points]) -> Any:
+    """Draw milliseconds per decision over the budget."""
+    from matplotlib.figure import Figure
+
     figure = Figure((5, 3), layout="constrained")
     axes = figure.subplots()
-    for name in ("ours_ms", "transformers_ms", "paper_ms"):
-        points = sorted((int(k), row[name]) for k, row in measured.items() if row.get(name))
-        axes.plot(*zip(*points, strict=True), "o-", label=name.removesuffix("_ms")) if points else None
     axes.set(xlabel="budget K", ylabel="ms per decision, batch 1", yscale="log")
+    _lines(axes, ways, "o-")
+    return figure
+
+
+def _lines(axes: Any, lines: dict[str, Points], style: str = "-") -> None:
+    for label, points in lines.items():
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=label)
     if axes.lines:
         axes.legend()
-    _save(session, "latency.png", figure)
-
-
-def _save(session: Session, name: str, figure: Any) -> None:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    _put(session, name, data.getvalue())

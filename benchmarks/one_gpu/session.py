@@ -44,6 +44,7 @@ class Session:
         work: Folder that stays on the machine: results of parts, training runs, the suite's episodes.
         until: End of the present part's time, on the clock of `time.monotonic`.
         memory: Frames that the part `collect` collected in this call.
+        drawn: Points of each picture of the results, as this call drew them last.
     """
 
     size: Size
@@ -52,6 +53,7 @@ class Session:
     work: Path
     until: float = 0.0
     memory: dict[str, Any] = field(default_factory=dict)
+    drawn: dict[str, Any] = field(default_factory=dict)
 
     def left(self) -> float:
         """Seconds left to the present part."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.eval.conftest import SHORT_FLEXLAM
+
 ROOT = Path(__file__).resolve().parents[2]
 LEVEL = "rooms_exploit_deferred_effects_train"  # 60 s at most
-CODE = "import sys; from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+CODE = SHORT_FLEXLAM
 ASCII = {"PYTHONIOENCODING": "ascii"}
 PLAIN_C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -42,7 +44,7 @@ def test_a_suite_ends_with_its_table(changes, tmp_path):
 
 @pytest.mark.parametrize("changes", [ASCII, PLAIN_C], ids=["ascii", "C"])
 @pytest.mark.parametrize(
-    "arguments", [["suite", "--help"], ["compare", "--help"], ["--help"], ["levels"], ["suite", "--budget", "±"]]
+    "arguments", [["suite", "--help"], ["compare", "--help"], ["--help"], ["levels"], ["suite", "--levels", "±"]]
 )
 def test_help_and_errors_are_readable(changes, arguments, tmp_path):
     done = run(arguments, tmp_path, **changes)

@@ -24,9 +24,9 @@ def returns(out: Path, **more: Any) -> dict[str, float]:
 
 
 def test_kickstarted_ppo_beats_cloning_and_plain_ppo(tmp_path: Path) -> None:
-    kickstarted = returns(tmp_path / "both", steps=24_000, teacher="scripted", clone_steps=8_000, half_life=2_000)
-    cloned = returns(tmp_path / "clone", steps=24_000, teacher="scripted", clone_steps=10**9)
-    plain = returns(tmp_path / "plain", steps=24_000, teacher="none")
+    kickstarted = returns(tmp_path / "both", steps=20_000, teacher="scripted", clone_steps=8_000, half_life=2_000)
+    cloned = returns(tmp_path / "clone", steps=20_000, teacher="scripted", clone_steps=10**9)
+    plain = returns(tmp_path / "plain", steps=20_000, teacher="none")
     for task in ("cheap", "dear"):  # 0.8 is the most that can be had, 0.5 what the teacher's choices give
         assert kickstarted[task] > 0.65, kickstarted
         assert 0.25 < cloned[task] < 0.6, cloned

@@ -4,12 +4,11 @@ import shutil
 import socket
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("gradio", reason="the page needs gradio, of the extra `watch`")
 
 from flexlam_rl.cli import main
 from flexlam_rl.commands import watch
@@ -18,6 +17,8 @@ from flexlam_rl.eval.watch.page import build_page, serve
 from flexlam_rl.eval.watch.source import Source, load_source
 from flexlam_rl.utils.command_line import WRONG_USE
 
+# gradio takes seconds to import, which every run of tests would spend if it were imported here
+pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="the page needs gradio, of the extra `watch`")
 TASK = "rooms_exploit_deferred_effects_train"
 HERE = {"127.0.0.1", "localhost", "0.0.0.0", "::1", b"127.0.0.1", None}
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from torch._dynamo.utils import counters
 
 from flexlam_rl.models.baselines.idm import IDM
 from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, TranslatorConfig
@@ -92,6 +91,8 @@ def test_compiled_parts_give_the_same_loss_and_gradient(name, monkeypatch):
 
 
 def test_of_a_stack_one_layer_is_compiled(monkeypatch):
+    from torch._dynamo.utils import counters  # imports torch's compiler, which takes seconds
+
     original = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", lambda self, **options: original(self, backend="aot_eager", **options))
     torch.compiler.reset()
