@@ -73,6 +73,11 @@ class Resumable:
         return None if self._past is not None else getattr(self._policy, "spent", None)
 
     @property
+    def remembered(self) -> Any:
+        """Number of codes of past blocks that later decisions see in each present episode, where they are cut."""
+        return None if self._past is not None else getattr(self._policy, "remembered", None)
+
+    @property
     def steps(self) -> int:
         """Number of steps so far, T."""
         return len(self._actions)

@@ -31,6 +31,10 @@ class Options:
     """Temperature of the actions in play; 0 takes the likeliest."""
     context: int | None = None
     """Number of frames that a decision sees in play; None for as many as the sequence model was trained with."""
+    history: str | None = None
+    """Number of codes of each past block that decisions see in play, or auto:TOLERANCE for the fewest that give the
+    whole block's action; None for whole blocks.
+    """
 
 
 def run(options: Options) -> int:
@@ -41,7 +45,7 @@ def run(options: Options) -> int:
     for name in ("temperature", "action_temperature"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is {getattr(options, name)}; expected 0 or more.")
-    decoding = Decoding(options.temperature, options.action_temperature, options.context)
+    decoding = Decoding(options.temperature, options.action_temperature, options.context, options.history)
     config, digest = make_bundle(
         options.run, options.out, options.data, options.stage, options.half, decoding, options.aligned_run
     )

@@ -98,6 +98,21 @@ def checked_words(value: str | AutoBudget | RandomBudget, slots: int, prefix: bo
     return asked
 
 
+def history_in_words(text: str) -> int | AutoBudget:
+    """Read how much of past blocks decisions see: a number of codes such as "4", or "auto:0.1" for the fewest codes
+    that are good enough.
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    kind, colon, tolerance = text.partition(":")
+    if kind != AUTO or ":" in tolerance:
+        raise ValueError(f"history is {text!r}; expected a number of codes, 1 or more, auto, or auto:TOLERANCE.")
+    return AutoBudget(_number(tolerance, f"The tolerance of history {text!r}", 0.0) if colon else TOLERANCE)
+
+
 def any_budgets(text: str, slots: int, prefix: bool) -> list[int | str]:
     """Read a list of budgets, numbers first and then words, from a text such as "4,16,auto:0.1".
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 
+from flexlam_rl.agents.policy.past_blocks import check_history
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.adaptive.head import BudgetHead
@@ -25,6 +26,7 @@ from flexlam_rl.models.systems import load_slot_model
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import local_folder, not_on_hub, usable_device
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel, digest, from_json, to_json
+from flexlam_rl.utils.budget_words import history_in_words
 from flexlam_rl.utils.numbers import real, whole
 from flexlam_rl.utils.plain import Plain
 
@@ -108,7 +110,8 @@ class Decoding(Plain):
     """Default options of the policy's decisions; a temperature of 0 takes the likeliest choice.
 
     Raises:
-        ValueError: A temperature is negative or not a number, or the context is not a whole number.
+        ValueError: A temperature is negative or not a number, the context is not a whole number, or the history is not
+            a text that `history_in_words` reads.
     """
 
     temperature: float = 1.0
@@ -117,6 +120,10 @@ class Decoding(Plain):
     """Temperature of the translator's actions."""
     context: int | None = field(default=None, metadata={"later": True})
     """Number of frames that a decision sees; None for as many as the sequence model was trained with."""
+    history: str | None = field(default=None, metadata={"later": True})
+    """Number of codes of each past block that decisions see, as in "4", or "auto:0.1" for the fewest that give the
+    whole block's action up to this tolerance; None for whole blocks. The interleaved prior sees whole blocks only.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,6 +131,9 @@ class Decoding(Plain):
             object.__setattr__(self, name, real(getattr(self, name), name))
         if self.context is not None:
             whole(self.context, "context", 2)
+        if self.history is not None:
+            object.__setattr__(self, "history", str(self.history))
+            history_in_words(str(self.history))
 
 
 @dataclass(frozen=True)
@@ -338,6 +348,11 @@ def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, tran
         raise CheckpointError(
             f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained."
         )
+    if config.decoding.history is not None:
+        try:
+            check_history(history_in_words(config.decoding.history), lam, sequence)
+        except ValueError as error:
+            raise CheckpointError(f"{where}: {error}") from None
 
 
 def check_budget_head(head: BudgetHead, sequence: Prior, where: str) -> None:

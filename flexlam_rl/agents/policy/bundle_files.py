@@ -173,7 +173,9 @@ def _way(config: BundleConfig, prior: Any) -> str:
         return "an expert's next step, encoded and translated (policy `oracle`); it has no sequence model"
     seen = config.decoding.context or prior.config.frames
     drawn = (_choice("codes", config.decoding.temperature), _choice("actions", config.decoding.action_temperature))
-    return f"{', '.join(drawn)}, seeing {seen} frames back"
+    blocks = config.decoding.history
+    cut = f", {blocks} codes of each past block" if blocks else ""
+    return f"{', '.join(drawn)}, seeing {seen} frames back{cut}"
 
 
 def _choice(what: str, temperature: float) -> str:

@@ -7,6 +7,7 @@ Legend: `n` environments, `M` slots, `K` budget, `A` dimensions of an action, `R
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from flexlam_rl.agents.policy.decision import PARTS, Decision
 from flexlam_rl.agents.policy.history import Chunk, PolicyState
 from flexlam_rl.agents.policy.marks import Marks
+from flexlam_rl.agents.policy.past_blocks import kept_codes
 from flexlam_rl.models.flexlam.adaptive.rules import Stops
 from flexlam_rl.models.interfaces import BudgetRule, Generated
 from flexlam_rl.nn.action_head import choose_actions, draw_actions, no_action
@@ -52,7 +54,7 @@ def decide(
     n = len(frames)
     playing = [chunk for chunk in state.chunks if state.playing[chunk.first : chunk.first + chunk.count].any()]
 
-    def run(chunk: Chunk) -> tuple[Tensor, Generated, Marks]:
+    def run(chunk: Chunk) -> tuple[Tensor, Generated, Marks, Tensor | None]:
         rows = slice(chunk.first, chunk.first + chunk.count)
         given = None if draws is None else draws[rows]
         multiplied = (
@@ -77,7 +79,8 @@ def decide(
     codes: np.ndarray = np.full((n, widest), none, np.int64) if latent.codes else np.full((n, widest, latent.dim), none)
     spent, estimates = budgets if rule is None else np.zeros(n, np.int64), np.full((n, widest), np.nan, np.float32)
     seconds = dict.fromkeys(PARTS, 0.0)
-    for chunk, (chosen, made, times) in zip(playing, results, strict=True):
+    remembered = None if policy.history is None else np.zeros(n, np.int64)
+    for chunk, (chosen, made, times, kept) in zip(playing, results, strict=True):
         rows, width = slice(chunk.first, chunk.first + chunk.count), made.codes.shape[1]
         actions[rows] = chosen[: chunk.count].cpu().numpy()
         codes[rows, :width] = made.codes[: chunk.count].cpu().numpy()
@@ -85,6 +88,9 @@ def decide(
         if made.lengths is not None and made.estimates is not None:
             spent[rows] = np.where(state.playing[rows], made.lengths[: chunk.count].cpu().numpy(), 0)
             estimates[rows, :width] = made.estimates[: chunk.count].cpu().numpy()
+        if remembered is not None and kept is not None:
+            known = state.playing[rows] & ~starts[rows] & ~state.restarted[rows]
+            remembered[rows] = np.where(known, kept[: chunk.count].cpu().numpy(), 0)
         for part, took in zip(PARTS, times.seconds(), strict=True):
             seconds[part] += took
     behind = np.arange(widest) >= spent[:, None]
@@ -93,9 +99,12 @@ def decide(
     state.restarted[:] = False
     state.spent[starts] = 0
     state.spent += spent
+    state.remembered[starts] = 0
+    state.remembered += 0 if remembered is None else remembered
     chosen_by = () if rule is None else (rule.name, rule.tolerance, estimates[:, :widest])
     seconds["total"] = time.perf_counter() - began
-    return actions, Decision(spent, codes[:, :widest], probabilities[:, :widest], seconds, *chosen_by)
+    made_by = Decision(spent, codes[:, :widest], probabilities[:, :widest], seconds, *chosen_by)
+    return actions, replace(made_by, history=remembered)
 
 
 def decide_chunk(
@@ -108,7 +117,7 @@ def decide_chunk(
     draws: np.ndarray | None,
     rule: BudgetRule | None,
     playing: np.ndarray,
-) -> tuple[Tensor, Generated, Marks]:
+) -> tuple[Tensor, Generated, Marks, Tensor | None]:
     """Decide for the rows of a chunk.
 
     Args:
@@ -121,7 +130,8 @@ def decide_chunk(
         playing: Whether the actions of such a row are wanted, bool.
 
     Returns:
-        Actions (R, A); the generated codes (R, K) or vectors (R, K, d); and the times at which each of `PARTS` ended.
+        Actions (R, A); the generated codes (R, K) or vectors (R, K, d); the times at which each of `PARTS` ended; and
+        the number of codes of the last transition that later decisions see, (R,), None for whole blocks.
         Without a rule, nothing is read back from the device, so that a GPU may still be computing.
     """
     spec = policy.translator.config.actions
@@ -140,7 +150,11 @@ def decide_chunk(
     # codes of rows at their first frame are computed but not used, so that the number of rows stays the same
     codes = None if clear.all() else policy.lam.encode(chunk.frames, now)
     marks.mark()
-    hidden = policy.decoder.observe(chunk.decode, now, codes)
+    kept, seen = None, {}
+    if policy.history is not None and codes is not None:
+        kept = kept_codes(policy.history, policy.lam, policy.translator, chunk.frames, now, codes)
+        seen = {"kept": kept}
+    hidden = policy.decoder.observe(chunk.decode, now, codes, **seen)
     chunk.frames.copy_(now)  # copied, because the caller may overwrite its frames
     marks.mark()
     most = int(budgets.max())
@@ -164,4 +178,4 @@ def decide_chunk(
         actions = choose_actions(outputs, spec)
     chunk.previous = actions.clone()
     marks.mark()
-    return actions, decoded, marks
+    return actions, decoded, marks, kept

@@ -26,6 +26,8 @@ class Decision:
         tolerance: Tolerance of that rule; None without one.
         estimates: The rule's estimate of what is missing after each k, (n, largest K) float32; NaN where it was not
             asked. None without a rule.
+        history: Number of codes of each environment's last transition that later decisions see, (n,) int64, 0 where
+            there is none; None if they see whole blocks.
     """
 
     budgets: np.ndarray
@@ -35,6 +37,7 @@ class Decision:
     rule: str = "given"
     tolerance: float | None = None
     estimates: np.ndarray | None = None
+    history: np.ndarray | None = None
 
     @property
     def reasons(self) -> list[str]:

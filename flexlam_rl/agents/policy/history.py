@@ -50,6 +50,8 @@ class PolicyState:
     """Facts that must be equal in the policy that advances the history, such as its models and device."""
     spent: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """(n,) int64: codes that each environment has spent in its present episode."""
+    remembered: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) int64: codes of past blocks that were kept in its present episode; 0 where blocks are kept whole."""
 
     @in_own_modes
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -121,4 +123,5 @@ def new_state(
         )
         for first in range(0, rows, size)
     ]
-    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for, np.zeros(rows, np.int64))
+    counts = np.zeros((2, rows), np.int64)
+    return PolicyState(chunks, np.ones(rows, np.bool_), np.zeros(rows, np.bool_), made_for, counts[0], counts[1])

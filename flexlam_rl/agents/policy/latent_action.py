@@ -23,6 +23,7 @@ from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.history import PolicyState, check_state
 from flexlam_rl.agents.policy.latent_snapshots import LatentSnapshots
 from flexlam_rl.agents.policy.observations import read_frames
+from flexlam_rl.agents.policy.past_blocks import check_history
 from flexlam_rl.agents.policy.plain_loop import PlainLoop
 from flexlam_rl.agents.policy.rows import begun, mask_of, rows_of
 from flexlam_rl.agents.policy.sharing import Sharing
@@ -33,7 +34,7 @@ from flexlam_rl.models.interfaces import BudgetRule
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.nn.places import usable_device
-from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget
+from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget, history_in_words
 from flexlam_rl.utils.numbers import whole
 
 BUDGET_STREAM = (1,)
@@ -50,7 +51,7 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
             at each step, by a tolerance and a rule; "random:3.5" draws it, with that mean.
         deterministic: True takes the likeliest codes and actions. False draws them at the bundle's temperatures. None
             follows the argument of each call of `predict`; in a plain loop it draws.
-        decoding: Temperatures and context to use instead of the bundle's.
+        decoding: Temperatures, context and history to use instead of the bundle's.
         seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
         chunk: Number of rows that are computed together; fewer rows are padded. With the same chunk (16 or more on a
             CPU), an environment's decisions do not depend on the number of other environments, to the last bit. None
@@ -133,7 +134,11 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
         self.bundle = bundle
         self.lam, self.sequence, self.translator = bundle.lam, bundle.prior(), bundle.translator
         self.decoder = decoder_of(self.sequence, self._cache, self.decoding.context)
-        self._made_for = (bundle.hash, str(self.device), str(self.decoder.cache), self.decoder.size, self.chunk)
+        self.history = None if self.decoding.history is None else history_in_words(self.decoding.history)
+        if self.history is not None:
+            check_history(self.history, self.lam, self.sequence)
+        decoder = self.decoder
+        self._made_for = (bundle.hash, str(self.device), str(decoder.cache), decoder.size, self.chunk, self.history)
 
     @in_own_modes
     def to(self, device: str | torch.device) -> Self:
@@ -196,6 +201,13 @@ class LatentActionPolicy(LatentSnapshots, PlainLoop, Sharing):
             ValueError: The policy cannot play with the budget; the message says what it can play with.
         """
         return checked_budget(value, self.slots, self.lam.config.prefix)
+
+    @property
+    def remembered(self) -> np.ndarray | None:
+        """Number of codes of past blocks that later decisions of each environment's present episode see, (n,) int64;
+        None before the first step, and if they see whole blocks.
+        """
+        return None if self._current is None or self.history is None else read_only(self._current.remembered)
 
     @property
     def spent(self) -> np.ndarray | None:

@@ -40,6 +40,7 @@ class LatentSnapshots:
             "draws": self._draws.snapshot(),
             **({} if self._budget_draws is None else {"budget_draws": self._budget_draws.snapshot()}),
             "spent": state.spent.copy(),
+            "remembered": state.remembered.copy(),
             "playing": state.playing.copy(),
             "restarted": state.restarted.copy(),
             "chunks": [{name: part.detach() for name, part in _parts(chunk).items()} for chunk in state.chunks],
@@ -73,7 +74,7 @@ class LatentSnapshots:
         self._draws.restore(saved["draws"])
         if self._budget_draws is not None:
             self._budget_draws.restore(saved["budget_draws"])
-        state.spent[:] = saved["spent"]
+        state.spent[:], state.remembered[:] = saved["spent"], saved.get("remembered", 0)  # earlier versions lack it
         state.playing[:], state.restarted[:] = saved["playing"], saved["restarted"]
         self._current = state
         return state

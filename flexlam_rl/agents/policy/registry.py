@@ -78,6 +78,7 @@ class Player:
         temperatures: Temperatures of a latent action policy's codes and actions, None for the bundle's own; the second
             one also counts for an expert's actions.
         context: Number of frames that a latent action policy sees; None for the bundle's own.
+        history: Number of codes of past blocks that it sees, or "auto:TOLERANCE"; None for the bundle's own.
     """
 
     name: str = "flexlam"
@@ -91,6 +92,7 @@ class Player:
     cache: str = "fp32"
     temperatures: tuple[float | None, float | None] = (None, None)
     context: int | None = None
+    history: str | None = None
 
     @property
     def learned(self) -> bool:
@@ -131,6 +133,7 @@ class Player:
             "temperature": self.temperatures[0],
             "action_temperature": self.temperatures[1],
             "context": self.context,
+            "history": self.history,
         }
         return replace(
             self.bundle.config.decoding, **{name: value for name, value in changes.items() if value is not None}

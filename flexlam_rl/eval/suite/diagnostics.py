@@ -110,11 +110,14 @@ class Diagnosed:
 
         Returns:
             `COUNTS`. If an expert was asked, also how often it chose each action, and how often the policy agreed,
-            lists (A,). If the policy counts codes, also "tokens", the number that it spent.
+            lists (A,). If the policy counts codes, also "tokens", the number that it spent, and "history_tokens", those
+            of past blocks that it kept.
         """
         found: dict[str, Any] = {name: int(values[i]) for name, values in self._counts.items()}
         if (spent := getattr(self.policy, "spent", None)) is not None:
             found["tokens"] = int(spent[i])
+        if (remembered := getattr(self.policy, "remembered", None)) is not None:
+            found["history_tokens"] = int(remembered[i])
         if self.expert is not None and self._actions:
             found |= {"chosen": self._chances[i].tolist(), "recalled": self._recalled[i].tolist()}
         return found
@@ -141,8 +144,9 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "tilted": share("tilted", "placed"),
         "still": share("still", "placed"),
     }
-    if all("tokens" in row for row in rows) and total["steps"]:
-        out["tokens"] = sum(row["tokens"] for row in rows) / total["steps"]
+    for name in ("tokens", "history_tokens"):
+        if all(name in row for row in rows) and total["steps"]:
+            out[name] = sum(row[name] for row in rows) / total["steps"]
     lists = [row for row in rows if "chosen" in row]
     if lists:
         chosen = np.sum([row["chosen"] for row in lists], 0)

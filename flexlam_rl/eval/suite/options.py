@@ -58,6 +58,10 @@ class Options:
     """Number of frames that FlexLAM sees, at most as many as it was trained with; by default the checkpoint's own.
     Fewer are also faster.
     """
+    history: str | None = None
+    """Number of codes of each past block that FlexLAM's decisions see, or auto:TOLERANCE for the fewest that give the
+    whole block's action; by default the checkpoint's own, which is whole blocks unless it says otherwise.
+    """
     device: str = "cpu"
     """torch device of the policy."""
     num_envs: int | None = None

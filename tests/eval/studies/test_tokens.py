@@ -109,7 +109,7 @@ def test_the_study_ranks_plays_and_tells(bundle, rollouts, tmp_path, capsys):
         "1",
     ]
     assert main([*given, "--dry-run"]) == 0
-    assert "3 of 3 jobs left" in capsys.readouterr().out and not out.exists()
+    assert "4 of 4 jobs left" in capsys.readouterr().out and not out.exists()
     assert main(given) == 0
     said = capsys.readouterr().out
     record = json.loads((out / "summary.json").read_text())
@@ -123,12 +123,14 @@ def test_the_study_ranks_plays_and_tells(bundle, rollouts, tmp_path, capsys):
     }
     budgets = [row["budget"] for row in record["averaged"]]
     assert budgets[0] == "4" and budgets[1].startswith("auto:0.45:") and budgets[2] == "random 1"
-    chosen, drawn = record["averaged"][1:]
-    assert drawn["tokens"] == pytest.approx(chosen["tokens"], abs=0.2) and len(record["verdicts"]) == 1
+    chosen, drawn, short = record["averaged"][1:]
+    assert drawn["tokens"] == pytest.approx(chosen["tokens"], abs=0.2) and len(record["verdicts"]) == 2
+    assert short["budget"] == "4, history auto:0.1" and short["tokens"] == 4 and 0 < short["history_tokens"] <= 4
+    assert f"{short['history_tokens']:.2f} codes of each past block instead of 4" in said
     assert f"{budgets[1]}: {chosen['tokens']:.2f} codes" in said
     assert {"ranking.csv", "returns.csv", "tokens.png"} <= {path.name for path in out.iterdir()}
     assert main([*given, "--dry-run"]) == 0
-    assert "0 of 3 jobs left" in capsys.readouterr().out
+    assert "0 of 4 jobs left" in capsys.readouterr().out
 
 
 def test_bad_options_are_refused(bundle, rollouts, make_bundle_folder, tmp_path, capsys):
@@ -138,6 +140,8 @@ def test_bad_options_are_refused(bundle, rollouts, make_bundle_folder, tmp_path,
         ([bundle, "--windows", "0"], "windows is 0"),
         ([bundle, bundle], "bundles names one twice"),
         ([bare, "--rule", "change"], "has no budget head"),
+        ([bundle, "--history", "random:2"], "history is 'random:2'"),
+        ([bundle, "--history", "9"], "history is '9'; expected 1..4 codes"),
     ):
         given = ["study", "budgets", *more, "--data", str(rollouts), "--out", str(tmp_path / "out")]
         assert main(given) == WRONG_USE

@@ -94,7 +94,12 @@ def test_an_experts_actions_have_a_temperature_and_what_has_none_says_so(pixel_e
     assert episodes["own"] == episodes["hot"] != episodes["cold"] == episodes["greedy"]
     assert results(tmp_path / "cold")["action_temperature"] == 0.0
     capsys.readouterr()
-    for policy, option in (("random", "--action-temperature"), ("expert", "--temperature"), ("random", "--context")):
+    for policy, option in (
+        ("random", "--action-temperature"),
+        ("expert", "--temperature"),
+        ("random", "--context"),
+        ("random", "--history"),
+    ):
         assert suite(tmp_path / "refused", "--policy", policy, option, "1") == WRONG_USE
         assert f"the policy '{policy}' has none" in capsys.readouterr().err
     assert not (tmp_path / "refused").exists()

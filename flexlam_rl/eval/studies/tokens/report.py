@@ -33,11 +33,12 @@ def read_rows(path: Path) -> Rows:
 
 
 def played_rows(folder: Path, number: int) -> Rows:
-    """Read one row per budget of a finished suite: "bundle", "budget", "tokens", "iqm", "iqm_minus_random",
-    "milliseconds".
+    """Read one row per budget of a finished suite: "bundle", "budget", "tokens", "history_tokens" (the codes of past
+    blocks per decision, None for whole blocks), "iqm", "iqm_minus_random", "milliseconds".
     """
     record = read_results(folder)
     timing = json.loads((folder / TIMING).read_bytes())["milliseconds_a_step_of_the_batch"]
+    history = record["decoding"].get("history")
     rows = []
     for title, summary in summaries_of(record).items():
         if "iqm" not in summary:
@@ -45,8 +46,9 @@ def played_rows(folder: Path, number: int) -> Rows:
         above = summary["iqm_minus_random"]
         rows.append({
             "bundle": number,
-            "budget": title.partition("@")[2],
+            "budget": title.partition("@")[2] + (f", history {history}" if history else ""),
             "tokens": record["behaviour"][title]["tokens"],
+            "history_tokens": record["behaviour"][title].get("history_tokens"),
             "iqm": summary["iqm"]["value"],
             "iqm_minus_random": None if above is None else above["value"],
             "milliseconds": timing.get(title),
@@ -68,8 +70,8 @@ def averaged(rows: Rows) -> Rows:
     out = []
     for name, group in groups.items():
         line: dict[str, Any] = {"budget": name, "bundles": len(group)}
-        for key in ("tokens", "iqm", "iqm_minus_random", "milliseconds"):
-            values = [row[key] for row in group if row[key] is not None]
+        for key in ("tokens", "history_tokens", "iqm", "iqm_minus_random", "milliseconds"):
+            values = [row[key] for row in group if row.get(key) is not None]
             line[key] = float(np.mean(values)) if values else None
             line[f"{key}_error"] = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
         out.append(line)
@@ -100,7 +102,17 @@ def verdicts(rows: Rows) -> list[str]:
             f"{KEPT:.0%} with a third are {'reached' if reached else 'not reached'}.",
         )
         said.append("; ".join(words))
-    return said
+    return [*said, *_about_history(rows, whole, most)]
+
+
+def _about_history(rows: Rows, whole: float, slots: float) -> list[str]:
+    """Say what became of the return when past blocks were cut at k*."""
+    return [
+        f"{row['budget']}: {row['history_tokens']:.2f} codes of each past block instead of {slots:g}; return minus "
+        f"random {row['iqm_minus_random']:.1f}, {whole:.1f} with whole blocks."
+        for row in rows
+        if "history" in str(row["budget"]) and row["iqm_minus_random"] is not None
+    ]
 
 
 def write_report(
@@ -126,7 +138,7 @@ def write_report(
     played = [
         row
         for number in range(bundles)
-        for kind in ("suite", "random")
+        for kind in ("suite", "random", "history")
         if (folder(job(number, kind)) / RESULTS).is_file()
         for row in played_rows(folder(job(number, kind)), number)
     ]

@@ -2,7 +2,8 @@
 
 For each bundle, one per training seed, the rules are ranked on recorded video by how often the action is that of all M
 codes, at equal mean tokens. The best rule plays the suite at several tolerances, beside fixed budgets, and a random
-budget of the same mean plays as its control. A stopped command continues.
+budget of the same mean plays as its control. All codes play once more with past blocks cut at k*. A stopped command
+continues.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOpt
 from flexlam_rl.eval.studies.tokens.report import read_rows, write_report
 from flexlam_rl.eval.suite import command as suite
 from flexlam_rl.eval.suite.results import RESULTS, read_results
-from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget
+from flexlam_rl.utils.budget_words import AutoBudget, RandomBudget, history_in_words
 from flexlam_rl.utils.number_lists import number_list
 from flexlam_rl.utils.numbers import real, whole
 
@@ -38,6 +39,8 @@ class Options(StudyOptions):
     """Fixed budgets that play."""
     rule: str | None = None
     """Rule that plays; None for the best one in the first bundle's ranking."""
+    history: str | None = "auto:0.1"
+    """Past blocks that all codes play with once more, as in `flexlam suite`; None for whole ones only."""
     windows: int = 64
     """Number of recorded windows that rules are ranked on."""
     length: int = 40
@@ -66,14 +69,16 @@ class Options(StudyOptions):
             whole(getattr(self, name), name, low)
         for tolerance in self.tolerances:
             real(tolerance, "tolerance")
+        if self.history is not None:
+            history_in_words(self.history)
         if not self.bundles:
             raise ValueError("bundles is empty; name one bundle at least.")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A bundle's ranking ("ranking"), the suite of its fixed and chosen budgets ("suite"), or that of random ones
-    ("random").
+    """A bundle's ranking ("ranking"), or a suite: of its fixed and chosen budgets ("suite"), of random ones ("random"),
+    or of all codes with past blocks that are cut ("history").
     """
 
     number: int
@@ -122,6 +127,8 @@ class _Parts:
 
     def budgets(self, job: Job) -> str:
         """Return the budgets that a suite plays."""
+        if job.kind == "history":
+            return str(self.bundles[job.number].slots)
         if job.kind == "suite":
             chosen = [str(AutoBudget(tolerance, self.rule)) for tolerance in self.options.tolerances]
             return ",".join([self.options.fixed, *chosen])
@@ -136,6 +143,7 @@ class _Parts:
             suite.Options(
                 budget=self.budgets(job), checkpoint=o.bundles[job.number], tasks=o.tasks, episodes=o.episodes,
                 seed=o.seed, device=o.device, chunk=o.chunk, threads=o.threads, out=self.folder(job),
+                history=o.history if job.kind == "history" else None,
             )
         )  # fmt: skip
 
@@ -148,8 +156,8 @@ class _Parts:
         o = self.options
         if job.kind == "ranking":
             return o.windows * o.length
-        columns = len(o.tolerances) + (len(o.fixed.split(",")) if job.kind == "suite" else 0)
-        return columns * o.episodes * len(o.tasks)
+        columns = {"suite": len(o.fixed.split(",")) + len(o.tolerances), "random": len(o.tolerances), "history": 1}
+        return columns[job.kind] * o.episodes * len(o.tasks)
 
     def finished(self, job: Job) -> bool:
         """Return whether a job is done."""
@@ -172,6 +180,7 @@ def plan(options: Options) -> Study[Job]:
         CheckpointError: A bundle cannot be used.
     """
     from flexlam_rl.agents.policy.bundle import folder_of, read_config
+    from flexlam_rl.agents.policy.past_blocks import check_history
 
     slots = set()
     for name in options.bundles:
@@ -186,10 +195,14 @@ def plan(options: Options) -> Study[Job]:
     if len(slots) < len(options.bundles):
         raise ValueError(f"bundles names one twice: {', '.join(options.bundles)}.")
     parts = _Parts(options)
+    if options.history is not None:
+        for bundle in parts.bundles:
+            check_history(history_in_words(options.history), bundle.lam, bundle.sequence)
     numbers = range(len(options.bundles))
+    kinds = ("ranking", "suite", "random", *(("history",) if options.history else ()))
     return Study(
         title="budgets",
-        jobs=[Job(number, kind) for kind in ("ranking", "suite", "random") for number in numbers],
+        jobs=[Job(number, kind) for kind in kinds for number in numbers],
         train=lambda job: None if job.kind == "ranking" else parts.play(job),
         measure=lambda job: parts.rank(job) if job.kind == "ranking" else None,
         report=lambda: write_report(options.out, len(options.bundles), parts.folder, Job, options.episodes),

@@ -91,7 +91,9 @@ class TimeDecoder:
         state.step.masked_fill_(rows, 0)
 
     @in_own_modes
-    def observe(self, state: TimeState, frames: Tensor, last_codes: Tensor | None) -> Tensor:
+    def observe(
+        self, state: TimeState, frames: Tensor, last_codes: Tensor | None, kept: Tensor | None = None
+    ) -> Tensor:
         """Add the newest frame and the latents of the transition that led to it.
 
         Args:
@@ -99,6 +101,7 @@ class TimeDecoder:
             frames: The newest frames (B, C, H, W).
             last_codes: Latents of the last transition, (B, M) or (B, M, d), or of its first slots only; ignored for
                 rows at their first frame, and may be None if all rows are.
+            kept: int (B,), the number of these latents that count; None for all.
 
         Returns:
             States (B, D) from which the next block is predicted.
@@ -115,7 +118,7 @@ class TimeDecoder:
                 )
             m = 0
         else:
-            x, m = torch.cat([model.embed_blocks(last_codes)[:, None], x], dim=1), 1
+            x, m = torch.cat([model.embed_blocks(last_codes, kept)[:, None], x], dim=1), 1
         # a block's token belongs to the frame before it
         own = torch.cat([step[:, None] - 1] * m + [step[:, None].expand(-1, n)], dim=1)
         position = step[:, None] * (n + 1) + torch.arange(-m, n, device=step.device)
