@@ -132,7 +132,8 @@ def decide_chunk(
     Returns:
         Actions (R, A); the generated codes (R, K) or vectors (R, K, d); the times at which each of `PARTS` ended; and
         the number of codes of the last transition that later decisions see, (R,), None for whole blocks.
-        Without a rule, nothing is read back from the device, so that a GPU may still be computing.
+        Without a rule or a searched history, nothing is read back from the device, so that a GPU may still be
+        computing.
     """
     spec = policy.translator.config.actions
     size, device = len(chunk.frames), policy.device
