@@ -144,6 +144,7 @@ class _Parts:
                 budget=self.budgets(job), checkpoint=o.bundles[job.number], tasks=o.tasks, episodes=o.episodes,
                 seed=o.seed, device=o.device, chunk=o.chunk, threads=o.threads, out=self.folder(job),
                 history=o.history if job.kind == "history" else None,
+                adviser="none",  # its agreement is not reported, and it takes time at each step
             )
         )  # fmt: skip
 
