@@ -179,7 +179,7 @@ def _refuse_what_counts_for_nothing(options: Options, player: Player) -> None:
     Raises:
         ValueError: An option has no effect.
     """
-    own = () if player.learned else ("temperature", "context", "history")
+    own = () if player.name == "flexlam" else ("temperature", "context", "history")
     neither = () if player.learned or player.expert else ("action_temperature",)
     for name in (*own, *neither):
         if getattr(options, name) is not None:

@@ -133,6 +133,13 @@ def test_the_study_ranks_plays_and_tells(bundle, rollouts, tmp_path, capsys):
     assert "0 of 4 jobs left" in capsys.readouterr().out
 
 
+def test_a_prior_that_sees_whole_blocks_plays_with_these_alone(rollouts, make_bundle_folder, tmp_path, capsys):
+    bundle = str(make_bundle_folder(tmp_path / "interleaved"))
+    given = ["study", "budgets", bundle, "--data", str(rollouts), "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main(given) == 0
+    assert "3 of 3 jobs left" in capsys.readouterr().out
+
+
 def test_bad_options_are_refused(bundle, rollouts, make_bundle_folder, tmp_path, capsys):
     bare = str(make_bundle_folder(tmp_path / "bare", prior="factored"))
     for more, message in (

@@ -99,6 +99,7 @@ def test_an_experts_actions_have_a_temperature_and_what_has_none_says_so(pixel_e
         ("expert", "--temperature"),
         ("random", "--context"),
         ("random", "--history"),
+        ("oracle", "--history"),
     ):
         assert suite(tmp_path / "refused", "--policy", policy, option, "1") == WRONG_USE
         assert f"the policy '{policy}' has none" in capsys.readouterr().err

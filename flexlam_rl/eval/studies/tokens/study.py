@@ -40,7 +40,9 @@ class Options(StudyOptions):
     rule: str | None = None
     """Rule that plays; None for the best one in the first bundle's ranking."""
     history: str | None = "auto:0.1"
-    """Past blocks that all codes play with once more, as in `flexlam suite`; None for whole ones only."""
+    """Past blocks that all codes play with once more, as in `flexlam suite`, where the prior can see less than whole
+    ones; None for whole ones only.
+    """
     windows: int = 64
     """Number of recorded windows that rules are ranked on."""
     length: int = 40
@@ -182,6 +184,7 @@ def plan(options: Options) -> Study[Job]:
     """
     from flexlam_rl.agents.policy.bundle import folder_of, read_config
     from flexlam_rl.agents.policy.past_blocks import check_history
+    from flexlam_rl.models.flexlam.factored.trunk import TimePrior
 
     slots = set()
     for name in options.bundles:
@@ -196,14 +199,16 @@ def plan(options: Options) -> Study[Job]:
     if len(slots) < len(options.bundles):
         raise ValueError(f"bundles names one twice: {', '.join(options.bundles)}.")
     parts = _Parts(options)
-    if options.history is not None:
-        for bundle in parts.bundles:
-            check_history(history_in_words(options.history), bundle.lam, bundle.sequence)
     numbers = range(len(options.bundles))
-    kinds = ("ranking", "suite", "random", *(("history",) if options.history else ()))
+    jobs = [Job(number, kind) for kind in ("ranking", "suite", "random") for number in numbers]
+    if options.history is not None:
+        for number, bundle in enumerate(parts.bundles):
+            if isinstance(bundle.sequence, TimePrior):  # the other prior sees whole blocks only
+                check_history(history_in_words(options.history), bundle.lam, bundle.sequence)
+                jobs.append(Job(number, "history"))
     return Study(
         title="budgets",
-        jobs=[Job(number, kind) for kind in kinds for number in numbers],
+        jobs=jobs,
         train=lambda job: None if job.kind == "ranking" else parts.play(job),
         measure=lambda job: parts.rank(job) if job.kind == "ranking" else None,
         report=lambda: write_report(options.out, len(options.bundles), parts.folder, Job, options.episodes),
