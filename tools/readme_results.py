@@ -5,6 +5,7 @@
 tests/test_readme.py checks that the tables agree with the files.
 """
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ ROWS = {
 }
 COLUMNS = ("random", *(name for name in ROWS if name.startswith("FlexLAM")), "pixel expert")
 """Columns of the table per level."""
+STUDY = "budgets/returns.csv"
+"""Returns of the study of chosen budgets, averaged over training seeds."""
 BUDGETS = {1: "suite-tiny/k1", 4: "suite-tiny/k4", 16: "suite-tiny/k16"}
 
 
@@ -63,27 +66,39 @@ PAGES = {"README.md": table, "docs/results.md": levels}
 
 
 def draw(path: Path) -> None:
-    """Draw the return over the budget."""
+    """Draw returns over codes per decision: of the bundled policy, and of the study of chosen budgets."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    picture, (left, right) = plt.subplots(1, 2, figsize=(8, 2.9))
     figures = {budget: read(folder)[1]["iqm"] for budget, folder in BUDGETS.items()}
     values = [figure["value"] for figure in figures.values()]
     below = [figure["value"] - (figure["low"] or figure["value"]) for figure in figures.values()]
     above = [(figure["high"] or figure["value"]) - figure["value"] for figure in figures.values()]
-    picture, axes = plt.subplots(figsize=(5, 2.8))
-    axes.errorbar(list(figures), values, yerr=[below, above], marker="o", capsize=3, color="#00796b", label="FlexLAM")
+    left.errorbar(list(figures), values, yerr=[below, above], marker="o", capsize=3, color="#00796b", label="FlexLAM")
     for name, style in (("random", ":"), ("previous action alone", "--")):
-        axes.axhline(read(ROWS[name])[1]["iqm"]["value"], linestyle=style, color="gray", label=name)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(list(figures), [str(budget) for budget in figures])
-    axes.set_xlabel("codes per decision")
-    axes.set_ylabel("return, % of scripted expert")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+        left.axhline(read(ROWS[name])[1]["iqm"]["value"], linestyle=style, color="gray", label=name)
+    left.set_title("bundled policy, 11 levels", fontsize=9)
+    with open(ROOT / "results" / STUDY, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for label, marker, color in (("fixed", "o", "#00796b"), ("auto", "s", "#d84315"), ("random", "x", "gray")):
+        own = [row for row in rows if row["budget"].partition(":")[0].partition(" ")[0] == label]
+        own = own or [row for row in rows if label == "fixed" and row["budget"].isdigit()]
+        own.sort(key=lambda row: float(row["tokens"]))
+        at, found, error = ([float(row[key]) for row in own] for key in ("tokens", "iqm", "iqm_error"))
+        name = {"auto": "chosen at each step", "random": "drawn at each step"}.get(label, label)
+        right.errorbar(at, found, yerr=error, marker=marker, color=color, capsize=2, label=name)
+    right.set_title("rooms_watermaze, three training seeds", fontsize=9)
+    for axes in (left, right):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axes.set_xlabel("codes per decision, mean")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set_ylabel("return, % of scripted expert")
     picture.tight_layout()
     picture.savefig(path, dpi=110)
 
