@@ -129,7 +129,13 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "flexlam_rl/models/elastictok/README.md": ("tests/models/elastictok/test_stages.py",),
     "flexlam_rl/models/teco/README.md": ("tests/models/teco/test_stages.py",),
     "results/ablations/README.md": ("tests/eval/studies/test_ablations.py",),
+    "results/budgets/README.md": (
+        "tests/eval/lam/test_budgets.py",
+        "tests/models/flexlam/adaptive/test_budget_stage.py",
+        "tests/eval/studies/test_tokens.py",
+    ),
     "results/experts-reactive/README.md": ("tests/agents/experts/test_scores.py",),
+    "results/priors/README.md": ("tests/eval/studies/test_priors.py",),
 }
 """Pages whose commands take hours or need what a test makes; these tests run them small, with other options."""
 
