@@ -7,6 +7,7 @@ tests/test_readme.py checks that the tables agree with the files.
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,15 @@ def draw(path: Path) -> None:
     left.set_title("bundled policy, 11 levels", fontsize=9)
     with open(ROOT / "results" / STUDY, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    for label, marker, color in (("fixed", "o", "#00796b"), ("auto", "s", "#d84315"), ("random", "x", "gray")):
-        own = [row for row in rows if row["budget"].partition(":")[0].partition(" ")[0] == label]
-        own = own or [row for row in rows if label == "fixed" and row["budget"].isdigit()]
+    kinds = (
+        ("fixed", r"\d+", "o", "#00796b"),
+        ("chosen at each step", "auto:.*", "s", "#d84315"),
+        ("drawn at each step", "random .*", "x", "gray"),
+    )
+    for name, budget, marker, color in kinds:
+        own = [row for row in rows if re.fullmatch(budget, row["budget"])]
         own.sort(key=lambda row: float(row["tokens"]))
         at, found, error = ([float(row[key]) for row in own] for key in ("tokens", "iqm", "iqm_error"))
-        name = {"auto": "chosen at each step", "random": "drawn at each step"}.get(label, label)
         right.errorbar(at, found, yerr=error, marker=marker, color=color, capsize=2, label=name)
     right.set_title("rooms_watermaze, three training seeds", fontsize=9)
     for axes in (left, right):

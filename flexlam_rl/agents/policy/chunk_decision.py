@@ -100,7 +100,8 @@ def decide(
     state.spent[starts] = 0
     state.spent += spent
     state.remembered[starts] = 0
-    state.remembered += 0 if remembered is None else remembered
+    if remembered is not None:
+        state.remembered += remembered
     chosen_by = () if rule is None else (rule.name, rule.tolerance, estimates[:, :widest])
     seconds["total"] = time.perf_counter() - began
     made_by = Decision(spent, codes[:, :widest], probabilities[:, :widest], seconds, *chosen_by)
