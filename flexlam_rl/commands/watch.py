@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass
 from importlib import import_module
 
+from flexlam_rl.utils.startup import interrupts_heeded
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -58,6 +60,7 @@ def run(options: Options) -> int:
         print(f"Watch at {serve(page, options.host, options.port)} until Ctrl-C.", flush=True)
         wait()
     except KeyboardInterrupt:
+        interrupts_heeded()
         print("Stopped.")
     finally:
         page.close(verbose=False)

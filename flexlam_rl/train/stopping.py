@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from flexlam_rl.utils.startup import interrupt
+
 
 class Stop:
     """Request to stop: whether there is one, and whether the run can end in order."""
@@ -19,7 +21,7 @@ class Stop:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if not self.patient or self.asked:
-            raise KeyboardInterrupt
+            interrupt(number, frame)
         self.asked = True
 
 
@@ -38,8 +40,9 @@ def stopping() -> Iterator[Stop]:
         return
     stop, before = Stop(), {}
     if threading.current_thread() is threading.main_thread():
-        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-            if signal.getsignal(number) is usual:
+        usual = {signal.SIGINT: (signal.default_int_handler, interrupt), signal.SIGTERM: (signal.SIG_DFL,)}
+        for number, handlers in usual.items():
+            if signal.getsignal(number) in handlers:
                 before[number] = signal.signal(number, stop)
         _active = stop
     try:

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
 WRONG_USE = 2  # exit code of every error that a user can fix
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
@@ -92,24 +93,67 @@ def ready() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Ctrl-C in a command: if nothing refers to it any more and the command still runs, it was swallowed."""
+
+
+_watched: list["weakref.ref[_Interrupt]"] | None = None  # within `interrupts_kept`
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle a signal by a KeyboardInterrupt, which is raised again where it is lost (`interrupts_kept`)."""
+    if _watched is None:
+        raise KeyboardInterrupt
+    stop = _Interrupt()
+    _watched.append(weakref.ref(stop, _again))
+    try:
+        raise stop
+    finally:
+        del stop  # its traceback refers to this frame, which must not refer to it in turn
+
+
+def _again(_: Any) -> None:
+    if _watched is not None:  # raised at this place, it would be lost again
+        timer = threading.Timer(0.01, _thread.interrupt_main)
+        timer.daemon = True
+        timer.start()
+
+
 @contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Raise a KeyboardInterrupt again if it arrived in a callback, where Python would only print it and continue."""
+    """Raise Ctrl-C's KeyboardInterrupt again if it is lost in the block: in a callback, where Python would only print
+    it, or in a library that ignores every exception.
+
+    A block that catches it and goes on says so (`interrupts_heeded`). Another handler of the caller's, and an ignored
+    Ctrl-C, stay.
+    """
+    global _watched
+    if (
+        _watched is not None
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        or (threading.current_thread() is not threading.main_thread())
+    ):
+        yield
+        return
     previous = sys.unraisablehook
 
     def hook(lost: Any) -> None:
-        if issubclass(lost.exc_type, KeyboardInterrupt):
-            again = threading.Timer(0.01, _thread.interrupt_main)  # raised inside this hook, it would be lost again
-            again.daemon = True
-            again.start()
-        else:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
             previous(lost)
 
-    sys.unraisablehook = hook
+    _watched, sys.unraisablehook = [], hook
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        sys.unraisablehook = previous
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _watched, sys.unraisablehook = None, previous
+
+
+def interrupts_heeded() -> None:
+    """Say that every Ctrl-C so far was caught on purpose, and is not to be raised again."""
+    if _watched is not None:
+        _watched.clear()
 
 
 @contextmanager
