@@ -8,8 +8,9 @@ next missing block. The folder may be deleted at any time.
 Legend: `N` rows of the store, `...` shape of a row's values.
 """
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from flexlam_rl.datasets.codecs import crc32c
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.utils.errors import DamagedData
 from flexlam_rl.utils.files import FolderLock, disk_errors, no_progress, read_json, write_json
+from flexlam_rl.utils.progress import lasting_bar
 
 BLOCK = 4096
 """Number of rows that are computed, written and checked together."""
@@ -67,6 +69,43 @@ def derived_rows(
             finally:
                 lock.release()
     return file.checked()
+
+
+def derived_columns(
+    stores: Sequence[RolloutStore],
+    kind: str,
+    key: str,
+    row: tuple[int, ...],
+    dtype: Any,
+    compute: Callable[[RolloutStore, int, int], np.ndarray],
+    title: str,
+) -> list[np.ndarray]:
+    """Read the values of all rows of several stores, and show the progress where some are computed first.
+
+    Args:
+        stores: The stores.
+        kind, key, row, dtype: As for `derived_rows`.
+        compute: Function of (store, first, last) that returns the values of rows first to last - 1.
+        title: Name of the computation.
+
+    Returns:
+        Per store (N, ...), as `derived_rows`.
+
+    Raises:
+        DamagedData: A file does not match its checksums; the message names it.
+        DiskFull: There is no room.
+    """
+    found: list[np.ndarray] = []
+    rows = sum(store.rows for store in stores)
+    with lasting_bar(title) as report:
+        for store in stores:
+            before = sum(map(len, found))
+
+            def told(done: int, _: int, before: int = before) -> None:
+                report(before + done, rows)
+
+            found.append(derived_rows(store, kind, key, row, dtype, functools.partial(compute, store), told))
+    return found
 
 
 def has_derived_rows(store: RolloutStore, kind: str, key: str) -> bool:

@@ -70,10 +70,15 @@ class FrameSource:
     def _codes(self, stores: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]) -> Tensor:
         """Codes (B, L - 1, M) of items that begin at these rows."""
         assert self.codes is not None
-        parts = [
-            self.codes[i][row : row + self.span - 1] for i, row in zip(stores.tolist(), rows.tolist(), strict=True)
-        ]
-        return torch.from_numpy(np.stack(parts))
+        return torch.from_numpy(gathered(self.codes, stores, rows, self.span - 1))
+
+
+def gathered(
+    values: Sequence[np.ndarray[Any, Any]], stores: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], length: int
+) -> np.ndarray[Any, Any]:
+    """Gather (B, length, ...) values: per item, of the rows of its store from its first row on."""
+    first = zip(stores.tolist(), rows.tolist(), strict=True)
+    return np.stack([values[i][row : row + length] for i, row in first])
 
 
 class PairSource:

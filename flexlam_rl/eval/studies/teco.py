@@ -194,7 +194,8 @@ def _train(options: Options, job: Job) -> None:
         train_stage("vqgan", VQGANOptions(**shared))
         return
     shared |= {"vqgan_run": options.out / "runs" / "vqgan", "condition": job.condition}
-    shared |= {"frames": job.frames, "side": job.side}
+    # all jobs train on the same codes, which are encoded once
+    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True}
     if job.budget:
         shared |= {"lam_run": options.lam_run, "budget": job.budget}
     if job.prior is not None:

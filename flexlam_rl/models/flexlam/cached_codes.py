@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.datasets import Rollouts
-from flexlam_rl.datasets.derived import derived_rows
+from flexlam_rl.datasets.derived import derived_columns
 from flexlam_rl.datasets.store import RolloutStore
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.modes import own_modes
 from flexlam_rl.train.resident import ResidentSpans
-from flexlam_rl.utils.progress import lasting_bar
 
 KIND = "codes"
 """Folder beside a store's columns."""
@@ -43,22 +42,13 @@ def stored_codes(
     """
     lam = lam.to(device)
     kind = np.int16 if lam.code_count <= 2**15 else np.int32
-    found: list[np.ndarray] = []
-    rows = sum(store.rows for store in rollouts.stores)
-    with lasting_bar("encoding transitions") as report:
-        for store in rollouts.stores:
-            before = sum(map(len, found))
 
-            def encode(first: int, last: int, store: RolloutStore = store) -> np.ndarray:
-                frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
-                codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 256)
-                return codes[: last - first].cpu().numpy()
+    def encode(store: RolloutStore, first: int, last: int) -> np.ndarray:
+        frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
+        codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 256)
+        return codes[: last - first].cpu().numpy()
 
-            def told(done: int, _: int, before: int = before) -> None:
-                report(before + done, rows)
-
-            found.append(derived_rows(store, KIND, digest, (lam.config.slots,), kind, encode, told))
-    return found
+    return derived_columns(rollouts.stores, KIND, digest, (lam.config.slots,), kind, encode, "encoding transitions")
 
 
 def encode_rows(lam: SlotModel, frames: Tensor, batch: int = 4096) -> Tensor:

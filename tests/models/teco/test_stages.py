@@ -2,16 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from flexlam_rl.datasets import open_rollouts
+from flexlam_rl.datasets.derived import has_derived_rows
 from flexlam_rl.models.flexlam.config import PRESETS as LAM_PRESETS
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.systems import load_model
+from flexlam_rl.models.teco.stages import definitions
+from flexlam_rl.models.teco.stages.coded_clips import KIND, stored_frame_codes
 from flexlam_rl.models.teco.stages.definitions import DirectOptions, TECOOptions, VQGANOptions
 from flexlam_rl.models.teco.stages.sources import prefixes
 from flexlam_rl.models.teco.teco import TECO
 from flexlam_rl.models.videogpt.stages.clips import latent_actions
+from flexlam_rl.nn.pretrained import model_digest
+from flexlam_rl.train.definition import Splits
 from flexlam_rl.train.run_stage import train_stage
 from tests.models.videogpt.test_stages import equal, killed_and_continued, stop_at, weights
 
@@ -57,6 +64,46 @@ def test_teco_on_prefixes_continues_bit_for_bit_and_leaves_its_vqgan_as_it_is(ro
     frames = torch.randint(0, 256, (2, 3, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     codes = lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)).view(2, 2, -1).short()
     assert torch.equal(prefixes(lam, codes, 2), latent_actions(lam, frames, 2))
+
+
+@pytest.mark.parametrize("condition", ["latents", "actions"])
+def test_codes_of_frames_that_are_kept_train_the_same_model(rollouts, vqgan, tmp_path, condition):
+    """With all frames encoded once, losses and weights are those of encoding each clip again."""
+    told = {"condition": condition}
+    if condition == "latents":
+        torch.manual_seed(0)
+        LAM(LAM_PRESETS["debug"].lam).eval().save_pretrained(tmp_path / "lam" / "lam" / "best" / "lam")
+        told |= {"lam_run": tmp_path / "lam", "budget": 2}
+    found = []
+    for keep in (False, True):
+        out = tmp_path / str(keep)
+        train_stage(
+            "teco",
+            TECOOptions(data=rollouts, out=out, preset="debug", vqgan_run=vqgan, steps=3, keep_codes=keep, **told),
+        )
+        found.append(weights(out / "teco" / "last" / "teco"))
+    assert equal(*found)
+    splits = open_rollouts(rollouts, split="train")
+    model = load_model(vqgan / "vqgan" / "best" / "vqgan")
+    digest = model_digest(vqgan / "vqgan" / "best" / "vqgan")
+    assert all(has_derived_rows(store, KIND, digest) for store in splits.stores)
+    store, kept = splits.stores[0], stored_frame_codes(model, digest, splits)[0]
+    frames = torch.from_numpy(store.frames.read(3, 7)).movedim(-1, 1)
+    assert torch.equal(torch.from_numpy(kept[3:7].astype(np.int64)), model.encode(frames[None])[0])
+
+
+def test_codes_are_kept_where_training_reads_more_frames_than_there_are(rollouts, vqgan, tmp_path, monkeypatch):
+    asked = []
+    real = definitions.stored_frame_codes
+    monkeypatch.setattr(definitions, "stored_frame_codes", lambda *a: asked.append(a) or real(*a))
+    rows = sum(store.rows for store in open_rollouts(rollouts, split="train").stores)
+    few = rows // (2 * 5)  # two clips of five frames per step
+    for steps, keeps in ((few, False), (few + 1, True)):
+        options = TECOOptions(data=rollouts, out=tmp_path, preset="debug", vqgan_run=vqgan, steps=steps)
+        splits = Splits(*(open_rollouts(rollouts, split=split) for split in ("train", "test")))
+        config = definitions.TECO_STAGE.plan(options, splits, {})
+        definitions.TECO_STAGE.build(options, config, splits)
+        assert bool(asked) is keeps
 
 
 @pytest.mark.parametrize("prior", ["maskgit", "ar"])

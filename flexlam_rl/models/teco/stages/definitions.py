@@ -11,6 +11,7 @@ from flexlam_rl.models.systems import load_slot_model, saved_config
 from flexlam_rl.models.teco.config import PRESETS, TECOConfig, VQGANConfig, WorldConfig, direct_config
 from flexlam_rl.models.teco.direct import Direct
 from flexlam_rl.models.teco.recipes import RECIPES, PresetName
+from flexlam_rl.models.teco.stages.coded_clips import stored_frame_codes
 from flexlam_rl.models.teco.stages.dynamics import DynamicsStage
 from flexlam_rl.models.teco.stages.sources import TransitionSource, held_out
 from flexlam_rl.models.teco.stages.vqgan import VQGANStage
@@ -69,6 +70,10 @@ class DynamicsOptions(StageOptions):
     """Share of the times at which prior and decoder are not trained."""
     action_dropout: float | None = field(default=None, kw_only=True)
     """Share of training clips without any action."""
+    keep_codes: bool | None = field(default=None, kw_only=True)
+    """Encode all frames by the VQ-GAN once, before training, and keep the codes beside the rollouts; None to do so if
+    the training reads more frames than there are.
+    """
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -195,9 +200,19 @@ def _build_dynamics(options: DynamicsOptions, config: DynamicsRun, splits: Split
     lam: SlotModel | None = load_slot_model(needed(options, "lam")) if options.condition == "latents" else None
     loop = config.loop
     train, test = _windows(splits, config.model.vqgan, config.model.frames, options.condition == "actions")
-    source = TransitionSource(train, loop.batch, loop.seed, rank, ranks, loop.device, lam, config.lam or "")
+    kept = None
+    if _keeps_codes(options, config, splits, ranks):
+        kept = stored_frame_codes(model.vqgan, model_digest(needed(options, "vqgan")), splits.train, loop.device)
+    source = TransitionSource(train, loop.batch, loop.seed, rank, ranks, loop.device, lam, config.lam or "", kept)
     clips = held_out(test, RECIPES[options.preset].held_out, lam, options.budget)
     return DynamicsStage(config.stage, model, source, clips, lam, options.budget)
+
+
+def _keeps_codes(options: DynamicsOptions, config: DynamicsRun, splits: Splits, ranks: int) -> bool:
+    if options.keep_codes is not None:
+        return options.keep_codes
+    read = config.loop.steps * config.loop.batch * ranks * config.model.frames
+    return bool(read > sum(store.rows for store in splits.train.stores))
 
 
 def _plan_teco(options: TECOOptions, splits: Splits, coming: Mapping[str, Any]) -> DynamicsRun:

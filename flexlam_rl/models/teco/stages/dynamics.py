@@ -41,7 +41,8 @@ class DynamicsStage(SourceStage):
     def next_batch(self, device: str) -> dict[str, Tensor]:
         """Give the next batch: "codes" of the VQ-GAN, and "told", if the model is given conditions."""
         read = super().next_batch(device)
-        batch = {"codes": self.model.frame_codes(read["frames"])}
+        kept = read.get("frame_codes")
+        batch = {"codes": self.model.frame_codes(read["frames"]) if kept is None else kept.long()}
         if self.lam is not None:
             batch["told"] = prefixes(self.lam.to(device), read["codes"], self.budget)
         elif "actions" in read:
