@@ -113,10 +113,13 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _again(_: Any) -> None:
-    if _watched is not None:  # raised at this place, it would be lost again
-        timer = threading.Timer(0.01, _thread.interrupt_main)
-        timer.daemon = True
-        timer.start()
+    def press() -> None:
+        if _watched is not None:
+            _thread.interrupt_main()
+
+    timer = threading.Timer(0.01, press)  # raised at this place, it would be lost again
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -131,7 +134,7 @@ def interrupts_kept() -> Iterator[None]:
     if (
         _watched is not None
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        or (threading.current_thread() is not threading.main_thread())
+        or threading.current_thread() is not threading.main_thread()
     ):
         yield
         return
@@ -146,8 +149,9 @@ def interrupts_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         _watched, sys.unraisablehook = None, previous
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def interrupts_heeded() -> None:
