@@ -194,8 +194,9 @@ def _train(options: Options, job: Job) -> None:
         train_stage("vqgan", VQGANOptions(**shared))
         return
     shared |= {"vqgan_run": options.out / "runs" / "vqgan", "condition": job.condition}
-    # all jobs train on the same codes, which are encoded once
-    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True}
+    # all jobs train on the same codes, which are encoded once; they are evaluated at their ends, because an evaluation
+    # computes all times and takes as long as a hundred steps
+    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True, "eval_every": job.length}
     if job.budget:
         shared |= {"lam_run": options.lam_run, "budget": job.budget}
     if job.prior is not None:

@@ -26,10 +26,18 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(steps=1_000_000, batch=32, lr=1e-4, warmup=10_000, weight_decay=0.0, **_LONG),
         128,
     ),
-    # two cores, up to half an hour per stage; the second in bf16 where the CPU multiplies it in hardware
+    # two cores, up to half an hour per stage; in bf16 where the CPU multiplies it in hardware
     "tiny": Recipe(
         LoopConfig(
-            steps=3000, batch=16, lr=1e-3, warmup=100, weight_decay=0.0, eval_every=500, save_every=250, log_every=50
+            steps=3000,
+            batch=16,
+            lr=1e-3,
+            warmup=100,
+            weight_decay=0.0,
+            precision="bf16",
+            eval_every=500,
+            save_every=250,
+            log_every=50,
         ),
         LoopConfig(
             steps=1200,

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flexlam_rl.models.teco.blocks import PatchConv2d, PatchConvTranspose2d
 from flexlam_rl.models.teco.config import WorldConfig
 from flexlam_rl.nn.gpt import GPT
 
@@ -73,11 +74,11 @@ class Temporal(nn.Module):
         own, channels = config.temporal, config.dim
         self.side, factor, back = own.side, config.latent_side // own.side, config.grid // own.side
         self.steps = Steps(config) if config.actions or config.latents else None
-        self.down = nn.Conv2d(channels + (own.told if self.steps is not None else 0), own.width, factor, factor)
+        self.down = PatchConv2d(channels + (own.told if self.steps is not None else 0), own.width, factor)
         self.time = nn.Parameter(torch.randn(config.frames - 1, own.width) * 0.02)
         self.place = nn.Parameter(torch.randn(own.side**2, own.width) * 0.02)
         self.gpt = GPT(own.width, own.depth, own.heads, own.hidden)
-        self.up = nn.ConvTranspose2d(own.width, own.out, back, back)
+        self.up = PatchConvTranspose2d(own.width, own.out, back)
 
     def forward(self, latents: Tensor, told: Tensor | None) -> Tensor:
         """Compute summaries of the past.
@@ -101,15 +102,14 @@ class Temporal(nn.Module):
         if self.steps is not None and told is not None:
             steps = self.steps(told)[..., None, None].expand(-1, -1, -1, *latents.shape[-2:])
             latents = torch.cat([latents, steps], dim=2)
-        tokens = self.down(latents.flatten(0, 1)).flatten(2).transpose(1, 2)
+        tokens = self.down(latents.flatten(0, 1))
         x = tokens.view(len(latents), count, *tokens.shape[1:]) + self.time[:count, None] + self.place
         mask = frame_mask(count, x.shape[2], str(x.device))
         return self.gpt(x.flatten(1, 2), (mask,)).view(x.shape)
 
     def expand(self, summaries: Tensor) -> Tensor:
         """Expand summaries (N, s s, D) to each place that the prior predicts, (N, O, h, w)."""
-        grid = summaries.transpose(1, 2).reshape(len(summaries), -1, self.side, self.side)
-        told: Tensor = self.up(grid)
+        told: Tensor = self.up(summaries)
         return told
 
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from flexlam_rl.models.interfaces import SteppedWorldModel, WorldModel
 from flexlam_rl.models.stepping import step_by_step
+from flexlam_rl.models.teco.blocks import PatchConv2d, PatchConvTranspose2d
 from flexlam_rl.models.teco.config import PRESETS, TECOConfig, VQGANConfig, direct_config
 from flexlam_rl.models.teco.direct import Direct
 from flexlam_rl.models.teco.teco import TECO
@@ -230,6 +232,15 @@ def test_codes_of_length_one_stay_so():
     assert torch.allclose(found.vectors.norm(dim=-1), torch.ones(64), atol=1e-5)
     vq.eval()
     assert torch.equal(vq(z * 3).codes, vq(z).codes)
+
+
+def test_patches_that_do_not_overlap_are_torch_s_convolutions():
+    torch.manual_seed(0)
+    apart, together = PatchConv2d(3, 5, 4), PatchConvTranspose2d(5, 3, 4)
+    x, tokens = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 5)
+    torch.testing.assert_close(apart(x), nn.Conv2d.forward(apart, x).flatten(2).transpose(1, 2))
+    grid = tokens.transpose(1, 2).reshape(2, 5, 2, 2)
+    torch.testing.assert_close(together(tokens), nn.ConvTranspose2d.forward(together, grid))
 
 
 def test_the_adversarial_weight_is_the_ratio_of_gradients_and_each_side_trains_itself_alone():
