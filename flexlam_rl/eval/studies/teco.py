@@ -194,9 +194,8 @@ def _train(options: Options, job: Job) -> None:
         train_stage("vqgan", VQGANOptions(**shared))
         return
     shared |= {"vqgan_run": options.out / "runs" / "vqgan", "condition": job.condition}
-    # all jobs train on the same codes, which are encoded once; they are evaluated at their ends, because an evaluation
-    # computes all times and takes as long as a hundred steps
-    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True, "eval_every": job.length}
+    # all jobs train on the same codes, which are encoded once
+    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True}
     if job.budget:
         shared |= {"lam_run": options.lam_run, "budget": job.budget}
     if job.prior is not None:
@@ -224,7 +223,8 @@ def _report(study: Study[Job], options: Options) -> str:
     lines += ["", "Held-out losses, nats per code; models with other priors predict other codes. Predictions:", ""]
     command = ["flexlam", "study", "consistency", "--no-flexlam", "--data", str(options.data)]
     command += ["--out", str(options.out / "consistency")]
-    command += ["--bundle", "BUNDLE-OF-THE-LAM"] if options.lam_run is not None else []
+    if options.lam_run is not None:
+        command += ["--bundle", str(options.lam_run / "lam" / "best" / "lam")]
     lines.append("    " + " ".join(map(shlex.quote, [*command, "--models", *models])))
     page = "\n".join(lines) + "\n"
     assert study.out is not None

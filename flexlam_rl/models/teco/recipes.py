@@ -46,11 +46,11 @@ RECIPES: dict[str, Recipe] = {
             warmup=100,
             weight_decay=0.0,
             precision="bf16",
-            eval_every=200,
+            eval_every=400,
             save_every=100,
             log_every=25,
         ),
-        16,
+        8,
     ),
     "debug": Recipe(
         LoopConfig(steps=6, batch=2, lr=1e-3, warmup=2, weight_decay=0.0, eval_every=6, save_every=3, log_every=2),

@@ -120,6 +120,16 @@ def test_the_study_measures_reports_and_goes_on_where_it_was(make_bundle_folder,
     assert capsys.readouterr().out.splitlines()[-1] == first.splitlines()[-1]
     assert (out / "results" / "mask-0-20-12.json").stat().st_mtime_ns == kept
     assert json.loads((out / "results.json").read_text()) == rows
+    # a latent action model alone serves as well, and another model does not
+    command[command.index("--out") + 1] = str(tmp_path / "alone")
+    place = command.index("--bundle") + 1
+    command[place] = str(bundle / "lam")
+    assert main(command) == 0
+    alone = json.loads((tmp_path / "alone" / "results" / "flexlam@4-0-20-12.json").read_text())
+    assert alone[0]["budget"] == 4 and np.isfinite(alone[0]["mean"]["psnr"])
+    command[place] = str(tmp_path / "maskgit0")
+    assert main(command) != 0
+    assert "bundle is a MaskGIT; expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ class Options(StudyOptions):
     models: tuple[str, ...] = ()
     """World models to measure, each as NAME=FOLDER; folders of the same name are trainings with different seeds."""
     flexlam: bool = True
-    """Also measure the decoder of the bundle's latent action model."""
+    """Also measure the decoder of the latent action model."""
     bundle: str | None = None
-    """Bundle whose latent action model encodes the steps; None for the one that comes with the package."""
+    """Bundle or folder of the latent action model that encodes the steps; None for the bundle of the package."""
     budgets: tuple[int, ...] = (0, 1, 4, 16)
     """Numbers of codes per step that models of codes are told; numbers that a model cannot take are left out."""
     protocols: tuple[str, ...] = ("144-156", "36-264", "32-32", "64-64")

@@ -67,16 +67,20 @@ def plan(options: Options) -> Study[Job]:
 
 
 def load_arms(options: Options) -> tuple[dict[tuple[str, int], Any], Any]:
-    """Load the models to compare, by name and number of the training, and the record of the bundle's environment."""
+    """Load the models to compare, by name and number of the training, and the record of the latent action model's
+    environment, if it has one.
+    """
     from flexlam_rl.agents.imagined.world import load_world_model
-    from flexlam_rl.agents.policy.bundle import load_bundle
     from flexlam_rl.eval.studies.consistency.predicting import Arm
     from flexlam_rl.models.interfaces import SteppedWorldModel
     from flexlam_rl.models.pixel_model import PixelModel
+    from flexlam_rl.models.slot_model import SlotModel
 
-    bundle = load_bundle(options.bundle, options.device)
+    coder, _, facts = load_world_model(options.bundle, None, options.device)
+    if not isinstance(coder, SlotModel):
+        raise ValueError(f"bundle is a {type(coder).__name__}; expected a bundle or a latent action model.")
     arms: dict[tuple[str, int], Arm] = {(REPEAT, 0): Arm()}
-    given: list[tuple[str, Any]] = [("flexlam", bundle.lam)] if options.flexlam else []
+    given: list[tuple[str, Any]] = [("flexlam", coder)] if options.flexlam else []
     given += [(name, folder) for name, _, folder in (model.partition("=") for model in options.models)]
     for name, found in given:
         model, _, _ = load_world_model(found, None, options.device)
@@ -85,8 +89,8 @@ def load_arms(options: Options) -> tuple[dict[tuple[str, int], Any], Any]:
         if options.decode_steps is not None and isinstance(model, PixelModel):
             model.decode_steps = options.decode_steps
         run = sum(other == name for other, _ in arms)
-        arms[name, run] = Arm(model, model if isinstance(model, PixelModel) else bundle.lam)
-    return arms, bundle.config.environment.spec
+        arms[name, run] = Arm(model, model if isinstance(model, PixelModel) else coder)
+    return arms, facts
 
 
 STUDY = StudyDefinition(
