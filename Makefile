@@ -61,6 +61,8 @@ suite: $(VENV)/.installed-suite-$(SUITE_EXTRA)
 # compiled once here, and not by each test process at the same time
 COMPILE := $(BIN)/python -m flexlam_rl.envs.litelab.compiling > /dev/null
 
+# each test process has a core of its own
+test: export OMP_NUM_THREADS := $(or $(OMP_NUM_THREADS),1)
 # in the order of tests/conftest.py, long files first, and not those with the most tests
 test: $(VENV)/.installed-test
 	@$(COMPILE)

@@ -11,11 +11,14 @@ import pytest
 LONG = (
     "eval/suite/test_suite.py",
     "models/flexlam/test_recovery.py",
+    "train/test_loop.py",
     "eval/lam/test_health.py",
     "models/flexlam/test_pipeline.py",
     "benchmarks/test_one_gpu.py",
     "agents/experts/test_pixel_kickstart.py",
     "agents/experts/test_pixel.py",
+    "agents/test_any_space.py",
+    "train/test_parallel.py",
     "eval/suite/test_running.py",
     "eval/test_tables.py",
     "eval/studies/test_alignment.py",
@@ -24,6 +27,8 @@ LONG = (
     "eval/studies/test_ablations.py",
     "eval/lam/test_own_video.py",
     "cases/test_22_output.py",
+    "test_vizdoom_end_to_end.py",
+    "test_continuous_end_to_end.py",
     "test_docs.py",
 )
 """Files that take 15 s and more, the longest first: started last, one would keep a single core busy at the end."""
