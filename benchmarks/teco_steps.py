@@ -35,10 +35,16 @@ TOLD = 16
 
 
 def contenders(preset: str, device: str) -> dict[str, FrameWorld]:
-    """Make a TECO, and both models without latent dynamics."""
+    """Make TECOs of 1, 4 and 16 tokens per frame, and both models without latent dynamics."""
     teco = replace(PRESETS[preset].teco, latents=TOLD)
+
+    def of_side(side: int) -> TECO:
+        return TECO(replace(teco, temporal=replace(teco.temporal, side=side)))
+
     makers: dict[str, Callable[[], FrameWorld]] = {
         "TECO": lambda: TECO(teco),
+        "TECO, side 2": lambda: of_side(2),
+        "TECO, side 4": lambda: of_side(4),
         "MaskGIT": lambda: Direct(direct_config(teco, "maskgit")),
         "autoregressive": lambda: Direct(direct_config(teco, "ar")),
     }

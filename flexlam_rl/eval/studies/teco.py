@@ -17,13 +17,14 @@ from flexlam_rl.utils.files import read_json, write_atomically
 from flexlam_rl.utils.options import tidy, whole
 
 COSTS = {
-    "paper": {"maskgit": 1.05, "ar": 1.15},
-    "tiny": {"maskgit": 1.38, "ar": 1.60},
-    "debug": {"maskgit": 1.0, "ar": 1.0},
+    "paper": {"side2": 1.15, "side4": 1.73, "maskgit": 1.05, "ar": 1.15},
+    "tiny": {"side2": 1.35, "side4": 2.73, "maskgit": 1.38, "ar": 1.60},
+    "debug": dict.fromkeys(("side2", "side4", "maskgit", "ar"), 1.0),
 }
-"""Operations per step of the models without latent dynamics, divided by those of TECO, by preset, at DropLoss 0.9
-(`benchmarks/teco_steps.py --count`; those of `debug` were not counted).
+"""Operations per step of models with more tokens per frame or without latent dynamics, divided by those of TECO, by
+preset, at DropLoss 0.9 (`benchmarks/teco_steps.py --count`; those of `debug` were not counted).
 """
+SIDES = (1, 2, 4)
 FIGURES = ("loss", "reconstruction", "prior", "silent")
 
 
@@ -41,8 +42,8 @@ class Options(StudyOptions):
     """Number of trainings of each kind."""
     windows: tuple[int, ...] | None = None
     """Numbers of frames of the training clips; None for the preset's number, a half and a quarter of it."""
-    sides: tuple[int, ...] = (1, 2, 4)
-    """Numbers of tokens along a side of a frame."""
+    sides: tuple[int, ...] = SIDES
+    """Numbers of tokens along a side of a frame: 1, 2 and 4, or some of them."""
     budgets: tuple[int, ...] = (1, 4, 16)
     """Numbers of slots of the latent actions that models are told, besides models that are told nothing or the actions;
     only with --lam-run.
@@ -68,6 +69,8 @@ class Options(StudyOptions):
             given = getattr(self, name)
             if given is not None and (not given or len(set(given)) != len(given) or min(given) < 1):
                 raise ValueError(f"{name} is {given}; expected at least one number of 1 or more, and none twice.")
+        if not set(self.sides) <= set(SIDES):
+            raise ValueError(f"sides is {self.sides}; expected some of {SIDES}, whose arithmetic has been counted.")
 
 
 @dataclass(frozen=True)
@@ -119,21 +122,22 @@ def jobs_of(options: Options, windows: Sequence[int], steps: int, vqgan_steps: i
     comparisons.
     """
     whole_window = windows[0]
+
+    def equal(arm: str) -> int:
+        return max(1, round(steps / COSTS[options.preset][arm]))
+
     found = [Job("vqgan", 0, vqgan_steps, "vqgan")]
     for seed in range(options.seeds):
         # a step with a shorter window is cheaper in proportion
         found += [
             Job(f"window{frames}", seed, round(steps * whole_window / frames), frames=frames) for frames in windows
         ]
-        found += [Job(f"side{side}", seed, steps, side=side) for side in options.sides if side != 1]
+        found += [Job(f"side{side}", seed, equal(f"side{side}"), side=side) for side in options.sides if side != 1]
         found += [Job("k0", seed, steps, condition="none")]
         if options.lam_run is not None:
             found += [Job(f"k{k}", seed, steps, budget=k, condition="latents") for k in options.budgets]
         priors: tuple[Literal["maskgit", "ar"], ...] = ("maskgit", "ar")
-        found += [
-            Job(prior, seed, max(1, round(steps / COSTS[options.preset][prior])), "direct", prior=prior)
-            for prior in priors
-        ]
+        found += [Job(prior, seed, equal(prior), "direct", prior=prior) for prior in priors]
     return found
 
 

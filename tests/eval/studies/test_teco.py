@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from flexlam_rl.cli import main
 from flexlam_rl.eval.studies.teco import Options, jobs_of
 from tests.train.conftest import rollouts
@@ -17,7 +19,10 @@ def test_arms_and_their_lengths(tmp_path: Path) -> None:
     lengths = {job.arm: job.length for job in jobs}
     assert lengths["vqgan"] == 500
     assert (lengths["window64"], lengths["window32"], lengths["window16"]) == (1000, 2000, 4000)
-    assert lengths["k0"] == lengths["k16"] == lengths["side4"] == 1000 and lengths["ar"] < lengths["maskgit"] < 1000
+    assert lengths["k0"] == lengths["k16"] == 1000 and lengths["ar"] < lengths["maskgit"] < 1000
+    assert lengths["side4"] < lengths["side2"] < 1000
+    with pytest.raises(ValueError, match=r"sides is \(1, 8\); expected some of"):
+        Options(data=tmp_path, out=tmp_path, sides=(1, 8))
     told = {job.arm: (job.condition, job.budget) for job in jobs}
     assert told["k0"] == ("none", 0) and told["k4"] == ("latents", 4) and told["window16"] == ("actions", 0)
 
