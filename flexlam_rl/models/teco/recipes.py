@@ -16,6 +16,8 @@ class Recipe:
     dynamics: LoopConfig
     held_out: int
     """Number of held-out clips in an evaluation, or of frames for the VQ-GAN."""
+    adversarial: float = 1.0
+    """Factor of the VQ-GAN's adversarial loss, in addition to its weight by gradients."""
 
 
 _LONG: dict[str, Any] = {"precision": "bf16", "eval_every": 5000, "save_every": 2500, "log_every": 100}
@@ -26,7 +28,8 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(steps=1_000_000, batch=32, lr=1e-4, warmup=10_000, weight_decay=0.0, **_LONG),
         128,
     ),
-    # two cores, up to half an hour per stage; in bf16 where the CPU multiplies it in hardware
+    # two cores, up to half an hour per stage; in bf16 where the CPU multiplies it in hardware. The VQ-GAN trains
+    # without a discriminator, with which its pictures lose their colors at this size (docs/world-models.md)
     "tiny": Recipe(
         LoopConfig(
             steps=3000,
@@ -51,6 +54,7 @@ RECIPES: dict[str, Recipe] = {
             log_every=25,
         ),
         8,
+        adversarial=0.0,
     ),
     "debug": Recipe(
         LoopConfig(steps=6, batch=2, lr=1e-3, warmup=2, weight_decay=0.0, eval_every=6, save_every=3, log_every=2),

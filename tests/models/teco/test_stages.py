@@ -13,13 +13,14 @@ from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.systems import load_model
 from flexlam_rl.models.teco.stages import definitions
 from flexlam_rl.models.teco.stages.coded_clips import KIND, stored_frame_codes
-from flexlam_rl.models.teco.stages.definitions import DirectOptions, TECOOptions, VQGANOptions
+from flexlam_rl.models.teco.stages.definitions import VQGAN_STAGE, DirectOptions, TECOOptions, VQGANOptions
 from flexlam_rl.models.teco.stages.sources import prefixes
 from flexlam_rl.models.teco.teco import TECO
 from flexlam_rl.models.videogpt.stages.clips import latent_actions
 from flexlam_rl.nn.pretrained import model_digest
 from flexlam_rl.train.definition import Splits
 from flexlam_rl.train.run_stage import train_stage
+from flexlam_rl.utils.files import read_json
 from tests.models.videogpt.test_stages import equal, killed_and_continued, stop_at, weights
 
 __all__ = ["stop_at"]
@@ -40,6 +41,14 @@ def test_the_vqgan_and_its_discriminator_continue_bit_for_bit(rollouts, tmp_path
     lines = (whole / "vqgan" / "metrics.jsonl").read_text()
     assert '"weight"' in lines and '"discriminator"' in lines and '"perplexity"' in lines
     assert list((whole / "vqgan" / "sheets").glob("*.png"))
+    assert read_json(whole / "vqgan" / "config.json")["adversarial"] == 1.0
+
+
+def test_the_tiny_vqgan_has_no_discriminator_unless_it_is_asked_for(rollouts, tmp_path):
+    splits = Splits(open_rollouts(rollouts, split="train"), open_rollouts(rollouts, split="test"))
+    for given, found in ((None, 0.0), (0.5, 0.5)):
+        options = VQGANOptions(data=rollouts, out=tmp_path, adversarial=given)
+        assert VQGAN_STAGE.plan(options, splits, {}).adversarial == found
 
 
 def test_teco_on_prefixes_continues_bit_for_bit_and_leaves_its_vqgan_as_it_is(rollouts, vqgan, tmp_path, stop_at):

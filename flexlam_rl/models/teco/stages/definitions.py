@@ -35,8 +35,10 @@ class VQGANOptions(StageOptions):
 
     preset: PresetName = "tiny"
     """Preset, which sets sizes, lengths and rates of both stages."""
-    adversarial: float = field(default=1.0, kw_only=True)
-    """Factor of the adversarial loss, in addition to its weight by gradients; 0 trains without a discriminator."""
+    adversarial: float | None = field(default=None, kw_only=True)
+    """Factor of the adversarial loss, in addition to its weight by gradients, instead of the preset's; 0 trains without
+    a discriminator.
+    """
     perceptual: str = field(default="", kw_only=True)
     """Network whose distance between pictures is added to that of the pixels: random, or torchscript:PATH, a file that
     maps pictures in [-1, 1] to a list of feature maps. Empty for none.
@@ -45,7 +47,8 @@ class VQGANOptions(StageOptions):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
-        real(self.adversarial, "adversarial")
+        if self.adversarial is not None:
+            real(self.adversarial, "adversarial")
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,11 @@ def _plan_vqgan(options: VQGANOptions, splits: Splits, coming: Mapping[str, Any]
     _windows(splits, model, 1)
     if options.perceptual:
         network_maps(options.perceptual, model.channels)
-    loop = loop_config(RECIPES[options.preset].vqgan, options, options.out / "vqgan")
+    recipe = RECIPES[options.preset]
+    loop = loop_config(recipe.vqgan, options, options.out / "vqgan")
+    adversarial = recipe.adversarial if options.adversarial is None else options.adversarial
     return VQGANRun(
-        "vqgan", model, loop, tuple(splits.train.digests), adversarial=options.adversarial,
-        perceptual=options.perceptual,
+        "vqgan", model, loop, tuple(splits.train.digests), adversarial=adversarial, perceptual=options.perceptual,
     )  # fmt: skip
 
 
