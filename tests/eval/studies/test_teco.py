@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flexlam_rl.cli import main
-from flexlam_rl.eval.studies.teco import Options, jobs_of
+from flexlam_rl.eval.studies.teco.orderings import orderings, verdicts
+from flexlam_rl.eval.studies.teco.study import Options, jobs_of
 from tests.train.conftest import rollouts
 
 __all__ = ["rollouts"]
@@ -25,6 +27,42 @@ def test_arms_and_their_lengths(tmp_path: Path) -> None:
         Options(data=tmp_path, out=tmp_path, sides=(1, 8))
     told = {job.arm: (job.condition, job.budget) for job in jobs}
     assert told["k0"] == ("none", 0) and told["k4"] == ("latents", 4) and told["window16"] == ("actions", 0)
+
+
+def predicted(model: str, run: int, psnr: list[float], perceptual: float, loop: float) -> dict[str, Any]:
+    curves, mean = {"psnr": {"mean": psnr}}, {"psnr": sum(psnr) / len(psnr), "perceptual-x": perceptual}
+    return {
+        "model": model, "run": run, "protocol": "4-8", "curves": curves, "mean": mean,
+        "loop": {"psnr": {"difference": loop}},
+    }  # fmt: skip
+
+
+def test_orderings_are_tested_over_seeds_on_the_predictions_that_are_there(tmp_path: Path) -> None:
+    claims = orderings((64, 16), (1, 4), (1, 4))
+    assert verdicts(claims, tmp_path) == []
+    rows = []
+    for run in range(3):
+        noise = 0.01 * run
+        rows += [
+            predicted("window64", run, [20 + noise] * 8, 0.5, 2.0 + noise),
+            predicted("window16", run, [20.5, 20.5, 18, 18, 18, 18, 16, 16], 0.5, 0.0),
+            predicted("side4", run, [19] * 8, 0.3 + noise, 0.1),
+            predicted("k0", run, [18] * 8, 0.5, 0.0),
+            predicted("k1", run, [18 + 10 * noise * (-1) ** run] * 8, 0.5, 0.0),
+        ]
+    (tmp_path / "consistency").mkdir()
+    (tmp_path / "consistency" / "results.json").write_text(json.dumps(rows))
+    lines = {line.split(":")[0].removeprefix("- "): line for line in verdicts(claims, tmp_path)}
+    ends = {title: line.split("seeds): ")[-1].split(" (")[0] for title, line in lines.items() if "seeds" in line}
+    assert ends == {
+        "a window of 64 frames predicts better than one of 16": "found",
+        "with 64 frames the quality falls less than with 16": "found",
+        "one token per frame predicts better than 4x4": "found",
+        "one token per frame remembers better than 4x4": "found",
+        "4x4 tokens per frame are sharper than one": "found",
+        "K = 1 predicts better than K = 0": "not found",
+    }
+    assert "with 64 frames the quality falls less than with 16: -4.500" in "\n".join(lines.values())
 
 
 def test_a_study_trains_all_arms_and_goes_on(rollouts, tmp_path: Path, capsys) -> None:

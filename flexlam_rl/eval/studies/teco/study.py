@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
+from flexlam_rl.eval.studies.teco.orderings import orderings, verdicts
 from flexlam_rl.utils.files import read_json, write_atomically
 from flexlam_rl.utils.options import tidy, whole
 
@@ -214,7 +215,9 @@ def _measure(options: Options, job: Job) -> Rows:
 
 
 def _report(study: Study[Job], options: Options) -> str:
-    """Write and return the table of held-out losses, with the command that compares predictions."""
+    """Write and return the table of held-out losses, the command that compares predictions, and what these show once
+    they are there.
+    """
     done = [job for job in study.jobs if study.is_finished(job)]
     lines = ["| model | seed | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
     for job in done:
@@ -230,6 +233,9 @@ def _report(study: Study[Job], options: Options) -> str:
     if options.lam_run is not None:
         command += ["--bundle", str(options.lam_run / "lam" / "best" / "lam")]
     lines.append("    " + " ".join(map(shlex.quote, [*command, "--models", *models])))
+    windows = [job.frames for job in study.jobs if job.frames is not None]
+    budgets = sorted({job.budget for job in study.jobs if job.budget})
+    lines += verdicts(orderings(list(dict.fromkeys(windows)), options.sides, budgets), options.out)
     page = "\n".join(lines) + "\n"
     assert study.out is not None
     write_atomically(study.out / "README.md", page.encode())
