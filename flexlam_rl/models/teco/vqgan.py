@@ -16,9 +16,7 @@ from flexlam_rl.nn.quantizers.interface import Quantized
 from flexlam_rl.nn.quantizers.vq import VQ
 
 TOGETHER = {"cpu": 16}
-"""Frames per encoder call by kind of device: as many as have their activations in a core's cache, which more than halves
-the time.
-"""
+"""Frames per encoder call by kind of device: activations of so many lie in a core's cache, which halves the time."""
 MOST = 512
 """Frames per encoder call on other devices; all frames of long clips at once would fill a GPU's memory."""
 
