@@ -45,8 +45,8 @@ RECIPES: dict[str, Recipe] = {
         LoopConfig(
             steps=1200,
             batch=4,
-            lr=5e-4,
-            warmup=100,
+            lr=3e-3,
+            warmup=50,
             weight_decay=0.0,
             precision="bf16",
             eval_every=400,
