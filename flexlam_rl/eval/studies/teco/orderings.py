@@ -65,7 +65,9 @@ def verdicts(claims: Iterable[Claim], out: Path) -> list[str]:
     for path in sorted(out.glob("consistency*/results.json")):
         rows = read_json(path)
         for protocol in dict.fromkeys(row["protocol"] for row in rows):
-            own = [figures(row) for row in rows if row["protocol"] == protocol]
+            # models that are told actions may also have been measured without them, as those of budget 0
+            told = [row for row in rows if row["protocol"] == protocol and row["budget"] is None]
+            own = [figures(row) for row in told]
             found = [f"{line} ({claim.figure})" for claim in claims for line in claim.lines(own)]
             lines += [f"\n{protocol}:\n", *found] if found else []
     return lines
