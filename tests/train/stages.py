@@ -87,9 +87,12 @@ def build(name: str, rank: int = 0, ranks: int = 1):
 
 
 def main() -> None:
-    """`stages.py NAME OUT [KILL_AT]`: train, and kill this process right after step KILL_AT."""
-    name, out = sys.argv[1], Path(sys.argv[2])
-    kill_at = int(sys.argv[3]) if len(sys.argv) > 3 else -1
+    """`stages.py NAME OUT`: train."""
+    train(sys.argv[1], Path(sys.argv[2]))
+
+
+def train(name: str, out: Path, kill_at: int = -1) -> None:
+    """Train, and kill this process right after step `kill_at`."""
     torch.set_num_threads(1)
     rank, ranks = distributed.start("cpu")
 

@@ -2,8 +2,8 @@
 clean.
 """
 
-import importlib.util
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -19,13 +19,9 @@ import flexlam_rl
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.nn.pretrained import CheckpointError
 from flexlam_rl.train.trainer import LoopConfig, TrainingError, check_folder, run
+from tests.train import stages
 
 SCRIPT = Path(__file__).with_name("stages.py")
-_spec = importlib.util.spec_from_file_location("toy_stages", SCRIPT)
-assert _spec and _spec.loader
-stages = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(stages)
-
 
 # the processes that tests start find the package where this one found it
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(flexlam_rl.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
@@ -46,6 +42,16 @@ def stop_at(step):
 def tensors(path):
     with safe_open(path, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def in_new_process(*arguments):
+    """Exit code of a process that trains; its server has imported torch once for all."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "tests.train.stages"])
+    process = context.Process(target=stages.train, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,11 +86,8 @@ def test_a_killed_process_equals_one_that_never_stopped(name, tmp_path):
     run(stages.build(name), stages.LOOP, tmp_path / "whole")
     # another step at each run of the tests: none may be special
     step = int.from_bytes(os.urandom(2)) % (stages.LOOP.steps - 1) + 1
-    killed = subprocess.run(
-        [sys.executable, SCRIPT, name, tmp_path / "parts", str(step)], check=False, capture_output=True, env=ENVIRONMENT
-    )
-    assert killed.returncode == -9, f"killed at step {step}"
-    subprocess.run([sys.executable, SCRIPT, name, tmp_path / "parts"], check=True, capture_output=True, env=ENVIRONMENT)
+    assert in_new_process(name, tmp_path / "parts", step) == -9, f"killed at step {step}"
+    assert in_new_process(name, tmp_path / "parts") == 0
     whole, parts = (tensors(tmp_path / run_ / "state.safetensors")[0] for run_ in ("whole", "parts"))
     assert [key for key in whole if not torch.equal(whole[key], parts[key])] == [], f"killed at step {step}"
 
