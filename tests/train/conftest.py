@@ -2,7 +2,6 @@
 itself.
 """
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,8 +127,6 @@ def make_rollouts():
 @pytest.fixture(scope="session")
 def stages():
     """Stages of the toy world, by name: the module beside this file."""
-    spec = importlib.util.spec_from_file_location("fixture_stages", Path(__file__).with_name("stages.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tests.train import stages
+
+    return stages

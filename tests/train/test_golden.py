@@ -7,7 +7,6 @@ which their losses are rounding alone; a lower rate keeps them comparable.
 Record anew, after a change that is meant: python tests/train/test_golden.py
 """
 
-import importlib.util
 import json
 import sys
 import tempfile
@@ -20,12 +19,9 @@ import torch
 from flexlam_rl.models import slot_model
 from flexlam_rl.models.flexlam.encoder import TransitionEncoder
 from flexlam_rl.train.trainer import run
+from tests.train import stages
 
 FILE = Path(__file__).with_name("golden.json")
-_spec = importlib.util.spec_from_file_location("golden_stages", Path(__file__).with_name("stages.py"))
-assert _spec and _spec.loader
-stages = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(stages)
 
 NAMES = ("lam", "fixed", "sequence", "factored", "translator", "joint", "idm", "bc")
 GENTLE = {"idm": 2e-4, "bc": 2e-4}
