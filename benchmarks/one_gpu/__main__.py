@@ -59,15 +59,21 @@ def main() -> int:
     parser.add_argument(
         "--preset", choices=["paper", "small", "tiny", "debug"], help="preset of the policy that is trained"
     )
+    parser.add_argument("--seeds", type=int, help="training seeds of the policy (8); with 1, it gets all the time")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--smoke", action="store_true", help="every part for a few seconds")
     kind.add_argument("--rehearse", action="store_true", help="debug size, on a CPU")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     options = parser.parse_args()
     size = SMOKE if options.smoke else REHEARSAL if options.rehearse else FULL
-    size = replace(size, minutes=options.minutes or size.minutes, preset=options.preset or size.preset)
+    size = replace(
+        size, minutes=options.minutes or size.minutes, preset=options.preset or size.preset,
+        seeds=size.seeds if options.seeds is None else options.seeds,
+    )  # fmt: skip
     if size.minutes <= 0:
         parser.error(f"--minutes is {size.minutes}; a number above 0 is needed.")
+    if size.seeds < 1:
+        parser.error(f"--seeds is {size.seeds}; 1 or more is needed.")
     if options.dry_run:
         return dry_run(size)
     if not options.rehearse and not torch.cuda.is_available():
@@ -77,12 +83,18 @@ def main() -> int:
     return run_all(session)
 
 
+def parts_of(size: Size) -> list[Part]:
+    """The parts of a call."""
+    return [part for part in PARTS if part.name != "seeds" or size.seeds > 1]
+
+
 def dry_run(size: Size) -> int:
     """Print the time and the results of each part."""
-    total = sum(part.weight for part in PARTS)
+    parts = parts_of(size)
+    total = sum(part.weight for part in parts)
     print(f"{size.name}: {size.minutes:g} minutes, policy {size.preset!r}, {size.frames:,} frames "
           f"({size.frames * 64 * 64 * 3 / 1e9:.1f} GB on the device)")  # fmt: skip
-    for part in PARTS:
+    for part in parts:
         print(f"{part.name:>11} {60 * size.minutes * part.weight / total:5.0f} s  {part.brings}")
     print(f"Brought back: at most {report.MOST_FILES} files of at most {report.MOST_BYTES >> 20} MiB.")
     return 0
@@ -94,8 +106,8 @@ def run_all(session: Session) -> int:
     """
     end = time.monotonic() + 60 * session.size.minutes
     compiling = collecting.start_compiling() if not session.load("collect").get("done") else None
-    failed = 0
-    for number, part in enumerate(PARTS):
+    failed, parts = 0, parts_of(session.size)
+    for number, part in enumerate(parts):
         figures = session.load(part.name)
         if figures.get("done"):
             print(f"{part.name}: finished before", flush=True)
@@ -103,7 +115,7 @@ def run_all(session: Session) -> int:
         if part.name == "collect" and compiling:
             compiling.wait()
         left = end - time.monotonic()
-        box = left * part.weight / sum(other.weight for other in PARTS[number:])
+        box = left * part.weight / sum(other.weight for other in parts[number:])
         if left < 2:
             print(f"{part.name}: no time left; the same command continues", flush=True)
             break
@@ -124,9 +136,9 @@ def run_all(session: Session) -> int:
             traceback.print_exc()
         figures["seconds_of_part"] = figures.get("seconds_of_part", 0.0) + time.monotonic() - began
         session.save(part.name, figures)
-        report.write(session, {one.name: session.load(one.name) for one in PARTS})
+        report.write(session, {one.name: session.load(one.name) for one in parts})
         print(f"{part.name}: {time.monotonic() - began:.1f} s {figures.get('error', '')}", flush=True)
-    report.write(session, {one.name: session.load(one.name) for one in PARTS})
+    report.write(session, {one.name: session.load(one.name) for one in parts})
     return 1 if failed else 0
 
 

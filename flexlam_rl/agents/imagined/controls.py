@@ -119,6 +119,7 @@ class LatentControls(Controls):
         steps = frames.shape[1] - 1
         if self.lam is None or not steps:
             return None
+        frames = frames.to(self.lam.null.device)
         flat = frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)
         codes = self.lam.encode(*flat)[:, : self.budget]
         return self._as_told(codes).unflatten(0, (len(frames), steps))

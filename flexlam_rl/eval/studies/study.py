@@ -7,12 +7,15 @@ that makes a `Study` from them.
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from flexlam_rl.eval.studies.clock import Clock, duration
+from flexlam_rl.utils.errors import StoreLocked
+from flexlam_rl.utils.files import FolderLock
 
 Rows = list[dict[str, Any]]
 
@@ -86,6 +89,10 @@ class Study(Generic[J]):
     """Function that returns whether a job is done; None if a job is done when its result exists."""
     revisit: bool = False
     """Whether to run finished jobs again: they end at once, after checking that they are what is asked for."""
+    needed: Callable[[J], bool] | None = None
+    """Function that returns whether later jobs need this one. If given, several commands may work on the folder at
+    once: each takes jobs that no other has taken, and waits for those that are needed. None: one command at a time.
+    """
     guesses: Mapping[str, float] = field(default_factory=dict)
     """Seconds per step of some kinds of jobs on another machine, which are used until this machine has been timed."""
 
@@ -192,22 +199,47 @@ def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
         done = study.is_finished(job)
         if done and not study.revisit:
             continue
-        if not done and study.train is not None:
-            left = clock.words()
-            print(f"{study.title}: job {number} of {len(study.jobs)}, {job.name}{left and f'; {left}'}", flush=True)
+        with _taken(study, job) as taken:
+            if not taken or (not done and study.is_finished(job)):
+                continue
+            if not done and study.train is not None:
+                left = clock.words()
+                print(f"{study.title}: job {number} of {len(study.jobs)}, {job.name}{left and f'; {left}'}", flush=True)
 
-        began = time.monotonic()
-        with watched(lambda step, pace, job=job: _tell(study, clock, job, pace)):  # type: ignore[misc]
-            if study.train is not None:
-                study.train(job)
-            rows = study.measure(job)
-        if rows is not None and study.out is not None:
-            path = study.result(job)
-            path.parent.mkdir(exist_ok=True)
-            write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
-            pages.came()
-        if not done:
-            clock.done(job.name, job.kind, study.steps(job), time.monotonic() - began)
+            began = time.monotonic()
+            with watched(lambda step, pace, job=job: _tell(study, clock, job, pace)):  # type: ignore[misc]
+                if study.train is not None:
+                    study.train(job)
+                rows = study.measure(job)
+            if rows is not None and study.out is not None:
+                path = study.result(job)
+                path.parent.mkdir(exist_ok=True)
+                write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
+                pages.came()
+            if not done:
+                clock.done(job.name, job.kind, study.steps(job), time.monotonic() - began)
+    left_out = [job.name for job in study.jobs if not study.is_finished(job)]
+    if left_out:
+        print(f"{study.title}: another command is at work on {', '.join(left_out)}.", flush=True)
+
+
+@contextmanager
+def _taken(study: Study[J], job: J) -> Iterator[bool]:
+    """Take a job, so that no other command on the folder does it at the same time: False where another has it."""
+    if study.out is None or study.needed is None:
+        yield True
+        return
+    folder = study.out / "taken" / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FolderLock(folder, wait=study.needed(job))
+    except StoreLocked:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 class _Pages:

@@ -32,10 +32,11 @@ def perceptual_distance(extractor: Extractor, a: Tensor, b: Tensor) -> Tensor:
     _alike(a, b)
     found = []
     for first, second in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
-        layers = zip(extractor.maps(to_unit(first)), extractor.maps(to_unit(second)), strict=True)
+        one, other = (to_unit(x).to(extractor.device) for x in (first, second))
+        layers = zip(extractor.maps(one), extractor.maps(other), strict=True)
         gaps = [(_directions(x) - _directions(y)).square().sum(1).mean(dim=(1, 2)) for x, y in layers]
         found.append(torch.stack(gaps).mean(0))
-    return torch.cat(found)
+    return torch.cat(found).cpu()
 
 
 @in_own_modes
@@ -49,9 +50,9 @@ def clip_vectors(extractor: Extractor, clips: Tensor) -> Tensor:
     """
     if extractor.clips:
         parts = clips.split(max(1, _CHUNK // clips.shape[1]))
-        return torch.cat([extractor.vectors(to_unit(part)) for part in parts])
-    pictures = clips.flatten(0, 1).split(_CHUNK)
-    return torch.cat([extractor.vectors(to_unit(part)) for part in pictures])
+    else:
+        parts = clips.flatten(0, 1).split(_CHUNK)
+    return torch.cat([extractor.vectors(to_unit(part).to(extractor.device)).cpu() for part in parts])
 
 
 def motion(vectors: Tensor, frames: int) -> Tensor:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,17 @@ class Extractor(ABC):
 
     name: str
     clips: bool = False
+    net: nn.Module = nn.Identity()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the network, where features are computed and remain."""
+        return next((p.device for p in self.net.parameters()), torch.device("cpu"))
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the network to a device."""
+        self.net.to(device)
+        return self
 
     @abstractmethod
     def vectors(self, frames: Tensor) -> Tensor:

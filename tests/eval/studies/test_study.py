@@ -1,7 +1,10 @@
 """What every study does: keep results, continue, say what is left, and write nothing where only asked for a plan."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +15,9 @@ from flexlam_rl.eval.studies.registry import STUDIES
 from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions, describe, run_study
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.progress import Pace
+from flexlam_rl.utils.files import FolderLock
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -156,3 +162,41 @@ def test_a_study_of_ones_own_is_found_by_name_and_run_by_the_command(tmp_path, c
     assert main(["study", "toys"]) == 2
     error = capsys.readouterr().err
     assert "Unknown study 'toys'" in error and "alignment" in error and error.count("\n") == 1
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from tests.eval.studies.test_study import Toy, run_study
+toy = Toy(Path(sys.argv[1]))
+toy.study.needed = lambda job: job.name == "a"
+run_study(toy.study)
+print(toy.trained)
+"""
+
+
+def test_several_commands_share_the_jobs_of_a_study_and_wait_for_needed_ones(tmp_path, capsys):
+    taken = {}
+    for name in "ab":
+        folder = tmp_path / "taken" / name
+        folder.mkdir(parents=True)
+        taken[name] = FolderLock(folder)
+    other = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(3.0)  # a is needed, so it waits
+        assert not (tmp_path / "results").exists()
+        (tmp_path / "results").mkdir()
+        (tmp_path / "results" / "a.json").write_text("[]")
+        taken["a"].release()
+        out, _ = other.communicate(timeout=30)
+    finally:
+        other.kill()
+    assert out.splitlines()[-3:] == ["toy: another command is at work on b.", "a c", "['c']"]
+    taken["b"].release()
+    last = Toy(tmp_path)
+    last.study.needed = lambda job: False
+    run_study(last.study)
+    assert last.trained == ["b"] and capsys.readouterr().out.splitlines()[-1] == "a b c"

@@ -16,11 +16,13 @@ __all__ = ["rollouts"]
 
 def test_arms_and_their_lengths(tmp_path: Path) -> None:
     options = Options(data=tmp_path, out=tmp_path, seeds=2, lam_run=tmp_path)
-    jobs = jobs_of(options, (64, 32, 16), 1000, 500)
+    jobs = jobs_of(options, (64, 32, 16), 1000, 4, 500)
     assert len({job.name for job in jobs}) == len(jobs) == 1 + 2 * 11
     lengths = {job.arm: job.length for job in jobs}
     assert lengths["vqgan"] == 500
-    assert (lengths["window64"], lengths["window32"], lengths["window16"]) == (1000, 2000, 4000)
+    assert lengths["window64"] == lengths["window32"] == lengths["window16"] == 1000
+    clips = {job.arm: job.batch for job in jobs}
+    assert (clips["window64"], clips["window32"], clips["window16"]) == (4, 8, 16) and clips["side4"] == 4
     assert lengths["k0"] == lengths["k16"] == 1000 and lengths["ar"] < lengths["maskgit"] < 1000
     assert lengths["side4"] < lengths["side2"] < 1000
     with pytest.raises(ValueError, match=r"sides is \(1, 8\); expected some of"):
@@ -76,7 +78,7 @@ def test_a_study_trains_all_arms_and_goes_on(rollouts, tmp_path: Path, capsys) -
     page = capsys.readouterr().out
     assert "flexlam study consistency" in page and f"ar={out}/runs/ar-seed0/direct/best/direct" in page
     [row] = json.loads((out / "results" / "window2-seed0.json").read_text())
-    assert row["steps"] == 4 and row["loss"] > 0 and (out / "README.md").read_text() in page
+    assert row["steps"] == 2 and row["loss"] > 0 and (out / "README.md").read_text() in page
     (out / "results" / "ar-seed0.json").unlink()
     assert main([*command, "--dry-run"]) == 0
     assert "1 of 7 jobs left" in capsys.readouterr().out

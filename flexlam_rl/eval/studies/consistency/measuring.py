@@ -21,8 +21,16 @@ from flexlam_rl.eval.video.loop_closure import compare_views, find_views
 from flexlam_rl.eval.video.posed_clips import PosedClips
 
 
-def measure(job: Job, options: Options, arm: Arm, whole: PosedClips, extractor: Extractor) -> Rows:
-    """Predict under a protocol and measure: return one row, and write pictures beside the results."""
+def measure(job: Job, options: Options, arm: Arm, whole: PosedClips, extractor: Extractor, real: Tensor) -> Rows:
+    """Predict under a protocol and measure: return one row, and write pictures beside the results.
+
+    Args:
+        job, options: What is measured, and how.
+        arm: The model.
+        whole: The true clips, as long as the longest protocol needs.
+        extractor: Network of the distances.
+        real: Features of the true frames after the context (`clip_vectors`).
+    """
     context, horizon = parse_protocol(job.protocol)
     clips = whole.cut(context + horizon)
     truth, made = clips.frames[:, context:], predictions(job, options, arm, clips, context)
@@ -31,8 +39,7 @@ def measure(job: Job, options: Options, arm: Arm, whole: PosedClips, extractor: 
     row |= {"protocol": job.protocol, "clips": len(truth), "told": arm.kind}
     row["curves"] = {name: curve(found).to_json() for name, found in values.items()}
     row["mean"] = {name: float(found.mean()) for name, found in values.items()}
-    real, drawn = (clip_vectors(extractor, x) for x in (truth, made))
-    row["frechet"] = distribution_figures(real, drawn, extractor, horizon)
+    row["frechet"] = distribution_figures(real, clip_vectors(extractor, made), extractor, horizon)
     if clips.places is not None and clips.yaws is not None:
         views = find_views(clips.places, clips.yaws, context)
         row["loop"] = {name: compare_views(found, views) for name, found in values.items()}

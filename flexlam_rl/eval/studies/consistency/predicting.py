@@ -87,7 +87,9 @@ class Arm:
         told = self._told(clips, budget)
         past, ahead = (None, None) if told is None else (told[:, : context - 1], told[:, context - 1 :])
         streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return step_by_step(self.model, frames[:, :context], ahead, horizon, streams, past).cpu()
+        device = next(self.model.parameters()).device
+        ahead, past = (None if x is None else x.to(device) for x in (ahead, past))
+        return step_by_step(self.model, frames[:, :context].to(device), ahead, horizon, streams, past).cpu()
 
     def _told(self, clips: PosedClips, budget: int | None) -> Tensor | None:
         """Compute what led from each frame to the next, (N, T - 1, ...)."""

@@ -19,6 +19,7 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.envs.spec import EnvSpec
     from flexlam_rl.eval.studies.consistency.measuring import measure
     from flexlam_rl.eval.studies.consistency.report import report
+    from flexlam_rl.eval.video.distances import clip_vectors
     from flexlam_rl.eval.video.extractors import make_extractor
     from flexlam_rl.eval.video.posed_clips import record_clips, stored_clips
 
@@ -27,7 +28,7 @@ def plan(options: Options) -> Study[Job]:
     for arm in arms.values():
         if arm.model is not None and arm.model.frame_shape != shape:
             raise ValueError(f"The models have frames of shapes {shape} and {arm.model.frame_shape}; expected one.")
-    extractor = make_extractor(options.extractor)
+    extractor = make_extractor(options.extractor).to(options.device)
     domain = find_domain("dmlab")
     spec = domain.resolve(facts or EnvSpec(engine="litelab", height=shape[1], width=shape[2]))
     longest = max(sum(parse_protocol(protocol)) for protocol in options.protocols)
@@ -48,6 +49,11 @@ def plan(options: Options) -> Study[Job]:
             return stored_clips(rollouts, options.clips, longest)
         return record_clips(options.level, spec, options.clips, longest, options.player, options.seed)
 
+    @cache
+    def true_vectors(protocol: str) -> Any:
+        context, horizon = parse_protocol(protocol)
+        return clip_vectors(extractor, clips().frames[:, context : context + horizon])
+
     jobs = [
         Job(name, run, budget, protocol)
         for protocol in options.protocols
@@ -57,11 +63,14 @@ def plan(options: Options) -> Study[Job]:
     study = Study(
         title="consistency",
         jobs=jobs,
-        measure=lambda job: measure(job, options, arms[job.model, job.run], clips(), extractor),
+        measure=lambda job: measure(
+            job, options, arms[job.model, job.run], clips(), extractor, true_vectors(job.protocol)
+        ),
         report=lambda: report(study, options),
         out=options.out,
         config=options,
         steps=lambda job: parse_protocol(job.protocol)[1] * options.clips,
+        needed=lambda job: False,
     )
     return study
 

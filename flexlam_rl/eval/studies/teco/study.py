@@ -2,13 +2,14 @@
 
 It trains one VQ-GAN, and for each seed TECO with training windows of several lengths, with several numbers of tokens
 per frame, and with prefixes of several lengths of a LAM's latent actions, as well as models without latent dynamics.
-All trainings have the same arithmetic: shorter windows take more steps, costlier models fewer (`COSTS`). A killed study
-continues with the same command; more seeds extend a finished one. See docs/world-models.md.
+All trainings have the same arithmetic: with shorter windows, a step has more clips; costlier models take fewer steps
+(`COSTS`). A killed study continues with the same command; more seeds extend a finished one. Several commands may work
+on one folder at once. See docs/world-models.md.
 """
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +53,9 @@ class Options(StudyOptions):
     lam_run: Path | None = None
     """Run of the LAM that gives the latent actions; None leaves these models out."""
     steps: int | None = None
-    """Number of steps of a TECO with whole windows, instead of the preset's."""
+    """Number of steps of TECO, instead of the preset's."""
+    batch: int | None = None
+    """Number of whole windows per step, instead of the preset's number of clips."""
     vqgan_steps: int | None = None
     """Number of steps of the VQ-GAN, instead of the preset's."""
     device: str = "cpu"
@@ -64,7 +67,7 @@ class Options(StudyOptions):
             ValueError: An option is out of range.
         """
         tidy(self)
-        for name in ("seeds", "steps", "vqgan_steps"):
+        for name in ("seeds", "steps", "batch", "vqgan_steps"):
             whole(self, name, 1)
         for name in ("windows", "sides", "budgets"):
             given = getattr(self, name)
@@ -85,6 +88,7 @@ class Config:
     lam: str | None
     """Digest of the LAM."""
     steps: int | None
+    batch: int | None
     vqgan_steps: int | None
     data: tuple[str, ...]
     """Digests of the rollouts."""
@@ -100,6 +104,8 @@ class Job:
     length: int
     """Steps."""
     stage: Literal["vqgan", "teco", "direct"] = "teco"
+    batch: int | None = None
+    """Clips per step; None for the preset's number."""
     frames: int | None = None
     side: int | None = None
     budget: int = 0
@@ -118,20 +124,20 @@ class Job:
         return f"{self.prior or self.stage} {self.frames or ''} {self.side or ''}".strip()
 
 
-def jobs_of(options: Options, windows: Sequence[int], steps: int, vqgan_steps: int) -> list[Job]:
+def jobs_of(options: Options, windows: Sequence[int], steps: int, batch: int, vqgan_steps: int) -> list[Job]:
     """Return the job of the VQ-GAN, then those of all models, seed by seed, so that a stopped study has whole
     comparisons.
     """
-    whole_window = windows[0]
 
     def equal(arm: str) -> int:
         return max(1, round(steps / COSTS[options.preset][arm]))
 
     found = [Job("vqgan", 0, vqgan_steps, "vqgan")]
     for seed in range(options.seeds):
-        # a step with a shorter window is cheaper in proportion
+        # every step sees as many frames as one of whole windows
         found += [
-            Job(f"window{frames}", seed, round(steps * whole_window / frames), frames=frames) for frames in windows
+            Job(f"window{frames}", seed, steps, batch=round(batch * windows[0] / frames), frames=frames)
+            for frames in windows
         ]
         found += [Job(f"side{side}", seed, equal(f"side{side}"), side=side) for side in options.sides if side != 1]
         found += [Job("k0", seed, steps, condition="none")]
@@ -139,7 +145,7 @@ def jobs_of(options: Options, windows: Sequence[int], steps: int, vqgan_steps: i
             found += [Job(f"k{k}", seed, steps, budget=k, condition="latents") for k in options.budgets]
         priors: tuple[Literal["maskgit", "ar"], ...] = ("maskgit", "ar")
         found += [Job(prior, seed, equal(prior), "direct", prior=prior) for prior in priors]
-    return found
+    return [found[0], *(job if job.batch else replace(job, batch=batch) for job in found[1:])]
 
 
 def plan(options: Options) -> Study[Job]:
@@ -167,9 +173,11 @@ def plan(options: Options) -> Study[Job]:
             raise TrainingError(f"{folder} is missing: lam_run is {options.lam_run}; expected the run of a LAM.")
         lam = model_digest(folder)
     config = Config(
-        options.preset, windows, options.sides, options.budgets, lam, options.steps, options.vqgan_steps, digests
-    )
-    jobs = jobs_of(options, windows, options.steps or recipe.dynamics.steps, options.vqgan_steps or recipe.vqgan.steps)
+        options.preset, windows, options.sides, options.budgets, lam, options.steps, options.batch,
+        options.vqgan_steps, digests,
+    )  # fmt: skip
+    lengths = options.steps or recipe.dynamics.steps, options.batch or recipe.dynamics.batch
+    jobs = jobs_of(options, windows, *lengths, options.vqgan_steps or recipe.vqgan.steps)
     study = Study(
         title="teco",
         jobs=jobs,
@@ -179,6 +187,7 @@ def plan(options: Options) -> Study[Job]:
         out=options.out,
         config=config,
         steps=lambda job: job.length,
+        needed=lambda job: job.stage == "vqgan",
     )
     return study
 
@@ -200,7 +209,7 @@ def _train(options: Options, job: Job) -> None:
         return
     shared |= {"vqgan_run": options.out / "runs" / "vqgan", "condition": job.condition}
     # all jobs train on the same codes, which are encoded once
-    shared |= {"frames": job.frames, "side": job.side, "keep_codes": True}
+    shared |= {"frames": job.frames, "side": job.side, "batch": job.batch, "keep_codes": True}
     if job.budget:
         shared |= {"lam_run": options.lam_run, "budget": job.budget}
     if job.prior is not None:

@@ -67,6 +67,8 @@ class DynamicsOptions(StageOptions):
     """Number of slots of each latent action (K)."""
     frames: int | None = field(default=None, kw_only=True)
     """Frames of a training clip; a model of fewer frames remembers less."""
+    batch: int | None = field(default=None, kw_only=True)
+    """Clips per step."""
     side: int | None = field(default=None, kw_only=True)
     """Tokens along a side of a frame in the transformer over time."""
     drop_loss: float | None = field(default=None, kw_only=True)
@@ -82,6 +84,7 @@ class DynamicsOptions(StageOptions):
         """Check the options."""
         super().__post_init__()
         whole(self, "budget", 1)
+        whole(self, "batch", 1)
         if (self.condition == "latents") != (self.lam_run is not None):
             raise ValueError(
                 f"condition is {self.condition!r} and lam_run {self.lam_run}; latents need a lam_run, others take none."
@@ -172,7 +175,9 @@ def _plan_dynamics(options: DynamicsOptions, splits: Splits, coming: Mapping[str
     if isinstance(options, DirectOptions):
         model = direct_config(replace(preset, vqgan=vqgan, **changes), options.prior)
     _windows(splits, vqgan, model.frames, options.condition == "actions")
-    loop = loop_config(RECIPES[options.preset].dynamics, options, options.out / stage)
+    recipe = RECIPES[options.preset].dynamics
+    recipe = replace(recipe, batch=options.batch or recipe.batch)
+    loop = loop_config(recipe, options, options.out / stage)
     return DynamicsRun(
         stage, model, loop, tuple(splits.train.digests), condition=options.condition, budget=options.budget,
         vqgan=digest, lam=lam,

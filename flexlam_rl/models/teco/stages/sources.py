@@ -81,7 +81,7 @@ def held_out(windows: Windows, count: int, lam: SlotModel | None = None, budget:
         batch["told"] = led_to(np.asarray(read["action"]))
     clips = to_device(batch, "cpu")
     if lam is not None:
-        clips["told"] = latent_actions(lam, clips["frames"], budget)
+        clips["told"] = latent_actions(lam, clips["frames"], budget).cpu()
     return clips
 
 
@@ -95,5 +95,7 @@ def prefixes(lam: SlotModel, codes: Tensor, budget: int) -> Tensor:
         budget: K.
     """
     b, steps, m = codes.shape
-    slots = lam.keep_prefix(codes.long().view(b * steps, m), budget)[:, :budget].flatten(1).view(b, steps, -1)
+    budgets = torch.full((b * steps,), budget, device=codes.device)
+    slots = lam.keep_prefix_unchecked(codes.long().view(b * steps, m), budgets)[:, :budget]
+    slots = slots.flatten(1).view(b, steps, -1)
     return torch.cat([torch.zeros_like(slots[:, :1]), slots], dim=1)

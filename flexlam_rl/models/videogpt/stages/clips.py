@@ -14,6 +14,7 @@ from flexlam_rl.models.videogpt.prior import Told
 def latent_actions(lam: SlotModel, frames: Tensor, budget: int) -> Tensor:
     """Compute the first `budget` slots of the latent action that led to each frame, (B, T, K); 0 at the first frame."""
     b, t = frames.shape[:2]
+    frames = frames.to(lam.null.device)
     latents = lam.encode(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
     slots = lam.keep_prefix(latents, budget)[:, :budget].flatten(1).view(b, t - 1, -1)
     return torch.cat([torch.zeros_like(slots[:, :1]), slots], dim=1)
