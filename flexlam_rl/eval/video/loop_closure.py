@@ -1,8 +1,9 @@
 """Measures whether a place that was seen looks right when the camera returns to it.
 
 A predicted frame *returns* if its true pose is near that of a frame of the context, and near none of the last `absence`
-frames before it: the view was seen, left, and is seen again. It is *new* if no earlier frame shows the same view. Both
-kinds are compared with what the engine renders there. Late frames are harder to predict than early ones; therefore each
+frames before it: the view was seen, left, and is seen again. It is *new* if no frame before those last ones shows the
+same view; they do themselves, as the camera moves little from frame to frame. Both kinds are compared with what the
+engine renders there. Late frames are harder to predict than early ones; therefore each
 returning frame is compared with the new frames that lie about as far in the future.
 
 Shapes: N clips, T frames of which c are context.
@@ -23,7 +24,7 @@ class Nearness:
     Attributes:
         place: Largest distance between the cameras, in world units (a maze cell has 100).
         turn: Largest angle between their directions, in degrees.
-        absence: Number of frames before a return that must not be near it.
+        absence: Number of frames before a return that must not be near it; those before a new view may be.
         apart: Multiple of `place` and `turn` by which a new view must be away from all earlier ones.
         around: Largest distance in frames between a returning view and the new views that it is compared with.
     """
@@ -42,7 +43,7 @@ class Views:
     Attributes:
         seen: Index of the context frame that a returning frame returns to, the nearest in time; -1 elsewhere, (N,
             T - c).
-        new: Whether no earlier frame shows the view, (N, T - c) bool.
+        new: Whether no frame before the last `absence` ones shows the view, (N, T - c) bool.
     """
 
     seen: np.ndarray
@@ -67,11 +68,12 @@ def find_views(places: np.ndarray, yaws: np.ndarray, context: int, nearness: Nea
         same = (gaps <= near.place) & (turns <= near.turn)
         alike = (gaps <= near.apart * near.place) & (turns <= near.apart * near.turn)
         for frame in range(context, t):
-            left = not same[frame, max(0, frame - near.absence) : frame].any()
+            recent = max(0, frame - near.absence)
+            left = not same[frame, recent:frame].any()
             back = np.flatnonzero(same[frame, :context])
             if left and len(back):
                 seen[i, frame - context] = back[-1]
-            new[i, frame - context] = not alike[frame, :frame].any()
+            new[i, frame - context] = not alike[frame, :recent].any()
     return Views(seen, new)
 
 

@@ -26,6 +26,14 @@ def test_a_view_returns_after_it_was_left_and_not_before():
     assert close.seen.tolist() == [[-1]] and close.new.tolist() == [[False]]
 
 
+def test_a_camera_that_moves_in_small_steps_sees_new_views():
+    places = np.stack([np.arange(60) * 25.0, np.zeros(60)], -1)  # along a corridor
+    places[50:] = places[10:20]  # and back to where it began
+    views = find_views(places[None], np.zeros((1, 60)), 20)
+    assert views.new[0, :30].all() and not views.new[0, 30:].any()
+    assert (views.seen[0, :30] == -1).all() and (views.seen[0, 30:] >= 10).all()
+
+
 def test_returning_views_are_set_beside_new_ones_as_far_into_the_future():
     places, yaws = walk((0, 0), (0, 5), (300, 0), (600, 0), (900, 0), (10, 0), (0, 0), (0, 180), (0, 355))
     views = find_views(places, yaws, 3, NEAR)
