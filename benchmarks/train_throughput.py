@@ -22,12 +22,13 @@ JSON keys:
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,18 +93,34 @@ def peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     return 2.0 * n**3 / best
 
 
-def ours(stage: Stage, config: LoopConfig, warm: int) -> float:
-    """Measure the seconds per step in the project's own loop, after `warm` steps."""
-    times: list[float] = []
+class _Enough(Exception):
+    """Ends a training whose speed has been measured."""
+
+
+def ours(stage: Stage, config: LoopConfig, warm: int, seconds: float = math.inf) -> float:
+    """Measure the seconds per step in the project's own loop, after `warm` steps.
+
+    Args:
+        stage: The stage.
+        config: Its loop; all steps but the last, which an evaluation follows, are measured.
+        warm: Number of steps before the measured ones.
+        seconds: Time after which the measurement ends with the step at hand.
+    """
+    began, ended, count = 0.0, 0.0, 0
 
     def on_step(step: int) -> None:
-        if step in (warm, config.steps - 1):  # an evaluation follows the last step
+        nonlocal began, ended, count
+        late = step > warm and time.perf_counter() - began > seconds
+        if step == warm or late or step == config.steps - 1:
             synchronise(config.device)
-            times.append(time.perf_counter())
+            ended, count = time.perf_counter(), step - warm
+            began = ended if step == warm else began
+        if late:
+            raise _Enough
 
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, suppress(_Enough):
         run(stage, config, Path(out), on_step)
-    return (times[1] - times[0]) / (config.steps - 1 - warm)
+    return (ended - began) / count
 
 
 def eager(stage: Any, batch: Callable[[], dict[str, torch.Tensor]], config: LoopConfig, warm: int) -> float:

@@ -90,7 +90,9 @@ def run(session: Session, figures: dict[str, Any]) -> None:
 
 
 def _play(task: str, split: str, count: int | None, steps: int, late: Callable[[], bool]) -> list[Any]:
-    """Play episodes 0, 1, ... of a task in order: `count` of them, or as many as `steps` need, or until time is up."""
+    """Play episodes 0, 1, ... of a task in order: `count` of them, or as many as `steps` need, or until time is up.
+    At least one is played.
+    """
     who = settings()
     length = episode_steps(who.spec, task)
     terminates = find_domain("dmlab").task(task).terminates
@@ -100,7 +102,9 @@ def _play(task: str, split: str, count: int | None, steps: int, late: Callable[[
 
     def begin() -> int | None:
         key = schedule.begin()
-        return None if key is None or late() or (count is not None and key >= count) else key
+        if key is None or (count is not None and key >= count):
+            return None
+        return None if key > 0 and late() else key  # one episode at least
 
     envs = spread(planned, default_envs(who.spec, task, core_count()))
     for key, episode in play_here(who, task, split, begin, envs):

@@ -10,7 +10,7 @@ class Size:
     name: str
     minutes: float
     latency_preset: str = "paper"
-    budgets: tuple[int, ...] = (16, 64, 4)
+    budgets: tuple[int, ...] = (16, 4, 64)
     """Budgets, the most valuable first."""
     latency_steps: int = 100
     rows: int = 512

@@ -47,6 +47,8 @@ from flexlam_rl.train.data import CurriculumSource, PairSource, held_out_pairs, 
 from flexlam_rl.train.trainer import LoopConfig, Stage
 
 NEVER = 10**9
+WARM_UP, MOST_SECONDS = 8, 3.0
+"""Largest number of steps before the measured ones, and seconds after which no further step is measured."""
 ELASTIC_BATCH = 8
 """Largest number of blocks of ElasticTok's paper sizes, of 4,096 tokens each, in a batch."""
 TECO_BATCH = 8
@@ -221,8 +223,8 @@ def _measured(
 
     parameters = sum(p.numel() for m in stage.trained().values() for p in m.parameters() if p.requires_grad)
     operations, moved = step_costs(loss, loop.batch, parameters)
-    warm = max(1, loop.steps // 3)
-    seconds = ours(build(), loop, warm)
+    warm = max(1, min(loop.steps // 3, WARM_UP))
+    seconds = ours(build(), loop, warm, MOST_SECONDS)
     least = max(operations / figures["peak_flops"], moved / figures["bytes_per_s"])
     return {
         unit: loop.batch * per_example / seconds,

@@ -7,13 +7,20 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from benchmarks.one_gpu import collecting
+from benchmarks.one_gpu.throughput import NEVER
+from benchmarks.train_throughput import ours
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
+from flexlam_rl.train.trainer import LoopConfig
+from tests.eval.conftest import shorten_episodes
+from tests.train.stages import build
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("latency", "throughput", "collect", "train", "suite", "seeds")
@@ -109,3 +116,23 @@ def test_finished_parts_are_not_repeated_and_without_a_gpu_nothing_is_done(rehea
     assert "480" not in dry.out and "at most 8 files of at most 16 MiB" in dry.out
     assert refused.code == 2 and "torch finds no GPU here; --rehearse" in refused.errors
     assert "Traceback" not in refused.errors and not list(tmp_path.iterdir())
+
+
+def test_each_task_has_an_episode_even_without_time(monkeypatch):
+    shorten_episodes(monkeypatch)
+    [only] = collecting._play("rooms_exploit_deferred_effects_train", "train", None, 10_000, lambda: True)
+    assert only.length > 0
+
+
+def test_a_speed_is_measured_within_its_time():
+    stage, steps = build("lam"), []
+    loss = stage.loss
+
+    def slow(batch, generator):
+        steps.append(time.sleep(0.05))
+        return loss(batch, generator)
+
+    stage.loss = slow
+    config = LoopConfig(steps=200, batch=4, eval_every=NEVER, save_every=NEVER, log_every=NEVER)
+    assert 0.05 <= ours(stage, config, 2, seconds=0.3) < 0.5
+    assert 4 <= len(steps) <= 12

@@ -137,6 +137,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "results/experts-reactive/README.md": ("tests/agents/experts/test_scores.py",),
     "results/matched/README.md": ("tests/eval/studies/test_matched.py",),
     "results/priors/README.md": ("tests/eval/studies/test_priors.py",),
+    "results/one-gpu/README.md": ("tests/benchmarks/test_one_gpu.py",),
     "results/teco/README.md": ("tests/eval/studies/test_teco.py", "tests/eval/studies/test_consistency.py"),
 }
 """Pages whose commands take hours or need what a test makes; these tests run them small, with other options."""

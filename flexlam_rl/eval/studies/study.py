@@ -201,6 +201,7 @@ def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
             continue
         with _taken(study, job) as taken:
             if not taken or (not done and study.is_finished(job)):
+                clock.done(job.name, job.kind, study.steps(job), 0.0)  # by another command
                 continue
             if not done and study.train is not None:
                 left = clock.words()

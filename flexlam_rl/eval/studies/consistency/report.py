@@ -115,18 +115,19 @@ def _plot(curves: dict[str, dict[str, Any]], protocol: str, path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(next(iter(curves.values())))
-    figure, axes = pyplot.subplots(1, len(names), figsize=(4.2 * len(names), 3.2), squeeze=False)
+    figure, axes = pyplot.subplots(1, len(names), figsize=(4.2 * len(names) + 1.6, 3.2), squeeze=False)
+    colors = pyplot.get_cmap("tab10" if len(curves) <= 10 else "tab20")
     for place, name in zip(axes[0], names, strict=True):
-        for arm, measures in curves.items():
+        for number, (arm, measures) in enumerate(curves.items()):
             found = measures[name]
             steps = np.arange(1, len(found["mean"]) + 1)
-            (line,) = place.plot(steps, found["mean"], label=arm, linewidth=1.2)
+            place.plot(steps, found["mean"], label=arm, linewidth=1.2, color=colors(number))
             if None not in found["low"]:
-                place.fill_between(steps, found["low"], found["high"], color=line.get_color(), alpha=0.15)
+                place.fill_between(steps, found["low"], found["high"], color=colors(number), alpha=0.1)
         place.set_xlabel("frames after the context")
         place.set_title(name, fontsize=9)
     context, horizon = parse_protocol(protocol)
-    axes[0][0].legend(fontsize=7)
+    axes[0][-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle(f"{context} frames shown, {horizon} predicted", fontsize=9)
     save(figure, path)
 
