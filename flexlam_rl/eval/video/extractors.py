@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ class Extractor(ABC):
 
     name: str
     clips: bool = False
-    net: nn.Module = nn.Identity()
+    net: Any = nn.Identity()
 
     @property
     def device(self) -> torch.device:
