@@ -106,9 +106,7 @@ class Tape:
         self.steps = 0
         self._rows = length + 1
         self._frames = np.empty((0,), np.uint8)
-        dtype, row = ("int16", (7,)) if self._spec is None else stored_type(self._spec)
-        self._actions = np.empty((length, *row), dtype)
-        self._rewards = np.empty(length)
+        self._actions, self._rewards = list[Any](), list[float]()
         self._restarts: list[int] = []
         self._marked, self._not_chosen = marked, list[int]()
         self._texts: list[str] = []
@@ -133,15 +131,8 @@ class Tape:
         """Keep an action and its reward."""
         if not chosen:
             self._not_chosen.append(self.steps)
-        if self.steps == len(self._rewards):
-            self._actions = np.concatenate([self._actions, np.empty_like(self._actions)])
-            self._rewards = np.concatenate([self._rewards, np.empty_like(self._rewards)])
-        self._actions[self.steps] = (
-            action
-            if self._spec is None
-            else stored_actions(np.asarray(action)[None], self._spec, "A recorded action")[0]
-        )
-        self._rewards[self.steps] = reward
+        self._actions.append(np.array(action))  # a policy may reuse its array
+        self._rewards.append(reward)
         self.steps += 1
 
     def finish(self, terminated: bool, truncated: bool, last: bool = True) -> Episode:
@@ -154,7 +145,7 @@ class Tape:
         restart[[row for row in self._restarts if row < rows]] = True
         chosen = np.ones(rows, np.bool_)
         chosen[self._not_chosen] = False
-        actions = self._actions[: self.steps]
+        actions = self._stored()
         extra = {EXPERT_CHOSE: chosen} if self._marked else {}
         for column in self.further:
             extra[column.name] = np.stack([kept[column.name] for kept in self._kept[:rows]])
@@ -162,7 +153,7 @@ class Tape:
             frames=self._frames[:rows],
             action=None if self._native else actions,
             action_native=actions if self._native else None,
-            reward=self._rewards[: self.steps],
+            reward=np.array(self._rewards, np.float64),
             terminated=terminated,
             truncated=truncated,
             restart=restart,
@@ -171,6 +162,14 @@ class Tape:
             key=self.key,
             extra=extra,
         )
+
+    def _stored(self) -> np.ndarray:
+        """Convert all actions, which are checked at once: checking each alone takes longer than recording it."""
+        dtype, row = ("int16", (7,)) if self._spec is None else stored_type(self._spec)
+        if not self._actions:
+            return np.empty((0, *row), dtype)
+        actions = np.stack(self._actions)
+        return actions.astype(dtype) if self._spec is None else stored_actions(actions, self._spec, "A recorded action")
 
 
 class Tally:
