@@ -132,7 +132,7 @@ def _pixel_recipe(same: dict[str, Any], start: str | None = None) -> Any:
     sizes = {}
     if start is not None:
         config = PixelNetwork.from_pretrained(start).config
-        sizes = {"gru": config.gru, "channels": config.channels}
+        sizes = {"gru": config.gru, "channels": config.channels, "vision": config.vision}
     return Recipe(**same, teacher="none", clone_steps=0, start=start, **sizes)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from flexlam_rl.agents.policy.compatibility import check_record
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.nn.pretrained import PretrainedModel
-from flexlam_rl.nn.small_vision import check_size, convolutions
+from flexlam_rl.nn.small_vision import Vision, check_size, convolutions
 
 _FEATURES, _EMBEDDING = 256, 16
 
@@ -30,6 +30,7 @@ class PixelConfig:
         gru: Width of the recurrent layer, G.
         channels: Number of channels of the first convolution.
         choices: Number of choices per step, K, made independently of each other.
+        vision: Size of the kernels of the convolutions.
     """
 
     actions: int
@@ -38,6 +39,7 @@ class PixelConfig:
     gru: int = 256
     channels: int = 16
     choices: int = field(default=1, metadata={"later": True})
+    vision: Vision = field(default="coarse", metadata={"later": True})
 
     @property
     def tail(self) -> tuple[int, ...]:
@@ -57,7 +59,7 @@ class PixelNetwork(PretrainedModel):
         super().__init__()
         self.config = config
         c, spec = config.channels, config.environment
-        self.vision, size = convolutions(3, c, spec.height, spec.width)
+        self.vision, size = convolutions(3, c, spec.height, spec.width, config.vision)
         self.project = nn.Linear(size, _FEATURES)
         self.previous = nn.Embedding((config.actions + 1) * config.choices, _EMBEDDING)
         self.input_gates = nn.Linear(_FEATURES + _EMBEDDING, 3 * config.gru)
@@ -143,7 +145,7 @@ def begin_from(network: PixelNetwork, start: str) -> None:
     other = PixelNetwork.from_pretrained(start)
     mine, theirs = network.config, other.config
     check_record(theirs.environment, mine.environment)
-    for name in ("actions", "choices", "gru", "channels"):
+    for name in ("actions", "choices", "gru", "channels", "vision"):
         if getattr(mine, name) != getattr(theirs, name):
             raise ValueError(
                 f"{start} is a pixel expert with {name} {getattr(theirs, name)}; here it is {getattr(mine, name)}."

@@ -25,6 +25,10 @@ class Recipe(PPORecipe):
     """Width of the recurrent layer."""
     channels: int = 16
     """Channels of the first convolution."""
+    vision: Literal["coarse", "fine"] = "coarse"
+    """Size of the kernels of the convolutions: 8x8, 4x4 and 3x3 (coarse), or 3x3 throughout (fine), which also see what
+    is three pixels large, and take about 2.5 times as long.
+    """
     start: str | None = None
     """Folder of a pixel expert of the same sizes to start from; None for fresh weights."""
     half: bool = False

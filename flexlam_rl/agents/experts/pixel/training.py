@@ -33,14 +33,15 @@ class Run(RewardRun):
     """
 
     title = "a pixel expert's training"
-    later: ClassVar[dict[str, Any]] = {"domain": "dmlab", "start": None, "anchor": 0.0}
+    later: ClassVar[dict[str, Any]] = {"domain": "dmlab", "start": None, "anchor": 0.0, "vision": "coarse"}
 
     def __init__(self, recipe: Recipe, world: World, out: Path) -> None:
         super().__init__(recipe, world, out)
         self.recipe = recipe
         extra = self.saved()
         choices = getattr(world, "choices", 1)
-        config = PixelConfig(world.actions, recipe.tasks, world.spec, recipe.gru, recipe.channels, choices)
+        sizes = recipe.gru, recipe.channels, choices, recipe.vision
+        config = PixelConfig(world.actions, recipe.tasks, world.spec, *sizes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = PixelNetwork(config)
