@@ -41,7 +41,7 @@ class Steps(nn.Module):
         """Embed actions, int64 (B, L), -1 where unknown, or latent actions, (B, L, numbers), as (B, L, E).
 
         Raises:
-            ValueError: The shape differs, or an action is out of range.
+            ValueError: The shape differs, or an action on the CPU is out of range.
         """
         if self.table is not None:
             if told.ndim != 2 or told.is_floating_point():

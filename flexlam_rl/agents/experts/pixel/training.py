@@ -40,8 +40,9 @@ class Run(RewardRun):
         self.recipe = recipe
         extra = self.saved()
         choices = getattr(world, "choices", 1)
-        sizes = recipe.gru, recipe.channels, choices, recipe.vision
-        config = PixelConfig(world.actions, recipe.tasks, world.spec, *sizes)
+        config = PixelConfig(
+            world.actions, recipe.tasks, world.spec, recipe.gru, recipe.channels, choices, recipe.vision
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = PixelNetwork(config)
