@@ -90,10 +90,12 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Let all tokens of x (B, L, D) attend to each other: (B, L, D)."""
+    def forward(self, x: Tensor, first: int | None = None) -> Tensor:
+        """Let tokens attend to all tokens of x (B, L, D): all of them, or only the first ones, (B, `first`, D)."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        q = q[:, :, :first]
+        n = q.shape[2]
         if q.dtype == torch.bfloat16 and q.device.type == "cpu":
             # on CPUs, torch's fused attention in bfloat16 does not use the matrix units: its backward pass took half of
             # a training step

@@ -12,7 +12,7 @@ from flexlam_rl.nn.patch_embed import Size
 
 def to_unit(frames: Tensor) -> Tensor:
     """Convert uint8 frames to float in [-1, 1]; float frames are returned unchanged."""
-    return frames.float() / 127.5 - 1.0 if frames.dtype == torch.uint8 else frames
+    return frames.float().div_(127.5).sub_(1.0) if frames.dtype == torch.uint8 else frames
 
 
 def to_bytes(frames: Tensor) -> Tensor:

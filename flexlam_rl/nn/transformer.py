@@ -30,9 +30,9 @@ class Block(HiddenLayer):
         self.norm1, self.attention = nn.LayerNorm(width), Attention(width, heads)
         self.norm2, self.mlp = nn.LayerNorm(width), MLP(width, hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the block on tokens x (B, L, D): (B, L, D)."""
-        x = x + self.attention(self.norm1(x))
+    def forward(self, x: Tensor, first: int | None = None) -> Tensor:
+        """Run the block on tokens x (B, L, D): the tokens after it, (B, L, D), or only the first (B, `first`, D)."""
+        x = x[:, :first] + self.attention(self.norm1(x), first)
         return x + self.mlp(self.norm2(x))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from flexlam_rl.agents.experts.pixel.world import DomainWorld
 from flexlam_rl.agents.finetune.players import BUNDLE
 from flexlam_rl.agents.latent_space import VectorLatentActionSpace
@@ -45,6 +47,14 @@ class BundleWorld(DomainWorld):
         return self.score(f"bundle:{folder}@{self.budget}", task, episodes)
 
 
+class _Coded(VectorLatentActionSpace):
+    """A batch in latent space that takes a network's choices: at K = 1, they are without a last dimension."""
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Translate codes (n, K), or (n,) at K = 1, and take the actions."""
+        return super().step(np.reshape(actions, (self.num_envs, -1)))
+
+
 class LatentWorld(BundleWorld):
     """Tasks whose actions are the first K codes of a latent action; evaluations play networks that choose codes."""
 
@@ -54,7 +64,7 @@ class LatentWorld(BundleWorld):
 
     def make(self, tasks: Sequence[str]) -> Any:
         """Make a batch that resets by mask, one environment per task."""
-        return VectorLatentActionSpace(super().make(tasks), self.policy, self.budget)
+        return _Coded(super().make(tasks), self.policy, self.budget)
 
     def accompany(self, folder: Path) -> None:
         """Write the bundle into the folder of a network, if it is not there yet."""

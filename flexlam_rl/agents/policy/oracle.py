@@ -22,7 +22,8 @@ from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.patch_embed import frame_size
 from flexlam_rl.utils.numbers import whole
 
-CHUNK = 32  # rows computed together, always as many: an episode's numbers do not depend on how many play beside it
+CHUNK = 32  # rows computed together
+LEAST = 16  # fewer rows are filled up: an episode's numbers do not depend on how many play beside it (docs/policy.md)
 
 
 class OraclePolicy:
@@ -108,9 +109,10 @@ class OraclePolicy:
     def _translated(self, now: np.ndarray, after: np.ndarray, previous: np.ndarray, budgets: np.ndarray) -> np.ndarray:
         """Encode and translate the transitions of up to `chunk` rows."""
         count, device = len(now), self.lam.null.device
+        rows = max(count, min(LEAST, self.chunk))
 
         def filled(part: np.ndarray) -> torch.Tensor:
-            more = np.ones((self.chunk - count, *part.shape[1:]), part.dtype)
+            more = np.ones((rows - count, *part.shape[1:]), part.dtype)
             return torch.from_numpy(np.concatenate([part, more])).to(device)
 
         frame = filled(now)

@@ -18,6 +18,8 @@ from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOpt
 from flexlam_rl.utils.options import tidy, whole
 
 CODED: tuple[What, ...] = ("prior", "latent-space")
+MORE = {"identity": False}
+"""Marks options that a later command on the same folder may change: it adds trainings, or takes part in them."""
 PLAYERS = {"prior": "bundle", "latent-space": "latent", "native": "pixel", "pixel": "pixel"}
 
 
@@ -26,16 +28,16 @@ class Options(StudyOptions):
     """Improve a bundle by reward, and train its rivals."""
 
     out: Path
-    """Folder of the study; the same command continues it."""
-    levels: tuple[str, ...] = ("rooms_watermaze", "explore_goal_locations_small")
+    """Folder of the study; the same command continues it, and several commands share the work."""
+    levels: tuple[str, ...] = field(default=("rooms_watermaze", "explore_goal_locations_small"), metadata=MORE)
     """Names of levels; each has trainings of its own."""
     bundle: str | None = None
     """Bundle that is improved; None for the one that comes with the package."""
-    budgets: tuple[int, ...] = (1, 4)
+    budgets: tuple[int, ...] = field(default=(1, 4), metadata=MORE)
     """Values of K for the arms that choose codes."""
-    arms: tuple[What, ...] = ("prior", "latent-space", "native", "pixel")
+    arms: tuple[What, ...] = field(default=("prior", "latent-space", "native", "pixel"), metadata=MORE)
     """Arms to compare."""
-    seeds: int = 3
+    seeds: int = field(default=3, metadata=MORE)
     """Number of trainings per arm, level and budget."""
     steps: int = 1_000_000
     """Number of agent steps of each training."""
@@ -51,7 +53,7 @@ class Options(StudyOptions):
     """Number of episodes per point."""
     episodes: int = 20
     """Number of episodes of the final measurement."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=MORE)
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -117,6 +119,7 @@ def plan(options: Options) -> Study[Job]:
         out=options.out,
         config=options,
         steps=lambda job: options.steps,
+        needed=lambda job: False,
     )
     return study
 

@@ -54,6 +54,7 @@ class TransitionEncoder(nn.Module):
         now, then = to_unit(obs), to_unit(next_obs)
         tokens = self.embed(torch.cat([now, then - now], dim=1)) + self.position
         x = torch.cat([self.slot_tokens.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             x = block(x)
-        return self.head(self.norm(x[:, : len(self.slot_tokens)]))
+        return self.head(self.norm(last(x, len(self.slot_tokens))))

@@ -41,16 +41,17 @@ def first_frames(rows: int) -> tuple[DMLabVectorEnv, np.ndarray]:
     return env, frames_of(env.reset(seed=0)[0]).copy()
 
 
-def test_a_policy_of_latent_space_learns_codes_and_plays_actions(bundle_folder, tmp_path, scored):
-    run = make_run(replace(PLAN, what="latent-space", budget=2), str(bundle_folder), tmp_path)
+@pytest.mark.parametrize("budget", [1, 2])
+def test_a_policy_of_latent_space_learns_codes_and_plays_actions(budget, bundle_folder, tmp_path, scored):
+    run = make_run(replace(PLAN, what="latent-space", budget=budget), str(bundle_folder), tmp_path)
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
     best = drive(run)
     assert scored == [f"latent:{tmp_path / 'last'}"]
     network = PixelNetwork.from_pretrained(best)
-    assert network.config.choices == 2 and network.config.actions == run.world.policy.lam.code_count
+    assert network.config.choices == budget and network.config.actions == run.world.policy.lam.code_count
     assert all(not torch.equal(before[name], value) for name, value in network.state_dict().items() if "policy" in name)
     history = run.collector.history
-    assert all(len(codes) == 2 for episode in history for codes in episode)
+    assert all(np.size(codes) == budget for episode in history for codes in episode)
 
     env, frames = first_frames(3)
     player = make_expert(f"latent:{best}", env, seed=1)

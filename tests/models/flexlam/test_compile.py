@@ -101,4 +101,6 @@ def test_of_a_stack_one_layer_is_compiled(monkeypatch):
     model = LAM(sizes)
     model.compile_parts()
     model(*pair(), torch.Generator().manual_seed(1)).loss.backward()
-    assert counters["stats"]["unique_graphs"] == 2  # the encoder's layer and the decoder's
+    assert (
+        counters["stats"]["unique_graphs"] == 3
+    )  # the encoder's layer, its last one for the slots alone, the decoder's
