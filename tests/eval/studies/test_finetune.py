@@ -47,6 +47,8 @@ def test_every_arm_trains_at_its_budgets_and_is_measured_by_its_best_policy(
     summary = (tmp_path / "out/summary.md").read_text()
     assert f"| {LEVEL} | prior@2 | 2 | 5.50 |" in summary and f"| {LEVEL} | native | 2 | 1.50 |" in summary
     assert main(command) == 0 and len(trained) == 10
+    assert main([*command, "--seeds", "3"]) == 0 and len(trained) == 15  # a folder can be given more trainings
+    assert main([*command, "--steps", "30"]) == 2 and "steps" in capsys.readouterr().err
     for more, words in ((["--budgets", "9"], "budget is 9"), (["--levels", "nowhere"], "nowhere")):
         assert main([*command[:2], "--out", str(tmp_path / "other"), *command[-2:], *more]) == 2
         assert words in capsys.readouterr().err
