@@ -81,7 +81,7 @@ class PixelNetwork(PretrainedModel):
 
     def _features(self, frames: Tensor) -> Tensor:
         """Compute features (B, F) of frames (B, H, W, 3) uint8."""
-        pictures = frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5
+        pictures = frames.permute(0, 3, 1, 2).float().div_(255.0).sub_(0.5)
         return F.relu(self.project(self.vision(pictures)))
 
     def _recur(self, gates: Tensor, hidden: Tensor) -> Tensor:
