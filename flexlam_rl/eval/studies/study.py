@@ -191,9 +191,6 @@ def _run(study: Study[Any]) -> None:
 
 
 def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
-    from flexlam_rl.train.progress import watched
-    from flexlam_rl.utils.files import write_atomically
-
     clock = study.clock()
     for number, job in enumerate(study.jobs, 1):
         done = study.is_finished(job)
@@ -203,25 +200,34 @@ def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
             if not taken or (not done and study.is_finished(job)):
                 clock.done(job.name, job.kind, study.steps(job), 0.0)  # by another command
                 continue
+            left = clock.words()
             if not done and study.train is not None:
-                left = clock.words()
                 print(f"{study.title}: job {number} of {len(study.jobs)}, {job.name}{left and f'; {left}'}", flush=True)
-
             began = time.monotonic()
-            with watched(lambda step, pace, job=job: _tell(study, clock, job, pace)):  # type: ignore[misc]
-                if study.train is not None:
-                    study.train(job)
-                rows = study.measure(job)
-            if rows is not None and study.out is not None:
-                path = study.result(job)
-                path.parent.mkdir(exist_ok=True)
-                write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
+            if _do(study, job, clock):
                 pages.came()
             if not done:
                 clock.done(job.name, job.kind, study.steps(job), time.monotonic() - began)
     left_out = [job.name for job in study.jobs if not study.is_finished(job)]
     if left_out:
         print(f"{study.title}: another command is at work on {', '.join(left_out)}.", flush=True)
+
+
+def _do(study: Study[J], job: J, clock: Clock) -> bool:
+    """Train and measure a job, and return whether its rows were stored here."""
+    from flexlam_rl.train.progress import watched
+    from flexlam_rl.utils.files import write_atomically
+
+    with watched(lambda _, pace: _tell(study, clock, job, pace)):
+        if study.train is not None:
+            study.train(job)
+        rows = study.measure(job)
+    if rows is None or study.out is None:
+        return False
+    path = study.result(job)
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, (json.dumps(rows, indent=1) + "\n").encode())
+    return True
 
 
 @contextmanager
