@@ -45,7 +45,7 @@ def stored_codes(
 
     def encode(store: RolloutStore, first: int, last: int) -> np.ndarray:
         frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
-        codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 256)
+        codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 64)
         return codes[: last - first].cpu().numpy()
 
     return derived_columns(rollouts.stores, KIND, digest, (lam.config.slots,), kind, encode, "encoding transitions")
