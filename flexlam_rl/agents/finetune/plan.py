@@ -21,6 +21,8 @@ with the task's own actions. "pixel": the latter, starting from the weights of a
 """
 RATES = {"prior": 1e-4, "latent-space": 5e-4, "native": 5e-4, "pixel": 1e-4}
 """Default learning rates."""
+ENTROPIES = {"prior": 0.003, "latent-space": 0.01, "native": 0.01, "pixel": 0.003}
+"""Default weights of the entropy bonus; with 0.003, a fresh network that chose codes stopped exploring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,8 @@ class FinetunePlan(Plain):
     """Steps of each environment between two updates."""
     learning_rate: float | None = None
     """Learning rate of Adam; by default 1e-4 for trained models and 5e-4 for fresh networks."""
-    entropy: float = 0.003
-    """Weight of the entropy bonus."""
+    entropy: float | None = None
+    """Weight of the entropy bonus; by default 0.003 for trained models and 0.01 for fresh networks."""
     anchor: float = 0.0
     """Weight of the divergence from the policy that `prior` and `pixel` start from."""
     epochs: int = 2
@@ -90,13 +92,14 @@ def make_run(plan: FinetunePlan, bundle: str | None, out: Path) -> "RewardRun":
 
     _check(plan)
     rate = RATES[plan.what] if plan.learning_rate is None else plan.learning_rate
+    entropy = ENTROPIES[plan.what] if plan.entropy is None else plan.entropy
     same: dict[str, Any] = {
         name: getattr(plan, name)
         for name in (
-            "tasks", "domain", "steps", "envs", "rollout", "entropy", "anchor", "epochs", "minibatches",
+            "tasks", "domain", "steps", "envs", "rollout", "anchor", "epochs", "minibatches",
             "evaluate_every", "evaluation_episodes", "save_every", "seed", "device",
         )
-    } | {"learning_rate": rate}  # fmt: skip
+    } | {"learning_rate": rate, "entropy": entropy}  # fmt: skip
     if plan.what in ("prior", "latent-space"):
         loaded = load_bundle(bundle, plan.device)
         if plan.what == "prior":

@@ -42,10 +42,11 @@ def stored_codes(
     """
     lam = lam.to(device)
     kind = np.int16 if lam.code_count <= 2**15 else np.int32
+    batch = 64 if torch.device(device).type == "cpu" else 1024  # what fits into a CPU's caches
 
     def encode(store: RolloutStore, first: int, last: int) -> np.ndarray:
         frames = torch.from_numpy(store.frames.read(first, min(last + 1, store.rows)))
-        codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), 64)
+        codes = encode_rows(lam, frames.to(device).movedim(-1, 1).contiguous(), batch)
         return codes[: last - first].cpu().numpy()
 
     return derived_columns(rollouts.stores, KIND, digest, (lam.config.slots,), kind, encode, "encoding transitions")

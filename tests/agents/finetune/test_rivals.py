@@ -44,6 +44,7 @@ def first_frames(rows: int) -> tuple[DMLabVectorEnv, np.ndarray]:
 @pytest.mark.parametrize("budget", [1, 2])
 def test_a_policy_of_latent_space_learns_codes_and_plays_actions(budget, bundle_folder, tmp_path, scored):
     run = make_run(replace(PLAN, what="latent-space", budget=budget), str(bundle_folder), tmp_path)
+    assert run.recipe.entropy == 0.01 and run.recipe.learning_rate == 5e-4  # of fresh networks
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
     best = drive(run)
     assert scored == [f"latent:{tmp_path / 'last'}"]
