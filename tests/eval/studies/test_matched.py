@@ -189,6 +189,28 @@ def test_a_finished_layer_is_not_run_again_and_other_contrasts_are_refused(study
     assert "contrasts[0].second is 'fixed2-fsq5@2' there and 'flexlam8-mixed@1' here" in said and said.count("\n") == 1
 
 
+def test_contrasts_may_be_against_models_of_another_study_that_trained_for_longer(
+    study, data, contrasts, tmp_path, capsys
+):
+    longer = arguments("latents", data, tmp_path, contrasts, "--models", "flexlam8-mixed", "--lam-steps", "3")
+    assert main([*longer, "--against", str(study)]) == 0
+    (found,) = json.loads((tmp_path / "latents-against.json").read_text())["contrasts"]
+    first, second = (
+        {(r["model"], r["budget"]): float(r["accuracy"]) for r in csv.DictReader((folder / "latents.csv").open())}
+        for folder in (tmp_path, study)
+    )
+    assert found["difference"] == pytest.approx(first["flexlam8-mixed", "2"] - second["fixed2-fsq5", "2"])
+    assert not (tmp_path / "latents.json").exists()
+    capsys.readouterr()
+    for more, words in (
+        (["--held-out", "32", "--out", str(tmp_path / "other")], "whose held_out is 64, and 32 here"),
+        (["--against", str(data)], "which holds no study"),
+    ):
+        assert main([*longer, "--against", str(study), *more]) == 2
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
+
+
 def test_a_stopped_study_continues_to_the_same_rows(study, data, contrasts, tmp_path, monkeypatch, capsys):
     two = arguments("latents", data, tmp_path, contrasts)
     measure = work.measure

@@ -91,24 +91,27 @@ def read_contrasts(path: Path) -> tuple[Contrast, ...]:
     return tuple(found)
 
 
-def evaluate(contrast: Contrast, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def evaluate(
+    contrast: Contrast, rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """Compute a contrast from measured rows.
 
     Args:
         contrast: The contrast.
         rows: Measured rows, with layer, labels, amount, model, budget, seed and the metric.
+        others: Rows of the second column, if it is from another study.
 
     Returns:
         The contrast's fields, with "seeds" (those that have both columns), "differences" (one per seed), "difference"
         (their mean), "low" and "high" (its 95% interval; None below two seeds), and "verdict".
     """
     sides = []
-    for text in (contrast.first, contrast.second):
+    for text, measured in ((contrast.first, rows), (contrast.second, rows if others is None else others)):
         model, budget = column(text)
         sides.append(
             {
                 row["seed"]: row[contrast.metric]
-                for row in rows
+                for row in measured
                 if (row["layer"], row["labels"], row["amount"]) == (contrast.layer, contrast.labels, contrast.amount)
                 and (row["model"], row["budget"]) == (model.name, budget)
             }

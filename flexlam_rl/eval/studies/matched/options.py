@@ -51,6 +51,10 @@ class Options(StudyOptions):
     """Task that the narrow labels come from."""
     contrasts: Path | None = None
     """File of the contrasts; None for those of the package with the preset `study`, and for none with other presets."""
+    against: Path | None = None
+    """Folder of a study that trained its models for another number of steps: the contrasts take their second column
+    from there. For example one FlexLAM against Fixed-K models that trained as long as it, all of them together.
+    """
     conditioning: Conditioning = "slots"
     """What every translator sees, as in `flexlam train`."""
     prior: PriorName = "factored"

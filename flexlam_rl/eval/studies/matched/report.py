@@ -86,9 +86,10 @@ def _cell(value: Row | None) -> str:
     return f"{value['mean']:.4g}" + ("" if np.isnan(half) else f" ± {half:.2g}")
 
 
-def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
+def write(out: Path, layer: str, contrasts: Sequence[Contrast], against: Path | None = None) -> str:
     """Write LAYER.csv (one row per model, budget, labels and seed), LAYER.json, LAYER.md and LAYER.png, and return the
-    Markdown.
+    Markdown. With a study that the contrasts are `against`, their second column is from there, and files with contrasts
+    are LAYER-against.json and LAYER-against.md.
     """
     rows = read_rows(out, layer)
     if not rows:
@@ -96,7 +97,8 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
     if layer == "audit":
         return _write_audit(out, rows)
     table = summarise(rows, tuple(_metrics(layer)))
-    found = [evaluate(contrast, rows) for contrast in contrasts if contrast.layer == layer]
+    others = None if against is None else read_rows(against, layer)
+    found = [evaluate(contrast, rows, others) for contrast in contrasts if contrast.layer == layer]
     shown = csv_bytes([{key: value for key, value in row.items() if key not in _LISTS} for row in rows])
     file = out / f"{layer}.csv"
     if not file.exists() or file.read_bytes() != shown:  # drawing takes a second
@@ -104,8 +106,9 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast]) -> str:
     write_atomically(file, shown)
     page = markdown(table, found, layer)
     record = {"unit": "training seed", "interval": "95 %, Student's t", "contrasts": found, "columns": table}
-    write_json(out / f"{layer}.json", json.loads(json.dumps(record).replace("NaN", "null")))
-    write_atomically(out / f"{layer}.md", page.encode())
+    name = layer if against is None else f"{layer}-against"
+    write_json(out / f"{name}.json", json.loads(json.dumps(record).replace("NaN", "null")))
+    write_atomically(out / f"{name}.md", page.encode())
     return page
 
 

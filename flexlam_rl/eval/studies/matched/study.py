@@ -11,12 +11,14 @@ See docs/matched.md.
 """
 
 import functools
+from pathlib import Path
 from typing import Any
 
 from flexlam_rl.eval.studies.matched import report, work
 from flexlam_rl.eval.studies.matched.jobs import Job, all_jobs
 from flexlam_rl.eval.studies.matched.options import Choice, Config, Options, chosen, named_contrasts
 from flexlam_rl.eval.studies.study import Study, StudyDefinition
+from flexlam_rl.utils.files import read_json
 
 
 def plan(options: Options) -> Study[Job]:
@@ -44,6 +46,9 @@ def plan(options: Options) -> Study[Job]:
         options.tasks, options.suite_seed, (*rollouts.digests, *test.digests), tuple(dict(vars(c)) for c in contrasts),
     )  # fmt: skip
 
+    if options.against is not None:
+        _check_other(options.against, config)
+
     @functools.cache
     def held_out() -> Any:
         return load_transitions(test, options.held_out, seed=0, labelled=True).to(options.device)
@@ -53,12 +58,28 @@ def plan(options: Options) -> Study[Job]:
         jobs=list(all_jobs(choice)),
         train=lambda job: work.train(job, options),
         measure=lambda job: work.measure(job, options, held_out, choice.budgets),
-        report=lambda: report.write(options.out, options.layer, contrasts),
+        report=lambda: report.write(options.out, options.layer, contrasts, options.against),
         out=options.out,
         config=config,
         steps=lambda job: work.steps(job, options),
         guesses=seconds_per_step(options.preset, options.device),
     )
+
+
+def _check_other(folder: Path, config: Config) -> None:
+    """Refuse a study to compare with that differs in more than the length of its trainings.
+
+    Raises:
+        ValueError: The folder holds no study, or one that differs.
+    """
+    from flexlam_rl.train.identity import differences, resolved
+
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(f"against is {folder}, which holds no study: there is no {path.name}.")
+    for name, there, here in differences(read_json(path), resolved(config), config):
+        if name not in ("lam_steps", "steps", "translator_steps"):
+            raise ValueError(f"against is {folder}, whose {name} is {there!r}, and {here!r} here; expected the same.")
 
 
 def _check_world(options: Options, choice: Choice, rollouts: Any) -> None:
