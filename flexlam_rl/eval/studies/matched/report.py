@@ -45,21 +45,23 @@ def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
     return sorted(table, key=lambda e: (e["labels"] != "standard", e["amount"], e["budget"], e["model"]))
 
 
-def markdown(table: Sequence[Row], found: Sequence[Row], layer: str) -> str:
+def markdown(table: Sequence[Row], found: Sequence[Row], layer: str, against: Path | None = None) -> str:
     """Write the page of a layer: first the contrasts, then all columns."""
     lines = []
     if found:
+        about = (
+            "named before the runs" if against is None else f"with their second column from the study {against.name}"
+        )
         lines += [
-            f"Contrasts named before the runs; the unit is the training seed, intervals are 95 %, Student's t "
-            f"({layer}):\n",
+            f"Contrasts {about}; the unit is the training seed, intervals are 95 %, Student's t ({layer}):\n",
             "| contrast | difference | interval | seeds | verdict |",
             "|---|--:|--:|--:|---|",
         ]
         for c in found:
             ends = "" if c["low"] is None else f"[{c['low']:+.4g}, {c['high']:+.4g}]"
             gap = "" if c["difference"] is None else f"{c['difference']:+.4g}"
-            about = Contrast(**{name: c[name] for name in Contrast.__dataclass_fields__}).name
-            lines.append(f"| {about} | {gap} | {ends} | {len(c['seeds'])} | {c['verdict']} |")
+            name = Contrast(**{field: c[field] for field in Contrast.__dataclass_fields__}).name
+            lines.append(f"| {name} | {gap} | {ends} | {len(c['seeds'])} | {c['verdict']} |")
         lines.append("")
     names = _metrics(layer)
     lines += [
@@ -104,7 +106,7 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast], against: Path | 
     if not file.exists() or file.read_bytes() != shown:  # drawing takes a second
         draw(rows, layer, out / f"{layer}.png")
     write_atomically(file, shown)
-    page = markdown(table, found, layer)
+    page = markdown(table, found, layer, against)
     record = {"unit": "training seed", "interval": "95 %, Student's t", "contrasts": found, "columns": table}
     name = layer if against is None else f"{layer}-against"
     write_json(out / f"{name}.json", json.loads(json.dumps(record).replace("NaN", "null")))
