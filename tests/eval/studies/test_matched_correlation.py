@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from flexlam_rl.eval.studies.matched.correlation import correlate, correlation_page, correlations, spearman, within
+from flexlam_rl.eval.studies.matched.plots import draw_correlations
 
 BUDGETS = (1, 4, 16)
 
@@ -65,6 +66,17 @@ def test_rows_without_a_partner_are_left_out():
     assert correlations([row for row in rows if row["layer"] == "oracle"]) == []
     assert "No correlations yet" in correlation_page([])
     assert within(np.arange(4.0), np.arange(4.0), np.array([1, 1, 2, 2])) != 1  # two of a budget say nothing
+
+
+def test_the_picture_has_a_panel_for_each_outcome(tmp_path):
+    from PIL import Image
+
+    sizes = []
+    rows = made_up(lambda m, k: m**3, lambda m, k: 10 * m + k)
+    for more in ([], [row | {"labels": "standard"} for row in rows if row["layer"] == "oracle"]):
+        draw_correlations(correlations([*rows, *more]), tmp_path / "audit.png")
+        sizes.append(Image.open(tmp_path / "audit.png").width)
+    assert sizes[1] > 1.3 * sizes[0]
 
 
 def test_groups_count_by_their_size():

@@ -1,6 +1,6 @@
-"""The plot of a layer: one dot per seed, and lines through the means."""
+"""The plots of the layers: one dot per seed and lines through the means; for the audit, correlations with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,47 @@ def draw(rows: Sequence[dict[str, Any]], layer: str, path: Path) -> None:
     axes[0][0].legend(fontsize=7)
     write_figure(path, figure, 110)
     pyplot.close(figure)
+
+
+def draw_correlations(found: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the correlations within equal budgets, one panel per outcome, with the figures in the order of their mean
+    correlation; draw nothing without matplotlib.
+
+    Args:
+        found: Rows of `correlations`.
+        path: PNG file to write.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    known = [row for row in found if row["within"]["value"] is not None]
+    outcomes = list(dict.fromkeys((row["layer"], row["labels"], row["amount"], row["metric"]) for row in known))
+    means: dict[str, list[float]] = {}
+    for row in known:
+        means.setdefault(row["figure"], []).append(row["within"]["value"])
+    figures = sorted(means, key=lambda name: float(np.mean(means[name])))
+    sides = (1.8 + 1.7 * len(outcomes), 0.9 + 0.22 * len(figures))
+    drawn, axes = pyplot.subplots(
+        1, max(1, len(outcomes)), figsize=sides, layout="constrained", squeeze=False, sharey=True
+    )
+    for axis, outcome in zip(axes[0], outcomes, strict=False):
+        for row in known:
+            if (row["layer"], row["labels"], row["amount"], row["metric"]) == outcome:
+                at, value = figures.index(row["figure"]), row["within"]
+                sure = value["low"] > 0 or value["high"] < 0
+                axis.plot([value["low"], value["high"]], [at, at], color="C0" if sure else "0.7", lw=1)
+                axis.plot(value["value"], at, "o", color="C0" if sure else "0.7", markersize=4)
+        axis.axvline(0, color="0.5", lw=0.5)
+        axis.set_xlim(-1, 1)
+        axis.set_title(f"{outcome[0]}, {outcome[3]}\n{outcome[1]} labels x {outcome[2]}", fontsize=8)
+    axes[0][0].set_yticks(range(len(figures)), [name.replace("_", " ") for name in figures], fontsize=8)
+    drawn.supxlabel("rank correlation between models of equal K, 95 %", fontsize=8)
+    write_figure(path, drawn, 110)
+    pyplot.close(drawn)
 
 
 def _series(row: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from flexlam_rl.eval.studies.alignment_report import interval
 from flexlam_rl.eval.studies.matched.contrasts import METRICS, Contrast, evaluate
 from flexlam_rl.eval.studies.matched.correlation import correlation_page, correlations
-from flexlam_rl.eval.studies.matched.plots import draw
+from flexlam_rl.eval.studies.matched.plots import draw, draw_correlations
 from flexlam_rl.utils.files import read_json, write_atomically, write_json
 from flexlam_rl.utils.tabular import csv_bytes
 
@@ -115,10 +115,12 @@ def write(out: Path, layer: str, contrasts: Sequence[Contrast], against: Path | 
 
 
 def _write_audit(out: Path, rows: Sequence[Row]) -> str:
-    """Write audit.csv, and audit.json and audit.md with the correlations, and return the Markdown."""
+    """Write audit.csv, and audit.json, audit.md and audit.png with the correlations, and return the Markdown."""
     write_atomically(out / "audit.csv", csv_bytes(rows))
     found = correlations(read_rows(out))
     write_json(out / "audit.json", {"unit": "latent action model of one seed", "correlations": found})
     page = correlation_page(found)
+    if found:
+        draw_correlations(found, out / "audit.png")
     write_atomically(out / "audit.md", page.encode())
     return page
