@@ -90,12 +90,15 @@ def _near(side: int) -> int:
 def patchify(images: Tensor, patch: int) -> Tensor:
     """Cut images (B, C, H, W) into patches (B, N, C * P * P), in row-major order of patches."""
     b, c, h, w = images.shape
-    whole = _ROWS.get(patch * images.element_size())
-    if whole is None or images.requires_grad or images.device.type != "cpu" or torch.compiler.is_compiling():
+    whole = None
+    if images.device.type == "cpu" and not images.requires_grad and not torch.compiler.is_compiling():
+        images = images.contiguous()
+        whole = None if images.storage_offset() % patch else _ROWS.get(patch * images.element_size())
+    if whole is None:
         x = images.reshape(b, c, h // patch, patch, w // patch, patch).permute(0, 2, 4, 1, 3, 5)
     else:
         # a CPU copies a row of a patch as one number in a quarter of the time
-        x = images.contiguous().view(whole).view(b, c, h // patch, patch, w // patch)
+        x = images.view(whole).view(b, c, h // patch, patch, w // patch)
         x = x.permute(0, 2, 4, 1, 3).contiguous().view(images.dtype)
     return x.reshape(b, (h // patch) * (w // patch), c * patch * patch)
 

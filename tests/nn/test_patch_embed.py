@@ -33,6 +33,7 @@ def test_pictures_may_lie_in_memory_as_they_like(patch):
         torch.randint(0, 256, (2, 16, 24, 3), dtype=torch.uint8).movedim(-1, 1),
         torch.randn(2, 6, 16, 24)[:, 1:4, :, :8],
         torch.randn(1, 3, 16, 24).expand(2, -1, -1, -1),
+        torch.randn(3 * 16 * 24 + 1)[1:].view(1, 3, 16, 24),
     ):
         assert torch.equal(patchify(images, patch), by_hand(images, patch))
 
