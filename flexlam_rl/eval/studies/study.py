@@ -200,8 +200,8 @@ def _run_jobs(study: Study[Any], pages: "_Pages") -> None:
             if not taken or (not done and study.is_finished(job)):
                 clock.done(job.name, job.kind, study.steps(job), 0.0)  # by another command
                 continue
-            left = clock.words()
             if not done and study.train is not None:
+                left = clock.words()
                 print(f"{study.title}: job {number} of {len(study.jobs)}, {job.name}{left and f'; {left}'}", flush=True)
             began = time.monotonic()
             if _do(study, job, clock):
