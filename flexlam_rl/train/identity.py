@@ -1,7 +1,7 @@
 """Comparison of configurations: what makes two runs the same run.
 
 A run's folder holds its configuration, and only a run with an equal one can continue there. Dataclass fields with the
-metadata `{"identity": False}` do not count: a run may be moved to another device, extended, or logged and saved at
+metadata `utils.options.free()` do not count: a run may be moved to another device, extended, or logged and saved at
 other intervals. A field with `{"follows": NAME}` counts only if the field NAME beside it is equal, and a field with
 `{"formerly": NAMES}` is also found under its earlier names in older files.
 """
@@ -19,11 +19,6 @@ from flexlam_rl.utils.files import write_atomically
 from flexlam_rl.utils.options import former_names
 
 ABSENT = "absent"
-
-
-def free() -> dict[str, Any]:
-    """Metadata of a field that does not belong to a run's identity."""
-    return {"identity": False}
 
 
 def differences(before: Any, now: Any, config: Any = None, name: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -21,14 +21,14 @@ from flexlam_rl.train import distributed, optim
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.finite import FirstOdd
 from flexlam_rl.train.finite import odd as odd_figure
-from flexlam_rl.train.identity import check_folder, free, refuse_shorter
+from flexlam_rl.train.identity import check_folder, refuse_shorter
 from flexlam_rl.train.log import RunLog
 from flexlam_rl.train.progress import Pace, Progress
 from flexlam_rl.train.stage import Stage
 from flexlam_rl.train.state import STATE, load_state, save_state
 from flexlam_rl.train.stopping import stopping
 from flexlam_rl.utils.files import write_atomically
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 __all__ = ["LoopConfig", "Stage", "TrainingError", "check_folder", "run"]
 

@@ -19,6 +19,11 @@ def formerly(*names: str) -> dict[str, Any]:
     return {"formerly": names}
 
 
+def free() -> dict[str, Any]:
+    """Metadata of a dataclass field that does not belong to a run's identity: a later command may change it."""
+    return {"identity": False}
+
+
 def former_names(options: type) -> dict[str, str]:
     """Map the former names of a dataclass's fields to today's names."""
     return {old: f.name for f in dataclasses.fields(options) for old in f.metadata.get("formerly", ())}

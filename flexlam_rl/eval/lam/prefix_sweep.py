@@ -55,7 +55,7 @@ def run(options: Options) -> int:
     """
     from flexlam_rl.models.flexlam.budgets import budgets
     from flexlam_rl.models.flexlam.sheets import grid
-    from flexlam_rl.nn.frames import peak_signal_to_noise
+    from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
     from flexlam_rl.utils.files import write_atomically
 
     for name in ("count", "measured", "steps"):
@@ -69,15 +69,15 @@ def run(options: Options) -> int:
     chosen = torch.cat(
         [_spread(len(t.obs), options.count) + sum(len(s.obs) for s in shown[:i]) for i, t in enumerate(shown)]
     )
-    target = next_obs.float() / 127.5 - 1
+    target = to_unit(next_obs)
     columns, figures = {"frame": obs[chosen], "next": next_obs[chosen]}, {}
-    figures["still"] = float(peak_signal_to_noise(obs.float() / 127.5 - 1, target).mean())
+    figures["still"] = float(peak_signal_to_noise(to_unit(obs), target).mean())
     sweep = budgets(lam.config.slots) if lam.config.prefix else [lam.config.slots]
     for k in sweep:
         generator = torch.Generator(options.device).manual_seed(options.seed)
         decoded = lam.decode(obs, codes, k, options.steps, generator)
         columns[f"K = {k}"] = decoded[chosen]
-        figures[f"K = {k}"] = float(peak_signal_to_noise(decoded.float() / 127.5 - 1, target).mean())
+        figures[f"K = {k}"] = float(peak_signal_to_noise(to_unit(decoded), target).mean())
     grid(columns, options.out)
     record |= {"transitions": len(obs), "steps": options.steps, "psnr_db": figures}
     write_atomically(options.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())

@@ -24,6 +24,7 @@ from flexlam_rl.eval.studies.alignment_report import interval
 from flexlam_rl.eval.studies.study import Study, StudyDefinition, StudyOptions
 from flexlam_rl.utils.command_line import run as run_command
 from flexlam_rl.utils.number_lists import number_list
+from flexlam_rl.utils.options import free
 from flexlam_rl.utils.tabular import csv_bytes
 
 # name in the report -> stage and conditioning
@@ -60,7 +61,7 @@ class Options(StudyOptions):
     """Number of steps of every case, instead of the preset's."""
     held_out: int = 4000
     """Number of transitions of the test split that every case is measured on."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
     precision: Literal["fp32", "bf16"] | None = None
 
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from flexlam_rl.agents.finetune.plan import FinetunePlan, What
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 CODED: tuple[What, ...] = ("prior", "latent-space")
-MORE = {"identity": False}
+MORE = free()
 """Marks options that a later command on the same folder may change: it adds trainings, or takes part in them."""
 PLAYERS = {"prior": "bundle", "latent-space": "latent", "native": "pixel", "pixel": "pixel"}
 

@@ -18,7 +18,7 @@ from flexlam_rl.envs.domains.dmlab.levels import SUITE
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.flexlam.priors import CONTINUOUS, PRIORS, PriorName
 from flexlam_rl.utils.files import write_atomically, write_json
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 Bottleneck = Literal["fsq", "gaussian"]
 
@@ -49,7 +49,7 @@ class Options(StudyOptions):
     """Number of steps of every stage, instead of the preset's."""
     label_count: int | None = None
     """Number of labels of the translators, instead of the paper's share."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

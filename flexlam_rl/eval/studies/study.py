@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from flexlam_rl.eval.studies.clock import Clock, duration
 from flexlam_rl.utils.errors import StoreLocked
 from flexlam_rl.utils.files import FolderLock
+from flexlam_rl.utils.options import free
 
 Rows = list[dict[str, Any]]
 
@@ -59,7 +60,7 @@ J = TypeVar("J", bound=Job)
 class StudyOptions:
     """Options that all studies share."""
 
-    dry_run: bool = field(default=False, metadata={"identity": False})
+    dry_run: bool = field(default=False, metadata=free())
     """Print the remaining jobs and hours, and write nothing."""
 
 

@@ -16,7 +16,7 @@ from flexlam_rl.eval.studies.study import ArmJob, Study, StudyDefinition, StudyO
 from flexlam_rl.models.videogpt.config import PRESETS, Preset
 from flexlam_rl.models.videogpt.recipes import PresetName
 from flexlam_rl.utils.files import read_json
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 BATCH = 32
 """Clips that are encoded or sampled together."""
@@ -77,7 +77,7 @@ class Options(StudyOptions):
     """Number of held-out clips to reconstruct, and of clips to sample."""
     extractor: str = "efficientnet-lite0"
     """Network of the Fréchet distances, which are named after it."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

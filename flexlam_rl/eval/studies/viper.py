@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from flexlam_rl.agents.experts.pixel.ppo import PPORecipe
 from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, StudyOptions
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 Arm = Literal["viper", "beta0", "bonus", "adversarial", "random"]
 
@@ -53,7 +53,7 @@ class Options(StudyOptions):
     """PPO's passes over each rollout, in all arms."""
     episodes: int = 20
     """Number of episodes of a measurement."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

@@ -27,6 +27,12 @@ class EncoderConfig(Plain):
     convolutions halve, so that a token stands for 4 x 4 of them.
     """
 
+    def __post_init__(self) -> None:
+        """Raise ValueError without a layer: the slots would be the same for all frames."""
+        super().__post_init__()
+        if self.depth < 1:
+            raise ValueError(f"depth of the encoder is {self.depth}; expected at least 1.")
+
 
 @dataclass(frozen=True)
 class DecoderConfig(Plain):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, TranslatorConfig, fixed
+from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, LAMConfig, TranslatorConfig, fixed
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.flow_matching import sample_times
@@ -192,3 +192,8 @@ def test_bad_codes_and_lengths_are_named():
         lam.embed(torch.tensor([[0, 1000]]))
     with pytest.raises(ValueError, match="prefix length 5 lies outside"):
         lam.keep_prefix(torch.zeros(1, 4, dtype=torch.long), 5)
+
+
+def test_an_encoder_without_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="depth of the encoder is 0; expected at least 1"):
+        EncoderConfig(depth=0)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.agents.policy.compatibility import check_record
 from flexlam_rl.envs.spec import EnvSpec
+from flexlam_rl.nn.gru import recur
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.small_vision import Vision, check_size, convolutions
 
@@ -84,13 +85,6 @@ class PixelNetwork(PretrainedModel):
         pictures = frames.permute(0, 3, 1, 2).float().div_(255.0).sub_(0.5)
         return F.relu(self.project(self.vision(pictures)))
 
-    def _recur(self, gates: Tensor, hidden: Tensor) -> Tensor:
-        """Compute one step of a GRU whose gates for the input are already computed."""
-        reset, update, new = gates.chunk(3, -1)
-        own_reset, own_update, own_new = self.hidden_gates(hidden).chunk(3, -1)
-        candidate = torch.tanh(new + torch.sigmoid(reset + own_reset) * own_new)
-        return torch.lerp(candidate, hidden, torch.sigmoid(update + own_update))
-
     def forward(
         self, frames: Tensor, previous: Tensor, begins: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,13 +103,9 @@ class PixelNetwork(PretrainedModel):
         seen = self._features(frames.flatten(0, 1)).unflatten(0, (time, rows))
         acted = self._acted(previous, begins)
         gates = self.input_gates(torch.cat([seen, acted], -1))
-        keep = (~begins).to(seen.dtype)[..., None]
-        states = []
-        for t in range(time):
-            hidden = self._recur(gates[t], hidden * keep[t])
-            states.append(hidden)
-        both = torch.cat([torch.stack(states), seen], -1)
-        return self.policy(both).unflatten(-1, (*self.config.tail, -1)), self.value(both), hidden
+        states = recur(gates, begins, hidden, self.hidden_gates.weight, self.hidden_gates.bias)
+        both = torch.cat([states, seen], -1)
+        return self.policy(both).unflatten(-1, (*self.config.tail, -1)), self.value(both), states[-1]
 
     def _acted(self, previous: Tensor, begins: Tensor) -> Tensor:
         """Embed the previous actions, (T, B, _EMBEDDING)."""

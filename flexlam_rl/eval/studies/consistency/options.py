@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flexlam_rl.eval.studies.study import StudyOptions
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 REPEAT = "repeat-last-frame"
 
@@ -45,7 +45,7 @@ class Options(StudyOptions):
     """Seed of the episodes and of the predictions."""
     decode_steps: int | None = None
     """Number of steps of a flow decoder per prediction; None for the model's own."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

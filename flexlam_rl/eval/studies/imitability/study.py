@@ -20,7 +20,7 @@ from flexlam_rl.eval.studies.imitability.video import Video
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.baselines.clone import Memory
 from flexlam_rl.utils.command_line import run as run_command
-from flexlam_rl.utils.options import whole
+from flexlam_rl.utils.options import free, whole
 
 MEMORIES: dict[str, Memory] = {"one": "frame", "ten": "frames", "recurrent": "recurrent"}
 RECIPES: dict[str, tuple[Memory, bool]] = {
@@ -56,7 +56,7 @@ class Options(StudyOptions):
     """Number of episodes that each clone plays per level; 0 for none."""
     seed: int = 0
     """Seed of weights, order and episodes."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

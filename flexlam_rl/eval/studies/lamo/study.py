@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from flexlam_rl.eval.studies.study import ArmJob, Rows, Study, StudyDefinition, StudyOptions
 from flexlam_rl.models.lamo.recipes import PresetName
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 Arm = Literal["repeat", "midway", "decoder", "flow", "mixture", "state"]
 ARMS: tuple[Arm, ...] = ("midway", "decoder", "flow", "mixture", "state")
@@ -43,7 +43,7 @@ class Options(StudyOptions):
     """Number of training steps of every model that predicts, instead of the preset's."""
     extractor: str = "efficientnet-lite0"
     """Network of the Fréchet distances, which are named after it."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

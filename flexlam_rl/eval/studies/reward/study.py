@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flexlam_rl.eval.studies.study import Rows, Study, StudyDefinition, StudyOptions
-from flexlam_rl.utils.options import tidy, whole
+from flexlam_rl.utils.options import free, tidy, whole
 
 Modes = Literal["conditional", "joint"]
 
@@ -47,7 +47,7 @@ class Options(StudyOptions):
     """Seed of the episodes."""
     task: bool = False
     """Tell the models which task they score."""
-    device: str = field(default="cpu", metadata={"identity": False})
+    device: str = field(default="cpu", metadata=free())
 
     def __post_init__(self) -> None:
         """Check the options.

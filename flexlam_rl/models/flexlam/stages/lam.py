@@ -9,7 +9,7 @@ from flexlam_rl.models.flexlam.budgets import budgets
 from flexlam_rl.models.flexlam.sheets import prefix_sheet
 from flexlam_rl.models.pixel_model import PixelModel
 from flexlam_rl.models.slot_model import SlotModel
-from flexlam_rl.nn.frames import peak_signal_to_noise
+from flexlam_rl.nn.frames import peak_signal_to_noise, to_unit
 from flexlam_rl.nn.prefix import PrefixDistribution, null_fill
 from flexlam_rl.train.source import Source
 from flexlam_rl.train.stage import SourceStage
@@ -73,7 +73,7 @@ class LAMStage(SourceStage):
                 losses.append(value)
         if isinstance(model, PixelModel):
             decoded = model.sample(obs[:64], vectors[:64], 4, torch.Generator(device).manual_seed(0))
-            figures["psnr"] = float(peak_signal_to_noise(decoded, next_obs[:64].float() / 127.5 - 1).mean())
+            figures["psnr"] = float(peak_signal_to_noise(decoded, to_unit(next_obs[:64])).mean())
         if usage is not None:
             figures["bits"] = float(usage)
         if codes is not None:
