@@ -59,6 +59,8 @@ class PixelNetwork(PretrainedModel):
     def __init__(self, config: PixelConfig) -> None:
         super().__init__()
         self.config = config
+        self.half_vision = False
+        """Whether the convolutions compute in bfloat16. Trainings set it; it is not part of the weights."""
         c, spec = config.channels, config.environment
         self.vision, size = convolutions(3, c, spec.height, spec.width, config.vision)
         self.project = nn.Linear(size, _FEATURES)
@@ -83,7 +85,8 @@ class PixelNetwork(PretrainedModel):
     def _features(self, frames: Tensor) -> Tensor:
         """Compute features (B, F) of frames (B, H, W, 3) uint8."""
         pictures = frames.permute(0, 3, 1, 2).float().div_(255.0).sub_(0.5)
-        return F.relu(self.project(self.vision(pictures)))
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.half_vision):
+            return F.relu(self.project(self.vision(pictures))).float()
 
     def forward(
         self, frames: Tensor, previous: Tensor, begins: Tensor, hidden: Tensor

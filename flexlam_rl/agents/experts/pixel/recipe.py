@@ -29,6 +29,10 @@ class Recipe(PPORecipe):
     """Size of the kernels of the convolutions: 8x8, 4x4 and 3x3 (coarse), or 3x3 throughout (fine), which also see what
     is three pixels large, and take about 2.5 times as long.
     """
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the convolutions in training; playing always computes in fp32. bf16 is faster on CPUs with matrix
+    units (AMX), most of all with fine vision.
+    """
     start: str | None = None
     """Folder of a pixel expert of the same sizes to start from; None for fresh weights."""
     half: bool = False

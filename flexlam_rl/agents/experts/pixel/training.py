@@ -33,7 +33,13 @@ class Run(RewardRun):
     """
 
     title = "a pixel expert's training"
-    later: ClassVar[dict[str, Any]] = {"domain": "dmlab", "start": None, "anchor": 0.0, "vision": "coarse"}
+    later: ClassVar[dict[str, Any]] = {
+        "domain": "dmlab",
+        "start": None,
+        "anchor": 0.0,
+        "vision": "coarse",
+        "precision": "fp32",
+    }
 
     def __init__(self, recipe: Recipe, world: World, out: Path) -> None:
         super().__init__(recipe, world, out)
@@ -49,6 +55,7 @@ class Run(RewardRun):
         if recipe.start is not None:
             begin_from(self.network, recipe.start)
         self.network.to(recipe.device)
+        self.network.half_vision = recipe.precision == "bf16"
         self.anchor = deepcopy(self.network).requires_grad_(False) if recipe.anchor else None
         self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate, eps=1e-5)
         self.scales = Scales(len(recipe.tasks))
