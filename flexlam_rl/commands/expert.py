@@ -1,4 +1,4 @@
-"""`flexlam expert score|train|plot`: measure and train experts."""
+"""`flexlam expert score|train|join|plot`: measure and train experts."""
 
 import json
 import sys
@@ -53,6 +53,20 @@ class Train(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Join:
+    """Put policies of some tasks beside a pixel expert of all tasks; `--expert pixel:OUT` plays each task with the
+    policy that was trained on the fewest tasks, this one among them.
+    """
+
+    expert: tyro.conf.Positional[Path]
+    """Folder of the pixel expert; specialists that it has already stay."""
+    specialists: tuple[Path, ...]
+    """Folders of pixel experts of some of its tasks."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """New folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plot:
     """Draw the learning curves of a training run in percent of the scripted expert's return, minus random."""
 
@@ -69,6 +83,7 @@ class Options:
     do: tyro.conf.OmitSubcommandPrefixes[
         Annotated[Score, tyro.conf.subcommand("score")]
         | Annotated[Train, tyro.conf.subcommand("train")]
+        | Annotated[Join, tyro.conf.subcommand("join")]
         | Annotated[Plot, tyro.conf.subcommand("plot")]
     ]
 
@@ -77,6 +92,8 @@ def run(options: Options) -> int:
     """Run the subcommand."""
     if isinstance(options.do, Plot):
         return _plot(options.do)
+    if isinstance(options.do, Join):
+        return _join(options.do)
     return _score(options.do) if isinstance(options.do, Score) else _train(options.do)
 
 
@@ -87,6 +104,15 @@ def _plot(options: Plot) -> int:
         raise ValueError(f"Cannot write {options.out}: expected a file that ends in .png.")
     draw_curve(options.run, options.out)
     print(options.out)
+    return 0
+
+
+def _join(options: Join) -> int:
+    from flexlam_rl.agents.experts.pixel.specialists import join
+
+    for line in join(options.expert, options.specialists, options.out):
+        print(line)
+    print(f"Play it with --expert pixel:{options.out}.")
     return 0
 
 

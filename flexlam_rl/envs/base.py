@@ -61,6 +61,18 @@ def env_spec_of(env: Any) -> EnvSpec | None:
     return replace(spec, height=height, width=width)
 
 
+def level_names(env: Any) -> list[str]:
+    """Read the name of the level, or task, of each environment of a batch or of a single one; "" where it has none."""
+    base = base_env(env)
+    names = getattr(base, "levels", None)
+    if names is None and hasattr(base, "num_envs"):
+        try:
+            names = base.get_attr("level")
+        except AttributeError:
+            names = [""] * base.num_envs
+    return [str(name) for name in ([getattr(base, "level", "")] if names is None else names)]
+
+
 def batch_size(env: Any) -> int:
     """Number of environments in a batch; 1 for a single environment."""
     return int(getattr(base_env(env), "num_envs", 1))

@@ -36,7 +36,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         keep, weight, before, r, z, candidate, own_new = ctx.saved_tensors
         # the factors between the gradient of a state and those of the gates' inputs, for all steps at once
         of_new = (1.0 - z) * (1.0 - candidate.square())

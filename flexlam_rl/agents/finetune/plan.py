@@ -117,14 +117,15 @@ def _check(plan: FinetunePlan) -> None:
 
 
 def _start(plan: FinetunePlan) -> str | None:
-    """Return the folder of the pixel expert to start from."""
+    """Return the folder of the policy to start from: of a pixel expert with specialists, the one for the tasks."""
+    from flexlam_rl.agents.experts.pixel.specialists import policy_for
     from flexlam_rl.checkpoints import PIXEL_EXPERT
 
-    if plan.what != "pixel" or plan.start is not None:
-        return plan.start
-    if not PIXEL_EXPERT.is_dir():
+    if plan.what != "pixel":
+        return None
+    if plan.start is None and not PIXEL_EXPERT.is_dir():
         raise ValueError("No pixel expert comes with this version: name one with --start.")
-    return str(PIXEL_EXPERT)
+    return str(policy_for(plan.start or PIXEL_EXPERT, plan.tasks))
 
 
 def _pixel_recipe(same: dict[str, Any], start: str | None = None) -> Any:

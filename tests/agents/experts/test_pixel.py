@@ -55,6 +55,21 @@ def test_gradient_reaches_every_part(tmp_path: Path, teacher: str, dead: set[str
     assert set(seen) == {name for name, _ in run.network.named_parameters()}
 
 
+def test_bf16_is_for_the_convolutions_of_a_training_alone(tmp_path: Path) -> None:
+    run = Run(Recipe(tasks=("cheap",), teacher="none", envs=4, rollout=8, precision="bf16"), ToyWorld(), tmp_path)
+    rollout = run.collector.collect(run.network, run.random, 0.0, run.scales)
+    inputs = (rollout.frames, rollout.previous, rollout.begins, rollout.hidden)
+    half, _, state = run.network(*inputs)
+    run.write(tmp_path / "policy")
+    played, _, _ = PixelNetwork.from_pretrained(tmp_path / "policy")(*inputs)
+    assert half.dtype == state.dtype == torch.float32
+    assert not torch.equal(half, played)
+    torch.testing.assert_close(half, played, atol=0.01, rtol=0.0)
+    # what is learned from was drawn with the probabilities that the update computes
+    logs = half.log_softmax(-1).gather(-1, rollout.actions[..., None])[..., 0]
+    torch.testing.assert_close(logs, rollout.log_probs, atol=1e-3, rtol=0.0)
+
+
 def test_a_segment_the_teacher_drives_teaches_by_imitation_alone(tmp_path: Path) -> None:
     run = Run(Recipe(tasks=("cheap",), teacher="scripted", envs=4, rollout=16), ToyWorld(), tmp_path)
     rollout = run.collector.collect(run.network, run.random, 1.0, run.scales)

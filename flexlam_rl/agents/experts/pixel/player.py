@@ -1,8 +1,9 @@
 """Pixel experts as players, which see frames and their own previous actions, with Stable-Baselines3's `predict`.
 
-Shapes: n environments, G width of the recurrent state.
+Shapes: n environments, G width of the recurrent state, the widest of all policies.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 
 from flexlam_rl.agents.experts.pixel.network import PixelNetwork
+from flexlam_rl.agents.experts.pixel.specialists import load_policies, player_of
 from flexlam_rl.agents.policy.compatibility import check_record, environment_spec
 from flexlam_rl.agents.policy.draws import Draws
 from flexlam_rl.agents.policy.observations import read_frames
 from flexlam_rl.agents.policy.rows import mask_of, rows_of
+from flexlam_rl.envs.base import level_names
 from flexlam_rl.nn.modes import in_own_modes
 from flexlam_rl.nn.sampling import pick
 from flexlam_rl.utils.numbers import real
@@ -22,7 +25,8 @@ CHUNK = 16  # rows computed together, always as many: an episode's numbers do no
 
 
 class PixelExpert:
-    """Plays with a policy that `flexlam expert train` wrote.
+    """Plays with a policy that `flexlam expert train` wrote, or with the specialists that `flexlam expert join` put
+    beside it.
 
     Args:
         path: Folder of the policy.
@@ -36,7 +40,10 @@ class PixelExpert:
     """
 
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
-        self.network = PixelNetwork.from_pretrained(path).eval().requires_grad_(False)
+        self.networks = [network.eval().requires_grad_(False) for network in load_policies(path)]
+        self.network = self.networks[0]
+        self._player = player_of([network.config for network in self.networks], level_names(env))
+        self._width = max(network.config.gru for network in self.networks)
         trained = self.network.config.environment
         check_record(trained, environment_spec(env, trained))
         self.temperature = real(temperature, "temperature")
@@ -78,7 +85,7 @@ class PixelExpert:
         frames, single = read_frames(observation, self._frame)
         n, network = len(frames), self.network
         hidden, previous = (
-            (np.zeros((n, network.config.gru), np.float32), np.full((n, *network.config.tail), network.none))
+            (np.zeros((n, self._width), np.float32), np.full((n, *network.config.tail), network.none))
             if state is None
             else state
         )
@@ -92,21 +99,34 @@ class PixelExpert:
         if episode_start is not None:
             begins = begins | mask_of(episode_start, n, "episode_start")
         given = (np.moveaxis(frames, 1, -1), np.asarray(previous), begins, np.asarray(hidden))
-        logits, states = [], []
-        for first in range(0, n, CHUNK):
-            rows = [part[first : first + CHUNK] for part in given]
-            count = len(rows[0])
-            now, before, start, held = (
-                torch.from_numpy(np.concatenate([part, np.zeros((CHUNK - count, *part.shape[1:]), part.dtype)]))
-                for part in rows
-            )
-            told, _, after = network(now[None], before[None], start[None], held)
-            logits.append(told[0, :count])
-            states.append(after[:count])
-        scores = torch.cat(logits)
+        scores = torch.zeros(n, *network.config.tail, network.config.actions)
+        states = np.zeros((n, self._width), np.float32)
+        for number, policy in enumerate(self.networks):
+            own = np.flatnonzero(self._playing(n) == number)
+            for first in range(0, len(own), CHUNK):
+                rows = own[first : first + CHUNK]
+                scores[rows], states[rows, : policy.config.gru] = self._run(policy, [part[rows] for part in given])
         if deterministic or self.temperature == 0.0:
             actions = scores.argmax(-1).numpy()
         else:
             draws = torch.from_numpy(self._draws.next(n)).flatten()
             actions = pick(scores.flatten(0, -2), draws, self.temperature).view(scores.shape[:-1]).numpy()
-        return (actions[0] if single else actions), (torch.cat(states).numpy(), actions.copy())
+        return (actions[0] if single else actions), (states, actions.copy())
+
+    def _playing(self, n: int) -> np.ndarray:
+        """Return the number of the policy that plays each of n environments."""
+        if len(self.networks) == 1:
+            return np.zeros(n, np.int64)
+        if len(self._player) != n:
+            raise ValueError(f"There are {n} observations; the expert was made for {len(self._player)} environments.")
+        return self._player
+
+    def _run(self, policy: PixelNetwork, given: Sequence[np.ndarray]) -> tuple[torch.Tensor, np.ndarray]:
+        """Compute logits and states of at most `CHUNK` rows, filled up to that number."""
+        count = len(given[0])
+        frames, previous, begins, hidden = (
+            torch.from_numpy(np.concatenate([part, np.zeros((CHUNK - count, *part.shape[1:]), part.dtype)]))
+            for part in given
+        )
+        logits, _, after = policy(frames[None], previous[None], begins[None], hidden[:, : policy.config.gru])
+        return logits[0, :count], after[:count].numpy()
