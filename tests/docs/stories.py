@@ -129,6 +129,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "flexlam_rl/models/elastictok/README.md": ("tests/models/elastictok/test_stages.py",),
     "flexlam_rl/models/teco/README.md": ("tests/models/teco/test_stages.py",),
     "results/ablations/README.md": ("tests/eval/studies/test_ablations.py",),
+    "results/audit/README.md": ("tests/eval/lam/test_audit.py", "tests/models/baselines/test_lam_stages.py"),
     "results/budgets/README.md": (
         "tests/eval/lam/test_budgets.py",
         "tests/models/flexlam/adaptive/test_budget_stage.py",
