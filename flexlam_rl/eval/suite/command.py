@@ -180,7 +180,7 @@ def _refuse_what_counts_for_nothing(options: Options, player: Player) -> None:
         ValueError: An option has no effect.
     """
     own = () if player.name == "flexlam" else ("temperature", "context", "history")
-    neither = () if player.learned or player.expert else ("action_temperature",)
+    neither = () if player.name == "flexlam" or player.expert else ("action_temperature",)
     for name in (*own, *neither):
         if getattr(options, name) is not None:
             raise ValueError(f"{name} is {getattr(options, name)}; the policy {player.name!r} has none.")

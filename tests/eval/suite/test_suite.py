@@ -97,6 +97,7 @@ def test_an_experts_actions_have_a_temperature_and_what_has_none_says_so(pixel_e
     for policy, option in (
         ("random", "--action-temperature"),
         ("expert", "--temperature"),
+        ("oracle", "--action-temperature"),
         ("random", "--context"),
         ("random", "--history"),
         ("oracle", "--history"),
