@@ -103,6 +103,13 @@ def test_join_keeps_what_a_set_has_and_replaces_equal_tasks(tmp_path: Path, part
     assert torch.equal(found[(POOL, ROOM)].policy.weight, PixelNetwork.from_pretrained(rooms).policy.weight)
 
 
+def test_specialists_of_as_many_other_tasks_stay_apart(tmp_path: Path, parts: tuple[Path, Path, Path]) -> None:
+    everyone, _, _ = parts
+    one, two = (policy(tmp_path / str(seed), (MAZE, level), seed) for seed, level in ((3, POOL), (4, ROOM)))
+    assert len(join(everyone, [one, two], tmp_path / "set")) == 2
+    assert {network.config.tasks for network in load_policies(tmp_path / "set")} == {ALL, (MAZE, POOL), (MAZE, ROOM)}
+
+
 def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, parts: tuple[Path, Path, Path]) -> None:
     everyone, pool, _ = parts
     small = policy(tmp_path / "small", (POOL,), 4, spec=find_domain("dmlab").resolve(EnvSpec(width=48, height=48)))

@@ -3,6 +3,7 @@
 A task is played by the specialist that was trained on it, and by the general policy where there is none.
 """
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ def join(general: str | Path, specialists: Sequence[str | Path], out: Path) -> l
             raise ValueError(f"{folder} was trained on all tasks of {general}; expected some of them.")
         name = _name(config.tasks)
         if name in new:
-            raise ValueError(f"{new[name]} and {folder} were trained on the same tasks ({name}); give one of them.")
+            told = ", ".join(config.tasks)
+            raise ValueError(f"{new[name]} and {folder} were trained on the same tasks ({told}); give one of them.")
         new[name] = folder
     kept = {_name(PixelNetwork.saved_config(path).tasks): path for path in policy_folders(general)[1:]}
     parts = dict(sorted((kept | new).items()))
@@ -107,8 +109,11 @@ def join(general: str | Path, specialists: Sequence[str | Path], out: Path) -> l
 
 
 def _name(tasks: Sequence[str]) -> str:
+    """Name a specialist's folder; other tasks have another name."""
     ordered = sorted(tasks)
-    return ordered[0] if len(ordered) == 1 else f"{ordered[0]}-and-{len(ordered) - 1}-more"
+    if len(ordered) == 1:
+        return ordered[0]
+    return f"{ordered[0]}-and-{len(ordered) - 1}-more-{hashlib.sha256('|'.join(ordered).encode()).hexdigest()[:6]}"
 
 
 def _check(folder: Path, config: PixelConfig, general: PixelConfig) -> None:
