@@ -29,9 +29,9 @@ class _Recurrence(torch.autograd.Function):
             hidden = torch.lerp(candidate, hidden, z)
             states.append(hidden)
             opened.append((r, z, candidate, own_new))
-        ctx.save_for_backward(
-            keep, weight, torch.stack(before), *(torch.stack(part) for part in zip(*opened, strict=True))
-        )
+        if any(ctx.needs_input_grad):  # playing saves nothing
+            parts = (torch.stack(part) for part in zip(*opened, strict=True))
+            ctx.save_for_backward(keep, weight, torch.stack(before), *parts)
         return torch.stack(states)
 
     @staticmethod

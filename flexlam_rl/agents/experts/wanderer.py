@@ -12,7 +12,7 @@ import numpy as np
 
 from flexlam_rl.agents.experts.scripted.expert import ScriptedExpert
 from flexlam_rl.agents.experts.scripted.sight import TURN, col_of, row_of
-from flexlam_rl.envs.base import base_env
+from flexlam_rl.envs.base import level_names
 from flexlam_rl.envs.litelab import state as s
 from flexlam_rl.envs.litelab.kernel import kernel
 from flexlam_rl.envs.litelab.rng import below, mix, uniform
@@ -188,6 +188,6 @@ class Wanderer(ScriptedExpert):
     def __init__(self, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
         super().__init__(env, temperature, seed)
         if (self.worlds["geometry"] != s.GRID).any():
-            found = base_env(env)
-            levels = getattr(found, "levels", None) or [found.level]
-            raise ValueError(f"The wanderer walks through mazes of text; one of {', '.join(levels)} has none.")
+            raise ValueError(
+                f"The wanderer walks through mazes of text; one of {', '.join(level_names(env))} has none."
+            )

@@ -42,7 +42,9 @@ class PixelExpert:
     def __init__(self, path: str | Path, env: Any, temperature: float = 1.0, seed: int = 0) -> None:
         self.networks = [network.eval().requires_grad_(False) for network in load_policies(path)]
         self.network = self.networks[0]
-        self._player = player_of([network.config for network in self.networks], level_names(env))
+        self._player: np.ndarray | None = None  # number of the policy that plays each environment; None: the only one
+        if len(self.networks) > 1:
+            self._player = player_of([network.config for network in self.networks], level_names(env))
         self._width = max(network.config.gru for network in self.networks)
         trained = self.network.config.environment
         check_record(trained, environment_spec(env, trained))
@@ -101,8 +103,9 @@ class PixelExpert:
         given = (np.moveaxis(frames, 1, -1), np.asarray(previous), begins, np.asarray(hidden))
         scores = torch.zeros(n, *network.config.tail, network.config.actions)
         states = np.zeros((n, self._width), np.float32)
+        playing = self._playing(n)
         for number, policy in enumerate(self.networks):
-            own = np.flatnonzero(self._playing(n) == number)
+            own = np.flatnonzero(playing == number)
             for first in range(0, len(own), CHUNK):
                 rows = own[first : first + CHUNK]
                 scores[rows], states[rows, : policy.config.gru] = self._run(policy, [part[rows] for part in given])
@@ -115,7 +118,7 @@ class PixelExpert:
 
     def _playing(self, n: int) -> np.ndarray:
         """Return the number of the policy that plays each of n environments."""
-        if len(self.networks) == 1:
+        if self._player is None:
             return np.zeros(n, np.int64)
         if len(self._player) != n:
             raise ValueError(f"There are {n} observations; the expert was made for {len(self._player)} environments.")

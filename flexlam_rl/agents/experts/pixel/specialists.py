@@ -83,10 +83,11 @@ def join(general: str | Path, specialists: Sequence[str | Path], out: Path) -> l
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is not empty; expected a new folder.")
-    main = PixelNetwork.saved_config(general)
+    found = policy_folders(general)
+    main, *former = [network.config for network in load_policies(general)]
     new: dict[str, Path] = {}
     for folder in map(Path, specialists):
-        config = PixelNetwork.saved_config(folder)
+        config = PixelNetwork.from_pretrained(folder).config  # also reads the weights, which may be damaged
         _check(folder, config, main)
         if set(config.tasks) >= set(main.tasks):
             raise ValueError(f"{folder} was trained on all tasks of {general}; expected some of them.")
@@ -95,16 +96,14 @@ def join(general: str | Path, specialists: Sequence[str | Path], out: Path) -> l
             told = ", ".join(config.tasks)
             raise ValueError(f"{new[name]} and {folder} were trained on the same tasks ({told}); give one of them.")
         new[name] = folder
-    kept = {_name(PixelNetwork.saved_config(path).tasks): path for path in policy_folders(general)[1:]}
+    kept = {_name(config.tasks): path for config, path in zip(former, found[1:], strict=True)}
     parts = dict(sorted((kept | new).items()))
     with atomic_folder(out) as made:
-        for source, target in [(Path(general), made)] + [
-            (path, made / SPECIALISTS / name) for name, path in parts.items()
-        ]:
+        copies = {made: Path(general)} | {made / SPECIALISTS / name: path for name, path in parts.items()}
+        for target, source in copies.items():
             target.mkdir(parents=True, exist_ok=True)
             for file in (CONFIG, WEIGHTS):
                 shutil.copyfile(source / file, target / file)
-        load_policies(made)
     return [f"{name}: {', '.join(PixelNetwork.saved_config(path).tasks)}" for name, path in parts.items()]
 
 
