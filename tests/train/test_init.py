@@ -42,6 +42,27 @@ def test_a_run_starts_from_the_weights_of_another(args, tmp_path):
     assert all(torch.equal(before[key], tensor) for key, tensor in weights(tmp_path / "b").items())
 
 
+def test_rates_are_the_recipes_times_a_factor_and_part_of_the_run(args, tmp_path):
+    train_stage("lam", replace(args, steps=3))
+    start = weights(args.out)
+    ways = [replace(args, out=tmp_path / str(scale), init=args.out, steps=1, lr_scale=scale) for scale in (1.0, 0.25)]
+    for way in ways:
+        train_stage("lam", way)
+    loops = [json.loads((way.out / "lam/config.json").read_text())["loop"] for way in ways]
+    assert loops[1] == loops[0] | {"lr": loops[0]["lr"] / 4, "matrix_lr": loops[0]["matrix_lr"] / 4}
+    # the first step of AdamW is its rate in every direction
+    full, quarter = (distance(weights(way.out), start) for way in ways)
+    assert quarter == pytest.approx(full / 4, rel=0.02)
+    with pytest.raises(TrainingError, match=r"lr .* there and .* here"):
+        train_stage("lam", replace(ways[1], lr_scale=1.0, steps=2))
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf"), "fast", True])
+def test_a_factor_of_rates_that_is_none_is_refused(args, scale):
+    with pytest.raises(ValueError, match="lr_scale is"):
+        replace(args, lr_scale=scale)
+
+
 def test_a_stage_with_two_models_and_a_whole_chain_start_from_a_run_or_a_bundle(args, tmp_path):
     train_all(replace(args, steps=1))
     train_stage("joint", replace(args, steps=1))
