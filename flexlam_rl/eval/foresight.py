@@ -12,7 +12,7 @@ recorded episodes with actions, every row gives each decision's action distribut
 import json
 import sys
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +47,9 @@ class Options:
         tidy(self)
         whole(self, "steps", 1)
         if self.temperature is not None and not real(self.temperature, "temperature"):
-            raise ValueError("temperature is 0; expected more, because the likeliest action has no likelihood.")
+            raise ValueError(
+                "temperature is 0; expected more, as all actions but the likeliest would have no likelihood."
+            )
 
 
 def run(options: Options) -> int:
@@ -62,6 +64,7 @@ def run(options: Options) -> int:
 
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval import foresight_measures as measures
+    from flexlam_rl.eval.lam.sides import checkpoint_name
     from flexlam_rl.utils.files import write_atomically
 
     lam, prior, translator = _models(options.checkpoint)
@@ -94,21 +97,24 @@ def run(options: Options) -> int:
     found: dict[str, Any] = {}
     for name in sorted(rows, key=_order):
         found[name] = measures.figures(rows[name], actions)
-        found[name]["nll_by_task"] = {
-            task: measures.figures(rows[name][own], actions[own])["nll"]
-            for task in dict.fromkeys(tasks)
-            if (own := torch.tensor([t == task for t in tasks])).any()
-        }
+        by_task = found[name]["nll_by_task"] = {}
+        for task in dict.fromkeys(tasks):
+            own = torch.tensor([of == task for of in tasks])
+            by_task[task] = measures.figures(rows[name][own], actions[own])["nll"]
     print("| action told by | NLL, nats | accuracy | entropy, nats |\n|---|--:|--:|--:|")
     for name, row in found.items():
         print(f"| {name} | {row['nll']:.3f} | {row['accuracy']:.3f} | {row['entropy']:.3f} |")
     print(f"{len(actions):,} decisions of {len(set(tasks))} tasks.")
     if options.out:
         record = {
+            "checkpoint": checkpoint_name(options.checkpoint),
+            "data": {"split": "test", "digests": list(rollouts.digests)},
+            "expert": options.expert,
+            "temperature": expert.temperature if expert else None,
             "decisions": len(actions),
-            "options": {k: str(v) for k, v in asdict(options).items() if v is not None},
+            "rows": found,
         }
-        write_atomically(options.out, (json.dumps(record | {"rows": found}, indent=1) + "\n").encode())
+        write_atomically(options.out, (json.dumps(record, indent=1) + "\n").encode())
     return 0
 
 
@@ -143,6 +149,11 @@ class _Expert:
         self._player = dict(zip(levels, player_of([p.config for p in self._policies], levels).tolist(), strict=True))
         recorded = rollouts.stores[0].origin.policy_params.get("temperature", 1.0)
         self.temperature = float(recorded if options.temperature is None else options.temperature)
+        if not self.temperature:
+            raise ValueError(
+                f"{rollouts.stores[0].path} was played at temperature 0, where all actions but the likeliest have no "
+                "likelihood; expected a --temperature above 0."
+            )
 
     def network(self, level: str) -> Any:
         return self._policies[self._player[level]]
