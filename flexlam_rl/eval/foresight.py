@@ -75,7 +75,7 @@ def run(options: Options) -> int:
     budgets = (1, lam.config.slots)
     for store in rollouts.stores:
         print(f"foresight: {store.level}", flush=True)
-        for piece in measures.pieces(store, options.steps, options.steps):
+        for piece in measures.pieces(store, options.steps):
             codes = measures.encoded(lam, piece)
             rows = {PRIOR: measures.first_codes(prior, piece.frames, codes) @ read_first}
             rows |= {_true(k): measures.translated(lam, translator, codes, k) for k in budgets}

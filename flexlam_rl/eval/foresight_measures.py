@@ -35,12 +35,12 @@ class Piece:
     counts: Tensor
 
 
-def pieces(store: RolloutStore, steps: int, longest: int) -> Iterator[Piece]:
-    """Read whole episodes, in order, until `steps` decisions are read; at most `longest` decisions of each."""
+def pieces(store: RolloutStore, steps: int) -> Iterator[Piece]:
+    """Read episodes, in order, until `steps` decisions are read; those without actions are left out."""
     chosen, left = expert_chose(store), steps
     for number, first in enumerate(store.episode_table["start"].tolist()):
         episode = store.episode_at(number)
-        n = min(left, longest, len(episode.frames) - 1)
+        n = min(left, len(episode.frames) - 1)
         if episode.action is None or n < 1 or not are_actions(episode.action[:n]).all():
             continue
         counts = np.ones(n, np.bool_) if chosen is None else chosen[first : first + n].copy()

@@ -41,7 +41,7 @@ def test_a_decision_is_predicted_from_its_past_alone(trained, kind):
     torch.manual_seed(0)
     for parameter in prior.parameters():  # trained for two steps, all of its predictions would be alike
         parameter.data += 0.3 * torch.randn_like(parameter)
-    (piece,) = pieces(open_rollouts(trained[kind].data, split="test").stores[0], 30, 30)
+    (piece,) = pieces(open_rollouts(trained[kind].data, split="test").stores[0], 30)
     codes = encoded(lam, piece)
     usual = first_codes(prior, piece.frames, codes)
     assert usual.shape == (30, lam.code_count)
