@@ -6,7 +6,7 @@ recorded episodes with actions, every row gives each decision's action distribut
 - the prior, through its first code: sum over all codes of their probability times what the translator reads from them
 - the true codes: the translator on the transition that followed, which no prior can know
 - with `--expert`, the pixel expert of the video itself, which knows what it draws from; and the same distribution
-  read through the codes, which is the best that any prior can reach with this LAM and translator
+  read through the codes, about the best that a prior can do with this LAM and translator
 """
 
 import json
