@@ -69,7 +69,7 @@ def run(options: Options) -> int:
 
     lam, prior, translator = _models(options.checkpoint)
     rollouts = open_rollouts(options.data, split="test")
-    _check(prior, translator, rollouts)
+    _check(lam, prior, translator, rollouts)
     expert = _Expert(options, rollouts) if options.expert else None
     read_first, parts = measures.actions_of_first_codes(lam, translator), defaultdict[str, list[Any]](list)
     budgets = (1, lam.config.slots)
@@ -175,7 +175,7 @@ def _models(checkpoint: str | None) -> tuple[Any, Any, Any]:
     return load_lam(run), prior, load_model(Translator, run, "translator")
 
 
-def _check(prior: Any, translator: Any, rollouts: Any) -> None:
+def _check(lam: Any, prior: Any, translator: Any, rollouts: Any) -> None:
     """Refuse what has no likelihoods of codes or of one discrete action."""
     from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
     from flexlam_rl.train.actions import action_spec
@@ -183,6 +183,11 @@ def _check(prior: Any, translator: Any, rollouts: Any) -> None:
     if prior is None or isinstance(prior, ContinuousPrior):
         raise ValueError(
             f"The checkpoint's prior is {'missing' if prior is None else 'of slot vectors'}; expected one over codes."
+        )
+    if not lam.config.prefix:
+        raise ValueError(
+            f"The latent action model is a Fixed-K one of {lam.config.slots} slots; expected one whose first code "
+            "alone is a latent action."
         )
     if translator.config.conditioning != "slots":
         raise ValueError(

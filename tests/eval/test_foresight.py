@@ -116,3 +116,6 @@ def test_what_has_no_likelihood_is_refused_in_a_sentence(trained, video, rollout
     seen = replace(run, out=tmp_path / "seen", conditioning="slots+action")
     train_all(seen)
     assert "translator sees slots+action; expected" in refused("--data", rollouts, "--checkpoint", seen.out)
+    fixed = replace(run, out=tmp_path / "fixed", fixed=2)
+    train_all(fixed)
+    assert "is a Fixed-K one of 2 slots; expected" in refused("--data", rollouts, "--checkpoint", fixed.out)
