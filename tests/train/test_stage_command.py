@@ -17,7 +17,20 @@ from flexlam_rl.train import command
 from flexlam_rl.train.stages import STAGES
 
 ROOT = Path(flexlam_rl.__file__).parents[1]
-SHARED = {"data", "out", "tasks", "init", "seed", "device", "steps", "optimiser", "precision", "compile", "preset"}
+SHARED = {
+    "data",
+    "out",
+    "tasks",
+    "init",
+    "seed",
+    "device",
+    "steps",
+    "lr_scale",
+    "optimiser",
+    "precision",
+    "compile",
+    "preset",
+}
 LABELS = {"labels", "label_fraction", "label_count", "label_task"}
 CODES = LABELS | {"lam_run", "conditioning", "prefix_distribution", "balance"}
 PATCHES = {"encoder_patch", "decoder_patch"}
