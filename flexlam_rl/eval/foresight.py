@@ -88,23 +88,23 @@ def run(options: Options) -> int:
     if not parts["actions"]:
         raise ValueError(f"{options.data} has no decisions that an expert chose in its test split.")
     tasks, actions = parts.pop("task"), torch.cat(parts.pop("actions"))
-    rows = {name: torch.cat(values) for name, values in parts.items()}
-    if expert:
-        for k in budgets:
-            rows[f"expert, read through {_codes(k)}"] = rows[EXPERT] @ measures.channel(rows[_true(k)], actions)
+    told = {name: torch.cat(values) for name, values in parts.items()}
     shares = torch.bincount(actions, minlength=read_first.shape[-1]).float() / len(actions)
-    rows[COMMONEST] = shares.expand(len(actions), -1)
+    rows = {COMMONEST: shares.expand(len(actions), -1), PRIOR: told[PRIOR]}
+    if expert:
+        rows[EXPERT] = told[EXPERT]
+        for k in budgets:
+            rows[f"expert, read through {_codes(k)}"] = told[EXPERT] @ measures.channel(told[_true(k)], actions)
+    rows |= {_true(k): told[_true(k)] for k in budgets}
+    own = {task: torch.tensor([of == task for of in tasks]) for task in dict.fromkeys(tasks)}
     found: dict[str, Any] = {}
-    for name in sorted(rows, key=_order):
-        found[name] = measures.figures(rows[name], actions)
-        by_task = found[name]["nll_by_task"] = {}
-        for task in dict.fromkeys(tasks):
-            own = torch.tensor([of == task for of in tasks])
-            by_task[task] = measures.figures(rows[name][own], actions[own])["nll"]
+    for name, values in rows.items():
+        by_task = {task: measures.figures(values[mask], actions[mask])["nll"] for task, mask in own.items()}
+        found[name] = measures.figures(values, actions) | {"nll_by_task": by_task}
     print("| action told by | NLL, nats | accuracy | entropy, nats |\n|---|--:|--:|--:|")
     for name, row in found.items():
         print(f"| {name} | {row['nll']:.3f} | {row['accuracy']:.3f} | {row['entropy']:.3f} |")
-    print(f"{len(actions):,} decisions of {len(set(tasks))} tasks.")
+    print(f"{len(actions):,} decisions of {len(own)} tasks.")
     if options.out:
         record = {
             "checkpoint": checkpoint_name(options.checkpoint),
@@ -124,10 +124,6 @@ def _codes(budget: int) -> str:
 
 def _true(budget: int) -> str:
     return f"the transition, {_codes(budget)}"
-
-
-def _order(name: str) -> int:
-    return [COMMONEST, PRIOR].index(name) if name in (COMMONEST, PRIOR) else 2 + name.startswith("the transition")
 
 
 class _Expert:
