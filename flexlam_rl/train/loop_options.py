@@ -20,8 +20,8 @@ def loop_config(recipe: LoopConfig, options: StageOptions, folder: Path) -> Loop
         options: Options of the stage, which change it.
         folder: The stage's folder; a run that moves to another device keeps the precision that it began with.
     """
-    rates = {"lr": recipe.lr * options.lr_scale, "matrix_lr": recipe.matrix_lr * options.lr_scale}
-    config = replace(recipe, seed=options.seed, device=options.device, **rates)
+    lr, matrix_lr = recipe.lr * options.lr_scale, recipe.matrix_lr * options.lr_scale
+    config = replace(recipe, seed=options.seed, device=options.device, lr=lr, matrix_lr=matrix_lr)
     if torch.device(options.device).type == "cpu":
         config = replace(config, compile=False, precision=config.precision if optim.multiplies_bfloat16() else "fp32")
     precision = options.precision or _begun_with(folder, config.precision)
