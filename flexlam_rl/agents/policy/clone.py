@@ -31,16 +31,27 @@ class ClonePolicy:
         env: Environment or batch that it will play, with the actions, frame skip and frame size of the video.
         seed: Seed of the draws; with `begin_episodes`, an episode's draws depend only on its own seed.
         deterministic: True takes the likeliest action; False or None draws from the model's distribution.
+        temperature: Temperature of the draws, above 0.
 
     Attributes:
         likeliest: Likeliest actions at the last step, (n,).
 
     Raises:
         CheckpointError: The folder holds no such model.
-        ValueError: The environment differs from that of the video.
+        ValueError: The environment differs from that of the video, or the temperature is not above 0.
     """
 
-    def __init__(self, path: str | Path, env: Any, seed: int = 0, deterministic: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        env: Any,
+        seed: int = 0,
+        deterministic: bool | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        if not 0.0 < temperature < float("inf"):
+            raise ValueError(f"temperature is {temperature}; expected a number above 0.")
+        self.temperature = temperature
         self.model = Clone.from_pretrained(path).eval().requires_grad_(False)
         config = self.model.config
         check_record(config.environment, environment_spec(env, config.environment))
@@ -98,5 +109,8 @@ class ClonePolicy:
         scores = torch.cat(logits)
         self.likeliest = scores.argmax(-1).numpy()
         greedy = deterministic if self.deterministic is None else self.deterministic
-        actions = self.likeliest.copy() if greedy else pick(scores, torch.from_numpy(self._draws.next(n)[:, 0])).numpy()
+        if greedy:
+            actions = self.likeliest.copy()
+        else:
+            actions = pick(scores, torch.from_numpy(self._draws.next(n)[:, 0]), self.temperature).numpy()
         return (actions[0] if single else actions), (torch.cat(states).numpy(), actions.copy())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.nn.frames import to_unit
+from flexlam_rl.nn.param_groups import ParamGroup
 from flexlam_rl.nn.pretrained import PretrainedModel
 from flexlam_rl.nn.small_vision import check_size, convolutions
 
@@ -68,6 +69,17 @@ class Clone(PretrainedModel):
         remembered = {"frame": 0, "frames": FRAMES * _SHORT, "recurrent": config.width}[config.memory]
         self.hidden = nn.Linear(_FEATURES + _EMBEDDING + remembered, config.width)
         self.head = nn.Linear(config.width, config.actions)
+
+    def param_groups(self) -> list[ParamGroup]:
+        """Sort the parameters: all matrices between the convolutions and the head are hidden ones."""
+        inside = [self.project, self.hidden, *(getattr(self, name) for name in ("short", "gru") if hasattr(self, name))]
+        matrices = [weight for layer in inside for weight in layer.parameters() if weight.ndim == 2]
+        taken = set(map(id, matrices))
+        groups: list[ParamGroup] = [{"params": matrices, "kind": "matrix", "decay": True}]
+        for group in super().param_groups():
+            left = [weight for weight in group["params"] if id(weight) not in taken]
+            groups += [{**group, "params": left}] if left else []
+        return groups
 
     @property
     def none(self) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from flexlam_rl.eval.studies.imitability.video import Video
 from flexlam_rl.eval.suite.diagnostics import Diagnosed
 from flexlam_rl.models.baselines.clone import FRAMES, Clone, CloneConfig
 from flexlam_rl.models.baselines.clone_stage import CloneStage
+from flexlam_rl.train.trainer import LoopConfig, run
 
 MAZE = "explore_goal_locations_small"
 SPEC = EnvSpec(engine="litelab", width=36, height=36, frame_skip=30)
@@ -52,6 +54,16 @@ def test_a_recipe_sees_what_its_name_says_and_steps_as_it_is_trained(memory: str
         other = before.clone()
         other[:, 13] = (other[:, 13] + 1) % 15
         assert bool((model(frames, other)[0] != whole)[0, 13].any()) == previous or (memory == "recurrent" and previous)
+
+
+@pytest.mark.parametrize(("memory", "hidden"), [("frame", 2), ("frames", 3), ("recurrent", 4)])
+def test_every_parameter_trains_in_one_group_and_all_inner_matrices_are_hidden_ones(memory: str, hidden: int) -> None:
+    model = Clone(config(memory, True))
+    groups = model.param_groups()
+    sorted_ = [id(weight) for group in groups for weight in group["params"]]
+    assert len(sorted_) == len(set(sorted_)) and set(sorted_) == {id(weight) for weight in model.parameters()}
+    matrices = {id(weight) for group in groups if group["kind"] == "matrix" for weight in group["params"]}
+    assert len(matrices) == hidden and id(model.head.weight) not in matrices and id(model.embed.weight) not in matrices
 
 
 def test_steps_that_the_expert_did_not_choose_and_rows_without_an_action_are_no_targets() -> None:
@@ -118,20 +130,49 @@ def test_a_study_ends_with_a_verdict_and_goes_on(
         (["none"], "recipes has 'none'"),
         (["one", "--frames", "0"], "frames is 0"),
         (["one", "--steps", "4"], "steps is 3 there and 4 here"),
+        (["one", "--size", "large"], "size is 'small' there and 'large' here"),
+        (["one", "--action-temperature", "0"], "action_temperature is 0.0; expected a number above 0"),
     ):
         assert main([*begin, *options]) == 2
         assert words in capsys.readouterr().err
     # a clone plays an episode the same way beside any number of others
     best = tmp_path / "out" / "runs" / "perturbed-recurrent-previous" / "best" / "clone"
 
-    def returns(together: int) -> dict[int, list[int]]:
+    def played(together: int, **options: Any) -> dict[int, list[int]]:
         env = make_batch(SPEC, [MAZE] * together)
         starts = in_order([Start(n, 10 + n) for n in range(3)])
-        found = {n: e.action.tolist() for n, e in play_episodes(env, ClonePolicy(best, env), starts)}
+        found = {n: e.action.tolist() for n, e in play_episodes(env, ClonePolicy(best, env, **options), starts)}
         env.close()
         return found
 
-    assert returns(1) == returns(2)
+    assert played(1) == played(2)
+    # a small temperature draws the likeliest action
+    assert played(2, temperature=1e-6) == played(2, deterministic=True) != played(2)
+
+
+def test_a_large_size_trains_on_more_and_clones_draw_at_the_temperature_asked_for(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[tuple[int, ...], LoopConfig]] = []
+
+    def noted(stage: CloneStage, loop: LoopConfig, folder: Path) -> None:
+        seen.append((stage.next_batch("cpu")["frames"].shape, loop))
+        run(stage, loop, folder)
+
+    begin = ["study", "imitability", str(recorded), "--recipes", "recurrent", "--episodes", "1", "--steps", "2"]
+    repeats = []
+    for name, options in {"small": [], "large": ["--size", "large"], "cold": ["--action-temperature", "1e-6"]}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr("flexlam_rl.train.trainer.run", noted)
+            assert main([*begin, "--frames", "400", "--held-out", "128", "--out", str(tmp_path / name), *options]) == 0
+        rows = json.loads((tmp_path / name / "results" / "perturbed-recurrent.json").read_text())
+        (played,) = (row for row in rows if row["part"] == "episode")
+        repeats.append(played["repeated"] / played["steps"])
+    (small, recipe), (large, other), (cold, same) = seen
+    assert small == cold == (8, 32, 3, 36, 36) and large == (16, 64, 3, 36, 36)
+    assert other.lr == 2 * recipe.lr and same == recipe
+    assert (recipe.optimiser, other.optimiser) == ("adamw", "muon")
+    assert repeats[2] > 0.8 > 0.3 > repeats[0]  # after two updates, one action is the likeliest everywhere
 
 
 def test_shares_and_verdicts() -> None:

@@ -8,10 +8,10 @@ show how to recover from a mistake. A killed study continues with the same comma
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -29,7 +29,26 @@ RECIPES: dict[str, tuple[Memory, bool]] = {
     for previous in (False, True)
 }
 """Recipes by name: the kind of the clone's memory, and whether it sees the previous action."""
-WINDOW, BATCH = 32, 8
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a clone's training costs, the same for all recipes.
+
+    Attributes:
+        window: Steps of each window.
+        batch: Windows of each update.
+        rate: Peak learning rate of AdamW.
+        fast: Whether hidden matrices are trained by Muon and products are in bfloat16, where torch and the CPU can.
+    """
+
+    window: int
+    batch: int
+    rate: float
+    fast: bool
+
+
+SIZES = {"small": Size(32, 8, 5e-4, fast=False), "large": Size(64, 16, 1e-3, fast=True)}
 
 
 @dataclass(frozen=True)
@@ -49,11 +68,17 @@ class Options(StudyOptions):
     held_out: int = 8_000
     """Largest number of frames of each video to measure on."""
     steps: int = 2000
-    """Number of updates of each clone, on 256 frames each."""
+    """Number of updates of each clone, on 256 frames each, or 1024 with the large size."""
+    size: Literal["small", "large"] = "small"
+    """Small: 8 windows of 32 frames per update, AdamW. Large: 16 windows of 64 frames, twice the rate, Muon for hidden
+    matrices, and bfloat16 where the CPU multiplies it.
+    """
     recipes: str = ",".join(RECIPES)
     """Recipes to train, as in one,recurrent-previous."""
     episodes: int = 5
     """Number of episodes that each clone plays per level; 0 for none."""
+    action_temperature: float = 1.0
+    """Temperature at which clones draw their actions."""
     seed: int = 0
     """Seed of weights, order and episodes."""
     device: str = field(default="cpu", metadata=free())
@@ -68,6 +93,8 @@ class Options(StudyOptions):
             whole(self, name, 1)
         for name in ("episodes", "seed"):
             whole(self, name, 0)
+        if not 0.0 < self.action_temperature < float("inf"):
+            raise ValueError(f"action_temperature is {self.action_temperature}; expected a number above 0.")
 
 
 @dataclass(frozen=True)
@@ -80,6 +107,8 @@ class Kept:
     steps: int
     episodes: int
     seed: int
+    size: str
+    action_temperature: float
 
 
 @dataclass(frozen=True)
@@ -144,7 +173,7 @@ def plan(options: Options) -> Study[Job]:
         measure=lambda job: _measure(job, videos[job.video], stage, options),
         report=lambda: write(options.out, videos, list(RECIPES)),
         out=options.out,
-        config=Kept(options.tasks, options.frames, options.held_out, options.steps, options.episodes, options.seed),
+        config=Kept(**{entry.name: getattr(options, entry.name) for entry in fields(Kept)}),
         steps=lambda job: 1 if job.recipe in ("expert", "random") else options.steps,
         guesses={"clone, one": 0.05, "clone, ten": 0.06, "clone, recurrent": 0.08},  # one core of a Zen 3 EPYC
     )
@@ -161,26 +190,34 @@ def _stage(job: Job, video: Video, options: Options) -> Any:
     from flexlam_rl.models.baselines.clone_stage import FIELDS, CloneStage, WindowSource, windows
     from flexlam_rl.train.source import to_device
 
-    learn = windows(video.train, WINDOW, video.learn)
-    measure = windows(video.test, WINDOW, video.measure)
-    count = max(1, options.held_out // WINDOW)
+    size = SIZES[options.size]
+    learn = windows(video.train, size.window, video.learn)
+    measure = windows(video.test, size.window, video.measure)
+    count = max(1, options.held_out // size.window)
     held_out = next(measure.batches(count, seed=0, workers=0, epochs=1, drop_last=False))
     torch.manual_seed(options.seed)
     model = Clone(video.config(*RECIPES[job.recipe]))
-    source = WindowSource(learn, BATCH, options.seed)
+    source = WindowSource(learn, size.batch, options.seed)
     return CloneStage(model, source, to_device({n: held_out[n] for n in ("frames", *FIELDS)}, "cpu"))
 
 
 def _train(job: Job, stage: Callable[[Job], Any], options: Options) -> None:
+    import torch
+
+    from flexlam_rl.train.optim import multiplies_bfloat16
     from flexlam_rl.train.trainer import LoopConfig, run
 
     if job.recipe in ("expert", "random"):
         return
+    size = SIZES[options.size]
     loop = LoopConfig(
         steps=options.steps,
-        batch=BATCH,
-        lr=5e-4,
+        batch=size.batch,
+        lr=size.rate,
+        optimiser="muon" if size.fast and hasattr(torch.optim, "Muon") else "adamw",
+        matrix_lr=0.02,
         warmup=min(100, options.steps // 10),
+        precision="bf16" if size.fast and multiplies_bfloat16() else "fp32",
         device=options.device,
         seed=options.seed,
         eval_every=max(1, options.steps // 4),
@@ -213,7 +250,14 @@ def _measure(job: Job, video: Video, stage: Callable[[Job], Any], options: Optio
     found: Rows = [who | {"part": "held-out"} | measured]
     if options.episodes and video.playable:
         asked = None if video.expert == "random" else video.expert
-        rows = play(lambda env: ClonePolicy(best, env, seed), levels, spec, options.episodes, seed, asked)
+        rows = play(
+            lambda env: ClonePolicy(best, env, seed, temperature=options.action_temperature),
+            levels,
+            spec,
+            options.episodes,
+            seed,
+            asked,
+        )
         found += [who | {"part": "episode"} | row for row in rows]
     return found
 
