@@ -138,6 +138,7 @@ def write_random_bundle(
     from flexlam_rl.models.flexlam.factored.config import SIZES
     from flexlam_rl.models.flexlam.lam import LAM
     from flexlam_rl.models.flexlam.priors import CONTINUOUS, PRIORS, state_widths
+    from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
     from flexlam_rl.models.flexlam.translator import Translator
 
     sizes = PRESETS["debug"]
@@ -146,7 +147,7 @@ def write_random_bundle(
     config = replace(sizes.lam, slots=slots) if fixed is None else fixed_config(sizes.lam, fixed)
     torch.manual_seed(seed)
     lam = LAM(config)
-    size = sizes.sequence if prior == "interleaved" else SIZES["debug"]
+    size = sizes.sequence if prior == "interleaved" else (RECURRENT if prior == "recurrent" else SIZES)["debug"]
     if prior in CONTINUOUS:
         size = replace(CONTINUOUS_SIZES["debug"], head="mixture" if prior == "mixture" else "flow")
     models = {

@@ -24,7 +24,7 @@ def told(*arguments):
 def trained(rollouts, tmp_path_factory):
     """A chain of each kind of prior on the toy world."""
     made = {}
-    for prior in ("interleaved", "factored"):
+    for prior in ("interleaved", "factored", "recurrent"):
         args = TrainArgs(
             data=rollouts, out=tmp_path_factory.mktemp("run") / prior, preset="debug", label_count=60, steps=2,
             prior=prior, conditioning="slots",
@@ -34,7 +34,7 @@ def trained(rollouts, tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("kind", ["interleaved", "factored"])
+@pytest.mark.parametrize("kind", ["interleaved", "factored", "recurrent"])
 def test_a_decision_is_predicted_from_its_past_alone(trained, kind):
     run = trained[kind].out
     lam, prior = load_lam(run), load_prior(model_folder(run, "sequence")).eval()

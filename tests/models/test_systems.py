@@ -18,6 +18,9 @@ from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.priors import PRIORS, decoder_of
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
+from flexlam_rl.models.flexlam.recurrent.decode import RecurrentDecoder
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.systems import SYSTEMS, System, load_model
 from flexlam_rl.nn.pretrained import CheckpointError
@@ -45,6 +48,7 @@ def video(batch: int = 2, frames: int = 3) -> torch.Tensor:
         (interfaces.WorldModel, LAM),
         (interfaces.LatentPrior, Decoder),
         (interfaces.LatentPrior, FactoredDecoder),
+        (interfaces.LatentPrior, RecurrentDecoder),
         (interfaces.LatentPrior, ContinuousDecoder),
     ],
 )
@@ -97,6 +101,7 @@ def test_video_is_predicted_frame_by_frame():
     [
         lambda: SequenceModel(DEBUG.sequence),
         lambda: FactoredPrior(SIZES["debug"]),
+        lambda: RecurrentPrior(RECURRENT["debug"]),
         lambda: ContinuousPrior(CONTINUOUS["debug"]),
         lambda: ContinuousPrior(replace(CONTINUOUS["debug"], head="mixture")),
     ],

@@ -21,6 +21,8 @@ from flexlam_rl.models.flexlam.config import (
 from flexlam_rl.models.flexlam.factored.config import SIZES
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.param_groups import HiddenLayer, param_groups
@@ -47,6 +49,7 @@ MODELS = {
     "sequence": (lambda: SequenceModel(SEQUENCE), lambda m: m.loss(*windows()).mean()),
     "conv": (lambda: SequenceModel(replace(SEQUENCE, stem="conv")), lambda m: m.loss(*windows()).mean()),
     "factored": (lambda: FactoredPrior(SIZES["debug"]), lambda m: m.loss(*windows()).mean()),
+    "recurrent": (lambda: RecurrentPrior(RECURRENT["debug"]), lambda m: m.loss(*windows()).mean()),
     "translator": (
         lambda: Translator(TranslatorConfig(4, conditioning="slots+action+frame", depth=1, hidden=8, wide=16)),
         lambda m: m(torch.ones(8, 4, 4), PREVIOUS, frames()[0]).square().mean(),

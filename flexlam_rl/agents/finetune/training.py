@@ -21,6 +21,7 @@ from flexlam_rl.agents.policy.bundle import Bundle
 from flexlam_rl.agents.policy.bundle_files import write_bundle
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.nn.action_head import no_action
 from flexlam_rl.nn.modes import neutral_modes
 from flexlam_rl.nn.patch_embed import frame_size
@@ -53,6 +54,11 @@ class PriorRun(RewardRun):
             raise ValueError(
                 f"{bundle.source} has a {type(start).__name__}, which gives no probabilities of its draws; expected "
                 "a bundle with the interleaved or the factored prior."
+            )
+        if isinstance(start, RecurrentPrior):
+            raise ValueError(
+                f"{bundle.source} has a RecurrentPrior, whose decisions depend on the whole episode; expected a bundle "
+                "with the interleaved or the factored prior, whose context is limited."
             )
         extra = self.saved()
         prior = copy.deepcopy(start).requires_grad_(True).to(recipe.device)

@@ -82,11 +82,7 @@ class LatentSnapshots:
 
 def _parts(chunk: Chunk) -> dict[str, Tensor]:
     """Return all tensors of a chunk, by name."""
-    decode = chunk.decode
-    return {
-        "frames": chunk.frames,
-        "previous": chunk.previous,
-        "keys": decode.cache.keys,
-        "values": decode.cache.values,
-        **{name: part for name, part in decode._asdict().items() if name != "cache"},
-    }
+    remembered = chunk.decode._asdict()
+    cache = remembered.pop("cache", None)  # a recurrent prior has none
+    parts = {"frames": chunk.frames, "previous": chunk.previous}
+    return parts | ({} if cache is None else {"keys": cache.keys, "values": cache.values}) | remembered

@@ -9,6 +9,7 @@ SYSTEM = System(
         "LAM": f"{_HERE}.lam",
         "SequenceModel": f"{_HERE}.sequence",
         "FactoredPrior": f"{_HERE}.factored.model",
+        "RecurrentPrior": f"{_HERE}.recurrent.model",
         "ContinuousPrior": f"{_HERE}.continuous.model",
         "Translator": f"{_HERE}.translator",
         "BudgetHead": f"{_HERE}.adaptive.head",

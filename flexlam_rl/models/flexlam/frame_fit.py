@@ -82,9 +82,13 @@ def fit_prior(config: Config, shape: Shape, patch: int | None) -> Config:
     """Fit a preset's prior to frames of a shape, with the given patch or one that fits.
 
     Raises:
-        ValueError: No patch fits, or the given patch does not.
+        ValueError: No patch fits, the given patch does not, or the prior has no patches.
     """
     size = shape[:2]
+    if not hasattr(config, "patch"):
+        if patch is not None:
+            raise ValueError(f"sequence_patch is {patch}, but the recurrent prior sees no patches: leave it out.")
+        return replace(config, **frame_fields(size), channels=shape[2])
     powers = getattr(config, "stem", "conv") == "conv"
     fitting = _chosen(size, patch, config.patch, "sequence model", powers=powers)
     return replace(config, **frame_fields(size), channels=shape[2], patch=fitting)

@@ -105,11 +105,14 @@ class SequenceOptions(CodeOptions):
 
     prior: PriorName = field(default="interleaved", kw_only=True)
     """Kind of prior. interleaved: frame patches and codes in one sequence (the paper). factored: one token per past
-    block and a small head for the codes; a decision costs a tenth, and contexts are long. continuous, mixture: like
-    factored, but slot vectors instead of codes, all at once, by a flow or a mixture (LaMo).
+    block and a small head for the codes; a decision costs a tenth, and contexts are long. recurrent: a GRU in place of
+    factored's transformer, which learns fast on CPUs. continuous, mixture: like factored, but slot vectors instead of
+    codes, all at once, by a flow or a mixture (LaMo).
     """
     context: int | None = field(default=None, kw_only=True)
-    """Frames that a decision sees, for every prior but the interleaved one; None: the preset's."""
+    """Frames that a decision sees, for every prior but the interleaved one; None: the preset's. The recurrent prior is
+    trained on as many, and remembers the whole episode in play.
+    """
     history_noise: float | None = field(default=None, kw_only=True)
     """Largest standard deviation of the noise on past blocks, for continuous priors; 0 for none, None for the preset's.
     """

@@ -1,5 +1,5 @@
-"""The priors: the paper's interleaved sequence model and the factored one, which predict codes, and the continuous one,
-which predicts slot vectors by flow or mixture.
+"""The priors: the paper's interleaved sequence model, the factored and the recurrent one, which predict codes, and the
+continuous one, which predicts slot vectors by flow or mixture.
 
 To add a prior over codes, write a `PretrainedModel` with the signatures of `SequenceModel.forward` and `loss`, whose
 configuration has `slots`, `codes`, `image_size`, `frames`, `stride`, `width` and `ffn`, and a decoder with the methods
@@ -16,18 +16,20 @@ from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
 from flexlam_rl.models.flexlam.decode import Decoder
 from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
+from flexlam_rl.models.flexlam.recurrent.decode import RecurrentDecoder
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.nn.places import CheckpointError
 from flexlam_rl.nn.pretrained import saved_class
 
-PriorName = Literal["interleaved", "factored", "continuous", "mixture"]
-CodePrior = SequenceModel | FactoredPrior
+PriorName = Literal["interleaved", "factored", "recurrent", "continuous", "mixture"]
+CodePrior = SequenceModel | FactoredPrior | RecurrentPrior
 Prior = CodePrior | ContinuousPrior
-PriorDecoder = Decoder | FactoredDecoder | ContinuousDecoder
+PriorDecoder = Decoder | FactoredDecoder | RecurrentDecoder | ContinuousDecoder
 
 CONTINUOUS: tuple[PriorName, ...] = ("continuous", "mixture")
 """Priors of slot vectors."""
-OVER_TIME: tuple[PriorName, ...] = ("factored", *CONTINUOUS)
+OVER_TIME: tuple[PriorName, ...] = ("factored", "recurrent", *CONTINUOUS)
 """Priors with one token per past block, which train on whole windows."""
 
 
@@ -41,6 +43,7 @@ class Kind(NamedTuple):
 PRIORS: dict[PriorName, Kind] = {
     "interleaved": Kind(SequenceModel, Decoder),
     "factored": Kind(FactoredPrior, FactoredDecoder),
+    "recurrent": Kind(RecurrentPrior, RecurrentDecoder),
     "continuous": Kind(ContinuousPrior, ContinuousDecoder),
     "mixture": Kind(ContinuousPrior, ContinuousDecoder),
 }

@@ -7,6 +7,8 @@ from flexlam_rl.models.flexlam.config import PRESETS, LAMConfig, Preset, fixed
 from flexlam_rl.models.flexlam.continuous.config import SIZES as CONTINUOUS
 from flexlam_rl.models.flexlam.continuous.config import ContinuousConfig
 from flexlam_rl.models.flexlam.factored.config import SIZES, FactoredConfig
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
+from flexlam_rl.models.flexlam.recurrent.config import RecurrentConfig
 from flexlam_rl.models.flexlam.stages.sequence import Targets
 from flexlam_rl.train.trainer import LoopConfig
 
@@ -24,7 +26,10 @@ class Recipe:
     factored_sizes: FactoredConfig
     continuous_sizes: ContinuousConfig
     factored: LoopConfig
-    """Training of the priors over time; its batch counts whole windows."""
+    """Training of the factored and continuous priors; its batch counts whole windows."""
+    recurrent_sizes: RecurrentConfig
+    recurrent: LoopConfig
+    """Training of the recurrent prior; its batch counts whole windows."""
     short_frames: int = 10
     """Frames of the first part of the sequence model's curriculum (paper, table 8)."""
     long_share: float = 1 / 6
@@ -43,6 +48,10 @@ class Recipe:
     """Number of held-out transitions in an evaluation."""
     translator_slots: dict[str, Any] = field(default_factory=lambda: {"depth": 5, "hidden": 96, "wide": 512})
 
+    def prior(self, name: str) -> LoopConfig:
+        """Training of the prior of this name."""
+        return {"interleaved": self.sequence, "recurrent": self.recurrent}.get(name, self.factored)
+
 
 def _labelled(steps: int, lr: float = 1e-4) -> LoopConfig:
     # at 1e-3, few labels are memorized within a hundred steps, so the first evaluation must come before that to choose
@@ -58,7 +67,8 @@ def _recipe(
 ) -> Recipe:
     return Recipe(
         PRESETS[name], lam, sequence, labelled, replace(labelled, lr=3e-4), replace(labelled, lr=1e-3),
-        SIZES[name], CONTINUOUS[name], replace(sequence, batch=windows), **changes,
+        SIZES[name], CONTINUOUS[name], replace(sequence, batch=windows), RECURRENT[name],
+        replace(sequence, batch=8 * windows, matrix_lr=2 * sequence.matrix_lr), **changes,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def loop_config(stage: str, options: PresetOptions, folder: str | None = None) -
     """
     recipe = RECIPES[options.preset]
     # every baseline trains like the translator; those that also learn to see train at the rate of the IDM
-    prior = recipe.factored if getattr(options, "prior", None) in OVER_TIME else recipe.sequence
+    prior = recipe.prior(getattr(options, "prior", "interleaved"))
     named = {"lam": recipe.lam, "sequence": prior, "joint": recipe.joint, "idm": recipe.idm, "bc": recipe.idm}
     named["budget"] = recipe.idm
     folder = folder or stage
@@ -81,8 +81,10 @@ def windows(options: SequenceOptions) -> tuple[int, int, float]:
     recipe = RECIPES[options.preset]
     if options.prior in OVER_TIME:
         # the last frame of a window is no decision, because what follows it is not known
-        length = (options.context or recipe.factored_sizes.frames) + 1
-        share = recipe.factored_long_share if options.long_share is None else options.long_share
-        return min(recipe.factored_short, length), length, share
+        recurrent = options.prior == "recurrent"
+        length = (options.context or (recipe.recurrent_sizes if recurrent else recipe.factored_sizes).frames) + 1
+        # short windows would teach a recurrent prior to forget
+        usual = 1.0 if recurrent else recipe.factored_long_share
+        return min(recipe.factored_short, length), length, usual if options.long_share is None else options.long_share
     long_share = recipe.long_share if options.long_share is None else options.long_share
     return recipe.short_frames, recipe.sizes.sequence.frames if long_share else recipe.short_frames, long_share

@@ -125,3 +125,9 @@ def test_a_prior_without_probabilities_is_refused(make_bundle_folder, tmp_path):
     other = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="continuous"))
     with pytest.raises(ValueError, match="has a ContinuousPrior, which gives no probabilities"):
         PriorRun(replace(SMALL, budget=4), DarkWorld(other), other, tmp_path / "run")
+
+
+def test_a_prior_with_an_endless_context_is_refused(make_bundle_folder, tmp_path):
+    other = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="recurrent"))
+    with pytest.raises(ValueError, match="has a RecurrentPrior, whose decisions depend on the whole episode"):
+        PriorRun(SMALL, DarkWorld(other), other, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""A policy whose prior is the factored one: a bundle like any other, played like any other."""
+"""A policy whose prior is the factored or the recurrent one: a bundle like any other, played like any other."""
 
 import copy
 
@@ -8,12 +8,13 @@ import pytest
 from flexlam_rl.agents.policy.bundle import load_bundle
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.nn.places import CheckpointError
 
 
-@pytest.fixture(scope="module")
-def folder(make_bundle_folder, tmp_path_factory):
-    return make_bundle_folder(tmp_path_factory.mktemp("factored") / "bundle", prior="factored")
+@pytest.fixture(scope="module", params=["factored", "recurrent"])
+def folder(request, make_bundle_folder, tmp_path_factory):
+    return make_bundle_folder(tmp_path_factory.mktemp(request.param) / "bundle", prior=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def play(policy, seen, starts=None):
 
 def test_a_bundle_holds_it_and_saves_it_again(folder, tmp_path):
     policy = LatentActionPolicy.from_pretrained(folder, 2)
-    assert type(policy.sequence) is FactoredPrior
+    assert type(policy.sequence) in (FactoredPrior, RecurrentPrior)
     policy.save_pretrained(tmp_path / "again")
     assert load_bundle(tmp_path / "again").hash == policy.bundle.hash
 
@@ -87,5 +88,7 @@ def test_another_models_folder_in_its_place_is_named(folder, tmp_path):
     copied = shutil.copytree(folder, tmp_path / "odd")
     shutil.rmtree(copied / "sequence")
     shutil.copytree(copied / "translator", copied / "sequence")
-    with pytest.raises(CheckpointError, match="holds a 'Translator'; expected a 'SequenceModel' or 'FactoredPrior'"):
+    with pytest.raises(
+        CheckpointError, match="holds a 'Translator'; expected a 'SequenceModel' or 'FactoredPrior' or 'R"
+    ):
         load_bundle(copied)

@@ -12,6 +12,8 @@ from flexlam_rl.models.flexlam.config import PRESETS, EncoderConfig, IDMConfig, 
 from flexlam_rl.models.flexlam.factored.config import SIZES
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.lam import LAM
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.pretrained import CheckpointError
@@ -22,6 +24,7 @@ MODELS = {
     "fixed": lambda: LAM(replace(DEBUG.lam, prefix=False, slots=2)),
     "sequence": lambda: SequenceModel(DEBUG.sequence),
     "factored": lambda: FactoredPrior(SIZES["debug"]),
+    "recurrent": lambda: RecurrentPrior(RECURRENT["debug"]),
     "translator": lambda: Translator(TranslatorConfig(slots=4, actions=ActionSpec((15, 3), 2, "mixed", "abc"))),
     "idm": lambda: IDM(IDMConfig(encoder=EncoderConfig(width=32, depth=1, heads=2, patch=16))),
 }

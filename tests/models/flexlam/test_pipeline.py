@@ -23,6 +23,9 @@ from flexlam_rl.models.flexlam.options import TrainArgs
 from flexlam_rl.models.flexlam.pipeline import train_all, train_stage
 from flexlam_rl.models.flexlam.priors import load_prior
 from flexlam_rl.models.flexlam.recipes import RECIPES
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
+from flexlam_rl.models.flexlam.run_config import windows
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.models.flexlam.stages.sequence import SequenceStage, encode_windows
 from flexlam_rl.models.flexlam.translator import Translator
@@ -137,6 +140,21 @@ def test_the_factored_prior_trains_in_its_place_with_the_context_asked_for(args)
     for change in ({"prior": "interleaved", "context": None}, {"drop_blocks": 0.0}, {"context": 4}):
         with pytest.raises(TrainingError, match="another configuration"):
             train_stage("sequence", replace(factored, **change))
+
+
+def test_the_recurrent_prior_trains_in_its_place_on_whole_windows(args):
+    train_stage("lam", replace(args, steps=2))
+    recurrent = replace(args, steps=4, prior="recurrent", context=3, drop_frames=0.2, drop_blocks=0.3)
+    figures = train_stage("sequence", recurrent)
+    prior = load_prior(args.out / "sequence/last/sequence")
+    assert type(prior) is RecurrentPrior and prior.config.frames == 3
+    assert prior.config.codes == LAM.from_pretrained(args.out / "lam/best/lam").code_count
+    assert 0 < figures["loss_all"] < 8
+    assert windows(replace(recurrent, context=None)) == (5, RECURRENT["debug"].frames + 1, 1.0)
+    with pytest.raises(TrainingError, match="another configuration"):
+        train_stage("sequence", replace(recurrent, prior="factored"))
+    with pytest.raises(ValueError, match="sequence_patch is 16, but the recurrent prior sees no patches"):
+        train_stage("sequence", replace(recurrent, out=args.out.parent / "b", lam_run=args.out, sequence_patch=16))
 
 
 def test_transitions_are_encoded_once_for_all_priors_on_a_lam(args, monkeypatch):

@@ -26,7 +26,7 @@ def steps(job: Job, options: Options) -> int:
     if job.part == "LAM":
         return options.lam_steps or recipe.lam.steps
     if job.part == "sequence":
-        return options.steps or (recipe.factored if options.prior == "factored" else recipe.sequence).steps
+        return options.steps or recipe.prior(options.prior).steps
     if job.part == "translator":
         return options.translator_steps or recipe.translator.steps
     if job.part == "audit":

@@ -79,7 +79,7 @@ def _prior(options: BudgetOptions) -> CodePrior:
     if not isinstance(prior, CodePrior):
         raise ValueError(
             "the budget head cannot be trained: the prior makes all slots of a decision at once; expected one that "
-            "makes codes one after another (interleaved, factored)."
+            "makes codes one after another (interleaved, factored, recurrent)."
         )
     return prior
 

@@ -97,6 +97,8 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
         )  # fmt: skip
     elif options.prior == "factored":
         model = replace(recipe.factored_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
+    elif options.prior == "recurrent":
+        model = replace(recipe.recurrent_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
     else:
         usual = recipe.sizes.sequence
         # a model that is never trained on long contexts must not meet them in play

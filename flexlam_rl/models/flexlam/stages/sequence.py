@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.datasets.marks import EXPERT_CHOSE
+from flexlam_rl.models.flexlam.block_prior import BlockPrior
 from flexlam_rl.models.flexlam.dropping import Dropped
-from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.priors import CodePrior
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.nn.host_draws import host_stream
@@ -79,7 +79,7 @@ class SequenceStage(SourceStage):
         codes = batch["codes"]
         phase, predicted = self._shape(generator)
         seen: dict[str, Any] = {"dropped": Dropped.draw(codes.shape[1], self.drop_frames, self.drop_blocks, generator)}
-        if isinstance(self.model, FactoredPrior):
+        if isinstance(self.model, BlockPrior):
             seen["kept"] = kept_prefixes(codes, self.model.config.slots, generator)
         losses = self.model.loss(batch["frames"], codes, phase, predicted, **seen)
         targets = batch.get(EXPERT_CHOSE)

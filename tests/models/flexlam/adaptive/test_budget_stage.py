@@ -24,6 +24,7 @@ from flexlam_rl.models.flexlam.lam import LAM
 from flexlam_rl.models.flexlam.options import TrainArgs
 from flexlam_rl.models.flexlam.pipeline import train_stage
 from flexlam_rl.models.flexlam.priors import PRIORS, decoder_of, load_prior
+from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.nn.action_distance import actions_differ
 from flexlam_rl.nn.pretrained import CheckpointError, model_digest
@@ -109,11 +110,12 @@ def test_k_lies_beside_the_rollouts_and_trains_a_head(run, rollouts, monkeypatch
     (other / "model.safetensors").write_bytes(kept)
 
 
-@pytest.mark.parametrize("kind", ["interleaved", "factored"])
+@pytest.mark.parametrize("kind", ["interleaved", "factored", "recurrent"])
 def test_states_are_those_of_play(kind):
     """What the head is trained on is what a rule is told in play."""
     torch.manual_seed(0)
-    prior = PRIORS[kind].model(PRESETS["debug"].sequence if kind == "interleaved" else SIZES["debug"])
+    sizes = {"interleaved": PRESETS["debug"].sequence, "factored": SIZES["debug"], "recurrent": RECURRENT["debug"]}
+    prior = PRIORS[kind].model(sizes[kind])
     prior.eval().requires_grad_(False)
     decoder, slots = decoder_of(prior), prior.config.slots
     generator = torch.Generator().manual_seed(0)
