@@ -136,6 +136,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "tests/eval/studies/test_tokens.py",
     ),
     "results/experts-reactive/README.md": ("tests/agents/experts/test_scores.py",),
+    "results/finetune/README.md": ("tests/eval/studies/test_finetune.py",),
     "results/matched/README.md": ("tests/eval/studies/test_matched.py",),
     "results/priors/README.md": ("tests/eval/studies/test_priors.py",),
     "results/one-gpu/README.md": ("tests/benchmarks/test_one_gpu.py",),
