@@ -164,6 +164,7 @@ RECIPES["study"] = replace(
     translator=replace(RECIPES["tiny"].translator, steps=800),
     sequence=replace(RECIPES["tiny"].sequence, steps=4000),
     factored=replace(RECIPES["tiny"].factored, steps=2400),
+    recurrent=replace(RECIPES["tiny"].recurrent, steps=2400),
 )
 
 

@@ -107,8 +107,8 @@ class Kept:
     steps: int
     episodes: int
     seed: int
-    size: str
-    action_temperature: float
+    size: str = field(default="small", metadata={"later": True})
+    action_temperature: float = field(default=1.0, metadata={"later": True})
 
 
 @dataclass(frozen=True)
