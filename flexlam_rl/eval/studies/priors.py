@@ -118,8 +118,7 @@ def plan(options: Options) -> Study[Job]:
         )
 
     def steps(job: Job) -> int:
-        loops = {None: recipe.lam, "interleaved": recipe.sequence}
-        return options.steps or loops.get(job.prior, recipe.factored).steps
+        return options.steps or (recipe.lam if job.prior is None else recipe.prior(job.prior)).steps
 
     study = Study(
         title="priors",

@@ -32,8 +32,8 @@ def test_a_prior_is_trained_played_and_timed_beside_others(tmp_path, capsys):
 def test_numbers_take_continuous_priors_alone_and_options_are_checked(tmp_path):
     names = [job.name for job in jobs_of(Options(data=tmp_path, out=tmp_path, seeds=1))]
     assert names == [
-        "fsq-0", "fsq-0-interleaved", "fsq-0-factored", "fsq-0-continuous", "fsq-0-mixture", "gaussian-0",
-        "gaussian-0-continuous", "gaussian-0-mixture",
+        "fsq-0", "fsq-0-interleaved", "fsq-0-factored", "fsq-0-recurrent", "fsq-0-continuous", "fsq-0-mixture",
+        "gaussian-0", "gaussian-0-continuous", "gaussian-0-mixture",
     ]  # fmt: skip
     for options, said in (
         ({"priors": ("factored",), "bottlenecks": ("gaussian",)}, "need one of continuous, mixture"),
