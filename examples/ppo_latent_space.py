@@ -3,7 +3,7 @@
 In latent space an action is the first K codes of a latent action, which the frozen translator turns into a real one.
 The same command continues a stopped run: pairs of space and seed that are finished are kept.
 
-Usage: python examples/ppo_latent_space.py --out results/ppo [--level rooms_watermaze] [--steps 200000] [--seeds 3]
+Usage: python examples/ppo_latent_space.py --out ppo [--level rooms_watermaze] [--steps 200000] [--seeds 3]
     [--budget 1]
 Needs: pip install '.[sb3,models,docs]'
 """
