@@ -183,8 +183,8 @@ def run(options: Options) -> int:
             )
         except KeyboardInterrupt:
             progress.stop()
-            print("Every episode that had ended is stored; the same command continues.", file=sys.stderr)
-            raise
+            told = "every episode that had ended is stored; the same command continues"
+            raise KeyboardInterrupt(told) from None
     new = sum(done.new_steps for done in results)
     seconds = time.monotonic() - begun
     total = sum(done.steps for done in results)
