@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from flexlam_rl.models.flexlam.code_generation import CodeGenerator
-from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
+from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context, refuse_lost_past
 from flexlam_rl.models.flexlam.layout import block_start
 from flexlam_rl.models.flexlam.sequence import SequenceModel
 from flexlam_rl.nn.cuda_graphs import CudaGraphs
@@ -124,10 +124,7 @@ class Decoder(CodeGenerator):
         assert isinstance(t, Tensor)
         patch_position = t[:, None] + torch.arange(n, device=t.device)
         if last_codes is None:
-            if not bool(first.all()):
-                raise ValueError(
-                    "last_codes is None, but some rows have a past; their last transition's codes are needed."
-                )
+            refuse_lost_past(first)
             x, position, query_frame, m = patches, patch_position, step[:, None].expand(-1, n), 0
         else:
             previous = (step - 1).clamp_min(0)

@@ -1,9 +1,10 @@
-"""Checks of the options with which a prior runs in play."""
+"""Checks of the options and the inputs with which a prior runs in play."""
 
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def checked_context(context: Any, trained: int) -> int:
@@ -30,3 +31,14 @@ def checked_cache(cache: Any) -> torch.dtype | None:
     if cache is not None and not (isinstance(cache, torch.dtype) and cache.is_floating_point):
         raise ValueError(f"cache is {cache!r}; expected a floating-point torch dtype such as torch.bfloat16, or None.")
     return cache
+
+
+def refuse_lost_past(first: Tensor) -> None:
+    """Refuse a step without the last transitions' codes unless bool `first` (B,), whether a row is at its first frame,
+    is true everywhere.
+
+    Raises:
+        ValueError: Some rows have a past.
+    """
+    if not bool(first.all()):
+        raise ValueError("last_codes is None, but some rows have a past; their last transition's codes are needed.")

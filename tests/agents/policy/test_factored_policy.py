@@ -34,7 +34,7 @@ def play(policy, seen, starts=None):
 
 def test_a_bundle_holds_it_and_saves_it_again(folder, tmp_path):
     policy = LatentActionPolicy.from_pretrained(folder, 2)
-    assert type(policy.sequence) in (FactoredPrior, RecurrentPrior)
+    assert type(policy.sequence) is (FactoredPrior if "factored" in folder.parent.name else RecurrentPrior)
     policy.save_pretrained(tmp_path / "again")
     assert load_bundle(tmp_path / "again").hash == policy.bundle.hash
 

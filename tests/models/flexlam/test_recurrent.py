@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flexlam_rl.models.flexlam.dropping import Dropped
-from flexlam_rl.models.flexlam.recurrent.config import SIZES, RecurrentConfig
+from flexlam_rl.models.flexlam.recurrent.config import SIZES
 from flexlam_rl.models.flexlam.recurrent.decode import RecurrentDecoder
 from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.train import optim
@@ -138,4 +138,3 @@ def test_a_context_and_frames_that_are_too_small_are_refused(prior):
         state = decoder.initial_state(1)
         for _ in range(2):
             decoder.observe(state, torch.zeros(1, 3, 64, 64, dtype=torch.float64), None)
-    assert isinstance(RecurrentConfig().stride, int)

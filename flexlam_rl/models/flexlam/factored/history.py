@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context
+from flexlam_rl.models.flexlam.decode_options import checked_cache, checked_context, refuse_lost_past
 from flexlam_rl.models.flexlam.factored.trunk import TimePrior
 from flexlam_rl.nn.cuda_graphs import CudaGraphs
 from flexlam_rl.nn.kv_cache import CachedTransformer, Keep, KVCache
@@ -112,10 +112,7 @@ class TimeDecoder:
         seen = model.embed_frames(frames)
         x, entry = seen, torch.arange(window, device=step.device)
         if last_codes is None:
-            if not bool(first.all()):
-                raise ValueError(
-                    "last_codes is None, but some rows have a past; their last transition's codes are needed."
-                )
+            refuse_lost_past(first)
             m = 0
         else:
             x, m = torch.cat([model.embed_blocks(last_codes, kept)[:, None], x], dim=1), 1

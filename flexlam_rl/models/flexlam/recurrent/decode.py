@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from flexlam_rl.models.flexlam.decode_options import checked_cache
+from flexlam_rl.models.flexlam.decode_options import checked_cache, refuse_lost_past
 from flexlam_rl.models.flexlam.head_decoding import HeadDecoder
 from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.nn.cuda_graphs import CudaGraphs
@@ -91,10 +91,7 @@ class RecurrentDecoder(HeadDecoder):
         """
         model, first = self.model, state.step == 0
         if last_codes is None:
-            if not bool(first.all()):
-                raise ValueError(
-                    "last_codes is None, but some rows have a past; their last transition's codes are needed."
-                )
+            refuse_lost_past(first)
             last_codes = torch.zeros(len(first), 1, dtype=torch.long, device=first.device)
         seen = model.features(frames)
         block = model.embed_blocks(last_codes, kept).masked_fill(first[:, None], 0.0)

@@ -95,10 +95,9 @@ def _plan_sequence(options: SequenceOptions, splits: Splits, coming: Coming) -> 
             head="mixture" if options.prior == "mixture" else "flow",
             noise=sizes.noise if options.history_noise is None else options.history_noise,
         )  # fmt: skip
-    elif options.prior == "factored":
-        model = replace(recipe.factored_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
-    elif options.prior == "recurrent":
-        model = replace(recipe.recurrent_sizes, slots=lam.slots, codes=codes, frames=longest - 1)
+    elif options.prior in OVER_TIME:
+        model = recipe.recurrent_sizes if options.prior == "recurrent" else recipe.factored_sizes
+        model = replace(model, slots=lam.slots, codes=codes, frames=longest - 1)
     else:
         usual = recipe.sizes.sequence
         # a model that is never trained on long contexts must not meet them in play
