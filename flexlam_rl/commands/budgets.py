@@ -64,12 +64,12 @@ def run(options: Budgets) -> int:
     from flexlam_rl.eval.lam.budgets.report import line, write_report
     from flexlam_rl.eval.lam.budgets.stored import joined, shown
     from flexlam_rl.eval.lam.budgets.watched import watched
-    from flexlam_rl.eval.studies.trained_models import load_lam, load_model, model_folder
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
     from flexlam_rl.models.flexlam.adaptive.choosing import need_prefixes
     from flexlam_rl.models.flexlam.adaptive.objectives import objective_named
     from flexlam_rl.models.flexlam.adaptive.stored import searched, searched_rows, stored_budgets
     from flexlam_rl.models.flexlam.translator import Translator
-    from flexlam_rl.nn.pretrained import model_digest
+    from flexlam_rl.nn.pretrained import model_digest, model_folder
     from flexlam_rl.utils.numbers import whole
 
     for name, low in (("looked_at", 1), ("examples", 1), ("watch", 0)):

@@ -158,9 +158,10 @@ class _Expert:
 def _models(checkpoint: str | None) -> tuple[Any, Any, Any]:
     """Load the latent action model, prior and translator of a run or a bundle, frozen."""
     from flexlam_rl.agents.policy.bundle import load_bundle
-    from flexlam_rl.eval.studies.trained_models import load_lam, load_model, model_folder
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
     from flexlam_rl.models.flexlam.priors import load_prior
     from flexlam_rl.models.flexlam.translator import Translator
+    from flexlam_rl.nn.pretrained import model_folder
 
     run = None if checkpoint is None else Path(checkpoint)
     if run is None or not run.is_dir():

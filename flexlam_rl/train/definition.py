@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from flexlam_rl.datasets import Rollouts
+from flexlam_rl.nn.pretrained import model_folder
 from flexlam_rl.train.errors import TrainingError
 from flexlam_rl.train.options import StageOptions
 from flexlam_rl.train.trainer import LoopConfig, Stage
@@ -79,7 +80,8 @@ class StageDefinition(Generic[Options]):
 
 
 def needed(options: StageOptions, stage: str, model: str | None = None) -> Path:
-    """Find the folder of a model that an earlier stage has trained.
+    """Find the folder of a model that an earlier stage has trained: in `options.out`, or where the options name
+    another folder for it (as `lam_run`), in that run, that bundle, or that model's folder.
 
     Args:
         options: Options of the stage that builds on the model.
@@ -89,8 +91,11 @@ def needed(options: StageOptions, stage: str, model: str | None = None) -> Path:
     Raises:
         TrainingError: The model has not been trained yet.
     """
-    run = getattr(options, f"{stage}_run", None) or options.out
-    folder = run / stage / "best" / (model or stage)
-    if not folder.is_dir():
-        raise TrainingError(f"{folder} is missing: train the stage {stage!r} first (--out {run}).")
-    return folder
+    other = getattr(options, f"{stage}_run", None)
+    run, name = other or options.out, model or stage
+    folder = run / stage / "best" / name
+    if folder.is_dir():
+        return folder
+    if other is not None and (found := model_folder(other, name)) is not None:
+        return found
+    raise TrainingError(f"{folder} is missing: train the stage {stage!r} first (--out {run}).")

@@ -10,9 +10,10 @@ from flexlam_rl.cli import main as flexlam
 from flexlam_rl.datasets import open_rollouts
 from flexlam_rl.eval import foresight
 from flexlam_rl.eval.foresight_measures import channel, encoded, figures, first_codes, pieces
-from flexlam_rl.eval.studies.trained_models import load_lam, model_folder
+from flexlam_rl.eval.studies.trained_models import load_lam
 from flexlam_rl.models.flexlam.pipeline import TrainArgs, train_all
 from flexlam_rl.models.flexlam.priors import load_prior
+from flexlam_rl.nn.pretrained import model_folder
 from flexlam_rl.utils.command_line import run as run_command
 
 

@@ -155,8 +155,9 @@ def run(options: Options) -> int:
 
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.eval.lam import health_report
-    from flexlam_rl.eval.studies.trained_models import load_lam, load_model, model_folder
+    from flexlam_rl.eval.studies.trained_models import load_lam, load_model
     from flexlam_rl.models.flexlam.translator import Translator
+    from flexlam_rl.nn.pretrained import model_folder
     from flexlam_rl.utils.files import write_atomically
 
     if options.transitions < 48:

@@ -6,27 +6,10 @@ from typing import Any, TypeVar
 from flexlam_rl.datasets import Rollouts
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.models.systems import load_slot_model
-from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
+from flexlam_rl.nn.pretrained import CheckpointError, PretrainedModel, model_folder
 from flexlam_rl.train.actions import action_spec
 
 Model = TypeVar("Model", bound=PretrainedModel)
-
-
-def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
-    """Find the folder of a model in a run: as training writes it, as a published checkpoint has it, or the run itself.
-
-    Args:
-        run: `--out` of a training, a folder with one subfolder per model, or the folder of a single model.
-        name: "lam", "sequence", "translator" or "idm".
-        stage: Stage that trained the model, if it has another name than the model.
-
-    Returns:
-        The folder; None if there is none.
-    """
-    for folder in (run / (stage or name) / "best" / name, run / name, run):
-        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
-            return folder
-    return None
 
 
 def load_model(kind: type[Model], run: Path, name: str, device: str = "cpu") -> Model:

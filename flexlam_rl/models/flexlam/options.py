@@ -96,7 +96,7 @@ class CodeOptions(PresetOptions):
     """Train on the codes of a latent action model."""
 
     lam_run: Path | None = field(default=None, kw_only=True)
-    """Take the LAM from this run's folder instead of --out: several models on one LAM."""
+    """Take the LAM from this folder, of a run or a bundle, instead of --out: several models on one LAM."""
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,18 @@ def test_transitions_are_encoded_once_for_all_priors_on_a_lam(args, monkeypatch)
     assert "codes" in batches[-1]
 
 
+def test_the_lam_may_come_from_a_bundle(args, tmp_path, monkeypatch):
+    train_stage("lam", replace(args, steps=2))
+    train_stage("sequence", replace(args, steps=1))
+    published = tmp_path / "published"
+    shutil.copytree(args.out / "lam/best/lam", published / "lam")
+    monkeypatch.setattr(cached_codes, "encode_rows", lambda *given: pytest.fail("encoded again: another LAM"))
+    for place in (published, published / "lam"):
+        train_stage("sequence", replace(args, out=tmp_path / place.name, lam_run=place, steps=1))
+    with pytest.raises(TrainingError, match="train the stage 'lam' first"):
+        train_stage("sequence", replace(args, out=tmp_path / "none", lam_run=tmp_path, steps=1))
+
+
 def test_diverse_labels_are_drawn_over_codes_and_may_be_balanced(args):
     diverse = replace(args, steps=2, labels="diverse-a", balance=True)
     with pytest.raises(ValueError, match="'diverse-a' is missing; the translator draws it, over the codes"):

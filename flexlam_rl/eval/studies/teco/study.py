@@ -51,7 +51,7 @@ class Options(StudyOptions):
     only with --lam-run.
     """
     lam_run: Path | None = None
-    """Run of the LAM that gives the latent actions; None leaves these models out."""
+    """Run or bundle of the LAM that gives the latent actions; None leaves these models out."""
     steps: int | None = None
     """Number of steps of TECO, instead of the preset's."""
     batch: int | None = None
@@ -158,7 +158,7 @@ def plan(options: Options) -> Study[Job]:
     from flexlam_rl.datasets import open_rollouts
     from flexlam_rl.models.teco.config import PRESETS
     from flexlam_rl.models.teco.recipes import RECIPES
-    from flexlam_rl.nn.pretrained import model_digest
+    from flexlam_rl.nn.pretrained import model_digest, model_folder
     from flexlam_rl.train.errors import TrainingError
 
     frames, recipe = PRESETS[options.preset].teco.frames, RECIPES[options.preset]
@@ -168,9 +168,9 @@ def plan(options: Options) -> Study[Job]:
     digests = tuple(d for split in ("train", "test") for d in open_rollouts(options.data, split=split).digests)
     lam = None
     if options.lam_run is not None:
-        folder = options.lam_run / "lam" / "best" / "lam"
-        if not folder.is_dir():
-            raise TrainingError(f"{folder} is missing: lam_run is {options.lam_run}; expected the run of a LAM.")
+        folder = model_folder(options.lam_run, "lam")
+        if folder is None:
+            raise TrainingError(f"lam_run is {options.lam_run}, where no LAM is; expected its run, or a bundle.")
         lam = model_digest(folder)
     config = Config(
         options.preset, windows, options.sides, options.budgets, lam, options.steps, options.batch,
@@ -227,6 +227,8 @@ def _report(study: Study[Job], options: Options) -> str:
     """Write and return the table of held-out losses, the command that compares predictions, and what these show once
     they are there.
     """
+    from flexlam_rl.nn.pretrained import model_folder
+
     done = [job for job in study.jobs if study.is_finished(job)]
     lines = ["| model | seed | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
     for job in done:
@@ -240,7 +242,7 @@ def _report(study: Study[Job], options: Options) -> str:
     command = ["flexlam", "study", "consistency", "--no-flexlam", "--data", str(options.data)]
     command += ["--out", str(options.out / "consistency")]
     if options.lam_run is not None:
-        command += ["--bundle", str(options.lam_run / "lam" / "best" / "lam")]
+        command += ["--bundle", str(model_folder(options.lam_run, "lam"))]
     lines.append("    " + " ".join(map(shlex.quote, [*command, "--models", *models])))
     windows = [job.frames for job in study.jobs if job.frames is not None]
     budgets = sorted({job.budget for job in study.jobs if job.budget})

@@ -62,7 +62,7 @@ class DynamicsOptions(StageOptions):
     condition: Literal["none", "actions", "latents"] = field(default="actions", kw_only=True)
     """What the model is given about each step: the action, a prefix of a LAM's latent action, or nothing."""
     lam_run: Path | None = field(default=None, kw_only=True)
-    """Run of the LAM that gives the latent actions."""
+    """Run or bundle of the LAM that gives the latent actions."""
     budget: int = field(default=1, kw_only=True)
     """Number of slots of each latent action (K)."""
     frames: int | None = field(default=None, kw_only=True)

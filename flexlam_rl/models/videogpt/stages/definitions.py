@@ -67,7 +67,7 @@ class VideoGPTOptions(ClipOptions):
     condition: Condition = field(default="none", kw_only=True)
     """What the prior is conditioned on: the actions, latent actions of a LAM, the task, or nothing."""
     lam_run: Path | None = field(default=None, kw_only=True)
-    """Run of the LAM that gives the latent actions."""
+    """Run or bundle of the LAM that gives the latent actions."""
     budget: int = field(default=1, kw_only=True)
     """Number of slots of each latent action."""
     context_frames: int = field(default=0, kw_only=True)
