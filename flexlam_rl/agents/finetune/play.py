@@ -1,6 +1,7 @@
 """Rollouts of a bundle whose prior trains: the prior draws codes, and the frozen translator turns them into actions.
 
-Shapes: N environments, T steps, M slots, K budget, D width of the prior's states, A dimensions of an action.
+Shapes: N environments, T steps, M slots, K budget, D width of the prior's states, G of its memory,
+A dimensions of an action.
 """
 
 import copy
@@ -14,12 +15,13 @@ from torch import Tensor, nn
 from flexlam_rl.agents.experts.pixel.fleet import Episode, Fleet
 from flexlam_rl.agents.experts.pixel.scales import Scales
 from flexlam_rl.agents.experts.pixel.world import World
+from flexlam_rl.agents.finetune.contexts import Context
 from flexlam_rl.agents.finetune.recipe import PriorRecipe
-from flexlam_rl.agents.finetune.windows import Context
 from flexlam_rl.agents.policy.bundle import Bundle
 from flexlam_rl.envs.action_values import environment_actions
 from flexlam_rl.envs.episodes import map_resets
 from flexlam_rl.models.flexlam.priors import Prior, decoder_of
+from flexlam_rl.models.flexlam.recurrent.decode import RecurrentState
 from flexlam_rl.nn.action_head import choose_actions, no_action
 
 
@@ -52,6 +54,7 @@ class PriorSegments:
         log_probs: Log-probability of all chosen codes of a step, (T, N).
         values, rewards, ends, after: (T, N), as `estimate_advantages` takes them, but `values` are normalized.
         last: Normalized value after the last step, (N,).
+        memory: A recurrent prior's memory after the last step's frame, (N, G); empty for others.
         finished: Task and return of each episode that ended.
     """
 
@@ -65,6 +68,7 @@ class PriorSegments:
     ends: Tensor
     after: Tensor
     last: Tensor = field(default_factory=lambda: torch.zeros(0))
+    memory: Tensor = field(default_factory=lambda: torch.zeros(0))
     finished: list[tuple[int, float]] = field(default_factory=list)
 
     @classmethod
@@ -123,7 +127,7 @@ class PriorCollector:
         n, time, rows, context = self.recipe.envs, self.recipe.rollout, self.rows, self.context
         tasks, device = torch.from_numpy(self.fleet.tasks), value.weight.device
         decoder = decoder_of(prior)
-        state = self._remembered(decoder, n)
+        state = context.state(decoder)
         out = PriorSegments.empty(time, n, context.frames.shape[2:], context.blocks.shape[2], self.recipe.budget)
         out.cuts[:, 0] = rows.cut
         now, before = self._frames(device), context.frames[:, -1].to(device)
@@ -165,23 +169,14 @@ class PriorCollector:
                 out.finished += [(int(self.fleet.tasks[i]), float(rows.totals[i])) for i in np.flatnonzero(ended)]
                 self.fleet.begin(ended)
                 now = self._frames(device)
+        if isinstance(state, RecurrentState):
+            out.memory = state.memory.cpu().clone()
         out.last = observe(state, before, now, rows.cut)[1]
         return out
 
     def _frames(self, device: torch.device) -> Tensor:
         """Return the newest frames, uint8 (N, C, H, W)."""
         return torch.from_numpy(self.fleet.frames).movedim(-1, 1).contiguous().to(device)
-
-    def _remembered(self, decoder: Any, rows: int) -> Any:
-        """Compute the decoder's state for the context's frames and blocks with the prior's present weights."""
-        context, device = self.context, decoder.device
-        state, most = decoder.initial_state(rows), context.frames.shape[1]
-        longest = int(context.lengths.max())
-        for at in range(most - longest, most):
-            decoder.clear(state, (most - context.lengths == at).to(device))  # forgets what came before its first frame
-            codes = context.blocks[:, at - 1].to(device) if at > most - longest else None
-            decoder.observe(state, context.frames[:, at].to(device), codes)
-        return state
 
     def close(self) -> None:
         """Close the batch."""

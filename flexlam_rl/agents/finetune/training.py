@@ -13,18 +13,16 @@ from torch import nn
 from flexlam_rl.agents.experts.pixel.running import RewardRun, drive
 from flexlam_rl.agents.experts.pixel.scales import Scales
 from flexlam_rl.agents.experts.pixel.world import World
+from flexlam_rl.agents.finetune.contexts import context_of
 from flexlam_rl.agents.finetune.play import PriorCollector, PriorRows
 from flexlam_rl.agents.finetune.recipe import PriorRecipe
 from flexlam_rl.agents.finetune.update import Learner
-from flexlam_rl.agents.finetune.windows import Context, reach
 from flexlam_rl.agents.policy.bundle import Bundle
 from flexlam_rl.agents.policy.bundle_files import write_bundle
 from flexlam_rl.agents.policy.latent_action import LatentActionPolicy
 from flexlam_rl.models.flexlam.continuous.model import ContinuousPrior
-from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 from flexlam_rl.nn.action_head import no_action
 from flexlam_rl.nn.modes import neutral_modes
-from flexlam_rl.nn.patch_embed import frame_size
 
 
 class PriorRun(RewardRun):
@@ -53,12 +51,7 @@ class PriorRun(RewardRun):
         if isinstance(start, ContinuousPrior):
             raise ValueError(
                 f"{bundle.source} has a {type(start).__name__}, which gives no probabilities of its draws; expected "
-                "a bundle with the interleaved or the factored prior."
-            )
-        if isinstance(start, RecurrentPrior):
-            raise ValueError(
-                f"{bundle.source} has a RecurrentPrior, whose decisions depend on the whole episode; expected a bundle "
-                "with the interleaved or the factored prior, whose context is limited."
+                "a bundle with the interleaved, the factored or the recurrent prior."
             )
         extra = self.saved()
         prior = copy.deepcopy(start).requires_grad_(True).to(recipe.device)
@@ -70,10 +63,8 @@ class PriorRun(RewardRun):
             value.bias.zero_()
         self.learner = Learner(prior, value.to(recipe.device), start if recipe.anchor else None, recipe)
         self.scales = Scales(len(recipe.tasks))
-        spec, config = bundle.translator.config.actions, prior.config
-        self.rows = PriorRows(recipe.envs, len(recipe.tasks), no_action(spec, recipe.envs))
-        frame = (config.channels, *frame_size(config))
-        self.context = Context(recipe.envs, reach(config.frames, config.stride), frame, config.slots)
+        self.rows = PriorRows(recipe.envs, len(recipe.tasks), no_action(bundle.translator.config.actions, recipe.envs))
+        self.context = context_of(prior, recipe.envs)
         if extra is not None:
             self.load(extra)
         history = None if extra is None else extra["history"]
@@ -96,8 +87,7 @@ class PriorRun(RewardRun):
         rollout = self.collector.collect(learner.prior, learner.value, self.random, self.scales)
         alone = self.step < recipe.value_steps
         figures = learner.update(self.scales, rollout, self.context, tasks, self.random, alone)
-        config = learner.prior.config
-        self.context.advance(rollout.frames, rollout.blocks, rollout.cuts, config.frames, config.stride)
+        self.context.advance(rollout.frames, rollout.blocks, rollout.cuts, rollout.memory)
         for number, name in enumerate(recipe.tasks):
             returns = [total for task, total in rollout.finished if task == number]
             if returns:

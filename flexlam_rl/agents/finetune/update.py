@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from flexlam_rl.agents.experts.pixel.scales import Scales, estimate_advantages
 from flexlam_rl.agents.experts.pixel.update import CLIP_GRADIENT, VALUE, surrogate
+from flexlam_rl.agents.finetune.contexts import Context
 from flexlam_rl.agents.finetune.play import PriorSegments
 from flexlam_rl.agents.finetune.recipe import PriorRecipe
-from flexlam_rl.agents.finetune.windows import Context, windows
+from flexlam_rl.agents.finetune.windows import Windows, windows
 from flexlam_rl.models.flexlam.priors import CodePrior
+from flexlam_rl.models.flexlam.recurrent.model import Past, RecurrentPrior
 
 
 class Learner:
@@ -45,7 +47,7 @@ class Learner:
         Args:
             scales: Scales of values and advantages, changed in place.
             rollout: The rollout to learn from.
-            context: Frames and codes before the rollout.
+            context: What was before the rollout.
             tasks: Number of each environment's task, (N,).
             random: Generator that draws the minibatches.
             values_only: Whether to train only the values, and not the prior.
@@ -94,11 +96,11 @@ class Learner:
         cut = windows(context, rollout.frames, rollout.blocks, rollout.chosen, rollout.cuts[:, :-1], rows)
         known = cut.steps >= 0
         own = {name: part[cut.steps[known]].to(device) for name, part in flat.items()}
-        given = tuple(part.to(device) for part in cut[:3])
         known = known.to(device)
+        chosen = cut.chosen.to(device)[known]
         with torch.set_grad_enabled(not values_only):
-            states, logits = self.prior.decide(*given)
-            logs, chosen = logits[known].float().log_softmax(-1), given[2][known]
+            states, logits = _decide(self.prior, cut)
+            logs = logits[known].float().log_softmax(-1)
             log_probs = logs.gather(-1, chosen[..., None])[..., 0].sum(1)
         values = self.value(states[known])
         losses = {
@@ -109,6 +111,15 @@ class Learner:
         }
         if self.anchor is not None:
             with torch.no_grad():
-                first = self.anchor.decide(*given)[1][known].float().log_softmax(-1)
+                first = _decide(self.anchor, cut)[1][known].float().log_softmax(-1)
             losses["anchor"] = (logs.exp() * (logs - first)).sum((1, 2)).mean()
         return losses
+
+
+def _decide(prior: CodePrior, cut: Windows) -> tuple[Tensor, Tensor]:
+    """States and logits of a prior for windows, on its device."""
+    device = next(prior.parameters()).device
+    given = cut.frames.to(device), cut.blocks.to(device), cut.chosen.to(device)
+    if isinstance(prior, RecurrentPrior) and cut.past is not None:
+        return prior.decide(*given, Past(*(part.to(device) for part in cut.past)))
+    return prior.decide(*given)

@@ -1,10 +1,10 @@
 """Windows with everything that the decisions of a rollout saw, for the uncached prior.
 
-In a rollout, each environment's history begins where its episode (or map) began, or at a stride frame far enough back
-to cover the whole context. A window begins at the same frame. The uncached prior therefore gives the same states and
-logits as the cached decoding that played, up to rounding.
+In a rollout, each environment's history begins where its episode (or map) began, or with the context. A window begins
+at the same frame. The uncached prior therefore gives the same states and logits as the cached decoding that played, up
+to rounding.
 
-Shapes: N environments, T steps, L frames of context, W windows, S frames of a window, M slots, K budget.
+Shapes: N environments, T steps, W windows, S frames of a window, M slots, K budget.
 """
 
 from collections.abc import Sequence
@@ -12,59 +12,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from flexlam_rl.agents.finetune.contexts import Context
+from flexlam_rl.models.flexlam.recurrent.model import Past
 
 ROUND = 8
 """Windows are padded to a multiple of this number of frames, because a prior caches its masks by their length."""
-
-
-def reach(frames: int, stride: int) -> int:
-    """Return the length of the longest context of a prior that sees `frames` frames; it begins at a stride frame."""
-    return frames + stride - 1
-
-
-def context_length(clock: int, frames: int, stride: int) -> int:
-    """Return the number of earlier frames that the decision at frame number `clock` of a history needs."""
-    return clock - max(0, (clock - frames) // stride * stride)
-
-
-class Context(nn.Module):
-    """Frames and code blocks before a rollout, as buffers that a run's state keeps.
-
-    The newest ones stand last. `lengths` says how many of them count, and `clocks` how many frames each history has.
-    """
-
-    def __init__(self, rows: int, longest: int, frame: Sequence[int], slots: int) -> None:
-        super().__init__()
-        self.frames: Tensor
-        self.blocks: Tensor
-        self.lengths: Tensor
-        self.clocks: Tensor
-        self.register_buffer("frames", torch.zeros(rows, longest, *frame, dtype=torch.uint8))
-        # the last block belongs to a transition whose end has not been seen yet
-        self.register_buffer("blocks", torch.zeros(rows, longest, slots, dtype=torch.int64))
-        self.register_buffer("lengths", torch.zeros(rows, dtype=torch.int64))
-        self.register_buffer("clocks", torch.zeros(rows, dtype=torch.int64))
-
-    def advance(self, frames: Tensor, blocks: Tensor, cuts: Tensor, window: int, stride: int) -> None:
-        """Move on to the end of a rollout.
-
-        Args:
-            frames: Frames that were seen, uint8 (N, T, C, H, W).
-            blocks: Codes of the transitions that followed them, int64 (N, T, M); the last one is not known.
-            cuts: Whether a history begins anew at a frame, bool (N, T + 1).
-            window: Number of frames that a decision sees.
-            stride: Stride of the prior.
-        """
-        longest, steps = self.frames.shape[1], frames.shape[1]
-        for row, cut in enumerate(cuts.tolist()):
-            begun = [t for t, new in enumerate(cut) if new]
-            clock = steps - begun[-1] if begun else int(self.clocks[row]) + steps
-            length = context_length(clock, window, stride)
-            self.clocks[row], self.lengths[row] = clock, length
-            if length:
-                for kept, fresh in ((self.frames, frames), (self.blocks, blocks)):
-                    kept[row, longest - length :] = torch.cat([kept[row], fresh[row]])[-length:]
 
 
 @dataclass(frozen=True)
@@ -84,12 +38,14 @@ class Windows(NamedTuple):
         blocks: int64 (W, S, M).
         chosen: int64 (W, S, K).
         steps: Step and row of each frame, as t * N + row, int64 (W, S); -1 for context and padding.
+        past: What the decisions know from before the first frame; None for nothing.
     """
 
     frames: Tensor
     blocks: Tensor
     chosen: Tensor
     steps: Tensor
+    past: Past | None
 
 
 def runs_of(row: int, length: int, cuts: Sequence[bool]) -> list[Run]:
@@ -123,9 +79,11 @@ def windows(
     found = [run for row in rows for run in runs_of(row, int(context.lengths[row]), cuts[row].tolist())]
     size = -(-max(run.last - run.first for run in found) // ROUND) * ROUND
     count, budget = len(found), chosen.shape[-1]
+    goes_on = torch.tensor([run.first <= 0 and not bool(cuts[run.row, 0]) for run in found])
     out = Windows(
         frames.new_zeros(count, size, *frames.shape[2:]), blocks.new_zeros(count, size, blocks.shape[-1]),
         chosen.new_zeros(count, size, budget), torch.full((count, size), -1),
+        context.past(torch.tensor([run.row for run in found]), goes_on),
     )  # fmt: skip
     for i, run in enumerate(found):
         past, own = max(0, -run.first), run.last - max(0, run.first)

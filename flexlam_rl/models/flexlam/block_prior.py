@@ -89,7 +89,7 @@ class BlockPrior(nn.Module):
         Returns:
             (B, T, predicted, V).
         """
-        return self._run(frames, codes, codes, predicted or self.config.slots, dropped, kept)[1]
+        return self._run(self._tokens(frames, codes, dropped, kept), codes, predicted or self.config.slots)[1]
 
     def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """States and logits of decisions whose chosen codes differ from those of the transitions that followed.
@@ -102,7 +102,7 @@ class BlockPrior(nn.Module):
         Returns:
             States (B, T, D), as the decoder's `observe` gives them, and logits (B, T, K, V) of the chosen codes.
         """
-        return self._run(frames, codes, chosen, chosen.shape[-1], None, None)
+        return self._run(self._tokens(frames, codes, None, None), chosen, chosen.shape[-1])
 
     def code_states(self, frames: Tensor, codes: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
         """States of every decision, as a decoder has them: before its first code, (B, T, D), and where each code is
@@ -112,18 +112,11 @@ class BlockPrior(nn.Module):
         states = self.head.states(tokens, codes.flatten(0, 1), self.config.slots).unflatten(0, codes.shape[:2])
         return states[:, :, 0], states
 
-    def _run(
-        self,
-        frames: Tensor,
-        codes: Tensor,
-        chosen: Tensor,
-        predicted: int,
-        dropped: Dropped | None,
-        kept: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """States (B, T, D) of the head and logits (B, T, predicted, V) of blocks `chosen` after the past `codes`."""
-        b, t = frames.shape[:2]
-        tokens = self._tokens(frames, codes, dropped, kept)
+    def _run(self, tokens: Tensor, chosen: Tensor, predicted: int) -> tuple[Tensor, Tensor]:
+        """States (B, T, D) of the head after `tokens` (B, T, N, D), and logits (B, T, predicted, V) of the blocks
+        `chosen` (B, T, m), m at least predicted - 1.
+        """
+        b, t = tokens.shape[:2]
         states, logits = self.head(tokens.flatten(0, 1), chosen.flatten(0, 1), predicted)
         return states.view(b, t, -1), logits.unflatten(0, (b, t))
 

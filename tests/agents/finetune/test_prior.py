@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from flexlam_rl.agents.finetune.contexts import Memories
 from flexlam_rl.agents.finetune.recipe import PriorRecipe
 from flexlam_rl.agents.finetune.training import PriorRun, finetune
 from flexlam_rl.agents.policy.bundle import load_bundle
@@ -25,7 +26,7 @@ SMALL = PriorRecipe(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["interleaved", "factored"])
+@pytest.fixture(scope="module", params=["interleaved", "factored", "recurrent"])
 def bundle(request, make_bundle_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "bundle"
     return load_bundle(make_bundle_folder(folder, conditioning="slots", prior=request.param))
@@ -40,13 +41,36 @@ def test_the_windows_of_an_update_are_what_the_decisions_saw(bundle, tmp_path):
     for _ in range(4):  # with restarts, ends, time-outs and contexts of all phases of the stride
         figures = run.iterate()
         assert figures["moved"] < 2e-5 and abs(figures["anchor"]) < 2e-5
-    assert run.context.lengths.unique().numel() > 1
-    run.context.blocks.add_(1).remainder_(bundle.lam.code_count)  # the past counts
+    remembers = isinstance(run.context, Memories)
+    assert remembers or run.context.lengths.unique().numel() > 1
+
+    def change_the_past():
+        if remembers:
+            run.context.memory.add_(0.5)
+        else:
+            run.context.blocks.add_(1).remainder_(bundle.lam.code_count)
+
+    change_the_past()
     rollout = run.collector.collect(run.learner.prior, run.learner.value, run.random, run.scales)
-    run.context.blocks.add_(1).remainder_(bundle.lam.code_count)
+    change_the_past()  # it counts
     moved = run.learner.update(run.scales, rollout, run.context, run.collector.fleet.tasks, run.random, False)["moved"]
     assert moved > max(5e-5, 5 * figures["moved"])
     run.close()
+
+
+def test_short_rollouts_play_as_a_long_one(bundle, tmp_path):
+    played = []
+    for steps in (6, 24):
+        run = PriorRun(replace(SMALL, rollout=steps, envs=7), DarkWorld(bundle), bundle, tmp_path / str(steps))
+        parts = []
+        for _ in range(24 // steps):
+            parts.append(run.collector.collect(run.learner.prior, run.learner.value, run.random, run.scales))
+            run.context.advance(parts[-1].frames, parts[-1].blocks, parts[-1].cuts, parts[-1].memory)
+        played.append((torch.cat([part.chosen for part in parts], 1), torch.cat([part.values for part in parts])))
+        run.close()
+    (codes, values), (whole, expected) = played
+    assert torch.equal(codes, whole)
+    torch.testing.assert_close(values, expected, atol=1e-4, rtol=0)
 
 
 def test_it_learns_and_only_the_prior_changes(bundle, tmp_path):
@@ -125,9 +149,3 @@ def test_a_prior_without_probabilities_is_refused(make_bundle_folder, tmp_path):
     other = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="continuous"))
     with pytest.raises(ValueError, match="has a ContinuousPrior, which gives no probabilities"):
         PriorRun(replace(SMALL, budget=4), DarkWorld(other), other, tmp_path / "run")
-
-
-def test_a_prior_with_an_endless_context_is_refused(make_bundle_folder, tmp_path):
-    other = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="recurrent"))
-    with pytest.raises(ValueError, match="has a RecurrentPrior, whose decisions depend on the whole episode"):
-        PriorRun(SMALL, DarkWorld(other), other, tmp_path / "run")

@@ -69,6 +69,12 @@ class RecurrentDecoder(HeadDecoder):
         return RecurrentState(memory, torch.zeros(rows, dtype=torch.long, device=weight.device), *self.empty_head(rows))
 
     @in_own_modes
+    def state_of(self, memory: Tensor, step: Tensor) -> RecurrentState:
+        """Make a history of B rows again from its `memory` and `step`."""
+        state = self.initial_state(len(memory))
+        return state._replace(memory=memory.to(state.memory, copy=True), step=step.to(state.step, copy=True))
+
+    @in_own_modes
     def clear(self, state: RecurrentState, rows: Tensor) -> None:
         """Clear the history of the rows where bool `rows` (B,) is true; other rows are not touched."""
         state.step.masked_fill_(rows, 0)

@@ -7,6 +7,8 @@ times as many decisions; docs/sequence.md compares the two.
 Shapes: B batch, T frames, M codes per block, F features of a frame, G width of the GRU, D width, C H W frame.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,6 +52,20 @@ class _Project(HiddenLayer):
         return F.relu(self.layer(x))
 
 
+class Past(NamedTuple):
+    """What a recurrent prior knows before the first frame of a window.
+
+    Attributes:
+        memory: State of the GRU, (B, G).
+        block: int64 (B, M), codes of the transition that led to the first frame.
+        begins: bool (B,), whether there is no past, so that the other two do not count.
+    """
+
+    memory: Tensor
+    block: Tensor
+    begins: Tensor
+
+
 class RecurrentPrior(BlockPrior, PretrainedModel):
     """Predicts code blocks from all frames and past blocks of an episode."""
 
@@ -84,7 +100,18 @@ class RecurrentPrior(BlockPrior, PretrainedModel):
         """Make the head's token (..., 1, D) of features (..., F) and states (..., G)."""
         return (self.seen(seen) + self.told(memory)).unsqueeze(-2)
 
-    def _tokens(self, frames: Tensor, codes: Tensor, dropped: Dropped | None, kept: Tensor | None) -> Tensor:
+    def decide(self, frames: Tensor, codes: Tensor, chosen: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor]:
+        """Do as in `BlockPrior`; `past` is what was before the first frames, None for nothing."""
+        return self._run(self._tokens(frames, codes, None, None, past), chosen, chosen.shape[-1])
+
+    def _tokens(
+        self,
+        frames: Tensor,
+        codes: Tensor,
+        dropped: Dropped | None,
+        kept: Tensor | None,
+        past: Past | None = None,
+    ) -> Tensor:
         seen, blocks = self.features(frames), self.embed_blocks(codes, kept)
         given = seen
         if dropped is not None:
@@ -94,4 +121,8 @@ class RecurrentPrior(BlockPrior, PretrainedModel):
         before = F.pad(blocks[:, :-1], (0, 0, 1, 0))
         begins = torch.zeros(seen.shape[:2], dtype=torch.bool, device=seen.device)
         start = torch.zeros(len(seen), self.memory, dtype=self.gru.hidden_gates.weight.dtype, device=seen.device)
+        if past is not None:
+            first = self.embed_blocks(past.block).masked_fill(past.begins[:, None], 0.0)
+            before = torch.cat([first[:, None], before[:, 1:]], 1)
+            start = past.memory.masked_fill(past.begins[:, None], 0.0)
         return self.tokens(seen, self.gru(torch.cat([given, before.to(given)], -1), begins, start))
