@@ -44,6 +44,7 @@ NOT_RUN: dict[str, str] = {
     r".*--executor ray": "needs a cluster",
     r"python (-m )?benchmarks": "tests/benchmarks runs the benchmarks at their smallest size",
     r"flexlam expert train": "takes hours; tests/agents/experts trains small ones",
+    r"tools/train_": "takes hours; its commands are parsed in tests/docs/test_shell_blocks.py",
     r"flexlam finetune": "takes hours; tests/agents/finetune runs it at a small size",
     r"flexlam data import (?!video)": "needs files of that format; tests/datasets/formats imports some of each",
     r"flexlam audit": "takes minutes; tests/eval/lam/test_audit.py runs it at a small size",

@@ -1,5 +1,8 @@
 """Every command of every shell block is one that its own parser takes; what is wrong is named with its place."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from flexlam_rl.commands import exchange
 from flexlam_rl.datasets import formats
 from flexlam_rl.utils.registry import Registry
 from tests.datasets.test_guide import applied
-from tests.docs.blocks import commands, pages
+from tests.docs.blocks import ROOT, commands, pages
 from tests.docs.checking import complaint
 
 
@@ -28,6 +31,41 @@ def test_commands_of_a_page_are_taken_by_their_parsers(
         monkeypatch.setattr(exchange, "FORMATS", Registry("format", formats.built_in()))
     found = wrong(page)
     assert not found, "\n".join(found)
+
+
+SCRIPTS = sorted((ROOT / "tools").glob("train_*.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_commands_of_a_training_script_are_taken_by_their_parsers(script: Path, tmp_path: Path) -> None:
+    text = script.read_text().replace('"$@"', "").replace("$DIR", "DIR")
+    lines = [line.rpartition("|| ")[2] for line in text.splitlines() if re.match(r"(\[.*\|\| )?flexlam ", line)]
+    assert len(lines) >= 4
+    (tmp_path / "page.md").write_text("\n".join(["```", *lines, "```"]))
+    assert not wrong("page.md", tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_a_training_script_stops_at_a_failure_and_hands_on_its_options(script: Path, tmp_path: Path) -> None:
+    program, copy, log = (tmp_path / name for name in (".venv/bin/flexlam", f"tools/{script.name}", "log"))
+    for path in (program, copy):
+        path.parent.mkdir(parents=True)
+    shutil.copy(script, copy)
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n[ ! -e fail ] || [ $(wc -l < {log}) -lt 3 ]\n')
+    program.chmod(0o755)
+    (tmp_path / "fail").touch()
+
+    def played(*words: str) -> int:
+        return subprocess.run([copy, *words], cwd=tmp_path, capture_output=True).returncode
+
+    assert played() == 2 and not log.exists()
+    assert played("my folder", "--device", "cuda") != 0
+    assert len(log.read_text().splitlines()) == 3
+    (tmp_path / "fail").unlink()
+    log.unlink()
+    assert played("my folder", "--device", "cuda") == 0
+    trainings = [line for line in log.read_text().splitlines() if "train " in line]
+    assert len(trainings) >= 3 and all(line.endswith("--device cuda") for line in trainings)
 
 
 def test_pages_have_shell_blocks() -> None:
