@@ -16,7 +16,7 @@ from flexlam_rl.datasets import RolloutStore
 from flexlam_rl.datasets.marks import expert_chose
 from flexlam_rl.envs.action_values import are_actions
 from flexlam_rl.models.flexlam.cached_codes import encode_rows
-from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
+from flexlam_rl.models.flexlam.priors import sees_all
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
 
@@ -68,7 +68,7 @@ def first_codes(prior: Any, frames: Tensor, codes: Tensor) -> Tensor:
     """
     config, n, found = prior.config, len(codes), list[Tensor]()
     # windows of the interleaved prior begin at its stride frames
-    half = n if isinstance(prior, RecurrentPrior) else max(1, config.frames // 2 // config.stride) * config.stride
+    half = n if sees_all(prior) else max(1, config.frames // 2 // config.stride) * config.stride
     for first in range(0, n, half):
         start = max(0, first - half)
         window = slice(start, min(first + half, n))

@@ -19,7 +19,7 @@ from flexlam_rl.agents.policy.past_blocks import check_history
 from flexlam_rl.checkpoints import VARIABLE, default
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.models.flexlam.adaptive.head import BudgetHead
-from flexlam_rl.models.flexlam.priors import Prior, load_prior, state_widths
+from flexlam_rl.models.flexlam.priors import Prior, load_prior, sees_all, state_widths
 from flexlam_rl.models.flexlam.translator import Translator
 from flexlam_rl.models.slot_model import SlotModel
 from flexlam_rl.models.systems import load_slot_model
@@ -344,6 +344,10 @@ def check_fit(config: BundleConfig, lam: SlotModel, sequence: Prior | None, tran
     if sequence is None:
         return
     context, trained = config.decoding.context, sequence.config.frames
+    if context is not None and sees_all(sequence):
+        raise CheckpointError(
+            f"{where}: context is {context!r} frames, but a recurrent prior remembers the whole episode: leave it out."
+        )
     if context is not None and not (isinstance(context, int) and 2 <= context <= trained):
         raise CheckpointError(
             f"{where}: context is {context!r} frames; expected 2..{trained}, with which the sequence model was trained."

@@ -10,6 +10,7 @@ from huggingface_hub import HfApi
 from safetensors.torch import save
 
 from flexlam_rl.agents.policy.bundle import Bundle, BundleConfig, Decoding, config_bytes
+from flexlam_rl.models.flexlam.priors import sees_all
 from flexlam_rl.nn.pretrained import CONFIG, WEIGHTS, CheckpointError, PretrainedModel
 from flexlam_rl.utils.files import atomic_folder, write_atomically
 
@@ -171,11 +172,13 @@ def _way(config: BundleConfig, prior: Any) -> str:
     """Describe in words how the bundle plays."""
     if prior is None:
         return "an expert's next step, encoded and translated (policy `oracle`); it has no sequence model"
-    seen = config.decoding.context or prior.config.frames
+    seen = f"seeing {config.decoding.context or prior.config.frames} frames back"
+    if sees_all(prior):
+        seen = "remembering the whole episode"
     drawn = (_choice("codes", config.decoding.temperature), _choice("actions", config.decoding.action_temperature))
     blocks = config.decoding.history
     cut = f", {blocks} codes of each past block" if blocks else ""
-    return f"{', '.join(drawn)}, seeing {seen} frames back{cut}"
+    return f"{', '.join(drawn)}, {seen}{cut}"
 
 
 def _choice(what: str, temperature: float) -> str:

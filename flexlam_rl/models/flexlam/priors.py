@@ -85,6 +85,11 @@ def decoder_of(prior: Prior, cache: torch.dtype | None = None, context: int | No
     return decoder
 
 
+def sees_all(prior: Prior) -> bool:
+    """Whether decisions see the whole episode, so that no context can be chosen."""
+    return isinstance(prior, RecurrentPrior)
+
+
 def state_widths(prior: Prior) -> tuple[int, int]:
     """Widths of a prior's state before the first code, and of its state at each code."""
     config: Any = prior.config

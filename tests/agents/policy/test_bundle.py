@@ -82,6 +82,16 @@ def test_a_bundle_of_a_run_plays_and_says_where_it_is_from(bundle, run):
     assert "120 steps" in card and "60 transitions" in card
 
 
+def test_a_recurrent_prior_takes_no_context(make_bundle_folder, tmp_path):
+    folder = make_bundle_folder(tmp_path / "own", prior="recurrent")
+    assert "remembering the whole episode" in (folder / "README.md").read_text()
+    config = json.loads((folder / "config.json").read_text())
+    config["config"]["decoding"]["context"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="context is 3 frames, but a recurrent prior remembers the whole episode"):
+        load_bundle(folder)
+
+
 def test_the_way_of_deciding_is_kept(run, data, bundle, tmp_path):
     given = ["--temperature", "0.5", "--context", "3", "--data", str(data), "-o", str(tmp_path / "short")]
     assert main(["bundle", str(run), *given]) == 0

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from flexlam_rl.agents.environments import make_single
+from flexlam_rl.agents.policy.bundle import load_bundle
 from flexlam_rl.agents.rewards.density import Scores
 from flexlam_rl.cli import main
 from flexlam_rl.envs.domain import find_domain
 from flexlam_rl.envs.spec import EnvSpec
 from flexlam_rl.eval.studies.reward.figures import audit, auroc, heat_map, score_video
-from flexlam_rl.eval.studies.reward.study import Options
+from flexlam_rl.eval.studies.reward.study import Options, settings
 from flexlam_rl.eval.studies.reward.video import Video, record
 
 MAZE = "explore_goal_locations_small"
@@ -90,6 +91,17 @@ def test_the_study_scores_four_kinds_of_video_and_goes_on_where_it_was(make_bund
     assert main(command) == 0 and result.stat().st_mtime_ns == written
     said = capsys.readouterr().out
     assert "expert over random" in said and "above repeated" in said
+
+
+def test_a_recurrent_prior_scores_with_the_whole_episode(make_bundle_folder, tmp_path):
+    bundle = load_bundle(make_bundle_folder(tmp_path / "bundle", prior="recurrent"))
+    found = settings(Options(out=tmp_path, budgets=(1, 4), windows=(2, 4)), bundle, {})
+    assert list(found) == ["flexlam K=1 window=episode", "flexlam K=4 window=episode"]
+    density = found["flexlam K=1 window=episode"](2, MAZE)
+    frames = torch.randint(256, (3, 2, 3, 64, 64), dtype=torch.uint8)
+    for t in range(2):
+        density.advance(frames[t], torch.full((2,), t == 0))
+    assert bool(density.score(frames[2]).total.isfinite().all())
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class Options(StudyOptions):
     budgets: tuple[int, ...] = (1, 4, 16)
     """Numbers of codes of each transition that FlexLAM's prior scores."""
     windows: tuple[int, ...] = (2, 4, 8)
-    """Numbers of frames that a score looks at; those that a model cannot take are left out."""
+    """Numbers of frames that a score looks at; those that a model cannot take are left out, and a recurrent prior looks
+    at the whole episode."""
     mode: Modes = "conditional"
     """Likelihood of the newest frame (conditional), or of the whole window (joint)."""
     seed: int = 0
@@ -92,14 +93,18 @@ def settings(options: Options, bundle: Any, models: dict[str, Any]) -> dict[str,
     """
     from flexlam_rl.agents.rewards.flexlam_density import FlexLAMDensity
     from flexlam_rl.agents.rewards.window_density import WindowDensity
+    from flexlam_rl.models.flexlam.priors import sees_all
 
     found: dict[str, Make] = {}
     if bundle is not None:
         longest = bundle.prior().config.frames
-        for window in [w for w in options.windows if w <= longest] or [longest]:
+        windows: list[int | None] = [w for w in options.windows if w <= longest] or [longest]
+        if sees_all(bundle.prior()):
+            windows = [None]
+        for window in windows:
             for budget in [k for k in options.budgets if k <= bundle.slots]:
-                found[f"flexlam K={budget} window={window}"] = lambda rows, level, budget=budget, window=window: (
-                    FlexLAMDensity(  # type: ignore[misc]
+                found[f"flexlam K={budget} window={window or 'episode'}"] = (
+                    lambda rows, level, budget=budget, window=window: FlexLAMDensity(  # type: ignore[misc]
                         bundle.lam, bundle.prior(), rows, budget, window, options.mode
                     )
                 )
