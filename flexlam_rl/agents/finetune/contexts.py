@@ -3,6 +3,7 @@
 Shapes: N environments, T steps, L frames of context, W windows, M slots, G width of a memory.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,10 +34,11 @@ class Context(nn.Module):
         self.register_buffer("lengths", torch.zeros(rows, dtype=torch.int64))
         self.register_buffer("clocks", torch.zeros(rows, dtype=torch.int64))
 
+    @abstractmethod
     def state(self, decoder: Any) -> Any:
         """Make the decoder's state at the beginning of the rollout."""
-        raise NotImplementedError
 
+    @abstractmethod
     def past(self, rows: Tensor, goes_on: Tensor) -> Past | None:
         """Return what windows know from before their first frame, where that is more than a window holds.
 
@@ -44,8 +46,8 @@ class Context(nn.Module):
             rows: Row of each window, int64 (W,).
             goes_on: Whether a window goes on with the history from before the rollout, bool (W,).
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, frames: Tensor, blocks: Tensor, cuts: Tensor, memory: Tensor) -> None:
         """Move on to the end of a rollout.
 
@@ -55,7 +57,6 @@ class Context(nn.Module):
             cuts: Whether a history begins anew at a frame, bool (N, T + 1).
             memory: A recurrent prior's memory after the last frame, (N, G); empty for others.
         """
-        raise NotImplementedError
 
     def _count(self, cuts: Tensor, steps: int) -> None:
         """Move the clocks to the end of a rollout of `steps` frames."""
