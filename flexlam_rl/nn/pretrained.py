@@ -38,18 +38,17 @@ def model_digest(folder: Path) -> str:
     return digest((folder / CONFIG, folder / WEIGHTS))
 
 
-def model_folder(run: Path, name: str, stage: str | None = None) -> Path | None:
+def model_folder(run: Path, name: str) -> Path | None:
     """Find the folder of a model in a run: as training writes it, as a published checkpoint has it, or the run itself.
 
     Args:
         run: `--out` of a training, a folder with one subfolder per model, or the folder of a single model.
         name: Name of the model, as "lam", "sequence", "translator" or "idm".
-        stage: Stage that trained the model, if it has another name than the model.
 
     Returns:
         The folder; None if there is none.
     """
-    for folder in (run / (stage or name) / "best" / name, run / name, run):
+    for folder in (run / name / "best" / name, run / name, run):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder
     return None

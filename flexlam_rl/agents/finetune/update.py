@@ -16,7 +16,7 @@ from flexlam_rl.agents.finetune.play import PriorSegments
 from flexlam_rl.agents.finetune.recipe import PriorRecipe
 from flexlam_rl.agents.finetune.windows import Windows, windows
 from flexlam_rl.models.flexlam.priors import CodePrior
-from flexlam_rl.models.flexlam.recurrent.model import Past, RecurrentPrior
+from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
 
 
 class Learner:
@@ -96,12 +96,11 @@ class Learner:
         cut = windows(context, rollout.frames, rollout.blocks, rollout.chosen, rollout.cuts[:, :-1], rows)
         known = cut.steps >= 0
         own = {name: part[cut.steps[known]].to(device) for name, part in flat.items()}
-        known = known.to(device)
-        chosen = cut.chosen.to(device)[known]
+        cut, known = cut.to(device), known.to(device)
         with torch.set_grad_enabled(not values_only):
             states, logits = _decide(self.prior, cut)
             logs = logits[known].float().log_softmax(-1)
-            log_probs = logs.gather(-1, chosen[..., None])[..., 0].sum(1)
+            log_probs = logs.gather(-1, cut.chosen[known][..., None])[..., 0].sum(1)
         values = self.value(states[known])
         losses = {
             "policy": -surrogate(log_probs, own["before"], own["gain"], self.recipe.clip).mean(),
@@ -117,9 +116,7 @@ class Learner:
 
 
 def _decide(prior: CodePrior, cut: Windows) -> tuple[Tensor, Tensor]:
-    """States and logits of a prior for windows, on its device."""
-    device = next(prior.parameters()).device
-    given = cut.frames.to(device), cut.blocks.to(device), cut.chosen.to(device)
-    if isinstance(prior, RecurrentPrior) and cut.past is not None:
-        return prior.decide(*given, Past(*(part.to(device) for part in cut.past)))
-    return prior.decide(*given)
+    """States and logits of a prior for windows."""
+    if isinstance(prior, RecurrentPrior):
+        return prior.decide(cut.frames, cut.blocks, cut.chosen, cut.past)
+    return prior.decide(cut.frames, cut.blocks, cut.chosen)

@@ -47,6 +47,13 @@ class Windows(NamedTuple):
     steps: Tensor
     past: Past | None
 
+    def to(self, device: torch.device) -> "Windows":
+        """Move all parts to a device."""
+        past = None if self.past is None else Past(*(part.to(device) for part in self.past))
+        return Windows(
+            self.frames.to(device), self.blocks.to(device), self.chosen.to(device), self.steps.to(device), past
+        )  # fmt: skip
+
 
 def runs_of(row: int, length: int, cuts: Sequence[bool]) -> list[Run]:
     """Find the histories in a row's timeline.

@@ -50,7 +50,7 @@ class FlexLAMDensity:
         if not isinstance(sequence, CodePrior):
             raise ValueError(
                 f"the prior is a {type(sequence).__name__}, which gives no likelihood of codes; expected an "
-                "interleaved or factored one."
+                "interleaved, factored or recurrent one."
             )
         if (lam.config.slots, lam.code_count) != (sequence.config.slots, sequence.config.codes):
             raise ValueError(

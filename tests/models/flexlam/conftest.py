@@ -16,13 +16,18 @@ __all__ = ["args", "make_episode", "make_rollouts", "rollouts", "toy_lam", "worl
 CONFIG = PRESETS["debug"].sequence
 
 
-def build_model(seed: int = 0, **changes) -> SequenceModel:
+def build_prior(kind, config, seed: int = 0):
+    """A prior in float64 whose decisions depend on everything that they may depend on."""
     torch.manual_seed(seed)
-    built = SequenceModel(replace(CONFIG, **changes)).double()
+    built = kind(config).double()
     for parameter in built.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.2)
     return built
+
+
+def build_model(seed: int = 0, **changes) -> SequenceModel:
+    return build_prior(SequenceModel, replace(CONFIG, **changes), seed)
 
 
 def build_window(frames: int, batch: int = 2, seed: int = 0):

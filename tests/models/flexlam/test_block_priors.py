@@ -9,6 +9,7 @@ from flexlam_rl.models.flexlam.factored.model import FactoredPrior
 from flexlam_rl.models.flexlam.priors import decoder_of
 from flexlam_rl.models.flexlam.recurrent.config import SIZES as RECURRENT
 from flexlam_rl.models.flexlam.recurrent.model import RecurrentPrior
+from tests.models.flexlam.conftest import build_prior
 
 KINDS = {"factored": (FactoredPrior, FACTORED["debug"]), "recurrent": (RecurrentPrior, RECURRENT["debug"])}
 M, CODES = FACTORED["debug"].slots, FACTORED["debug"].codes
@@ -22,12 +23,7 @@ def prior(request):
     """A prior whose decisions depend on everything that they may depend on."""
     kind, config = KINDS[request.param]
     assert (config.slots, config.codes, config.frames) == (M, CODES, F)
-    torch.manual_seed(0)
-    built = kind(config).double()
-    for parameter in built.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.2)
-    return built
+    return build_prior(kind, config)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from flexlam_rl.models.flexlam.factored.config import SIZES
 from flexlam_rl.models.flexlam.factored.decode import FactoredDecoder
 from flexlam_rl.models.flexlam.factored.model import FactoredPrior
+from tests.models.flexlam.conftest import build_prior
 
 CONFIG = SIZES["debug"]
 F = CONFIG.frames
@@ -16,12 +17,7 @@ LONG = 20  # frames, more than three times the context: both rings wrap around
 
 def built(**changes):
     """A prior whose decisions depend on everything that they may depend on."""
-    torch.manual_seed(0)
-    net = FactoredPrior(replace(CONFIG, **changes)).double()
-    for parameter in net.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.2)
-    return net
+    return build_prior(FactoredPrior, replace(CONFIG, **changes))
 
 
 @torch.no_grad()

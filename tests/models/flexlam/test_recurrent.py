@@ -9,18 +9,14 @@ from flexlam_rl.models.flexlam.recurrent.config import SIZES
 from flexlam_rl.models.flexlam.recurrent.decode import RecurrentDecoder
 from flexlam_rl.models.flexlam.recurrent.model import Past, RecurrentPrior
 from flexlam_rl.train import optim
+from tests.models.flexlam.conftest import build_prior
 
 CONFIG = SIZES["debug"]
 
 
 @pytest.fixture
 def prior():
-    torch.manual_seed(0)
-    built = RecurrentPrior(CONFIG).double()
-    for parameter in built.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.2)
-    return built
+    return build_prior(RecurrentPrior, CONFIG)
 
 
 def test_a_window_goes_on_from_a_memory_or_begins(prior, window):
