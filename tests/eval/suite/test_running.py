@@ -123,7 +123,7 @@ def cloning_run(tmp_path_factory, write_cloning) -> Path:
 def test_killed_after_saves_and_continued_equals_uninterrupted(whole, latent, tmp_path):
     out = tmp_path / "run"
     code = (
-        "import sys, pytest; import flexlam_rl.eval.suite.running as r; r.EVERY, r.SHARE = 0.2, 1.0; "
+        "import sys, pytest; import flexlam_rl.eval.suite.running as r; r.EVERY, r.SHARE = 0.02, 1.0; "
         "from tests.eval.conftest import shorten_episodes; shorten_episodes(pytest.MonkeyPatch()); "
         "from flexlam_rl.cli import main; sys.exit(main(sys.argv[1:]))"
     )
@@ -134,7 +134,7 @@ def test_killed_after_saves_and_continued_equals_uninterrupted(whole, latent, tm
         while not (out / RUNNING).exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(random.uniform(0, 0.5))
+        time.sleep(random.uniform(0, 0.1))
         process.kill()
     assert 0 < len(read_snapshot(out / RUNNING)["actions"]) < STEPS
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
